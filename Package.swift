@@ -1,0 +1,54 @@
+// swift-tools-version: 6.2
+// The four floors: Server → Engine → FastPath → CShims. A floor imports only what is under it (TidyTests reads the imports).
+import PackageDescription
+
+// libipsec-mb exists for x86_64 alone; elsewhere the verifier has its OpenSSL engine only.
+#if arch(x86_64)
+let multiBuffer: [CSetting] = [.define("SLUICE_MULTI_BUFFER", to: "1")]
+let multiBufferLibrary: [LinkerSetting] = [.linkedLibrary("IPSec_MB")]
+#else
+let multiBuffer: [CSetting] = []
+let multiBufferLibrary: [LinkerSetting] = []
+#endif
+
+let strict: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .treatAllWarnings(as: .error),
+]
+
+let package = Package(
+    name: "sluice",
+    products: [.executable(name: "sluice", targets: ["Server"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/groue/GRDB.swift", from: "7.10.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.1"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        .target(
+            name: "CShims",
+            cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])] + multiBuffer,
+            linkerSettings: [
+                .linkedLibrary("uring"), .linkedLibrary("ssl"), .linkedLibrary("crypto"), .linkedLibrary("xxhash"),
+            ] + multiBufferLibrary),
+        .target(name: "FastPath", dependencies: ["CShims"], swiftSettings: strict),
+        .target(
+            name: "Engine",
+            dependencies: [
+                "FastPath", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict + [.strictMemorySafety()]),
+        .executableTarget(
+            name: "Server",
+            dependencies: [
+                "Engine", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: strict + [.strictMemorySafety()]),
+        .testTarget(name: "FastPathTests", dependencies: ["FastPath"], swiftSettings: strict),
+    ]
+)

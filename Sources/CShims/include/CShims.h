@@ -1,0 +1,9 @@
+// Every C call that FastPath makes, in five subjects. No policy lives here.
+#ifndef SLUICE_CSHIMS_H
+#define SLUICE_CSHIMS_H
+#include "os.h"
+#include "uring.h"
+#include "digest.h"
+#include "xxh.h"
+#include "scan.h"
+#endif

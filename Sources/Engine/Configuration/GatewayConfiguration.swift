@@ -1,0 +1,154 @@
+// The configuration as plain values, already parsed and with its secrets resolved; Server makes it from YAML, Engine compiles
+// it. Defaults live here and nowhere else; `docs/configuration.md` documents each.
+
+package struct GatewayConfiguration: Sendable {
+    /// Ingest listeners: `HOST:PORT`, `[V6]:PORT` or `unix:PATH`.
+    package var listen = ["127.0.0.1:8080"]
+    package var admin = "127.0.0.1:8081"
+    package var dataFolder = "./sluice-data"
+    package var loops = LoopCount.auto
+    package var limits = LimitsConfiguration()
+    package var log = LogConfiguration()
+    package var dedup = DedupConfiguration()
+    package var delivery = DeliveryConfiguration()
+    package var sources: [SourceConfiguration] = []
+    package var endpoints: [EndpointConfiguration] = []
+    /// How long `SIGTERM` waits for what is in flight, milliseconds.
+    package var gracePeriodMillis = 10_000
+    /// A fixed wall clock in unix seconds for signature windows: tests only.
+    package var testClock: UInt64?
+    package var verifierEngine = VerifierEngineChoice.auto
+
+    package init() {}
+}
+
+package enum LoopCount: Equatable, Sendable { case auto, fixed(Int) }
+package enum VerifierEngineChoice: String, CaseIterable, Sendable { case auto, openssl, multibuffer }
+
+/// Sizes in bytes, times in milliseconds; the names and defaults of `FastPath.IngestLimits`.
+package struct LimitsConfiguration: Equatable, Sendable {
+    package var requestLineBytesMax = 8192
+    package var headBytesMax = 65_536
+    package var bodyBytesMax = 1 << 20
+    package var headMillisMax = 10_000
+    package var bodyMillisMax = 25_000
+    package var idleMillisMax = 70_000
+    package var sendMillisMax = 30_000
+    package var connectionCountMax = 10_000
+    /// Memory for requests that do not fit one receive buffer, bytes; shared by all connections of a loop.
+    package var assemblyBytes = 64 << 20
+    package init() {}
+}
+
+package struct LogConfiguration: Equatable, Sendable {
+    package var segmentBytes = 256 << 20
+    /// Bytes and age after which whole segments that no endpoint needs go; nil = never for that reason.
+    package var retentionBytes: Int? = 64 << 30
+    package var retentionMillis: Int? = 7 * 86_400_000
+    /// Refuse new events when less than this is free on the disk.
+    package var freeBytesMin = 256 << 20
+    /// Bytes of one commit group (two are kept in memory).
+    package var groupBytes = 16 << 20
+    package init() {}
+}
+
+package struct DedupConfiguration: Equatable, Sendable {
+    /// Entries of 32 bytes.
+    package var entryCount = 1 << 20
+    package var windowSeconds: UInt32 = 86_400
+    package init() {}
+}
+
+package struct DeliveryConfiguration: Equatable, Sendable {
+    /// CIDR ranges that endpoints may live in although they are not global (loopback, private, …).
+    package var allow: [String] = []
+    /// Rows of delivered history are kept so long.
+    package var historyMillis = 7 * 86_400_000
+    /// Memory for events that are out with endpoints, bytes.
+    package var bufferBytes = 64 << 20
+    package init() {}
+}
+
+package enum Durability: String, CaseIterable, Sendable { case fsync, written, memory }
+
+package struct SourceConfiguration: Sendable {
+    package var name = ""
+    /// A name of the provider catalogue, or `generic`.
+    package var provider = "generic"
+    /// Default `/in/<name>`.
+    package var path: String?
+    /// Resolved values, never shown.
+    package var secrets: [String] = []
+    package var unverified = false
+    /// For `generic`, or to override the provider's.
+    package var scheme: SchemeConfiguration?
+    package var eventID: [String] = []
+    package var eventType: [String] = []
+    package var dedupKey: [String] = []
+    package var dedupWindowSeconds: UInt32?
+    package var bodyBytesMax: Int?
+    package var durability = Durability.fsync
+    package var timestampToleranceSeconds: Int?
+    /// Where it stands in the file, for messages.
+    package var line = 0
+    package init() {}
+}
+
+/// A signature scheme as data, as the configuration spells it.
+package struct SchemeConfiguration: Equatable, Sendable {
+    /// `hmac-sha256`, `hmac-sha1`, `hmac-sha512` or `token` (constant-time equality of the header with the secret).
+    package var algorithm = "hmac-sha256"
+    package var header = ""
+    package var prefix = ""
+    /// `hex`, `base64` or `base64url`.
+    package var encoding = "hex"
+    /// Template of `{timestamp}`, `{id}`, `{body}` and literal text.
+    package var signed = "{body}"
+    /// `none`, or how several signatures share the header: `space` (Standard Webhooks `v1,…`), `comma` (Stripe `t=…,v1=…`), `semicolon`.
+    package var list = "none"
+    /// The key of the entries of a list that count, such as `v1`.
+    package var listKey = ""
+    package var idHeader: String?
+    package var timestamp: TimestampConfiguration?
+    /// How a secret's text becomes key bytes: `text`, `base64`, `hex`, `whsec`.
+    package var secretEncoding = "text"
+    package init() {}
+}
+
+package struct TimestampConfiguration: Equatable, Sendable {
+    /// A header's name, or nil when it is the list entry `listKey`.
+    package var header: String?
+    /// The key of the timestamp in the signature header's list (`t` at Stripe).
+    package var listKey: String?
+    /// `seconds` or `milliseconds`.
+    package var unit = "seconds"
+    package var toleranceSeconds = 300
+    /// False when a timestamp in the future is accepted however far (Stripe's libraries).
+    package var checksFuture = true
+    package init() {}
+}
+
+package struct EndpointConfiguration: Sendable {
+    package var name = ""
+    package var url = ""
+    /// Names of sources; empty = all.
+    package var sources: [String] = []
+    /// Patterns with `*` over the event type; empty = all.
+    package var types: [String] = []
+    /// Standard Webhooks secrets (`whsec_…` or text); the first signs, all sign while rotating. Empty = unsigned.
+    package var secrets: [String] = []
+    package var concurrency = 16
+    package var connectMillisMax = 5_000
+    package var headMillisMax = 15_000
+    package var totalMillisMax = 30_000
+    /// Delays before the 2nd, 3rd … attempt, milliseconds; after the last the delivery is a dead letter.
+    package var retryDelaysMillis = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400].map { $0 * 1000 }
+    /// Half-width of the jitter as a share of the delay, 0 to 1.
+    package var retryJitter = 0.1
+    /// Forward the provider's own header fields (hop-by-hop and framing ones never go).
+    package var forwardsHeaders = true
+    /// A disabled endpoint keeps its place in the log and gets nothing.
+    package var disabled = false
+    package var line = 0
+    package init() {}
+}

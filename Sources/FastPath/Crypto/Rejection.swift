@@ -1,0 +1,24 @@
+// Why a request is refused: one vocabulary for answers, metrics, logs, `sluice verify` and tests.
+
+/// The reason codes of a signature check. Raw values are the stable names that users, metrics and vectors see.
+package enum SignatureRejection: String, CaseIterable, Sendable {
+    case signatureMismatch = "signature_mismatch"
+    case missingHeader = "missing_header"
+    case malformedHeader = "malformed_header"
+    case duplicateHeader = "duplicate_header"
+    case staleTimestamp = "stale_timestamp"
+    case futureTimestamp = "future_timestamp"
+    case malformedTimestamp = "malformed_timestamp"
+    case tokenMismatch = "token_mismatch"
+    case invalidCredentials = "invalid_credentials"
+    case wrongAlgorithm = "wrong_algorithm"
+    case untrustedCertificateURL = "untrusted_cert_url"
+    case bodyHashMismatch = "body_hash_mismatch"
+    case challengeNotOpaque = "challenge_not_opaque"
+    case missingChallenge = "missing_challenge"
+    case malformedChallenge = "malformed_challenge"
+    case invalidSecret = "invalid_secret"
+    case originNotAllowed = "origin_not_allowed"
+    case verifyTokenMismatch = "verify_token_mismatch"
+    case emptyBody = "empty_body"
+}

@@ -1,0 +1,54 @@
+// The public name of an event: derived from the log's identity and the record's sequence, so that it needs no storage, is
+// the same over retries, replays and restarts, and leads straight back to its record.
+
+/// `evt_` + 8 characters of the log's identity (40 bits) + 13 of the sequence (64 bits), Crockford base 32, lower case.
+package struct EventID: Equatable, Sendable {
+    package static let byteCount = 25
+    package let logIdentity: UInt64
+    package let sequence: UInt64
+
+    package init(logIdentity: UInt64, sequence: UInt64) {
+        self.logIdentity = logIdentity & 0xFF_FFFF_FFFF
+        self.sequence = sequence
+    }
+    /// Nil when `text` has not the form above.
+    package init?(_ text: String) {
+        let bytes = Array(text.utf8)
+        guard bytes.count == EventID.byteCount, Array(bytes[0..<4]) == Array("evt_".utf8) else { return nil }
+        var identity: UInt64 = 0
+        var sequence: UInt64 = 0
+        for (index, byte) in bytes[4...].enumerated() {
+            guard let digit = EventID.alphabet.firstIndex(of: byte) else { return nil }
+            if index < 8 {
+                identity = identity << 5 | UInt64(digit)
+            } else {
+                guard sequence >> 59 == 0 else { return nil }
+                sequence = sequence << 5 | UInt64(digit)
+            }
+        }
+        self.init(logIdentity: identity, sequence: sequence)
+    }
+    package var text: String {
+        let bytes = [UInt8](unsafeUninitializedCapacity: EventID.byteCount) { buffer, count in
+            write(to: buffer.baseAddress!)
+            count = EventID.byteCount
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+    /// Writes exactly `byteCount` bytes. Safety: `memory` has room for them.
+    @inline(__always) package func write(to memory: UnsafeMutablePointer<UInt8>) {
+        memory[0] = 0x65
+        memory[1] = 0x76
+        memory[2] = 0x74
+        memory[3] = 0x5F
+        for index in 0..<8 { memory[4 + index] = EventID.digit(logIdentity >> UInt64(35 - 5 * index)) }
+        for index in 0..<13 { memory[12 + index] = EventID.digit(sequence >> UInt64(60 - 5 * index)) }
+    }
+    @inline(__always) private static func digit(_ value: UInt64) -> UInt8 {
+        let index = UInt8(truncatingIfNeeded: value & 31)
+        // 0-9, then a-z without i, l, o, u.
+        if index < 10 { return 48 + index }
+        return index + 87 + (index > 17 ? 1 : 0) + (index > 19 ? 1 : 0) + (index > 21 ? 1 : 0) + (index > 26 ? 1 : 0)
+    }
+    private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
+}

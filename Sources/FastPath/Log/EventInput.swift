@@ -1,0 +1,63 @@
+// What the log is given and what it answers: the contract between whoever verified an event and the journal.
+
+/// One verified event on its way into the log. Views are valid for the call; the journal copies what it keeps.
+package struct EventInput {
+    /// Empty on a single-tenant installation.
+    package var tenant = ByteView.empty
+    /// The source's name from the configuration, 1 to 64 bytes.
+    package var source = ByteView.empty
+    /// The bytes that make two events the same one within `tenant` and `source`: an id from a header or the JSON, or the body.
+    package var dedupKey = ByteView.empty
+    /// True exactly when `dedupKey` is the body itself; the record then does not store it a second time.
+    package var keyIsBody = false
+    /// How long a second one counts as a duplicate, in seconds; 0 = never.
+    package var dedupWindowSeconds: UInt32 = 86_400
+    /// The event's type in the provider's words; may be empty.
+    package var eventType = ByteView.empty
+    package var method = ByteView.empty
+    package var target = ByteView.empty
+    /// Field lines as received, each with its CRLF.
+    package var fieldLines = ByteView.empty
+    package var body = ByteView.empty
+    /// Wall clock, nanoseconds since 1970.
+    package var receivedAt: UInt64 = 0
+
+    package init() {}
+}
+
+/// What became of an offered event. `sequence` names the record that holds it.
+package enum OfferVerdict: Equatable, Sendable {
+    /// In the group that is being filled. A receipt comes when that group's fate is known.
+    case appended(sequence: UInt64)
+    /// Already on disk: answer at once.
+    case duplicate(sequence: UInt64)
+    /// The same event is in a group not yet on disk: a receipt comes with that group's fate (law 2).
+    case pending(sequence: UInt64)
+    case refused(JournalRefusal)
+}
+
+package enum JournalRefusal: String, CaseIterable, Sendable {
+    /// The group being filled has no room: the disk is slower than the arrivals.
+    case groupFull = "log_busy"
+    /// No segment can take the next group: disk full, or its preparation failed.
+    case noSegment = "log_full"
+    /// Writing or syncing failed on two segments in a row.
+    case failed = "log_failed"
+    /// Larger than a segment takes.
+    case tooLarge = "event_too_large"
+    case draining = "draining"
+}
+
+/// The fate of one offered event, given back for its ticket.
+package struct Receipt: Sendable {
+    package var ticket: UInt64
+    package var sequence: UInt64
+    package var fate: ReceiptFate
+
+    package init(ticket: UInt64, sequence: UInt64, fate: ReceiptFate) {
+        self.ticket = ticket
+        self.sequence = sequence
+        self.fate = fate
+    }
+}
+package enum ReceiptFate: UInt8, Sendable { case kept, duplicate, failed }

@@ -1,0 +1,89 @@
+// A checked, non-owning view of bytes, and a range inside one. Everything on the hot path that reads bytes reads
+// them through here.
+//
+// Invariant: every read is inside `count`; a read outside traps, it never returns what lies beside.
+// Safety: a view is valid for the call it is passed to (a tick at most); whoever owns the memory says how long. Nothing
+// stores a view beyond that.
+
+/// A place in a request, as an offset and a length in bytes. Survives the bytes being moved, a view does not.
+package struct ByteRange: Equatable, Sendable {
+    package var start: UInt32
+    package var count: UInt32
+
+    @inline(__always) package init(start: Int, count: Int) {
+        self.start = UInt32(truncatingIfNeeded: start)
+        self.count = UInt32(truncatingIfNeeded: count)
+    }
+    package static var empty: ByteRange { ByteRange(start: 0, count: 0) }
+    @inline(__always) package var end: Int { Int(start) + Int(count) }
+    @inline(__always) package var isEmpty: Bool { count == 0 }
+}
+
+@safe package struct ByteView: @unchecked Sendable {
+    package let base: UnsafePointer<UInt8>
+    package let count: Int
+
+    @inline(__always) package init(_ base: UnsafePointer<UInt8>, count: Int) {
+        precondition(count >= 0)
+        self.base = base
+        self.count = count
+    }
+    /// Valid only inside the closure that lent `buffer`.
+    package init(_ buffer: UnsafeBufferPointer<UInt8>) {
+        self.base = buffer.baseAddress ?? ByteView.nothing
+        self.count = buffer.count
+    }
+    package static var empty: ByteView { ByteView(nothing, count: 0) }
+    // One readable byte that lives as long as the process, so that an empty view has a valid address.
+    private static let nothing: UnsafePointer<UInt8> = {
+        let byte = UnsafeMutablePointer<UInt8>.allocate(capacity: 8)
+        byte.initialize(repeating: 0, count: 8)
+        return UnsafePointer(byte)
+    }()
+
+    @inline(__always) package subscript(index: Int) -> UInt8 {
+        precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
+        return base[index]
+    }
+    /// `length` bytes from `start`; traps when they are not all inside.
+    @inline(__always) package func slice(_ start: Int, _ length: Int) -> ByteView {
+        precondition(start >= 0 && length >= 0 && start <= count - length)
+        return ByteView(base + start, count: length)
+    }
+    @inline(__always) package func slice(_ range: ByteRange) -> ByteView {
+        slice(Int(range.start), Int(range.count))
+    }
+    @inline(__always) package func load<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: T.Type) -> T {
+        precondition(offset >= 0 && offset <= count - MemoryLayout<T>.size)
+        return UnsafeRawPointer(base + offset).loadUnaligned(as: T.self)
+    }
+    @inline(__always) package func equals(_ other: ByteView) -> Bool {
+        guard count == other.count else { return false }
+        for index in 0..<count where base[index] != other.base[index] { return false }
+        return true
+    }
+    /// ASCII letters compare without case; `lowered` must already be lower case.
+    @inline(__always) package func equalsIgnoringCase(lowered: ByteView) -> Bool {
+        guard count == lowered.count else { return false }
+        for index in 0..<count {
+            let byte = base[index]
+            let lower = byte &- 65 < 26 ? byte | 0x20 : byte
+            if lower != lowered.base[index] { return false }
+        }
+        return true
+    }
+    package func equals(_ text: StaticString) -> Bool {
+        equals(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
+    }
+    /// A copy of the bytes; allocates, so not for a loop.
+    package var array: [UInt8] { Array(UnsafeBufferPointer(start: base, count: count)) }
+    /// A copy as text, invalid UTF-8 replaced; allocates, so not for a loop.
+    package var text: String { String(decoding: UnsafeBufferPointer(start: base, count: count), as: UTF8.self) }
+}
+
+extension Array where Element == UInt8 {
+    /// Lends the array's bytes for the length of the call.
+    package func withView<R>(_ body: (ByteView) throws -> R) rethrows -> R {
+        try withUnsafeBufferPointer { try body(ByteView($0)) }
+    }
+}
