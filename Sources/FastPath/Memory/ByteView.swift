@@ -35,7 +35,7 @@ package struct ByteRange: Equatable, Sendable {
     }
     package static var empty: ByteView { ByteView(nothing, count: 0) }
     // One readable byte that lives as long as the process, so that an empty view has a valid address.
-    private static let nothing: UnsafePointer<UInt8> = {
+    nonisolated(unsafe) private static let nothing: UnsafePointer<UInt8> = {
         let byte = UnsafeMutablePointer<UInt8>.allocate(capacity: 8)
         byte.initialize(repeating: 0, count: 8)
         return UnsafePointer(byte)
