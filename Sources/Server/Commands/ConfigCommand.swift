@@ -5,7 +5,7 @@ import Foundation
 
 struct ConfigCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Check a configuration file.", subcommands: [Check.self])
+        commandName: "config", abstract: "Check a configuration file.", subcommands: [Check.self, Keys.self])
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -37,6 +37,34 @@ struct ConfigCommand: ParsableCommand {
                     Output.failure(error.description)
                 }
                 throw ExitStatus.usage
+            }
+        }
+    }
+
+    struct Keys: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List every key with what it takes, its default and its range.",
+            discussion: """
+                EXAMPLE
+                  sluice config keys | grep limits
+                """)
+        @Flag(help: "Print JSON.")
+        var json = false
+
+        private struct Key: Encodable {
+            let key: String
+            let takes: String
+            let initial: String
+            let range: String
+        }
+
+        func run() {
+            let keys = ConfigurationKeys.all.map { Key(key: $0.path, takes: $0.form, initial: $0.initial, range: $0.range) }
+            if json { return Output.json(keys) }
+            let width = keys.map(\.key.count).max() ?? 0
+            for key in keys {
+                let range = key.range.isEmpty ? "" : " (\(key.range))"
+                Output.line(key.key.padding(toLength: width + 2, withPad: " ", startingAt: 0) + "\(key.takes)\(range), \(key.initial)")
             }
         }
     }

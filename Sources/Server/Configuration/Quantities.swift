@@ -57,14 +57,15 @@ package enum TimeSpan {
         }
         return total
     }
-    /// The fewest parts: `5m`, `1h30m`, `0s`.
+    /// One unit where that is short (`70s`, `90m`, `7d`), else several (`1d1h1m1s1ms`).
     package static func text(of millis: Int) -> String {
         guard millis > 0 else { return "0s" }
+        for unit in units where millis % unit.millis == 0 && millis / unit.millis < 10_000 {
+            return "\(millis / unit.millis)\(unit.name)"
+        }
         var rest = millis
         var text = ""
         for unit in units where rest >= unit.millis {
-            // 36h reads better than 1d12h; whole days read best as days.
-            if unit.name == "d", millis % unit.millis != 0 { continue }
             text += "\(rest / unit.millis)\(unit.name)"
             rest %= unit.millis
         }
