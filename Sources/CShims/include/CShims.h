@@ -6,4 +6,5 @@
 #include "digest.h"
 #include "xxh.h"
 #include "scan.h"
+#include "egress.h"
 #endif

@@ -19,7 +19,7 @@ package struct ByteRange: Equatable, Sendable {
     @inline(__always) package var isEmpty: Bool { count == 0 }
 }
 
-@safe package struct ByteView: @unchecked Sendable {
+@safe package struct ByteView: @unchecked Sendable, BitwiseCopyable {
     package let base: UnsafePointer<UInt8>
     package let count: Int
 
