@@ -65,15 +65,14 @@ struct Connection {
     var chunks = ChunkedDecoder()
     /// Body bytes decoded so far behind the head (chunked), or still to be discarded (Content-Length).
     var bodyCount = 0
-    /// Raw bytes of the chunked body taken so far, from the end of the head.
-    var rawCount = 0
+    /// Bytes at the front of the block that the request being answered has taken; 0 when it was read from a receive buffer.
+    var requestInBlock = 0
+    /// True exactly while the round's batch of signatures views the request's bytes.
+    var isPending = false
     var replyCount = 0
     var replySent = 0
     /// Monotonic milliseconds of the request's last byte, for the commit histogram.
     var completedAt: UInt64 = 0
-
-    /// The bytes this request has taken of the input, once complete.
-    var requestByteCount: Int { head.byteCount + rawCount }
 
     mutating func beginRequest() {
         phase = .idle
@@ -87,6 +86,9 @@ struct Connection {
         decidedStatus = 0
         sourceIndex = -1
         bodyCount = 0
-        rawCount = 0
+        requestInBlock = 0
+        chunks = ChunkedDecoder()
+        closesAfterReply = false
+        lingersAfterReply = false
     }
 }
