@@ -5,8 +5,8 @@
 // last owner finds another generation. Safety: pointers to slots and replies are valid while the table lives.
 
 @safe struct ConnectionTable: ~Copyable {
-    /// The longest answer `ReplyWriter` makes is below this.
-    static let replyByteCount = 512
+    /// `Reply.byteCountMax` and room for a handshake's body.
+    static let replyByteCount = 768
     static let noDeadline = UInt64.max
 
     private let memory: MappedMemory

@@ -92,24 +92,20 @@ extension IngestLoop {
         case .refused(.tooLarge): refuse(request.slot, .bodyTooLarge)
         case .refused(let reason):
             metrics.count(.refused, source: source.pointee.counterSlot)
-            answerUnavailable(request.slot, reason: reason.code)
+            answerUnavailable(request.slot, reason: reason.rawValue)
         }
     }
     private mutating func answerHandshake(_ request: PendingRequest, _ source: UnsafePointer<IngestSource>) -> Bool {
-        let connection = table[request.slot]
-        let reply = table.reply(request.slot)
-        let answer = source.pointee.handshake.answer(
-            body: request.body, into: reply + HandshakeAnswer.bodyOffset,
-            capacity: ConnectionTable.replyByteCount - HandshakeAnswer.bodyOffset)
-        switch answer {
+        switch source.pointee.handshake.answer(body: request.body, into: scratch, capacity: IngestLoop.handshakeBytesMax) {
         case .none: return false
         case .rejected(let reason): reject(request.slot, reason)
-        case .answer(let bodyCount, let isText):
+        case .answer(let count, let isText):
             metrics.count(.handshake, source: source.pointee.counterSlot)
-            // The body was written behind the room for the head; the head ends where the body begins once both are moved.
-            connection.pointee.replyCount = ReplyWriter.handshake(
-                reply, bodyAt: HandshakeAnswer.bodyOffset, bodyCount: bodyCount, isText: isText, date: dates,
-                closes: connection.pointee.closesAfterReply, version10: connection.pointee.isVersion10)
+            var reply = reply(request.slot, status: 200)
+            reply.contentType = isText ? .text : .json
+            table[request.slot].pointee.replyCount = reply.write(
+                ByteView(scratch, count: count), date: dates, to: table.reply(request.slot),
+                capacity: ConnectionTable.replyByteCount)
             beginReply(request.slot)
         }
         return true
@@ -137,27 +133,37 @@ extension IngestLoop {
         let source = sources + max(index, 0)
         metrics.count(isDuplicate ? .duplicate : .accepted, source: source.pointee.counterSlot)
         metrics.commit.record(micros: (nowMillis &- connection.pointee.completedAt) &* 1000)
-        connection.pointee.replyCount = ReplyWriter.event(
-            table.reply(slot), status: source.pointee.successStatus, isDuplicate: isDuplicate,
-            id: EventID(logIdentity: port.logIdentity, sequence: sequence), durability: source.pointee.durability,
-            date: dates, closes: connection.pointee.closesAfterReply, version10: connection.pointee.isVersion10)
+        var reply = reply(slot, status: source.pointee.successStatus)
+        reply.durability = source.pointee.durability.text
+        connection.pointee.replyCount = reply.writeEvent(
+            isDuplicate ? .duplicate : .accepted, id: EventID(logIdentity: port.logIdentity, sequence: sequence),
+            date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
         beginReply(slot)
+    }
+    /// What every answer of this request says.
+    @inline(__always) private func reply(_ slot: Int, status: Int) -> Reply {
+        let connection = table[slot]
+        var reply = Reply(status: status)
+        reply.closes = connection.pointee.closesAfterReply
+        reply.keepsVersion10 = connection.pointee.isVersion10 && !reply.closes
+        reply.isHead = connection.pointee.isHead
+        return reply
     }
     /// 401, with the reason's code and nothing else: never the expected value.
     private mutating func reject(_ slot: Int, _ reason: SignatureRejection) {
         let connection = table[slot]
         let source = sources + Int(connection.pointee.sourceIndex)
         metrics.countRejection(reason, source: source.pointee.counterSlot)
-        answer(slot, status: 401, outcome: "rejected", reason: reason.code)
+        answer(slot, status: 401, reason: reason.rawValue)
     }
     /// The route's own answer, after the body was read and thrown away.
     mutating func answerDecided(_ slot: Int) {
         let status = Int(table[slot].pointee.decidedStatus)
         metrics.count(status == 404 ? .notFound : .methodNotAllowed)
         if status == 404 {
-            answer(slot, status: 404, outcome: "error", reason: "not_found")
+            answer(slot, status: 404, reason: "not_found")
         } else {
-            answer(slot, status: 405, outcome: "error", reason: "method_not_allowed", allow: "POST")
+            answer(slot, status: 405, reason: "method_not_allowed", allow: "POST")
         }
     }
     /// The framing is in doubt or a limit passed: answer once, discard the rest, close.
@@ -166,7 +172,7 @@ extension IngestLoop {
         metrics.count(error == .bodyTooLarge ? .tooLarge : .malformed)
         connection.pointee.closesAfterReply = true
         connection.pointee.lingersAfterReply = true
-        answer(slot, status: error.status, outcome: "error", reason: error.code)
+        answer(slot, status: error.status, reason: error.rawValue)
     }
     mutating func refuseForMemory(_ slot: Int) {
         let connection = table[slot]
@@ -179,20 +185,19 @@ extension IngestLoop {
         connection.pointee.lingersAfterReply = true
         answerUnavailable(slot, reason: "memory_busy")
     }
-    private mutating func answerUnavailable(_ slot: Int, reason: StaticString) {
+    private mutating func answerUnavailable(_ slot: Int, reason: String) {
         metrics.count(.unavailable)
         // Spread over 1 to 4 seconds, so that what was refused together does not come back together.
-        answer(slot, status: 503, outcome: "error", reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
+        answer(slot, status: 503, reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
     }
     private mutating func answer(
-        _ slot: Int, status: Int, outcome: StaticString, reason: StaticString, allow: StaticString? = nil,
-        retryAfterSeconds: Int = 0
+        _ slot: Int, status: Int, reason: String, allow: StaticString? = nil, retryAfterSeconds: Int = 0
     ) {
-        let connection = table[slot]
-        connection.pointee.replyCount = ReplyWriter.reason(
-            table.reply(slot), status: status, outcome: outcome, reason: reason, allow: allow,
-            retryAfterSeconds: retryAfterSeconds, date: dates, closes: connection.pointee.closesAfterReply,
-            version10: connection.pointee.isVersion10, omitsBody: connection.pointee.isHead)
+        var reply = reply(slot, status: status)
+        reply.allow = allow
+        reply.retryAfterSeconds = retryAfterSeconds
+        table[slot].pointee.replyCount = reply.writeRejected(
+            reason: reason, date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
         beginReply(slot)
     }
 
@@ -224,8 +229,8 @@ extension IngestLoop {
         connection.pointee.hasContinued = true
         connection.pointee.isSending = true
         io.send(
-            connection.pointee.descriptor, IngestLoop.continueText.utf8Start,
-            count: IngestLoop.continueText.utf8CodeUnitCount,
+            connection.pointee.descriptor, Reply.continueText.utf8Start,
+            count: Reply.continueText.utf8CodeUnitCount,
             tag: Tag(.send, slot: UInt32(slot), generation: connection.pointee.generation))
     }
     mutating func sent(_ completion: Completion) {

@@ -213,7 +213,9 @@ extension IngestLoop {
         var parser = HeadParser()
         let result = parser.parse(
             ByteView(base, count: head.byteCount), into: &connection.pointee.head, fields: &fields, limits: limits)
-        precondition(result == .complete && connection.pointee.head.byteCount == head.byteCount)
+        guard case .complete = result, connection.pointee.head.byteCount == head.byteCount else {
+            preconditionFailure("a head that was good does not parse again")
+        }
         complete(slot, UnsafePointer(base), ByteView(base + head.byteCount, count: bodyCount))
     }
 

@@ -32,7 +32,7 @@ struct IngestLoop: ~Copyable {
     var verifier: BatchVerifier
     var fields = FieldTable()
     var port: JournalPort
-    var dates = DateCache()
+    var dates = DateCache(unixSeconds: 0)
     let limits: IngestLimits
     let metrics: IngestMetrics
     let shared: IngestShared
@@ -55,6 +55,9 @@ struct IngestLoop: ~Copyable {
     let ready: UnsafeMutablePointer<UInt32>
     var readyCount = 0
 
+    // A handshake's body, until it is in the reply.
+    let scratch: UnsafeMutablePointer<UInt8>
+
     var nowMillis: UInt64 = 0
     var wallNanos: UInt64 = 0
     var wallSeconds: UInt64 = 0
@@ -68,8 +71,8 @@ struct IngestLoop: ~Copyable {
 
     static let pendingCountMax = 4096
     static let sweepMillis: UInt64 = 200
-    /// An interim answer; in static storage, so it may be with the kernel at any time.
-    static let continueText: StaticString = "HTTP/1.1 100 Continue\r\n\r\n"
+    /// What a handshake's body may take of a reply.
+    static let handshakeBytesMax = ConnectionTable.replyByteCount - Reply.headBytesMax
     /// More than this behind a request that is being answered: the connection is not read until it has drained.
     static let pipelineBytesMax = 65_536
 
@@ -101,6 +104,7 @@ struct IngestLoop: ~Copyable {
         held = .allocate(capacity: setup.receiveBufferCount)
         rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
         ready = .allocate(capacity: setup.limits.connectionCountMax)
+        scratch = .allocate(capacity: IngestLoop.handshakeBytesMax)
     }
     deinit {
         listeners.deallocate()
@@ -108,6 +112,7 @@ struct IngestLoop: ~Copyable {
         held.deallocate()
         rearm.deallocate()
         ready.deallocate()
+        scratch.deallocate()
     }
 
     /// Runs until a drain has finished. The thread is this loop's alone.
@@ -145,7 +150,7 @@ struct IngestLoop: ~Copyable {
         nowMillis = sluice_clock_monotonic() / 1_000_000
         wallNanos = sluice_clock_wall()
         wallSeconds = shared.testClock ?? (wallNanos / 1_000_000_000)
-        dates.update(unixSeconds: wallNanos / 1_000_000_000)
+        dates.update(unixSeconds: Int(wallNanos / 1_000_000_000))
     }
 
     // MARK: completions

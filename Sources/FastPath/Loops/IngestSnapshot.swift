@@ -5,7 +5,17 @@
 // Safety: `sources` and the route table are freed with the snapshot, which the loop holds while it uses them.
 
 /// What a 2xx promises (law 1). Raw values are the names in the configuration and in `Sluice-Durability`.
-package enum DurabilityLevel: UInt8, CaseIterable, Sendable { case fsync, written, memory }
+package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
+    case fsync, written, memory
+
+    var text: StaticString {
+        switch self {
+        case .fsync: "fsync"
+        case .written: "written"
+        case .memory: "memory"
+        }
+    }
+}
 
 /// One source, compiled; trivially copyable.
 @safe package struct IngestSource {
