@@ -38,14 +38,19 @@ package struct HeadParser: Sendable {
             self = HeadParser()
             result = advance(bytes, &head, &fields, limits)
         }
-        if case .incomplete = result {
+        switch result {
+        case .complete:
+            if let error = head.frame(bytes, fields, authority: authority) { result = .failed(error) }
+        case .incomplete:
             guard bytes.count >= limits.headBytesMax else { return .incomplete }
             result = .failed(.headTooLarge)
+        case .failed: break
         }
         self = HeadParser()
         return result
     }
 
+    /// The lines from where the last call stopped; what they mean together is not asked before all are there in one pass.
     private mutating func advance(
         _ bytes: ByteView, _ head: inout RequestHead, _ fields: inout FieldTable, _ limits: IngestLimits
     ) -> HeadResult {
@@ -65,7 +70,6 @@ package struct HeadParser: Sendable {
         case .complete(let headEnd):
             head.byteCount = headEnd
             head.fieldLines = ByteRange(start: fieldsStart, count: headEnd - 2 - fieldsStart)
-            if let error = head.frame(bytes, fields, authority: authority) { return .failed(error) }
             return .complete
         }
     }

@@ -54,22 +54,23 @@ package struct ResponseParser: Sendable {
     ) -> ResponseResult {
         let isResumed = position != 0
         let end = min(bytes.count, headBytesMax)
-        var result = advance(bytes, end, isHead, &fields)
+        var result = advance(bytes, end, &fields)
         if isResumed, case .complete = result {
             self = ResponseParser()
-            result = advance(bytes, end, isHead, &fields)
+            result = advance(bytes, end, &fields)
         }
-        if case .incomplete = result {
+        switch result {
+        case .complete(var head): result = head.frame(bytes, fields, isHead: isHead) ? .complete(head) : .failed
+        case .incomplete:
             guard bytes.count >= headBytesMax else { return .incomplete }
             result = .failed
+        case .failed: break
         }
         self = ResponseParser()
         return result
     }
 
-    private mutating func advance(
-        _ bytes: ByteView, _ end: Int, _ isHead: Bool, _ fields: inout FieldTable
-    ) -> ResponseResult {
+    private mutating func advance(_ bytes: ByteView, _ end: Int, _ fields: inout FieldTable) -> ResponseResult {
         fields.removeAll()
         if phase == .status {
             let pattern: StaticString = "HTTP/1.0 000"
@@ -104,7 +105,7 @@ package struct ResponseParser: Sendable {
             head.byteCount = headEnd
             head.versionMinor = bytes[7] == ASCII.zero ? 0 : 1
             head.status = Int(bytes[9]) * 100 + Int(bytes[10]) * 10 + Int(bytes[11]) - 48 * 111
-            return head.frame(bytes, fields, isHead: isHead) ? .complete(head) : .failed
+            return .complete(head)
         }
     }
 }
