@@ -83,11 +83,12 @@ extension IngestLoop {
         metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(request.body.count))
         let slot = UInt32(request.slot)
         let ticket = Tag(.send, slot: slot, generation: table[request.slot].pointee.generation).bits
-        switch port.offer(event, ticket: ticket, durability: source.pointee.durability, nowSeconds: wallNanos / 1_000_000_000) {
+        let answersAtOnce = source.pointee.durability == .memory && port.answersMemoryAtOnce
+        switch port.offer(event, ticket: ticket, durability: source.pointee.durability) {
         case .appended(let sequence):
-            if source.pointee.durability == .memory { answerKept(request.slot, sequence, isDuplicate: false) }
+            if answersAtOnce { answerKept(request.slot, sequence, isDuplicate: false) }
         case .pending(let sequence):
-            if source.pointee.durability == .memory { answerKept(request.slot, sequence, isDuplicate: true) }
+            if answersAtOnce { answerKept(request.slot, sequence, isDuplicate: true) }
         case .duplicate(let sequence): answerKept(request.slot, sequence, isDuplicate: true)
         case .refused(.tooLarge): refuse(request.slot, .bodyTooLarge)
         case .refused(let reason):

@@ -58,6 +58,7 @@ struct IngestLoop: ~Copyable {
     // A handshake's body, until it is in the reply.
     let scratch: UnsafeMutablePointer<UInt8>
 
+    var nowNanos: UInt64 = 0
     var nowMillis: UInt64 = 0
     var wallNanos: UInt64 = 0
     var wallSeconds: UInt64 = 0
@@ -126,7 +127,10 @@ struct IngestLoop: ~Copyable {
     }
 
     mutating func tick() {
-        let count = io.enter(waitNanos: waitNanos)
+        // Asleep only after a last look at what another thread may have brought.
+        let mustNotWait = port.beginSleep() || shared.hasNews
+        let count = io.enter(waitNanos: mustNotWait ? 0 : waitNanos)
+        port.endSleep()
         readClocks()
         for index in 0..<count { handle(io.completion(index)) }
         continueReady()
@@ -136,7 +140,7 @@ struct IngestLoop: ~Copyable {
         settle()
         giveBuffersBack()
         armReceives()
-        port.startCommit(io)
+        port.startCommit(io, nowNanos: nowNanos)
         if nowMillis >= sweepAt { sweep() }
         if shared.hasNews { takeNews() }
     }
@@ -147,7 +151,8 @@ struct IngestLoop: ~Copyable {
         return table.openCount == 0 && acceptAgainAt == 0 ? 1_000_000_000 : IngestLoop.sweepMillis * 1_000_000
     }
     private mutating func readClocks() {
-        nowMillis = sluice_clock_monotonic() / 1_000_000
+        nowNanos = sluice_clock_monotonic()
+        nowMillis = nowNanos / 1_000_000
         wallNanos = sluice_clock_wall()
         wallSeconds = shared.testClock ?? (wallNanos / 1_000_000_000)
         dates.update(unixSeconds: Int(wallNanos / 1_000_000_000))
@@ -163,7 +168,7 @@ struct IngestLoop: ~Copyable {
         case .accept: accepted(completion)
         case .wake: port.woken(io)
         case .journalWrite, .journalSync, .segmentRename, .folderSync:
-            port.completed(completion, nowMillis: nowMillis, metrics: metrics)
+            port.completed(completion, metrics: metrics, io)
         case .close, .cancel, .shutdown, .connect, .ignored: break
         }
     }
