@@ -15,8 +15,8 @@ extension IngestLoop {
         connection.pointee.completedAt = nowMillis
         table.setDeadline(slot, ConnectionTable.noDeadline)
         var job = -1
-        if !source.pointee.isUnverified {
-            switch verify(source, bytes, head, body) {
+        if let scheme = source.pointee.scheme {
+            switch verify(scheme, bytes, head, body) {
             case .queued(let place): job = place
             case .accepted: break
             case .rejected(let reason): return reject(slot, reason)
@@ -25,24 +25,23 @@ extension IngestLoop {
                 return answerUnavailable(slot, reason: "verifier_busy")
             }
         }
-        let key = source.pointee.dedupKey.select(bytes: bytes, head: head, fields: fields, body: body)
-        let type = source.pointee.eventType.select(bytes: bytes, head: head, fields: fields, body: body)
+        let values = source.pointee.selectors.select(bytes: bytes, head: head, fields: fields, body: body)
         connection.pointee.isPending = true
         pending[pendingCount] = PendingRequest(
-            slot: slot, base: base, head: head, body: body, dedupKey: key ?? body, keyIsBody: key == nil,
-            eventType: type ?? .empty, sourceIndex: sourceIndex, job: job)
+            slot: slot, base: base, head: head, body: body, dedupKey: values.dedupKey, keyIsBody: values.keyIsBody,
+            eventType: values.eventType, sourceIndex: sourceIndex, job: job)
         pendingCount += 1
         if pendingCount == IngestLoop.pendingCountMax { settle() }
     }
     private mutating func verify(
-        _ source: UnsafePointer<IngestSource>, _ bytes: ByteView, _ head: RequestHead, _ body: ByteView
+        _ scheme: SignatureScheme, _ bytes: ByteView, _ head: RequestHead, _ body: ByteView
     ) -> AddResult {
         let first = verifier.add(
-            scheme: source.pointee.scheme, bytes: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
         guard case .full = first else { return first }
         settle()
         return verifier.add(
-            scheme: source.pointee.scheme, bytes: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
     }
 
     /// The round's signatures as one batch, then the log's group.
@@ -97,7 +96,9 @@ extension IngestLoop {
         }
     }
     private mutating func answerHandshake(_ request: PendingRequest, _ source: UnsafePointer<IngestSource>) -> Bool {
-        switch source.pointee.handshake.answer(body: request.body, into: scratch, capacity: IngestLoop.handshakeBytesMax) {
+        switch source.pointee.handshake.answer(
+            body: request.body, key: request.job >= 0 ? verifier.matchedKey(job: request.job) : nil, into: scratch,
+            capacity: IngestLoop.handshakeBytesMax) {
         case .none: return false
         case .rejected(let reason): reject(request.slot, reason)
         case .answer(let count, let isText):

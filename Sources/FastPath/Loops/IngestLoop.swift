@@ -80,18 +80,13 @@ struct IngestLoop: ~Copyable {
     init(
         setup: IngestSetup, shared: IngestShared, snapshot: IngestSnapshot, port: consuming JournalPort
     ) throws(IngestStartError) {
+        let parts = try IngestLoop.parts(setup)
+        table = parts.table
+        arena = parts.arena
+        io = parts.io
         limits = setup.limits
         metrics = setup.metrics
         self.shared = shared
-        do {
-            table = try ConnectionTable(capacity: setup.limits.connectionCountMax)
-            arena = try BuddyArena(byteCount: setup.assemblyBytes, blockBytesMax: setup.blockBytesMax)
-        } catch { throw .outOfMemory(bytes: error.byteCount) }
-        do {
-            io = try UringIO(
-                submissions: 4096, completions: 16_384, bufferCount: setup.receiveBufferCount,
-                bufferByteCount: setup.receiveBufferBytes)
-        } catch { throw .ring(error) }
         verifier = BatchVerifier(
             engine: setup.engine, jobCountMax: IngestLoop.pendingCountMax, scratchBytes: setup.verifierScratchBytes)
         listenerCount = setup.listeners.count
@@ -106,6 +101,27 @@ struct IngestLoop: ~Copyable {
         rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
         ready = .allocate(capacity: setup.limits.connectionCountMax)
         scratch = .allocate(capacity: IngestLoop.handshakeBytesMax)
+    }
+    private struct Parts: ~Copyable {
+        var table: ConnectionTable
+        var arena: BuddyArena
+        var io: UringIO
+    }
+    private static func parts(_ setup: IngestSetup) throws(IngestStartError) -> Parts {
+        let table: ConnectionTable
+        let arena: BuddyArena
+        do {
+            table = try ConnectionTable(capacity: setup.limits.connectionCountMax)
+        } catch { throw .outOfMemory(bytes: error.byteCount) }
+        do {
+            arena = try BuddyArena(byteCount: setup.assemblyBytes, blockBytesMax: setup.blockBytesMax)
+        } catch { throw .outOfMemory(bytes: error.byteCount) }
+        do {
+            let io = try UringIO(
+                submissions: 4096, completions: 16_384, bufferCount: setup.receiveBufferCount,
+                bufferByteCount: setup.receiveBufferBytes)
+            return Parts(table: table, arena: arena, io: io)
+        } catch { throw .ring(error) }
     }
     deinit {
         listeners.deallocate()

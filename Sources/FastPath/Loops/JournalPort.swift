@@ -85,7 +85,14 @@ package final class JournalLink: Sendable {
         return receipt
     }
     /// True exactly when nothing offered waits for its fate.
-    var isIdle: Bool { driver != nil ? driver!.isIdle : offeredCount == answeredCount }
+    var isIdle: Bool { isDriverIdle && offeredCount == answeredCount }
+
+    private var isDriverIdle: Bool {
+        switch driver {
+        case .some(let driver): driver.isIdle
+        case .none: true
+        }
+    }
 
     // MARK: sleeping
 
