@@ -39,7 +39,7 @@ package enum ChunkedResult: Sendable {
 
     /// Decodes `memory[from..<to]`, the data to `memory[writeAt...]` (`writeAt` ≤ `from`). Uses every byte unless it completes.
     /// A body larger than `bodyBytesMax` fails when the size that makes it so is read, before its data.
-    package mutating func decode(
+    @_noAllocation @_noLocks package mutating func decode(
         _ memory: UnsafeMutablePointer<UInt8>, from: Int, to: Int, writeAt: Int, bodyBytesMax: Int, limits: IngestLimits
     ) -> ChunkedResult {
         precondition(writeAt >= 0 && writeAt <= from && from <= to)
@@ -49,7 +49,9 @@ package enum ChunkedResult: Sendable {
             if phase == .data {
                 let count = Int(min(remaining, UInt64(to &- place)))
                 // Overlapping is allowed: this is memmove.
-                if write != place { (memory + write).update(from: memory + place, count: count) }
+                if write != place {
+                    UnsafeMutableRawPointer(memory + write).copyMemory(from: memory + place, byteCount: count)
+                }
                 write &+= count
                 place &+= count
                 bodyByteCount &+= count

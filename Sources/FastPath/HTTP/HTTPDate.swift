@@ -30,7 +30,7 @@ package enum HTTPDate {
     }
 
     /// Seconds since 1970 of an IMF-fixdate, an RFC 850 date or an asctime date; nil for anything else.
-    package static func parse(_ text: ByteView) -> Int? {
+    @_noAllocation @_noLocks package static func parse(_ text: ByteView) -> Int? {
         if text.count == byteCount, text[3] == ASCII.comma {
             guard fits(text, "Aaa, 00 Aaa 0000 00:00:00 GMT") else { return nil }
             return seconds(text, day: 5, month: 8, year: number(text, 12, 4), time: 17)
@@ -93,7 +93,7 @@ package enum HTTPDate {
 
     package init(unixSeconds: Int) { update(unixSeconds: unixSeconds) }
 
-    @inline(__always) package mutating func update(unixSeconds now: Int) {
+    @_noAllocation @_noLocks package mutating func update(unixSeconds now: Int) {
         if now != unixSeconds { render(now) }
     }
     /// Safety: `memory` has room for `writeBytes`.

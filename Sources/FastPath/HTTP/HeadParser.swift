@@ -28,7 +28,7 @@ package struct HeadParser: Sendable {
 
     /// `bytes` begins at the first byte of the message and has everything received so far, also what follows the head.
     /// `complete` fills `head` and `fields` and makes the parser ready for the next message; so does `failed`.
-    package mutating func parse(
+    @_noAllocation @_noLocks package mutating func parse(
         _ bytes: ByteView, into head: inout RequestHead, fields: inout FieldTable, limits: IngestLimits
     ) -> HeadResult {
         let isResumed = position != 0

@@ -43,7 +43,7 @@ package struct Reply: Sendable {
     }
 
     /// Any body. Needs `headBytesMax` and the body's count of room. Returns the bytes written.
-    package func write(
+    @_noAllocation @_noLocks package func write(
         _ body: ByteView, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> Int {
         var writer = ByteWriter(memory, capacity: capacity)
@@ -52,7 +52,7 @@ package struct Reply: Sendable {
         return writer.count
     }
     /// `{"status":"accepted","id":"evt_…"}`. Needs `byteCountMax` of room.
-    @inline(__always) package func writeEvent(
+    @_noAllocation @_noLocks package func writeEvent(
         _ outcome: EventStatus, id: EventID, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> Int {
         let start: StaticString =
@@ -173,7 +173,8 @@ package struct Reply: Sendable {
         return memory + count
     }
     @inline(__always) mutating func append(_ text: StaticString) {
-        room(for: text.utf8CodeUnitCount).update(from: text.utf8Start, count: text.utf8CodeUnitCount)
+        UnsafeMutableRawPointer(room(for: text.utf8CodeUnitCount))
+            .copyMemory(from: text.utf8Start, byteCount: text.utf8CodeUnitCount)
         count &+= text.utf8CodeUnitCount
     }
     @inline(__always) mutating func append(_ name: StaticString, value: StaticString) {
@@ -183,7 +184,7 @@ package struct Reply: Sendable {
         append("\r\n")
     }
     @inline(__always) mutating func append(_ body: ByteView) {
-        room(for: body.count).update(from: body.base, count: body.count)
+        UnsafeMutableRawPointer(room(for: body.count)).copyMemory(from: body.base, byteCount: body.count)
         count &+= body.count
     }
     @inline(__always) mutating func append(_ byte: UInt8) {

@@ -49,7 +49,7 @@ package struct ResponseParser: Sendable {
 
     /// `bytes` begins at the first byte of the answer and has everything received so far. `isHead`: the request was HEAD, so that
     /// no body follows whatever the fields say. `complete` and `failed` make the parser ready for the next head.
-    package mutating func parse(
+    @_noAllocation @_noLocks package mutating func parse(
         _ bytes: ByteView, isHead: Bool, fields: inout FieldTable, headBytesMax: Int
     ) -> ResponseResult {
         let isResumed = position != 0

@@ -23,6 +23,10 @@ package struct JSONPath: Equatable, Sendable {
     package static let stepCountMax = 8
     package let steps: [JSONPathStep]
 
+    package init(steps: [JSONPathStep]) {
+        precondition(!steps.isEmpty && steps.count <= JSONPath.stepCountMax)
+        self.steps = steps
+    }
     package init(_ text: String) throws(JSONPathError) {
         var rest = text[...]
         guard rest.first == "$" else { throw .bad(path: text, why: "must begin with $, as in $.event.id") }
