@@ -4,7 +4,6 @@
 #include <netinet/tcp.h>
 #include <pthread.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
@@ -19,22 +18,6 @@ void *sluice_memory_map(size_t bytes) {
 }
 void sluice_memory_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
 
-int sluice_wake_open(void) {
-    int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    return fd < 0 ? -errno : fd;
-}
-void sluice_wake_signal(int fd) {
-    uint64_t one = 1;
-    ssize_t r;
-    do r = write(fd, &one, sizeof one);
-    while (r < 0 && errno == EINTR);
-}
-void sluice_wake_clear(int fd) {
-    uint64_t count;
-    ssize_t r;
-    do r = read(fd, &count, sizeof count);
-    while (r < 0 && errno == EINTR);
-}
 int sluice_close(int fd) { return close(fd) < 0 ? -errno : 0; }
 
 int sluice_listen(const void *address, unsigned bytes, int backlog, int shared) {

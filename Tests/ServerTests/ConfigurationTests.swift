@@ -4,10 +4,10 @@ import Foundation
 import Server
 import Testing
 
-private func parse(_ text: String, _ environment: [String: String] = ["S": "geheim"]) throws -> GatewayConfiguration {
+private func parse(_ text: String, _ environment: [String: String] = ["S": "Z2VoZWltZ2VoZWlt"]) throws -> GatewayConfiguration {
     try ConfigurationFile.parse(text, file: "sluice.yaml", environment: environment)
 }
-private func problems(_ text: String, _ environment: [String: String] = ["S": "geheim"]) -> [ConfigurationProblem] {
+private func problems(_ text: String, _ environment: [String: String] = ["S": "Z2VoZWltZ2VoZWlt"]) -> [ConfigurationProblem] {
     do {
         _ = try parse(text, environment)
         return []
@@ -73,7 +73,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         #expect(configuration.delivery.allow == ["10.0.0.0/8"])
         let source = try #require(configuration.sources.first)
         #expect(source.name == "partner" && source.path == "/p" && source.line == 12)
-        #expect(source.secrets == ["geheim", "text"])
+        #expect(source.secrets == ["Z2VoZWltZ2VoZWlt", "text"])
         #expect(source.scheme?.header == "X-S" && source.scheme?.prefix == "a=")
         #expect(source.scheme?.timestamp?.header == "X-T" && source.scheme?.timestamp?.toleranceSeconds == 10)
         #expect(source.scheme?.timestamp?.checksFuture == false)
@@ -82,7 +82,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         #expect(source.durability == .written)
         let endpoint = try #require(configuration.endpoints.first)
         #expect(endpoint.name == "e" && endpoint.url == "http://[::1]:9/x?y=1" && endpoint.line == 22)
-        #expect(endpoint.types == ["a.*", "b"] && endpoint.secrets == ["geheim"] && endpoint.connectMillisMax == 1000)
+        #expect(endpoint.types == ["a.*", "b"] && endpoint.secrets == ["Z2VoZWltZ2VoZWlt"] && endpoint.connectMillisMax == 1000)
         #expect(endpoint.retryDelaysMillis == [5000, 60_000] && endpoint.retryJitter == 0.5)
         #expect(!endpoint.forwardsHeaders && endpoint.disabled)
     }
@@ -118,6 +118,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("endpoints:\n  - { name: e, url: \"http://h\", retry: { jitter: 2 } }\n", 2, "not a share"),
         ("endpoints:\n  - { name: e, url: \"http://h\", retry: { delays: [5] } }\n", 2, "not a time"),
         ("endpoints:\n  - { name: e, url: \"http://h\" }\n  - { name: e, url: \"http://h\" }\n", 3, "taken already, by line 2"),
+        ("endpoints:\n  - { name: e, url: \"http://h\", secret: \"geheim!\" }\n", 2, "secret 1 has the wrong form"),
         ("endpoints: [5]\n", 1, "endpoint takes keys"),
         ("endpoints: 5\n", 1, "takes a list"),
         ("listen: [\n", 2, "not YAML"),
@@ -162,13 +163,13 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         #expect(throws: ConfigurationError.self) { try ConfigurationFile.load("/nonexistent/sluice.yaml", environment: [:]) }
     }
     @Test func messagesNeverHoldWhatAVariableHeld() {
-        let found = problems("grace: ${S}\nadmin: ${S}\nlisten: x\n" + ConfigurationTests.source, ["S": "geheim"])
+        let found = problems("grace: ${S}\nadmin: ${S}\nlisten: x\n" + ConfigurationTests.source, ["S": "Z2VoZWltZ2VoZWlt"])
         #expect(found.count == 3)
-        #expect(!found.contains { $0.message.contains("geheim") }, "\(found)")
+        #expect(!found.contains { $0.message.contains("Z2VoZ") }, "\(found)")
     }
     @Test func aVariableMayBeEscapedAndStandInsideText() throws {
         let text = "sources: [{ name: a, secrets: [\"x${S}y\", \"$${S}\"] }]\n"
-        #expect(try parse(text).sources.first?.secrets == ["xgeheimy", "${S}"])
+        #expect(try parse(text).sources.first?.secrets == ["xZ2VoZWltZ2VoZWlty", "${S}"])
     }
     @Test func aSecretFileLosesOneNewlineAndIsRelativeToTheFile() throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
@@ -185,7 +186,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
     @Test func theExampleIsTheDocumentedOneAndIsGood() throws {
         let file = repository.appendingPathComponent("docs/sluice.example.yaml")
         #expect(try String(contentsOf: file, encoding: .utf8) == ExampleConfiguration.text)
-        let configuration = try parse(ExampleConfiguration.text, [ExampleConfiguration.secretVariable: "x"])
+        let configuration = try parse(ExampleConfiguration.text, [ExampleConfiguration.secretVariable: "whsec_Z2VoZWltZ2VoZWlt"])
         #expect(configuration.sources.map(\.name) == ["github"])
         #expect(configuration.listen.allSatisfy { $0.hasPrefix("127.0.0.1:") })
     }

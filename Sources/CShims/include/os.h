@@ -24,12 +24,6 @@ SLUICE_HOT static inline uint64_t sluice_clock_wall(void) {
 void *sluice_memory_map(size_t bytes);
 void sluice_memory_unmap(void *memory, size_t bytes);
 
-// An eventfd (non-blocking, close-on-exec), or -errno.
-int sluice_wake_open(void);
-// Adds one to the eventfd: whoever reads it wakes.
-SLUICE_HOT void sluice_wake_signal(int fd);
-// Takes the eventfd's count away without waiting.
-void sluice_wake_clear(int fd);
 int sluice_close(int fd);
 
 // A listening socket on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY inherited by what it

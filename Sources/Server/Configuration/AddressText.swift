@@ -22,9 +22,9 @@ package enum AddressText {
         guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x2F }) else { return nil }
         return (String(host), Int(port))
     }
-    /// Nil when an endpoint may have this URL; else what is wrong.
-    package static func problem(ofURL text: String) -> String? {
-        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), let url = URLComponents(string: text), let scheme = url.scheme
+    /// Nil when an endpoint may have this URL; else what is wrong. Messages have `shown`, the text before variables were replaced.
+    package static func problem(ofURL url: String, shown text: String) -> String? {
+        guard url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), let url = URLComponents(string: url), let scheme = url.scheme
         else { return "`\(text)` is not a URL such as http://127.0.0.1:9000/hooks" }
         if scheme.lowercased() == "https" {
             return "`\(text)`: HTTPS endpoints are not supported yet; use http:// (for example to a TLS proxy beside Sluice)"

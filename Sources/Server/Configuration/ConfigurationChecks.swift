@@ -24,29 +24,32 @@ enum ConfigurationChecks {
         for (index, endpoint) in configuration.endpoints.enumerated() where index < endpoints.count {
             check(endpoint, endpoints[index], sources: names, reading)
         }
+        checkSecrets(configuration.endpoints, endpoints, reading)
         reportRepeats(configuration.endpoints.map(\.name), endpoints, "name", "endpoint", reading)
         for (index, range) in configuration.delivery.allow.enumerated() where !AddressText.isNetwork(range) {
+            let shown = top.text("delivery", "allow", item: index)
             reading.report(
                 top.line("delivery", "allow", item: index),
-                "`delivery.allow`: `\(range)` is not a range of addresses such as 10.0.0.0/8 or fd00::/8")
+                "`delivery.allow`: `\(shown)` is not a range of addresses such as 10.0.0.0/8 or fd00::/8")
         }
     }
 
     private static func checkListeners(_ configuration: GatewayConfiguration, _ top: Lines, _ reading: ConfigurationReading) {
         if configuration.listen.isEmpty { reading.report(top.line("listen"), "`listen` needs at least one address") }
         for (index, address) in configuration.listen.enumerated() where !AddressText.isListener(address) {
+            let shown = top.text("listen", item: index)
             reading.report(
                 top.line("listen", item: index),
-                "`listen`: `\(address)` is not HOST:PORT, [IPV6]:PORT or unix:PATH; an example: 127.0.0.1:8080")
+                "`listen`: `\(shown)` is not HOST:PORT, [IPV6]:PORT or unix:PATH; an example: 127.0.0.1:8080")
         }
         if AddressText.host(of: configuration.admin) == nil {
             reading.report(
-                top.line("admin"), "`admin`: `\(configuration.admin)` is not HOST:PORT; an example: 127.0.0.1:8081")
+                top.line("admin"), "`admin`: `\(top.text("admin"))` is not HOST:PORT; an example: 127.0.0.1:8081")
         }
         for (index, address) in configuration.listen.enumerated() {
             let isTaken = configuration.listen[..<index].contains(address) || address == configuration.admin
             if isTaken, !address.hasSuffix(":0") {
-                reading.report(top.line("listen", item: index), "`\(address)` is asked for twice; each listener needs its own")
+                reading.report(top.line("listen", item: index), "`\(top.text("listen", item: index))` is asked for twice; each listener needs its own")
             }
         }
     }
@@ -83,10 +86,10 @@ enum ConfigurationChecks {
     private static func check(_ source: SourceConfiguration, _ lines: Lines, _ reading: ConfigurationReading) {
         if !source.name.isEmpty, !isName(source.name) {
             reading.report(
-                lines.line("name"), "`\(source.name)` is no name: 1 to 64 of the characters a-z A-Z 0-9 . _ -, as in `github`")
+                lines.line("name"), "`\(lines.text("name"))` is no name: 1 to 64 of the characters a-z A-Z 0-9 . _ -, as in `github`")
         }
         if let path = source.path, !isPath(path) {
-            reading.report(lines.line("path"), "`path`: `\(path)` is not a path such as /webhooks/github (no `?`, no spaces)")
+            reading.report(lines.line("path"), "`path`: `\(lines.text("path"))` is not a path such as /webhooks/github (no `?`, no spaces)")
         }
         if source.secrets.isEmpty, !source.unverified, !lines.has("secrets") {
             reading.report(
@@ -100,11 +103,12 @@ enum ConfigurationChecks {
         }
         for (key, items) in [("event.id", source.eventID), ("event.type", source.eventType), ("dedup.key", source.dedupKey)] {
             let parts = key.split(separator: ".").map(String.init)
-            for item in items where !isExtraction(item, bodyToo: parts[0] == "dedup") {
+            for (index, item) in items.enumerated() where !isExtraction(item, bodyToo: parts[0] == "dedup") {
+                let shown = lines.text(parts[0], parts[1], item: index)
                 let body = parts[0] == "dedup" ? ", or body" : ""
                 reading.report(
                     lines.line(parts[0], parts[1]),
-                    "`\(key)`: `\(item)` says not where to look; write header:NAME or json:$.a.b\(body)")
+                    "`\(key)`: `\(shown)` says not where to look; write header:NAME or json:$.a.b\(body)")
             }
         }
     }
@@ -114,20 +118,33 @@ enum ConfigurationChecks {
     ) {
         if !endpoint.name.isEmpty, !isName(endpoint.name) {
             reading.report(
-                lines.line("name"), "`\(endpoint.name)` is no name: 1 to 64 of the characters a-z A-Z 0-9 . _ -, as in `billing`")
+                lines.line("name"), "`\(lines.text("name"))` is no name: 1 to 64 of the characters a-z A-Z 0-9 . _ -, as in `billing`")
         }
-        if !endpoint.url.isEmpty, let problem = AddressText.problem(ofURL: endpoint.url) {
+        if !endpoint.url.isEmpty, let problem = AddressText.problem(ofURL: endpoint.url, shown: lines.text("url")) {
             reading.report(lines.line("url"), "`url`: \(problem)")
         }
         for (index, name) in endpoint.sources.enumerated() where !sources.contains(name) {
             let advice = NearestName.of(name, among: sources).map { "did you mean `\($0)`?" }
                 ?? "there is \(sources.joined(separator: ", "))"
-            reading.report(lines.line("sources", item: index), "there is no source `\(name)`; \(advice)")
+            reading.report(lines.line("sources", item: index), "there is no source `\(lines.text("sources", item: index))`; \(advice)")
         }
         if endpoint.connectMillisMax > endpoint.totalMillisMax || endpoint.headMillisMax > endpoint.totalMillisMax {
             reading.report(
                 lines.line("timeouts"),
                 "`timeouts`: connect and head are parts of total (\(TimeSpan.text(of: endpoint.totalMillisMax))) and cannot be longer")
+        }
+    }
+
+    /// What signs deliveries must be a Standard Webhooks secret; the one at fault is named by its place.
+    private static func checkSecrets(_ endpoints: [EndpointConfiguration], _ lines: [Lines], _ reading: ConfigurationReading) {
+        for (endpoint, place) in zip(endpoints, lines) {
+            for (index, secret) in endpoint.secrets.enumerated() {
+                do {
+                    _ = try SecretEncoding.whsec.key(of: secret, index: index)
+                } catch {
+                    reading.report(place.line("secret", item: index), "`secret`: \(error.message)")
+                }
+            }
         }
     }
 
@@ -138,7 +155,7 @@ enum ConfigurationChecks {
         for (index, value) in values.enumerated() where !value.isEmpty && index < lines.count {
             if let earlier = first[value] {
                 reading.report(
-                    lines[index].line(key), "the \(what) `\(value)` is taken already, by line \(lines[earlier].line(key))")
+                    lines[index].line(key), "the \(what) `\(lines[index].has(key) ? lines[index].text(key) : value)` is taken already, by line \(lines[earlier].line(key))")
             } else {
                 first[value] = index
             }
@@ -175,12 +192,18 @@ private struct Lines {
     func has(_ key: String) -> Bool { node.mapping?[Node(key)] != nil }
     /// The line of the value at the end of `keys` (of its `item`, when it is a list), or of what is there of them.
     func line(_ keys: String..., item: Int? = nil) -> Int {
+        place(keys, item).mark?.line ?? 0
+    }
+    /// The value as it stands in the file, variables not replaced.
+    func text(_ keys: String..., item: Int? = nil) -> String { place(keys, item).scalar?.string ?? "" }
+
+    private func place(_ keys: [String], _ item: Int?) -> Node {
         var place = node
         for key in keys {
             guard let next = place.mapping?[Node(key)] else { break }
             place = next
         }
         if let item, let sequence = place.sequence, item < sequence.count { place = sequence[item] }
-        return place.mark?.line ?? 0
+        return place
     }
 }

@@ -40,12 +40,12 @@ package struct LogLines: LogHandler {
 
 /// RFC 3339 in UTC, with milliseconds.
 package enum TimeText {
-    package static func now() -> String { of(Date()) }
-    package static func of(_ date: Date) -> String {
-        date.formatted(Date.ISO8601FormatStyle(includingFractionalSeconds: true))
-    }
+    package static func now() -> String { of(nanoseconds: UInt64(Date().timeIntervalSince1970 * 1000) * 1_000_000) }
     package static func of(nanoseconds: UInt64) -> String {
-        of(Date(timeIntervalSince1970: Double(nanoseconds / 1_000_000) / 1000))
+        // Whole seconds through the formatter, so that no fraction is rounded through a Double.
+        let seconds = Date(timeIntervalSince1970: Double(nanoseconds / 1_000_000_000)).formatted(Date.ISO8601FormatStyle())
+        let millis = "\(nanoseconds / 1_000_000 % 1000 + 1000)".dropFirst()
+        return "\(seconds.dropLast()).\(millis)Z"
     }
     /// Nanoseconds since 1970, or nil.
     package static func parse(_ text: String) -> UInt64? {
