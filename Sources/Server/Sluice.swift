@@ -10,10 +10,11 @@ struct Sluice: AsyncParsableCommand {
         discussion: """
             EXAMPLE
               sluice config check sluice.yaml
+              sluice verify --provider github --secret file:github.secret request.http
 
             Exit status: 0 done, 1 the answer is no, 2 usage or configuration, 70 a fault of Sluice's own.
             """,
-        subcommands: [ConfigCommand.self])
+        subcommands: [VerifyCommand.self, SendCommand.self, SinkCommand.self, ConfigCommand.self])
 
     /// ArgumentParser's own status for a wrong command line is 64; Sluice's is 2.
     static func main() async {

@@ -14,6 +14,9 @@ package enum ExitStatus {
 }
 
 enum Output {
+    /// True exactly when a person reads standard error.
+    static var isTerminal: Bool { isatty(STDERR_FILENO) == 1 }
+
     /// One line of the result.
     static func line(_ text: String) {
         try? FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
