@@ -229,11 +229,14 @@ package final class LogFolder: Sendable {
             sluice_file_working_directory(), path + "/log", FileFlag.directory)
         guard again >= 0 else { return false }
         defer { _ = sluice_file_close(again) }
-        var numbers: [4 of UInt64] = [0, 0, 0, 0]
-        guard sluice_file_identity(directory, &numbers[0], &numbers[1]) == 0,
-            sluice_file_identity(again, &numbers[2], &numbers[3]) == 0
+        var device: UInt64 = 0
+        var inode: UInt64 = 0
+        var deviceAgain: UInt64 = 0
+        var inodeAgain: UInt64 = 0
+        guard sluice_file_identity(directory, &device, &inode) == 0,
+            sluice_file_identity(again, &deviceAgain, &inodeAgain) == 0
         else { return false }
-        return numbers[0] == numbers[2] && numbers[1] == numbers[3]
+        return device == deviceAgain && inode == inodeAgain
     }
 
     static let noEntry: Int32 = 2
