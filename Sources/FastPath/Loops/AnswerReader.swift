@@ -38,7 +38,8 @@ package enum AnswerProgress: Equatable, Sendable {
     /// False when the answer itself says that the connection ends with it.
     package private(set) var keepsConnection = false
 
-    init(room: UnsafeMutablePointer<UInt8>, limits: EgressLimits) {
+    /// Safety: `room` has `limits.answerHeadBytesMax` bytes and outlives the reader.
+    package init(room: UnsafeMutablePointer<UInt8>, limits: EgressLimits) {
         self.room = room
         roomCapacity = limits.answerHeadBytesMax
         bodyBytesMax = limits.answerBodyBytesMax

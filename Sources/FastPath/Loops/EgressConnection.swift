@@ -78,10 +78,16 @@ package struct EgressDeadlines: Sendable {
     /// True exactly when the connection must not be used again: its endpoint changed, or its send failed.
     private var isLast = false
 
-    /// `generation` is the one before the first use; tests start near the wrap.
-    init(message: OutboundMessage, answer: AnswerReader, generation: UInt32 = 0) {
-        self.message = message
-        self.answer = answer
+    /// The slot's memory that the kernel and the answer's head use, a whole number of cache lines.
+    package static func blockByteCount(_ limits: EgressLimits) -> Int {
+        (OutboundMessage.fixedByteCount + limits.requestHeadBytesMax + limits.answerHeadBytesMax + 63) & ~63
+    }
+    /// `generation` is the one before the first use; tests start near the wrap. Safety: `block` has `blockByteCount` bytes,
+    /// zeroed and aligned to 64, that outlive the connection and do not move.
+    package init(block: UnsafeMutablePointer<UInt8>, limits: EgressLimits, generation: UInt32 = 0) {
+        message = OutboundMessage(block: block, headCapacity: limits.requestHeadBytesMax)
+        let room = block + OutboundMessage.fixedByteCount + limits.requestHeadBytesMax
+        answer = AnswerReader(room: room, limits: limits)
         self.generation = generation
     }
     package var isInFlight: Bool { isConnectInFlight || isSendInFlight || isReceiveArmed }

@@ -16,18 +16,14 @@
 
     init(limits: EgressLimits, generation: UInt32 = 0) throws(OutOfMemory) {
         capacity = limits.connectionCountMax
-        let headOffset = OutboundMessage.fixedByteCount
-        let roomOffset = headOffset + limits.requestHeadBytesMax
-        let blockBytes = (roomOffset + limits.answerHeadBytesMax + 63) & ~63
+        let blockBytes = EgressConnection.blockByteCount(limits)
         memory = try MappedMemory(byteCount: blockBytes * capacity)
         connections = .allocate(capacity: capacity)
         deadlines = .allocate(capacity: capacity)
         freeSlots = .allocate(capacity: capacity)
         for slot in 0..<capacity {
             let block = memory.base + slot * blockBytes
-            let message = OutboundMessage(block: block, headCapacity: limits.requestHeadBytesMax)
-            let answer = AnswerReader(room: block + roomOffset, limits: limits)
-            (connections + slot).initialize(to: EgressConnection(message: message, answer: answer, generation: generation))
+            (connections + slot).initialize(to: EgressConnection(block: block, limits: limits, generation: generation))
             deadlines[slot] = .max
             // The lowest slots first, so that the scan stays short.
             freeSlots[slot] = Int32(capacity - 1 - slot)

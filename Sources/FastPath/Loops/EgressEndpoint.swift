@@ -78,12 +78,7 @@ struct EgressRecord {
                 (records + index).initialize(to: EgressSnapshot.blank)
                 continue
             }
-            do throws(EgressEndpointError) {
-                (records + index).initialize(to: try EgressSnapshot.compile(endpoint, index, version, limits, keys))
-            } catch {
-                records.deallocate()
-                throw error
-            }
+            (records + index).initialize(to: try EgressSnapshot.compile(endpoint, index, version, limits, keys))
         }
     }
     deinit { records.deallocate() }

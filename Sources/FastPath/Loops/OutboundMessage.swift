@@ -39,13 +39,13 @@ import CShims
 
     // MARK: writing the head
 
-    @inline(__always) mutating func beginHead() { headCount = 0 }
+    @inline(__always) package mutating func beginHead() { headCount = 0 }
     @inline(__always) mutating func append(_ bytes: ByteView) {
         precondition(bytes.count <= headCapacity - headCount)
         (head + headCount).update(from: bytes.base, count: bytes.count)
         headCount += bytes.count
     }
-    @inline(__always) mutating func append(_ text: StaticString) {
+    @inline(__always) package mutating func append(_ text: StaticString) {
         append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
     }
     /// Decimal digits without leading zeros.
@@ -72,7 +72,7 @@ import CShims
         headCount += written
     }
     /// The head ends; what follows it is sent from where it lies.
-    @inline(__always) mutating func endHead(fieldLines: ByteView, body: ByteView) {
+    @inline(__always) package mutating func endHead(fieldLines: ByteView, body: ByteView) {
         let emptyLine: StaticString = "\r\n"
         setPart(0, head, headCount)
         setPart(1, fieldLines.base, fieldLines.count)
