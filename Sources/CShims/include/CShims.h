@@ -1,4 +1,4 @@
-// Every C call that FastPath makes, in five subjects. No policy lives here.
+// Every C call that FastPath makes. No policy lives here.
 #ifndef SLUICE_CSHIMS_H
 #define SLUICE_CSHIMS_H
 #include "os.h"
@@ -6,5 +6,6 @@
 #include "digest.h"
 #include "xxh.h"
 #include "scan.h"
+#include "net.h"
 #include "egress.h"
 #endif
