@@ -50,5 +50,6 @@ let package = Package(
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
         .testTarget(name: "FastPathTests", dependencies: ["FastPath"], swiftSettings: strict),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "FastPath"], swiftSettings: strict),
     ]
 )
