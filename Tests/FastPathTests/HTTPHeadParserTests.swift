@@ -199,7 +199,8 @@ import Testing
     /// split.
     @Test func givesTheSameVerdictForEveryByteAtEveryPlaceHoweverSplit() {
         let good = httpBytes(
-            "POST /a?b=%41 HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: chunked\r\n\r\n2;a=\"b\"\r\nok\r\n0\r\nT: v\r\n\r\n"
+            "POST /a?b=%41 HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + "2;a=\"b\"\r\nok\r\n0\r\nT: v\r\n\r\n"
         )
         for place in good.indices {
             for byte in UInt8.min...UInt8.max {

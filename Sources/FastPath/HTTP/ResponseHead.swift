@@ -147,7 +147,7 @@ extension ResponseHead {
             body = .untilClose
         }
         let isBodiless = isInterim || status == 204 || status == 304
-        // Framing where there can be none (RFC 9110 §8.6): before the final answer it hides where that begins; after it,
+        // Framing where there can be none (RFC 9110 §8.6): before the final answer it hides where that begins; in it,
         // the peer may send what nobody reads, so the connection ends here.
         if isBodiless, status != 304, body == .chunked || lengthCount > 0 && body != .length(0) {
             if isInterim { return false }
