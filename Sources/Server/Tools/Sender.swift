@@ -51,20 +51,10 @@ package struct Sender: Sendable {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let plan = self.plan
-        let tally = NIOLoopBoundBox(SendTally(plan.count), eventLoop: loop)
-        let bootstrap = ClientBootstrap(group: group)
-            .connectTimeout(.milliseconds(Int64(timeoutMillis)))
-            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let handler = SendConnection(plan: plan, tally: tally, timeout: .milliseconds(Int64(timeoutMillis)))
-                    try channel.pipeline.syncOperations.addHTTPClientHandlers()
-                    try channel.pipeline.syncOperations.addHandler(handler)
-                }
-            }
+        let tally = try await loop.submit { NIOLoopBoundBox(SendTally(plan.count), eventLoop: loop) }.get()
         await withTaskGroup(of: Void.self) { tasks in
             for _ in 0..<connections {
-                tasks.addTask { await Sender.keepOpen(bootstrap, plan, tally, loop) }
+                tasks.addTask { await Sender.keepOpen(plan, tally, loop, timeoutMillis) }
             }
         }
         let result = try await loop.submit { tally.value.result }.get()
@@ -74,8 +64,18 @@ package struct Sender: Sendable {
 
     /// One connection after the other until nothing is left to send; a peer that cannot be reached ends it.
     private static func keepOpen(
-        _ bootstrap: ClientBootstrap, _ plan: SendPlan, _ tally: NIOLoopBoundBox<SendTally>, _ loop: any EventLoop
+        _ plan: SendPlan, _ tally: NIOLoopBoundBox<SendTally>, _ loop: any EventLoop, _ timeoutMillis: Int
     ) async {
+        let bootstrap = ClientBootstrap(group: loop)
+            .connectTimeout(.milliseconds(Int64(timeoutMillis)))
+            .channelOption(.tcpOption(.tcp_nodelay), value: 1)
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    let handler = SendConnection(plan: plan, tally: tally, timeout: .milliseconds(Int64(timeoutMillis)))
+                    try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                    try channel.pipeline.syncOperations.addHandler(handler)
+                }
+            }
         while (try? await loop.submit { tally.value.hasMore }.get()) == true {
             do {
                 let channel = try await bootstrap.connect(host: plan.host, port: plan.port).get()
