@@ -77,7 +77,7 @@ package struct ControlAPI: Sendable {
     }
 
     private struct Listing: Encodable { let endpoints: [EndpointStatus] }
-    private struct Deliveries: Encodable { let deliveries: [DeliveryRow] }
+    private struct Deliveries: Encodable { let deliveries: [DeliveryItem] }
     private struct Readiness: Encodable {
         let status: String
         let problems: [ReadinessProblem]
@@ -110,7 +110,7 @@ package struct ControlAPI: Sendable {
 
     private func deliveries(_ request: Request) async throws -> Response {
         let parameters = try QueryReading(request, known: ["state", "endpoint", "limit"])
-        var query = DeliveryQuery()
+        var query = DeliveryFilter()
         if let text = parameters.text("state") {
             guard let state = DeliveryStateFilter(rawValue: text) else {
                 let words = DeliveryStateFilter.allCases.map(\.rawValue).joined(separator: ", ")

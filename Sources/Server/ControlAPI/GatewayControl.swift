@@ -11,7 +11,7 @@ package protocol GatewayControl: AnyObject, Sendable {
     func readiness() -> [ReadinessProblem]
     func events(_ query: EventQuery) throws -> EventPage
     func event(id: String) throws -> EventDetail?
-    func deliveries(_ query: DeliveryQuery) throws -> [DeliveryRow]
+    func deliveries(_ query: DeliveryFilter) throws -> [DeliveryItem]
     func endpoints() throws -> [EndpointStatus]
     /// Counts what matches; delivers it again unless `dryRun`.
     func replay(_ request: ReplayRequest) throws -> ReplayAnswer
@@ -87,9 +87,9 @@ package struct EventDetail: Codable, Equatable, Sendable {
     /// The body as text when it is UTF-8, else nil and `bodyBase64` has it.
     package var body: String?
     package var bodyBase64: String?
-    package var deliveries: [DeliveryRow]
+    package var deliveries: [DeliveryItem]
     package init(
-        event: EventRow, method: String, target: String, headers: [[String]], body: [UInt8], deliveries: [DeliveryRow]
+        event: EventRow, method: String, target: String, headers: [[String]], body: [UInt8], deliveries: [DeliveryItem]
     ) {
         self.event = event
         self.method = method
@@ -103,14 +103,14 @@ package struct EventDetail: Codable, Equatable, Sendable {
 
 package enum DeliveryStateFilter: String, CaseIterable, Codable, Sendable { case delivered, waiting, dead }
 
-package struct DeliveryQuery: Equatable, Sendable {
+package struct DeliveryFilter: Equatable, Sendable {
     package var state: DeliveryStateFilter?
     package var endpoint: String?
     package var limit = 100
     package init() {}
 }
 
-package struct DeliveryRow: Codable, Equatable, Sendable {
+package struct DeliveryItem: Codable, Equatable, Sendable {
     package var event: String
     package var endpoint: String
     package var state: String

@@ -18,7 +18,7 @@ package struct LogLines: LogHandler {
     package func log(event: LogEvent) {
         let merged = metadata.merging(event.metadata ?? [:]) { _, new in new }
         let fields = merged.sorted { $0.key < $1.key }.map { " \($0.key)=\(LogLines.quoted("\($0.value)"))" }.joined()
-        let message = LogLines.oneLine("\(event.message)")
+        let message = LogLines.visible("\(event.message)")
         write("\(TimeText.now()) \(event.level.rawValue) \(message)\(fields)\n")
     }
 
@@ -28,9 +28,10 @@ package struct LogLines: LogHandler {
     package static func quoted(_ value: String) -> String {
         let isPlain = !value.isEmpty && value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
         if isPlain { return value }
-        return "\"" + oneLine(value.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")) + "\""
+        return "\"" + visible(value.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")) + "\""
     }
-    private static func oneLine(_ text: String) -> String {
+    /// Control characters as `\\x0a`; the rest as it is.
+    package static func visible(_ text: String) -> String {
         guard text.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) else { return text }
         return text.unicodeScalars.map {
             $0.value < 0x20 || $0.value == 0x7F ? "\\x" + String($0.value + 0x100, radix: 16).dropFirst() : String($0)
