@@ -30,7 +30,7 @@ package enum HTTPDate {
     }
 
     /// Seconds since 1970 of an IMF-fixdate, an RFC 850 date or an asctime date; nil for anything else.
-    package static func parse(_ text: ByteView) -> Int? {
+    @_noAllocation @_noLocks package static func parse(_ text: ByteView) -> Int? {
         if text.count == byteCount, text[3] == ASCII.comma {
             guard fits(text, "Aaa, 00 Aaa 0000 00:00:00 GMT") else { return nil }
             return seconds(text, day: 5, month: 8, year: number(text, 12, 4), time: 17)
@@ -65,7 +65,9 @@ package enum HTTPDate {
     }
     private static func number(_ text: ByteView, _ start: Int, _ count: Int) -> Int {
         var result = 0
-        for index in start..<start + count where text[index] != ASCII.space { result = result * 10 + Int(text[index] - 48) }
+        for index in start..<start + count where text[index] != ASCII.space {
+            result = result * 10 + Int(text[index] - 48)
+        }
         return result
     }
     private static func seconds(_ text: ByteView, day: Int, month: Int, year: Int, time: Int) -> Int? {
@@ -79,7 +81,9 @@ package enum HTTPDate {
         let (hour, minute, second) = (number(text, time, 2), number(text, time + 3, 2), number(text, time + 6, 2))
         let days = days(year: year, month: monthNumber, day: dayNumber)
         // 60 is a leap second. A day that the month has not comes back as another date.
-        guard hour < 24, minute < 60, second <= 60, date(days: days) == (year, monthNumber, dayNumber) else { return nil }
+        guard hour < 24, minute < 60, second <= 60, date(days: days) == (year, monthNumber, dayNumber) else {
+            return nil
+        }
         return days * 86_400 + hour * 3600 + minute * 60 + second
     }
 }
@@ -93,7 +97,7 @@ package enum HTTPDate {
 
     package init(unixSeconds: Int) { update(unixSeconds: unixSeconds) }
 
-    @inline(__always) package mutating func update(unixSeconds now: Int) {
+    @_noAllocation @_noLocks package mutating func update(unixSeconds now: Int) {
         if now != unixSeconds { render(now) }
     }
     /// Safety: `memory` has room for `writeBytes`.

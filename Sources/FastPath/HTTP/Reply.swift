@@ -1,8 +1,8 @@
 // The answers of the ingest port, rendered into the caller's memory: one pass, no allocation.
 //
-// Invariants: nothing is written beyond `capacity` (it traps instead); each answer has a length, or is one that has no body by
-// its status, so the next answer on the connection begins where the client looks for it. Text that reaches a body comes from our own
-// enums, whose letters need no escape (asserted by a test).
+// Invariants: nothing is written beyond `capacity` (it traps instead); each answer has a length, or is one that has
+// no body by its status, so the next answer on the connection begins where the client looks for it. Text that reaches
+// a body comes from our own enums, whose letters need no escape (asserted by a test).
 // Safety: `memory` is writable for `capacity` bytes, for the call.
 
 /// What an answer says beside its body.
@@ -11,8 +11,8 @@ package struct Reply: Sendable {
     /// What became of an event that is in the log.
     package enum EventStatus: Sendable { case accepted, duplicate }
 
-    /// The head's bytes at most: 46 of status line, 37 of date, 160 of the fixed fields, 3 × 20 of numbers, and `Allow` and
-    /// `Sluice-Durability` with `textBytesMax` each.
+    /// The head's bytes at most: 46 of status line, 37 of date, 160 of the fixed fields, 3 × 20 of numbers, and
+    /// `Allow` and `Sluice-Durability` with `textBytesMax` each.
     package static let headBytesMax = 512
     package static let textBytesMax = 64
     /// The largest answer without a body of the caller's own.
@@ -43,7 +43,7 @@ package struct Reply: Sendable {
     }
 
     /// Any body. Needs `headBytesMax` and the body's count of room. Returns the bytes written.
-    package func write(
+    @_noAllocation @_noLocks package func write(
         _ body: ByteView, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> Int {
         var writer = ByteWriter(memory, capacity: capacity)
@@ -52,7 +52,7 @@ package struct Reply: Sendable {
         return writer.count
     }
     /// `{"status":"accepted","id":"evt_…"}`. Needs `byteCountMax` of room.
-    @inline(__always) package func writeEvent(
+    @_noAllocation @_noLocks package func writeEvent(
         _ outcome: EventStatus, id: EventID, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> Int {
         let start: StaticString =
@@ -173,7 +173,8 @@ package struct Reply: Sendable {
         return memory + count
     }
     @inline(__always) mutating func append(_ text: StaticString) {
-        room(for: text.utf8CodeUnitCount).update(from: text.utf8Start, count: text.utf8CodeUnitCount)
+        UnsafeMutableRawPointer(room(for: text.utf8CodeUnitCount))
+            .copyMemory(from: text.utf8Start, byteCount: text.utf8CodeUnitCount)
         count &+= text.utf8CodeUnitCount
     }
     @inline(__always) mutating func append(_ name: StaticString, value: StaticString) {
@@ -183,7 +184,7 @@ package struct Reply: Sendable {
         append("\r\n")
     }
     @inline(__always) mutating func append(_ body: ByteView) {
-        room(for: body.count).update(from: body.base, count: body.count)
+        UnsafeMutableRawPointer(room(for: body.count)).copyMemory(from: body.base, byteCount: body.count)
         count &+= body.count
     }
     @inline(__always) mutating func append(_ byte: UInt8) {

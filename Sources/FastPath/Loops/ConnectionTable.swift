@@ -23,10 +23,12 @@
 
     init(capacity: Int, firstGeneration: UInt32 = 1) throws(OutOfMemory) {
         precondition(capacity > 0)
-        self.capacity = capacity
         let stride = MemoryLayout<Connection>.stride
-        memory = try MappedMemory(byteCount: capacity * (stride + 8 + 4))
-        replies = try MappedMemory(byteCount: capacity * ConnectionTable.replyByteCount)
+        let table = try MappedMemory(byteCount: capacity * (stride + 8 + 4))
+        let replyMemory = try MappedMemory(byteCount: capacity * ConnectionTable.replyByteCount)
+        self.capacity = capacity
+        memory = table
+        replies = replyMemory
         byteCount = memory.byteCount + replies.byteCount
         let raw = UnsafeMutableRawPointer(memory.base)
         slots = raw.bindMemory(to: Connection.self, capacity: capacity)

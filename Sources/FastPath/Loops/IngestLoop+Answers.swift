@@ -15,8 +15,8 @@ extension IngestLoop {
         connection.pointee.completedAt = nowMillis
         table.setDeadline(slot, ConnectionTable.noDeadline)
         var job = -1
-        if !source.pointee.isUnverified {
-            switch verify(source, bytes, head, body) {
+        if let scheme = source.pointee.scheme {
+            switch verify(scheme, bytes, head, body) {
             case .queued(let place): job = place
             case .accepted: break
             case .rejected(let reason): return reject(slot, reason)
@@ -25,24 +25,23 @@ extension IngestLoop {
                 return answerUnavailable(slot, reason: "verifier_busy")
             }
         }
-        let key = source.pointee.dedupKey.select(bytes: bytes, head: head, fields: fields, body: body)
-        let type = source.pointee.eventType.select(bytes: bytes, head: head, fields: fields, body: body)
+        let values = source.pointee.selectors.select(bytes: bytes, head: head, fields: fields, body: body)
         connection.pointee.isPending = true
         pending[pendingCount] = PendingRequest(
-            slot: slot, base: base, head: head, body: body, dedupKey: key ?? body, keyIsBody: key == nil,
-            eventType: type ?? .empty, sourceIndex: sourceIndex, job: job)
+            slot: slot, base: base, head: head, body: body, dedupKey: values.dedupKey, keyIsBody: values.keyIsBody,
+            eventType: values.eventType, sourceIndex: sourceIndex, job: job)
         pendingCount += 1
         if pendingCount == IngestLoop.pendingCountMax { settle() }
     }
     private mutating func verify(
-        _ source: UnsafePointer<IngestSource>, _ bytes: ByteView, _ head: RequestHead, _ body: ByteView
+        _ scheme: SignatureScheme, _ bytes: ByteView, _ head: RequestHead, _ body: ByteView
     ) -> AddResult {
         let first = verifier.add(
-            scheme: source.pointee.scheme, bytes: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
         guard case .full = first else { return first }
         settle()
         return verifier.add(
-            scheme: source.pointee.scheme, bytes: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
     }
 
     /// The round's signatures as one batch, then the log's group.
@@ -67,7 +66,7 @@ extension IngestLoop {
     /// Genuine: a handshake is answered, an event is offered to the log.
     private mutating func admit(_ request: PendingRequest) {
         let source = sources + request.sourceIndex
-        if source.pointee.handshake.isSome, answerHandshake(request, source) { return }
+        if let handshake = source.pointee.handshake, answerHandshake(handshake, request) { return }
         var event = EventInput()
         let bytes = ByteView(request.base, count: request.head.byteCount)
         event.source = source.pointee.name
@@ -83,11 +82,12 @@ extension IngestLoop {
         metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(request.body.count))
         let slot = UInt32(request.slot)
         let ticket = Tag(.send, slot: slot, generation: table[request.slot].pointee.generation).bits
-        switch port.offer(event, ticket: ticket, durability: source.pointee.durability, nowSeconds: wallNanos / 1_000_000_000) {
+        let answersAtOnce = source.pointee.durability == .memory && port.answersMemoryAtOnce
+        switch port.offer(event, ticket: ticket, durability: source.pointee.durability) {
         case .appended(let sequence):
-            if source.pointee.durability == .memory { answerKept(request.slot, sequence, isDuplicate: false) }
+            if answersAtOnce { answerKept(request.slot, sequence, isDuplicate: false) }
         case .pending(let sequence):
-            if source.pointee.durability == .memory { answerKept(request.slot, sequence, isDuplicate: true) }
+            if answersAtOnce { answerKept(request.slot, sequence, isDuplicate: true) }
         case .duplicate(let sequence): answerKept(request.slot, sequence, isDuplicate: true)
         case .refused(.tooLarge): refuse(request.slot, .bodyTooLarge)
         case .refused(let reason):
@@ -95,15 +95,15 @@ extension IngestLoop {
             answerUnavailable(request.slot, reason: reason.rawValue)
         }
     }
-    private mutating func answerHandshake(_ request: PendingRequest, _ source: UnsafePointer<IngestSource>) -> Bool {
-        switch source.pointee.handshake.answer(body: request.body, into: scratch, capacity: IngestLoop.handshakeBytesMax) {
+    private mutating func answerHandshake(_ handshake: Handshake, _ request: PendingRequest) -> Bool {
+        switch handshake.answer(
+            body: request.body, key: request.job >= 0 ? verifier.matchedKey(job: request.job) : nil, into: scratch,
+            capacity: IngestLoop.handshakeBytesMax) {
         case .none: return false
         case .rejected(let reason): reject(request.slot, reason)
-        case .answer(let count, let isText):
-            metrics.count(.handshake, source: source.pointee.counterSlot)
-            var reply = reply(request.slot, status: 200)
-            reply.contentType = isText ? .text : .json
-            table[request.slot].pointee.replyCount = reply.write(
+        case .body(let count):
+            metrics.count(.handshake, source: sources[request.sourceIndex].counterSlot)
+            table[request.slot].pointee.replyCount = reply(request.slot, status: 200).write(
                 ByteView(scratch, count: count), date: dates, to: table.reply(request.slot),
                 capacity: ConnectionTable.replyByteCount)
             beginReply(request.slot)

@@ -1,6 +1,8 @@
 // From bytes to complete requests: what came is parsed where it lies when it is whole, and moved into a block when it is not.
 // May touch: connections, blocks, the parser. Must not answer 2xx; that is for receipts.
 
+import CShims
+
 extension IngestLoop {
     mutating func received(_ completion: Completion) {
         let slot = table.slot(of: completion.tag)

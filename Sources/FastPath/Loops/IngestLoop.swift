@@ -58,6 +58,7 @@ struct IngestLoop: ~Copyable {
     // A handshake's body, until it is in the reply.
     let scratch: UnsafeMutablePointer<UInt8>
 
+    var nowNanos: UInt64 = 0
     var nowMillis: UInt64 = 0
     var wallNanos: UInt64 = 0
     var wallSeconds: UInt64 = 0
@@ -79,18 +80,13 @@ struct IngestLoop: ~Copyable {
     init(
         setup: IngestSetup, shared: IngestShared, snapshot: IngestSnapshot, port: consuming JournalPort
     ) throws(IngestStartError) {
+        let parts = try IngestLoop.parts(setup)
+        table = parts.table
+        arena = parts.arena
+        io = parts.io
         limits = setup.limits
         metrics = setup.metrics
         self.shared = shared
-        do {
-            table = try ConnectionTable(capacity: setup.limits.connectionCountMax)
-            arena = try BuddyArena(byteCount: setup.assemblyBytes, blockBytesMax: setup.blockBytesMax)
-        } catch { throw .outOfMemory(bytes: error.byteCount) }
-        do {
-            io = try UringIO(
-                submissions: 4096, completions: 16_384, bufferCount: setup.receiveBufferCount,
-                bufferByteCount: setup.receiveBufferBytes)
-        } catch { throw .ring(error) }
         verifier = BatchVerifier(
             engine: setup.engine, jobCountMax: IngestLoop.pendingCountMax, scratchBytes: setup.verifierScratchBytes)
         listenerCount = setup.listeners.count
@@ -105,6 +101,27 @@ struct IngestLoop: ~Copyable {
         rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
         ready = .allocate(capacity: setup.limits.connectionCountMax)
         scratch = .allocate(capacity: IngestLoop.handshakeBytesMax)
+    }
+    private struct Parts: ~Copyable {
+        var table: ConnectionTable
+        var arena: BuddyArena
+        var io: UringIO
+    }
+    private static func parts(_ setup: IngestSetup) throws(IngestStartError) -> Parts {
+        let table: ConnectionTable
+        let arena: BuddyArena
+        do {
+            table = try ConnectionTable(capacity: setup.limits.connectionCountMax)
+        } catch { throw .outOfMemory(bytes: error.byteCount) }
+        do {
+            arena = try BuddyArena(byteCount: setup.assemblyBytes, blockBytesMax: setup.blockBytesMax)
+        } catch { throw .outOfMemory(bytes: error.byteCount) }
+        do {
+            let io = try UringIO(
+                submissions: 4096, completions: 16_384, bufferCount: setup.receiveBufferCount,
+                bufferByteCount: setup.receiveBufferBytes)
+            return Parts(table: table, arena: arena, io: io)
+        } catch { throw .ring(error) }
     }
     deinit {
         listeners.deallocate()
@@ -126,7 +143,10 @@ struct IngestLoop: ~Copyable {
     }
 
     mutating func tick() {
-        let count = io.enter(waitNanos: waitNanos)
+        // Asleep only after a last look at what another thread may have brought.
+        let mustNotWait = port.beginSleep() || shared.hasNews
+        let count = io.enter(waitNanos: mustNotWait ? 0 : waitNanos)
+        port.endSleep()
         readClocks()
         for index in 0..<count { handle(io.completion(index)) }
         continueReady()
@@ -136,7 +156,7 @@ struct IngestLoop: ~Copyable {
         settle()
         giveBuffersBack()
         armReceives()
-        port.startCommit(io)
+        port.startCommit(io, nowNanos: nowNanos)
         if nowMillis >= sweepAt { sweep() }
         if shared.hasNews { takeNews() }
     }
@@ -147,7 +167,8 @@ struct IngestLoop: ~Copyable {
         return table.openCount == 0 && acceptAgainAt == 0 ? 1_000_000_000 : IngestLoop.sweepMillis * 1_000_000
     }
     private mutating func readClocks() {
-        nowMillis = sluice_clock_monotonic() / 1_000_000
+        nowNanos = sluice_clock_monotonic()
+        nowMillis = nowNanos / 1_000_000
         wallNanos = sluice_clock_wall()
         wallSeconds = shared.testClock ?? (wallNanos / 1_000_000_000)
         dates.update(unixSeconds: Int(wallNanos / 1_000_000_000))
@@ -163,7 +184,7 @@ struct IngestLoop: ~Copyable {
         case .accept: accepted(completion)
         case .wake: port.woken(io)
         case .journalWrite, .journalSync, .segmentRename, .folderSync:
-            port.completed(completion, nowMillis: nowMillis, metrics: metrics)
+            port.completed(completion, metrics: metrics, io)
         case .close, .cancel, .shutdown, .connect, .ignored: break
         }
     }

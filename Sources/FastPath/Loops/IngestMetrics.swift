@@ -5,7 +5,9 @@ package enum IngestCounter: Int, CaseIterable, Sendable {
     /// Gauges: set each tick.
     case connectionsOpen, assemblyBytesFree
     case requests, bytesReceived, bytesSent
-    case commits, commitBytes, commitFailures, segmentRolls
+    case commits, commitBytes, commitFailures
+    /// Gauges of the journal, set after each commit; `logState` is 1 while it takes events.
+    case segmentFailures, dedupEntries, dedupEvictions, logState
     case receiveBuffersExhausted, assemblyExhausted
     case malformed, notFound, methodNotAllowed, tooLarge, unavailable
 }

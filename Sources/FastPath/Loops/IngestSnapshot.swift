@@ -21,29 +21,24 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
 @safe package struct IngestSource {
     /// In the snapshot's memory.
     package var name: ByteView
-    package var scheme: SignatureScheme
-    /// True exactly when the configuration says `unverified: true`.
-    package var isUnverified: Bool
-    package var dedupKey: ValueSelector
-    package var eventType: ValueSelector
+    /// Nil exactly when the configuration says `unverified: true`.
+    package var scheme: SignatureScheme?
+    package var selectors: EventSelectors
     package var dedupWindowSeconds: UInt32
     package var bodyBytesMax: Int
     /// 200 to 299.
     package var successStatus: Int
     package var durability: DurabilityLevel
-    package var handshake: Handshake
+    package var handshake: Handshake?
     /// Place in `IngestMetrics.sources`.
     package var counterSlot: Int
 
     package init(
-        name: ByteView, scheme: SignatureScheme, isUnverified: Bool, dedupKey: ValueSelector, eventType: ValueSelector,
-        handshake: Handshake
+        name: ByteView, scheme: SignatureScheme?, selectors: EventSelectors, handshake: Handshake?
     ) {
         self.name = name
         self.scheme = scheme
-        self.isUnverified = isUnverified
-        self.dedupKey = dedupKey
-        self.eventType = eventType
+        self.selectors = selectors
         self.handshake = handshake
         dedupWindowSeconds = 86_400
         bodyBytesMax = 1 << 20

@@ -130,8 +130,8 @@ package struct Completion: Sendable {
         sluice_submit_read(ring, descriptor, value, 8, 0, tag.bits)
     }
     /// One write and the fdatasync linked behind it.
-    package func writeAndSync(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int, offset: Int, write: Tag, sync: Tag) {
-        sluice_submit_write_sync(ring, descriptor, bytes, UInt32(count), UInt64(offset), write.bits, sync.bits)
+    package func writeAndSync(_ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, write: Tag, sync: Tag) {
+        sluice_submit_write_sync(ring, descriptor, bytes, UInt32(count), offset, write.bits, sync.bits)
     }
     /// Rename and folder sync, linked to the write that must be submitted right behind.
     package func renameAndSync(folder: Int32, from: UnsafePointer<CChar>, to: UnsafePointer<CChar>, rename: Tag, sync: Tag) {
