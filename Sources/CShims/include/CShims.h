@@ -3,10 +3,10 @@
 #define SLUICE_CSHIMS_H
 #include "os.h"
 #include "file.h"
+#include "net.h"
 #include "uring.h"
 #include "digest.h"
 #include "xxh.h"
 #include "scan.h"
-#include "net.h"
 #include "egress.h"
 #endif
