@@ -44,7 +44,7 @@ extension Dispatcher {
             lane.deferred.removeLast()
         }
     }
-    /// Reads the event again and sends it; false when there is no memory for it now.
+    /// Reads the event again and sends it; false when that cannot be done now.
     private func attempt(_ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin, now: UInt64) -> Bool {
         switch log.read(at: place) {
         case .event(let event) where event.place.sequence == place.sequence:
@@ -56,6 +56,7 @@ extension Dispatcher {
             eventsUnreadable += 1
             failed(
                 index, place: place, attempts: attempts + 1, origin: origin, outcome: nil, lastReason: .eventMissing, now: now)
+        case .unavailable: return false
         }
         return true
     }
@@ -69,9 +70,9 @@ extension Dispatcher {
             guard count < limits.sharedEventsPerStep else { return true }
             guard slots.hasFree, makeRoomInBatch(now: now) else { return false }
             switch log.read(at: shared) {
-            case .end: return false
+            case .end, .unavailable: return false
             case .unreadable(let next):
-                eventsUnreadable += 1
+                eventsUnreadable += next.sequence - shared.sequence
                 shared = next
             case .event(let event):
                 eventsRead += 1
@@ -125,8 +126,8 @@ extension Dispatcher {
             case .event(let event) where event.place.sequence == place.sequence:
                 guard offer(event, lane: index, now: now) else { return false }
                 lane.deficit -= 64 + event.fieldLines.count + event.body.count
-            case .event, .end, .unreadable:
-                eventsUnreadable += 1
+            case .event, .end, .unreadable: eventsUnreadable += 1
+            case .unavailable: return false
             }
             lane.backlog.removeFirst()
         }
@@ -146,9 +147,9 @@ extension Dispatcher {
             guard place.sequence < end, slots.hasFree, makeRoomInBatch(now: now) else { return false }
             guard lane.deficit > 0 else { return true }
             switch log.read(at: place) {
-            case .end: return false
+            case .end, .unavailable: return false
             case .unreadable(let next):
-                eventsUnreadable += 1
+                eventsUnreadable += next.sequence - place.sequence
                 lane.reading = .alone(next)
             case .event(let event):
                 eventsRead += 1
