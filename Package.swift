@@ -50,5 +50,6 @@ let package = Package(
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
         .testTarget(name: "FastPathTests", dependencies: ["FastPath"], swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
     ]
 )
