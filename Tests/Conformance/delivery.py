@@ -1,7 +1,9 @@
 #!/usr/bin/env python3
-"""What an endpoint sees: retries, disabling, slowing down, isolation, dead letters, replay; and addresses that are refused.
+"""What an endpoint sees: retries, disabling, slowing down, isolation, dead letters, replay; and addresses that
+are refused.
 
 The receiver is a Python server of our own; retry delays are configured in tenths of seconds."""
+
 import http.server
 import json
 import threading
@@ -42,7 +44,9 @@ def retried_after(report, what, failure):
                 wait_until(lambda: receiver.count() >= 3, 15, lambda: f"{receiver.count()} attempts")
                 time.sleep(1)
                 got = attempts_of(receiver, name)
-                assert len(got) == 3 and receiver.count() == 3, f"{receiver.count()} attempts, {len(got)} of them with its id"
+                assert (
+                    len(got) == 3 and receiver.count() == 3
+                ), f"{receiver.count()} attempts, {len(got)} of them with its id"
                 assert len({d.body for d in got}) == 1, "the body changed between attempts"
                 assert got[1].at - got[0].at >= 0.15 and got[2].at - got[1].at >= 0.25, "no wait before a retry"
 
@@ -100,7 +104,9 @@ def throttled(report):
                 time.sleep(0.2)
                 send(gateway, 5)
                 time.sleep(1.0)
-                assert receiver.count() == 1, f"{receiver.count() - 1} attempts within the second it asked to be left alone"
+                assert (
+                    receiver.count() == 1
+                ), f"{receiver.count() - 1} attempts within the second it asked to be left alone"
                 wait_until(lambda: receiver.count() >= 7, 15, lambda: f"{receiver.count()} of 7 attempts")
                 assert receiver.snapshot()[1].at - receiver.snapshot()[0].at >= 1.8
                 assert len(attempts_of(receiver, first)) == 2
@@ -108,9 +114,11 @@ def throttled(report):
 
 def isolation(report):
     with report.case("a slow endpoint does not delay another") as notes:
+
         def slowly(delivery, number):
             time.sleep(1.5)
             return 204
+
         with Receiver(slowly) as slow, Receiver() as quick:
             both = [endpoint("slow", slow.url, concurrency=2), endpoint("quick", quick.url)]
             with Gateway([github_source()], both) as gateway:
@@ -128,13 +136,16 @@ def routing(report):
     with report.case("type patterns and sources choose the endpoints"):
         with Receiver() as pushes, Receiver() as invoices, Receiver() as others:
             wanted = [
-                endpoint("pushes", pushes.url, types=["push"]), endpoint("invoices", invoices.url, types=["invoice.*"]),
+                endpoint("pushes", pushes.url, types=["push"]),
+                endpoint("invoices", invoices.url, types=["invoice.*"]),
                 endpoint("others", others.url, sources=["second"]),
             ]
             with Gateway([github_source(), github_source("second")], wanted) as gateway:
                 push, paid = send(gateway)[0], send(gateway, event="invoice.paid")[0]
                 second = send(gateway, event="ping", source="second")[0]
-                wait_until(lambda: pushes.count() and invoices.count() and others.count(), 10, "each endpoint's delivery")
+                wait_until(
+                    lambda: pushes.count() and invoices.count() and others.count(), 10, "each endpoint's delivery"
+                )
                 time.sleep(0.5)
                 assert [d.id for d in pushes.snapshot()] == [push]
                 assert [d.id for d in invoices.snapshot()] == [paid]
@@ -146,7 +157,12 @@ def headers_forwarded(report):
         with Receiver() as receiver:
             with Gateway([github_source()], one_endpoint(receiver)) as gateway:
                 body = b'{"zen":"headers"}'
-                headers = {**github_headers(body), "Connection": "X-Secret-Hop", "X-Secret-Hop": "1", "Keep-Alive": "9"}
+                headers = {
+                    **github_headers(body),
+                    "Connection": "X-Secret-Hop",
+                    "X-Secret-Hop": "1",
+                    "Keep-Alive": "9",
+                }
                 assert gateway.post("/in/github", body, headers)[0] in (200, 202)
                 wait_until(receiver.count, 10, "the delivery")
                 got = receiver.snapshot()[0]
@@ -178,6 +194,7 @@ def kept_over_restart(report):
         ends = [endpoint("late", f"http://127.0.0.1:{port}/hooks", retry={"delays": ["1s"] * 30, "jitter": 0})]
         import shutil
         import tempfile
+
         folder = tempfile.mkdtemp(prefix="sluice-test-")
         try:
             with Gateway([github_source()], ends, folder=folder) as gateway:
@@ -206,6 +223,7 @@ def make_server(port):
 
         def log_message(self, *arguments):
             pass
+
     return http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
 
 
@@ -226,13 +244,23 @@ def refused_at_start(report, what, url, words, allow=None):
 
 def refused_addresses(report):
     refused_at_start(report, "an https endpoint", "https://example.com/hooks", ["https"])
-    for url in ("http://127.0.0.1:9000/", "http://169.254.169.254/latest/meta-data/", "http://10.0.0.1/", "http://[::1]/",
-                "http://0x7f.1/", "http://2130706433/", "http://[::ffff:127.0.0.1]/", "http://user:pass@8.8.8.8/"):
+    for url in (
+        "http://127.0.0.1:9000/",
+        "http://169.254.169.254/latest/meta-data/",
+        "http://10.0.0.1/",
+        "http://[::1]/",
+        "http://0x7f.1/",
+        "http://2130706433/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://user:pass@8.8.8.8/",
+    ):
         refused_at_start(report, url, url, ["allow", "address", "not global", "loopback", "private", "user"])
     with report.case("a name that resolves to loopback is never connected to"):
         with Receiver() as receiver:
             url = f"http://localhost:{receiver.port}/hooks"
-            gateway = Gateway([github_source()], [endpoint("name", url, retry=FAST)], delivery={"allow": ["203.0.113.0/24"]})
+            gateway = Gateway(
+                [github_source()], [endpoint("name", url, retry=FAST)], delivery={"allow": ["203.0.113.0/24"]}
+            )
             try:
                 gateway.start(10)
                 send(gateway)
@@ -249,11 +277,21 @@ def main():
     options = arguments(__doc__, only="")
     report = Report("delivery")
     groups = [
-        lambda: retried_after(report, "500", lambda: 500), lambda: retried_after(report, "503", lambda: 503),
-        lambda: retried_after(report, "a time-out", time_out), lambda: retried_after(report, "a reset", reset),
-        lambda: permanent(report, 400), lambda: permanent(report, 404), lambda: redirect(report), lambda: gone(report),
-        lambda: throttled(report), lambda: isolation(report), lambda: routing(report), lambda: headers_forwarded(report),
-        lambda: dead_letter_and_replay(report), lambda: kept_over_restart(report), lambda: refused_addresses(report),
+        lambda: retried_after(report, "500", lambda: 500),
+        lambda: retried_after(report, "503", lambda: 503),
+        lambda: retried_after(report, "a time-out", time_out),
+        lambda: retried_after(report, "a reset", reset),
+        lambda: permanent(report, 400),
+        lambda: permanent(report, 404),
+        lambda: redirect(report),
+        lambda: gone(report),
+        lambda: throttled(report),
+        lambda: isolation(report),
+        lambda: routing(report),
+        lambda: headers_forwarded(report),
+        lambda: dead_letter_and_replay(report),
+        lambda: kept_over_restart(report),
+        lambda: refused_addresses(report),
     ]
     for number, group in enumerate(groups):
         if not options.only or options.only == str(number):

@@ -1,7 +1,9 @@
-"""Signed load from several connections that remembers, for each event, whether it was sent and whether it was acknowledged.
+"""Signed load from several connections that remembers, for each event, whether it was sent and whether it was
+acknowledged.
 
-An event's name (`ev-<run>-<n>`) is its delivery id and stands in its body, so that it can be found again in the log and at
-the sink. Nothing is ever sent twice: a second copy anywhere is the gateway's doing."""
+An event's name (`ev-<run>-<n>`) is its delivery id and stands in its body, so that it can be found again in the
+log and at the sink. Nothing is ever sent twice: a second copy anywhere is the gateway's doing."""
+
 import hashlib
 import hmac
 import re
@@ -30,11 +32,16 @@ class Load:
             return name
 
     def message(self, name):
-        body = (f'{{"id":"{name}","ref":"refs/heads/main","pad":"' + "x" * (self.pad * (len(name) % 3 + 1)) + '"}').encode()
+        body = (
+            f'{{"id":"{name}","ref":"refs/heads/main","pad":"' + "x" * (self.pad * (len(name) % 3 + 1)) + '"}'
+        ).encode()
         signature = hmac.new(self.secret, body, hashlib.sha256).hexdigest()
-        return (f"POST {self.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nX-GitHub-Event: push\r\n"
-                f"X-GitHub-Delivery: {name}\r\nX-Hub-Signature-256: sha256={signature}\r\n"
-                f"Content-Length: {len(body)}\r\n\r\n").encode() + body
+        return (
+            f"POST {self.path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            f"X-GitHub-Event: push\r\n"
+            f"X-GitHub-Delivery: {name}\r\nX-Hub-Signature-256: sha256={signature}\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n"
+        ).encode() + body
 
     def pump(self):
         """Keeps `window` requests in flight on one connection; a lost connection is opened again."""

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""What an operator does and meets: stopping, reloading, broken configurations, folders that are taken, foreign or damaged, too
-few descriptors, metrics; and no secret in anything that can be read from outside."""
+"""What an operator does and meets: stopping, reloading, broken configurations, folders that are taken, foreign
+or damaged, too few descriptors, metrics; and no secret in anything that can be read from outside."""
+
 import json
 import os
 import shutil
@@ -12,11 +13,25 @@ import time
 from loadgen import Load
 from receiver import Receiver
 from report import Report, Skip, arguments, one_line, wait_until
-from serverutil import (BINARY, Gateway, StartFailed, endpoint, github_headers, github_source, open_source, read_answer,
-                        request, sluice)
+from serverutil import (
+    BINARY,
+    Gateway,
+    StartFailed,
+    endpoint,
+    github_headers,
+    github_source,
+    open_source,
+    read_answer,
+    request,
+    sluice,
+)
 from storeutil import events_in_log
 
-CANARIES = {"source": "canary-source-5d1f", "endpoint": "canary-endpoint-77ab", "environment": "canary-environment-9e02"}
+CANARIES = {
+    "source": "canary-source-5d1f",
+    "endpoint": "canary-endpoint-77ab",
+    "environment": "canary-environment-9e02",
+}
 
 
 def drain_under_load(report):
@@ -66,16 +81,23 @@ def reload(report):
     with report.case("SIGHUP: a new source answers, an old connection stays, a bad file changes nothing"):
         with Gateway([github_source()]) as gateway:
             with gateway.connect() as s:
+
                 def post(path):
                     body = b'{"at":%d}' % time.time_ns()
                     head = "".join(f"{k}: {v}\r\n" for k, v in github_headers(body).items())
-                    s.sendall(f"POST {path} HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
+                    s.sendall(
+                        f"POST {path} HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {len(body)}\r\n\r\n".encode()
+                        + body
+                    )
                     return read_answer(s)[0]
+
                 assert post("/in/github") in (200, 202) and post("/in/second") == 404
                 gateway.sources.append(github_source("second"))
                 gateway.write_configuration()
                 gateway.process.send_signal(signal.SIGHUP)
-                wait_until(lambda: post("/in/second") in (200, 202), 10, lambda: "the new source: " + gateway.output()[-300:])
+                wait_until(
+                    lambda: post("/in/second") in (200, 202), 10, lambda: "the new source: " + gateway.output()[-300:]
+                )
                 with open(gateway.config_path, "w") as file:
                     file.write("listen: [\nnonsense: 1\n")
                 gateway.process.send_signal(signal.SIGHUP)
@@ -95,6 +117,7 @@ def reload_under_load(report):
                 if not 200 <= status < 300:
                     dropped.append(status)
                 original(name, status)
+
             load.note = note
             load.start()
             for number in range(10):
@@ -132,19 +155,34 @@ BROKEN = [
     ("unknown key", "listne: 127.0.0.1:1\nsources: []\n", ["listne", "listen", ":1:"]),
     ("unknown provider", "sources:\n  - name: a\n    provider: githb\n    secrets: [x]\n", ["githb", "github"]),
     ("no secret", "sources:\n  - name: a\n    provider: github\n", ["secret", "unverified"]),
-    ("unset variable", "sources:\n  - name: a\n    provider: github\n    secrets: [\"${NOT_SET_ANYWHERE}\"]\n",
-     ["NOT_SET_ANYWHERE"]),
-    ("missing secret file", "sources:\n  - name: a\n    provider: github\n    secrets: [\"file:/nowhere/secret\"]\n",
-     ["/nowhere/secret"]),
-    ("bad port", "listen: 127.0.0.1:99999\nsources:\n  - {name: a, provider: generic, unverified: true}\n", ["99999", ":1:"]),
+    (
+        "unset variable",
+        'sources:\n  - name: a\n    provider: github\n    secrets: ["${NOT_SET_ANYWHERE}"]\n',
+        ["NOT_SET_ANYWHERE"],
+    ),
+    (
+        "missing secret file",
+        'sources:\n  - name: a\n    provider: github\n    secrets: ["file:/nowhere/secret"]\n',
+        ["/nowhere/secret"],
+    ),
+    (
+        "bad port",
+        "listen: 127.0.0.1:99999\nsources:\n  - {name: a, provider: generic, unverified: true}\n",
+        ["99999", ":1:"],
+    ),
     ("bad size", "log: {segment: 3 parsecs}\n", ["parsecs"]),
-    ("bad duration", "sources:\n  - {name: a, provider: generic, unverified: true, dedup: {window: soon}}\n", ["soon"]),
-    ("two sources of one name",
-     "sources:\n  - {name: a, provider: generic, unverified: true}\n  - {name: a, provider: generic, unverified: true}\n",
-     ["a"]),
-    ("endpoint for a source that is not there",
-     "sources:\n  - {name: a, provider: generic, unverified: true}\nendpoints:\n"
-     "  - {name: e, url: \"http://8.8.8.8/\", sources: [b]}\n", ["b"]),
+    (
+        "bad duration",
+        "sources:\n  - {name: a, provider: generic, unverified: true, dedup: {window: soon}}\n",
+        ["soon"],
+    ),
+    ("two sources of one name", "sources:\n" + "  - {name: a, provider: generic, unverified: true}\n" * 2, ["a"]),
+    (
+        "endpoint for a source that is not there",
+        "sources:\n  - {name: a, provider: generic, unverified: true}\nendpoints:\n"
+        '  - {name: e, url: "http://8.8.8.8/", sources: [b]}\n',
+        ["b"],
+    ),
     ("not YAML", "sources: [\n", ["yaml", ":"]),
 ]
 
@@ -195,6 +233,7 @@ def folders(report):
 
     def unreachable(gateway):
         gateway.data = "/proc/nowhere/data"
+
     refused("with foreign files", foreign, ["holiday.jpg", "foreign", "not a sluice", "not empty", "unknown"])
     refused("that is a file", a_file, ["not a directory", "not a folder", "is a file", "file"])
     with report.case("data folder that cannot be made: refused"):
@@ -241,7 +280,9 @@ def damaged(report):
             lost = [name for name in before if name not in set(after)]
             assert 1 <= len(lost) <= 2, f"{len(lost)} of {len(before)} gone for one byte"
             assert not set(after) - set(before), "invented"
-            assert "damage" in said.lower() or "corrupt" in said.lower(), f"the start does not say it: {one_line(said[-400:])}"
+            assert (
+                "damage" in said.lower() or "corrupt" in said.lower()
+            ), f"the start does not say it: {one_line(said[-400:])}"
             notes.append(f"{len(before)} events, {len(lost)} damaged")
 
 
@@ -342,11 +383,27 @@ def no_secret_leaks(report):
 
 def command_line(report):
     with report.case("every command has --help with an example, a wrong flag is status 2"):
-        commands = ["serve", "verify", "send", "sink", "events tail", "events list", "events show", "events replay",
-                    "log check", "log stats", "log show", "config check", "doctor"]
+        commands = [
+            "serve",
+            "verify",
+            "send",
+            "sink",
+            "events tail",
+            "events list",
+            "events show",
+            "events replay",
+            "log check",
+            "log stats",
+            "log show",
+            "config check",
+            "doctor",
+        ]
         for command in commands:
             done = sluice(*command.split(), "--help")
-            assert done.returncode == 0 and "sluice " + command.split()[0] in done.stdout, (command, one_line(done.stdout))
+            assert done.returncode == 0 and "sluice " + command.split()[0] in done.stdout, (
+                command,
+                one_line(done.stdout),
+            )
             assert "example" in done.stdout.lower(), f"{command} --help has no example"
             done = sluice(*command.split(), "--no-such-flag")
             assert done.returncode == 2, f"{command} --no-such-flag: status {done.returncode}"
@@ -364,8 +421,13 @@ def without_configuration(report):
             busy = [p for p in (8080, 8081) if _listening(p)]
             if busy:
                 raise Skip(f"port {busy[0]} is in use")
-            process = subprocess.Popen([BINARY, "serve"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                       start_new_session=True)
+            process = subprocess.Popen(
+                [BINARY, "serve"],
+                cwd=folder,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
             try:
                 wait_until(lambda: _ready(8081) or process.poll() is not None, 20, "ready")
                 assert process.poll() is None, f"ended with {process.returncode}: {one_line(process.stdout.read())}"
@@ -395,9 +457,21 @@ def _ready(port):
 def main():
     options = arguments(__doc__, only="")
     report = Report("operator")
-    groups = [drain_under_load, drain_answers_what_is_in_flight, reload, reload_under_load, second_process,
-              broken_configurations, folders, damaged, few_descriptors, metrics, no_secret_leaks, command_line,
-              without_configuration]
+    groups = [
+        drain_under_load,
+        drain_answers_what_is_in_flight,
+        reload,
+        reload_under_load,
+        second_process,
+        broken_configurations,
+        folders,
+        damaged,
+        few_descriptors,
+        metrics,
+        no_secret_leaks,
+        command_line,
+        without_configuration,
+    ]
     for group in groups:
         if not options.only or group.__name__ == options.only:
             group(report)

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Requests signed by the providers' own Python libraries through the port, and deliveries verified by the Standard Webhooks
-library at the receiving end. A library that is not installed is skipped by name."""
+"""Requests signed by the providers' own Python libraries through the port, and deliveries verified by the
+Standard Webhooks library at the receiving end. A library that is not installed is skipped by name."""
+
 import base64
 import datetime
 import importlib
@@ -14,7 +15,9 @@ from serverutil import Gateway, endpoint
 
 KEY = base64.b64encode(bytes(range(7, 39))).decode()
 SECRETS = {
-    "stripe": "whsec_stripe_test_secret", "slack": "8f742231b10e8888abcd99test", "standard-webhooks": "whsec_" + KEY,
+    "stripe": "whsec_stripe_test_secret",
+    "slack": "8f742231b10e8888abcd99test",
+    "standard-webhooks": "whsec_" + KEY,
     "svix": "whsec_" + KEY,
 }
 ENDPOINT_SECRET = "whsec_" + base64.b64encode(bytes(range(90, 122))).decode()
@@ -28,7 +31,9 @@ def library(name):
 
 
 def event(number, **more):
-    return json.dumps({"id": f"evt_{uuid.uuid4().hex}", "type": "invoice.paid", "n": number, "text": "héllo ☃", **more})
+    return json.dumps(
+        {"id": f"evt_{uuid.uuid4().hex}", "type": "invoice.paid", "n": number, "text": "héllo ☃", **more}
+    )
 
 
 def sign_stripe(body):
@@ -41,7 +46,10 @@ def sign_stripe(body):
 def sign_slack(body):
     signer = library("slack_sdk.signature").SignatureVerifier(SECRETS["slack"])
     now = str(int(time.time()))
-    return {"X-Slack-Request-Timestamp": now, "X-Slack-Signature": signer.generate_signature(timestamp=now, body=body)}
+    return {
+        "X-Slack-Request-Timestamp": now,
+        "X-Slack-Signature": signer.generate_signature(timestamp=now, body=body),
+    }
 
 
 def sign_standard(body):
@@ -89,6 +97,7 @@ def deliveries(report, gateway, receiver):
 
         def arrived():
             return {d.id for d in receiver.snapshot()} >= set(sent)
+
         wait_until(arrived, 20, lambda: f"{receiver.count()} deliveries for {len(sent)} events")
         for delivery in receiver.snapshot():
             verifier.verify(delivery.body, delivery.headers)

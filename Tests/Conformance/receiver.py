@@ -1,6 +1,7 @@
 """An HTTP endpoint to deliver to, whose behaviour a test scripts: what it got, when, and what it answers.
 
 It is written apart from Sluice's own client and sink on purpose: an error both shared would hide."""
+
 import socket
 import socketserver
 import struct
@@ -25,7 +26,8 @@ class Reset(Exception):
 
 
 class Receiver:
-    """`script(delivery, number)` gives the status, or (status, headers), may sleep, may raise Reset; the default is 204."""
+    """`script(delivery, number)` gives the status, or (status, headers), may sleep, may raise Reset; the default
+    is 204."""
 
     def __init__(self, script=None, host="127.0.0.1"):
         self.script = script or (lambda delivery, number: 204)

@@ -1,6 +1,7 @@
 """Counts what a suite tried: one line a case, a summary at the end, and the numbers in a file for the runner.
 
 Invariant: a case that raised is a failure, and a case that could not run is a skip with its reason, never a pass."""
+
 import argparse
 import contextlib
 import json
@@ -34,7 +35,8 @@ class Report:
 
     @contextlib.contextmanager
     def case(self, name):
-        """Counts the block: a raised AssertionError or anything else fails it, Skip skips it. Yields a list for notes."""
+        """Counts the block: a raised AssertionError or anything else fails it, Skip skips it. Yields a list for
+        notes."""
         notes = []
         started = time.monotonic()
         try:
@@ -51,7 +53,10 @@ class Report:
 
     def finish(self):
         seconds = time.monotonic() - self.started
-        print(f"== {self.suite}: {self.passed} ok, {self.failed} bad, {self.skipped} not run, {seconds:.0f} s", flush=True)
+        print(
+            f"== {self.suite}: {self.passed} ok, {self.failed} bad, {self.skipped} not run, {seconds:.0f} s",
+            flush=True,
+        )
         target = os.environ.get("SLUICE_SUITE_REPORT")
         if target:
             with open(target, "w") as file:

@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""The raw HTTP/1.1 cases against the real gateway: hand-derived ones in every variant, limits, and the differential fuzzer.
+"""The raw HTTP/1.1 cases against the real gateway: hand-derived ones in every variant, limits, and the differential
+fuzzer.
 
-The cases lie beside the repository when it is checked out with its shared folder, and in the tree (http/) otherwise.
+The cases lie beside the repository when it is checked out with its shared folder, and in the tree (http/)
+otherwise.
 """
+
 import os
 import re
 import subprocess
@@ -24,15 +27,34 @@ def run(script, gateway, *flags, timeout=300):
     path = os.path.join(folder, script)
     if not os.path.exists(path):
         raise Skip(f"{script} is not there")
-    done = subprocess.run([sys.executable, "-B", path, "--port", str(gateway.port), "--path", "/in/test", *flags],
-                          capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(
+        [sys.executable, "-B", path, "--port", str(gateway.port), "--path", "/in/test", *flags],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
     return done.returncode, done.stdout + done.stderr
 
 
 def cases(report, gateway, suite, variant, stride=1):
     with report.case(f"{suite}, {variant}") as notes:
-        status, text = run("run.py", gateway, "--probe", "/nowhere", "--probe-status", "404", "--suite", suite, "--variants",
-                           variant, "--stride", str(stride), "--jobs", "16", "-v")
+        status, text = run(
+            "run.py",
+            gateway,
+            "--probe",
+            "/nowhere",
+            "--probe-status",
+            "404",
+            "--suite",
+            suite,
+            "--variants",
+            variant,
+            "--stride",
+            str(stride),
+            "--jobs",
+            "16",
+            "-v",
+        )
         result = re.search(r"passed (\d+) of (\d+)", text)
         assert result, f"the runner said: {one_line(text[-300:])}"
         notes.append(result[0])
@@ -53,8 +75,18 @@ def main():
         cases(report, gateway, "own", "split2", stride=options.stride)
         cases(report, gateway, "limits", "whole,bytewise,split2", stride=97)
         with report.case(f"mutate.py, {options.inputs} inputs, seed {options.seed}") as notes:
-            status, text = run("mutate.py", gateway, "--n", str(options.inputs), "--seed", str(options.seed), "--probe",
-                               "/nowhere", "--jobs", "24")
+            status, text = run(
+                "mutate.py",
+                gateway,
+                "--n",
+                str(options.inputs),
+                "--seed",
+                str(options.seed),
+                "--probe",
+                "/nowhere",
+                "--jobs",
+                "24",
+            )
             notes.append(one_line(text.strip().splitlines()[-1]))
             assert status == 0, one_line(text, 1500)
         with report.case("the gateway is still well"):

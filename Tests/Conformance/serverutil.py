@@ -1,8 +1,10 @@
-"""Starts the real gateway for a test: a generated configuration, free ports, a temporary data folder; stops it again.
+"""Starts the real gateway for a test: a generated configuration, free ports, a temporary data folder; stops it
+again.
 
-What may break the others: a process that outlives its suite. So each gateway runs in a session of its own, is killed when
-its context ends however that happens, and dies with the suite that started it (PR_SET_PDEATHSIG).
+What may break the others: a process that outlives its suite. So each gateway runs in a session of its own, is
+killed when its context ends however that happens, and dies with the suite that started it (PR_SET_PDEATHSIG).
 """
+
 import ctypes
 import hashlib
 import hmac
@@ -27,8 +29,10 @@ STOP_SECONDS = 20
 PR_SET_PDEATHSIG = 1
 # Sizes a test machine can give to several gateways at once; a suite overrides what it is about.
 SMALL = {
-    "log": {"segment": "16MiB", "group": "4MiB", "free_space": "16MiB"}, "dedup": {"entries": 262144},
-    "delivery": {"buffer": "16MiB"}, "limits": {"assembly": "32MiB"},
+    "log": {"segment": "16MiB", "group": "4MiB", "free_space": "16MiB"},
+    "dedup": {"entries": 262144},
+    "delivery": {"buffer": "16MiB"},
+    "limits": {"assembly": "32MiB"},
 }
 
 
@@ -59,8 +63,11 @@ def endpoint(name, url, **more):
 def github_headers(body, secret="test-secret", delivery=None, event="push"):
     signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
     return {
-        "Content-Type": "application/json", "User-Agent": "GitHub-Hookshot/044aadd", "X-GitHub-Event": event,
-        "X-GitHub-Delivery": delivery or str(uuid.uuid4()), "X-Hub-Signature-256": "sha256=" + signature,
+        "Content-Type": "application/json",
+        "User-Agent": "GitHub-Hookshot/044aadd",
+        "X-GitHub-Event": event,
+        "X-GitHub-Delivery": delivery or str(uuid.uuid4()),
+        "X-Hub-Signature-256": "sha256=" + signature,
     }
 
 
@@ -73,8 +80,21 @@ class Gateway:
 
     `folder` keeps the data over a restart when given; otherwise it is temporary and goes with the gateway."""
 
-    def __init__(self, sources, endpoints=(), folder=None, arguments=(), limits=None, expect_clean=True, rlimit_nofile=None,
-                 environment=None, text=None, wrapper=(), listen=None, **keys):
+    def __init__(
+        self,
+        sources,
+        endpoints=(),
+        folder=None,
+        arguments=(),
+        limits=None,
+        expect_clean=True,
+        rlimit_nofile=None,
+        environment=None,
+        text=None,
+        wrapper=(),
+        listen=None,
+        **keys,
+    ):
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="sluice-test-")
         self.data = os.path.join(self.folder, "data")
@@ -117,13 +137,22 @@ class Gateway:
             die_with_parent()
             if self.rlimit:
                 import resource
+
                 resource.setrlimit(resource.RLIMIT_NOFILE, (self.rlimit, self.rlimit))
+
         self.log = open(self.log_path, "ab")
         self.log_start = self.log.tell()
         command = self.wrapper + [BINARY, "serve", "--config", self.config_path] + self.arguments
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=prepare, env={**os.environ, **self.environment}, cwd=self.folder)
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=self.log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=prepare,
+            env={**os.environ, **self.environment},
+            cwd=self.folder,
+        )
         self.log.close()
         return self
 
@@ -242,16 +271,24 @@ def request(port, path, body=None, headers=None, method="GET", host="127.0.0.1",
 
 def sluice(*arguments, timeout=60, check=None, environment=None, stdin=None):
     """Runs a command of the binary; with `check` its exit status must be that."""
-    done = subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=timeout, input=stdin,
-                          env={**os.environ, **(environment or {})})
+    done = subprocess.run(
+        [BINARY, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        input=stdin,
+        env={**os.environ, **(environment or {})},
+    )
     if check is not None:
         said = (done.stdout + done.stderr)[-600:]
         assert done.returncode == check, f"sluice {' '.join(map(str, arguments))}: status {done.returncode}: {said}"
     return done
 
 
-SERIES = re.compile(r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\.)*",?)*\})? '
-                    r'([+-]?(?:Inf|NaN|[0-9.]+(?:e[+-]?[0-9]+)?))(?: [0-9]+)?$')
+SERIES = re.compile(
+    r'^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{(?:[a-zA-Z_][a-zA-Z0-9_]*="(?:[^"\\\n]|\\.)*",?)*\})? '
+    r"([+-]?(?:Inf|NaN|[0-9.]+(?:e[+-]?[0-9]+)?))(?: [0-9]+)?$"
+)
 
 
 def parse_metrics(text):

@@ -1,4 +1,5 @@
 """What is in a gateway's log, asked of the binary itself (`sluice log show --json`), in the log's order."""
+
 import json
 
 from loadgen import NAME

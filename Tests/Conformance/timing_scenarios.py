@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Slow, silent, rude and numerous clients: the timing scenarios that concern plain HTTP, with time-outs of a second or two so
-that they run in seconds. Pass lines are the configured limit and a margin for a busy machine."""
+"""Slow, silent, rude and numerous clients: the timing scenarios that concern plain HTTP, with time-outs of a
+second or two so that they run in seconds. Pass lines are the configured limit and a margin for a busy machine."""
+
 import resource
 import socket
 import struct
@@ -39,8 +40,11 @@ def until_closed(s, seconds, each=None, every=0.1):
 
 
 def kept(gateway):
-    return sum(value for name, value in gateway.metrics().items()
-               if name.startswith("sluice_") and "accepted" in name and "total" in name)
+    return sum(
+        value
+        for name, value in gateway.metrics().items()
+        if name.startswith("sluice_") and "accepted" in name and "total" in name
+    )
 
 
 def slow_headers(gateway):
@@ -70,7 +74,12 @@ def slow_read(gateway):
     s.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     s.connect(("127.0.0.1", gateway.port))
     s.settimeout(0.2)
-    block, sent, started, stalled = b"GET /in/test HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000, 0, time.monotonic(), False
+    block, sent, started, stalled = (
+        b"GET /in/test HTTP/1.1\r\nHost: localhost\r\n\r\n" * 1000,
+        0,
+        time.monotonic(),
+        False,
+    )
     for _ in range(100):
         try:
             sent += s.send(block)
@@ -124,11 +133,15 @@ def reset_in_body(gateway, count=10_000):
             s.sendall(POST + b"Content-Length: 100000\r\n\r\nhalf")
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             s.close()
+
     threads = [threading.Thread(target=some) for _ in range(4)]
     [t.start() for t in threads]
     [t.join() for t in threads]
-    wait_until(lambda: gateway.descriptor_count() <= before_files, 10,
-               lambda: f"descriptors {before_files} -> {gateway.descriptor_count()}")
+    wait_until(
+        lambda: gateway.descriptor_count() <= before_files,
+        10,
+        lambda: f"descriptors {before_files} -> {gateway.descriptor_count()}",
+    )
     grown = gateway.rss() - before_memory
     assert grown < 4 << 20, f"RSS grew by {grown} bytes"
     assert kept(gateway) == before_kept, "something was kept"
@@ -203,6 +216,7 @@ def over_limit():
                 return gateway.post("/in/test", b"recovered")[0] == 202
             except OSError:
                 return False
+
         wait_until(answers, 3, "an answer after the flood has gone")
         return f"{refused} of 60 surplus refused at once"
 
@@ -210,8 +224,12 @@ def over_limit():
 def no_descriptors():
     """Descriptors run out under load: accepting pauses or sheds, what was acknowledged stays."""
     try:
-        gateway = Gateway([github_source(), open_source()], limits={"connections": 60, "idle_time": "60s"}, loops=1,
-                          rlimit_nofile=160)
+        gateway = Gateway(
+            [github_source(), open_source()],
+            limits={"connections": 60, "idle_time": "60s"},
+            loops=1,
+            rlimit_nofile=160,
+        )
         gateway.__enter__()
     except StartFailed as error:
         raise Skip(f"does not start with 160 descriptors: {str(error)[-120:]}") from None
@@ -235,6 +253,7 @@ def no_descriptors():
                 return gateway.post("/in/github", body, github_headers(body))[0] in (200, 202)
             except OSError:
                 return False
+
         wait_until(answers, 5, "an answer after the descriptors came back")
         assert gateway.stop() == 0
     finally:
@@ -259,12 +278,16 @@ def main():
     with Gateway([open_source()], limits=LIMITS) as gateway:
         gateway.post("/in/test", b"warm")
         scenarios = [
-            ("slow-headers", lambda: slow_headers(gateway)), ("connect-silent", lambda: connect_silent(gateway)),
+            ("slow-headers", lambda: slow_headers(gateway)),
+            ("connect-silent", lambda: connect_silent(gateway)),
             ("slow-body", lambda: slow_body(gateway, POST + b"Content-Length: 1000\r\n\r\n", b"b")),
-            ("slow-chunk", lambda: slow_body(gateway, chunked, b"1\r\nx\r\n")), ("slow-read", lambda: slow_read(gateway)),
-            ("keepalive-idle", lambda: keepalive_idle(gateway)), ("half-close", lambda: half_close(gateway)),
+            ("slow-chunk", lambda: slow_body(gateway, chunked, b"1\r\nx\r\n")),
+            ("slow-read", lambda: slow_read(gateway)),
+            ("keepalive-idle", lambda: keepalive_idle(gateway)),
+            ("half-close", lambda: half_close(gateway)),
             ("rst-mid-body", lambda: reset_in_body(gateway, options.resets)),
-            ("lingering-close", lambda: lingering_close(gateway)), ("expect-silent", lambda: expect_silent(gateway)),
+            ("lingering-close", lambda: lingering_close(gateway)),
+            ("expect-silent", lambda: expect_silent(gateway)),
         ]
         run_at_once(report, scenarios[:6] + scenarios[9:])
         for name, scenario in scenarios[6:9]:
@@ -294,6 +317,7 @@ def run_at_once(report, scenarios):
             results[name] = error
         else:
             results[name] = None
+
     threads = [threading.Thread(target=run, args=pair) for pair in scenarios]
     [t.start() for t in threads]
     [t.join() for t in threads]

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
-"""Clients that we did not write: curl, wrk, hey, nginx in front; HTTP/1.0, IPv6, a Unix socket. One that is not installed is
-skipped by name."""
+"""Clients that we did not write: curl, wrk, hey, nginx in front; HTTP/1.0, IPv6, a Unix socket. One that is not
+installed is skipped by name."""
+
 import json
 import os
 import re
@@ -11,7 +12,16 @@ import tempfile
 import time
 
 from report import Report, Skip, arguments, one_line, wait_until
-from serverutil import Gateway, die_with_parent, free_port, github_headers, github_source, open_source, read_answer, request
+from serverutil import (
+    Gateway,
+    die_with_parent,
+    free_port,
+    github_headers,
+    github_source,
+    open_source,
+    read_answer,
+    request,
+)
 
 
 def tool(name):
@@ -41,7 +51,10 @@ def curl_cases(report, gateway, unix_path, v6_port):
     url = f"http://127.0.0.1:{gateway.port}/in/github"
     with report.case("curl posts a signed event"):
         code, answer = signed_curl(tool("curl"), url, b'{"zen":"curl"}')
-        assert code in (200, 202) and answer["status"] == "accepted" and answer["id"].startswith("evt_"), (code, answer)
+        assert code in (200, 202) and answer["status"] == "accepted" and answer["id"].startswith("evt_"), (
+            code,
+            answer,
+        )
     with report.case("curl posts 900 KiB with Expect: 100-continue"):
         body = b'{"pad":"' + b"x" * 900_000 + b'"}'
         code, answer = signed_curl(tool("curl"), url, body, "-H", "Expect: 100-continue")
@@ -66,7 +79,9 @@ def curl_cases(report, gateway, unix_path, v6_port):
         code, answer = signed_curl(tool("curl"), f"http://[::1]:{v6_port}/in/github", b'{"zen":"six"}')
         assert code in (200, 202), (code, answer)
     with report.case("curl over a Unix socket"):
-        code, answer = signed_curl(tool("curl"), "http://localhost/in/github", b'{"zen":"unix"}', "--unix-socket", unix_path)
+        code, answer = signed_curl(
+            tool("curl"), "http://localhost/in/github", b'{"zen":"unix"}', "--unix-socket", unix_path
+        )
         assert code in (200, 202), (code, answer)
     with report.case("curl: HEAD, unknown path, wrong method"):
         assert request(gateway.port, "/nowhere", b"{}", method="POST")[0] == 404
@@ -82,8 +97,11 @@ def load_tools(report, gateway):
         wrk = tool("wrk")
         script = os.path.join(gateway.folder, "post.lua")
         with open(script, "w") as file:
-            file.write('local n = 0\nfunction request()\n  n = n + 1\n  return wrk.format("POST", nil, nil, "{\\"n\\":" .. n .. "}")\n'
-                       "end\n")
+            file.write(
+                "local n = 0\nfunction request()\n  n = n + 1\n"
+                '  return wrk.format("POST", nil, nil, "{\\"n\\":" .. n .. "}")\n'
+                "end\n"
+            )
         status, out, error = run(wrk, "-t1", "-c64", "-d3s", "-s", script, url)
         assert status == 0, error
         assert "Non-2xx" not in out and "Socket errors" not in out, one_line(out)
@@ -129,9 +147,13 @@ def behind_nginx(report, gateway):
         with open(config, "w") as file:
             file.write(NGINX.format(folder=folder, upstream=gateway.port, port=port))
         os.chmod(folder, 0o777)
-        process = subprocess.Popen([nginx, "-p", folder, "-e", folder + "/start.err", "-c", config],
-                                   preexec_fn=die_with_parent, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            [nginx, "-p", folder, "-e", folder + "/start.err", "-c", config],
+            preexec_fn=die_with_parent,
+            stderr=subprocess.DEVNULL,
+        )
         try:
+
             def listens():
                 try:
                     socket.create_connection(("127.0.0.1", port), 0.2).close()
@@ -139,12 +161,18 @@ def behind_nginx(report, gateway):
                 except OSError:
                     assert process.poll() is None, "nginx ended: " + one_line(open(folder + "/start.err").read())
                     return False
+
             wait_until(listens, 10, "nginx listening")
             for number in range(200):
                 body = b'{"n":%d}' % number
                 assert request(port, "/in/github", body, github_headers(body), "POST")[0] in (200, 202)
-            code, answer = signed_curl(tool("curl"), f"http://127.0.0.1:{port}/unbuffered/in/github", b'{"a":1}' * 3000,
-                                       "-H", "Transfer-Encoding: chunked")
+            code, answer = signed_curl(
+                tool("curl"),
+                f"http://127.0.0.1:{port}/unbuffered/in/github",
+                b'{"a":1}' * 3000,
+                "-H",
+                "Transfer-Encoding: chunked",
+            )
             assert code in (200, 202), (code, answer)
             big = b"x" * (1 << 20)
             assert request(port, "/in/test", big, method="POST")[0] == 202

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """The providers' signature vectors as requests through the port, and through `sluice verify --vectors`.
 
-One source a vector (its secrets, its provider), one gateway a receiver's clock (`serve --test-clock`). Vectors about
-asymmetric keys and about signing are not for these providers' ports and are not counted.
+One source a vector (its secrets, its provider), one gateway a receiver's clock (`serve --test-clock`). Vectors
+about asymmetric keys and about signing are not for these providers' ports and are not counted.
 """
+
 import base64
 import collections
 import json
@@ -12,10 +13,23 @@ import os
 from report import Report, Skip, arguments, one_line
 from serverutil import SHARED, Gateway, request, sluice
 
-PROVIDERS = ["standard-webhooks", "svix", "github", "gitlab", "stripe", "slack", "zoom", "shopify", "fireflies", "otter"]
+PROVIDERS = [
+    "standard-webhooks",
+    "svix",
+    "github",
+    "gitlab",
+    "stripe",
+    "slack",
+    "zoom",
+    "shopify",
+    "fireflies",
+    "otter",
+]
 FOLDER = os.path.join(SHARED, "vectors")
 # `github-sha1` is not what the catalogue's GitHub entry verifies: the same scheme as data shows it.
-SCHEMES = {"github-sha1": {"algorithm": "hmac-sha1", "header": "X-Hub-Signature", "prefix": "sha1=", "encoding": "hex"}}
+SCHEMES = {
+    "github-sha1": {"algorithm": "hmac-sha1", "header": "X-Hub-Signature", "prefix": "sha1=", "encoding": "hex"}
+}
 
 
 def load(provider):
@@ -38,6 +52,7 @@ def raw_post(port, path, headers, body):
     """Header order and repetition kept; the vectors depend on both."""
     import socket
     from serverutil import read_answer
+
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n"
     head += "".join(f"{key}: {value}\r\n" for key, value in headers if key.lower() not in ("host", "content-length"))
     with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
@@ -82,11 +97,18 @@ def through_port(report, vectors):
     counts = collections.Counter(vector["provider"] for vector in vectors)
     for now, group in sorted(by_clock.items()):
         sources = [source_of(vector, f"v{number}") for number, vector in enumerate(group)]
-        with Gateway(sources, arguments=["--test-clock", str(now)], loops=1, log={"segment": "1MiB", "group": "1MiB"},
-                     dedup={"entries": 1024}) as gateway:
+        with Gateway(
+            sources,
+            arguments=["--test-clock", str(now)],
+            loops=1,
+            log={"segment": "1MiB", "group": "1MiB"},
+            dedup={"entries": 1024},
+        ) as gateway:
             for number, vector in enumerate(group):
                 try:
-                    answer = raw_post(gateway.port, f"/in/v{number}", vector["headers"], base64.b64decode(vector["body"]))
+                    answer = raw_post(
+                        gateway.port, f"/in/v{number}", vector["headers"], base64.b64decode(vector["body"])
+                    )
                     check(vector, *answer)
                 except Exception as error:
                     failures[vector["provider"]] += 1
@@ -118,6 +140,7 @@ def through_verify(report, providers):
 def self_made(report):
     """Where the vectors are not: a signature of our own per result, so that the port is never left untried."""
     from serverutil import github_headers, github_source
+
     with report.case("port github, own fixtures"):
         with Gateway([github_source()]) as gateway:
             body = b'{"zen":"own"}'

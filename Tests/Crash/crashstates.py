@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""Rebuilds the disk as it may look after a power cut at any moment of a traced run (un-synced writes kept, dropped, torn by
-sector, left as zeros) and lets the real gateway recover each: nothing acknowledged lost, nothing doubled or invented."""
+"""Rebuilds the disk as it may look after a power cut at any moment of a traced run (un-synced writes kept, dropped,
+torn by sector, left as zeros) and lets the real gateway recover each: nothing acknowledged lost, nothing doubled or
+invented.
+"""
+
 import os
 import shlex
 import shutil
@@ -20,8 +23,13 @@ def traced_run(folder, seconds):
     """Load over several segments on the recording file system; returns (trace, acknowledged file, sent file)."""
     acks, tried = os.path.join(folder, "acks.txt"), os.path.join(folder, "tried.txt")
     with FaultMount(folder) as mount:
-        gateway = Gateway([github_source()], folder=folder, log={"segment": "1MiB", "group": "512KiB", "free_space": 0},
-                          dedup={"entries": 65536}, loops=1)
+        gateway = Gateway(
+            [github_source()],
+            folder=folder,
+            log={"segment": "1MiB", "group": "512KiB", "free_space": 0},
+            dedup={"entries": 65536},
+            loops=1,
+        )
         gateway.data = os.path.join(mount.point, "data")
         try:
             gateway.start()
@@ -55,9 +63,24 @@ def main():
         each = (options.states + options.jobs - 1) // options.jobs
         running = []
         for job in range(options.jobs):
-            command = [sys.executable, os.path.join(TOOLS, "crashgen.py"), "--trace", trace, "--acks", acks, "--tried", tried,
-                       "--check", check, "--states", str(each), "--seed", str(options.seed * 1000 + job),
-                       "--corrupt", options.corrupt]
+            command = [
+                sys.executable,
+                os.path.join(TOOLS, "crashgen.py"),
+                "--trace",
+                trace,
+                "--acks",
+                acks,
+                "--tried",
+                tried,
+                "--check",
+                check,
+                "--states",
+                str(each),
+                "--seed",
+                str(options.seed * 1000 + job),
+                "--corrupt",
+                options.corrupt,
+            ]
             running.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
         for job, process in enumerate(running):
             with report.case(f"{each} crash states, part {job + 1} of {options.jobs}") as notes:

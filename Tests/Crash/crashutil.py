@@ -1,4 +1,6 @@
-"""Shared by the crash suites: the C tools are compiled once a run, and what came out is compared with what was promised."""
+"""Shared by the crash suites: the C tools are compiled once a run, and what came out is compared with what was
+promised."""
+
 import os
 import subprocess
 import sys
@@ -14,7 +16,9 @@ TOOLS = os.path.join(HERE, "tools")
 
 def compile_tool(name, folder, *flags):
     target = os.path.join(folder, name)
-    done = subprocess.run(["cc", "-O2", "-o", target, os.path.join(TOOLS, name + ".c"), *flags], capture_output=True, text=True)
+    done = subprocess.run(
+        ["cc", "-O2", "-o", target, os.path.join(TOOLS, name + ".c"), *flags], capture_output=True, text=True
+    )
     if done.returncode:
         raise Skip(f"{name}.c does not compile here: {done.stderr.strip()[-200:]}")
     return target
@@ -58,6 +62,8 @@ class Promise:
     def check_sink(self, received):
         """`received` has a name a delivery, repetitions kept."""
         lost, invented = self.missing_at(received), set(received) - self.sent
-        assert not lost, f"LOST on the way to the sink: {len(lost)} of {len(self.acknowledged)}, such as {sorted(lost)[:3]}"
+        assert (
+            not lost
+        ), f"LOST on the way to the sink: {len(lost)} of {len(self.acknowledged)}, such as {sorted(lost)[:3]}"
         assert not invented, f"INVENTED at the sink: {sorted(invented)[:3]}"
         self.duplicates = len(received) - len(set(received))

@@ -1,4 +1,5 @@
 """Mounts the fault-injecting file system (tools/faultfs.c) over a folder; needs FUSE. Always unmounted in the end."""
+
 import os
 import shutil
 import subprocess
@@ -22,9 +23,13 @@ class FaultMount:
 
     def mount(self):
         self.process = subprocess.Popen(
-            [self.binary, self.point, "-f", "-o", "default_permissions"], preexec_fn=die_with_parent,
+            [self.binary, self.point, "-f", "-o", "default_permissions"],
+            preexec_fn=die_with_parent,
             env={**os.environ, "FAULTFS_ROOT": self.root, "FAULTFS_TRACE": self.trace},
-            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
         for _ in range(200):
             if os.path.ismount(self.point):
                 return self

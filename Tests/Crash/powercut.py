@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
-"""Power cuts: the data folder lies on a loop mount whose file system is shut down without a flush while events arrive, so that
-everything not synced is gone. After unmount, check and mount, the log must hold whatever was answered 2xx. Needs root."""
+"""Power cuts: the data folder lies on a loop mount whose file system is shut down without a flush while events
+arrive, so that everything not synced is gone. After unmount, check and mount, the log must hold whatever was
+answered 2xx. Needs root.
+"""
+
 import os
 import random
 import shutil
@@ -46,8 +49,13 @@ class LoopMount:
 
 def cut(number, disk, godown, gateway, promise, randomness):
     gateway.start()
-    load = Load(gateway.port, f"p{number}", connections=randomness.choice([4, 12]), window=randomness.choice([2, 8]),
-                pad=randomness.choice([50, 400, 3000])).start()
+    load = Load(
+        gateway.port,
+        f"p{number}",
+        connections=randomness.choice([4, 12]),
+        window=randomness.choice([2, 8]),
+        pad=randomness.choice([50, 400, 3000]),
+    ).start()
     time.sleep(randomness.uniform(0.2, 1.2))
     done = subprocess.run([godown, disk.point, WITHOUT_FLUSH], capture_output=True, text=True)
     time.sleep(0.05)
@@ -76,7 +84,9 @@ def main():
             disk = LoopMount(folder, options.megabytes)
             disk.mount()
             promise = Promise()
-            gateway = Gateway([github_source()], folder=folder, log={"segment": "4MiB", "group": "1MiB", "free_space": "4MiB"})
+            gateway = Gateway(
+                [github_source()], folder=folder, log={"segment": "4MiB", "group": "1MiB", "free_space": "4MiB"}
+            )
             gateway.data = os.path.join(disk.point, "data")
         if gateway:
             for number in range(options.rounds):
@@ -84,7 +94,9 @@ def main():
                     cut(number, disk, godown, gateway, promise, randomness)
                     notes.append(f"{len(promise.acknowledged)} acknowledged so far, 0 lost")
             with report.case("after all cuts: starts, takes events, stops clean, the log checks"):
-                assert len(promise.acknowledged) > 20 * options.rounds, f"only {len(promise.acknowledged)} acknowledged"
+                assert (
+                    len(promise.acknowledged) > 20 * options.rounds
+                ), f"only {len(promise.acknowledged)} acknowledged"
                 gateway.start()
                 load = Load(gateway.port, "after", connections=2).start()
                 time.sleep(0.5)
