@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the Swift tests and every suite, each with a bounded time, and ends with one line: `N passed, N failed, N skipped`.
+"""Runs the Swift tests and every suite, each with a bounded time; ends with one line: `N passed, N failed, N skipped`.
 
 A suite that dies, hangs or reports nothing counts as a failure. Everything a suite started dies with it.
 """

@@ -48,9 +48,8 @@ def main():
                 started, used = time.monotonic(), gateway.cpu_seconds()
                 wait_until(lambda: delivered(gateway) >= total, 300, lambda: f"{delivered(gateway)} of {total}")
                 seconds, used = time.monotonic() - started, gateway.cpu_seconds() - used
-                print(
-                    f"delivered {total} in {seconds:.2f} s: {total / seconds:.0f}/s, {used / total * 1e6:.1f} us CPU each"
-                )
+                print(f"delivered {total} in {seconds:.2f} s: {total / seconds:.0f}/s")
+                print(f"{used / total * 1e6:.1f} us of processor time each")
                 print(f"{total / used:.0f} a second a core; RSS {gateway.rss() >> 20} MiB")
         finally:
             sink.terminate()

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Ingest beside the durable limit probe (C on io_uring, the same HMAC, append and fdatasync) and nginx, in one run. Quote the
-# ratios: absolute figures hold for one machine and one moment. Needs wrk, nginx, gcc and the shared bench folder.
+# Ingest beside the durable limit probe (C on io_uring, the same HMAC, append and fdatasync) and nginx, in one run. Quote
+# the ratios: absolute figures hold for one machine and one moment. Needs wrk, nginx, gcc and the shared bench folder.
 #   perf/ingest.sh            64 and 256 connections with 1 KiB bodies, then 64 with 16 KiB
 #   SECONDS_EACH=2 ROUNDS=1 perf/ingest.sh     a quick look
 set -euo pipefail
@@ -17,7 +17,8 @@ compare() {
     python3 "$bench/compare.py" probe-durable nginx --seconds "$seconds" --rounds "$rounds" --name sluice \
         --server "$PWD/perf/serve.sh {port} $folder" --url "http://127.0.0.1:{port}/in/github" "$@"
 }
-echo "commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown), $(uname -r), $(nproc) processors, $(date -u +%F)"
+commit="$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
+echo "commit $commit, $(uname -r), $(nproc) processors, $(date -u +%F)"
 compare --connections 64,256 --body 1024
 rm -rf "$folder"/run.*
 compare --connections 64 --body 16384

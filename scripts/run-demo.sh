@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# `make run`: one gateway, one endpoint, one signed webhook, shown from the outside. On a terminal the gateway then stays until
-# Ctrl-C; in a pipe the script ends with status 0 when the webhook has gone through. Leaves nothing behind but the build.
+# `make run`: one gateway, one endpoint, one signed webhook, shown from the outside. On a terminal the gateway then stays
+# until Ctrl-C; in a pipe the script ends with status 0 when the webhook has gone through. Leaves nothing but the build.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -47,10 +47,11 @@ endpoints:
     secret: "\${DEMO_ENDPOINT_SECRET}"
 YAML
 
-"$sluice" sink --listen "127.0.0.1:$hooks" --secret "$endpoint_secret" --ledger "$folder/ledger" > "$folder/sink.log" 2>&1 &
+export DEMO_SECRET="$secret" DEMO_ENDPOINT_SECRET="$endpoint_secret"
+"$sluice" sink --listen "127.0.0.1:$hooks" --secret "$endpoint_secret" --ledger "$folder/ledger" \
+    > "$folder/sink.log" 2>&1 &
 sink=$!
-DEMO_SECRET="$secret" DEMO_ENDPOINT_SECRET="$endpoint_secret" \
-    "$sluice" serve --config "$folder/sluice.yaml" > "$folder/gateway.log" 2>&1 &
+"$sluice" serve --config "$folder/sluice.yaml" > "$folder/gateway.log" 2>&1 &
 gateway=$!
 
 wait_for() { # WHAT SECONDS COMMAND…
@@ -72,17 +73,18 @@ wait_for "gateway" 30 is_ready
 echo
 echo "1. The gateway listens on 127.0.0.1:$ingest; an endpoint waits on 127.0.0.1:$hooks."
 echo "2. A GitHub event, signed as GitHub signs, goes in:"
-"$sluice" send --provider github --secret "$secret" --url "http://127.0.0.1:$ingest/in/github" --type push | sed 's/^/     /'
+url="http://127.0.0.1:$ingest/in/github"
+"$sluice" send --provider github --secret "$secret" --url "$url" --type push | sed 's/^/     /'
 wait_for "delivery" 15 delivered
 echo "3. It is on disk, and the endpoint has it, signed anew (Standard Webhooks):"
 sed 's/^/     /' "$folder/ledger"
 echo "4. The gateway's list of events:"
-DEMO_SECRET="$secret" DEMO_ENDPOINT_SECRET="$endpoint_secret" "$sluice" events list --config "$folder/sluice.yaml" | sed 's/^/     /'
+"$sluice" events list --config "$folder/sluice.yaml" | sed 's/^/     /'
 echo
 if [ -t 1 ] && [ -t 0 ]; then
     cat <<NEXT
 It keeps running; Ctrl-C stops it. In another terminal:
-  $sluice send --provider github --secret $secret --url http://127.0.0.1:$ingest/in/github --count 1000
+  $sluice send --provider github --secret $secret --url $url --count 1000
   curl http://127.0.0.1:$admin/metrics
 README.md has the tour; docs/configuration.md has every key.
 NEXT

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing for building (`setup.sh build`), for the demonstration (`run`) or for the tests (`test`). Asks
-# nothing: as root through apt-get, otherwise through `sudo -n`; with neither it names what is missing, and goes on when
+# Installs what is missing for building (`setup.sh build`), for the demonstration (`run`) or for the tests (`test`).
+# Asks nothing: as root through apt-get, otherwise through `sudo -n`; with neither it names what is missing, and goes on when
 # that is optional. A second run finds everything and does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -25,7 +25,7 @@ missing_of() {
 }
 
 if ! command -v swift >/dev/null; then
-    echo "sluice: the Swift toolchain (6.2 or later) is not on PATH; install it first: https://www.swift.org/install" >&2
+    echo "sluice: the Swift toolchain (6.2 or later) is not on PATH: https://www.swift.org/install" >&2
     exit 1
 fi
 if ! command -v dpkg-query >/dev/null; then
