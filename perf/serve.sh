@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# serve.sh PORT FOLDER: the gateway as the ingest comparison wants it: one loop, GitHub's scheme, answers after the disk.
+# serve.sh PORT FOLDER: the gateway as the comparison wants it: one loop, GitHub's scheme, answers after the disk.
 # The gateway takes this shell's place, so that its processor time is accounted to it alone.
 set -euo pipefail
 port="$1" folder="$(mktemp -d "$2/run.XXXXXX")"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# `make run`: one gateway, one endpoint, one signed webhook, shown from the outside. On a terminal the gateway then stays
+# `make run`: one gateway, one endpoint, one signed webhook, shown from outside. On a terminal the gateway then stays
 # until Ctrl-C; in a pipe the script ends with status 0 when the webhook has gone through. Leaves nothing but the build.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing for building (`setup.sh build`), for the demonstration (`run`) or for the tests (`test`).
-# Asks nothing: as root through apt-get, otherwise through `sudo -n`; with neither it names what is missing, and goes on when
-# that is optional. A second run finds everything and does nothing.
+# Asks nothing: as root through apt-get, otherwise through `sudo -n`; with neither it names what is missing, and goes on
+# when that is optional. A second run finds everything and does nothing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose="${1:-build}"
