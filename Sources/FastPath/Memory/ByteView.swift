@@ -19,7 +19,7 @@ package struct ByteRange: Equatable, Sendable {
     @inline(__always) package var isEmpty: Bool { count == 0 }
 }
 
-@safe package struct ByteView: @unchecked Sendable {
+@safe package struct ByteView: @unchecked Sendable, BitwiseCopyable {
     package let base: UnsafePointer<UInt8>
     package let count: Int
 
@@ -33,13 +33,9 @@ package struct ByteRange: Equatable, Sendable {
         self.base = buffer.baseAddress ?? ByteView.nothing
         self.count = buffer.count
     }
-    package static var empty: ByteView { ByteView(nothing, count: 0) }
-    // One readable byte that lives as long as the process, so that an empty view has a valid address.
-    nonisolated(unsafe) private static let nothing: UnsafePointer<UInt8> = {
-        let byte = UnsafeMutablePointer<UInt8>.allocate(capacity: 8)
-        byte.initialize(repeating: 0, count: 8)
-        return UnsafePointer(byte)
-    }()
+    @inline(__always) package static var empty: ByteView { ByteView(nothing, count: 0) }
+    // A byte of the program itself, so that an empty view has a valid address without a global to initialise (which locks).
+    @inline(__always) private static var nothing: UnsafePointer<UInt8> { ("\0" as StaticString).utf8Start }
 
     @inline(__always) package subscript(index: Int) -> UInt8 {
         precondition(UInt(bitPattern: index) < UInt(bitPattern: count))

@@ -1,0 +1,167 @@
+// Hexadecimal and base 64, strictly: one text for one value, so that no changed signature reads as the same bytes.
+// Decoding says how it failed, because an ill-formed header and a wrong signature are different reasons.
+//
+// Safety: writes go to memory of which the caller states the room; each function names how much it needs.
+
+package enum SignatureEncoding: UInt8, CaseIterable, Sendable { case hex, base64, base64URL }
+
+/// What a claimed signature's text is.
+package enum DecodeResult: Equatable, Sendable {
+    /// `count` bytes were written.
+    case bytes(Int)
+    /// Well-formed, but no value that this scheme can give: upper-case hexadecimal, or another length.
+    case neverEqual
+    case malformed
+}
+
+package enum TextEncoding {
+    /// Decodes into `memory`, which takes `wanted` bytes; anything that is not exactly `wanted` bytes is `neverEqual`.
+    @inline(__always)
+    static func decode(
+        _ text: ByteView, as encoding: SignatureEncoding, wanted: Int, into memory: UnsafeMutablePointer<UInt8>
+    ) -> DecodeResult {
+        switch encoding {
+        case .hex: decodeHex(text, wanted: wanted, into: memory)
+        case .base64: decodeBase64(text, url: false, wanted: wanted, into: memory)
+        case .base64URL: decodeBase64(text, url: true, wanted: wanted, into: memory)
+        }
+    }
+
+    private static func decodeHex(_ text: ByteView, wanted: Int, into memory: UnsafeMutablePointer<UInt8>) -> DecodeResult {
+        guard text.count > 0 else { return .malformed }
+        let fits = text.count == 2 * wanted
+        var lowerOnly = true
+        for index in 0..<text.count {
+            let digit = hexDigit(text[index])
+            if digit == 0xFF { return .malformed }
+            if digit >= 0x80 { lowerOnly = false }
+            guard fits else { continue }
+            let nibble = digit & 0x0F
+            if index & 1 == 0 { memory[index >> 1] = nibble << 4 } else { memory[index >> 1] |= nibble }
+        }
+        return fits && lowerOnly ? .bytes(wanted) : .neverEqual
+    }
+    /// 0...15; with bit 7 set for an upper-case letter; 0xFF for anything else.
+    @inline(__always) private static func hexDigit(_ byte: UInt8) -> UInt8 {
+        switch byte {
+        case 0x30...0x39: byte - 0x30
+        case 0x61...0x66: byte - 0x61 + 10
+        case 0x41...0x46: (byte - 0x41 + 10) | 0x80
+        default: 0xFF
+        }
+    }
+
+    /// RFC 4648 §4 and §5 with the bits behind the value zero. Standard base 64 must be padded; the URL alphabet may be bare.
+    private static func decodeBase64(
+        _ text: ByteView, url: Bool, wanted: Int, into memory: UnsafeMutablePointer<UInt8>
+    ) -> DecodeResult {
+        var digits = text.count
+        while digits > 0, text.count - digits < 2, text[digits - 1] == 0x3D { digits -= 1 }
+        guard digits > 0, digits & 3 != 1 else { return .malformed }
+        let padding = text.count - digits
+        let wholePadding = (4 - digits & 3) & 3
+        guard padding == wholePadding || (url && padding == 0) else { return .malformed }
+        let fits = digits * 3 / 4 == wanted
+        var bits: UInt32 = 0
+        var bitCount: UInt32 = 0
+        var place = 0
+        for index in 0..<digits {
+            let digit = base64Digit(text[index], url: url)
+            if digit == 0xFF { return .malformed }
+            bits = bits << 6 | UInt32(digit)
+            bitCount += 6
+            if bitCount >= 8 {
+                bitCount -= 8
+                if fits { memory[place] = UInt8(truncatingIfNeeded: bits >> bitCount) }
+                place += 1
+                bits &= (1 << bitCount) - 1
+            }
+        }
+        guard bits == 0 else { return .malformed }
+        return fits ? .bytes(wanted) : .neverEqual
+    }
+    @inline(__always) private static func base64Digit(_ byte: UInt8, url: Bool) -> UInt8 {
+        switch byte {
+        case 0x41...0x5A: byte - 0x41
+        case 0x61...0x7A: byte - 0x61 + 26
+        case 0x30...0x39: byte - 0x30 + 52
+        case 0x2B: url ? 0xFF : 62
+        case 0x2F: url ? 0xFF : 63
+        case 0x2D: url ? 62 : 0xFF
+        case 0x5F: url ? 63 : 0xFF
+        default: 0xFF
+        }
+    }
+
+    /// Writes `2 × bytes.count`.
+    static func writeHex(_ bytes: ByteView, into memory: UnsafeMutablePointer<UInt8>) {
+        for index in 0..<bytes.count {
+            let byte = bytes[index]
+            memory[2 * index] = lowerHex(byte >> 4)
+            memory[2 * index + 1] = lowerHex(byte & 15)
+        }
+    }
+    @inline(__always) private static func lowerHex(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
+
+    package static func base64Count(_ bytes: Int) -> Int { (bytes + 2) / 3 * 4 }
+
+    /// Writes `base64Count(bytes.count)`, padded.
+    static func writeBase64(_ bytes: ByteView, into memory: UnsafeMutablePointer<UInt8>) {
+        var place = 0
+        var index = 0
+        while index < bytes.count {
+            let rest = bytes.count - index
+            let group =
+                UInt32(bytes[index]) << 16 | (rest > 1 ? UInt32(bytes[index + 1]) << 8 : 0)
+                | (rest > 2 ? UInt32(bytes[index + 2]) : 0)
+            memory[place] = base64Letter(group >> 18)
+            memory[place + 1] = base64Letter(group >> 12)
+            memory[place + 2] = rest > 1 ? base64Letter(group >> 6) : 0x3D
+            memory[place + 3] = rest > 2 ? base64Letter(group) : 0x3D
+            place += 4
+            index += 3
+        }
+    }
+    @inline(__always) private static func base64Letter(_ group: UInt32) -> UInt8 {
+        let value = UInt8(truncatingIfNeeded: group & 63)
+        return switch value {
+        case 0..<26: 0x41 + value
+        case 26..<52: 0x61 + value - 26
+        case 52..<62: 0x30 + value - 52
+        case 62: 0x2B
+        default: 0x2F
+        }
+    }
+}
+
+// For worker threads and tests; these allocate.
+extension TextEncoding {
+    package static func hex(_ bytes: [UInt8]) -> String {
+        text(count: 2 * bytes.count) { memory in bytes.withView { writeHex($0, into: memory) } }
+    }
+    package static func base64(_ bytes: [UInt8]) -> String {
+        text(count: base64Count(bytes.count)) { memory in bytes.withView { writeBase64($0, into: memory) } }
+    }
+    private static func text(count: Int, _ write: (UnsafeMutablePointer<UInt8>) -> Void) -> String {
+        let bytes = [UInt8](unsafeUninitializedCapacity: max(count, 1)) { buffer, initialized in
+            write(buffer.baseAddress!)
+            initialized = count
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+    /// Nil when `text` is not `encoding`. Lenient where people paste secrets: missing padding and upper-case hexadecimal pass.
+    package static func bytes(of text: String, as encoding: SignatureEncoding) -> [UInt8]? {
+        var padded = Array(encoding == .hex ? text.lowercased().utf8 : text.utf8)
+        if encoding == .base64 { while padded.count & 3 != 0 { padded.append(0x3D) } }
+        if padded.isEmpty { return [] }
+        let digits = padded.count - (encoding == .hex ? 0 : padded.reversed().prefix(while: { $0 == 0x3D }).count)
+        let wanted = encoding == .hex ? digits / 2 : digits * 3 / 4
+        var isGood = false
+        let bytes = [UInt8](unsafeUninitializedCapacity: max(wanted, 1)) { buffer, count in
+            let result = padded.withView { decode($0, as: encoding, wanted: wanted, into: buffer.baseAddress!) }
+            isGood = result == .bytes(wanted)
+            count = isGood ? wanted : 0
+        }
+        return isGood ? bytes : nil
+    }
+}

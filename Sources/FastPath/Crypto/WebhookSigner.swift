@@ -1,0 +1,97 @@
+// Signs what goes out, as Standard Webhooks wants it: `v1,<base 64>` over `{id}.{timestamp}.{body}`, one for each key while a
+// secret rotates, separated by spaces.
+//
+// Safety: points into the `CompiledMemory` given at compilation and is valid as long as that lives.
+
+@safe package struct WebhookSigner: @unchecked Sendable {
+    private let keys: UnsafePointer<SigningKey>
+    package let keyCount: Int
+    /// Bytes of one `v1,…`.
+    private static let signatureBytes = 3 + 44
+
+    /// `secrets`: `whsec_` and base 64, or bare base 64. Throws what is wrong with which secret.
+    package init(secrets: [String], in memory: CompiledMemory) throws(SchemeError) {
+        guard !secrets.isEmpty else { throw .noSecret }
+        var compiled: [SigningKey] = []
+        for (index, secret) in secrets.enumerated() {
+            let key = try SecretEncoding.whsec.key(of: secret, index: index)
+            compiled.append(SigningKey(secret: key, algorithm: .sha256, in: memory))
+        }
+        keys = UnsafePointer(memory.place(compiled))
+        keyCount = compiled.count
+    }
+
+    /// What `sign` writes.
+    package var byteCount: Int { keyCount * WebhookSigner.signatureBytes + (keyCount - 1) }
+
+    /// Writes the value of `webhook-signature` and returns its length, or 0 (and nothing written) when `capacity` is too small.
+    @_noAllocation @_noLocks
+    package func sign(
+        id: ByteView, timestamp: UInt64, body: ByteView, into memory: UnsafeMutablePointer<UInt8>, capacity: Int
+    ) -> Int {
+        guard capacity >= byteCount else { return 0 }
+        // 1 + 20 digits + 1; filled from its end.
+        var text: (UInt64, UInt64, UInt64) = (0, 0, 0)
+        var tag = MACTag()
+        return withUnsafeMutablePointer(to: &text) { textPointer in
+            withUnsafeMutablePointer(to: &tag) { tagPointer in
+                textPointer.withMemoryRebound(to: UInt8.self, capacity: 24) { middle in
+                    tagPointer.withMemoryRebound(to: UInt8.self, capacity: MACAlgorithm.digestBytesMax) { tagBytes in
+                        let start = WebhookSigner.writeMiddle(timestamp, into: middle)
+                        let joint = ByteView(middle + start, count: 24 - start)
+                        return write(id, joint, body, tagBytes, memory)
+                    }
+                }
+            }
+        }
+    }
+
+    @inline(__always)
+    private func write(
+        _ id: ByteView, _ joint: ByteView, _ body: ByteView, _ tag: UnsafeMutablePointer<UInt8>, _ memory: UnsafeMutablePointer<UInt8>
+    ) -> Int {
+        var place = 0
+        for index in 0..<keyCount {
+            var stream = MACStream(keys[index])
+            stream.add(id)
+            stream.add(joint)
+            stream.add(body)
+            stream.finish(into: tag)
+            if index > 0 {
+                memory[place] = 0x20
+                place += 1
+            }
+            memory[place] = 0x76
+            memory[place + 1] = 0x31
+            memory[place + 2] = 0x2C
+            TextEncoding.writeBase64(ByteView(tag, count: 32), into: memory + place + 3)
+            place += WebhookSigner.signatureBytes
+        }
+        return place
+    }
+    /// `.<timestamp>.` at the end of 24 bytes; returns where it starts.
+    @inline(__always)
+    private static func writeMiddle(_ timestamp: UInt64, into memory: UnsafeMutablePointer<UInt8>) -> Int {
+        var place = 23
+        memory[place] = 0x2E
+        var rest = timestamp
+        repeat {
+            place -= 1
+            memory[place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+            rest /= 10
+        } while rest > 0
+        place -= 1
+        memory[place] = 0x2E
+        return place
+    }
+
+    /// Allocates; for worker threads and tests.
+    package func signature(id: [UInt8], timestamp: UInt64, body: [UInt8]) -> String {
+        let bytes = [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+            count = id.withView { idView in
+                body.withView { sign(id: idView, timestamp: timestamp, body: $0, into: buffer.baseAddress!, capacity: buffer.count) }
+            }
+        }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
