@@ -11,22 +11,12 @@ import re
 import subprocess
 import sys
 
-from report import Report, Skip, arguments, one_line
-from serverutil import HERE, SHARED, Gateway, open_source
-
-
-def cases_folder():
-    for folder in (os.path.join(SHARED, "http-cases"), os.path.join(HERE, "http")):
-        if os.path.exists(os.path.join(folder, "run.py")):
-            return folder
-    raise Skip("no HTTP cases found")
+from report import Report, arguments, one_line
+from serverutil import HERE, Gateway, open_source
 
 
 def run(script, gateway, *flags, timeout=300):
-    folder = cases_folder()
-    path = os.path.join(folder, script)
-    if not os.path.exists(path):
-        raise Skip(f"{script} is not there")
+    path = os.path.join(HERE, "http", script)
     done = subprocess.run(
         [sys.executable, "-B", path, "--port", str(gateway.port), "--path", "/in/test", *flags],
         capture_output=True,
