@@ -64,10 +64,12 @@ def permanent(report, status):
     with report.case(f"{status} is permanent: one attempt, then a dead letter"):
         with Receiver(lambda d, number: status) as receiver:
             with Gateway([github_source()], one_endpoint(receiver)) as gateway:
-                send(gateway)
+                name = send(gateway)[0]
                 wait_until(lambda: receiver.count() >= 1, 10, "a delivery")
                 time.sleep(1.2)
                 assert receiver.count() == 1, f"{receiver.count()} attempts"
+                dead = gateway.api("/api/deliveries?state=dead")["deliveries"]
+                assert [(d["event"], d["status"]) for d in dead] == [(name, status)], dead
 
 
 def redirect(report):
@@ -93,6 +95,8 @@ def gone(report):
                 wait_until(lambda: other.count() >= 6, 10, "the other endpoint's deliveries")
                 time.sleep(1)
                 assert receiver.count() == 1, f"{receiver.count()} attempts at a gone endpoint"
+                states = {e["name"]: e["state"] for e in gateway.api("/api/endpoints")["endpoints"]}
+                assert states == {"first": "disabled", "other": "active"}, states
 
 
 def throttled(report):
@@ -179,13 +183,36 @@ def dead_letter_and_replay(report):
                 wait_until(lambda: receiver.count() >= 4, 15, lambda: f"{receiver.count()} attempts")
                 time.sleep(1.2)
                 assert receiver.count() == 4, f"{receiver.count()} attempts with three retries configured"
-                shown = sluice("events", "show", "--config", gateway.config_path, name)
-                assert "dead" in shown.stdout.lower(), f"events show: {one_line(shown.stdout + shown.stderr)}"
-                done = sluice("events", "replay", "--config", gateway.config_path, name)
-                assert done.returncode == 0, f"events replay: {one_line(done.stdout + done.stderr)}"
+                dead = wait_until(lambda: gateway.api("/api/deliveries?state=dead")["deliveries"], 5, "a dead letter")
+                assert [(d["event"], d["endpoint"], d["attempts"]) for d in dead] == [(name, "first", 4)], dead
+                counted = gateway.api("/api/replay", {"dead": True})
+                assert counted["count"] == 1 and counted["dryRun"] and receiver.count() == 4, counted
+                replayed = gateway.api("/api/replay", {"event": name, "dryRun": False})
+                assert replayed["count"] == 1, replayed
                 wait_until(lambda: receiver.count() >= 5, 10, "the replayed delivery")
                 assert {d.id for d in receiver.snapshot()} == {name}, "another webhook-id"
-                notes.append(one_line(done.stdout, 80))
+                wait_until(lambda: gateway.api("/api/deliveries?state=delivered")["deliveries"], 5, "its success")
+                notes.append(one_line(replayed))
+
+
+def events_commands(report):
+    """`events list|show|replay` talk to the running gateway through its admin port."""
+    with report.case("events list, show and replay on the command line"):
+        with Receiver() as receiver:
+            with Gateway([github_source()], one_endpoint(receiver)) as gateway:
+                names = send(gateway, 3)
+                wait_until(lambda: receiver.count() >= 3, 10, "the deliveries")
+                where = ["--config", gateway.config_path]
+                listed = sluice("events", "list", *where, "--json", check=0).stdout
+                assert all(name in listed for name in names), one_line(listed)
+                shown = sluice("events", "show", names[0], *where, "--json", check=0).stdout
+                assert names[0] in shown and "push" in shown, one_line(shown)
+                sluice("events", "show", "evt_" + "0" * 21, *where, check=1)
+                counted = sluice("events", "replay", "--source", "github", *where, check=0).stdout
+                assert "3" in counted and receiver.count() == 3, one_line(counted)
+                sluice("events", "replay", names[0], *where, check=0)
+                sluice("events", "replay", names[1], "--yes", *where, check=0)
+                wait_until(lambda: len(attempts_of(receiver, names[1])) == 2, 10, "the replayed event")
 
 
 def kept_over_restart(report):
@@ -290,6 +317,7 @@ def main():
         lambda: routing(report),
         lambda: headers_forwarded(report),
         lambda: dead_letter_and_replay(report),
+        lambda: events_commands(report),
         lambda: kept_over_restart(report),
         lambda: refused_addresses(report),
     ]

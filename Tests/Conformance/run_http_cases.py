@@ -1,9 +1,6 @@
 #!/usr/bin/env python3
-"""The raw HTTP/1.1 cases against the real gateway: hand-derived ones in every variant, limits, and the differential
-fuzzer.
-
-The cases lie beside the repository when it is checked out with its shared folder, and in the tree (http/)
-otherwise.
+"""The raw HTTP/1.1 cases against the real gateway: hand-derived ones in every variant, limits, and the fuzzer that
+compares it with a strict parser. The cases are in Tests/Fixtures/http, their runner and that parser in http/.
 """
 
 import os

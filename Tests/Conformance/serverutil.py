@@ -223,6 +223,14 @@ class Gateway:
     def admin(self, path, method="GET"):
         return request(self.admin_port, path, method=method)
 
+    def api(self, path, value=None):
+        """GET, or POST of `value`; the answer's JSON. Anything but 200 is an error."""
+        body = None if value is None else json.dumps(value)
+        headers = {"Content-Type": "application/json"} if body else {}
+        status, _, answer = request(self.admin_port, path, body, headers, "POST" if body else "GET")
+        assert status == 200, f"{path}: {status} {answer[:300]!r}"
+        return json.loads(answer)
+
     def metrics(self):
         """{name{labels}: value}; every line must have the text format."""
         status, _, body = self.admin("/metrics")
