@@ -76,6 +76,11 @@ int64_t sluice_file_system_free(int file) {
     return (int64_t)status.f_bavail * (int64_t)status.f_frsize;
 }
 
+const char *sluice_error_text(int error) {
+    const char *text = strerrordesc_np(error);
+    return text ? text : "unknown error";
+}
+
 int sluice_random_bytes(void *bytes, size_t count) {
     size_t done = 0;
     while (done < count) {

@@ -1,28 +1,9 @@
 // The ring between two threads and its wake-up: order, bounds, wrapping cursors, nothing lost and nothing twice.
 
 import FastPath
+import Glibc
 import Synchronization
 import Testing
-
-#if canImport(Glibc)
-import Glibc
-#endif
-
-/// Runs `body` on a thread of its own; `join` waits for it.
-private final class RingThread: @unchecked Sendable {
-    private var thread = pthread_t()
-    private let body: () -> Void
-
-    init(_ body: @escaping () -> Void) {
-        self.body = body
-        let started = pthread_create(&thread, nil, { context in
-            Unmanaged<RingThread>.fromOpaque(context!).takeRetainedValue().body()
-            return nil
-        }, Unmanaged.passRetained(self).toOpaque())
-        precondition(started == 0)
-    }
-    func join() { pthread_join(thread, nil) }
-}
 
 @Suite struct SPSCRingTests {
     @Test func keepsOrderAndRefusesWhenFull() {
@@ -70,7 +51,7 @@ private final class RingThread: @unchecked Sendable {
     @Test func losesAndRepeatsNothingBetweenTwoThreads() {
         let ring = SPSCRing<UInt64>(capacity: 256, startingAt: UInt64.max - 1_000_000)
         let total: UInt64 = 2_000_000
-        let producer = RingThread {
+        let producer = TestThread {
             var next: UInt64 = 0
             while next < total {
                 if next % 7 == 0 {
@@ -101,7 +82,7 @@ private final class RingThread: @unchecked Sendable {
         let ring = SPSCRing<UInt64>(capacity: 4)
         let wakeup = try #require(Wakeup())
         let total: UInt64 = 50_000
-        let producer = RingThread {
+        let producer = TestThread {
             var next: UInt64 = 0
             while next < total {
                 if ring.push(next) {

@@ -35,6 +35,8 @@ int64_t sluice_file_system_free(int file);
 int sluice_file_working_directory(void);
 // Number of device and inode, to see whether a name still leads to the same file.
 int sluice_file_identity(int file, uint64_t *device, uint64_t *inode);
+// The C library's words for an errno.
+const char *sluice_error_text(int error);
 // Fills `bytes` from the kernel's generator; 0 or -errno.
 int sluice_random_bytes(void *bytes, size_t count);
 

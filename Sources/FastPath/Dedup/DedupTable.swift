@@ -12,11 +12,11 @@
 import CShims
 
 @safe package struct DedupTable: ~Copyable {
-    package static let entryBytes = 32
-    static let slotCount = 8
-    static let bucketBytes = 256
-    static let bucketBits: UInt32 = 26
-    static let bucketCountMax = 1 << 26
+    package static var entryBytes: Int { 32 }
+    static var slotCount: Int { 8 }
+    static var bucketBytes: Int { 256 }
+    static var bucketBits: UInt32 { 26 }
+    static var bucketCountMax: Int { 1 << 26 }
 
     private let memory: UnsafeMutableRawPointer
     private let bucketCount: Int

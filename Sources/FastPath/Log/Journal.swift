@@ -56,8 +56,8 @@ package struct PlacedSegment: Equatable, Sendable {
         var endOffset: Int { fileOffset + byteCount }
     }
     private enum ReceiptSource { case none, committed, failed }
-    private static let stallCountMax = 16
-    private static let segmentStackCapacity = 8
+    private static var stallCountMax: Int { 16 }
+    private static var segmentStackCapacity: Int { 8 }
 
     private let configuration: JournalConfiguration
     private var dedup: DedupTable
@@ -222,9 +222,9 @@ package struct PlacedSegment: Equatable, Sendable {
         self.flight = flight
         return .continueWith(.write(write(flight)))
     }
-    private static let interrupted = 4
-    private static let tryAgain = 11
-    private static let canceled = 125
+    private static var interrupted: Int { 4 }
+    private static var tryAgain: Int { 11 }
+    private static var canceled: Int { 125 }
 
     private func write(_ flight: Flight) -> CommitWrite {
         CommitWrite(

@@ -9,34 +9,35 @@
 import CShims
 
 package enum RecordFormat {
-    package static let headerBytes = 96
-    package static let alignment = 8
+    // Computed, because a stored global may be initialised lazily, under a lock.
+    package static var headerBytes: Int { 96 }
+    package static var alignment: Int { 8 }
     /// Commit groups start at multiples of it, so that a torn write never touches a block with an acknowledged record.
-    package static let blockBytes = 4096
-    package static let kindEvent: UInt8 = 1
-    package static let version: UInt16 = 1
-    static let flagKeyIsBody: UInt8 = 1
+    package static var blockBytes: Int { 4096 }
+    package static var kindEvent: UInt8 { 1 }
+    package static var version: UInt16 { 1 }
+    static var flagKeyIsBody: UInt8 { 1 }
 
     enum Offset {
-        static let checksum = 0
-        static let length = 8
-        static let kind = 12
-        static let flags = 13
-        static let version = 14
-        static let sequence = 16
-        static let receivedAt = 24
-        static let groupOffset = 32
-        static let bodyCount = 36
-        static let fingerprint = 40
-        static let tag = 56
-        static let fieldLinesCount = 72
-        static let keyCount = 76
-        static let windowSeconds = 80
-        static let targetCount = 84
-        static let typeCount = 86
-        static let methodCount = 88
-        static let sourceCount = 89
-        static let tenantCount = 90
+        static var checksum: Int { 0 }
+        static var length: Int { 8 }
+        static var kind: Int { 12 }
+        static var flags: Int { 13 }
+        static var version: Int { 14 }
+        static var sequence: Int { 16 }
+        static var receivedAt: Int { 24 }
+        static var groupOffset: Int { 32 }
+        static var bodyCount: Int { 36 }
+        static var fingerprint: Int { 40 }
+        static var tag: Int { 56 }
+        static var fieldLinesCount: Int { 72 }
+        static var keyCount: Int { 76 }
+        static var windowSeconds: Int { 80 }
+        static var targetCount: Int { 84 }
+        static var typeCount: Int { 86 }
+        static var methodCount: Int { 88 }
+        static var sourceCount: Int { 89 }
+        static var tenantCount: Int { 90 }
     }
 
     @inline(__always) package static func roundUp(_ count: Int, to unit: Int) -> Int { (count + unit - 1) & ~(unit - 1) }

@@ -66,7 +66,7 @@ extension IngestLoop {
     /// Genuine: a handshake is answered, an event is offered to the log.
     private mutating func admit(_ request: PendingRequest) {
         let source = sources + request.sourceIndex
-        if source.pointee.handshake.isSome, answerHandshake(request, source) { return }
+        if let handshake = source.pointee.handshake, answerHandshake(handshake, request) { return }
         var event = EventInput()
         let bytes = ByteView(request.base, count: request.head.byteCount)
         event.source = source.pointee.name
@@ -95,17 +95,15 @@ extension IngestLoop {
             answerUnavailable(request.slot, reason: reason.rawValue)
         }
     }
-    private mutating func answerHandshake(_ request: PendingRequest, _ source: UnsafePointer<IngestSource>) -> Bool {
-        switch source.pointee.handshake.answer(
+    private mutating func answerHandshake(_ handshake: Handshake, _ request: PendingRequest) -> Bool {
+        switch handshake.answer(
             body: request.body, key: request.job >= 0 ? verifier.matchedKey(job: request.job) : nil, into: scratch,
             capacity: IngestLoop.handshakeBytesMax) {
         case .none: return false
         case .rejected(let reason): reject(request.slot, reason)
-        case .answer(let count, let isText):
-            metrics.count(.handshake, source: source.pointee.counterSlot)
-            var reply = reply(request.slot, status: 200)
-            reply.contentType = isText ? .text : .json
-            table[request.slot].pointee.replyCount = reply.write(
+        case .body(let count):
+            metrics.count(.handshake, source: sources[request.sourceIndex].counterSlot)
+            table[request.slot].pointee.replyCount = reply(request.slot, status: 200).write(
                 ByteView(scratch, count: count), date: dates, to: table.reply(request.slot),
                 capacity: ConnectionTable.replyByteCount)
             beginReply(request.slot)

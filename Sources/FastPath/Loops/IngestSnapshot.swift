@@ -29,12 +29,12 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     /// 200 to 299.
     package var successStatus: Int
     package var durability: DurabilityLevel
-    package var handshake: Handshake
+    package var handshake: Handshake?
     /// Place in `IngestMetrics.sources`.
     package var counterSlot: Int
 
     package init(
-        name: ByteView, scheme: SignatureScheme?, selectors: EventSelectors, handshake: Handshake
+        name: ByteView, scheme: SignatureScheme?, selectors: EventSelectors, handshake: Handshake?
     ) {
         self.name = name
         self.scheme = scheme

@@ -49,7 +49,7 @@ package final class SpareMailbox: Sendable {
             return answer
         }
     }
-    func want() {
+    package func want() {
         wantedCount.add(1, ordering: .releasing)
         keeper.signal()
     }
