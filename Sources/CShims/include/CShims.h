@@ -3,6 +3,7 @@
 #define SLUICE_CSHIMS_H
 #include "os.h"
 #include "file.h"
+#include "net.h"
 #include "uring.h"
 #include "digest.h"
 #include "xxh.h"

@@ -116,7 +116,7 @@ import CShims
             metrics.count(.commits)
             metrics.count(.commitBytes, UInt64(expectedBytes))
             earlyCommitting.release(failed: false)
-            tail.publish(sequence: journal.committedSequence, segmentGeneration: journal.segmentGeneration)
+            tail.publish(journal)
         case .continueWith(let step): submit(step, io)
         case .failed:
             metrics.count(.commitFailures)
