@@ -1,0 +1,76 @@
+// One element of a vector file: a request and what must become of it. Tests/Fixtures/make_vectors.py writes the same form.
+// The keys are those of the files; what a vector has besides is not read.
+
+package struct SignatureVector: Decodable, Sendable {
+    package enum Kind: String, Decodable, Sendable { case verify, handshake, sign, derive }
+    package struct Secret: Decodable, Sendable {
+        package let value: String
+        package let type: String?
+    }
+    package struct Response: Decodable, Sendable {
+        struct Choice: Decodable, Sendable {
+            let body: String?
+            let json: JSONNode?
+        }
+        let status: Int?
+        let body: String?
+        let json: JSONNode?
+        let any_of: [Choice]?
+    }
+    package let id: String
+    package let provider: String
+    package let scheme: String
+    package let kind: Kind
+    package let secrets: [Secret]
+    package let method: String
+    package let url: String
+    /// Pairs of name and value.
+    package let headers: [[String]]
+    /// Base 64.
+    package let body: String
+    package let now: UInt64
+    package let expect: String
+    package let alt_expect: [String]?
+    let expect_response: Response?
+    let expect_headers: [[String]]?
+    let msg_id: String?
+}
+
+/// A JSON value as far as vectors need it.
+enum JSONNode: Decodable, Equatable, Sendable {
+    case null
+    case bool(Bool)
+    case number(Double)
+    case string(String)
+    case array([JSONNode])
+    case object([String: JSONNode])
+
+    init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if container.decodeNil() {
+            self = .null
+        } else if let value = try? container.decode(Bool.self) {
+            self = .bool(value)
+        } else if let value = try? container.decode(Double.self) {
+            self = .number(value)
+        } else if let value = try? container.decode(String.self) {
+            self = .string(value)
+        } else if let value = try? container.decode([JSONNode].self) {
+            self = .array(value)
+        } else {
+            self = .object(try container.decode([String: JSONNode].self))
+        }
+    }
+}
+
+/// What became of a vector.
+package struct VectorResult: Encodable, Equatable, Sendable {
+    package enum Outcome: String, Encodable, Sendable { case accept, reject, skipped }
+    package let id: String
+    package let result: Outcome
+    /// A code of `SignatureRejection`, or why the vector was skipped.
+    package let reason: String?
+    package let expected: String
+    /// True exactly when the result is `expected` or an alternative of it; a skipped vector never passes.
+    package let passes: Bool
+}

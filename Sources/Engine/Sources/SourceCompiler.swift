@@ -1,0 +1,154 @@
+// From a source's configuration and the catalogue to what a loop needs: compiled scheme, selectors, handshake.
+//
+// Invariant: a source gets a scheme, or it has said `unverified: true`; there is no third way. Everything that can be wrong is
+// found here, at start, and thrown as a `SourceError`.
+
+import FastPath
+
+package struct CompiledSourceParts: Sendable {
+    /// Owns what the others point into: keep it as long as any of them is used.
+    package let memory: CompiledMemory
+    package let provider: Provider
+    /// Nil exactly when the source is unverified.
+    package let scheme: SignatureScheme?
+    package let selectors: EventSelectors
+    package let handshake: Handshake?
+    package let dedupWindowSeconds: UInt32
+    package let successStatus: Int
+}
+
+package enum SourceCompiler {
+    /// `defaultWindowSeconds`: the installation's dedup window, for a source that sets none.
+    package static func compile(
+        _ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400
+    ) throws(SourceError) -> CompiledSourceParts {
+        func fail(_ problem: SourceProblem) -> SourceError {
+            SourceError(source: source.name, line: source.line, problem: problem)
+        }
+        guard let provider = ProviderCatalogue.provider(named: source.provider) else {
+            throw fail(.unknownProvider(source.provider, nearest: ProviderCatalogue.nearestNames(to: source.provider)))
+        }
+        let memory = CompiledMemory()
+        let scheme: SignatureScheme?
+        let selectors: EventSelectors
+        do throws(SourceProblemError) {
+            scheme = try compileScheme(source, provider, memory)
+            selectors = try compileSelectors(source, provider, memory)
+        } catch { throw fail(error.problem) }
+        return CompiledSourceParts(
+            memory: memory, provider: provider, scheme: scheme, selectors: selectors,
+            handshake: provider.handshake.map { Handshake($0, in: memory) },
+            dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds, successStatus: provider.successStatus)
+    }
+
+    /// The schemes of a source with the secrets of each; empty when it is unverified.
+    static func alternatives(
+        _ source: SourceConfiguration, _ provider: Provider
+    ) throws(SourceProblemError) -> [(definition: SchemeDefinition, secrets: [String])] {
+        if source.unverified {
+            guard source.secrets.isEmpty else { throw SourceProblemError(.secretsAndUnverified) }
+            return []
+        }
+        guard !source.secrets.isEmpty else { throw SourceProblemError(.noSecret) }
+        if let empty = source.secrets.firstIndex(where: \.isEmpty) { throw SourceProblemError(.scheme(.emptySecret(index: empty))) }
+        var schemes = provider.schemes
+        if let configured = source.scheme { schemes = [ProviderScheme(try definition(of: configured))] }
+        guard !schemes.isEmpty else { throw SourceProblemError(.noScheme) }
+        for (index, secret) in source.secrets.enumerated() where !schemes.contains(where: { $0.takes.takes(secret) }) {
+            throw SourceProblemError(.unusableSecret(index: index))
+        }
+        var alternatives: [(definition: SchemeDefinition, secrets: [String])] = []
+        for scheme in schemes {
+            let secrets = source.secrets.filter { scheme.takes.takes($0) }
+            if !secrets.isEmpty { alternatives.append((scheme.definition, secrets)) }
+        }
+        if let tolerance = source.timestampToleranceSeconds {
+            guard tolerance >= 0, tolerance <= 86_400 else { throw SourceProblemError(.badTolerance(tolerance)) }
+            guard alternatives.contains(where: { $0.definition.timestamp != nil }) else {
+                throw SourceProblemError(.toleranceWithoutTimestamp)
+            }
+            for index in alternatives.indices { alternatives[index].definition.timestamp?.toleranceSeconds = UInt64(tolerance) }
+        }
+        return alternatives
+    }
+
+    private static func compileScheme(
+        _ source: SourceConfiguration, _ provider: Provider, _ memory: CompiledMemory
+    ) throws(SourceProblemError) -> SignatureScheme? {
+        let alternatives = try alternatives(source, provider)
+        guard !alternatives.isEmpty else { return nil }
+        do throws(SchemeError) {
+            return try SignatureScheme(alternatives, in: memory)
+        } catch { throw SourceProblemError(.scheme(error)) }
+    }
+
+    private static func compileSelectors(
+        _ source: SourceConfiguration, _ provider: Provider, _ memory: CompiledMemory
+    ) throws(SourceProblemError) -> EventSelectors {
+        let eventID = source.eventID.isEmpty ? provider.eventID : source.eventID
+        let eventType = source.eventType.isEmpty ? provider.eventType : source.eventType
+        // A source that says where its id is means that id when it says nothing of the key.
+        let fallback = source.eventID.isEmpty ? provider.dedupKey : source.eventID + ["body"]
+        let dedupKey = source.dedupKey.isEmpty ? fallback : source.dedupKey
+        for (key, list) in [("event: id", eventID), ("event: type", eventType), ("dedup: key", dedupKey)] {
+            do throws(SelectorError) {
+                _ = try ValueSelector(list, in: memory)
+            } catch { throw SourceProblemError(.selector(key: key, why: error.message)) }
+        }
+        do throws(SelectorError) {
+            return try EventSelectors(eventID: eventID, eventType: eventType, dedupKey: dedupKey, in: memory)
+        } catch { throw SourceProblemError(.selector(key: "event", why: error.message)) }
+    }
+}
+
+/// A problem on its way to where the source's name is known.
+struct SourceProblemError: Error {
+    let problem: SourceProblem
+    init(_ problem: SourceProblem) { self.problem = problem }
+}
+
+extension SourceCompiler {
+    /// The configuration's words as a definition.
+    static func definition(of scheme: SchemeConfiguration) throws(SourceProblemError) -> SchemeDefinition {
+        let headers = SchemeHeaders(signature: scheme.header, id: scheme.idHeader, timestamp: scheme.timestamp?.header)
+        var definition = SchemeDefinition(
+            algorithm: try word("algorithm", scheme.algorithm, algorithms), headers: [headers])
+        definition.prefix = scheme.prefix
+        definition.encoding = try word("encoding", scheme.encoding, encodings)
+        definition.list = try word("list", scheme.list, lists)
+        definition.listKey = scheme.listKey
+        definition.signed = scheme.signed
+        guard let secretEncoding = SecretEncoding(rawValue: scheme.secretEncoding) else {
+            let wanted = SecretEncoding.allCases.map(\.rawValue).joined(separator: ", ")
+            throw SourceProblemError(.badSchemeValue(key: "secretEncoding", value: scheme.secretEncoding, wanted: wanted))
+        }
+        definition.secretEncoding = secretEncoding
+        if let timestamp = scheme.timestamp {
+            guard timestamp.toleranceSeconds >= 0, timestamp.toleranceSeconds <= 86_400 else {
+                throw SourceProblemError(.badTolerance(timestamp.toleranceSeconds))
+            }
+            definition.timestamp = TimestampRule(
+                listKey: timestamp.listKey, unitsPerSecond: try word("timestamp: unit", timestamp.unit, units),
+                toleranceSeconds: UInt64(timestamp.toleranceSeconds), checksFuture: timestamp.checksFuture)
+        }
+        return definition
+    }
+
+    private static func word<T>(
+        _ key: String, _ value: String, _ known: [(String, T)]
+    ) throws(SourceProblemError) -> T {
+        if let match = known.first(where: { $0.0 == value }) { return match.1 }
+        let wanted = known.map(\.0).joined(separator: ", ")
+        throw SourceProblemError(.badSchemeValue(key: key, value: value, wanted: wanted))
+    }
+    private static let algorithms: [(String, SchemeAlgorithm)] = [
+        ("hmac-sha256", .hmac(.sha256)), ("hmac-sha1", .hmac(.sha1)), ("hmac-sha512", .hmac(.sha512)), ("token", .token),
+    ]
+    private static let encodings: [(String, SignatureEncoding)] = [
+        ("hex", .hex), ("base64", .base64), ("base64url", .base64URL),
+    ]
+    private static let lists: [(String, SignatureList)] = [
+        ("none", .none), ("space", .space), ("comma", .comma), ("semicolon", .semicolon),
+    ]
+    private static let units: [(String, UInt64)] = [("seconds", 1), ("milliseconds", 1000)]
+}

@@ -1,0 +1,53 @@
+// Why a source cannot be compiled: names the source, what is wrong and what would be right. Never carries a secret.
+
+import FastPath
+
+package enum SourceProblem: Equatable, Sendable {
+    case unknownProvider(String, nearest: [String])
+    case noSecret
+    case secretsAndUnverified
+    case noScheme
+    case scheme(SchemeError)
+    case badSchemeValue(key: String, value: String, wanted: String)
+    /// No scheme of the provider takes a secret of this form.
+    case unusableSecret(index: Int)
+    case toleranceWithoutTimestamp
+    case badTolerance(Int)
+    case selector(key: String, why: String)
+}
+
+package struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
+    package let source: String
+    /// In the configuration file; 0 when there is none.
+    package let line: Int
+    package let problem: SourceProblem
+
+    package var description: String {
+        let place = line > 0 ? " (line \(line))" : ""
+        return "source \"\(source)\"\(place): \(problem.message)"
+    }
+}
+
+extension SourceProblem {
+    package var message: String {
+        switch self {
+        case .unknownProvider(let name, let nearest):
+            nearest.isEmpty
+                ? "provider \"\(name)\" is unknown; known are \(ProviderCatalogue.all.map(\.name).joined(separator: ", "))"
+                : "provider \"\(name)\" is unknown; did you mean \(nearest.map { "\"\($0)\"" }.joined(separator: " or "))?"
+        case .noSecret, .scheme(.noSecret):
+            "has no secret; give secrets: [\"${NAME}\"], or say unverified: true to take requests from anyone"
+        case .secretsAndUnverified: "has secrets and unverified: true; leave out one of them"
+        case .noScheme:
+            "provider generic needs a scheme, such as scheme: { header: X-Signature, encoding: hex, signed: \"{body}\" }"
+        case .scheme(.emptySecret(let index)): "secret \(index + 1) is empty; is its environment variable or file set?"
+        case .scheme(.badSecret(let index, let wanted)): "secret \(index + 1) has the wrong form; wanted is \(wanted)"
+        case .scheme(let error): "scheme: \(error.message)"
+        case .badSchemeValue(let key, let value, let wanted): "scheme: \(key): \"\(value)\" is unknown; wanted is \(wanted)"
+        case .unusableSecret(let index): "secret \(index + 1) fits no scheme of this provider"
+        case .toleranceWithoutTimestamp: "timestamp tolerance is set, but the provider signs no timestamp; leave it out"
+        case .badTolerance(let seconds): "timestamp tolerance of \(seconds) s is out of range; wanted is 0 to 86400 s"
+        case .selector(let key, let why): "\(key): \(why)"
+        }
+    }
+}

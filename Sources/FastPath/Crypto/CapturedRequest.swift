@@ -1,0 +1,109 @@
+// One request as it stood on the wire, parsed and verified by the code of the ingest loop: for `sluice verify`, vectors and
+// tests. Allocates; never part of a loop.
+//
+// Safety: the chunked decoder works in place on a copy made here.
+
+package enum CaptureError: Error, Equatable, Sendable {
+    /// The codec refused it.
+    case refused(HTTPError)
+    /// The bytes end before the message does.
+    case incomplete
+}
+
+package enum CaptureVerdict: Sendable {
+    /// `key` is the one that matched; nil for a token and for an unverified source.
+    case accepted(key: SigningKey?)
+    case rejected(SignatureRejection)
+}
+
+package struct CapturedRequest: ~Copyable {
+    private let bytes: [UInt8]
+    private let head: RequestHead
+    private let fields: FieldTable
+    /// Without its framing.
+    package let body: [UInt8]
+
+    /// Without `Content-Length` and chunks the rest of `raw` is the body: a capture may have lost its framing.
+    package init(_ raw: [UInt8], limits: IngestLimits = IngestLimits()) throws(CaptureError) {
+        var parser = HeadParser()
+        var head = RequestHead()
+        var fields = FieldTable()
+        let result = raw.withView { parser.parse($0, into: &head, fields: &fields, limits: limits) }
+        switch result {
+        case .complete: break
+        case .incomplete: throw .incomplete
+        case .failed(let error): throw .refused(error)
+        }
+        var rest = Array(raw[head.byteCount...])
+        if head.isChunked {
+            rest = try CapturedRequest.dechunked(rest, limits: limits)
+        } else {
+            let declares = raw.withView { fields.firstIndex(of: HeaderName("content-length"), in: $0) >= 0 }
+            if declares {
+                guard rest.count >= head.contentLength else { throw .incomplete }
+                rest.removeLast(rest.count - head.contentLength)
+            }
+        }
+        bytes = raw
+        body = rest
+        self.head = head
+        self.fields = fields
+    }
+
+    private static func dechunked(_ raw: [UInt8], limits: IngestLimits) throws(CaptureError) -> [UInt8] {
+        var data = raw
+        let result = data.withUnsafeMutableBufferPointer { buffer -> ChunkedResult in
+            guard let memory = buffer.baseAddress else { return .incomplete(consumed: 0, written: 0) }
+            var decoder = ChunkedDecoder()
+            return decoder.decode(
+                memory, from: 0, to: buffer.count, writeAt: 0, bodyBytesMax: limits.bodyBytesMax, limits: limits)
+        }
+        switch result {
+        case .complete(_, let written): return Array(data[..<written])
+        case .incomplete: throw .incomplete
+        case .failed(let error): throw .refused(error)
+        }
+    }
+
+    /// `copies`: the same request so many times in one batch, so that the lanes of the multi-buffer engine are used; one
+    /// verdict that differs from the others traps.
+    package func verify(
+        _ scheme: SignatureScheme, nowSeconds: UInt64, engine: VerifierEngine, copies: Int = 1
+    ) -> CaptureVerdict {
+        bytes.withView { view in
+            body.withView { bodyView in
+                var verifier = BatchVerifier(
+                    engine: engine, jobCountMax: copies, scratchBytes: copies * (view.count + bodyView.count + 1024))
+                var jobCount = 0
+                for _ in 0..<copies {
+                    let added = verifier.add(
+                        scheme: scheme, request: view, head: head, fields: fields, body: bodyView, nowSeconds: nowSeconds)
+                    switch added {
+                    case .queued: jobCount += 1
+                    case .accepted: return .accepted(key: nil)
+                    case .rejected(let reason): return .rejected(reason)
+                    case .full: preconditionFailure("the verifier has room for every copy")
+                    }
+                }
+                verifier.run()
+                let reason = verifier.verdict(job: 0)
+                for job in 1..<max(jobCount, 1) { precondition(verifier.verdict(job: job) == reason) }
+                if let reason { return .rejected(reason) }
+                return .accepted(key: verifier.matchedKey(job: 0))
+            }
+        }
+    }
+
+    /// What the selectors find, as text; nil where the request has nothing.
+    package func select(_ selectors: EventSelectors) -> (id: String?, type: String?, dedupKey: String?, keyIsBody: Bool) {
+        bytes.withView { view in
+            body.withView { bodyView in
+                let values = selectors.select(bytes: view, head: head, fields: fields, body: bodyView)
+                return (
+                    values.eventID.count > 0 ? values.eventID.text : nil, values.eventType.count > 0 ? values.eventType.text : nil,
+                    values.keyIsBody ? nil : values.dedupKey.text, values.keyIsBody
+                )
+            }
+        }
+    }
+}
