@@ -50,6 +50,7 @@ let package = Package(
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
         .testTarget(name: "FastPathTests", dependencies: ["FastPath"], swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "FastPath"], swiftSettings: strict),
     ]
 )
