@@ -55,8 +55,9 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"), .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
-        .testTarget(name: "EngineTests", dependencies: ["Engine", "FastPath"], swiftSettings: strict),
         .testTarget(name: "FastPathTests", dependencies: ["FastPath"], swiftSettings: strict),
         .testTarget(name: "ServerTests", dependencies: ["Server", "Engine"], swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
+        .testTarget(name: "EngineTests", dependencies: ["Engine", "FastPath"], swiftSettings: strict),
     ]
 )

@@ -49,7 +49,7 @@ import Testing
         #expect(seen == [1, 2, 3, 4, 5, 6, 1, 2])
     }
     @Test func losesAndRepeatsNothingBetweenTwoThreads() {
-        let ring = SPSCRing<UInt64>(capacity: 256, startingAt: UInt64.max - 1_000_000)
+        let ring = SPSCRing<UInt64>(capacity: 2048, startingAt: UInt64.max - 1_000_000)
         let total: UInt64 = 2_000_000
         let producer = TestThread {
             var next: UInt64 = 0
