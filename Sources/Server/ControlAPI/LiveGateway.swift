@@ -7,8 +7,11 @@ import Logging
 
 package final class LiveGateway: RunningGateway {
     private let gateway: Gateway
+    /// What the program and its libraries take before the gateway takes anything.
+    private let baseBytes: Int
 
     package init(_ configuration: GatewayConfiguration, logger: Logger) {
+        baseBytes = ProcessFamilies.residentBytes ?? 0
         gateway = Gateway(configuration, logger: logger)
     }
 
@@ -24,9 +27,14 @@ package final class LiveGateway: RunningGateway {
     }
     package func drain(withinMillis: Int) -> Bool { gateway.drain(withinMillis: withinMillis) }
     package var ingestAddresses: [String] { gateway.ingestAddresses }
-    package var memoryBudgetBytes: Int { gateway.memoryBudgetBytes }
+    package var memoryBudgetBytes: Int { baseBytes + gateway.memoryBudgetBytes }
 
-    package func metrics() -> [MetricFamily] { GatewayFamilies.of(gateway.status) + ProcessFamilies.now() }
+    package func metrics() -> [MetricFamily] { metrics(gateway.status) }
+    private func metrics(_ status: GatewayStatus) -> [MetricFamily] {
+        var status = status
+        status.memoryBudgetBytes += baseBytes
+        return GatewayFamilies.of(status) + ProcessFamilies.now()
+    }
     package func readiness() -> [ReadinessProblem] {
         gateway.status.problems.map { ReadinessProblem(code: $0.code, message: $0.message) }
     }

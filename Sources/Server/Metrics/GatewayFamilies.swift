@@ -123,7 +123,7 @@ package enum GatewayFamilies {
     // MARK: delivery
 
     private static func delivery(_ metrics: DeliveryMetrics) -> [MetricFamily] {
-        var finished = MetricFamily("sluice_deliveries_total", .counter, help: "Deliveries finished or put off, by outcome.")
+        var finished = MetricFamily("sluice_delivery_events_total", .counter, help: "Deliveries finished or put off, by outcome.")
         var attempts = MetricFamily("sluice_delivery_attempts_total", .counter, help: "Attempts, by how they ended.")
         var dead = MetricFamily("sluice_delivery_dead_letters_total", .counter, help: "Deliveries given up, by reason.")
         var durations = MetricFamily("sluice_delivery_attempt_seconds", .histogram, help: "Duration of an attempt.")

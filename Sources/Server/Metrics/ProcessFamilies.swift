@@ -4,9 +4,9 @@ import Foundation
 enum ProcessFamilies {
     static func now() -> [MetricFamily] {
         var families: [MetricFamily] = []
-        if let pages = resident() {
+        if let bytes = residentBytes {
             families.append(MetricFamily(
-                "process_resident_memory_bytes", .gauge, help: "Resident memory.", value: Double(pages * pageBytes)))
+                "process_resident_memory_bytes", .gauge, help: "Resident memory.", value: Double(bytes)))
         }
         if let seconds = processorSeconds() {
             families.append(MetricFamily(
@@ -24,9 +24,9 @@ enum ProcessFamilies {
     private static let ticksASecond = Double(sysconf(Int32(_SC_CLK_TCK)))
 
     /// Second number of statm.
-    private static func resident() -> Int? {
+    static var residentBytes: Int? {
         guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return nil }
-        return text.split(separator: " ").dropFirst().first.flatMap { Int($0) }
+        return text.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * pageBytes }
     }
     /// utime and stime, the 14th and 15th of stat; counted from behind the name, which may hold spaces.
     private static func processorSeconds() -> Double? {
