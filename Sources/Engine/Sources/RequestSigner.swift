@@ -70,7 +70,7 @@ package struct RequestSigner: Sendable {
     private func value(body: [UInt8], id: String, time: String) -> String {
         if definition.algorithm == .token { return definition.prefix + secrets[0] }
         let message = signedBytes(body: body, id: id, time: time)
-        let signatures = keys.map { encoded($0.mac(over: message)) }
+        let signatures = withExtendedLifetime(memory) { keys.map { encoded($0.mac(over: message)) } }
         switch definition.list {
         case .none: return definition.prefix + signatures[0]
         case .space: return signatures.map { "\(definition.listKey),\($0)" }.joined(separator: " ")

@@ -150,6 +150,8 @@ extension VectorRunner {
         guard let compiled = parts.scheme else { return .invalidSecret("has no scheme") }
         // More than the lanes, so that the engine that was asked for is the one that computes.
         let copies = engine == .multiBuffer ? 2 * engine.laneCount : 1
+        // The scheme and the key point into it.
+        defer { withExtendedLifetime(parts.memory) {} }
         switch request.verify(compiled, nowSeconds: now, engine: engine, copies: copies) {
         case .rejected(let reason): return .rejected(reason)
         case .accepted(let key):

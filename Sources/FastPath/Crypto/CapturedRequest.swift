@@ -65,7 +65,7 @@ package struct CapturedRequest: ~Copyable {
         }
     }
 
-    /// `copies`: the same request so many times in one batch, so that the lanes of the multi-buffer engine are used; one
+    /// The caller keeps the scheme's `CompiledMemory`. `copies`: the same request so many times in one batch, so that the lanes of the multi-buffer engine are used; one
     /// verdict that differs from the others traps.
     package func verify(
         _ scheme: SignatureScheme, nowSeconds: UInt64, engine: VerifierEngine, copies: Int = 1
