@@ -35,8 +35,9 @@ SLUICE_HOT int sluice_digest_equal(const uint8_t *left, const uint8_t *right, si
 // Overwrites secrets so that the compiler cannot leave it out.
 SLUICE_HOT void sluice_memory_cleanse(void *memory, size_t bytes);
 
-// The multi-buffer engine. Lanes: how many SHA-256 this processor computes at once; 0 when it cannot (or was built without).
-uint32_t sluice_batch_lanes(void);
+// The multi-buffer engine. Lanes: how many messages of an algorithm this processor computes at once; 0 when it does not gain
+// by it, or was built without.
+uint32_t sluice_batch_lanes(uint32_t algorithm);
 struct sluice_batch;
 // NULL when the processor or the memory has none. Room for `jobs` messages a run.
 struct sluice_batch *sluice_batch_create(uint32_t jobs);

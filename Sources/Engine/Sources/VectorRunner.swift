@@ -149,7 +149,7 @@ extension VectorRunner {
         // The source has secrets, so it has a scheme; without one nothing is accepted here.
         guard let compiled = parts.scheme else { return .invalidSecret("has no scheme") }
         // More than the lanes, so that the engine that was asked for is the one that computes.
-        let copies = engine == .multiBuffer ? 2 * engine.laneCount : 1
+        let copies = engine == .multiBuffer ? 2 * (MACAlgorithm.allCases.map { VerifierEngine.laneCount($0) }.max() ?? 1) : 1
         // The scheme and the key point into it.
         defer { withExtendedLifetime(parts.memory) {} }
         switch request.verify(compiled, nowSeconds: now, engine: engine, copies: copies) {

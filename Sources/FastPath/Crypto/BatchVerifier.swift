@@ -34,6 +34,7 @@ package enum AddResult: Equatable, Sendable {
     private var scratchUsed = 0
     /// Nil exactly when the engine is OpenSSL.
     private let batch: OpaquePointer?
+    private let companyMin: (sha256: Int?, sha1: Int?, sha512: Int?)
 
     /// `scratchBytes`: for messages that must be copied to be contiguous (multi-buffer, and a scheme that signs more than the
     /// body). An engine that this processor does not have becomes OpenSSL; `engine` says which it is.
@@ -43,6 +44,7 @@ package enum AddResult: Equatable, Sendable {
         self.engine = batch == nil ? .openssl : .multiBuffer
         self.jobCountMax = jobCountMax
         self.scratchBytes = batch == nil ? 0 : scratchBytes
+        companyMin = (VerifierEngine.companyMin(.sha256), VerifierEngine.companyMin(.sha1), VerifierEngine.companyMin(.sha512))
         jobs = .allocate(capacity: jobCountMax)
         claims = .allocate(capacity: jobCountMax * SignatureClaims.bytesMax)
         tags = .allocate(capacity: jobCountMax * MACAlgorithm.digestBytesMax)
@@ -222,21 +224,20 @@ extension BatchVerifier {
         if matches != 0 { jobs[job].matchedKey = Int32(truncatingIfNeeded: keyIndex) }
     }
 
-    /// A pass of sixteen lanes costs what eight messages cost one by one (measured), and takes as long as its longest message. So a message goes in only when its company brings at least eight times its blocks.
-    private static let companyMin = 8
-
     @inline(__always)
     private func runBatch(_ batch: OpaquePointer, count: Int, keyIndex: Int) {
-        runBatch(batch, .sha256, count: count, keyIndex: keyIndex)
-        runBatch(batch, .sha1, count: count, keyIndex: keyIndex)
-        runBatch(batch, .sha512, count: count, keyIndex: keyIndex)
+        runBatch(batch, .sha256, companyMin.sha256, count: count, keyIndex: keyIndex)
+        runBatch(batch, .sha1, companyMin.sha1, count: count, keyIndex: keyIndex)
+        runBatch(batch, .sha512, companyMin.sha512, count: count, keyIndex: keyIndex)
     }
-    private func runBatch(_ batch: OpaquePointer, _ algorithm: MACAlgorithm, count: Int, keyIndex: Int) {
+    /// A pass of the lanes takes as long as its longest message. So a message goes in only when its company brings enough blocks
+    /// (`VerifierEngine.companyMin`); the others are computed one by one.
+    private func runBatch(_ batch: OpaquePointer, _ algorithm: MACAlgorithm, _ companyMin: Int?, count: Int, keyIndex: Int) {
         // Each pass may throw out long messages, after which others may be too long for the rest; what is left after four
         // passes goes in, at a cost and not at a risk.
         var blockCount = Int.max
-        var blocksMax = Int.max
-        for _ in 0..<4 {
+        var blocksMax = companyMin == nil ? 0 : Int.max
+        for _ in 0..<4 where blocksMax > 0 {
             var sum = 0
             for place in 0..<count {
                 let blocks = batchBlocks(Int(waiting[place]), algorithm)
@@ -244,7 +245,7 @@ extension BatchVerifier {
             }
             if sum == blockCount { break }
             blockCount = sum
-            blocksMax = sum / (BatchVerifier.companyMin + 1)
+            blocksMax = sum / ((companyMin ?? 0) + 1)
         }
         var placed: UInt32 = 0
         for place in 0..<count {
