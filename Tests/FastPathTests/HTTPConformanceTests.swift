@@ -1,5 +1,5 @@
-// The cases of Tests/Fixtures/http through the codec, without a socket: whole, byte by byte, and cut at every place. The
-// verdict is the case's, and the outcomes are the same however the bytes come.
+// The cases of Tests/Fixtures/http through the codec, without a socket: whole, byte by byte, and cut at every place.
+// The verdict is the case's, and the outcomes are the same however the bytes come.
 import FastPath
 import Foundation
 import Testing

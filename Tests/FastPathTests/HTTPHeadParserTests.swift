@@ -7,7 +7,8 @@ import Testing
 
     /// What one call on `text`, at a guard page, gives.
     private func parse(
-        _ text: String, limits: IngestLimits = IngestLimits(), _ check: (RequestHead, borrowing FieldTable, ByteView) -> Void = { _, _, _ in }
+        _ text: String, limits: IngestLimits = IngestLimits(),
+        _ check: (RequestHead, borrowing FieldTable, ByteView) -> Void = { _, _, _ in }
     ) -> HTTPOutcomeKind {
         let guarded = GuardedBytes(httpBytes(text))
         let view = ByteView(UnsafePointer(guarded.start(count: guarded.capacity)), count: guarded.capacity)
@@ -23,11 +24,15 @@ import Testing
             return .complete
         }
     }
-    enum HTTPOutcomeKind: Equatable { case complete, incomplete, failed(HTTPError) }
+    enum HTTPOutcomeKind: Equatable {
+        case complete, incomplete
+        case failed(HTTPError)
+    }
 
     @Test func fillsOffsetsOfEveryPart() {
         let text =
-            "\r\nPOST /in/a%20b?x=1&y=?2 HTTP/1.1\r\nHost: h.example:80\r\nX-Empty:\r\nContent-Length:\t 12 \r\nX-A:  b c\t\r\n\r\nbody"
+            "\r\nPOST /in/a%20b?x=1&y=?2 HTTP/1.1\r\nHost: h.example:80\r\nX-Empty:\r\n"
+            + "Content-Length:\t 12 \r\nX-A:  b c\t\r\n\r\nbody"
         let result = parse(text) { head, fields, view in
             #expect(head.byteCount == view.count - 4)
             #expect(head.method == .post && view.slice(head.methodRange).text == "POST")
@@ -47,10 +52,13 @@ import Testing
         #expect(result == .complete)
     }
     @Test(arguments: [
-        ("GET http://h/p/q?r HTTP/1.1\r\nHost: h\r\n\r\n", "/p/q", "r"), ("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n", "", ""),
-        ("GET HTTPS://h:1?r HTTP/1.1\r\nHost: h:1\r\n\r\n", "", "r"), ("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "*", ""),
+        ("GET http://h/p/q?r HTTP/1.1\r\nHost: h\r\n\r\n", "/p/q", "r"),
+        ("GET http://h HTTP/1.1\r\nHost: h\r\n\r\n", "", ""),
+        ("GET HTTPS://h:1?r HTTP/1.1\r\nHost: h:1\r\n\r\n", "", "r"),
+        ("OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n", "*", ""),
         ("CONNECT h:443 HTTP/1.1\r\nHost: h\r\n\r\n", "", ""), ("GET / HTTP/1.0\r\n\r\n", "/", ""),
-        ("GET /? HTTP/1.7\r\nHost:\r\n\r\n", "/", ""), ("GET /a|b\"{} HTTP/1.1\r\nHost: [v1.a:b]:\r\n\r\n", "/a|b\"{}", ""),
+        ("GET /? HTTP/1.7\r\nHost:\r\n\r\n", "/", ""),
+        ("GET /a|b\"{} HTTP/1.1\r\nHost: [v1.a:b]:\r\n\r\n", "/a|b\"{}", ""),
     ]) func findsPathAndQueryInEveryForm(_ text: String, _ path: String, _ query: String) {
         let result = parse(text) { head, _, view in
             #expect(view.slice(head.path).text == path)
@@ -74,28 +82,38 @@ import Testing
         #expect(result == .complete)
     }
     static let refusals: [(String, HTTPError)] = [
-        ("GET /\r", .badRequestLine), ("GET  ", .badRequestLine), ("G@", .badMethod), ("GET\r", .badMethod), (" ", .badMethod),
+        ("GET /\r", .badRequestLine), ("GET  ", .badRequestLine), ("G@", .badMethod), ("GET\r", .badMethod),
+        (" ", .badMethod),
         ("GET /\n", .bareLineFeed), ("\n", .bareLineFeed), ("\rG", .bareCarriageReturn),
         ("\r\n\r\n\r\n", .tooManyEmptyLines), ("GET /\u{7f}", .badTarget), ("GET /\u{80}", .badTarget),
-        ("GET /%0 HTTP/1.1\r\n", .badTarget), ("GET /%00 HTTP/1.1\r\n", .badTarget), ("GET /a#b HTTP/1.1\r\n", .badTarget),
-        ("GET a HTTP/1.1\r\n", .badTarget), ("GET http:/a HTTP/1.1\r\n", .badTarget), ("GET http:///a HTTP/1.1\r\n", .badTarget),
-        ("GET http://u@h/ HTTP/1.1\r\n", .badTarget), ("GET ftp://h/ HTTP/1.1\r\n", .badTarget), ("GET * HTTP/1.1\r\n", .badTarget),
-        ("CONNECT /x HTTP/1.1\r\n", .badTarget), ("CONNECT h HTTP/1.1\r\n", .badTarget), ("CONNECT :1 HTTP/1.1\r\n", .badTarget),
+        ("GET /%0 HTTP/1.1\r\n", .badTarget), ("GET /%00 HTTP/1.1\r\n", .badTarget),
+        ("GET /a#b HTTP/1.1\r\n", .badTarget),
+        ("GET a HTTP/1.1\r\n", .badTarget), ("GET http:/a HTTP/1.1\r\n", .badTarget),
+        ("GET http:///a HTTP/1.1\r\n", .badTarget),
+        ("GET http://u@h/ HTTP/1.1\r\n", .badTarget), ("GET ftp://h/ HTTP/1.1\r\n", .badTarget),
+        ("GET * HTTP/1.1\r\n", .badTarget),
+        ("CONNECT /x HTTP/1.1\r\n", .badTarget), ("CONNECT h HTTP/1.1\r\n", .badTarget),
+        ("CONNECT :1 HTTP/1.1\r\n", .badTarget),
         ("GET / h", .badVersion), ("GET / HTTP/1.1 ", .badVersion), ("GET / HTTP/2.0\r\n", .unsupportedVersion),
         ("GET / HTTP/1.1\rx", .bareCarriageReturn), ("GET / HTTP/1.1\n", .bareLineFeed),
         ("GET / HTTP/1.1\r\n ", .leadingWhiteSpace), ("GET / HTTP/1.1\r\nA: b\r\n\t", .leadingWhiteSpace),
-        ("GET / HTTP/1.1\r\n:", .badFieldName), ("GET / HTTP/1.1\r\nA ", .badFieldName), ("GET / HTTP/1.1\r\nA\r", .badFieldName),
+        ("GET / HTTP/1.1\r\n:", .badFieldName), ("GET / HTTP/1.1\r\nA ", .badFieldName),
+        ("GET / HTTP/1.1\r\nA\r", .badFieldName),
         ("GET / HTTP/1.1\r\nA\n", .bareLineFeed), ("GET / HTTP/1.1\r\nA: b\n", .bareLineFeed),
         ("GET / HTTP/1.1\r\nA: b\rc", .bareCarriageReturn), ("GET / HTTP/1.1\r\nA: b\u{0}", .badFieldValue),
         ("GET / HTTP/1.1\r\nA: b\u{7f}", .badFieldValue), ("GET / HTTP/1.1\r\n\rx", .bareCarriageReturn),
         ("GET / HTTP/1.1\r\n\r\n", .missingHost), ("GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", .duplicateHost),
         ("GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: a:65536\r\n\r\n", .badHost),
         ("GET / HTTP/1.1\r\nHost: [::1\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: [v.a]\r\n\r\n", .badHost),
-        ("GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", .badHost), ("GET / HTTP/1.1\r\nHost: a:999999999999999999999\r\n\r\n", .badHost),
+        ("GET http://a/ HTTP/1.1\r\nHost: b\r\n\r\n", .badHost),
+        ("GET / HTTP/1.1\r\nHost: a:999999999999999999999\r\n\r\n", .badHost),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\n", .duplicateContentLength),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 01\r\n\r\n", .badContentLength),
         ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9223372036854775808\r\n\r\n", .badContentLength),
-        ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", .lengthAndTransferEncoding),
+        (
+            "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+            .lengthAndTransferEncoding
+        ),
         ("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", .transferEncodingInVersion10),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked,\r\n\r\n", .badTransferEncoding),
         ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n", .badTransferEncoding),
@@ -177,10 +195,13 @@ import Testing
             }
         }
     }
-    /// 256 values at each place of a good request: never a crash at the guard page, never another verdict by another split.
+    /// 256 values at each place of a good request: never a crash at the guard page, never another verdict by another
+    /// split.
     @Test func givesTheSameVerdictForEveryByteAtEveryPlaceHoweverSplit() {
         let good = httpBytes(
-            "POST /a?b=%41 HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: chunked\r\n\r\n2;a=\"b\"\r\nok\r\n0\r\nT: v\r\n\r\n")
+            "POST /a?b=%41 HTTP/1.1\r\nHost: [::1]:80\r\nTransfer-Encoding: chunked\r\n\r\n"
+                + "2;a=\"b\"\r\nok\r\n0\r\nT: v\r\n\r\n"
+        )
         for place in good.indices {
             for byte in UInt8.min...UInt8.max {
                 var bytes = good

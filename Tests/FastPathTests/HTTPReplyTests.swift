@@ -30,7 +30,9 @@ import Testing
                 {"status":"accepted","id":"\(id.text)"}
                 """)
         reply.closes = true
-        #expect(event(reply, .duplicate, id).hasSuffix("Connection: close\r\n\r\n{\"status\":\"duplicate\",\"id\":\"\(id.text)\"}"))
+        #expect(
+            event(reply, .duplicate, id).hasSuffix(
+                "Connection: close\r\n\r\n{\"status\":\"duplicate\",\"id\":\"\(id.text)\"}"))
         reply.isHead = true
         #expect(event(reply, .duplicate, id).hasSuffix("Connection: close\r\n\r\n"))
         #expect(event(reply, .duplicate, id).contains("Content-Length: 55\r\n"))
@@ -49,7 +51,9 @@ import Testing
         }
         // What makes it safe to put them into JSON as they are.
         for reason in HTTPError.allCases.map(\.rawValue) + SignatureRejection.allCases.map(\.rawValue) {
-            #expect(reason.utf8.allSatisfy { CharacterClasses.isToken($0) && $0 < 0x7B } && reason.utf8.count <= Reply.textBytesMax)
+            #expect(
+                reason.utf8.allSatisfy { CharacterClasses.isToken($0) && $0 < 0x7B }
+                    && reason.utf8.count <= Reply.textBytesMax)
         }
     }
     @Test func saysAllowRetryAfterKeepAliveAndType() {
@@ -61,7 +65,8 @@ import Testing
         let body = Array("no".utf8)
         let answer = text(body.withView { reply.write($0, date: date, to: start, capacity: Reply.headBytesMax + 2) })
         #expect(answer.contains("\r\nAllow: POST\r\n") && answer.contains("\r\nRetry-After: 120\r\n"))
-        #expect(answer.contains("\r\nConnection: keep-alive\r\n") && answer.contains("\r\nContent-Type: text/plain\r\n"))
+        #expect(
+            answer.contains("\r\nConnection: keep-alive\r\n") && answer.contains("\r\nContent-Type: text/plain\r\n"))
         #expect(answer.hasSuffix("Content-Length: 2\r\n" + answer.split(separator: "Content-Length: 2\r\n").last!))
         #expect(answer.hasSuffix("\r\n\r\nno"))
     }
@@ -90,7 +95,9 @@ import Testing
             #expect(status == 204 ? head.body == .none : head.body == .length(count - head.byteCount))
         }
         #expect(knownCount == 22)
-        for status in [200, 202, 204, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505] {
+        for status in [
+            200, 202, 204, 400, 401, 403, 404, 405, 408, 409, 413, 414, 415, 417, 422, 429, 431, 500, 501, 503, 505,
+        ] {
             #expect(Reply.isKnown(status: status), "\(status)")
         }
     }

@@ -33,9 +33,15 @@ import Testing
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", .complete(200, .length(5), closes: false)),
         ("HTTP/1.1 202 \r\nTransfer-Encoding: Chunked\r\n\r\n", .complete(202, .chunked, closes: false)),
         ("HTTP/1.1 500\r\n\r\n", .complete(500, .untilClose, closes: true)),
-        ("HTTP/1.1 200 caf\u{e9} \r\nConnection: close\r\ncontent-length: 0\r\n\r\n", .complete(200, .length(0), closes: true)),
+        (
+            "HTTP/1.1 200 caf\u{e9} \r\nConnection: close\r\ncontent-length: 0\r\n\r\n",
+            .complete(200, .length(0), closes: true)
+        ),
         ("HTTP/1.0 200 OK\r\nContent-Length: 5\r\n\r\n", .complete(200, .length(5), closes: true)),
-        ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n", .complete(200, .length(5), closes: false)),
+        (
+            "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 5\r\n\r\n",
+            .complete(200, .length(5), closes: false)
+        ),
         ("HTTP/1.0 200 OK\r\nConnection: keep-alive\r\n\r\n", .complete(200, .untilClose, closes: true)),
         ("HTTP/1.1 204 No Content\r\n\r\n", .complete(204, .none, closes: false)),
         ("HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n", .complete(204, .none, closes: false)),
@@ -45,21 +51,29 @@ import Testing
         ("HTTP/1.1 100 Continue\r\n\r\n", .complete(100, .none, closes: false)),
         ("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", .complete(103, .none, closes: false)),
         ("HTTP/1.1 999 Odd\r\nContent-Length: 1\r\n\r\n", .complete(999, .length(1), closes: false)),
+        ("HTTP/1.1 103 x\r\nContent-Length: 5\r\n\r\n", .failed),
+        ("HTTP/1.1 100 x\r\nTransfer-Encoding: chunked\r\n\r\n", .failed),
         ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", .failed),
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", .failed),
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", .failed),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n", .failed), ("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", .failed),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n", .failed),
+        ("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", .failed),
         ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", .failed),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .failed),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", .failed),
         ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", .failed),
         ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", .failed),
-        ("HTTP/2.0 200 OK\r\n\r\n", .failed), ("HTTP/1.2 200 OK\r\n\r\n", .failed), ("HTTP/1.1 099 OK\r\n\r\n", .failed),
-        ("HTTP/1.1 20 OK\r\n\r\n", .failed), ("HTTP/1.1  200 OK\r\n\r\n", .failed), ("HTTP/1.1 2000 OK\r\n\r\n", .failed),
-        ("HTTP/1.1 200\tOK\r\n\r\n", .failed), ("HTTP/1.1 200 O\u{0}K\r\n\r\n", .failed), ("HTTP/1.1 200 OK\n\r\n", .failed),
-        ("ICY 200 OK\r\n\r\n", .failed), ("\r\nHTTP/1.1 200 OK\r\n\r\n", .failed), ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", .failed),
+        ("HTTP/2.0 200 OK\r\n\r\n", .failed), ("HTTP/1.2 200 OK\r\n\r\n", .failed),
+        ("HTTP/1.1 099 OK\r\n\r\n", .failed),
+        ("HTTP/1.1 20 OK\r\n\r\n", .failed), ("HTTP/1.1  200 OK\r\n\r\n", .failed),
+        ("HTTP/1.1 2000 OK\r\n\r\n", .failed),
+        ("HTTP/1.1 200\tOK\r\n\r\n", .failed), ("HTTP/1.1 200 O\u{0}K\r\n\r\n", .failed),
+        ("HTTP/1.1 200 OK\n\r\n", .failed),
+        ("ICY 200 OK\r\n\r\n", .failed), ("\r\nHTTP/1.1 200 OK\r\n\r\n", .failed),
+        ("HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", .failed),
         ("HTTP/1.1 200 OK\r\n A: b\r\n\r\n", .failed), ("HTTP/1.1 200 OK\r\nA : b\r\n\r\n", .failed),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", .incomplete), ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r", .incomplete),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n", .incomplete),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r", .incomplete),
         ("", .incomplete), ("HTT", .incomplete), ("HTTP/1.1 200", .incomplete), ("HTTP/1.1 200 OK\r", .incomplete),
     ]
     @Test(arguments: heads) func readsEachHeadTheSameHoweverItComes(_ text: String, _ verdict: Verdict) {
@@ -69,8 +83,11 @@ import Testing
         for cut in 0..<count { #expect(parse(text, cuts: [cut]) == verdict, "cut at \(cut)") }
     }
     @Test func hasNoBodyAfterHead() {
-        #expect(parse("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", isHead: true) == .complete(200, .none, closes: false))
-        #expect(parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", isHead: true) == .complete(200, .none, closes: false))
+        #expect(
+            parse("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", isHead: true) == .complete(200, .none, closes: false))
+        #expect(
+            parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", isHead: true)
+                == .complete(200, .none, closes: false))
         #expect(parse("HTTP/1.1 200 OK\r\n\r\n", isHead: true) == .complete(200, .none, closes: false))
     }
     @Test func readsRetryAfter() {
@@ -81,13 +98,17 @@ import Testing
             ("Retry-After: 99999999999999999999\r\n", nil), ("Retry-After: 1\r\nRetry-After: 2\r\n", nil),
         ]
         for (line, wanted) in cases {
-            let verdict = parse("HTTP/1.1 503 x\r\nContent-Length: 0\r\n\(line)\r\n") { #expect($0.retryAfter == wanted, "\(line)") }
+            let verdict = parse("HTTP/1.1 503 x\r\nContent-Length: 0\r\n\(line)\r\n") {
+                #expect($0.retryAfter == wanted, "\(line)")
+            }
             #expect(verdict == .complete(503, .length(0), closes: false))
         }
     }
     /// Interim answers are heads of their own: the caller counts them, so an endless row of them is its to end.
     @Test func stepsOverInterimAnswersOneByOne() {
-        let bytes = httpBytes(String(repeating: "HTTP/1.1 100 Continue\r\n\r\n", count: 3) + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+        let bytes = httpBytes(
+            String(repeating: "HTTP/1.1 100 Continue\r\n\r\n", count: 3)
+                + "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
         var parser = ResponseParser()
         var fields = FieldTable()
         var statuses: [Int] = []

@@ -1,9 +1,12 @@
-// Every C call that FastPath makes, in five subjects. No policy lives here.
+// Every C call that FastPath makes, by subject. No policy lives here.
 #ifndef SLUICE_CSHIMS_H
 #define SLUICE_CSHIMS_H
 #include "os.h"
+#include "file.h"
+#include "net.h"
 #include "uring.h"
 #include "digest.h"
 #include "xxh.h"
 #include "scan.h"
+#include "egress.h"
 #endif

@@ -19,4 +19,32 @@ SLUICE_HOT static inline uint64_t sluice_clock_wall(void) {
     clock_gettime(CLOCK_REALTIME, &t);
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
+
+// Page-aligned, zeroed memory whose pages are there already (no fault later); NULL when there is not enough.
+void *sluice_memory_map(size_t bytes);
+void sluice_memory_unmap(void *memory, size_t bytes);
+
+int sluice_close(int fd);
+
+// A listening socket on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY inherited by what it
+// accepts, or -errno. A Unix socket's stale path is the caller's to remove.
+int sluice_listen(const void *address, unsigned bytes, int backlog, int shared);
+// 1 when `path` is a socket that nobody listens on.
+int sluice_unix_is_stale(const char *path);
+int sluice_unix_remove(const char *path);
+// The port a listener or socket is bound to, or -errno.
+int sluice_local_port(int fd);
+// Raises the soft limit of open files to the hard one; the limit now in force.
+unsigned long sluice_descriptor_limit_raise(void);
+// RLIMIT_MEMLOCK in bytes, ~0 when unlimited.
+unsigned long sluice_locked_memory_limit(void);
+// The errno's text, in static storage per thread.
+const char *sluice_error_text(int error);
+// Pins the calling thread's name (15 characters) for top and perf.
+void sluice_thread_name(const char *name);
+// Starts a joinable thread that runs `body(context)`; 0 or -errno.
+int sluice_thread_start(void *(*body)(void *), void *context, unsigned long *thread);
+void sluice_thread_join(unsigned long thread);
+// 16 or more random bytes from the kernel; 0 or -errno.
+int sluice_random(void *bytes, size_t count);
 #endif

@@ -50,7 +50,7 @@ package enum MACAlgorithm: UInt8, CaseIterable, Sendable {
     }
     /// The MAC in lower-case hexadecimal: `2 × digestBytes` bytes. Safety: `memory` has room for them.
     package func writeHex(over message: ByteView, into memory: UnsafeMutablePointer<UInt8>) -> Int {
-        var tag = Tag()
+        var tag = MACTag()
         let count = algorithm.digestBytes
         withUnsafeMutablePointer(to: &tag) {
             $0.withMemoryRebound(to: UInt8.self, capacity: MACAlgorithm.digestBytesMax) { bytes in
@@ -90,6 +90,6 @@ struct MACStream {
 }
 
 /// Room for the longest digest, on the stack.
-struct Tag {
+struct MACTag {
     var words: (UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0, 0, 0, 0, 0)
 }

@@ -32,7 +32,7 @@
         guard capacity >= byteCount else { return 0 }
         // 1 + 20 digits + 1; filled from its end.
         var text: (UInt64, UInt64, UInt64) = (0, 0, 0)
-        var tag = Tag()
+        var tag = MACTag()
         return withUnsafeMutablePointer(to: &text) { textPointer in
             withUnsafeMutablePointer(to: &tag) { tagPointer in
                 textPointer.withMemoryRebound(to: UInt8.self, capacity: 24) { middle in

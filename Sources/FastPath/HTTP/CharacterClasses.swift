@@ -22,8 +22,8 @@ package enum ASCII {
 
 @safe package enum CharacterClasses {
     /// One letter a byte value: `@` plus 1 for a token character (RFC 9110 §5.6.2), 2 for a registered-name character
-    /// without the comma (RFC 3986 §3.2.2), 4 for a hexadecimal digit. Text, because a literal's bytes are a constant in the image
-    /// and reading them needs no lazy initialisation.
+    /// without the comma (RFC 3986 §3.2.2), 4 for a hexadecimal digit. Text, because a literal's bytes are a constant
+    /// in the image and reading them needs no lazy initialisation.
     package static let table: StaticString = """
         @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@\
         @C@ACCCCBBCC@CC@GGGGGGGGGG@B@B@@\

@@ -1,8 +1,8 @@
 // Decodes a chunked body in place (RFC 9112 §7.1): raw bytes in, data moved down over the framing, trailers checked and
 // dropped. Passive; all state is in the struct, so raw bytes can be thrown away as soon as they are consumed.
 //
-// Invariants: the write place never passes the read place, so no byte is overwritten before it is read; every byte is consumed
-// in the call that brings it; an error is the same however the bytes were split, and final.
+// Invariants: the write place never passes the read place, so no byte is overwritten before it is read; every byte is
+// consumed in the call that brings it; an error is the same however the bytes were split, and final.
 // What breaks if they fail: a chunk's framing becomes data or the next request, which is request smuggling.
 // Safety: `memory[from..<to]` is readable and `memory[writeAt..<to]` writable, for the call.
 
@@ -16,8 +16,8 @@ package enum ChunkedResult: Sendable {
 @safe package struct ChunkedDecoder: Sendable {
     enum Phase: UInt8 {
         case sizeStart, size, sizeLineFeed
-        // After the size or a value, white space seen; after `;`; in a name; after a name, white space seen; after `=`; in a
-        // token value; in a quoted value; behind its backslash; behind its end.
+        // After the size or a value, white space seen; after `;`; in a name; after a name, white space seen; after
+        // `=`; in a token value; in a quoted value; behind its backslash; behind its end.
         case extensionBlank, extensionStart, extensionName, extensionNameBlank, extensionEquals
         case extensionToken, extensionQuoted, extensionEscaped, extensionQuotedEnd
         case data, dataCarriageReturn, dataLineFeed
@@ -37,7 +37,8 @@ package enum ChunkedResult: Sendable {
 
     package init() {}
 
-    /// Decodes `memory[from..<to]`, the data to `memory[writeAt...]` (`writeAt` ≤ `from`). Uses every byte unless it completes.
+    /// Decodes `memory[from..<to]`, the data to `memory[writeAt...]` (`writeAt` ≤ `from`). Uses every byte unless it
+    /// completes.
     /// A body larger than `bodyBytesMax` fails when the size that makes it so is read, before its data.
     @_noAllocation @_noLocks package mutating func decode(
         _ memory: UnsafeMutablePointer<UInt8>, from: Int, to: Int, writeAt: Int, bodyBytesMax: Int, limits: IngestLimits
@@ -163,8 +164,8 @@ package enum ChunkedResult: Sendable {
         }
     }
 
-    /// The trailer section: the rules of field lines, bounded in bytes and in number. Nothing of it is kept: a field that came
-    /// after the body may not change what the head said (RFC 9110 §6.5.1).
+    /// The trailer section: the rules of field lines, bounded in bytes and in number. Nothing of it is kept: a field
+    /// that came after the body may not change what the head said (RFC 9110 §6.5.1).
     @inline(never) private mutating func trailerByte(_ byte: UInt8, _ limits: IngestLimits) -> HTTPError? {
         trailerBytes &+= 1
         // The two bytes of the empty line are not counted.

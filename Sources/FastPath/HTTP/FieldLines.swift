@@ -1,8 +1,10 @@
-// Reads field lines, up to and with the empty line that ends them: the part that a request's head and a response's share.
+// Reads field lines, up to and with the empty line that ends them: the part that a request's head and a response's
+// share.
 //
 // Passive and resumable: `position` is the first byte that is not validated yet, so each byte is looked at once however
-// the bytes arrive. What a resumed call appends to the table is not a whole head; the owner of the scan runs it once more from the
-// beginning when the end has been found. Errors come in the order of the bytes, so they do not depend on the splits.
+// the bytes arrive. What a resumed call appends to the table is not a whole head; the owner of the scan runs it once
+// more from the beginning when the end has been found. Errors come in the order of the bytes, so they do not depend
+// on the splits.
 
 package enum FieldLinesStep {
     case incomplete

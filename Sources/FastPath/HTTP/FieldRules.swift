@@ -27,8 +27,8 @@ package enum FieldRules {
         text.equalsIgnoringCase(lowered: ByteView(lowered.utf8Start, count: lowered.utf8CodeUnitCount))
     }
 
-    /// Digits only, no leading zero, at most 2^63-1; nil for anything else. `005` is refused because readers disagree on
-    /// whether it is octal.
+    /// Digits only, no leading zero, at most 2^63-1; nil for anything else. `005` is refused because readers disagree
+    /// on whether it is octal.
     package static func contentLength(_ value: ByteView) -> Int? {
         guard value.count > 0, value.count <= 19, value.count == 1 || value[0] != ASCII.zero else { return nil }
         return number(value)
@@ -54,8 +54,8 @@ package enum FieldRules {
         while end > start, CharacterClasses.isBlank(value[end &- 1]) { end &-= 1 }
         return value.slice(start, end - start)
     }
-    /// The comma-separated element that begins at `start`, trimmed; moves `start` behind its comma, beyond the end after the
-    /// last one.
+    /// The comma-separated element that begins at `start`, trimmed; moves `start` behind its comma, beyond the end
+    /// after the last one.
     @inline(__always) package static func nextElement(_ value: ByteView, _ start: inout Int) -> ByteView {
         var end = start
         while end < value.count, value[end] != ASCII.comma { end &+= 1 }
@@ -111,7 +111,8 @@ package struct TransferCodings {
         }
     }
     package var isPresent: Bool { elementCount > 0 }
-    /// Why the message cannot be framed, nil when it is plainly chunked. A list that makes sense but is not implemented is 501.
+    /// Why the message cannot be framed, nil when it is plainly chunked. A list that makes sense but is not
+    /// implemented is 501.
     package var error: HTTPError? {
         if isMalformed || chunkedCount > 1 || chunkedCount == 1 && !isLastChunked { return .badTransferEncoding }
         return chunkedCount == 1 && elementCount == 1 ? nil : .unsupportedTransferCoding
@@ -120,8 +121,8 @@ package struct TransferCodings {
 
 /// The form of a host with its port: `uri-host [ ":" port ]` (RFC 9110 §7.2).
 package enum HostRules {
-    /// True when `value` has that form and its port is at most 65535. Empty is allowed, a comma is not: a list of hosts is
-    /// what it would hide.
+    /// True when `value` has that form and its port is at most 65535. Empty is allowed, a comma is not: a list of
+    /// hosts is what it would hide.
     package static func isValid(_ value: ByteView) -> Bool {
         var place = 0
         if value.count > 0, value[0] == 0x5B {

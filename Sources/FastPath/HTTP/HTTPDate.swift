@@ -65,7 +65,9 @@ package enum HTTPDate {
     }
     private static func number(_ text: ByteView, _ start: Int, _ count: Int) -> Int {
         var result = 0
-        for index in start..<start + count where text[index] != ASCII.space { result = result * 10 + Int(text[index] - 48) }
+        for index in start..<start + count where text[index] != ASCII.space {
+            result = result * 10 + Int(text[index] - 48)
+        }
         return result
     }
     private static func seconds(_ text: ByteView, day: Int, month: Int, year: Int, time: Int) -> Int? {
@@ -79,7 +81,9 @@ package enum HTTPDate {
         let (hour, minute, second) = (number(text, time, 2), number(text, time + 3, 2), number(text, time + 6, 2))
         let days = days(year: year, month: monthNumber, day: dayNumber)
         // 60 is a leap second. A day that the month has not comes back as another date.
-        guard hour < 24, minute < 60, second <= 60, date(days: days) == (year, monthNumber, dayNumber) else { return nil }
+        guard hour < 24, minute < 60, second <= 60, date(days: days) == (year, monthNumber, dayNumber) else {
+            return nil
+        }
         return days * 86_400 + hour * 3600 + minute * 60 + second
     }
 }

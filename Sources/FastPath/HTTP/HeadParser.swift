@@ -1,14 +1,15 @@
 // Reads the head of a request: bytes in, offsets out. Passive and resumable by length; pure functions of the bytes but
 // for the place where the search stopped.
 //
-// Strict (RFC 9112): what two readers could take for two different messages is refused. A refusal comes as soon as its byte is
-// there, whether or not the head is complete, and is the same however the bytes were split.
-// Invariant: every byte before `position` is validated, and none is validated twice before the end is found; so a head that
-// comes byte by byte costs a constant factor of one that comes whole.
+// Strict (RFC 9112): what two readers could take for two different messages is refused. A refusal comes as soon as
+// its byte is there, whether or not the head is complete, and is the same however the bytes were split.
+// Invariant: every byte before `position` is validated, and none is validated twice before the end is found; so a
+// head that comes byte by byte costs a constant factor of one that comes whole.
 
 package enum HeadResult: Sendable {
     case complete
-    /// The bytes so far are the beginning of a valid head; call again with more. The head and the fields mean nothing yet.
+    /// The bytes so far are the beginning of a valid head; call again with more. The head and the fields mean nothing
+    /// yet.
     case incomplete
     case failed(HTTPError)
 }
@@ -34,7 +35,8 @@ package struct HeadParser: Sendable {
         let isResumed = position != 0
         var result = advance(bytes, &head, &fields, limits)
         if isResumed, case .complete = result {
-            // The earlier calls filled a table that others have used since: once more over the whole head, now known to end.
+            // The earlier calls filled a table that others have used since: once more over the whole head, now known
+            // to end.
             self = HeadParser()
             result = advance(bytes, &head, &fields, limits)
         }
@@ -50,7 +52,8 @@ package struct HeadParser: Sendable {
         return result
     }
 
-    /// The lines from where the last call stopped; what they mean together is not asked before all are there in one pass.
+    /// The lines from where the last call stopped; what they mean together is not asked before all are there in one
+    /// pass.
     private mutating func advance(
         _ bytes: ByteView, _ head: inout RequestHead, _ fields: inout FieldTable, _ limits: IngestLimits
     ) -> HeadResult {
@@ -140,7 +143,8 @@ package struct HeadParser: Sendable {
         position = place &+ 10
         return .complete
     }
-    /// Nil when `HTTP/d.d` and CRLF are at `place`. At most ten bytes are looked at, so they are looked at anew each time.
+    /// Nil when `HTTP/d.d` and CRLF are at `place`. At most ten bytes are looked at, so they are looked at anew each
+    /// time.
     @inline(__always) private func versionResult(_ bytes: ByteView, at place: Int, end: Int) -> HeadResult? {
         if place &+ 10 <= end {
             let word = UInt64(littleEndian: bytes.load(place, as: UInt64.self))

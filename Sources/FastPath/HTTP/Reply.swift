@@ -1,8 +1,8 @@
 // The answers of the ingest port, rendered into the caller's memory: one pass, no allocation.
 //
-// Invariants: nothing is written beyond `capacity` (it traps instead); each answer has a length, or is one that has no body by
-// its status, so the next answer on the connection begins where the client looks for it. Text that reaches a body comes from our own
-// enums, whose letters need no escape (asserted by a test).
+// Invariants: nothing is written beyond `capacity` (it traps instead); each answer has a length, or is one that has
+// no body by its status, so the next answer on the connection begins where the client looks for it. Text that reaches
+// a body comes from our own enums, whose letters need no escape (asserted by a test).
 // Safety: `memory` is writable for `capacity` bytes, for the call.
 
 /// What an answer says beside its body.
@@ -11,8 +11,8 @@ package struct Reply: Sendable {
     /// What became of an event that is in the log.
     package enum EventStatus: Sendable { case accepted, duplicate }
 
-    /// The head's bytes at most: 46 of status line, 37 of date, 160 of the fixed fields, 3 × 20 of numbers, and `Allow` and
-    /// `Sluice-Durability` with `textBytesMax` each.
+    /// The head's bytes at most: 46 of status line, 37 of date, 160 of the fixed fields, 3 × 20 of numbers, and
+    /// `Allow` and `Sluice-Durability` with `textBytesMax` each.
     package static let headBytesMax = 512
     package static let textBytesMax = 64
     /// The largest answer without a body of the caller's own.

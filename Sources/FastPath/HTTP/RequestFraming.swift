@@ -1,8 +1,8 @@
-// What the fields of a request say together: where its body ends, whom it is for, whether the connection stays (RFC 9112
-// §6.3, §3.2, §9.3). Runs once, when the head is whole.
+// What the fields of a request say together: where its body ends, whom it is for, whether the connection stays (RFC
+// 9112 §6.3, §3.2, §9.3). Runs once, when the head is whole.
 //
-// Invariant: a request leaves here with exactly one reading of its length. Everything that smuggling lives on (two lengths, a
-// length beside a coding, a list, a sign, a second Host) is an error.
+// Invariant: a request leaves here with exactly one reading of its length. Everything that smuggling lives on (two
+// lengths, a length beside a coding, a list, a sign, a second Host) is an error.
 
 extension RequestHead {
     /// Sets the framing from the fields; the error when they contradict each other or the target's `authority`.

@@ -1,7 +1,8 @@
 // The client's side of the codec: the head of an endpoint's answer. Passive and resumable by length, as `HeadParser`.
 //
-// Strict where the end of the message is in doubt: a connection whose answer could be read in two ways is given up, because the
-// next answer on it would be taken for another delivery's. Invariant: each complete head has exactly one `body`.
+// Strict where the end of the message is in doubt: a connection whose answer could be read in two ways is given up,
+// because the next answer on it would be taken for another delivery's. Invariant: each complete head has exactly one
+// `body`.
 
 package struct ResponseHead: Sendable {
     package enum Body: Equatable, Sendable {
@@ -47,8 +48,9 @@ package struct ResponseParser: Sendable {
 
     package init() {}
 
-    /// `bytes` begins at the first byte of the answer and has everything received so far. `isHead`: the request was HEAD, so that
-    /// no body follows whatever the fields say. `complete` and `failed` make the parser ready for the next head.
+    /// `bytes` begins at the first byte of the answer and has everything received so far. `isHead`: the request was
+    /// HEAD, so that no body follows whatever the fields say. `complete` and `failed` make the parser ready for the
+    /// next head.
     @_noAllocation @_noLocks package mutating func parse(
         _ bytes: ByteView, isHead: Bool, fields: inout FieldTable, headBytesMax: Int
     ) -> ResponseResult {
@@ -145,8 +147,12 @@ extension ResponseHead {
             body = .untilClose
         }
         let isBodiless = isInterim || status == 204 || status == 304
-        // Framing where there can be none: the peer may send what nobody reads, so the connection ends here.
-        if isBodiless, !isHead, status != 304, body == .chunked || body != .length(0) && lengthCount > 0 { closes = true }
+        // Framing where there can be none (RFC 9110 §8.6): before the final answer it hides where that begins; in it,
+        // the peer may send what nobody reads, so the connection ends here.
+        if isBodiless, status != 304, body == .chunked || lengthCount > 0 && body != .length(0) {
+            if isInterim { return false }
+            if !isHead { closes = true }
+        }
         if isHead || isBodiless { body = .none }
         if body == .untilClose { closes = true }
         return true

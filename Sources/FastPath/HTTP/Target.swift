@@ -1,8 +1,8 @@
-// The request target: its form (RFC 9112 §3.2) and where its authority, path and query are. The bytes are printable ASCII
-// without a space already; this decides what they mean.
+// The request target: its form (RFC 9112 §3.2) and where its authority, path and query are. The bytes are printable
+// ASCII without a space already; this decides what they mean.
 //
-// A character outside RFC 3986 is let through, except the two that change what a path means to the next reader: `\` (a slash to
-// some) and `#` (an end to some). A broken percent-encoding and an encoded NUL are refused.
+// A character outside RFC 3986 is let through, except the two that change what a path means to the next reader: `\`
+// (a slash to some) and `#` (an end to some). A broken percent-encoding and an encoded NUL are refused.
 
 package struct Target: Sendable {
     /// Empty in an absolute form without a path (which means `/`) and for CONNECT.
@@ -37,7 +37,8 @@ package struct Target: Sendable {
         let start = place
         while place < range.end, bytes[place] != 0x2F, bytes[place] != 0x3F, bytes[place] != 0x23 { place &+= 1 }
         authority = ByteRange(start: start, count: place - start)
-        // `HostRules` has no `@`, so userinfo, the oldest way to make a URL look like another, is refused with the rest.
+        // `HostRules` has no `@`, so userinfo, the oldest way to make a URL look like another, is refused with the
+        // rest.
         guard !authority.isEmpty, HostRules.isValid(bytes.slice(authority)) else { return false }
         return splitPath(bytes, from: place, to: range.end)
     }

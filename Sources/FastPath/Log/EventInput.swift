@@ -49,7 +49,7 @@ package enum JournalRefusal: String, CaseIterable, Sendable {
 }
 
 /// The fate of one offered event, given back for its ticket.
-package struct Receipt: Sendable {
+package struct Receipt: BitwiseCopyable, Sendable {
     package var ticket: UInt64
     package var sequence: UInt64
     package var fate: ReceiptFate
@@ -60,4 +60,4 @@ package struct Receipt: Sendable {
         self.fate = fate
     }
 }
-package enum ReceiptFate: UInt8, Sendable { case kept, duplicate, failed }
+package enum ReceiptFate: UInt8, BitwiseCopyable, Sendable { case kept, duplicate, failed }

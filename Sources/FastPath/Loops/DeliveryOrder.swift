@@ -3,7 +3,7 @@
 
 /// One attempt to make. The memory behind the views belongs to the dispatcher and stays untouched until the outcome with the
 /// same token has come back, whatever that outcome is.
-package struct DeliveryOrder {
+package struct DeliveryOrder: BitwiseCopyable {
     /// The dispatcher's slot and generation; opaque to the loop.
     package var token: UInt64
     /// Place in the `EgressEndpoint` table of the loop.
@@ -24,7 +24,7 @@ package struct DeliveryOrder {
     }
 }
 
-package enum DeliveryResult: UInt8, CaseIterable, Sendable {
+package enum DeliveryResult: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     /// A complete final answer came; `status` has it.
     case answered
     case connectFailed, connectTimedOut, headTimedOut, totalTimedOut
@@ -38,7 +38,7 @@ package enum DeliveryResult: UInt8, CaseIterable, Sendable {
     case abandoned
 }
 
-package struct DeliveryOutcome: Sendable {
+package struct DeliveryOutcome: Sendable, BitwiseCopyable {
     package var token: UInt64
     package var endpoint: UInt32
     package var result: DeliveryResult

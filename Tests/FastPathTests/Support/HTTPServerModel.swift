@@ -1,5 +1,5 @@
-// What a server makes of the bytes of one connection, without a socket: the head parser and the chunked decoder over pipelined
-// messages, fed in pieces. Each piece is seen through memory that ends at a guard page.
+// What a server makes of the bytes of one connection, without a socket: the head parser and the chunked decoder over
+// pipelined messages, fed in pieces. Each piece is seen through memory that ends at a guard page.
 import FastPath
 
 /// One thing that the model got out of the bytes.
@@ -10,7 +10,8 @@ enum HTTPOutcome: Equatable, CustomStringConvertible {
 
     var description: String {
         switch self {
-        case .request(let method, let target, _, let body, let closes, _): "\(method) \(target) +\(body.count) \(closes)"
+        case .request(let method, let target, _, let body, let closes, _):
+            "\(method) \(target) +\(body.count) \(closes)"
         case .error(let error): "error \(error.rawValue)"
         case .incomplete: "incomplete"
         }
@@ -107,7 +108,8 @@ struct HTTPServerModel: ~Copyable {
         guard let head else { return }
         outcomes.append(
             .request(
-                method: headText.method, target: headText.target, fields: headText.fields, body: body, closes: head.closes,
+                method: headText.method, target: headText.target, fields: headText.fields, body: body,
+                closes: head.closes,
                 expects: head.expectsContinue))
         isClosed = head.closes
         self.head = nil

@@ -1,0 +1,136 @@
+// File-system calls of the log; see file.h.
+#include "CShims.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define RESULT(call) ({ int result_ = (call); result_ < 0 ? -errno : result_; })
+
+int sluice_file_open(int directory, const char *name, int flags) {
+    int kernel = O_CLOEXEC | (flags & SLUICE_FILE_WRITE ? O_RDWR : O_RDONLY);
+    if (flags & SLUICE_FILE_CREATE) kernel |= O_CREAT | O_EXCL;
+    if (flags & SLUICE_FILE_ENSURE) kernel |= O_CREAT;
+    if (flags & SLUICE_FILE_DIRECT) kernel |= O_DIRECT;
+    if (flags & SLUICE_FILE_DIRECTORY) kernel = O_CLOEXEC | O_RDONLY | O_DIRECTORY;
+    int file;
+    do file = openat(directory, name, kernel, 0600); while (file < 0 && errno == EINTR);
+    return file < 0 ? -errno : file;
+}
+
+int sluice_file_close(int file) { return RESULT(close(file)); }
+
+int64_t sluice_file_read(int file, void *bytes, size_t count, uint64_t offset) {
+    ssize_t done;
+    do done = pread(file, bytes, count, (off_t)offset); while (done < 0 && errno == EINTR);
+    return done < 0 ? -errno : done;
+}
+
+int64_t sluice_file_write(int file, const void *bytes, size_t count, uint64_t offset) {
+    ssize_t done;
+    do done = pwrite(file, bytes, count, (off_t)offset); while (done < 0 && errno == EINTR);
+    return done < 0 ? -errno : done;
+}
+
+int sluice_file_sync_data(int file) { return RESULT(fdatasync(file)); }
+int sluice_file_sync(int file) { return RESULT(fsync(file)); }
+int sluice_file_allocate(int file, uint64_t count) { return RESULT(fallocate(file, 0, 0, (off_t)count)); }
+int sluice_file_rename(int directory, const char *from, const char *to) {
+    return RESULT(renameat(directory, from, directory, to));
+}
+int sluice_file_remove(int directory, const char *name) { return RESULT(unlinkat(directory, name, 0)); }
+int sluice_file_make_directory(int directory, const char *name) { return RESULT(mkdirat(directory, name, 0700)); }
+int sluice_file_lock(int file) { return RESULT(flock(file, LOCK_EX | LOCK_NB)); }
+int sluice_file_working_directory(void) { return AT_FDCWD; }
+
+int64_t sluice_file_size(int file) {
+    struct stat status;
+    return fstat(file, &status) < 0 ? -errno : status.st_size;
+}
+
+int64_t sluice_file_modified(int file) {
+    struct stat status;
+    if (fstat(file, &status) < 0) return -errno;
+    return (int64_t)status.st_mtim.tv_sec * 1000000000 + status.st_mtim.tv_nsec;
+}
+
+int sluice_file_identity(int file, uint64_t *device, uint64_t *inode) {
+    struct stat status;
+    if (fstat(file, &status) < 0) return -errno;
+    *device = status.st_dev;
+    *inode = status.st_ino;
+    return 0;
+}
+
+int64_t sluice_file_system_free(int file) {
+    struct statvfs status;
+    if (fstatvfs(file, &status) < 0) return -errno;
+    return (int64_t)status.f_bavail * (int64_t)status.f_frsize;
+}
+
+const char *sluice_error_text(int error) {
+    const char *text = strerrordesc_np(error);
+    return text ? text : "unknown error";
+}
+
+int sluice_random_bytes(void *bytes, size_t count) {
+    size_t done = 0;
+    while (done < count) {
+        ssize_t more = getrandom((char *)bytes + done, count - done, 0);
+        if (more < 0 && errno != EINTR) return -errno;
+        if (more > 0) done += (size_t)more;
+    }
+    return 0;
+}
+
+struct sluice_listing { DIR *stream; };
+
+int sluice_listing_open(int directory, sluice_listing **listing) {
+    int own = openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (own < 0) return -errno;
+    DIR *stream = fdopendir(own);
+    if (!stream) {
+        int error = errno;
+        close(own);
+        return -error;
+    }
+    *listing = malloc(sizeof **listing);
+    if (!*listing) {
+        closedir(stream);
+        return -ENOMEM;
+    }
+    (*listing)->stream = stream;
+    return 0;
+}
+
+int sluice_listing_next(sluice_listing *listing, char name[256]) {
+    errno = 0;
+    struct dirent *entry = readdir(listing->stream);
+    if (!entry) return -errno;
+    strncpy(name, entry->d_name, 255);
+    name[255] = 0;
+    return 1;
+}
+
+void sluice_listing_close(sluice_listing *listing) {
+    closedir(listing->stream);
+    free(listing);
+}
+
+void *sluice_memory_take(size_t count) {
+    void *memory = mmap(NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    madvise(memory, count, MADV_HUGEPAGE);
+    memset(memory, 0, count);
+    return memory;
+}
+
+void sluice_memory_give_back(void *memory, size_t count) { munmap(memory, count); }

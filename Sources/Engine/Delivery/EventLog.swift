@@ -1,0 +1,89 @@
+// What the dispatcher asks of the log, and of the egress loop: the two narrow seams that tests replace.
+
+import FastPath
+
+/// Where an event stands. The sequence decides; the position is where the log said it is, opaque to everybody else, and a
+/// log that does not find the sequence there any more looks it up.
+package struct EventPlace: Equatable, Sendable {
+    package var sequence: UInt64
+    package var position: UInt64
+
+    package init(sequence: UInt64, position: UInt64) {
+        self.sequence = sequence
+        self.position = position
+    }
+}
+
+/// One event as it came. The views are valid until the next read of the same log.
+package struct StoredEvent {
+    package var place: EventPlace
+    /// Where reading goes on.
+    package var next: EventPlace
+    /// Wall clock, nanoseconds since 1970.
+    package var receivedAt: UInt64
+    package var source: ByteView
+    package var eventType: ByteView
+    package var fieldLines: ByteView
+    package var body: ByteView
+
+    package init(
+        place: EventPlace, next: EventPlace, receivedAt: UInt64, source: ByteView, eventType: ByteView, fieldLines: ByteView,
+        body: ByteView
+    ) {
+        self.place = place
+        self.next = next
+        self.receivedAt = receivedAt
+        self.source = source
+        self.eventType = eventType
+        self.fieldLines = fieldLines
+        self.body = body
+    }
+}
+
+package enum EventRead {
+    case event(StoredEvent)
+    /// Nothing is committed at or behind that place.
+    case end
+    /// Damage or a read error there; the next place that may be readable.
+    case unreadable(next: EventPlace)
+    /// Nothing can be read now (no descriptor left, the folder is gone); the same call may succeed later.
+    case unavailable
+}
+
+/// A reader of the log for one thread.
+package protocol EventLog: AnyObject, SendableMetatype {
+    /// The log's identity, for event ids.
+    var identity: UInt64 { get }
+    /// The place of the first event not yet on disk: everything before it may be delivered.
+    var committedEnd: EventPlace { get }
+    /// The place of the oldest event kept; equal to `committedEnd` when there is none.
+    var oldest: EventPlace { get }
+    /// The first event at or behind `place`. A gap (removed or set aside records) is stepped over.
+    func read(at place: EventPlace) -> EventRead
+}
+
+/// The egress loop as the dispatcher sees it.
+package protocol EgressPort: AnyObject, SendableMetatype {
+    /// False when the ring is full; nothing was taken then.
+    func submit(_ order: DeliveryOrder) -> Bool
+    /// After the last order of a step.
+    func flush()
+    func nextOutcome() -> DeliveryOutcome?
+    /// May say true for nothing, never false for something.
+    var hasOutcome: Bool { get }
+}
+
+/// The two rings of one egress loop.
+package final class EgressRings: EgressPort {
+    private let orders: DeliveryOrderRing
+    private let outcomes: DeliveryOutcomeRing
+
+    package init(orders: DeliveryOrderRing, outcomes: DeliveryOutcomeRing) {
+        self.orders = orders
+        self.outcomes = outcomes
+    }
+    package func submit(_ order: DeliveryOrder) -> Bool { orders.push(order) }
+    package func flush() { orders.signal() }
+    package func nextOutcome() -> DeliveryOutcome? { outcomes.pop() }
+    package var hasOutcome: Bool { outcomes.count > 0 }
+}

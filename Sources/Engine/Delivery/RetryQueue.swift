@@ -1,0 +1,134 @@
+// The pending deliveries of one lane, in memory as far as they are due soon: the store has all of them, this the first few
+// thousand. Passive: the dispatcher does the loading.
+//
+// Invariants: every pending row of the lane whose key is before `horizon` is here or on its way to the endpoint
+// (`scheduled` has exactly those); every one at or behind it is in the store alone. If that failed, a retry would be lost
+// until the next start (a row before the horizon that is not here) or sent twice (one behind it that is).
+
+package struct RetryEntry: Sendable {
+    package var key: RetryKey
+    package var position: UInt64
+    package var attempts: UInt16
+
+    package init(key: RetryKey, position: UInt64, attempts: UInt16) {
+        self.key = key
+        self.position = position
+        self.attempts = attempts
+    }
+    package var place: EventPlace { EventPlace(sequence: key.sequence, position: position) }
+}
+
+package struct RetryQueue {
+    /// 40 bytes each, so 160 KiB for an endpoint that has been down for long.
+    package static let entryCountMax = 4096
+    /// One page of the store; less than the above, so that what comes in meanwhile has room.
+    package static let pageCount = 2048
+    private enum Horizon {
+        case at(RetryKey)
+        /// The store has nothing that is not here.
+        case none
+    }
+    private var heap: [RetryEntry] = []
+    private var scheduled: Set<UInt64> = []
+    /// What came in behind the horizon while a page is being loaded; the page cannot have it.
+    private var arrivals: [RetryEntry] = []
+    private var horizon = Horizon.at(.first)
+    private var loading: RetryKey?
+
+    /// Starts as if the store had everything: the first load says what there is.
+    package init() {}
+
+    package var count: Int { heap.count }
+    /// When something may become due: here, or in the store.
+    package var nextDueMillis: Int64? {
+        let inStore: Int64? = if case .at(let key) = horizon, loading == nil { key.dueMillis } else { nil }
+        guard let here = heap.first?.key.dueMillis else { return inStore }
+        return min(here, inStore ?? here)
+    }
+    package func isScheduled(_ sequence: UInt64) -> Bool { scheduled.contains(sequence) }
+
+    /// A row that has just been given to the store as pending (and will be there before a load that is asked for later).
+    package mutating func schedule(_ entry: RetryEntry) {
+        scheduled.remove(entry.key.sequence)
+        if case .at(let key) = horizon, !(entry.key < key) {
+            if loading != nil { arrivals.append(entry) }
+            return
+        }
+        insert(entry)
+        if heap.count > RetryQueue.entryCountMax { shrink() }
+    }
+    /// Its row is delivered or dead.
+    package mutating func resolved(_ sequence: UInt64) { scheduled.remove(sequence) }
+
+    /// The first entry that is due; stays scheduled until `schedule` or `resolved`.
+    package mutating func popDue(nowMillis: Int64) -> RetryEntry? {
+        guard let first = heap.first, first.key.dueMillis <= nowMillis else { return nil }
+        removeFirst()
+        return first
+    }
+    /// Back again as it was: the attempt could not be made now.
+    package mutating func putBack(_ entry: RetryEntry) { insert(entry) }
+
+    /// What to load, when the queue runs dry and the store may have rows due within `aheadMillis`. The caller first hands
+    /// every row it holds to the store, then asks, then calls `beginLoad`.
+    package func wantedLoad(nowMillis: Int64, aheadMillis: Int64) -> RetryKey? {
+        guard loading == nil, case .at(let key) = horizon, heap.count <= RetryQueue.entryCountMax / 4 else { return nil }
+        return key == .first || key.dueMillis <= nowMillis + aheadMillis ? key : nil
+    }
+    package mutating func beginLoad(_ key: RetryKey) { loading = key }
+
+    /// The rows behind `loading`; fewer than `limit` of them means there are no more.
+    package mutating func loaded(_ page: [RetryEntry], limit: Int) {
+        let late = arrivals
+        arrivals.removeAll()
+        defer { loading = nil }
+        // A shrink in the meantime moved the horizon before this page: the store has all of it still.
+        guard case .at(let key) = horizon, let from = loading, key == from else { return }
+        if let last = page.last, page.count >= limit {
+            horizon = .at(RetryKey(dueMillis: last.key.dueMillis, sequence: last.key.sequence + 1))
+        } else {
+            horizon = .none
+        }
+        for entry in page where !scheduled.contains(entry.key.sequence) { insert(entry) }
+        for entry in late {
+            if case .at(let end) = horizon, !(entry.key < end) { continue }
+            insert(entry)
+        }
+        if heap.count > RetryQueue.entryCountMax { shrink() }
+    }
+
+    /// Keeps the earlier half; O(n log n) once for n/2 insertions.
+    private mutating func shrink() {
+        heap.sort { $0.key < $1.key }
+        let kept = RetryQueue.entryCountMax / 2
+        horizon = .at(heap[kept].key)
+        for entry in heap[kept...] { scheduled.remove(entry.key.sequence) }
+        heap.removeSubrange(kept...)
+    }
+    private mutating func insert(_ entry: RetryEntry) {
+        scheduled.insert(entry.key.sequence)
+        heap.append(entry)
+        var index = heap.count - 1
+        while index > 0 {
+            let parent = (index - 1) / 2
+            guard heap[index].key < heap[parent].key else { break }
+            heap.swapAt(index, parent)
+            index = parent
+        }
+    }
+    private mutating func removeFirst() {
+        let last = heap.removeLast()
+        guard !heap.isEmpty else { return }
+        heap[0] = last
+        var index = 0
+        while true {
+            let left = index * 2 + 1
+            guard left < heap.count else { return }
+            let right = left + 1
+            let child = right < heap.count && heap[right].key < heap[left].key ? right : left
+            guard heap[child].key < heap[index].key else { return }
+            heap.swapAt(index, child)
+            index = child
+        }
+    }
+}

@@ -1,0 +1,43 @@
+// When a failed delivery is tried again. Pure: the attempts so far, what the endpoint asked for and a generator in, a delay
+// out. The jitter spreads what failed together, so that an endpoint that comes back does not meet all of it in one second.
+
+package struct RetrySchedule: Equatable, Sendable {
+    private let delaysMillis: [Int]
+    private let jitter: Double
+
+    /// Delays before the 2nd, 3rd … attempt; `jitter` is the half-width as a share of the delay, 0 to 1.
+    package init(delaysMillis: [Int], jitter: Double) {
+        self.delaysMillis = delaysMillis.map { min(max(0, $0), RetrySchedule.delayMillisMax) }
+        self.jitter = min(max(0, jitter), 1)
+    }
+    /// A month; only keeps the arithmetic far from overflow.
+    private static let delayMillisMax = 31 * 86_400_000
+
+    /// Nil when the attempts are used up. `attempts` counts the ones made, at least 1; `retryAfterSeconds` is `UInt32.max`
+    /// when the endpoint named none, and never shortens the delay.
+    package func delayMillis(
+        afterAttempts attempts: Int, retryAfterSeconds: UInt32, using generator: inout some RandomNumberGenerator
+    ) -> Int? {
+        precondition(attempts >= 1)
+        guard attempts <= delaysMillis.count else { return nil }
+        let delay = Double(delaysMillis[attempts - 1])
+        let spread = jitter > 0 ? Double.random(in: -jitter...jitter, using: &generator) : 0
+        let jittered = Int(delay * (1 + spread))
+        guard retryAfterSeconds != .max else { return jittered }
+        return max(jittered, Int(min(retryAfterSeconds, AnswerPolicy.retryAfterSecondsMax)) * 1000)
+    }
+}
+
+/// SplitMix64: small, seedable, good enough to spread retries; no secret depends on it.
+package struct SeededGenerator: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    package init(seed: UInt64) { state = seed }
+    package mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var mixed = state
+        mixed = (mixed ^ (mixed >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94D0_49BB_1331_11EB
+        return mixed ^ (mixed >> 31)
+    }
+}

@@ -1,0 +1,65 @@
+// The orders that are out: one slot each, found again by its token (slot and generation), so that an outcome that nobody waits
+// for any more touches nothing. One thread.
+
+import FastPath
+
+struct OrderSlot {
+    var lane = 0
+    var origin = AttemptOrigin.first(ticket: 0)
+    var place = EventPlace(sequence: 0, position: 0)
+    /// Counted attempts before this one.
+    var attempts: UInt16 = 0
+    var lease: PayloadLease?
+    var linesEnd = 0
+    var bodyEnd = 0
+    /// True exactly when this is the fresh connection's try after a kept one was found dead.
+    var wasRepeated = false
+}
+
+struct SlotTable {
+    private var slots: [OrderSlot]
+    private var generations: [UInt32]
+    private var free: [Int]
+
+    init(count: Int) {
+        precondition(count > 0 && count < 1 << 24)
+        slots = Array(repeating: OrderSlot(), count: count)
+        // Near the wrap, so that every long run passes it.
+        generations = Array(repeating: .max - 2, count: count)
+        free = Array((0..<count).reversed())
+    }
+    var outCount: Int { slots.count - free.count }
+    var hasFree: Bool { !free.isEmpty }
+
+    subscript(slot: Int) -> OrderSlot {
+        get { slots[slot] }
+        set { slots[slot] = newValue }
+    }
+    mutating func take(_ order: OrderSlot) -> Int {
+        let slot = free.removeLast()
+        slots[slot] = order
+        return slot
+    }
+    mutating func giveBack(_ slot: Int) {
+        generations[slot] &+= 1
+        slots[slot].lease = nil
+        free.append(slot)
+    }
+    func token(_ slot: Int) -> UInt64 { UInt64(generations[slot]) << 32 | UInt64(slot) }
+    /// Nil for a token that is not out.
+    func slot(of token: UInt64) -> Int? {
+        let slot = Int(token & 0xFFFF_FFFF)
+        guard slot < slots.count, generations[slot] == UInt32(token >> 32), slots[slot].lease != nil else { return nil }
+        return slot
+    }
+    /// The order as the egress loop gets it: event id, field lines and body stand one behind the other in the lease.
+    func order(_ slot: Int, egressIndex: UInt32, pool: PayloadPool) -> DeliveryOrder {
+        let entry = slots[slot]
+        guard let lease = entry.lease else { preconditionFailure("an order without memory") }
+        let idEnd = EventID.byteCount
+        return DeliveryOrder(
+            token: token(slot), endpoint: egressIndex, eventID: pool.view(lease, start: 0, count: idEnd),
+            fieldLines: pool.view(lease, start: idEnd, count: entry.linesEnd - idEnd),
+            body: pool.view(lease, start: entry.linesEnd, count: entry.bodyEnd - entry.linesEnd))
+    }
+}

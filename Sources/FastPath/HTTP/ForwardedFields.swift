@@ -1,0 +1,157 @@
+// Which of a provider's field lines go on to an endpoint, and how our own are written behind them. Pure; writes into a leased
+// payload block. It lives in FastPath because it reads every byte of every head that is delivered.
+//
+// Invariants: what is written is whole lines, each with its CRLF; hop-by-hop fields, those that `Connection` names, framing,
+// credentials and our own names never pass. If a credential passed, an endpoint would learn the provider's secrets; if a
+// framing field passed, it would read another length than was sent.
+
+/// Which of the received fields an endpoint gets.
+package enum FieldForwarding: Sendable { case all, contentTypeOnly }
+
+package enum ForwardedFields {
+    /// More than `write` ever adds to the received lines, the source's and the type's bytes.
+    package static let ownBytesMax = 192
+    private static let typeBytesMax = 256
+
+    /// Writes the field lines of one attempt at `offset`; returns the place behind them.
+    package static func write(
+        received lines: ByteView, forwarding: FieldForwarding, id: EventID, source: ByteView, eventType: ByteView,
+        attempt: UInt32, to pool: PayloadPool, lease: PayloadLease, at offset: Int
+    ) -> Int {
+        var place = copy(lines, forwarding: forwarding, to: pool, lease: lease, at: offset)
+        place = pool.write("webhook-id: ", to: lease, at: place)
+        place = pool.write(id, to: lease, at: place)
+        place = pool.write("\r\nSluice-Source: ", to: lease, at: place)
+        place = writeValue(source, to: pool, lease: lease, at: place)
+        if eventType.count > 0 {
+            place = pool.write("\r\nSluice-Event-Type: ", to: lease, at: place)
+            place = writeValue(eventType, to: pool, lease: lease, at: place)
+        }
+        place = pool.write("\r\nSluice-Attempt: ", to: lease, at: place)
+        place = pool.write(decimal: attempt, to: lease, at: place)
+        return pool.write("\r\n", to: lease, at: place)
+    }
+
+    private static func copy(
+        _ lines: ByteView, forwarding: FieldForwarding, to pool: PayloadPool, lease: PayloadLease, at offset: Int
+    ) -> Int {
+        var place = offset
+        var start = 0
+        // Adjacent lines that pass are copied as one run.
+        var runStart = 0
+        while start < lines.count {
+            let end = lineEnd(lines, from: start)
+            let colon = colonPlace(lines, start, end)
+            if !passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding) {
+                place = pool.write(lines.slice(runStart, start - runStart), to: lease, at: place)
+                runStart = end
+            }
+            start = end
+        }
+        return pool.write(lines.slice(runStart, lines.count - runStart), to: lease, at: place)
+    }
+    private static func passes(_ lines: ByteView, nameStart: Int, nameEnd: Int, forwarding: FieldForwarding) -> Bool {
+        guard nameEnd > nameStart else { return false }
+        let name = lines.slice(nameStart, nameEnd - nameStart)
+        if case .contentTypeOnly = forwarding { return matches(name, "content-type") }
+        switch name[0] | 0x20 {
+        case UInt8(ascii: "a"): if matches(name, "authorization") { return false }
+        case UInt8(ascii: "c"):
+            if matches(name, "connection") || matches(name, "content-length") || matches(name, "cookie") { return false }
+        case UInt8(ascii: "e"): if matches(name, "expect") { return false }
+        case UInt8(ascii: "h"): if matches(name, "host") { return false }
+        case UInt8(ascii: "k"): if matches(name, "keep-alive") { return false }
+        case UInt8(ascii: "p"): if hasPrefix(name, "proxy-") { return false }
+        case UInt8(ascii: "s"): if hasPrefix(name, "sluice-") { return false }
+        case UInt8(ascii: "t"):
+            if matches(name, "te") || matches(name, "trailer") || matches(name, "transfer-encoding") { return false }
+        case UInt8(ascii: "u"): if matches(name, "upgrade") { return false }
+        case UInt8(ascii: "w"):
+            if matches(name, "webhook-id") || matches(name, "webhook-timestamp") || matches(name, "webhook-signature") {
+                return false
+            }
+        default: break
+        }
+        return !isNamedByConnection(name, in: lines)
+    }
+    /// O(lines) for heads with a `Connection` field other than the two usual words; they are rare.
+    private static func isNamedByConnection(_ name: ByteView, in lines: ByteView) -> Bool {
+        var start = 0
+        while start < lines.count {
+            let end = lineEnd(lines, from: start)
+            // First letter and length decide for nearly every line.
+            if lines[start] | 0x20 == UInt8(ascii: "c") {
+                let colon = colonPlace(lines, start, end)
+                if colon - start == 10, matches(lines.slice(start, 10), "connection"),
+                    lists(lines.slice(colon + 1, end - colon - 1), name)
+                {
+                    return true
+                }
+            }
+            start = end
+        }
+        return false
+    }
+    /// True exactly when the comma-separated `value` has `name` as an element, without case.
+    private static func lists(_ value: ByteView, _ name: ByteView) -> Bool {
+        var start = 0
+        while start < value.count {
+            var end = start
+            while end < value.count, value[end] != UInt8(ascii: ",") { end += 1 }
+            var first = start
+            var last = end
+            while first < last, isBlank(value[first]) { first += 1 }
+            while last > first, isBlank(value[last - 1]) { last -= 1 }
+            if last - first == name.count {
+                var isEqual = true
+                for index in 0..<name.count where lowered(value[first + index]) != lowered(name[index]) { isEqual = false }
+                if isEqual { return true }
+            }
+            start = end + 1
+        }
+        return false
+    }
+    /// Header injection stops here: the type comes from a body that anybody may have written.
+    private static func writeValue(_ value: ByteView, to pool: PayloadPool, lease: PayloadLease, at offset: Int) -> Int {
+        let kept = value.slice(0, min(value.count, typeBytesMax))
+        var place = offset
+        var runStart = 0
+        for index in 0..<kept.count where kept[index] < 0x20 || kept[index] == 0x7F {
+            place = pool.write(kept.slice(runStart, index - runStart), to: lease, at: place)
+            place = pool.write("?", to: lease, at: place)
+            runStart = index + 1
+        }
+        return pool.write(kept.slice(runStart, kept.count - runStart), to: lease, at: place)
+    }
+
+    private static func lineEnd(_ lines: ByteView, from start: Int) -> Int {
+        var end = start
+        while end < lines.count, lines[end] != 0x0A { end += 1 }
+        return min(end + 1, lines.count)
+    }
+    private static func colonPlace(_ lines: ByteView, _ start: Int, _ end: Int) -> Int {
+        var place = start
+        while place < end, lines[place] != UInt8(ascii: ":") { place += 1 }
+        return place < end ? place : start
+    }
+    private static func matches(_ name: ByteView, _ lowered: StaticString) -> Bool {
+        name.count == lowered.utf8CodeUnitCount && hasPrefix(name, lowered)
+    }
+    private static func hasPrefix(_ name: ByteView, _ prefix: StaticString) -> Bool {
+        guard name.count >= prefix.utf8CodeUnitCount else { return false }
+        return name.slice(0, prefix.utf8CodeUnitCount).equalsIgnoringCase(
+            lowered: ByteView(prefix.utf8Start, count: prefix.utf8CodeUnitCount))
+    }
+    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A }
+    private static func lowered(_ byte: UInt8) -> UInt8 { byte &- 65 < 26 ? byte | 0x20 : byte }
+}
+
+extension ByteView {
+    /// FNV-1a from `seed`; for tables that compare the bytes too.
+    package func hashed(from seed: UInt64) -> UInt64 {
+        var hash = seed ^ 0xCBF2_9CE4_8422_2325
+        for index in 0..<count { hash = (hash ^ UInt64(self[index])) &* 0x100_0000_01B3 }
+        return hash ^ (hash >> 32)
+    }
+    package func equals(_ bytes: [UInt8]) -> Bool { bytes.withView { equals($0) } }
+}

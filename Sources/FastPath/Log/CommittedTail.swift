@@ -1,0 +1,51 @@
+// How far the log is on disk, as the journal's driver tells its readers: three words, one writer, any number of readers.
+//
+// Order: the writer stores segment and end before the sequence (release), a reader loads the sequence first (acquire); so
+// whoever sees a sequence also sees that its segment exists. End and generation may be newer than the sequence, never older.
+
+import Synchronization
+
+package final class CommittedTail: Sendable {
+    package struct Snapshot: Equatable, Sendable {
+        package var sequence: UInt64
+        /// Changes with each new segment.
+        package var segmentGeneration: UInt64
+        /// Where the newest segment's data end; a hint for reading ahead.
+        package var endOffset: Int
+
+        package init(sequence: UInt64, segmentGeneration: UInt64, endOffset: Int) {
+            self.sequence = sequence
+            self.segmentGeneration = segmentGeneration
+            self.endOffset = endOffset
+        }
+    }
+    private let sequence: Atomic<UInt64>
+    private let segmentGeneration: Atomic<UInt64>
+    private let endOffset: Atomic<Int>
+
+    package init(_ start: Snapshot) {
+        sequence = Atomic(start.sequence)
+        segmentGeneration = Atomic(start.segmentGeneration)
+        endOffset = Atomic(start.endOffset)
+    }
+    package convenience init(_ journal: borrowing Journal) { self.init(CommittedTail.state(of: journal)) }
+
+    /// After `commitCompleted` said committed, before any receipt is answered.
+    package func publish(_ journal: borrowing Journal) {
+        let state = CommittedTail.state(of: journal)
+        endOffset.store(state.endOffset, ordering: .relaxed)
+        segmentGeneration.store(state.segmentGeneration, ordering: .releasing)
+        sequence.store(state.sequence, ordering: .releasing)
+    }
+    package var snapshot: Snapshot {
+        let committed = sequence.load(ordering: .acquiring)
+        let generation = segmentGeneration.load(ordering: .acquiring)
+        return Snapshot(
+            sequence: committed, segmentGeneration: generation, endOffset: endOffset.load(ordering: .relaxed))
+    }
+    private static func state(of journal: borrowing Journal) -> Snapshot {
+        Snapshot(
+            sequence: journal.committedSequence, segmentGeneration: journal.segmentGeneration,
+            endOffset: journal.currentSegment?.appendOffset ?? 0)
+    }
+}

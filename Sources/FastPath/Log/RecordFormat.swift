@@ -1,0 +1,179 @@
+// The bytes of a record, written and read. docs/log-format.md is the specification; this file is its only implementation.
+//
+// Invariants: a record is a multiple of 8 bytes and starts at one; its checksum covers everything behind it and is seeded
+// with log, segment and first sequence, so bytes of another segment never verify; kind 0 is no record. If these fail, a
+// stale or torn block can read as an event.
+// Safety: the writer is given memory with room for `RecordFormat.byteCount(of:)`; a `RecordView` is checked once, on
+// creation, and reads only inside its bytes.
+
+import CShims
+
+package enum RecordFormat {
+    // Computed, because a stored global may be initialised lazily, under a lock.
+    package static var headerBytes: Int { 96 }
+    package static var alignment: Int { 8 }
+    /// Commit groups start at multiples of it, so that a torn write never touches a block with an acknowledged record.
+    package static var blockBytes: Int { 4096 }
+    package static var kindEvent: UInt8 { 1 }
+    package static var version: UInt16 { 1 }
+    static var flagKeyIsBody: UInt8 { 1 }
+
+    enum Offset {
+        static var checksum: Int { 0 }
+        static var length: Int { 8 }
+        static var kind: Int { 12 }
+        static var flags: Int { 13 }
+        static var version: Int { 14 }
+        static var sequence: Int { 16 }
+        static var receivedAt: Int { 24 }
+        static var groupOffset: Int { 32 }
+        static var bodyCount: Int { 36 }
+        static var fingerprint: Int { 40 }
+        static var tag: Int { 56 }
+        static var fieldLinesCount: Int { 72 }
+        static var keyCount: Int { 76 }
+        static var windowSeconds: Int { 80 }
+        static var targetCount: Int { 84 }
+        static var typeCount: Int { 86 }
+        static var methodCount: Int { 88 }
+        static var sourceCount: Int { 89 }
+        static var tenantCount: Int { 90 }
+    }
+
+    @inline(__always) package static func roundUp(_ count: Int, to unit: Int) -> Int { (count + unit - 1) & ~(unit - 1) }
+
+    /// Bytes the record of `event` takes, padding included; nil when a field is longer than its count can say.
+    @inline(__always) package static func byteCount(of event: EventInput) -> Int? {
+        guard event.tenant.count <= 255, event.source.count <= 255, event.method.count <= 255,
+            event.eventType.count <= 65_535, event.target.count <= 65_535,
+            event.fieldLines.count <= 1 << 30, event.dedupKey.count <= 1 << 30, event.body.count <= 1 << 30
+        else { return nil }
+        let names = event.tenant.count + event.source.count + event.method.count + event.eventType.count
+        let key = event.keyIsBody ? 0 : event.dedupKey.count
+        let total = headerBytes + names + key + event.target.count + event.fieldLines.count + event.body.count
+        return roundUp(total, to: alignment)
+    }
+
+    /// Writes everything but the checksum. Safety: `memory` is 8-aligned and has room for `length` = `byteCount(of:)` bytes.
+    @inline(__always) static func write(
+        _ event: EventInput, print: Fingerprint, sequence: UInt64, groupOffset: UInt32, length: Int,
+        to memory: UnsafeMutableRawPointer
+    ) {
+        // The last word first: it holds the padding, and what is real overwrites it.
+        memory.storeBytes(of: 0, toByteOffset: length - 8, as: UInt64.self)
+        memory.storeBytes(of: 0, toByteOffset: 88, as: UInt64.self)
+        put(UInt32(length), memory, Offset.length)
+        put(kindEvent, memory, Offset.kind)
+        put(event.keyIsBody ? flagKeyIsBody : 0, memory, Offset.flags)
+        put(version, memory, Offset.version)
+        put(sequence, memory, Offset.sequence)
+        put(event.receivedAt, memory, Offset.receivedAt)
+        put(groupOffset, memory, Offset.groupOffset)
+        put(UInt32(event.body.count), memory, Offset.bodyCount)
+        put(print.slot.low, memory, Offset.fingerprint)
+        put(print.slot.high, memory, Offset.fingerprint + 8)
+        put(print.tag.low, memory, Offset.tag)
+        put(print.tag.high, memory, Offset.tag + 8)
+        put(UInt32(event.fieldLines.count), memory, Offset.fieldLinesCount)
+        put(event.keyIsBody ? 0 : UInt32(event.dedupKey.count), memory, Offset.keyCount)
+        put(event.dedupWindowSeconds, memory, Offset.windowSeconds)
+        put(UInt16(event.target.count), memory, Offset.targetCount)
+        put(UInt16(event.eventType.count), memory, Offset.typeCount)
+        put(UInt8(event.method.count), memory, Offset.methodCount)
+        put(UInt8(event.source.count), memory, Offset.sourceCount)
+        put(UInt8(event.tenant.count), memory, Offset.tenantCount)
+        var place = memory + headerBytes
+        append(event.tenant, &place)
+        append(event.source, &place)
+        if !event.keyIsBody { append(event.dedupKey, &place) }
+        append(event.eventType, &place)
+        append(event.method, &place)
+        append(event.target, &place)
+        append(event.fieldLines, &place)
+        append(event.body, &place)
+    }
+    @inline(__always) private static func put<T: FixedWidthInteger & BitwiseCopyable>(
+        _ value: T, _ memory: UnsafeMutableRawPointer, _ offset: Int
+    ) {
+        memory.storeBytes(of: value.littleEndian, toByteOffset: offset, as: T.self)
+    }
+    @inline(__always) private static func append(_ view: ByteView, _ place: inout UnsafeMutableRawPointer) {
+        place.copyMemory(from: view.base, byteCount: view.count)
+        place += view.count
+    }
+
+    /// The checksum of the record at `memory` in the segment that `seed` stands for. Safety: `length` bytes are readable.
+    @inline(__always) static func checksum(_ memory: UnsafeRawPointer, length: Int, seed: UInt64) -> UInt64 {
+        sluice_xxh3_64(memory + Offset.length, length - Offset.length, seed)
+    }
+    @inline(__always) static func setChecksum(_ memory: UnsafeMutableRawPointer, length: Int, seed: UInt64) {
+        put(checksum(memory, length: length, seed: seed), memory, Offset.checksum)
+    }
+}
+
+/// One record, its lengths checked against its bytes. Valid as long as the memory it lies in.
+package struct RecordView {
+    package let bytes: ByteView
+
+    /// Nil when the header is none of ours or its lengths do not add up to the record. Says nothing about the checksum.
+    @inline(__always) package init?(_ window: ByteView) {
+        guard window.count >= RecordFormat.headerBytes else { return nil }
+        let length = Int(UInt32(littleEndian: window.load(RecordFormat.Offset.length, as: UInt32.self)))
+        guard length >= RecordFormat.headerBytes, length <= window.count, length % RecordFormat.alignment == 0,
+            window[RecordFormat.Offset.kind] == RecordFormat.kindEvent
+        else { return nil }
+        bytes = window.slice(0, length)
+        guard headerVersion == RecordFormat.version else { return nil }
+        let content = bodyStart + bodyCount
+        guard content <= length, length - content < RecordFormat.alignment else { return nil }
+    }
+
+    package var length: Int { bytes.count }
+    package var checksum: UInt64 { number(RecordFormat.Offset.checksum) }
+    package var headerVersion: UInt16 { number(RecordFormat.Offset.version) }
+    package var keyIsBody: Bool { bytes[RecordFormat.Offset.flags] & RecordFormat.flagKeyIsBody != 0 }
+    package var sequence: UInt64 { number(RecordFormat.Offset.sequence) }
+    package var receivedAt: UInt64 { number(RecordFormat.Offset.receivedAt) }
+    package var groupOffset: UInt32 { number(RecordFormat.Offset.groupOffset) }
+    package var dedupWindowSeconds: UInt32 { number(RecordFormat.Offset.windowSeconds) }
+    package var fingerprint: Fingerprint {
+        Fingerprint(
+            slot: Hash128(low: number(RecordFormat.Offset.fingerprint), high: number(RecordFormat.Offset.fingerprint + 8)),
+            tag: Hash128(low: number(RecordFormat.Offset.tag), high: number(RecordFormat.Offset.tag + 8)))
+    }
+    package var receivedSeconds: UInt32 { UInt32(clamping: receivedAt / 1_000_000_000) }
+
+    package var tenant: ByteView { bytes.slice(RecordFormat.headerBytes, tenantCount) }
+    package var source: ByteView { bytes.slice(sourceStart, sourceCount) }
+    package var key: ByteView { keyIsBody ? body : bytes.slice(keyStart, keyCount) }
+    package var eventType: ByteView { bytes.slice(typeStart, typeCount) }
+    package var method: ByteView { bytes.slice(methodStart, methodCount) }
+    package var target: ByteView { bytes.slice(targetStart, targetCount) }
+    package var fieldLines: ByteView { bytes.slice(fieldLinesStart, fieldLinesCount) }
+    package var body: ByteView { bytes.slice(bodyStart, bodyCount) }
+
+    /// True exactly when the checksum is that of this record in the segment that `seed` stands for.
+    @inline(__always) package func verifies(seed: UInt64) -> Bool {
+        RecordFormat.checksum(UnsafeRawPointer(bytes.base), length: length, seed: seed) == checksum
+    }
+
+    // Counts are at most 32 bits, so their sums cannot overflow an Int.
+    private var tenantCount: Int { Int(bytes[RecordFormat.Offset.tenantCount]) }
+    private var sourceCount: Int { Int(bytes[RecordFormat.Offset.sourceCount]) }
+    private var methodCount: Int { Int(bytes[RecordFormat.Offset.methodCount]) }
+    private var keyCount: Int { Int(number(RecordFormat.Offset.keyCount) as UInt32) }
+    private var typeCount: Int { Int(number(RecordFormat.Offset.typeCount) as UInt16) }
+    private var targetCount: Int { Int(number(RecordFormat.Offset.targetCount) as UInt16) }
+    private var fieldLinesCount: Int { Int(number(RecordFormat.Offset.fieldLinesCount) as UInt32) }
+    private var bodyCount: Int { Int(number(RecordFormat.Offset.bodyCount) as UInt32) }
+    private var sourceStart: Int { RecordFormat.headerBytes + tenantCount }
+    private var keyStart: Int { sourceStart + sourceCount }
+    private var typeStart: Int { keyStart + keyCount }
+    private var methodStart: Int { typeStart + typeCount }
+    private var targetStart: Int { methodStart + methodCount }
+    private var fieldLinesStart: Int { targetStart + targetCount }
+    private var bodyStart: Int { fieldLinesStart + fieldLinesCount }
+    @inline(__always) private func number<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int) -> T {
+        T(littleEndian: bytes.load(offset, as: T.self))
+    }
+}

@@ -1,0 +1,238 @@
+// Reads the records of one segment forward, in an own buffer, and finds the way again behind bytes that do not verify.
+// Recovery, readers and `log check` all read through here, so they cannot disagree about what is a record.
+//
+// Invariant: a record is handed out only when its lengths add up, its checksum is that of this segment and its sequence is
+// the expected one; anything else is a `DamageSpan`. Memory is one buffer; a record that is larger gets a larger buffer,
+// which is given back at the next small one.
+// Safety: views point into the buffer and are valid until the next call; every read is inside `limit`.
+
+import CShims
+
+package struct DamageSpan: Equatable, Sendable {
+    /// Where the expected record should have started, and how much there is that does not verify.
+    package var offset: Int
+    package var byteCount: Int
+    /// The sequence that was expected there.
+    package var firstSequence: UInt64
+    /// The first valid record behind it and the first of that one's commit group; nil when there is none in the segment.
+    package var nextSequence: UInt64?
+    package var nextGroupFirst: UInt64?
+    /// True exactly when a whole 512-byte sector of it is zero, as a torn write leaves it and a flipped bit does not.
+    package var hasZeroSector: Bool
+    /// True exactly when the disk gave an error for part of it.
+    package var isUnreadable: Bool
+}
+
+@safe struct SegmentScanner: ~Copyable {
+    enum Step {
+        case record(RecordView, offset: Int)
+        /// Bytes that are not the expected record.
+        case invalid
+        /// Zeros at a block boundary, or no room for another record.
+        case end
+    }
+    static let sectorBytes = 512
+
+    private var buffer: UnsafeMutablePointer<UInt8>
+    private var bufferCapacity: Int
+    private let bufferBytes: Int
+    private var bufferStart = 0
+    private var bufferCount = 0
+    private var file: Int32 = -1
+    private var seed: UInt64 = 0
+    private(set) var limit = 0
+    // Blocks that could not be read are taken as 0xFF, which verifies nowhere.
+    private var unreadableStart = Int.max
+    private var unreadableEnd = 0
+    /// Where the next record starts, and its sequence.
+    private(set) var offset = 0
+    private(set) var expected: UInt64 = 0
+    // End of the last record when zeros were skipped to get to `offset`, else equal to it.
+    private var recordEnd = 0
+    /// Bytes behind this place are not read ahead; they may not be written yet.
+    var readAheadEnd = Int.max
+
+    init(bufferBytes: Int) {
+        precondition(bufferBytes >= RecordFormat.blockBytes && bufferBytes % RecordFormat.blockBytes == 0)
+        self.bufferBytes = bufferBytes
+        bufferCapacity = bufferBytes
+        buffer = .allocate(capacity: bufferBytes)
+    }
+    deinit { buffer.deallocate() }
+
+    /// `byteCount` is the file's size, which is less than the header says when it was truncated.
+    mutating func attach(file: Int32, header: SegmentHeader, byteCount: Int, offset: Int, expected: UInt64) {
+        self.file = file
+        seed = header.seed
+        limit = min(Int(clamping: header.segmentBytes), byteCount)
+        self.offset = offset
+        recordEnd = offset
+        self.expected = expected
+        unreadableStart = .max
+        unreadableEnd = 0
+        dropBuffer()
+    }
+    /// Forgets what was read ahead: the writer may have written there since.
+    mutating func dropBuffer() {
+        bufferCount = 0
+        // Zeros that were skipped may have been an unfinished write.
+        offset = recordEnd
+    }
+    var isBufferEmpty: Bool { bufferCount == 0 }
+
+    mutating func next() -> Step {
+        while offset + RecordFormat.headerBytes <= limit {
+            if window(offset, RecordFormat.headerBytes)[RecordFormat.Offset.kind] == 0 {
+                if offset % RecordFormat.blockBytes == 0 { return .end }
+                offset = RecordFormat.roundUp(offset, to: RecordFormat.blockBytes)
+                continue
+            }
+            guard let record = valid(offset), record.sequence == expected else { return .invalid }
+            let start = offset
+            offset += record.length
+            recordEnd = offset
+            expected = expected &+ 1
+            return .record(record, offset: start)
+        }
+        return .end
+    }
+
+    /// The record at `place` when it verifies.
+    private mutating func valid(_ place: Int) -> RecordView? {
+        let head = window(place, RecordFormat.headerBytes)
+        let length = Int(UInt32(littleEndian: head.load(RecordFormat.Offset.length, as: UInt32.self)))
+        guard head[RecordFormat.Offset.kind] == RecordFormat.kindEvent, length >= RecordFormat.headerBytes,
+            length % RecordFormat.alignment == 0, place + length <= limit
+        else { return nil }
+        guard let record = RecordView(window(place, length)), record.verifies(seed: seed) else { return nil }
+        return record
+    }
+
+    // MARK: Behind damage
+
+    /// Looks behind `offset` for the next valid record; the scanner stands before it then, or at the end. Nil when all that
+    /// follows is zero. O(rest of the segment), for damage and for the tail of the last segment.
+    mutating func search() -> DamageSpan? {
+        let start = offset
+        let claimsRecord = start + RecordFormat.headerBytes <= limit && looksLikeExpected(start)
+        let claimedEnd = claimsRecord ? start + claimedLength(start) : start
+        var place = start
+        var lastNonZero = -1
+        var found: RecordView?
+        var foundAt = 0
+        while place + 8 <= limit {
+            let chunk = window(place, min(64, limit - place))
+            if isZero(chunk) {
+                place += chunk.count & ~7
+                continue
+            }
+            lastNonZero = place + chunk.count
+            let end = place + (chunk.count & ~7)
+            while place < end && found == nil {
+                if isCandidate(place), let record = valid(place) {
+                    found = record
+                    foundAt = place
+                } else {
+                    place += 8
+                }
+            }
+            if found != nil { break }
+        }
+        guard found != nil || lastNonZero >= 0 else { return nil }
+        var span = DamageSpan(
+            offset: start, byteCount: 0, firstSequence: expected, nextSequence: found?.sequence,
+            nextGroupFirst: found.map { $0.sequence &- UInt64($0.groupOffset) }, hasZeroSector: false, isUnreadable: false)
+        // A torn record at the very end: its missing sectors are part of it, though they look like the zeros behind it.
+        let spanEnd = found == nil ? max(min(lastNonZero, limit), claimedEnd) : foundAt
+        // Zeros before `offset` are padding when a group was to begin here, and a lost header when the expected record
+        // belonged to the group before it, which has no padding inside.
+        let groupBegins = span.nextGroupFirst.map { $0 >= expected } ?? claimsRecord
+        if !groupBegins { span.offset = recordEnd }
+        span.byteCount = spanEnd - span.offset
+        expected = span.nextSequence ?? expected
+        offset = found == nil ? limit : foundAt
+        recordEnd = offset
+        span.isUnreadable = span.offset < unreadableEnd && unreadableStart < spanEnd
+        span.hasZeroSector = hasZeroSector(span.offset, spanEnd)
+        return span
+    }
+    private mutating func isCandidate(_ place: Int) -> Bool {
+        guard place + RecordFormat.headerBytes <= limit else { return false }
+        let head = window(place, RecordFormat.headerBytes)
+        guard head[RecordFormat.Offset.kind] == RecordFormat.kindEvent else { return false }
+        let sequence = UInt64(littleEndian: head.load(RecordFormat.Offset.sequence, as: UInt64.self))
+        return sequence >= expected && sequence &- expected <= UInt64(limit / RecordFormat.headerBytes)
+    }
+    /// The length in a header whose counts add up to it, else 0.
+    private mutating func claimedLength(_ place: Int) -> Int {
+        let head = window(place, RecordFormat.headerBytes)
+        let length = Int(UInt32(littleEndian: head.load(RecordFormat.Offset.length, as: UInt32.self)))
+        guard length >= RecordFormat.headerBytes, place + length <= limit else { return 0 }
+        return RecordView(window(place, length))?.length ?? 0
+    }
+    private mutating func looksLikeExpected(_ place: Int) -> Bool {
+        let head = window(place, RecordFormat.headerBytes)
+        let sequence = UInt64(littleEndian: head.load(RecordFormat.Offset.sequence, as: UInt64.self))
+        let version = UInt16(littleEndian: head.load(RecordFormat.Offset.version, as: UInt16.self))
+        return sequence == expected || (head[RecordFormat.Offset.kind] == RecordFormat.kindEvent && version == RecordFormat.version)
+    }
+    private mutating func hasZeroSector(_ start: Int, _ end: Int) -> Bool {
+        var sector = start - start % SegmentScanner.sectorBytes
+        while sector < end {
+            if isZero(window(sector, min(SegmentScanner.sectorBytes, limit - sector))) { return true }
+            sector += SegmentScanner.sectorBytes
+        }
+        return false
+    }
+    @inline(__always) private func isZero(_ view: ByteView) -> Bool {
+        var index = 0
+        var all: UInt64 = 0
+        while index + 8 <= view.count {
+            all |= view.load(index, as: UInt64.self)
+            index += 8
+        }
+        while index < view.count {
+            all |= UInt64(view[index])
+            index += 1
+        }
+        return all == 0
+    }
+
+    // MARK: Bytes
+
+    /// `count` bytes at `place`, all inside `limit`.
+    @inline(__always) private mutating func window(_ place: Int, _ count: Int) -> ByteView {
+        precondition(place >= 0 && place + count <= limit)
+        if place < bufferStart || place + count > bufferStart + bufferCount { fill(place, count) }
+        return ByteView(UnsafePointer(buffer) + (place - bufferStart), count: count)
+    }
+    @inline(never) private mutating func fill(_ place: Int, _ count: Int) {
+        let start = place - place % RecordFormat.blockBytes
+        let needed = RecordFormat.roundUp(place + count - start, to: RecordFormat.blockBytes)
+        let wanted = max(needed, bufferBytes)
+        if wanted != bufferCapacity {
+            buffer.deallocate()
+            buffer = .allocate(capacity: wanted)
+            bufferCapacity = wanted
+        }
+        let ahead = min(limit, max(start + needed, min(start + wanted, readAheadEnd)))
+        bufferStart = start
+        bufferCount = ahead - start
+        var done = 0
+        while done < bufferCount {
+            let more = Int(sluice_file_read(file, buffer + done, bufferCount - done, UInt64(start + done)))
+            if more > 0 {
+                done += more
+                continue
+            }
+            // The file ended early (0) or the disk could not read: one block of nothing, then on.
+            let block = min(RecordFormat.blockBytes - (start + done) % RecordFormat.blockBytes, bufferCount - done)
+            (buffer + done).update(repeating: more < 0 ? 0xFF : 0, count: block)
+            if more < 0 {
+                unreadableStart = min(unreadableStart, start + done)
+                unreadableEnd = max(unreadableEnd, start + done + block)
+            }
+            done += block
+        }
+    }
+}

@@ -1,0 +1,295 @@
+// From bytes to complete requests: what came is parsed where it lies when it is whole, and moved into a block when it is not.
+// May touch: connections, blocks, the parser. Must not answer 2xx; that is for receipts.
+
+import CShims
+
+extension IngestLoop {
+    mutating func received(_ completion: Completion) {
+        let slot = table.slot(of: completion.tag)
+        let buffer = completion.buffer
+        guard slot >= 0 else {
+            if buffer >= 0 { hold(buffer: buffer) }
+            return
+        }
+        let connection = table[slot]
+        if !completion.hasMore { connection.pointee.isReceiving = false }
+        guard completion.result > 0, buffer >= 0 else {
+            if buffer >= 0 { hold(buffer: buffer) }
+            return receiveEnded(slot, result: completion.result)
+        }
+        hold(buffer: buffer)
+        if !connection.pointee.isReceiving { noteRearm(slot) }
+        let count = Int(completion.result)
+        receivedBytes &+= UInt64(count)
+        switch connection.pointee.state {
+        case .open: break
+        case .closing:
+            return finishClose(slot)
+        case .lingering, .free: return
+        }
+        let bytes = io.bytes(ofBuffer: buffer)
+        if connection.pointee.block.isNone && connection.pointee.phase == .idle {
+            takeDirectly(slot, bytes, count)
+        } else {
+            guard append(slot, bytes, count) else { return }
+            if connection.pointee.phase == .committing || connection.pointee.phase == .answering {
+                pauseIfTooMuchWaits(slot)
+            } else {
+                advance(slot)
+            }
+        }
+    }
+
+    /// The peer closed, the receive was cancelled, the buffers were out, or the connection broke.
+    private mutating func receiveEnded(_ slot: Int, result: Int32) {
+        let connection = table[slot]
+        if connection.pointee.isReceiving { return }
+        if connection.pointee.state == .closing { return finishClose(slot) }
+        if result == -ENOBUFS {
+            metrics.count(.receiveBuffersExhausted)
+            return noteRearm(slot)
+        }
+        if result == -ECANCELED, connection.pointee.isPaused { return }
+        if result == 0 { connection.pointee.isPeerDone = true }
+        let isBusy = connection.pointee.phase == .committing || connection.pointee.phase == .answering
+        // A half-closed peer still reads its answer (RFC 9112 §9.6).
+        if result == 0, connection.pointee.state == .open, isBusy { return }
+        close(slot)
+    }
+    mutating func noteRearm(_ slot: Int) {
+        // Room: at most one entry a receive that ended plus one a connection that drained, each at most once a tick.
+        guard rearmCount < table.capacity * 2 else { return close(slot) }
+        rearm[rearmCount] = UInt32(slot)
+        rearmCount += 1
+    }
+
+    /// The common case: nothing waits, and the buffer begins with a request's first byte.
+    private mutating func takeDirectly(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
+        let connection = table[slot]
+        connection.pointee.beginRequest()
+        var taken = 0
+        switch connection.pointee.parser.parse(
+            ByteView(bytes, count: count), into: &connection.pointee.head, fields: &fields, limits: limits)
+        {
+        case .incomplete: break
+        case .failed(let error): return refuse(slot, error)
+        case .complete:
+            guard route(slot, ByteView(bytes, count: count)) else { return }
+            let head = connection.pointee.head
+            let whole = head.byteCount + head.contentLength
+            if !head.isChunked, whole <= count {
+                taken = whole
+                connection.pointee.requestInBlock = 0
+                let body = UnsafePointer(bytes + head.byteCount)
+                if connection.pointee.isDiscarding {
+                    answerDecided(slot)
+                } else {
+                    complete(slot, UnsafePointer(bytes), ByteView(body, count: head.contentLength))
+                }
+            }
+        }
+        guard taken < count, connection.pointee.state == .open else { return }
+        guard append(slot, bytes + taken, count - taken) else { return }
+        if taken == 0 {
+            // The request goes on in the block from here; the head is not parsed twice when it was complete.
+            if connection.pointee.phase == .body { continueBody(slot) } else { beginHead(slot) }
+        }
+    }
+    private mutating func beginHead(_ slot: Int) {
+        guard table[slot].pointee.phase == .idle else { return }
+        table[slot].pointee.phase = .head
+        table.setDeadline(slot, nowMillis + UInt64(limits.headMillisMax))
+    }
+
+    /// Goes on with what lies in the block, until the request is complete or more must come.
+    mutating func advance(_ slot: Int) {
+        let connection = table[slot]
+        precondition(connection.pointee.state == .open)
+        if connection.pointee.phase == .body { return continueBody(slot) }
+        guard connection.pointee.phase == .idle || connection.pointee.phase == .head else { return }
+        let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
+        let view = ByteView(base, count: connection.pointee.inputEnd - connection.pointee.inputStart)
+        switch connection.pointee.parser.parse(view, into: &connection.pointee.head, fields: &fields, limits: limits) {
+        case .failed(let error): refuse(slot, error)
+        case .incomplete: beginHead(slot)
+        case .complete:
+            guard route(slot, view) else { return }
+            continueBody(slot)
+        }
+    }
+
+    /// Head complete: which source, which limits. False when the request was refused at once.
+    private mutating func route(_ slot: Int, _ bytes: ByteView) -> Bool {
+        let connection = table[slot]
+        let head = connection.pointee.head
+        connection.pointee.isHead = head.method == .head
+        connection.pointee.isVersion10 = head.versionMinor == 0
+        connection.pointee.isChunked = head.isChunked
+        connection.pointee.closesAfterReply = head.closes || isDraining
+        connection.pointee.phase = .body
+        metrics.count(.requests)
+        setRoute(slot, routes.find(bytes.slice(head.path)))
+        table.setDeadline(slot, nowMillis + UInt64(limits.bodyMillisMax))
+        guard head.isChunked || head.contentLength <= bodyBytesMax(slot) else {
+            refuse(slot, .bodyTooLarge)
+            return false
+        }
+        return true
+    }
+    private mutating func setRoute(_ slot: Int, _ sourceIndex: Int) {
+        let connection = table[slot]
+        connection.pointee.sourceIndex = Int32(sourceIndex)
+        let isAllowed = sourceIndex >= 0 && sources[sourceIndex].allows(connection.pointee.head.method)
+        connection.pointee.isDiscarding = !isAllowed
+        connection.pointee.decidedStatus = isAllowed ? 0 : sourceIndex < 0 ? 404 : 405
+    }
+    private func bodyBytesMax(_ slot: Int) -> Int {
+        let index = Int(table[slot].pointee.sourceIndex)
+        return index >= 0 ? sources[index].bodyBytesMax : limits.bodyBytesMax
+    }
+    /// After a reload: the request being received finds its source again by its path.
+    mutating func routeAgain(_ slot: Int) {
+        let connection = table[slot]
+        guard !connection.pointee.block.isNone, connection.pointee.head.byteCount > 0 else { return }
+        let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
+        setRoute(slot, routes.find(ByteView(base, count: connection.pointee.head.byteCount).slice(connection.pointee.head.path)))
+    }
+
+    private mutating func continueBody(_ slot: Int) {
+        let connection = table[slot]
+        let available = connection.pointee.inputEnd - connection.pointee.inputStart
+        if connection.pointee.isChunked { return continueChunks(slot) }
+        let head = connection.pointee.head
+        let needed = head.byteCount + head.contentLength
+        if connection.pointee.isDiscarding { return discardBody(slot, available: available) }
+        guard available >= needed else {
+            sendContinueIfAsked(slot, missing: true)
+            guard reserve(slot, bytes: needed - available) else { return }
+            return
+        }
+        connection.pointee.requestInBlock = needed
+        completeInBlock(slot, bodyCount: head.contentLength)
+    }
+
+    private mutating func continueChunks(_ slot: Int) {
+        let connection = table[slot]
+        let base = arena.pointer(connection.pointee.block)
+        let bodyStart = connection.pointee.inputStart + connection.pointee.head.byteCount
+        let writeAt = bodyStart + connection.pointee.bodyCount
+        // Everything raw before this was decoded and dropped, so the raw bytes lie right behind the decoded ones.
+        switch connection.pointee.chunks.decode(
+            base, from: writeAt, to: connection.pointee.inputEnd, writeAt: writeAt, bodyBytesMax: bodyBytesMax(slot),
+            limits: limits)
+        {
+        case .failed(let error): refuse(slot, error)
+        case .incomplete(_, let written):
+            if !connection.pointee.isDiscarding { connection.pointee.bodyCount += written }
+            // A body that is thrown away takes no room: the next bytes overwrite it.
+            connection.pointee.inputEnd = connection.pointee.isDiscarding ? writeAt : writeAt + written
+            sendContinueIfAsked(slot, missing: true)
+        case .complete(let consumed, let written):
+            connection.pointee.bodyCount += written
+            connection.pointee.requestInBlock = writeAt + consumed - connection.pointee.inputStart
+            if connection.pointee.isDiscarding { return answerDecided(slot) }
+            completeInBlock(slot, bodyCount: connection.pointee.bodyCount)
+        }
+    }
+    /// Throws the body away as it comes; the block keeps only the head.
+    private mutating func discardBody(_ slot: Int, available: Int) {
+        let connection = table[slot]
+        let head = connection.pointee.head
+        let got = min(available - head.byteCount, head.contentLength - connection.pointee.bodyCount)
+        connection.pointee.bodyCount += got
+        if connection.pointee.bodyCount < head.contentLength {
+            connection.pointee.inputEnd -= got
+            return sendContinueIfAsked(slot, missing: true)
+        }
+        connection.pointee.requestInBlock = head.byteCount + got
+        answerDecided(slot)
+    }
+    /// The fields may be another request's by now: the head is parsed once more, over bytes that were good before.
+    private mutating func completeInBlock(_ slot: Int, bodyCount: Int) {
+        let connection = table[slot]
+        let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
+        let head = connection.pointee.head
+        var parser = HeadParser()
+        let result = parser.parse(
+            ByteView(base, count: head.byteCount), into: &connection.pointee.head, fields: &fields, limits: limits)
+        guard case .complete = result, connection.pointee.head.byteCount == head.byteCount else {
+            preconditionFailure("a head that was good does not parse again")
+        }
+        complete(slot, UnsafePointer(base), ByteView(base + head.byteCount, count: bodyCount))
+    }
+
+    // MARK: blocks
+
+    /// Puts bytes behind those that wait. False when there is no memory and the request was refused.
+    mutating func append(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) -> Bool {
+        guard reserve(slot, bytes: count) else { return false }
+        let connection = table[slot]
+        (arena.pointer(connection.pointee.block) + connection.pointee.inputEnd).update(from: bytes, count: count)
+        connection.pointee.inputEnd += count
+        return true
+    }
+    /// Makes room for `bytes` more, in one move when it must move.
+    private mutating func reserve(_ slot: Int, bytes: Int) -> Bool {
+        let connection = table[slot]
+        let used = connection.pointee.inputEnd - connection.pointee.inputStart
+        if connection.pointee.block.byteCount - connection.pointee.inputEnd >= bytes { return true }
+        // A batch that still views the block is settled before the bytes move.
+        if connection.pointee.isPending { settle() }
+        guard connection.pointee.state == .open else { return false }
+        if connection.pointee.block.byteCount - used >= bytes {
+            let base = arena.pointer(connection.pointee.block)
+            base.update(from: base + connection.pointee.inputStart, count: used)
+        } else {
+            let block = arena.take(bytes: used + bytes)
+            guard !block.isNone else {
+                metrics.count(.assemblyExhausted)
+                refuseForMemory(slot)
+                return false
+            }
+            if !connection.pointee.block.isNone {
+                arena.pointer(block).update(
+                    from: arena.pointer(connection.pointee.block) + connection.pointee.inputStart, count: used)
+                arena.give(connection.pointee.block)
+            }
+            connection.pointee.block = block
+        }
+        connection.pointee.inputStart = 0
+        connection.pointee.inputEnd = used
+        return true
+    }
+    /// Takes the answered request's bytes out of the block; an empty block goes home.
+    mutating func dropRequest(_ slot: Int) {
+        let connection = table[slot]
+        connection.pointee.inputStart += connection.pointee.requestInBlock
+        connection.pointee.requestInBlock = 0
+        precondition(connection.pointee.inputStart <= connection.pointee.inputEnd)
+        if connection.pointee.inputStart == connection.pointee.inputEnd { dropBlock(slot) }
+    }
+    mutating func dropBlock(_ slot: Int) {
+        let connection = table[slot]
+        if connection.pointee.isPending { settle() }
+        if !connection.pointee.block.isNone { arena.give(connection.pointee.block) }
+        connection.pointee.block = .none
+        connection.pointee.inputStart = 0
+        connection.pointee.inputEnd = 0
+    }
+    private mutating func pauseIfTooMuchWaits(_ slot: Int) {
+        let connection = table[slot]
+        let waiting = connection.pointee.inputEnd - connection.pointee.inputStart - connection.pointee.requestInBlock
+        guard waiting > IngestLoop.pipelineBytesMax, connection.pointee.isReceiving, !connection.pointee.isPaused else { return }
+        connection.pointee.isPaused = true
+        io.cancel(
+            Tag(.receive, slot: UInt32(slot), generation: connection.pointee.generation), tag: Tag(.cancel))
+    }
+    mutating func continueReady() {
+        while readyCount > 0 {
+            readyCount -= 1
+            let slot = Int(ready[readyCount])
+            guard table[slot].pointee.state == .open, table[slot].pointee.phase == .idle else { continue }
+            advance(slot)
+        }
+    }
+}

@@ -1,0 +1,310 @@
+// One ingest thread: a ring, its connections, and, when it is alone, the journal. It gathers completions, runs them, verifies
+// the round's signatures as one batch, offers what is genuine to the log, and answers what the log has on disk.
+//
+// The order of a tick, and why: receive (fills the batch) → continue (pipelined requests join it) → settle (one batch of
+// signatures, then the log's group) → answer receipts → buffers home (everything that read them is done) → arm → commit (takes
+// all that this tick offered) → time-outs. 2xx is written only from a receipt or for a record already on disk (law 1).
+//
+// Invariants: a receive buffer is read only in the tick that brought it; a block moves only after the batch that views it was
+// settled; one request a connection is between its last byte and its answer.
+// Safety: views in `pending` point into receive buffers and blocks that stay put until `settle` has returned.
+import CShims
+import Synchronization
+
+/// A request that is complete and waits for the round's batch of signatures.
+struct PendingRequest {
+    var slot: Int
+    var base: UnsafePointer<UInt8>
+    var head: RequestHead
+    var body: ByteView
+    var dedupKey: ByteView
+    var keyIsBody: Bool
+    var eventType: ByteView
+    var sourceIndex: Int
+    /// Place in the verifier's batch, -1 when the verdict was there at once.
+    var job: Int
+}
+
+struct IngestLoop: ~Copyable {
+    var io: UringIO
+    var table: ConnectionTable
+    var arena: BuddyArena
+    var verifier: BatchVerifier
+    var fields = FieldTable()
+    var port: JournalPort
+    var dates = DateCache(unixSeconds: 0)
+    let limits: IngestLimits
+    let metrics: IngestMetrics
+    let shared: IngestShared
+    let listeners: UnsafeMutablePointer<Int32>
+    let listenerCount: Int
+
+    // The configuration in force: copied out of the snapshot, so that a request touches no reference count.
+    var snapshot: IngestSnapshot
+    var sources: UnsafePointer<IngestSource>
+    var routes: RouteView
+
+    let pending: UnsafeMutablePointer<PendingRequest>
+    var pendingCount = 0
+    // Receive buffers read in this tick, given back at its end.
+    let held: UnsafeMutablePointer<UInt16>
+    var heldCount = 0
+    // Slots whose receive must be armed again, and slots with pipelined bytes to go on with.
+    let rearm: UnsafeMutablePointer<UInt32>
+    var rearmCount = 0
+    let ready: UnsafeMutablePointer<UInt32>
+    var readyCount = 0
+
+    // A handshake's body, until it is in the reply.
+    let scratch: UnsafeMutablePointer<UInt8>
+
+    var nowNanos: UInt64 = 0
+    var nowMillis: UInt64 = 0
+    var wallNanos: UInt64 = 0
+    var wallSeconds: UInt64 = 0
+    var sweepAt: UInt64 = 0
+    var acceptAgainAt: UInt64 = 0
+    var armedAcceptCount = 0
+    var isDraining = false
+    var drainedAt: UInt64 = 0
+    var receivedBytes: UInt64 = 0
+    var sentBytes: UInt64 = 0
+
+    static let pendingCountMax = 4096
+    static let sweepMillis: UInt64 = 200
+    /// What a handshake's body may take of a reply.
+    static let handshakeBytesMax = ConnectionTable.replyByteCount - Reply.headBytesMax
+    /// More than this behind a request that is being answered: the connection is not read until it has drained.
+    static let pipelineBytesMax = 65_536
+
+    init(
+        setup: IngestSetup, shared: IngestShared, snapshot: IngestSnapshot, port: consuming JournalPort
+    ) throws(IngestStartError) {
+        let parts = try IngestLoop.parts(setup)
+        table = parts.table
+        arena = parts.arena
+        io = parts.io
+        limits = setup.limits
+        metrics = setup.metrics
+        self.shared = shared
+        verifier = BatchVerifier(
+            engine: setup.engine, jobCountMax: IngestLoop.pendingCountMax, scratchBytes: setup.verifierScratchBytes)
+        listenerCount = setup.listeners.count
+        listeners = .allocate(capacity: max(listenerCount, 1))
+        for (index, listener) in setup.listeners.enumerated() { listeners[index] = listener }
+        self.port = port
+        self.snapshot = snapshot
+        sources = snapshot.sources
+        routes = snapshot.routes
+        pending = .allocate(capacity: IngestLoop.pendingCountMax)
+        held = .allocate(capacity: setup.receiveBufferCount)
+        rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
+        ready = .allocate(capacity: setup.limits.connectionCountMax)
+        scratch = .allocate(capacity: IngestLoop.handshakeBytesMax)
+    }
+    private struct Parts: ~Copyable {
+        var table: ConnectionTable
+        var arena: BuddyArena
+        var io: UringIO
+    }
+    private static func parts(_ setup: IngestSetup) throws(IngestStartError) -> Parts {
+        let table: ConnectionTable
+        let arena: BuddyArena
+        do {
+            table = try ConnectionTable(capacity: setup.limits.connectionCountMax)
+        } catch { throw .outOfMemory(bytes: error.byteCount) }
+        do {
+            arena = try BuddyArena(byteCount: setup.assemblyBytes, blockBytesMax: setup.blockBytesMax)
+        } catch { throw .outOfMemory(bytes: error.byteCount) }
+        do {
+            let io = try UringIO(
+                submissions: 4096, completions: 16_384, bufferCount: setup.receiveBufferCount,
+                bufferByteCount: setup.receiveBufferBytes)
+            return Parts(table: table, arena: arena, io: io)
+        } catch { throw .ring(error) }
+    }
+    deinit {
+        listeners.deallocate()
+        pending.deallocate()
+        held.deallocate()
+        rearm.deallocate()
+        ready.deallocate()
+        scratch.deallocate()
+    }
+
+    /// Runs until a drain has finished. The thread is this loop's alone.
+    mutating func run() {
+        readClocks()
+        for index in 0..<listenerCount { armAccept(index) }
+        port.armWake(io)
+        port.startCommit(io, nowNanos: nowNanos)
+        shared.started()
+        while !(isDraining && isDrained) { tick() }
+        finish()
+    }
+
+    mutating func tick() {
+        // Asleep only after a last look at what another thread may have brought.
+        let mustNotWait = port.beginSleep() || shared.hasNews
+        let count = io.enter(waitNanos: mustNotWait ? 0 : waitNanos)
+        port.endSleep()
+        readClocks()
+        for index in 0..<count { handle(io.completion(index)) }
+        continueReady()
+        settle()
+        answerReceipts()
+        continueReady()
+        settle()
+        giveBuffersBack()
+        armReceives()
+        port.startCommit(io, nowNanos: nowNanos)
+        if nowMillis >= sweepAt { sweep() }
+        if shared.hasNews { takeNews() }
+    }
+
+    private var waitNanos: UInt64 {
+        if readyCount > 0 { return 0 }
+        if isDraining { return 20_000_000 }
+        return table.openCount == 0 && acceptAgainAt == 0 ? 1_000_000_000 : IngestLoop.sweepMillis * 1_000_000
+    }
+    private mutating func readClocks() {
+        nowNanos = sluice_clock_monotonic()
+        nowMillis = nowNanos / 1_000_000
+        wallNanos = sluice_clock_wall()
+        wallSeconds = shared.testClock ?? (wallNanos / 1_000_000_000)
+        dates.update(unixSeconds: Int(wallNanos / 1_000_000_000))
+    }
+
+    // MARK: completions
+
+    private mutating func handle(_ completion: Completion) {
+        let tag = completion.tag
+        switch tag.kind {
+        case .receive: received(completion)
+        case .send: sent(completion)
+        case .accept: accepted(completion)
+        case .wake: port.woken(io)
+        case .journalWrite, .journalSync, .segmentRename, .folderSync:
+            port.completed(completion, metrics: metrics, io)
+        case .close, .cancel, .shutdown, .connect, .ignored: break
+        }
+    }
+
+    private mutating func armAccept(_ index: Int) {
+        io.accept(listener: listeners[index], tag: Tag(.accept, slot: UInt32(index)))
+        armedAcceptCount += 1
+    }
+    private mutating func accepted(_ completion: Completion) {
+        if !completion.hasMore {
+            armedAcceptCount -= 1
+            // Out of descriptors, or the like: look again after a while rather than spin (libev's accept pause).
+            if !isDraining { if completion.result >= 0 { armAccept(Int(completion.tag.slot)) } else { pauseAccept() } }
+        }
+        guard completion.result >= 0 else { return }
+        let slot = isDraining ? -1 : table.take(descriptor: completion.result)
+        guard slot >= 0 else {
+            io.close(completion.result, tag: Tag(.close))
+            metrics.count(.connectionsRefused)
+            return
+        }
+        metrics.count(.connectionsAccepted)
+        table.setDeadline(slot, nowMillis + UInt64(limits.headMillisMax))
+        armReceive(slot)
+    }
+    private mutating func pauseAccept() { acceptAgainAt = nowMillis + 100 }
+
+    mutating func armReceive(_ slot: Int) {
+        let connection = table[slot]
+        precondition(!connection.pointee.isReceiving)
+        connection.pointee.isReceiving = true
+        io.receive(
+            connection.pointee.descriptor,
+            tag: Tag(.receive, slot: UInt32(slot), generation: connection.pointee.generation))
+    }
+    private mutating func armReceives() {
+        let count = rearmCount
+        rearmCount = 0
+        for index in 0..<count {
+            let slot = Int(rearm[index])
+            let connection = table[slot]
+            guard connection.pointee.state == .open || connection.pointee.state == .lingering,
+                !connection.pointee.isReceiving, !connection.pointee.isPaused, !connection.pointee.isPeerDone
+            else { continue }
+            armReceive(slot)
+        }
+    }
+    mutating func hold(buffer: Int) {
+        held[heldCount] = UInt16(truncatingIfNeeded: buffer)
+        heldCount += 1
+    }
+    private mutating func giveBuffersBack() {
+        for index in 0..<heldCount { io.give(buffer: Int(held[index])) }
+        heldCount = 0
+        io.publishBuffers()
+        if receivedBytes > 0 { metrics.count(.bytesReceived, receivedBytes) }
+        if sentBytes > 0 { metrics.count(.bytesSent, sentBytes) }
+        receivedBytes = 0
+        sentBytes = 0
+    }
+
+    // MARK: time-outs, news, drain
+
+    private mutating func sweep() {
+        sweepAt = nowMillis + IngestLoop.sweepMillis
+        for slot in 0..<table.highWater where table.deadline(slot) <= nowMillis { timeOut(slot) }
+        metrics.loop.set(IngestCounter.connectionsOpen.rawValue, UInt64(table.openCount))
+        metrics.loop.set(IngestCounter.assemblyBytesFree.rawValue, UInt64(arena.freeBytes))
+        if acceptAgainAt > 0, nowMillis >= acceptAgainAt, !isDraining {
+            acceptAgainAt = 0
+            while armedAcceptCount < listenerCount { armAccept(armedAcceptCount) }
+        }
+    }
+    private mutating func timeOut(_ slot: Int) {
+        let connection = table[slot]
+        guard connection.pointee.state != .free else { return }
+        metrics.count(.connectionsTimedOut)
+        table.setDeadline(slot, ConnectionTable.noDeadline)
+        guard connection.pointee.state == .open else { return close(slot) }
+        switch connection.pointee.phase {
+        case .idle, .answering: close(slot)
+        case .head, .body: refuse(slot, .requestTimeout)
+        // The disk's time is not the client's fault: it waits for the group's fate.
+        case .committing: break
+        }
+    }
+    private mutating func takeNews() {
+        if let fresh = shared.takeSnapshot() {
+            snapshot = fresh
+            sources = fresh.sources
+            routes = fresh.routes
+            abandonRoutes()
+            shared.acknowledge(fresh)
+        }
+        if shared.isDrainWanted, !isDraining { beginDrain() }
+    }
+    /// Requests whose body is still coming hold an index into the old sources: their route is looked up again.
+    private mutating func abandonRoutes() {
+        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .body {
+            routeAgain(slot)
+        }
+    }
+    private mutating func beginDrain() {
+        isDraining = true
+        drainedAt = nowMillis + shared.graceMillis
+        for index in 0..<listenerCount { io.cancel(Tag(.accept, slot: UInt32(index)), tag: Tag(.cancel)) }
+        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .idle {
+            close(slot)
+        }
+    }
+    /// True when nobody waits for an answer and nothing waits for the disk, or when the grace period is over and nothing is
+    /// with the disk.
+    private var isDrained: Bool {
+        guard port.isIdle else { return false }
+        return table.openCount == 0 || nowMillis >= drainedAt
+    }
+    private mutating func finish() {
+        for slot in 0..<table.highWater where table[slot].pointee.state != .free { _ = sluice_close(table[slot].pointee.descriptor) }
+        port.finish()
+        shared.finished()
+    }
+}

@@ -1,0 +1,69 @@
+// What a loop counts: one cell a fact, one writer. Names and meanings are the metrics' specification (docs/operations.md).
+
+package enum IngestCounter: Int, CaseIterable, Sendable {
+    case connectionsAccepted, connectionsRefused, connectionsClosed, connectionsTimedOut
+    /// Gauges: set each tick.
+    case connectionsOpen, assemblyBytesFree
+    case requests, bytesReceived, bytesSent
+    case commits, commitBytes, commitFailures, segmentRolls
+    /// Gauges of the journal, set after each commit; `logState` is 1 while it takes events.
+    case segmentFailures, dedupEntries, dedupEvictions, logState
+    case receiveBuffersExhausted, assemblyExhausted
+    case malformed, notFound, methodNotAllowed, tooLarge, unavailable
+}
+
+package enum SourceCounter: Int, CaseIterable, Sendable {
+    case accepted, duplicate, rejected, refused, handshake, bodyBytes
+    /// One cell for each signature reason follows, in the order of `SignatureRejection.allCases`.
+    case rejectedFirst
+    package static let count = SourceCounter.allCases.count - 1 + SignatureRejection.allCases.count
+}
+
+/// The metrics of one loop; made by the Engine, written by the loop, read by whoever asks.
+package final class IngestMetrics: Sendable {
+    /// More sources than this share the last slot.
+    package static let sourceSlotCount = 1024
+    package let loop = CounterBlock(count: IngestCounter.allCases.count)
+    package let sources = CounterBlock(count: IngestMetrics.sourceSlotCount * SourceCounter.count)
+    /// From the last byte of a request to its answer's submission, by way of the disk.
+    package let commit = LatencyHistogram()
+    /// One batch of signatures.
+    package let verify = LatencyHistogram()
+
+    package init() {}
+    @inline(__always) func count(_ counter: IngestCounter, _ amount: UInt64 = 1) { loop.add(counter.rawValue, amount) }
+    @inline(__always) func count(_ counter: SourceCounter, source slot: Int, _ amount: UInt64 = 1) {
+        sources.add(slot * SourceCounter.count + counter.rawValue, amount)
+    }
+    @inline(__always) func countRejection(_ reason: SignatureRejection, source slot: Int) {
+        sources.add(slot * SourceCounter.count + SourceCounter.rejectedFirst.rawValue + reason.index)
+        count(.rejected, source: slot)
+    }
+}
+
+extension SignatureRejection {
+    /// Place in `allCases`, without building it.
+    @inline(__always) package var index: Int {
+        switch self {
+        case .signatureMismatch: 0
+        case .missingHeader: 1
+        case .malformedHeader: 2
+        case .duplicateHeader: 3
+        case .staleTimestamp: 4
+        case .futureTimestamp: 5
+        case .malformedTimestamp: 6
+        case .tokenMismatch: 7
+        case .invalidCredentials: 8
+        case .wrongAlgorithm: 9
+        case .untrustedCertificateURL: 10
+        case .bodyHashMismatch: 11
+        case .challengeNotOpaque: 12
+        case .missingChallenge: 13
+        case .malformedChallenge: 14
+        case .invalidSecret: 15
+        case .originNotAllowed: 16
+        case .verifyTokenMismatch: 17
+        case .emptyBody: 18
+        }
+    }
+}

@@ -1,0 +1,185 @@
+// Drives the passive journal over a ring: submits its commit steps, gathers their completions, hands receipts on and publishes
+// the committed tail. Used by an ingest loop that is alone and by the journal thread, so that there is one way to the disk.
+//
+// Invariants: one commit is with the kernel at a time; its outcome is told to the journal when all of its completions have come
+// (two, or four with a new segment); the tail is published before the receipts of its group are handed on.
+// Safety: the group's memory belongs to the journal and is not touched while it commits.
+import CShims
+
+@safe package struct JournalDriver: ~Copyable {
+    private var journal: Journal
+    let logIdentity: UInt64
+    private let folder: Int32
+    private let tail: CommittedTail
+    private let spares: SpareMailbox
+    /// Whoever reads committed events.
+    private let reader: Wakeup?
+    private var outstandingCount = 0
+    private var placedResult = 0
+    private var writtenResult = 0
+    private var syncedResult = 0
+    private var expectedBytes = 0
+    // Tickets of sources with durability `written`: [0] of the group being filled, [1] of the one committing.
+    private var earlyFilling: EarlyReceipts
+    private var earlyCommitting: EarlyReceipts
+
+    package init(
+        journal: consuming Journal, logIdentity: UInt64, folder: Int32, tail: CommittedTail, spares: SpareMailbox,
+        reader: Wakeup?, ticketCountMax: Int
+    ) {
+        self.journal = journal
+        self.logIdentity = logIdentity
+        self.folder = folder
+        self.tail = tail
+        self.spares = spares
+        self.reader = reader
+        earlyFilling = EarlyReceipts(capacity: ticketCountMax)
+        earlyCommitting = EarlyReceipts(capacity: ticketCountMax)
+    }
+    var isIdle: Bool { outstandingCount == 0 && journal.isIdle && earlyFilling.isEmpty && earlyCommitting.isEmpty }
+
+    @inline(__always) mutating func offer(
+        _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
+    ) -> OfferVerdict {
+        switch durability {
+        case .fsync: return journal.offer(event, ticket: ticket)
+        case .memory: return journal.offer(event, ticket: 0)
+        case .written: return offerEarly(event, ticket: ticket)
+        }
+    }
+    private mutating func offerEarly(_ event: EventInput, ticket: UInt64) -> OfferVerdict {
+        guard earlyFilling.hasRoom else { return .refused(.groupFull) }
+        let verdict = journal.offer(event, ticket: 0)
+        switch verdict {
+        case .appended(let sequence): earlyFilling.append(Receipt(ticket: ticket, sequence: sequence, fate: .kept))
+        case .pending(let sequence): earlyFilling.append(Receipt(ticket: ticket, sequence: sequence, fate: .duplicate))
+        case .duplicate, .refused: break
+        }
+        return verdict
+    }
+
+    /// Everything that arrived while the last commit was on its way goes out as one write; no timer, no added delay.
+    @inline(__always) mutating func startCommit(_ io: borrowing UringIO, nowNanos: UInt64) {
+        if spares.hasReady { takeSpares(nowNanos) }
+        if journal.takeSpareRequest(now: nowNanos) { spares.want() }
+        guard outstandingCount == 0, journal.wantsCommit, earlyCommitting.isEmpty else { return }
+        guard let step = journal.beginCommit() else { return }
+        if case .refuse = step { return }
+        swap(&earlyFilling, &earlyCommitting)
+        submit(step, io)
+    }
+    private mutating func takeSpares(_ nowNanos: UInt64) {
+        while let answer = spares.take() {
+            switch answer {
+            case .ready(let spare): journal.spareBecameReady(spare)
+            case .failed: if journal.sparePreparationFailed(now: nowNanos) { earlyFilling.release(failed: true) }
+            }
+        }
+    }
+    private mutating func submit(_ step: CommitStep, _ io: borrowing UringIO) {
+        placedResult = 0
+        switch step {
+        case .refuse: preconditionFailure("a refused step has nothing to submit")
+        case .write(let write):
+            outstandingCount = 2
+            submit(write, io)
+        case .roll(let roll):
+            outstandingCount = 4
+            io.renameAndSync(
+                folder: folder, from: roll.spareName, to: roll.segmentName, rename: Tag(.segmentRename),
+                sync: Tag(.folderSync))
+            submit(roll.write, io)
+        }
+    }
+    private mutating func submit(_ write: CommitWrite, _ io: borrowing UringIO) {
+        expectedBytes = write.byteCount
+        writtenResult = 0
+        syncedResult = 0
+        io.writeAndSync(
+            write.file, write.bytes, count: write.byteCount, offset: write.fileOffset, write: Tag(.journalWrite),
+            sync: Tag(.journalSync))
+    }
+
+    mutating func completed(_ completion: Completion, metrics: IngestMetrics, _ io: borrowing UringIO) {
+        precondition(outstandingCount > 0)
+        outstandingCount -= 1
+        let result = Int(completion.result)
+        switch completion.tag.kind {
+        // A failed rename cancels what is linked behind it; the first error is the one to report.
+        case .segmentRename, .folderSync: if placedResult == 0 { placedResult = min(result, 0) }
+        case .journalWrite:
+            writtenResult = result
+            if result == expectedBytes { earlyCommitting.release(failed: false) }
+        case .journalSync: syncedResult = result
+        default: preconditionFailure("not the journal's completion")
+        }
+        guard outstandingCount == 0 else { return }
+        switch journal.commitCompleted(placed: placedResult, written: writtenResult, synced: syncedResult) {
+        case .committed:
+            metrics.count(.commits)
+            metrics.count(.commitBytes, UInt64(expectedBytes))
+            earlyCommitting.release(failed: false)
+            tail.publish(journal)
+            reader?.signal()
+        case .continueWith(let step): submit(step, io)
+        case .failed:
+            metrics.count(.commitFailures)
+            earlyCommitting.release(failed: true)
+            earlyFilling.release(failed: true)
+        }
+        while let retired = journal.nextRetired() { io.close(retired.file, tag: Tag(.close)) }
+        metrics.loop.set(IngestCounter.dedupEntries.rawValue, UInt64(journal.dedupEntryCount))
+        metrics.loop.set(IngestCounter.dedupEvictions.rawValue, journal.dedupEvictionCount)
+        metrics.loop.set(IngestCounter.segmentFailures.rawValue, journal.segmentFailureCount)
+        metrics.loop.set(IngestCounter.logState.rawValue, journal.state == .open ? 1 : 0)
+    }
+    @inline(__always) mutating func nextReceipt() -> Receipt? {
+        if let receipt = earlyCommitting.next() ?? earlyFilling.next() { return receipt }
+        return journal.nextReceipt()
+    }
+    mutating func finish() {
+        precondition(outstandingCount == 0)
+        while let retired = journal.nextRetired() { _ = sluice_close(retired.file) }
+        while let spare = journal.nextUnusedSpare() { _ = sluice_close(spare.file) }
+        if let current = journal.currentSegment { _ = sluice_close(current.descriptor.file) }
+    }
+}
+
+/// Receipts that wait for the write alone.
+@safe struct EarlyReceipts: ~Copyable {
+    private let items: UnsafeMutablePointer<Receipt>
+    private let capacity: Int
+    private var count = 0
+    private var taken = 0
+    private var isReleased = false
+    private var isFailed = false
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        items = .allocate(capacity: capacity)
+    }
+    deinit { items.deallocate() }
+    var isEmpty: Bool { count == 0 }
+    var hasRoom: Bool { count < capacity }
+    mutating func append(_ receipt: Receipt) {
+        items[count] = receipt
+        count += 1
+    }
+    mutating func release(failed: Bool) {
+        isReleased = true
+        isFailed = failed
+    }
+    @inline(__always) mutating func next() -> Receipt? {
+        guard isReleased else { return nil }
+        guard taken < count else {
+            count = 0
+            taken = 0
+            isReleased = false
+            return nil
+        }
+        taken += 1
+        var receipt = items[taken - 1]
+        if isFailed { receipt.fate = .failed }
+        return receipt
+    }
+}

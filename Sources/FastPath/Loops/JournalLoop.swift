@@ -1,0 +1,108 @@
+// The journal's own thread, for gateways with several ingest loops: takes their events from bounded rings, drives the one
+// journal, and sends each receipt back to the loop it belongs to.
+//
+// The order of a tick: completions → receipts of a finished commit → events from each ring in turn (a bounded number, so that no
+// loop starves another) → receipts that need no disk → commit → sleep when nothing is there.
+// Invariant: each event with a ticket gets exactly one receipt; a receipt ring has room for all that its loop can have under way.
+// Safety: views of an event are used only until its place in the ring is given back.
+import CShims
+import Synchronization
+
+/// What the outside and the journal thread share.
+package final class JournalShared: Sendable {
+    package let wakeup: Wakeup
+    private let drainWanted = Atomic<Bool>(false)
+    private let stageBits = Atomic<UInt8>(IngestShared.Stage.starting.rawValue)
+
+    package init?() {
+        guard let wakeup = Wakeup() else { return nil }
+        self.wakeup = wakeup
+    }
+    /// Ends the thread when its rings are empty and nothing is with the disk; after the ingest loops have ended.
+    package func drain() {
+        drainWanted.store(true, ordering: .releasing)
+        wakeup.signal()
+    }
+    package var stage: IngestShared.Stage {
+        IngestShared.Stage(rawValue: stageBits.load(ordering: .acquiring)) ?? .failed
+    }
+    package func setStage(_ stage: IngestShared.Stage) { stageBits.store(stage.rawValue, ordering: .releasing) }
+    var isDrainWanted: Bool { drainWanted.load(ordering: .acquiring) }
+}
+
+@safe struct JournalLoop: ~Copyable {
+    private var io: UringIO
+    private var driver: JournalDriver
+    private let links: [JournalLink]
+    private let shared: JournalShared
+    private let metrics: IngestMetrics
+    private let wakeValue: UnsafeMutablePointer<UInt64>
+    private static let eventsPerRingMax = 1024
+
+    init(
+        driver: consuming JournalDriver, links: [JournalLink], shared: JournalShared, metrics: IngestMetrics
+    ) throws(UringError) {
+        io = try UringIO(submissions: 64, completions: 256, bufferCount: 0, bufferByteCount: 0)
+        self.driver = driver
+        self.links = links
+        self.shared = shared
+        self.metrics = metrics
+        wakeValue = .allocate(capacity: 1)
+    }
+    deinit { wakeValue.deallocate() }
+
+    mutating func run() {
+        io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
+        driver.startCommit(io, nowNanos: sluice_clock_monotonic())
+        shared.setStage(.running)
+        while !(shared.isDrainWanted && driver.isIdle && areRingsEmpty) { tick() }
+        driver.finish()
+        shared.setStage(.finished)
+    }
+    private var areRingsEmpty: Bool { links.allSatisfy { $0.events.isEmpty } }
+
+    private mutating func tick() {
+        shared.wakeup.beginSleep()
+        let mustNotWait = !areRingsEmpty || shared.isDrainWanted
+        let count = io.enter(waitNanos: mustNotWait ? 0 : 1_000_000_000)
+        shared.wakeup.endSleep()
+        for index in 0..<count {
+            let completion = io.completion(index)
+            switch completion.tag.kind {
+            case .wake: io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
+            case .journalWrite, .journalSync, .segmentRename, .folderSync:
+                driver.completed(completion, metrics: metrics, io)
+            default: break
+            }
+        }
+        deliverReceipts()
+        for link in links { takeEvents(link) }
+        driver.startCommit(io, nowNanos: sluice_clock_monotonic())
+        deliverReceipts()
+        for link in links where !link.receipts.isEmpty { link.loopWakeup.signal() }
+    }
+    private mutating func takeEvents(_ link: JournalLink) {
+        var left = JournalLoop.eventsPerRingMax
+        while left > 0, let front = link.events.front() {
+            left -= 1
+            switch driver.offer(front.event, ticket: front.ticket, durability: front.durability) {
+            case .appended(let sequence):
+                if front.durability == .memory { deliver(front.ticket, sequence, .kept) }
+            case .pending(let sequence):
+                if front.durability == .memory { deliver(front.ticket, sequence, .duplicate) }
+            case .duplicate(let sequence): deliver(front.ticket, sequence, .duplicate)
+            case .refused: deliver(front.ticket, 0, .failed)
+            }
+            link.events.dropFront(front)
+        }
+    }
+    private mutating func deliverReceipts() {
+        while let receipt = driver.nextReceipt() { deliver(receipt.ticket, receipt.sequence, receipt.fate) }
+    }
+    private func deliver(_ ticket: UInt64, _ sequence: UInt64, _ fate: ReceiptFate) {
+        let loop = Int(ticket >> 56) - 1
+        precondition(loop >= 0 && loop < links.count)
+        let isTaken = links[loop].receipts.push(Receipt(ticket: ticket, sequence: sequence, fate: fate))
+        precondition(isTaken, "a receipt ring is smaller than its loop's connections")
+    }
+}

@@ -1,0 +1,109 @@
+// How an ingest loop reaches the log: its own ring when it is alone, the journal thread's when there are several loops.
+// docs/why/journal-driver.md has the measurement behind the choice.
+//
+// Invariant: exactly one of `driver` and `link` is there. Each offered event with a ticket gets exactly one receipt.
+// Safety: `wakeValue` is the kernel's while the wake-up read is armed; it lives as long as the port.
+import CShims
+
+/// The rings between one ingest loop and the journal thread.
+package final class JournalLink: Sendable {
+    package let events: EventRing
+    let receipts: SPSCRing<Receipt>
+    /// Wakes the journal thread; the loop's own is in its `IngestShared`.
+    package let journalWakeup: Wakeup
+    package let loopWakeup: Wakeup
+
+    /// `receiptCount` is at least the loop's connections: each has one event under way.
+    package init(eventBytes: Int, receiptCount: Int, journalWakeup: Wakeup, loopWakeup: Wakeup) throws(OutOfMemory) {
+        events = try EventRing(byteCount: eventBytes)
+        receipts = SPSCRing(capacity: receiptCount)
+        self.journalWakeup = journalWakeup
+        self.loopWakeup = loopWakeup
+    }
+}
+
+@safe package struct JournalPort: ~Copyable {
+    private var driver: JournalDriver?
+    private let link: JournalLink?
+    let logIdentity: UInt64
+    private let loopIndex: UInt64
+    private let wakeup: Wakeup
+    private let wakeValue: UnsafeMutablePointer<UInt64>
+    private var offeredCount: UInt64 = 0
+    private var answeredCount: UInt64 = 0
+
+    /// The loop drives the journal itself.
+    package init(driver: consuming JournalDriver, wakeup: Wakeup) {
+        logIdentity = driver.logIdentity
+        self.driver = consume driver
+        link = nil
+        loopIndex = 0
+        self.wakeup = wakeup
+        wakeValue = .allocate(capacity: 1)
+    }
+    /// The journal has a thread of its own. `loopIndex` is below 255.
+    package init(link: JournalLink, loopIndex: Int, logIdentity: UInt64) {
+        precondition(loopIndex < 255)
+        self.logIdentity = logIdentity
+        driver = nil
+        self.link = link
+        self.loopIndex = UInt64(loopIndex)
+        wakeup = link.loopWakeup
+        wakeValue = .allocate(capacity: 1)
+    }
+    deinit { wakeValue.deallocate() }
+
+    @inline(__always) mutating func offer(
+        _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
+    ) -> OfferVerdict {
+        if driver != nil { return driver!.offer(event, ticket: ticket, durability: durability) }
+        return offerByRing(event, ticket: ticket, durability: durability)
+    }
+    private mutating func offerByRing(
+        _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
+    ) -> OfferVerdict {
+        // The kind's byte carries the loop, so that the journal thread knows where the receipt belongs.
+        let marked = ticket & (1 << 56 - 1) | (loopIndex + 1) << 56
+        guard link!.events.push(event, ticket: marked, durability: durability) else { return .refused(.groupFull) }
+        offeredCount &+= 1
+        // Every durability gets its receipt by ring; the sequence is not known yet.
+        return .pending(sequence: 0)
+    }
+    /// True when a verdict `pending` or `appended` of a source with durability `memory` may be answered at once.
+    @inline(__always) var answersMemoryAtOnce: Bool { link == nil }
+
+    mutating func startCommit(_ io: borrowing UringIO, nowNanos: UInt64) {
+        if driver != nil { driver!.startCommit(io, nowNanos: nowNanos) } else { link!.journalWakeup.signal() }
+    }
+    mutating func completed(_ completion: Completion, metrics: IngestMetrics, _ io: borrowing UringIO) {
+        driver!.completed(completion, metrics: metrics, io)
+    }
+    @inline(__always) mutating func nextReceipt() -> Receipt? {
+        if driver != nil { return driver!.nextReceipt() }
+        guard let receipt = link!.receipts.pop() else { return nil }
+        answeredCount &+= 1
+        return receipt
+    }
+    /// True exactly when nothing offered waits for its fate.
+    var isIdle: Bool { isDriverIdle && offeredCount == answeredCount }
+
+    private var isDriverIdle: Bool {
+        switch driver {
+        case .some(let driver): driver.isIdle
+        case .none: true
+        }
+    }
+
+    // MARK: sleeping
+
+    func armWake(_ io: borrowing UringIO) { io.readWake(wakeup.descriptor, into: wakeValue, tag: Tag(.wake)) }
+    func woken(_ io: borrowing UringIO) { armWake(io) }
+    /// Between the two the loop may sleep; true when it must not because receipts are there.
+    @inline(__always) func beginSleep() -> Bool {
+        wakeup.beginSleep()
+        return link.map { !$0.receipts.isEmpty } ?? false
+    }
+    @inline(__always) func endSleep() { wakeup.endSleep() }
+    /// The loop ends: nothing is with the disk.
+    mutating func finish() { if driver != nil { driver!.finish() } }
+}

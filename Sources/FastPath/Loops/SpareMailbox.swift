@@ -1,0 +1,59 @@
+// Prepared segments on their way from the keeper's thread to whoever drives the journal, and the wish for one on its way back.
+// Rare (one a segment), so a lock is fine; the loop looks at one atomic a tick.
+import Synchronization
+
+package enum SpareAnswer: Sendable {
+    case ready(SegmentDescriptor)
+    /// No room, or an error of the disk.
+    case failed
+}
+
+package final class SpareMailbox: Sendable {
+    private let answers = Mutex<[SpareAnswer]>([])
+    private let hasAnswer = Atomic<Bool>(false)
+    private let wantedCount = Atomic<Int>(0)
+    private let answered = Atomic<Int>(0)
+    private let keeper: Wakeup
+    private let driver: Wakeup
+
+    /// `keeper` wakes the thread that prepares, `driver` the loop that waits for a spare.
+    package init(keeper: Wakeup, driver: Wakeup) {
+        self.keeper = keeper
+        self.driver = driver
+    }
+
+    // MARK: keeper
+
+    package var wanted: Int { wantedCount.load(ordering: .acquiring) }
+    /// One answer for one wish.
+    package func answer(_ answer: SpareAnswer) {
+        wantedCount.subtract(1, ordering: .relaxed)
+        answers.withLock { $0.append(answer) }
+        hasAnswer.store(true, ordering: .releasing)
+        answered.add(1, ordering: .releasing)
+        driver.signal()
+    }
+    package var answeredCount: Int { answered.load(ordering: .acquiring) }
+    /// What nobody took, to be closed at the end.
+    package func leftover() -> [SegmentDescriptor] {
+        answers.withLock { list in
+            defer { list = [] }
+            return list.compactMap { if case .ready(let spare) = $0 { spare } else { nil } }
+        }
+    }
+
+    // MARK: driver
+
+    @inline(__always) package var hasReady: Bool { hasAnswer.load(ordering: .acquiring) }
+    func take() -> SpareAnswer? {
+        answers.withLock { list in
+            let answer = list.popLast()
+            hasAnswer.store(!list.isEmpty, ordering: .relaxed)
+            return answer
+        }
+    }
+    func want() {
+        wantedCount.add(1, ordering: .releasing)
+        keeper.signal()
+    }
+}

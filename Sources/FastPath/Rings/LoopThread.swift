@@ -1,0 +1,38 @@
+// A thread of our own for a loop: named, joinable, and nothing else runs on it.
+//
+// Safety: the body is kept alive by the retained box until the thread has run it.
+import CShims
+
+package struct ThreadStartError: Error, Sendable { package let errno: Int32 }
+
+package struct LoopThread: Sendable {
+    private final class Box: Sendable {
+        let name: String
+        let body: @Sendable () -> Void
+        init(name: String, body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+    private let identity: UInt
+
+    /// `name` shows in top and perf: 15 characters at most.
+    package init(name: String, _ body: @escaping @Sendable () -> Void) throws(ThreadStartError) {
+        var identity: UInt = 0
+        let box = Unmanaged.passRetained(Box(name: name, body: body))
+        let status = sluice_thread_start(
+            { context in
+                let box = Unmanaged<Box>.fromOpaque(context!).takeRetainedValue()
+                sluice_thread_name(box.name)
+                box.body()
+                return nil
+            }, box.toOpaque(), &identity)
+        guard status == 0 else {
+            box.release()
+            throw ThreadStartError(errno: -status)
+        }
+        self.identity = identity
+    }
+    /// Waits for the end of the body. Once.
+    package func join() { sluice_thread_join(identity) }
+}

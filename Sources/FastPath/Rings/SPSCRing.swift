@@ -1,0 +1,127 @@
+// A bounded ring between exactly two threads: one pushes, one pops, neither waits and neither takes a lock.
+//
+// Invariants: `tail - head` is the number of elements and never exceeds the capacity; both count up for ever and wrap at
+// 2^64. Only the producer writes `tail`, only the consumer writes `head`; a release store publishes what an acquire load of
+// the other side then may touch. Each side lives on its own 128 bytes (two lines, because the prefetcher takes pairs) and
+// remembers the opposite cursor, so that it reads the other side's line only when its own memory of it says full or empty.
+// If two threads push, or two pop, elements are lost without a word.
+//
+// Safety: the class owns `slots` and `sides`; a slot is written by the producer strictly before the release store of `tail`
+// and read by the consumer strictly before its release store of `head`. Elements are bitwise copyable, so nothing is
+// retained and deinit has nothing to destroy.
+
+import Synchronization
+
+/// One thread's half of a ring: its cursor, what it last saw of the opposite one, and padding up to 128 bytes.
+private struct RingSide: ~Copyable {
+    let cursor: Atomic<UInt64>
+    var opposite: UInt64
+    let padding = InlineArray<14, UInt64>(repeating: 0)
+
+    init(at start: UInt64) {
+        cursor = Atomic(start)
+        opposite = start
+    }
+}
+
+@safe package final class SPSCRing<Element: BitwiseCopyable>: @unchecked Sendable {
+    package let capacity: Int
+    private let mask: UInt64
+    private let slots: UnsafeMutablePointer<Element>
+    private let producer: UnsafeMutablePointer<RingSide>
+    private let consumer: UnsafeMutablePointer<RingSide>
+
+    /// `capacity` is rounded up to a power of two. `start` is the first value of both cursors; tests put it near the wrap.
+    package init(capacity: Int, startingAt start: UInt64 = 0) {
+        precondition(capacity > 0 && capacity <= 1 << 30)
+        precondition(MemoryLayout<RingSide>.stride == 128)
+        var rounded = 1
+        while rounded < capacity { rounded <<= 1 }
+        self.capacity = rounded
+        mask = UInt64(rounded - 1)
+        let bytes = UnsafeMutableRawPointer.allocate(byteCount: rounded * MemoryLayout<Element>.stride, alignment: 128)
+        slots = bytes.bindMemory(to: Element.self, capacity: rounded)
+        let sides = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 128)
+        producer = sides.bindMemory(to: RingSide.self, capacity: 2)
+        consumer = producer + 1
+        producer.initialize(to: RingSide(at: start))
+        consumer.initialize(to: RingSide(at: start))
+    }
+    deinit {
+        UnsafeMutableRawPointer(producer).deallocate()
+        UnsafeMutableRawPointer(slots).deallocate()
+    }
+
+    /// How many elements were in the ring at one moment; either thread may ask, and the other may change it at once.
+    @inline(__always) package var count: Int {
+        let head = consumer.pointee.cursor.load(ordering: .acquiring)
+        let tail = producer.pointee.cursor.load(ordering: .acquiring)
+        // Read in this order `tail` may have moved on past a full ring's worth, never behind `head`.
+        return min(Int(truncatingIfNeeded: tail &- head), capacity)
+    }
+    @inline(__always) package var isEmpty: Bool { count == 0 }
+
+    // MARK: Producer
+
+    /// How many elements can be pushed now; the consumer can only make it more.
+    @inline(__always) package func roomForProducer(wanted: Int) -> Int {
+        let tail = producer.pointee.cursor.load(ordering: .relaxed)
+        var room = capacity - Int(truncatingIfNeeded: tail &- producer.pointee.opposite)
+        if room < wanted {
+            producer.pointee.opposite = consumer.pointee.cursor.load(ordering: .acquiring)
+            room = capacity - Int(truncatingIfNeeded: tail &- producer.pointee.opposite)
+        }
+        assert(room >= 0 && room <= capacity)
+        return room
+    }
+    /// False when the ring is full; nothing was pushed then.
+    @inline(__always) package func push(_ element: Element) -> Bool {
+        guard roomForProducer(wanted: 1) > 0 else { return false }
+        let tail = producer.pointee.cursor.load(ordering: .relaxed)
+        slots[Int(truncatingIfNeeded: tail & mask)] = element
+        producer.pointee.cursor.store(tail &+ 1, ordering: .releasing)
+        return true
+    }
+    /// Pushes as many of `elements` as fit, in order, published together; returns how many.
+    @inline(__always) package func push(_ elements: Span<Element>) -> Int {
+        let pushed = min(roomForProducer(wanted: elements.count), elements.count)
+        guard pushed > 0 else { return 0 }
+        let tail = producer.pointee.cursor.load(ordering: .relaxed)
+        for index in 0..<pushed {
+            slots[Int(truncatingIfNeeded: (tail &+ UInt64(index)) & mask)] = elements[index]
+        }
+        producer.pointee.cursor.store(tail &+ UInt64(pushed), ordering: .releasing)
+        return pushed
+    }
+
+    // MARK: Consumer
+
+    /// How many elements can be popped now; the producer can only make it more.
+    @inline(__always) private func readyForConsumer(wanted: Int) -> Int {
+        let head = consumer.pointee.cursor.load(ordering: .relaxed)
+        var ready = Int(truncatingIfNeeded: consumer.pointee.opposite &- head)
+        if ready < wanted {
+            consumer.pointee.opposite = producer.pointee.cursor.load(ordering: .acquiring)
+            ready = Int(truncatingIfNeeded: consumer.pointee.opposite &- head)
+        }
+        assert(ready >= 0 && ready <= capacity)
+        return ready
+    }
+    @inline(__always) package func pop() -> Element? {
+        guard readyForConsumer(wanted: 1) > 0 else { return nil }
+        let head = consumer.pointee.cursor.load(ordering: .relaxed)
+        let element = slots[Int(truncatingIfNeeded: head & mask)]
+        consumer.pointee.cursor.store(head &+ 1, ordering: .releasing)
+        return element
+    }
+    /// Hands at most `maximum` elements to `body`, oldest first, and frees their slots together; returns how many. `body`
+    /// must not pop.
+    @inline(__always) package func drain(maximum: Int, _ body: (Element) -> Void) -> Int {
+        let popped = min(readyForConsumer(wanted: maximum), maximum)
+        guard popped > 0 else { return 0 }
+        let head = consumer.pointee.cursor.load(ordering: .relaxed)
+        for index in 0..<popped { body(slots[Int(truncatingIfNeeded: (head &+ UInt64(index)) & mask)]) }
+        consumer.pointee.cursor.store(head &+ UInt64(popped), ordering: .releasing)
+        return popped
+    }
+}
