@@ -1,5 +1,5 @@
-// The bodies of digest.h. OpenSSL's low-level SHA calls are deprecated in favour of EVP, which allocates for each use and
-// cannot start from a midstate; they are the reason for the pragma.
+// The bodies of digest.h. OpenSSL's low-level SHA calls are deprecated in favour of EVP, which allocates for each use
+// and cannot start from a midstate; they are the reason for the pragma.
 #pragma GCC diagnostic ignored "-Wdeprecated-declarations"
 #include "digest.h"
 
@@ -88,7 +88,8 @@ void sluice_hmac_begin(struct sluice_hmac_state *state, const struct sluice_hmac
     }
 }
 
-void sluice_hmac_add(struct sluice_hmac_state *state, const struct sluice_hmac_key *key, const uint8_t *piece, size_t bytes) {
+void sluice_hmac_add(struct sluice_hmac_state *state, const struct sluice_hmac_key *key, const uint8_t *piece,
+                     size_t bytes) {
     switch (key->algorithm) {
     case SLUICE_HMAC_SHA1: SHA1_Update((SHA_CTX *)state, piece, bytes); break;
     case SLUICE_HMAC_SHA256: SHA256_Update((SHA256_CTX *)state, piece, bytes); break;
@@ -131,8 +132,8 @@ void sluice_memory_cleanse(void *memory, size_t bytes) { OPENSSL_cleanse(memory,
 #include <intel-ipsec-mb.h>
 
 struct sluice_batch {
-    // The widest registers; and, where the processor has SHA extensions, the code that runs two SHA-256 through them at once:
-    // per message as fast as sixteen lanes of AVX-512, and with two messages already.
+    // The widest registers; and, where the processor has SHA extensions, the code that runs two SHA-256 through them at
+    // once: per message as fast as sixteen lanes of AVX-512, and with two messages already.
     IMB_MGR *wide;
     IMB_MGR *paired;
     IMB_JOB jobs[];
@@ -208,8 +209,8 @@ void sluice_batch_destroy(struct sluice_batch *batch) {
     free(batch);
 }
 
-void sluice_batch_place(struct sluice_batch *batch, uint32_t index, const struct sluice_hmac_key *key, const uint8_t *message,
-                        size_t bytes, uint8_t *tag) {
+void sluice_batch_place(struct sluice_batch *batch, uint32_t index, const struct sluice_hmac_key *key,
+                        const uint8_t *message, size_t bytes, uint8_t *tag) {
     IMB_JOB *job = &batch->jobs[index];
     job->hash_alg = key->algorithm == SLUICE_HMAC_SHA1     ? IMB_AUTH_HMAC_SHA_1
                     : key->algorithm == SLUICE_HMAC_SHA256 ? IMB_AUTH_HMAC_SHA_256
@@ -231,7 +232,8 @@ void sluice_batch_run(struct sluice_batch *batch, uint32_t algorithm, uint32_t c
     IMB_MGR *manager = algorithm == SLUICE_HMAC_SHA256 && batch->paired != NULL ? batch->paired : batch->wide;
     for (uint32_t first = 0; first < count; first += IMB_MAX_BURST_SIZE) {
         const uint32_t rest = count - first;
-        IMB_SUBMIT_HASH_BURST(manager, &batch->jobs[first], rest < IMB_MAX_BURST_SIZE ? rest : IMB_MAX_BURST_SIZE, hash);
+        const uint32_t burst = rest < IMB_MAX_BURST_SIZE ? rest : IMB_MAX_BURST_SIZE;
+        IMB_SUBMIT_HASH_BURST(manager, &batch->jobs[first], burst, hash);
     }
 }
 
@@ -249,8 +251,8 @@ struct sluice_batch *sluice_batch_create(uint32_t jobs) {
 }
 // Never called: no batch exists.
 void sluice_batch_destroy(struct sluice_batch *batch) { (void)batch; }
-void sluice_batch_place(struct sluice_batch *batch, uint32_t index, const struct sluice_hmac_key *key, const uint8_t *message,
-                        size_t bytes, uint8_t *tag) {
+void sluice_batch_place(struct sluice_batch *batch, uint32_t index, const struct sluice_hmac_key *key,
+                        const uint8_t *message, size_t bytes, uint8_t *tag) {
     (void)batch, (void)index, (void)key, (void)message, (void)bytes, (void)tag;
 }
 void sluice_batch_run(struct sluice_batch *batch, uint32_t algorithm, uint32_t count) {

@@ -4,7 +4,9 @@ import FastPath
 import Testing
 
 @Suite struct SourceCompilerTests {
-    private func source(_ provider: String, _ secrets: [String], _ change: (inout SourceConfiguration) -> Void = { _ in }) -> SourceConfiguration {
+    private func source(
+        _ provider: String, _ secrets: [String], _ change: (inout SourceConfiguration) -> Void = { _ in }
+    ) -> SourceConfiguration {
         var source = SourceConfiguration()
         source.name = "orders"
         source.provider = provider
@@ -24,7 +26,8 @@ import Testing
         let names = ProviderCatalogue.all.map(\.name)
         #expect(
             names == [
-                "fireflies", "generic", "github", "github-sha1", "gitlab", "otter", "shopify", "slack", "standard-webhooks", "stripe", "svix",
+                "fireflies", "generic", "github", "github-sha1", "gitlab", "otter", "shopify", "slack",
+                "standard-webhooks", "stripe", "svix",
                 "zoom",
             ])
     }
@@ -42,7 +45,11 @@ import Testing
     }
 
     @Test func aSourceHasASecretOrSaysThatItIsUnverified() throws {
-        #expect(problem(source("github", [])) == #"source "orders" (line 12): has no secret; give secrets: ["${NAME}"], or say unverified: true to take requests from anyone"#)
+        #expect(
+            problem(source("github", []))
+                == #"source "orders" (line 12): has no secret; give secrets: ["${NAME}"], "#
+                + "or say unverified: true to take requests from anyone"
+        )
         #expect(problem(source("generic", [])) != nil)
         #expect(problem(source("github", ["a", ""]))?.contains("secret 2 is empty") == true)
         #expect(problem(source("github", ["a"]) { $0.unverified = true })?.contains("unverified") == true)
@@ -52,7 +59,9 @@ import Testing
     }
 
     @Test func namesTheNearestProviders() {
-        #expect(problem(source("gihub", ["a"])) == #"source "orders" (line 12): provider "gihub" is unknown; did you mean "github"?"#)
+        #expect(
+            problem(source("gihub", ["a"]))
+                == #"source "orders" (line 12): provider "gihub" is unknown; did you mean "github"?"#)
         #expect(ProviderCatalogue.nearestNames(to: "Strip").first == "stripe")
         #expect(ProviderCatalogue.nearestNames(to: "standard").contains("standard-webhooks"))
         #expect(problem(source("quickbooks", ["a"]))?.contains("known are fireflies, generic") == true)
@@ -81,11 +90,16 @@ import Testing
         scheme.timestamp?.header = "X-Timestamp"
         #expect(try SourceCompiler.compile(source("generic", ["s"]) { $0.scheme = scheme }).scheme != nil)
         for (change, words) in [
-            ({ $0.algorithm = "md5" }, #"scheme: algorithm: "md5" is unknown; wanted is hmac-sha256, hmac-sha1, hmac-sha512, token"#),
+            (
+                { $0.algorithm = "md5" },
+                #"scheme: algorithm: "md5" is unknown; wanted is hmac-sha256, hmac-sha1, hmac-sha512, token"#
+            ),
             ({ $0.encoding = "HEX" }, "scheme: encoding"), ({ $0.list = "pipe" }, "scheme: list"),
-            ({ $0.secretEncoding = "rot13" }, "wanted is text, base64, hex, whsec"), ({ $0.timestamp?.unit = "days" }, "timestamp: unit"),
+            ({ $0.secretEncoding = "rot13" }, "wanted is text, base64, hex, whsec"),
+            ({ $0.timestamp?.unit = "days" }, "timestamp: unit"),
             ({ $0.header = "" }, "is no header name"), ({ $0.signed = "{body" }, "without its }"),
-            ({ $0.timestamp?.header = nil }, "name its header"), ({ $0.timestamp?.toleranceSeconds = -1 }, "out of range"),
+            ({ $0.timestamp?.header = nil }, "name its header"),
+            ({ $0.timestamp?.toleranceSeconds = -1 }, "out of range"),
             ({ $0.timestamp = nil }, "{timestamp} needs timestamp"),
         ] as [((inout SchemeConfiguration) -> Void, String)] {
             var bad = scheme
@@ -98,9 +112,14 @@ import Testing
 
     @Test func checksToleranceAndSelectors() {
         #expect(problem(source("stripe", ["s"]) { $0.timestampToleranceSeconds = 60 }) == nil)
-        #expect(problem(source("github", ["s"]) { $0.timestampToleranceSeconds = 60 })?.contains("signs no timestamp") == true)
-        #expect(problem(source("stripe", ["s"]) { $0.timestampToleranceSeconds = -5 })?.contains("out of range") == true)
-        #expect(problem(source("github", ["s"]) { $0.eventType = ["json:type"] })?.contains("event: type: \"json:type\"") == true)
+        #expect(
+            problem(source("github", ["s"]) { $0.timestampToleranceSeconds = 60 })?.contains("signs no timestamp")
+                == true)
+        #expect(
+            problem(source("stripe", ["s"]) { $0.timestampToleranceSeconds = -5 })?.contains("out of range") == true)
+        #expect(
+            problem(source("github", ["s"]) { $0.eventType = ["json:type"] })?.contains("event: type: \"json:type\"")
+                == true)
         #expect(problem(source("github", ["s"]) { $0.dedupKey = ["cookie:a"] })?.contains("dedup: key") == true)
     }
 }

@@ -8,7 +8,8 @@ import Testing
     /// A scheme that signs the body, or a literal, a timestamp and the body.
     static func definition(_ algorithm: MACAlgorithm, timed: Bool) -> SchemeDefinition {
         var definition = SchemeDefinition(
-            algorithm: .hmac(algorithm), headers: [SchemeHeaders(signature: "X-Signature", timestamp: timed ? "X-Time" : nil)])
+            algorithm: .hmac(algorithm),
+            headers: [SchemeHeaders(signature: "X-Signature", timestamp: timed ? "X-Time" : nil)])
         if timed {
             definition.signed = "v0:{timestamp}:{body}"
             definition.timestamp = TimestampRule()
@@ -58,8 +59,9 @@ import Testing
     func givesTheSameDigestForEveryLength(engine: VerifierEngine, algorithm: MACAlgorithm) throws {
         for timed in [false, true] {
             let setting = try Setting(algorithm, timed: timed)
-            var random = SeededRandom(7)
-            let lengths = Array(0...300) + [1023, 1024, 4095, 16_384, 61_431, 61_432, 61_439, 61_440, 61_441, 65_535, 65_536]
+            var random = SeededGenerator(7)
+            let lengths =
+                Array(0...300) + [1023, 1024, 4095, 16_384, 61_431, 61_432, 61_439, 61_440, 61_441, 65_535, 65_536]
             // Each length in a batch of its own kind, so that no length is too long for its company.
             for length in lengths {
                 let copies = length <= 300 ? 10 : 20
@@ -80,14 +82,18 @@ import Testing
 
     @Test(arguments: VerifierEngine.available, [0, 700, 1 << 20])
     func givesTheRightVerdictsForEveryBatchSize(engine: VerifierEngine, scratchBytes: Int) throws {
-        let settings = try MACAlgorithm.allCases.flatMap { [try Setting($0, timed: false), try Setting($0, timed: true)] }
-        var random = SeededRandom(11)
+        let settings = try MACAlgorithm.allCases.flatMap {
+            [try Setting($0, timed: false), try Setting($0, timed: true)]
+        }
+        var random = SeededGenerator(11)
         // Lengths far apart: some are thrown out of the lanes.
         let pool = (0..<400).map { place -> (request: SignedRequest, setting: Setting, isRight: Bool) in
             let setting = settings.randomElement(using: &random)!
-            let length = place % 20 == 0 ? Int.random(in: 0...9000, using: &random) : Int.random(in: 0...400, using: &random)
+            let length =
+                place % 20 == 0 ? Int.random(in: 0...9000, using: &random) : Int.random(in: 0...400, using: &random)
             let isRight = Bool.random(using: &random)
-            let request = CryptoBatchTests.request(random.bytes(length), setting.key, timed: setting.timed, isRight: isRight)
+            let request = CryptoBatchTests.request(
+                random.bytes(length), setting.key, timed: setting.timed, isRight: isRight)
             return (request, setting, isRight)
         }
         var verifier = BatchVerifier(engine: engine, jobCountMax: 200, scratchBytes: scratchBytes)
@@ -101,18 +107,22 @@ import Testing
             }
             withExtendedLifetime(pool) { verifier.run() }
             for (place, item) in cases.enumerated() {
-                #expect(verifier.verdict(job: place) == (item.isRight ? nil : .signatureMismatch), "size \(size) place \(place)")
+                #expect(
+                    verifier.verdict(job: place) == (item.isRight ? nil : .signatureMismatch),
+                    "size \(size) place \(place)")
             }
         }
     }
 
-    @Test(arguments: VerifierEngine.available) func takesAnyOfSeveralSecretsAndSaysWhich(engine: VerifierEngine) throws {
+    @Test(arguments: VerifierEngine.available) func takesAnyOfSeveralSecretsAndSaysWhich(engine: VerifierEngine) throws
+    {
         let secrets = ["first", "second", CryptoBatchTests.secret, "fourth"]
         let setting = try Setting(.sha256, timed: true, secrets: secrets)
         var requests: [SignedRequest] = []
         for place in 0..<40 {
             let key = SigningKey(secret: Array(secrets[place % 4].utf8), algorithm: .sha256, in: setting.memory)
-            requests.append(CryptoBatchTests.request(Array("body \(place)".utf8), key, timed: true, isRight: place % 5 != 4))
+            requests.append(
+                CryptoBatchTests.request(Array("body \(place)".utf8), key, timed: true, isRight: place % 5 != 4))
         }
         var verifier = BatchVerifier(engine: engine, jobCountMax: 40, scratchBytes: 4096)
         for request in requests { _ = request.add(to: &verifier, setting.scheme, now: 1000) }
@@ -130,7 +140,9 @@ import Testing
         }
     }
 
-    @Test(arguments: VerifierEngine.available) func saysWhenItIsFullAndTakesMoreAfterwards(engine: VerifierEngine) throws {
+    @Test(arguments: VerifierEngine.available) func saysWhenItIsFullAndTakesMoreAfterwards(engine: VerifierEngine)
+        throws
+    {
         let setting = try Setting(.sha256, timed: false)
         let request = CryptoBatchTests.request([1, 2, 3], setting.key, timed: false)
         var verifier = BatchVerifier(engine: engine, jobCountMax: 2, scratchBytes: 64)
@@ -164,9 +176,12 @@ import Testing
         var token = SchemeDefinition(algorithm: .token, headers: [SchemeHeaders(signature: "X-Token")])
         token.prefix = "Bearer "
         let scheme = try SignatureScheme(
-            [(CryptoBatchTests.definition(.sha256, timed: false), [CryptoBatchTests.secret]), (token, ["t1", "t2"])], in: memory)
+            [(CryptoBatchTests.definition(.sha256, timed: false), [CryptoBatchTests.secret]), (token, ["t1", "t2"])],
+            in: memory)
         var verifier = BatchVerifier(engine: .openssl, jobCountMax: 2, scratchBytes: 0)
-        func add(_ headers: [(String, String)]) -> AddResult { SignedRequest(headers, body: []).add(to: &verifier, scheme) }
+        func add(_ headers: [(String, String)]) -> AddResult {
+            SignedRequest(headers, body: []).add(to: &verifier, scheme)
+        }
         #expect(add([("X-Token", "Bearer t2")]) == .accepted)
         #expect(add([("X-Token", "Bearer t3")]) == .rejected(.tokenMismatch))
         #expect(add([("X-Token", "Bearer ")]) == .rejected(.malformedHeader))

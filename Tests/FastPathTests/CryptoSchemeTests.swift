@@ -85,7 +85,8 @@ import Testing
         #expect(compile({ _ in }, secrets: []) == .noSecret)
         #expect(compile({ _ in }, secrets: ["a", ""]) == .emptySecret(index: 1))
         for (encoding, secret) in [
-            (SecretEncoding.hex, "abc"), (.hex, "zz"), (.base64, "a b="), (.base64, "====="), (.whsec, "whsec_"), (.whsec, "whsec_a b"),
+            (SecretEncoding.hex, "abc"), (.hex, "zz"), (.base64, "a b="), (.base64, "====="), (.whsec, "whsec_"),
+            (.whsec, "whsec_a b"),
             (.whsec, "whpk_AAAA"), (.whsec, "whsk_AAAA"), (.whsec, "whsk1_AAAA"),
         ] {
             guard case .badSecret(0, _) = compile({ $0.secretEncoding = encoding }, secrets: [secret]) else {
@@ -105,7 +106,7 @@ import Testing
     }
 
     @Test func writesAndReadsHexadecimalAndBase64() {
-        var random = SeededRandom(3)
+        var random = SeededGenerator(3)
         for count in 0...70 {
             let bytes = random.bytes(count)
             #expect(TextEncoding.bytes(of: TextEncoding.hex(bytes), as: .hex) == bytes)

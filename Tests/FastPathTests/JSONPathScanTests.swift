@@ -8,22 +8,26 @@ private struct GeneratedJSON {
     var text: [UInt8] = []
     /// Spelled path, raw text of the value (between the quotes for a string), its kind.
     var values: [(path: String, raw: [UInt8], kind: JSONKind)] = []
-    private var random: SeededRandom
+    private var random: SeededGenerator
 
     init(seed: UInt64) {
-        random = SeededRandom(seed)
+        random = SeededGenerator(seed)
         space()
         container(path: "$", depth: 0, isArray: Int.random(in: 0..<4, using: &random) == 0)
         space()
     }
 
     private mutating func space() {
-        for _ in 0..<max(0, Int.random(in: -3...3, using: &random)) { text.append([0x20, 0x0A, 0x0D, 0x09].randomElement(using: &random)!) }
+        for _ in 0..<max(0, Int.random(in: -3...3, using: &random)) {
+            text.append([0x20, 0x0A, 0x0D, 0x09].randomElement(using: &random)!)
+        }
     }
     private mutating func string() {
         text.append(0x22)
         for _ in 0..<[0, 1, 5, 20, 90].randomElement(using: &random)! {
-            let pieces = ["a", "Z", "é", "東", " ", "{", "}", "[", "]", ",", ":", "\\\"", "\\\\", "\\u0022", "\\n", "\\\\\\\""]
+            let pieces = [
+                "a", "Z", "é", "東", " ", "{", "}", "[", "]", ",", ":", "\\\"", "\\\\", "\\u0022", "\\n", "\\\\\\\"",
+            ]
             text += Array(pieces.randomElement(using: &random)!.utf8)
         }
         text.append(0x22)
@@ -36,7 +40,8 @@ private struct GeneratedJSON {
             string()
             kind = .string
         case 2:
-            text += Array(["0", "-1", "3.25", "1e9", "-0.5E-3", "12345678901234567890"].randomElement(using: &random)!.utf8)
+            text += Array(
+                ["0", "-1", "3.25", "1e9", "-0.5E-3", "12345678901234567890"].randomElement(using: &random)!.utf8)
             kind = .number
         case 3, 4:
             text += Array(["true", "false", "null"].randomElement(using: &random)!.utf8)
@@ -82,7 +87,9 @@ private struct GeneratedJSON {
     private func raw(_ path: String, _ text: String) throws -> String {
         String(decoding: try find([path], in: Array(text.utf8))[0].raw, as: UTF8.self)
     }
-    private func kind(_ path: String, _ text: String) throws -> JSONKind { try find([path], in: Array(text.utf8))[0].kind }
+    private func kind(_ path: String, _ text: String) throws -> JSONKind {
+        try find([path], in: Array(text.utf8))[0].kind
+    }
 
     @Test func findsEveryValueOfGeneratedDocuments() throws {
         var count = 0
@@ -119,11 +126,12 @@ private struct GeneratedJSON {
     @Test func findsSeveralPathsInOnePass() throws {
         for seed in 500...800 as ClosedRange<UInt64> {
             let document = GeneratedJSON(seed: seed)
-            var random = SeededRandom(seed)
+            var random = SeededGenerator(seed)
             let chosen = Array(document.values.shuffled(using: &random).prefix(7))
             let found = try find(chosen.map(\.path) + ["$.none[3].x"], in: document.text)
             for (place, value) in chosen.enumerated() {
-                #expect(found[place].kind == value.kind && found[place].raw == value.raw, "seed \(seed) path \(value.path)")
+                #expect(
+                    found[place].kind == value.kind && found[place].raw == value.raw, "seed \(seed) path \(value.path)")
             }
             #expect(found.last?.kind == .absent)
         }
@@ -139,14 +147,16 @@ private struct GeneratedJSON {
                     // A number that is cut is a shorter number: only what is closed by its own end is whole.
                     let isWhole = found[place].kind == value.kind && found[place].raw == value.raw
                     let isOpenEnded = value.kind == .number || value.kind == .literal
-                    #expect(isWhole || (isOpenEnded && value.raw.starts(with: found[place].raw)) || found[place].kind == .absent && length < 2)
+                    #expect(
+                        isWhole || (isOpenEnded && value.raw.starts(with: found[place].raw))
+                            || found[place].kind == .absent && length < 2)
                 }
             }
         }
     }
 
     @Test func staysInsideDamagedDocuments() throws {
-        var random = SeededRandom(77)
+        var random = SeededGenerator(77)
         let memory = CompiledMemory()
         let finder = JSONFinder(try ["$.k0", "$.k1.k0", "$[1]", "$.k2[0].k1"].map { try JSONPath($0) }, in: memory)
         for seed in 1000...1100 as ClosedRange<UInt64> {
@@ -157,7 +167,8 @@ private struct GeneratedJSON {
                 let start = guarded.start(count: document.text.count)
                 for _ in 0..<3 {
                     let bytes: [UInt8] = [0x22, 0x5C, 0x7B, 0x7D, 0x5B, 0x5D, 0x2C, 0x3A, 0x00, 0xFF, 0x20]
-                    start[Int.random(in: 0..<document.text.count, using: &random)] = bytes.randomElement(using: &random)!
+                    start[Int.random(in: 0..<document.text.count, using: &random)] = bytes.randomElement(
+                        using: &random)!
                 }
                 let matches = finder.find(in: damaged)
                 for place in 0..<4 { #expect(matches[place].range.end <= damaged.count) }
@@ -196,13 +207,15 @@ private struct GeneratedJSON {
         #expect(try kind("$.o", text) == .object && raw("$.o", text) == #"{"x":[]}"#)
         #expect(try kind("$.a", text) == .array && raw("$.a[1].y", text) == "2")
         #expect(try kind("$.e", text) == .string && raw("$.e", text) == "")
-        #expect(try kind("$.s.x", text) == .absent && kind("$.a[2]", text) == .absent && kind("$.o[0]", text) == .absent)
+        #expect(
+            try kind("$.s.x", text) == .absent && kind("$.a[2]", text) == .absent && kind("$.o[0]", text) == .absent)
         #expect(try raw("$['o'].x", text) == "[]")
     }
 
     @Test func callsBrokenStructureMalformed() throws {
         for text in [
-            "", " ", "{", #"{"a""#, #"{"a":"#, #"{"a":1"#, #"{"a":1,"#, #"{"a":1,}"#, #"{"a" 1}"#, #"{a:1}"#, #"{"a":1]"#, #"{"a":[1}"#,
+            "", " ", "{", #"{"a""#, #"{"a":"#, #"{"a":1"#, #"{"a":1,"#, #"{"a":1,}"#, #"{"a" 1}"#, #"{a:1}"#,
+            #"{"a":1]"#, #"{"a":[1}"#,
             #"{"a":"\"#, "nul\u{0}", "x", #"{"a":x,"b":1}"#, "[1", #"{"a":{"c":1,"b":2"#,
         ] where text != "nul\u{0}" {
             #expect(try kind("$.b", text) == .malformed, "\(text)")

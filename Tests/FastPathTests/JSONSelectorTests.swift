@@ -5,7 +5,9 @@ import Testing
 @Suite struct JSONSelectorTests {
     private let memory = CompiledMemory()
 
-    private func select(_ spellings: [String], _ headers: [(String, String)], _ body: String, target: String = "/") throws -> String? {
+    private func select(_ spellings: [String], _ headers: [(String, String)], _ body: String, target: String = "/")
+        throws -> String?
+    {
         let request = SignedRequest(headers, body: Array(body.utf8), target: target)
         return request.select(try ValueSelector(spellings, in: memory))
     }

@@ -1,5 +1,5 @@
-// Signs a request as a provider would: for `sluice send`, for load and for tests. Works from the same scheme data as the
-// verifier, so that a scheme that cannot be signed cannot be verified either.
+// Signs a request as a provider would: for `sluice send`, for load and for tests. Works from the same scheme data as
+// the verifier, so that a scheme that cannot be signed cannot be verified either.
 
 import FastPath
 
@@ -48,7 +48,9 @@ package struct RequestSigner: Sendable {
         let time = String(timestamp * (definition.timestamp?.unitsPerSecond ?? 1))
         var headers: [(name: String, value: String)] = []
         if let name = names.id { headers.append((name, id)) }
-        if let rule = definition.timestamp, rule.listKey == nil, let name = names.timestamp { headers.append((name, time)) }
+        if let rule = definition.timestamp, rule.listKey == nil, let name = names.timestamp {
+            headers.append((name, time))
+        }
         headers.append((names.signature, value(body: body, id: id, time: time)))
         return headers
     }

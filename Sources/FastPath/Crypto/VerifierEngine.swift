@@ -17,9 +17,9 @@ package enum VerifierEngine: String, CaseIterable, Sendable {
     /// Messages that the multi-buffer engine computes at once; 0 where it is not used.
     package static func laneCount(_ algorithm: MACAlgorithm) -> Int { Int(sluice_batch_lanes(algorithm.code)) }
 
-    /// So many times its own blocks must a message's company bring for the batch to gain, nil = never. A pass costs the same
-    /// with one lane in use as with all: measured, sixteen lanes of SHA-1 break even at six messages, eight of SHA-512 at
-    /// three, the two of SHA-256 with SHA extensions at one.
+    /// So many times its own blocks must a message's company bring for the batch to gain, nil = never. A pass costs the
+    /// same with one lane in use as with all: measured, sixteen lanes of SHA-1 break even at six messages, eight of
+    /// SHA-512 at three, the two of SHA-256 with SHA extensions at one.
     static func companyMin(_ algorithm: MACAlgorithm) -> Int? {
         let lanes = laneCount(algorithm)
         return lanes == 0 ? nil : max(1, (lanes * 3 + 4) / 8)

@@ -19,7 +19,8 @@ final class SignedRequest {
         for (name, value) in headers { text += "\(name): \(value)\r\n" }
         messageMemory = GuardedBytes(Array((text + "\r\n").utf8))
         bodyMemory = GuardedBytes(body)
-        message = ByteView(UnsafePointer(messageMemory.start(count: messageMemory.capacity)), count: messageMemory.capacity)
+        message = ByteView(
+            UnsafePointer(messageMemory.start(count: messageMemory.capacity)), count: messageMemory.capacity)
         self.body = ByteView(UnsafePointer(bodyMemory.start(count: body.count)), count: body.count)
         fields = FieldBox()
         var parser = HeadParser()
@@ -38,19 +39,12 @@ final class SignedRequest {
         }
     }
     func select(_ selector: ValueSelector) -> String? {
-        withExtendedLifetime(self) { selector.select(bytes: message, head: head, fields: fields.table, body: body)?.text }
+        withExtendedLifetime(self) {
+            selector.select(bytes: message, head: head, fields: fields.table, body: body)?.text
+        }
     }
 }
 
-/// A small generator (xorshift64*), so that a failure has a seed.
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
-    mutating func next() -> UInt64 {
-        state ^= state >> 12
-        state ^= state << 25
-        state ^= state >> 27
-        return state &* 0x2545_F491_4F6C_DD1D
-    }
+extension SeededGenerator {
     mutating func bytes(_ count: Int) -> [UInt8] { (0..<count).map { _ in UInt8.random(in: 0...255, using: &self) } }
 }
