@@ -72,7 +72,6 @@ unsigned long sluice_locked_memory_limit(void) {
     struct rlimit r;
     return getrlimit(RLIMIT_MEMLOCK, &r) < 0 ? 0 : r.rlim_cur;
 }
-const char *sluice_error_text(int error) { return strerror(error); }
 void sluice_thread_name(const char *name) { prctl(PR_SET_NAME, name); }
 int sluice_thread_start(void *(*body)(void *), void *context, unsigned long *thread) {
     pthread_t t;

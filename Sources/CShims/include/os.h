@@ -38,8 +38,6 @@ int sluice_local_port(int fd);
 unsigned long sluice_descriptor_limit_raise(void);
 // RLIMIT_MEMLOCK in bytes, ~0 when unlimited.
 unsigned long sluice_locked_memory_limit(void);
-// The errno's text, in static storage per thread.
-const char *sluice_error_text(int error);
 // Pins the calling thread's name (15 characters) for top and perf.
 void sluice_thread_name(const char *name);
 // Starts a joinable thread that runs `body(context)`; 0 or -errno.
