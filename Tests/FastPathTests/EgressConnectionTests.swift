@@ -217,7 +217,7 @@ private final class ConnectionBench {
     @Test func namesTheDeadlineThatPassed() {
         let now = ConnectionBench.start
         let connecting = ConnectionBench.at(.connecting)
-        #expect(connecting.connection.deadlinePassed(now: now + 4999) == [])
+        #expect(connecting.connection.deadlinePassed(now: now + 4999) == .none)
         #expect(connecting.connection.deadlinePassed(now: now + 5000).contains(.report))
         #expect(connecting.connection.outcome.result == .connectTimedOut)
         let head = ConnectionBench.at(.awaitingHead)

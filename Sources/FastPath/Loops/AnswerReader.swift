@@ -6,6 +6,8 @@
 //
 // Safety: `room` is the slot's and has `roomCapacity` bytes; bytes given to `feed` are valid for the call.
 
+import CShims
+
 package enum AnswerProgress: Equatable, Sendable {
     case more
     /// `isLastByte` is true exactly when nothing came behind the answer.
@@ -73,7 +75,7 @@ package enum AnswerProgress: Equatable, Sendable {
             let isSplit = roomCount > 0
             if isSplit {
                 let taken = min(count - place, roomCapacity - roomCount)
-                (room + roomCount).update(from: bytes + place, count: taken)
+                sluice_bytes_move(room + roomCount, bytes + place, taken)
                 roomCount += taken
                 place += taken
             }
@@ -85,7 +87,7 @@ package enum AnswerProgress: Equatable, Sendable {
             case .incomplete:
                 // Less than the room: the parser fails a head that fills it.
                 if !isSplit {
-                    room.update(from: bytes + place, count: available)
+                    sluice_bytes_move(room, bytes + place, available)
                     roomCount = available
                 }
                 return .more

@@ -81,11 +81,17 @@ import Synchronization
 
     private func run() {
         sluice_thread_name("sluice-egress")
-        let shared = EgressShared(orders: orders, outcomes: outcomes, mailbox: mailbox, counters: counters, limits: limits)
+        let (orderRing, orderWakeup) = (orders.ring, orders.wakeup)
+        let (outcomeRing, outcomeWakeup) = (outcomes.ring, outcomes.wakeup)
         do throws(UringError) {
-            var driver = try EgressDriver(shared, snapshot: first)
+            var driver = try EgressDriver(
+                snapshot: first, limits: limits, wakeDescriptor: orderWakeup.descriptor)
             started.signal()
-            while !driver.isFinished { driver.tick() }
+            while !driver.isFinished(isRingEmpty: orderRing.isEmpty) {
+                driver.tick(
+                    orders: orderRing, orderWakeup: orderWakeup, outcomes: outcomeRing, outcomeWakeup: outcomeWakeup,
+                    mailbox: mailbox, counters: counters)
+            }
             driver.finish()
         } catch {
             result.withLock { $0 = error }

@@ -42,7 +42,7 @@ import CShims
     @inline(__always) package mutating func beginHead() { headCount = 0 }
     @inline(__always) mutating func append(_ bytes: ByteView) {
         precondition(bytes.count <= headCapacity - headCount)
-        (head + headCount).update(from: bytes.base, count: bytes.count)
+        sluice_bytes_move(head + headCount, bytes.base, bytes.count)
         headCount += bytes.count
     }
     @inline(__always) package mutating func append(_ text: StaticString) {

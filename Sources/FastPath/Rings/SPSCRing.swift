@@ -71,7 +71,8 @@ private struct RingSide: ~Copyable {
             producer.pointee.opposite = consumer.pointee.cursor.load(ordering: .acquiring)
             room = capacity - Int(truncatingIfNeeded: tail &- producer.pointee.opposite)
         }
-        assert(room >= 0 && room <= capacity)
+        // A cursor ahead of its opposite would show as a negative number.
+        precondition(room >= 0)
         return room
     }
     /// False when the ring is full; nothing was pushed then.
@@ -104,7 +105,7 @@ private struct RingSide: ~Copyable {
             consumer.pointee.opposite = producer.pointee.cursor.load(ordering: .acquiring)
             ready = Int(truncatingIfNeeded: consumer.pointee.opposite &- head)
         }
-        assert(ready >= 0 && ready <= capacity)
+        precondition(ready >= 0)
         return ready
     }
     @inline(__always) package func pop() -> Element? {
