@@ -49,8 +49,8 @@ let package = Package(
                 .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
-        .testTarget(name: "EngineTests", dependencies: ["Engine", "FastPath"], swiftSettings: strict),
         .testTarget(name: "FastPathTests", dependencies: ["FastPath"], swiftSettings: strict),
+        .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "FastPath"], swiftSettings: strict),
     ]
 )

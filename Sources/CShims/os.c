@@ -9,6 +9,7 @@
 #include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -38,6 +39,19 @@ int sluice_listen(const void *address, unsigned bytes, int backlog, int shared) 
     }
     return fd;
 }
+int sluice_unix_is_stale(const char *path) {
+    struct stat status;
+    if (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode)) return 0;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    if (strlen(path) >= sizeof address.sun_path) return 0;
+    strcpy(address.sun_path, path);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0) return 0;
+    int refused = connect(fd, (struct sockaddr *)&address, sizeof address) < 0 && errno == ECONNREFUSED;
+    close(fd);
+    return refused;
+}
+int sluice_unix_remove(const char *path) { return unlink(path) < 0 ? -errno : 0; }
 int sluice_local_port(int fd) {
     struct sockaddr_storage a;
     socklen_t n = sizeof a;

@@ -29,6 +29,9 @@ int sluice_close(int fd);
 // A listening socket on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY inherited by what it
 // accepts, or -errno. A Unix socket's stale path is the caller's to remove.
 int sluice_listen(const void *address, unsigned bytes, int backlog, int shared);
+// 1 when `path` is a socket that nobody listens on.
+int sluice_unix_is_stale(const char *path);
+int sluice_unix_remove(const char *path);
 // The port a listener or socket is bound to, or -errno.
 int sluice_local_port(int fd);
 // Raises the soft limit of open files to the hard one; the limit now in force.

@@ -1,8 +1,8 @@
 // The dispatcher's orders: which event goes to which lane next. Retries first (bounded by half of each lane), then all lanes
 // that keep up from one shared read, then each lane that lags by itself, by deficit round robin.
 //
-// A lane that has no room for an event it wants leaves the shared place and keeps its own; it joins again when it has caught
-// up. So the shared place never waits for anybody.
+// A lane that has no room for an event it wants notes its place (backlog) and stays; when that list is full it leaves the shared
+// place and keeps its own, and joins again when it has caught up. So the shared place never waits for anybody.
 
 import FastPath
 
@@ -44,7 +44,7 @@ extension Dispatcher {
             lane.deferred.removeLast()
         }
     }
-    /// Reads the event again and sends it; false when there is no memory for it now.
+    /// Reads the event again and sends it; false when that cannot be done now.
     private func attempt(_ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin, now: UInt64) -> Bool {
         switch log.read(at: place) {
         case .event(let event) where event.place.sequence == place.sequence:
@@ -56,6 +56,7 @@ extension Dispatcher {
             eventsUnreadable += 1
             failed(
                 index, place: place, attempts: attempts + 1, origin: origin, outcome: nil, lastReason: .eventMissing, now: now)
+        case .unavailable: return false
         }
         return true
     }
@@ -69,9 +70,9 @@ extension Dispatcher {
             guard count < limits.sharedEventsPerStep else { return true }
             guard slots.hasFree, makeRoomInBatch(now: now) else { return false }
             switch log.read(at: shared) {
-            case .end: return false
+            case .end, .unavailable: return false
             case .unreadable(let next):
-                eventsUnreadable += 1
+                eventsUnreadable += next.sequence - shared.sequence
                 shared = next
             case .event(let event):
                 eventsRead += 1
@@ -85,16 +86,19 @@ extension Dispatcher {
     private func offerShared(_ event: StoredEvent, now: UInt64) {
         for index in subscriptions.lanes(source: event.source, type: event.eventType) {
             let lane = lanes[index]
-            guard lane.reading == .shared, !offer(event, lane: index, now: now) else { continue }
-            lane.reading = .alone(event.place)
-            sharedCount -= 1
+            guard lane.reading == .shared, !lane.wasRecorded(event.place.sequence) else { continue }
+            if lane.backlog.isEmpty, offer(event, lane: index, now: now) { continue }
+            if !lane.backlog.isFull {
+                lane.backlog.append(event.place)
+            } else {
+                lane.reading = .alone(event.place)
+                sharedCount -= 1
+            }
         }
     }
-    /// True when the lane is done with the event for now: sent, or had before. False: it must come back to it.
+    /// False when there is no room or no memory for it now.
     private func offer(_ event: StoredEvent, lane index: Int, now: UInt64) -> Bool {
-        let lane = lanes[index]
-        if lane.wasRecorded(event.place.sequence) { return true }
-        guard lane.hasRoom(now: now), slots.hasFree, makeRoomInBatch(now: now) else { return false }
+        guard lanes[index].hasRoom(now: now), slots.hasFree, makeRoomInBatch(now: now) else { return false }
         return send(event, lane: index, attempts: 0, origin: nil, now: now) != .blocked
     }
 
@@ -106,15 +110,33 @@ extension Dispatcher {
         for step in 0..<lanes.count {
             let index = (rotation + step) % lanes.count
             let lane = lanes[index]
-            guard case .alone = lane.reading, lane.hasRoom(now: now) else { continue }
+            if lane.reading == .shared, lane.backlog.isEmpty { continue }
+            guard lane.hasRoom(now: now) else { continue }
             lane.deficit += limits.quantumBytes
-            if readAlone(index, end: end, now: now) { isBusy = true } else { lane.deficit = 0 }
+            let wantsMore = workOffBacklog(index, now: now) && readAlone(index, end: end, now: now)
+            if wantsMore { isBusy = true } else { lane.deficit = 0 }
         }
         return isBusy
+    }
+    /// True when the lane may read on.
+    private func workOffBacklog(_ index: Int, now: UInt64) -> Bool {
+        let lane = lanes[index]
+        while let place = lane.backlog.first, lane.deficit > 0 {
+            switch log.read(at: place) {
+            case .event(let event) where event.place.sequence == place.sequence:
+                guard offer(event, lane: index, now: now) else { return false }
+                lane.deficit -= 64 + event.fieldLines.count + event.body.count
+            case .event, .end, .unreadable: eventsUnreadable += 1
+            case .unavailable: return false
+            }
+            lane.backlog.removeFirst()
+        }
+        return true
     }
     /// True when only the deficit stopped it.
     private func readAlone(_ index: Int, end: UInt64, now: UInt64) -> Bool {
         let lane = lanes[index]
+        guard lane.deficit > 0 else { return true }
         while case .alone(let place) = lane.reading {
             if sharedCount == 0 || place.sequence == shared.sequence {
                 shared = place
@@ -125,15 +147,17 @@ extension Dispatcher {
             guard place.sequence < end, slots.hasFree, makeRoomInBatch(now: now) else { return false }
             guard lane.deficit > 0 else { return true }
             switch log.read(at: place) {
-            case .end: return false
+            case .end, .unavailable: return false
             case .unreadable(let next):
-                eventsUnreadable += 1
+                eventsUnreadable += next.sequence - place.sequence
                 lane.reading = .alone(next)
             case .event(let event):
                 eventsRead += 1
                 // What a lane does not want costs it the reading only.
                 var cost = 64 + event.body.count / 8
-                if subscriptions.lanes(source: event.source, type: event.eventType).contains(index) {
+                if subscriptions.lanes(source: event.source, type: event.eventType).contains(index),
+                    !lane.wasRecorded(event.place.sequence)
+                {
                     guard offer(event, lane: index, now: now) else { return false }
                     cost = 64 + event.fieldLines.count + event.body.count
                 }

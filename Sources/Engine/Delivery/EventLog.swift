@@ -46,6 +46,8 @@ package enum EventRead {
     case end
     /// Damage or a read error there; the next place that may be readable.
     case unreadable(next: EventPlace)
+    /// Nothing can be read now (no descriptor left, the folder is gone); the same call may succeed later.
+    case unavailable
 }
 
 /// A reader of the log for one thread.

@@ -2,8 +2,8 @@
 // Passive: the time comes in, decisions go out; the dispatcher moves the bytes. A lane knows nothing of other lanes, so a slow
 // one cannot delay another.
 //
-// Invariants: `inFlight` counts the slots that name this lane; `mark` never goes back while the process runs; an event at or
-// behind `mark` is in the store, in `outstanding`, or not wanted.
+// Invariants: `inFlight` counts the slots that name this lane; `mark` never goes back while the process runs; an event
+// before `mark` is in the store or not wanted, one between it and the lane's place also in `outstanding` or `backlog`.
 
 import FastPath
 
@@ -62,6 +62,7 @@ package final class Lane {
     package var outstanding = OutstandingWindow()
     package var retries = RetryQueue()
     package var deferred: [DeferredAttempt] = []
+    package var backlog = PlaceQueue()
     package var counters = LaneCounters()
 
     package private(set) var inFlight = 0
@@ -146,8 +147,35 @@ package final class Lane {
         case .alone(let place): place
         }
     }
-    /// Where a restart would go on.
-    package func mark(shared: EventPlace) -> EventPlace { outstanding.oldest ?? place(shared: shared) }
+    /// Where a restart would go on. Places in the backlog are behind every outstanding one.
+    package func mark(shared: EventPlace) -> EventPlace { outstanding.oldest ?? backlog.first ?? place(shared: shared) }
+}
+
+/// Events that a lane wants and had no room for when all others passed them: each is read once more when there is room,
+/// instead of everything from there on. Bounded; a lane that is further behind reads by itself.
+package struct PlaceQueue {
+    /// 16 bytes each.
+    package static let countMax = 1024
+    private var places: [EventPlace] = []
+    private var head = 0
+
+    package init() {}
+    package var isEmpty: Bool { head == places.count }
+    package var isFull: Bool { places.count - head >= PlaceQueue.countMax }
+    package var first: EventPlace? { isEmpty ? nil : places[head] }
+    package mutating func append(_ place: EventPlace) {
+        if head > PlaceQueue.countMax {
+            places.removeFirst(head)
+            head = 0
+        }
+        places.append(place)
+    }
+    package mutating func removeFirst() {
+        head += 1
+        guard head == places.count else { return }
+        places.removeAll(keepingCapacity: true)
+        head = 0
+    }
 }
 
 /// How fast the endpoint lets itself be served: additive increase, multiplicative decrease, and pauses.
@@ -159,6 +187,7 @@ package struct LanePace {
     private var backOffNanos = LanePace.backOffNanosMin
     package private(set) var pausedUntil: UInt64 = 0
 
+    package init() {}
     package func allowance(_ concurrency: Int) -> Int { min(limit ?? concurrency, concurrency) }
     package func isPaused(now: UInt64) -> Bool { now < pausedUntil }
 

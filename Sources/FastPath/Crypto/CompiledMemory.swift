@@ -37,6 +37,8 @@ import CShims
         for (index, value) in values.enumerated() { (memory + index).initialize(to: value) }
         return memory
     }
+    /// A copy that lives as long as this memory.
+    package func place(text: String) -> ByteView { place(bytes: Array(text.utf8)) }
     func place(bytes: [UInt8]) -> ByteView {
         ByteView(place(bytes), count: bytes.count)
     }

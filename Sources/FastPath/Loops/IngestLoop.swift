@@ -137,6 +137,7 @@ struct IngestLoop: ~Copyable {
         readClocks()
         for index in 0..<listenerCount { armAccept(index) }
         port.armWake(io)
+        port.startCommit(io, nowNanos: nowNanos)
         shared.started()
         while !(isDraining && isDrained) { tick() }
         finish()

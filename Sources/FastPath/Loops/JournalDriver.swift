@@ -12,6 +12,8 @@ import CShims
     private let folder: Int32
     private let tail: CommittedTail
     private let spares: SpareMailbox
+    /// Whoever reads committed events.
+    private let reader: Wakeup?
     private var outstandingCount = 0
     private var placedResult = 0
     private var writtenResult = 0
@@ -23,13 +25,14 @@ import CShims
 
     package init(
         journal: consuming Journal, logIdentity: UInt64, folder: Int32, tail: CommittedTail, spares: SpareMailbox,
-        ticketCountMax: Int
+        reader: Wakeup?, ticketCountMax: Int
     ) {
         self.journal = journal
         self.logIdentity = logIdentity
         self.folder = folder
         self.tail = tail
         self.spares = spares
+        self.reader = reader
         earlyFilling = EarlyReceipts(capacity: ticketCountMax)
         earlyCommitting = EarlyReceipts(capacity: ticketCountMax)
     }
@@ -117,6 +120,7 @@ import CShims
             metrics.count(.commitBytes, UInt64(expectedBytes))
             earlyCommitting.release(failed: false)
             tail.publish(journal)
+            reader?.signal()
         case .continueWith(let step): submit(step, io)
         case .failed:
             metrics.count(.commitFailures)

@@ -53,6 +53,7 @@ package final class JournalShared: Sendable {
 
     mutating func run() {
         io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
+        driver.startCommit(io, nowNanos: sluice_clock_monotonic())
         shared.setStage(.running)
         while !(shared.isDrainWanted && driver.isIdle && areRingsEmpty) { tick() }
         driver.finish()

@@ -12,6 +12,7 @@ package final class SpareMailbox: Sendable {
     private let answers = Mutex<[SpareAnswer]>([])
     private let hasAnswer = Atomic<Bool>(false)
     private let wantedCount = Atomic<Int>(0)
+    private let answered = Atomic<Int>(0)
     private let keeper: Wakeup
     private let driver: Wakeup
 
@@ -29,8 +30,10 @@ package final class SpareMailbox: Sendable {
         wantedCount.subtract(1, ordering: .relaxed)
         answers.withLock { $0.append(answer) }
         hasAnswer.store(true, ordering: .releasing)
+        answered.add(1, ordering: .releasing)
         driver.signal()
     }
+    package var answeredCount: Int { answered.load(ordering: .acquiring) }
     /// What nobody took, to be closed at the end.
     package func leftover() -> [SegmentDescriptor] {
         answers.withLock { list in
@@ -41,7 +44,7 @@ package final class SpareMailbox: Sendable {
 
     // MARK: driver
 
-    @inline(__always) var hasReady: Bool { hasAnswer.load(ordering: .acquiring) }
+    @inline(__always) package var hasReady: Bool { hasAnswer.load(ordering: .acquiring) }
     func take() -> SpareAnswer? {
         answers.withLock { list in
             let answer = list.popLast()
@@ -49,7 +52,7 @@ package final class SpareMailbox: Sendable {
             return answer
         }
     }
-    package func want() {
+    func want() {
         wantedCount.add(1, ordering: .releasing)
         keeper.signal()
     }

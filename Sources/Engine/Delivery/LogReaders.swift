@@ -1,0 +1,127 @@
+// The log as the dispatcher reads it: a few forward readers, each somewhere else, so that one that keeps up, some that lag and
+// the retries each find one near the place they want. A read that goes on where a reader stands costs no search and no open.
+//
+// A position is packed into 64 bits: the record's distance from its segment's first sequence (35 bits), its offset there in
+// units of 8 (28 bits), and whether it is of the record *before* the wanted one. That last bit is how the place behind a record
+// is named without knowing where the log put the next one.
+//
+// The views of an event are valid until the next read, as `EventLog` says: readers keep their buffers until they move.
+
+import FastPath
+
+package final class LogReaders: EventLog {
+    /// Lagging lanes beyond so many make each other search.
+    private static let readerCountMax = 8
+    /// 8 × this is what a dispatcher's readers take.
+    private static let bufferBytes = 256 << 10
+    /// Reading so many records forward is cheaper than opening a segment anew.
+    private static let skipCountMax: UInt64 = 128
+
+    private final class Reader {
+        var log: LogReader
+        /// The record last handed out; its views are valid while this stands.
+        var last: StoredEvent?
+        var usedAt: UInt64 = 0
+
+        init(_ folder: LogFolder, at sequence: UInt64) {
+            log = LogReader(folder: folder, from: sequence, bufferBytes: LogReaders.bufferBytes)
+        }
+    }
+    private let folder: LogFolder
+    private let tail: CommittedTail
+    private var readers: [Reader] = []
+    private var time: UInt64 = 0
+
+    package init(folder: LogFolder, tail: CommittedTail) {
+        self.folder = folder
+        self.tail = tail
+    }
+    package var identity: UInt64 { folder.identity.identity }
+    package var committedEnd: EventPlace { EventPlace(sequence: tail.snapshot.sequence + 1, position: 0) }
+    /// Lists the folder.
+    package var oldest: EventPlace {
+        let end = committedEnd
+        guard let first = try? folder.segments().first else { return end }
+        return EventPlace(sequence: min(first, end.sequence), position: 0)
+    }
+
+    package func read(at place: EventPlace) -> EventRead {
+        let snapshot = tail.snapshot
+        guard place.sequence <= snapshot.sequence else { return .end }
+        let reader = reader(for: place)
+        time += 1
+        reader.usedAt = time
+        if let last = reader.last, last.place.sequence == place.sequence { return .event(last) }
+        reader.last = nil
+        while true {
+            switch reader.log.next(through: snapshot) {
+            case .record(let record, let position):
+                guard record.sequence >= place.sequence else { continue }
+                let event = LogReaders.event(record, position)
+                reader.last = event
+                return .event(event)
+            case .caughtUp: return .end
+            case .missing: continue
+            case .damaged:
+                let next = reader.log.sequence
+                guard next > place.sequence else { continue }
+                return .unreadable(next: EventPlace(sequence: next, position: 0))
+            case .failed: return .unavailable
+            }
+        }
+    }
+
+    /// One that stands at the place, or a little before it; else the one that was idle longest, moved there.
+    private func reader(for place: EventPlace) -> Reader {
+        var near: Reader?
+        for reader in readers {
+            if reader.last?.place.sequence == place.sequence || reader.log.sequence == place.sequence { return reader }
+            let distance = place.sequence &- reader.log.sequence
+            if distance <= LogReaders.skipCountMax, near.map({ reader.log.sequence > $0.log.sequence }) ?? true { near = reader }
+        }
+        if let near { return near }
+        if readers.count < LogReaders.readerCountMax {
+            readers.append(Reader(folder, at: place.sequence))
+            return moved(readers[readers.count - 1], to: place)
+        }
+        var idle = readers[0]
+        for reader in readers where reader.usedAt < idle.usedAt { idle = reader }
+        return moved(idle, to: place)
+    }
+    private func moved(_ reader: Reader, to place: EventPlace) -> Reader {
+        reader.last = nil
+        let packed = PackedPosition(bits: place.position)
+        let known = packed.isOfRecordBefore ? place.sequence - 1 : place.sequence
+        if packed.offset > 0, packed.distance < known {
+            let position = RecordPosition(segment: known - packed.distance, offset: packed.offset)
+            reader.log.seek(known, at: position)
+        } else {
+            reader.log.seek(place.sequence)
+        }
+        return reader
+    }
+    private static func event(_ record: RecordView, _ position: RecordPosition) -> StoredEvent {
+        let sequence = record.sequence
+        let packed = PackedPosition(distance: sequence - position.segment, offset: position.offset)
+        return StoredEvent(
+            place: EventPlace(sequence: sequence, position: packed.bits),
+            next: EventPlace(sequence: sequence + 1, position: packed.ofRecordBefore.bits), receivedAt: record.receivedAt,
+            source: record.source, eventType: record.eventType, fieldLines: record.fieldLines, body: record.body)
+    }
+}
+
+/// See the header. All zeros is "unknown": no record stands at offset 0.
+struct PackedPosition: Equatable {
+    let bits: UInt64
+
+    init(bits: UInt64) { self.bits = bits }
+    /// Unknown when it does not fit.
+    init(distance: UInt64, offset: Int) {
+        let units = UInt64(offset) / 8
+        bits = distance < 1 << 35 && units < 1 << 28 ? distance << 28 | units : 0
+    }
+    var offset: Int { Int(bits & 0xFFF_FFFF) * 8 }
+    var distance: UInt64 { bits >> 28 & 0x7_FFFF_FFFF }
+    var isOfRecordBefore: Bool { bits >> 63 == 1 }
+    var ofRecordBefore: PackedPosition { PackedPosition(bits: bits == 0 ? 0 : bits | 1 << 63) }
+}

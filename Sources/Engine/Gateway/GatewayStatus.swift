@@ -1,0 +1,118 @@
+// What a running gateway tells: counters, what keeps it from being ready, and the ways to its log and deliveries. Copies of
+// values; nothing here waits for a loop.
+import FastPath
+import Synchronization
+
+/// Why new events are refused, or something an operator must mend; `code` is stable.
+package struct GatewayProblem: Equatable, Sendable {
+    package let code: String
+    package let message: String
+}
+
+package struct SourceStatus: Sendable {
+    package let name: String
+    /// By `SourceCounter`, without the reasons.
+    package let counters: [SourceCounter: UInt64]
+    package let rejections: [SignatureRejection: UInt64]
+}
+
+package struct GatewayStatus: Sendable {
+    /// Sums over the loops; gauges of the log come from whoever drives the journal.
+    package var ingest: [IngestCounter: UInt64] = [:]
+    package var sources: [SourceStatus] = []
+    /// Bucket counts as in `LatencyHistogram`, and sums in microseconds.
+    package var commitBuckets = [UInt64](repeating: 0, count: LatencyHistogram.bucketCount)
+    package var commitMicros: UInt64 = 0
+    package var delivery = DeliveryMetrics()
+    package var committedSequence: UInt64 = 0
+    package var segmentsRemoved: UInt64 = 0
+    package var segmentsHeldBack = 0
+    package var damages: [String] = []
+    package var dedupCapacity = 0
+    package var problems: [GatewayProblem] = []
+    package var memoryBudgetBytes = 0
+    package init() {}
+}
+
+/// A way into what runs, for the control API; nil parts mean that the gateway does not run.
+package struct GatewayAccess: Sendable {
+    package let delivery: DeliveryService<SegmentedEventLog>
+    package let folder: LogFolder
+    package let tail: CommittedTail
+    package func makeReader(from sequence: UInt64) -> LogReader { LogReader(folder: folder, from: sequence) }
+}
+
+extension Gateway {
+    package var access: GatewayAccess? {
+        state.withLock { state in
+            state.running.map { GatewayAccess(delivery: $0.delivery, folder: $0.folder, tail: $0.tail) }
+        }
+    }
+
+    package var status: GatewayStatus {
+        var status = GatewayStatus()
+        let (running, isDraining) = state.withLock { ($0.running, $0.isDraining) }
+        guard let running else {
+            status.problems = [GatewayProblem(code: "not_running", message: "the gateway is not running")]
+            return status
+        }
+        let journal: Set<IngestCounter> = [
+            .commits, .commitBytes, .commitFailures, .segmentFailures, .dedupEntries, .dedupEvictions, .logState, .segmentRolls,
+        ]
+        for counter in IngestCounter.allCases {
+            status.ingest[counter] = journal.contains(counter)
+                ? running.journalMetrics.loop.read(counter.rawValue)
+                : running.metrics.reduce(0) { $0 + $1.loop.read(counter.rawValue) }
+        }
+        for metrics in running.metrics {
+            for (index, count) in metrics.commit.counts().enumerated() { status.commitBuckets[index] += count }
+            status.commitMicros += metrics.commit.sumMicros
+        }
+        status.sources = sourceStatus(running)
+        status.delivery = running.delivery.metrics
+        status.committedSequence = running.tail.snapshot.sequence
+        let log = running.logWorker.current
+        status.segmentsRemoved = log.removedSegments
+        status.segmentsHeldBack = log.heldBackSegments
+        status.damages = running.recovery.damages.map(\.text)
+        status.dedupCapacity = currentConfiguration.dedup.entryCount
+        status.memoryBudgetBytes = running.memoryBytes
+        status.problems = problems(status, log, isDraining)
+        return status
+    }
+
+    private func sourceStatus(_ running: RunningParts) -> [SourceStatus] {
+        sourceNames.enumerated().map { slot, name in
+            func sum(_ cell: Int) -> UInt64 {
+                running.metrics.reduce(0) { $0 + $1.sources.read(slot * SourceCounter.count + cell) }
+            }
+            var counters: [SourceCounter: UInt64] = [:]
+            for counter in SourceCounter.allCases where counter != .rejectedFirst { counters[counter] = sum(counter.rawValue) }
+            var rejections: [SignatureRejection: UInt64] = [:]
+            for reason in SignatureRejection.allCases {
+                let count = sum(SourceCounter.rejectedFirst.rawValue + reason.index)
+                if count > 0 { rejections[reason] = count }
+            }
+            return SourceStatus(name: name, counters: counters, rejections: rejections)
+        }
+    }
+    private func problems(_ status: GatewayStatus, _ log: LogWorker.Status, _ isDraining: Bool) -> [GatewayProblem] {
+        var problems: [GatewayProblem] = []
+        if isDraining { problems.append(GatewayProblem(code: "draining", message: "the gateway is stopping")) }
+        let failed = status.ingest[.commits] != 0 || status.ingest[.commitFailures] != 0
+        if failed, status.ingest[.logState] == 0 {
+            problems.append(
+                GatewayProblem(
+                    code: "log_failed",
+                    message: "writing to the log failed on two segments in a row; new events get 503 until the disk takes writes"))
+        }
+        if let failure = log.lastFailure {
+            problems.append(GatewayProblem(code: "log_full", message: failure))
+        }
+        if status.delivery.store.isFailing {
+            problems.append(
+                GatewayProblem(code: "store_failing", message: "delivery results cannot be written: \(status.delivery.store.lastError)"))
+        }
+        return problems
+    }
+}

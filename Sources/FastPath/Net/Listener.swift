@@ -1,0 +1,76 @@
+// A listening socket from its text: `HOST:PORT`, `[V6]:PORT` or `unix:PATH`. Blocking calls, at start only.
+//
+// Invariant: whoever holds a `Listener` closes it; a Unix socket's file is removed with it.
+// Safety: the address bytes are a local copy for the length of the call.
+import CShims
+
+package struct ListenError: Error, Equatable, Sendable {
+    package let address: String
+    /// 0 when the text itself is wrong or the name is unknown.
+    package let errno: Int32
+    package let reason: String
+}
+
+package struct Listener: Equatable, Sendable {
+    package let descriptor: Int32
+    /// With the port that was really taken.
+    package let text: String
+    package let unixPath: String?
+
+    /// `isShared`: several sockets may listen on the same port, one a loop (SO_REUSEPORT).
+    package init(_ text: String, isShared: Bool) throws(ListenError) {
+        if text.hasPrefix("unix:") {
+            let path = String(text.dropFirst(5))
+            guard let address = EgressAddress(unixPath: path) else {
+                throw ListenError(address: text, errno: 0, reason: "a socket path has 1 to 107 bytes")
+            }
+            // A stale file of an earlier process; one that something listens on is in use.
+            if sluice_unix_is_stale(path) != 0 { _ = sluice_unix_remove(path) }
+            descriptor = try Listener.open(address, text, isShared: false)
+            self.text = text
+            unixPath = path
+            return
+        }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            throw ListenError(address: text, errno: 0, reason: "wanted is HOST:PORT, [V6]:PORT or unix:PATH")
+        }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        let found: [SocketAddress]
+        do { found = try Resolver.resolve(host: host, port: port) } catch {
+            throw ListenError(address: text, errno: 0, reason: "\(host) is unknown")
+        }
+        guard let first = found.first, let address = EgressAddress(literal: first.address.text, port: port) else {
+            throw ListenError(address: text, errno: 0, reason: "\(host) has no address")
+        }
+        descriptor = try Listener.open(address, text, isShared: isShared)
+        let shown = first.address.family == .v6 ? "[\(first.address.text)]" : first.address.text
+        self.text = "\(shown):\(sluice_local_port(descriptor))"
+        unixPath = nil
+    }
+    private static func open(_ address: EgressAddress, _ text: String, isShared: Bool) throws(ListenError) -> Int32 {
+        var bytes = InlineArray<16, UInt64>(repeating: 0)
+        let descriptor = withUnsafeMutableBytes(of: &bytes) { memory in
+            address.write(to: memory.baseAddress!)
+            return sluice_listen(memory.baseAddress!, UInt32(address.byteCount), 4096, isShared ? 1 : 0)
+        }
+        guard descriptor >= 0 else {
+            throw ListenError(address: text, errno: -descriptor, reason: systemText(-descriptor))
+        }
+        return descriptor
+    }
+    package func close() {
+        _ = sluice_close(descriptor)
+        if let unixPath { _ = sluice_unix_remove(unixPath) }
+    }
+}
+
+/// Limits of the process that a start needs to know.
+package enum ProcessResources {
+    /// Raises the soft limit of open files to the hard one; the limit now in force.
+    package static func raiseDescriptorLimit() -> Int { Int(clamping: sluice_descriptor_limit_raise()) }
+    /// Bytes that may be locked, `Int.max` when unlimited.
+    package static var lockedMemoryBytes: Int { Int(clamping: sluice_locked_memory_limit()) }
+    package static var monotonicNanos: UInt64 { sluice_clock_monotonic() }
+    package static var wallNanos: UInt64 { sluice_clock_wall() }
+}

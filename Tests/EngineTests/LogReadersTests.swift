@@ -1,0 +1,187 @@
+// The adapter over a real log in a folder of its own: forward, back, many places at once, over segment ends and retention.
+
+import Engine
+import FastPath
+import Foundation
+import Testing
+
+/// A journal driven with plain system calls, and the tail that readers see.
+final class RealLog {
+    let folder: LogFolder
+    let tail: CommittedTail
+    private var journal: Journal
+    private var keeper: SegmentKeeper
+
+    init(path: String, segmentBytes: Int = 64 << 10) throws {
+        let settings = RecoverySettings(dedupEntryCount: 1024, dedupWindowSecondsMax: 60, nowSeconds: 1_700_000_000)
+        let recovered = try Recovery.open(path: path, settings: settings)
+        folder = recovered.folder
+        let configuration = JournalConfiguration(
+            segmentBytes: segmentBytes, groupBytes: 16 << 10, groupTicketCountMax: 64, logIdentity: folder.identity.identity,
+            keys: folder.identity.keys)
+        journal = Journal(
+            configuration: configuration, dedup: DedupTable(entryCount: 1024)!, current: recovered.current,
+            nextSequence: recovered.nextSequence)!
+        keeper = SegmentKeeper(folder: folder, segmentBytes: segmentBytes, freeBytesMin: 0)!
+        tail = CommittedTail(journal)
+    }
+    /// One commit group of events whose bodies are their keys.
+    func append(_ keys: [String], bodyBytes: Int = 200) throws {
+        for key in keys {
+            let body = Array((key + String(repeating: ".", count: max(0, bodyBytes - key.utf8.count))).utf8)
+            let texts = ["github", key, "push", "POST", "/in/github", "Content-Type: text/plain\r\n"].map { Array($0.utf8) }
+            let verdict = texts[0].withView { source in texts[1].withView { key in texts[2].withView { type in
+                texts[3].withView { method in texts[4].withView { target in texts[5].withView { lines in body.withView { body in
+                    var event = EventInput()
+                    event.source = source
+                    event.dedupKey = key
+                    event.dedupWindowSeconds = 0
+                    event.eventType = type
+                    event.method = method
+                    event.target = target
+                    event.fieldLines = lines
+                    event.body = body
+                    return journal.offer(event, ticket: 0)
+                } } } }
+            } } }
+            guard case .appended = verdict else { throw Refused() }
+        }
+        try commit()
+    }
+    struct Refused: Error {}
+
+    private func commit() throws {
+        while journal.takeSpareRequest(now: 1) { journal.spareBecameReady(try keeper.prepareSpare()) }
+        guard var step = journal.beginCommit() else { return }
+        while true {
+            let (placed, written, synced) = perform(step)
+            switch journal.commitCompleted(placed: placed, written: written, synced: synced) {
+            case .continueWith(let more): step = more
+            case .failed: throw Refused()
+            case .committed:
+                while journal.nextReceipt() != nil {}
+                while let segment = journal.nextRetired() { keeper.close(segment) }
+                tail.publish(journal)
+                return
+            }
+        }
+    }
+    private func perform(_ step: CommitStep) -> (Int, Int, Int) {
+        switch step {
+        case .refuse: return (-1, -1, -1)
+        case .write(let write): return (0, put(write), Int(fdatasync(write.file)))
+        case .roll(let roll):
+            let placed = folder.place(roll)
+            return (placed, put(roll.write), Int(fdatasync(roll.write.file)))
+        }
+    }
+    private func put(_ write: CommitWrite) -> Int {
+        pwrite(write.file, write.bytes, write.byteCount, Int(write.fileOffset))
+    }
+    func removeOldest() throws {
+        let name = SegmentName.segment(try folder.segments()[0])
+        try FileManager.default.removeItem(atPath: folder.path + "/" + name)
+    }
+}
+
+private func key(_ sequence: UInt64) -> String { "event-\(sequence)" }
+private func fill(_ log: RealLog, count: Int) throws {
+    var next = 1
+    while next <= count {
+        let group = min(7, count - next + 1)
+        try log.append((next..<next + group).map { key(UInt64($0)) })
+        next += group
+    }
+}
+private func expect(_ read: EventRead, _ sequence: UInt64, _ comment: Comment = "") -> StoredEvent? {
+    guard case .event(let event) = read else {
+        Issue.record("no event \(sequence): \(comment)")
+        return nil
+    }
+    #expect(event.place.sequence == sequence, comment)
+    #expect(event.body.text.hasPrefix(key(sequence) + "."), comment)
+    #expect(event.source.text == "github" && event.eventType.text == "push", comment)
+    return event
+}
+
+@Test func readsForwardAndAnyPlaceAgain() throws {
+    let temporary = try TemporaryFolder()
+    let log = try RealLog(path: temporary.url.path + "/log")
+    let readers = LogReaders(folder: log.folder, tail: log.tail)
+    #expect(readers.committedEnd.sequence == 1)
+    guard case .end = readers.read(at: readers.committedEnd) else { throw RealLog.Refused() }
+    try fill(log, count: 1000)
+    #expect(try log.folder.segments().count > 3)
+    #expect(readers.committedEnd.sequence == 1001 && readers.oldest.sequence == 1)
+    var place = EventPlace(sequence: 1, position: 0)
+    var places: [EventPlace] = []
+    for sequence in UInt64(1)...1000 {
+        guard let event = expect(readers.read(at: place), sequence) else { return }
+        places.append(event.place)
+        place = event.next
+    }
+    guard case .end = readers.read(at: place) else { throw RealLog.Refused() }
+    // Anywhere, with and without the position, and twelve lanes that each go on from where they are.
+    var generator = SeededGenerator(seed: 5)
+    for _ in 0..<300 {
+        let place = places.randomElement(using: &generator)!
+        _ = expect(readers.read(at: place), place.sequence)
+        _ = expect(readers.read(at: EventPlace(sequence: place.sequence, position: 0)), place.sequence)
+    }
+    var lanes = (0..<12).map { places[$0 * 75] }
+    for round in 0..<50 {
+        for index in lanes.indices {
+            let wanted = lanes[index].sequence
+            guard let event = expect(readers.read(at: lanes[index]), wanted, "lane \(index) round \(round)") else { return }
+            lanes[index] = event.next
+        }
+    }
+    // The one that stood at the end sees what comes later.
+    try log.append([key(1001)])
+    _ = expect(readers.read(at: place), 1001)
+}
+
+@Test func aPlaceSurvivesARestart() throws {
+    let temporary = try TemporaryFolder()
+    var next = EventPlace(sequence: 0, position: 0)
+    do {
+        let log = try RealLog(path: temporary.url.path + "/log")
+        try fill(log, count: 300)
+        let readers = LogReaders(folder: log.folder, tail: log.tail)
+        guard let event = expect(readers.read(at: EventPlace(sequence: 150, position: 0)), 150) else { return }
+        next = event.next
+    }
+    let log = try RealLog(path: temporary.url.path + "/log")
+    let readers = LogReaders(folder: log.folder, tail: log.tail)
+    #expect(readers.committedEnd.sequence == 301)
+    _ = expect(readers.read(at: next), 151)
+}
+
+@Test func whatRetentionRemovedIsSteppedOver() throws {
+    let temporary = try TemporaryFolder()
+    let log = try RealLog(path: temporary.url.path + "/log")
+    try fill(log, count: 600)
+    let second = try log.folder.segments()[1]
+    try log.removeOldest()
+    let readers = LogReaders(folder: log.folder, tail: log.tail)
+    #expect(readers.oldest.sequence == second)
+    _ = expect(readers.read(at: EventPlace(sequence: 1, position: 0)), second)
+}
+
+@Test func damageIsToldAndReadingGoesOnBehindIt() throws {
+    let temporary = try TemporaryFolder()
+    let log = try RealLog(path: temporary.url.path + "/log")
+    try fill(log, count: 40)
+    let readers = LogReaders(folder: log.folder, tail: log.tail)
+    guard let first = expect(readers.read(at: EventPlace(sequence: 10, position: 0)), 10) else { return }
+    let name = SegmentName.segment(try log.folder.segments()[0])
+    let file = try FileHandle(forUpdating: URL(filePath: log.folder.path + "/" + name))
+    // The position's lower 28 bits count eights from the segment's start.
+    try file.seek(toOffset: (first.place.position & 0xFFF_FFFF) * 8 + 100)
+    try file.write(contentsOf: Data([0xFF, 0xFE, 0xFD]))
+    try file.close()
+    let fresh = LogReaders(folder: log.folder, tail: log.tail)
+    guard case .unreadable(let next) = fresh.read(at: EventPlace(sequence: 10, position: 0)) else { throw RealLog.Refused() }
+    #expect(next.sequence == 11)
+    _ = expect(fresh.read(at: next), 11)
+}

@@ -1,0 +1,103 @@
+// The payload memory and what is written into it.
+
+import Engine
+import FastPath
+import Testing
+
+@Test func blocksComeHomeAndGrowTogether() {
+    let pool = PayloadPool(byteCount: 1 << 20)
+    var generator = SeededGenerator(seed: 3)
+    var leases: [(PayloadLease, UInt8, Int)] = []
+    for _ in 0..<20_000 {
+        if Bool.random(using: &generator), let lease = pool.allocate(Int.random(in: 0...40_000, using: &generator)) {
+            let mark = UInt8.random(in: 0...255, using: &generator)
+            let count = pool.bytes(of: lease)
+            _ = [UInt8](repeating: mark, count: count).withView { pool.write($0, to: lease, at: 0) }
+            leases.append((lease, mark, count))
+        } else if !leases.isEmpty {
+            let (lease, mark, count) = leases.remove(at: Int.random(in: 0..<leases.count, using: &generator))
+            let view = pool.view(lease, start: 0, count: count)
+            #expect(view[0] == mark && view[count / 2] == mark && view[count - 1] == mark)
+            pool.free(lease)
+        }
+        #expect(pool.leasedBytes == leases.reduce(0) { $0 + $1.2 })
+    }
+    for (lease, _, _) in leases { pool.free(lease) }
+    #expect(pool.leasedBytes == 0 && pool.leasedCount == 0)
+    // One piece again.
+    let all = pool.allocate(1 << 20)
+    #expect(all != nil)
+    #expect(pool.allocate(1) == nil)
+}
+
+@Test func aBlockLargerThanThePoolIsRefused() {
+    let pool = PayloadPool(byteCount: 100_000)
+    #expect(pool.byteCount == 65_536)
+    #expect(pool.blockBytes(for: 65_536) == 65_536)
+    #expect(pool.blockBytes(for: 65_537) == nil)
+    #expect(pool.allocate(65_537) == nil)
+    #expect(pool.blockBytes(for: 1025) == 2048)
+}
+
+@Test func aLeaseFreedTwiceTraps() async {
+    await #expect(processExitsWith: .failure) {
+        let pool = PayloadPool(byteCount: 4096)
+        let lease = pool.allocate(10)!
+        pool.free(lease)
+        pool.free(lease)
+    }
+}
+
+@Test func writingPastABlockTraps() async {
+    await #expect(processExitsWith: .failure) {
+        let pool = PayloadPool(byteCount: 4096)
+        let lease = pool.allocate(10)!
+        _ = [UInt8](repeating: 1, count: 1025).withView { pool.write($0, to: lease, at: 0) }
+    }
+}
+
+private func forwarded(_ lines: String, _ forwarding: FieldForwarding = .all, type: String = "push") -> String {
+    let pool = PayloadPool(byteCount: 1 << 16)
+    let lease = pool.allocate(8192)!
+    let id = EventID(logIdentity: 1, sequence: 2)
+    let end = Array(lines.utf8).withView { lines in
+        Array("git".utf8).withView { source in
+            Array(type.utf8).withView { type in
+                ForwardedFields.write(
+                    received: lines, forwarding: forwarding, id: id, source: source, eventType: type, attempt: 12, to: pool,
+                    lease: lease, at: 3)
+            }
+        }
+    }
+    return pool.view(lease, start: 3, count: end - 3).text
+}
+
+private let ownLines =
+    "webhook-id: evt_000000010000000000002\r\nSluice-Source: git\r\nSluice-Event-Type: push\r\nSluice-Attempt: 12\r\n"
+
+@Test func forwardsTheProvidersFieldsAndNothingElse() {
+    let own = ownLines.replacing("evt_000000010000000000002", with: EventID(logIdentity: 1, sequence: 2).text)
+    let kept = "X-Hub-Signature-256: sha256=ab\r\nContent-Type: application/json\r\nuser-agent: GitHub\r\n"
+    let dropped = [
+        "Host: a", "HOST: a", "Content-Length: 3", "content-length:3", "Transfer-Encoding: chunked", "TE: trailers",
+        "Trailer: x", "Connection: close", "Keep-Alive: 5", "Upgrade: h2c", "Proxy-Authorization: x", "proxy-foo: x",
+        "Expect: 100-continue", "Authorization: Bearer x", "Cookie: a=b", "Webhook-Id: a", "webhook-timestamp: 1",
+        "webhook-signature: v1,x", "Sluice-Source: fake", "sluice-attempt: 9",
+    ]
+    for line in dropped {
+        #expect(forwarded(line + "\r\n" + kept) == kept + own, "\(line)")
+        #expect(forwarded(kept + line + "\r\n") == kept + own, "\(line)")
+    }
+    #expect(forwarded("") == own)
+    #expect(forwarded("Connections: a\r\nCook: b\r\nHosts: c\r\n") == "Connections: a\r\nCook: b\r\nHosts: c\r\n" + own)
+    #expect(forwarded("A: 1\r\nConnection: b, X-Hop ,a\r\nX-Hop: 2\r\nX-Hope: 3\r\n") == "X-Hope: 3\r\n" + own)
+    #expect(forwarded(kept, .contentTypeOnly) == "Content-Type: application/json\r\n" + own)
+}
+
+@Test func aTypeCannotInjectAField() {
+    let lines = forwarded("", type: "a\r\nX-Evil: 1\u{0}\u{7F}é")
+    #expect(lines.contains("Sluice-Event-Type: a??X-Evil: 1??é\r\n"))
+    #expect(lines.split(separator: "\r\n").count == 4)
+    let long = forwarded("", type: String(repeating: "x", count: 5000))
+    #expect(long.utf8.count < 256 + 160)
+}
