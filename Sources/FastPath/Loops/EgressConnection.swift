@@ -1,13 +1,14 @@
-// One outbound connection as a passive state machine: it is given bytes or a completion and the time, and says what to do.
+// One outbound connection as a passive state machine: it is given bytes or a completion and the time, and says what to
+// do.
 //
 //     free → connecting → sending → awaitingHead → readingBody → idle → sending …        any → closing → free
 //
-// Invariants: transitions are total, each method handles every state; an order's outcome is reported exactly once; it is
-// reported only when no send is in flight, because the kernel reads the order's memory until then; the descriptor is closed
-// and the slot freed only when nothing at all is in flight on it (mark, cancel, join, close). A connection is reused only
-// when the answer ended exactly where its framing said, with not a byte behind it.
-// If they fail: an event is lost or sent twice without a word, another order's bytes go out under this one's signature, or one
-// endpoint reads another's answer.
+// Invariants: transitions are total, each method handles every state; an order's outcome is reported exactly once; it
+// is reported only when no send is in flight, because the kernel reads the order's memory until then; the descriptor is
+// closed and the slot freed only when nothing at all is in flight on it (mark, cancel, join, close). A connection is
+// reused only when the answer ended exactly where its framing said, with not a byte behind it. If they fail: an event
+// is lost or sent twice without a word, another order's bytes go out under this one's signature, or one endpoint reads
+// another's answer.
 
 package enum EgressState: UInt8, CaseIterable, Sendable {
     case free, connecting, idle, sending, awaitingHead, readingBody, closing
@@ -18,7 +19,9 @@ package struct EgressActions: Equatable, Sendable {
     package let rawValue: UInt16
 
     @inline(__always) private init(rawValue: UInt16) { self.rawValue = rawValue }
-    @inline(__always) package func contains(_ other: EgressActions) -> Bool { rawValue & other.rawValue == other.rawValue }
+    @inline(__always) package func contains(_ other: EgressActions) -> Bool {
+        rawValue & other.rawValue == other.rawValue
+    }
     @inline(__always) package func union(_ other: EgressActions) -> EgressActions {
         EgressActions(rawValue: rawValue | other.rawValue)
     }
@@ -91,8 +94,8 @@ package struct EgressDeadlines: Sendable {
     package static func blockByteCount(_ limits: EgressLimits) -> Int {
         (OutboundMessage.fixedByteCount + limits.requestHeadBytesMax + limits.answerHeadBytesMax + 63) & ~63
     }
-    /// `generation` is the one before the first use; tests start near the wrap. Safety: `block` has `blockByteCount` bytes,
-    /// zeroed and aligned to 64, that outlive the connection and do not move.
+    /// `generation` is the one before the first use; tests start near the wrap. Safety: `block` has `blockByteCount`
+    /// bytes, zeroed and aligned to 64, that outlive the connection and do not move.
     package init(block: UnsafeMutablePointer<UInt8>, limits: EgressLimits, generation: UInt32 = 0) {
         message = OutboundMessage(block: block, headCapacity: limits.requestHeadBytesMax)
         let room = block + OutboundMessage.fixedByteCount + limits.requestHeadBytesMax
@@ -121,7 +124,9 @@ package struct EgressDeadlines: Sendable {
         return true
     }
     /// From `idle`: write and send. Empty in any other state, nothing is changed then.
-    package mutating func assign(_ order: DeliveryOrder, arrivedAt: UInt64, deadlines: EgressDeadlines) -> EgressActions {
+    package mutating func assign(
+        _ order: DeliveryOrder, arrivedAt: UInt64, deadlines: EgressDeadlines
+    ) -> EgressActions {
         guard state == .idle else { return .none }
         accept(order, arrivedAt, deadlines)
         return beginSend()
@@ -198,8 +203,8 @@ package struct EgressDeadlines: Sendable {
         case .free, .connecting, .closing: return .none
         }
     }
-    /// The multishot receive ended: 0 = the peer sends no more, -errno; `needsRearm` when it ended for lack of buffers or for
-    /// a reason of the kernel's own while the connection lives.
+    /// The multishot receive ended: 0 = the peer sends no more, -errno; `needsRearm` when it ended for lack of buffers
+    /// or for a reason of the kernel's own while the connection lives.
     package mutating func receiveEnded(_ result: Int32, needsRearm: Bool, now: UInt64) -> EgressActions {
         guard isReceiveArmed else { return .none }
         isReceiveArmed = false
@@ -240,8 +245,8 @@ package struct EgressDeadlines: Sendable {
         case .free, .closing: return .none
         }
     }
-    /// The endpoint moved or the slot is needed: an idle connection closes now, a busy one after its order; what is not yet
-    /// sent to the old place is not sent there any more.
+    /// The endpoint moved or the slot is needed: an idle connection closes now, a busy one after its order; what is not
+    /// yet sent to the old place is not sent there any more.
     package mutating func retire(now: UInt64) -> EgressActions {
         switch state {
         case .idle: return EgressActions.unpark.union(close())
@@ -275,7 +280,8 @@ package struct EgressDeadlines: Sendable {
             }
             return .none
         case .complete(let isLastByte):
-            // An answer before its request was sent whole is an answer, but nobody knows what the peer does with the rest.
+            // An answer before its request was sent whole is an answer, but nobody knows what the peer does with the
+            // rest.
             let isReusable = isLastByte && answer.keepsConnection && state != .sending && !isLast && isReceiveArmed
             let report = answered(now)
             guard isReusable else { return report.union(close()) }

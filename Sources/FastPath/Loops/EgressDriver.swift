@@ -10,11 +10,11 @@
 //   8. buffers           receive buffers go back before the next submit
 //
 // Invariants: an order taken from the ring is counted in `orderCount` until its outcome is in the outcome ring, and
-// `orderCount` never passes `orderCountMax`, so no list here can overflow. No allocation, lock or reference in a tick, but for a
-// new snapshot. If an outcome were lost the dispatcher would hold its event's memory for ever.
+// `orderCount` never passes `orderCountMax`, so no list here can overflow. No allocation, lock or reference in a tick,
+// but for a new snapshot. If an outcome were lost the dispatcher would hold its event's memory for ever.
 //
-// Safety: order memory is the dispatcher's until the outcome is pushed; receive buffers are the kernel's from `give` on;
-// `records` is the snapshot's, which `snapshot` keeps alive.
+// Safety: order memory is the dispatcher's until the outcome is pushed; receive buffers are the kernel's from `give`
+// on; `records` is the snapshot's, which `snapshot` keeps alive.
 
 import CShims
 import Synchronization
@@ -88,12 +88,12 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
 
     // MARK: the tick
 
-    /// What is shared with other threads comes as parameters: a reference loaded from a field is retained and released at each
-    /// use, one that is a parameter is not.
+    /// What is shared with other threads comes as parameters: a reference loaded from a field is retained and released
+    /// at each use, one that is a parameter is not.
     @_noAllocation @_noLocks
     mutating func tick(
-        orders: SPSCRing<DeliveryOrder>, orderWakeup: Wakeup, outcomes: SPSCRing<DeliveryOutcome>, outcomeWakeup: Wakeup,
-        mailbox: EgressMailbox, counters: CounterBlock
+        orders: SPSCRing<DeliveryOrder>, orderWakeup: Wakeup,
+        outcomes: SPSCRing<DeliveryOutcome>, outcomeWakeup: Wakeup, mailbox: EgressMailbox, counters: CounterBlock
     ) {
         let completionCount = sleep(orders, orderWakeup, mailbox)
         now = sluice_clock_monotonic()
@@ -212,7 +212,8 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
         counts[EgressCounter.connectionsOpen.rawValue] = UInt64(table.openCount)
         for index in 0..<EgressDriver.counterCount { block.set(index, counts[index]) }
     }
-    /// In the last scan deadlines were looked at one by one; each that is set since then has moved `scanAt` if it is earlier.
+    /// In the last scan deadlines were looked at one by one; each that is set since then has moved `scanAt` if it is
+    /// earlier.
     private mutating func scanDeadlines() {
         scanAt = .max
         for slot in 0..<table.scanCount {
