@@ -19,6 +19,7 @@ void *sluice_memory_map(size_t bytes) {
 }
 void sluice_memory_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
 
+void sluice_shutdown_write(int fd) { shutdown(fd, SHUT_WR); }
 int sluice_close(int fd) { return close(fd) < 0 ? -errno : 0; }
 
 int sluice_listen(const void *address, unsigned bytes, int backlog, int shared) {

@@ -25,6 +25,8 @@ void *sluice_memory_map(size_t bytes);
 void sluice_memory_unmap(void *memory, size_t bytes);
 
 int sluice_close(int fd);
+// No more will be sent; the peer reads what was, then the end. Does not wait.
+SLUICE_HOT void sluice_shutdown_write(int fd);
 
 // A listening socket on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY inherited by what it
 // accepts, or -errno. A Unix socket's stale path is the caller's to remove.

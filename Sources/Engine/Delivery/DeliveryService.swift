@@ -157,6 +157,10 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         let marks = try store.endpoints().filter { !$0.isRemoved && $0.stop == nil }.map(\.resume.sequence)
         return try [marks.min(), store.oldestPending()].compactMap { $0 }.min()
     }
+    /// The same for whoever deletes: `.max` when no endpoint needs anything, 0 (delete nothing) while the store cannot say.
+    package var retentionLowWater: UInt64 {
+        do { return try lowWater() ?? .max } catch { return 0 }
+    }
     /// Sends one event again, at once, whatever became of it before.
     package func replay(event: EventID, endpoint: String) throws -> ReplayVerdict {
         let reader = makeReader()

@@ -122,6 +122,8 @@ extension Dispatcher {
     private func workOffBacklog(_ index: Int, now: UInt64) -> Bool {
         let lane = lanes[index]
         while let place = lane.backlog.first, lane.deficit > 0 {
+            // Before the read, which is the costly part.
+            guard lane.hasRoom(now: now), slots.hasFree else { return false }
             switch log.read(at: place) {
             case .event(let event) where event.place.sequence == place.sequence:
                 guard offer(event, lane: index, now: now) else { return false }

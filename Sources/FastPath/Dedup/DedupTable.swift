@@ -14,6 +14,7 @@ import CShims
 @safe package struct DedupTable: ~Copyable {
     package static var entryBytes: Int { 32 }
     static var slotCount: Int { 8 }
+    static var searchPauseCountMax: Int { 1000 }
     static var bucketBytes: Int { 256 }
     static var bucketBits: UInt32 { 26 }
     static var bucketCountMax: Int { 1 << 26 }
@@ -24,6 +25,8 @@ import CShims
     package private(set) var entryCount = 0
     /// Events that were forgotten within their window for want of room.
     package private(set) var evictionCount: UInt64 = 0
+    // Full pairs that are still to be passed without looking for a place elsewhere; set when such a search has failed.
+    private var searchPauseCount = 0
     package var capacity: Int { bucketCount * DedupTable.slotCount }
     package var byteCount: Int { bucketCount * DedupTable.bucketBytes }
 
@@ -151,7 +154,14 @@ import CShims
             return Place(bucket: bucket, slot: (bucket == first ? firstFree : secondFree).trailingZeroBitCount)
         }
         if let place = expired(first, now) ?? expired(second, now) { return place }
-        if let place = displace(first, now, depth: 1) ?? displace(second, now, depth: 1) { return place }
+        // A search reads up to 144 buckets. A failed one says that the table is full, so it is not made for every event then.
+        if searchPauseCount > 0 {
+            searchPauseCount -= 1
+        } else if let place = displace(first, now, depth: 1) ?? displace(second, now, depth: 1) {
+            return place
+        } else {
+            searchPauseCount = DedupTable.searchPauseCountMax
+        }
         evictionCount += 1
         let oldestFirst = oldest(first)
         let oldestSecond = oldest(second)

@@ -288,6 +288,7 @@ private struct RecoveryRun: ~Copyable {
         report.damages = log.damages
         report.tornTail = log.tornTail
         report.nextSequence = next
+        if segments.isEmpty { report.firstSequence = next }
         var current: PlacedSegment?
         if let last = segments.last, let header = last.header {
             let isWhole = last.byteCount >= Int(clamping: header.segmentBytes)

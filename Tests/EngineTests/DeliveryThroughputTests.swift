@@ -1,0 +1,84 @@
+// What the dispatcher and the store cost, printed and not asserted: no egress, no ingest, a core that others use too.
+
+import Engine
+import FastPath
+import Foundation
+import Logging
+import Synchronization
+import Testing
+
+/// Answers every order at once with 200.
+private final class EchoEgress: EgressPort {
+    private var outcomes: [DeliveryOutcome] = []
+    private var next = 0
+    func submit(_ order: DeliveryOrder) -> Bool {
+        var outcome = DeliveryOutcome(token: order.token, endpoint: order.endpoint, result: .answered)
+        outcome.status = 200
+        outcomes.append(outcome)
+        return true
+    }
+    func flush() {}
+    var hasOutcome: Bool { next < outcomes.count }
+    func nextOutcome() -> DeliveryOutcome? {
+        guard next < outcomes.count else {
+            outcomes.removeAll(keepingCapacity: true)
+            next = 0
+            return nil
+        }
+        defer { next += 1 }
+        return outcomes[next]
+    }
+}
+
+private let lines =
+    "Content-Type: application/json\r\nUser-Agent: GitHub-Hookshot/044aadd\r\nX-GitHub-Delivery: 72d3162e-cc78-11e3-81ab\r\n"
+    + "X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n"
+    + "Host: hooks.example.com\r\nAccept: */*\r\nContent-Length: 1024\r\n"
+
+private func processorSeconds() -> Double {
+    Double(clock()) / Double(CLOCKS_PER_SEC)
+}
+
+@Test(arguments: [1, 20]) func printsWhatADeliveryCosts(laneCount: Int) throws {
+    let folder = try TemporaryFolder()
+    let store = try SQLiteStore(path: folder.database)
+    let wakeup = try #require(Wakeup())
+    let worker = try #require(StoreWorker(store: store, dispatcherWakeup: wakeup, logger: Logger(label: "test")))
+    let log = FakeLog()
+    let count = 100_000
+    for index in 0..<count {
+        log.append(FakeEvent(type: "t\(index % laneCount)", fieldLines: lines, body: String(repeating: "x", count: 1024)))
+    }
+    let names = (0..<laneCount).map { "e\($0)" }
+    let stored = try store.register(names, start: log.place(1))
+    let dispatcher = Dispatcher(
+        log: log, egress: EchoEgress(), store: worker, pool: PayloadPool(byteCount: 64 << 20), limits: DispatcherLimits(),
+        clock: StoreClock(wallMillis: 1_700_000_000_000, monotonicNanos: 0), seed: 1)
+    dispatcher.apply(
+        stored.enumerated().map { index, endpoint in
+            LanePlan(
+                stored: endpoint,
+                settings: LaneSettings(
+                    concurrency: 64, schedule: RetrySchedule(delaysMillis: [5000], jitter: 0), forwarding: .all,
+                    isDisabled: false, egressIndex: UInt32(index)),
+                subscription: Subscription(sources: [], types: ["t\(index)"]), recorded: [])
+        }, now: 0)
+    worker.start()
+    let start = ContinuousClock.now
+    let processorStart = processorSeconds()
+    var delivered: UInt64 = 0
+    while delivered < UInt64(count) || !dispatcher.isDrained {
+        let passed = (ContinuousClock.now - start).components
+        let now = UInt64(passed.seconds) * 1_000_000_000 + UInt64(passed.attoseconds / 1_000_000_000)
+        if dispatcher.step(now: now) > 0 { _ = wakeup.sleep(timeoutMillis: 1) { dispatcher.hasWork } }
+        delivered = dispatcher.metrics(now: now).lanes.reduce(0) { $0 + $1.counters.delivered }
+    }
+    let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
+    let processor = processorSeconds() - processorStart
+    worker.stop()
+    #expect(try store.counts(endpoint: stored[0].number) == DeliveryCounts())
+    let each = processor / Double(count) * 1e6
+    print(
+        "dispatcher + SQLite, \(laneCount) lanes, 1 KiB: \(Int(Double(count) / seconds))/s,",
+        "\((each * 10).rounded() / 10) us of processor a delivery, \(worker.metrics.batches) transactions")
+}
