@@ -56,7 +56,13 @@ let package = Package(
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
         .testTarget(name: "FastPathTests", dependencies: ["FastPath"], swiftSettings: strict),
-        .testTarget(name: "ServerTests", dependencies: ["Server", "Engine"], swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Server", "Engine", "FastPath", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "FastPath"], swiftSettings: strict),
     ]

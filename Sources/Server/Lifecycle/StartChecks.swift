@@ -10,20 +10,24 @@ enum StartChecks {
 
     /// Raises the limit of descriptors and sees that it suffices.
     static func run(_ configuration: GatewayConfiguration) throws {
-        let needed = configuration.limits.connectionCountMax + filesBeside
+        let needed =
+            configuration.limits.connectionCountMax + filesBeside
             + configuration.endpoints.reduce(0) { $0 + $1.concurrency }
         let have = ProcessLimits.raiseFiles()
         guard have >= needed else {
             throw StartError(
-                "too few file descriptors: \(needed) are needed (`limits.connections` \(configuration.limits.connectionCountMax), "
+                "too few file descriptors: \(needed) are needed "
+                    + "(`limits.connections` \(configuration.limits.connectionCountMax), "
                     + "the endpoints' `concurrency`, \(filesBeside) beside), the hard limit is \(have)",
-                remedy: "raise it (`ulimit -Hn \(needed)`, LimitNOFILE= in a systemd unit) or lower `limits.connections`")
+                remedy:
+                    "raise it (`ulimit -Hn \(needed)`, LimitNOFILE= in a systemd unit) or lower `limits.connections`")
         }
     }
 
     static func error(ofAdmin address: String, _ result: Result<Void, any Error>) -> any Error {
         guard case .failure(let error) = result else {
-            return StartError("the control API ended before it began", remedy: "this is a fault of Sluice's own; please report it")
+            return StartError(
+                "the control API ended before it began", remedy: "this is a fault of Sluice's own; please report it")
         }
         return bindError(address: address, key: "admin", number: (error as? IOError)?.errnoCode, text: "\(error)")
     }
@@ -42,7 +46,8 @@ enum StartChecks {
         case EADDRNOTAVAIL:
             StartError("`\(key)`: \(address) is not an address of this machine", remedy: "`ip addr` lists those it has")
         default:
-            StartError("`\(key)`: cannot listen on \(address): \(text)", remedy: "see `\(key)` in docs/configuration.md")
+            StartError(
+                "`\(key)`: cannot listen on \(address): \(text)", remedy: "see `\(key)` in docs/configuration.md")
         }
     }
 }
