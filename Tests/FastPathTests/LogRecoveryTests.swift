@@ -76,8 +76,10 @@ import Testing
             bytes[offset] ^= 1 << UInt8(offset % 8)
             TestFile.write(path, bytes)
             let outcome = try fixture.recover()
-            #expect(outcome.records == harness.kept.filter { $0.sequence != UInt64(target) }, "offset \(offset - start)")
-            #expect(outcome.report.damages.map(\.firstSequence) == [11] && outcome.report.damages.map(\.sequenceCount) == [1])
+            #expect(outcome.records == harness.kept.filter { $0.sequence != UInt64(target) },
+                "offset \(offset - start)")
+            #expect(outcome.report.damages.map(\.firstSequence) == [11]
+                && outcome.report.damages.map(\.sequenceCount) == [1])
             #expect(outcome.damages.map(\.firstSequence) == [11])
             #expect(outcome.report.nextSequence == 31 && outcome.report.tornTail == nil)
         }
@@ -105,13 +107,15 @@ import Testing
     @Test func zeroedBlockInTheMiddleIsDamage() throws {
         let (fixture, harness) = try written()
         change(fixture.logFile(1)) { bytes in
-            // The whole of the third group: header block, then 4 KiB-aligned groups of one block each three records long.
+            // The whole of the third group: header block, then 4 KiB-aligned groups of one block each three records
+            // long.
             bytes.replaceSubrange(4096 + 2 * 4096..<4096 + 3 * 4096, with: [UInt8](repeating: 0, count: 4096))
         }
         let outcome = try fixture.recover()
         let missing = harness.kept.filter { !outcome.records.contains($0) }
         #expect(missing.map(\.sequence) == [7, 8, 9])
-        #expect(outcome.report.damages.map(\.firstSequence) == [7] && outcome.report.damages.map(\.sequenceCount) == [3])
+        #expect(outcome.report.damages.map(\.firstSequence) == [7]
+            && outcome.report.damages.map(\.sequenceCount) == [3])
         #expect(outcome.report.nextSequence == 31)
     }
 
@@ -215,7 +219,8 @@ import Testing
         TestFile.makeDirectory(folder.path + "/log")
         TestFile.write(folder.path + "/log/" + SegmentName.segment(1), [1, 2, 3])
         if case .foreign? = open(folder.path) {} else { Issue.record("segments without an identity") }
-        TestFile.write(folder.path + "/log/identity", Array("this is some other file, quite long, 64 bytes or more, I say so!!".utf8))
+        TestFile.write(folder.path + "/log/identity",
+            Array("this is some other file, quite long, 64 bytes or more, I say so!!".utf8))
         if case .foreign? = open(folder.path) {} else { Issue.record("identity of something else") }
 
         let (fixture, _) = try written(1)
