@@ -42,6 +42,37 @@ import Testing
         }
     }
 
+    // Records of exactly one block: what is left of a torn group lies where the next records would start, with the very
+    // sequences they would have. Only zeros over the torn tail keep it dead.
+    @Test func tornTailDoesNotComeBackToLifeBehindWhatIsAppendedNext() throws {
+        let folder = TemporaryFolder()
+        let bodyBytes = 3941
+        var groupStart = 0
+        do {
+            let log = try FileLog(folder.path)
+            _ = log.offer("k0", bodyBytes: bodyBytes)
+            try log.commit()
+            groupStart = log.tail.snapshot.endOffset
+            for key in ["k1", "k2", "k3"] { _ = log.offer(key, bodyBytes: bodyBytes) }
+            try log.commit()
+            #expect(log.tail.snapshot.endOffset == groupStart + 3 * 4096)
+        }
+        let path = folder.path + "/log/" + SegmentName.segment(1)
+        change(path) { $0.replaceSubrange(groupStart..<groupStart + 512, with: [UInt8](repeating: 0, count: 512)) }
+        do {
+            let log = try FileLog(folder.path)
+            #expect(TestFile.read(path)[groupStart...].allSatisfy { $0 == 0 })
+            #expect(log.offer("n1", bodyBytes: bodyBytes) == .appended(sequence: 2))
+            try log.commit()
+        }
+        var keys: [String] = []
+        let summary = try LogCheck.run(path: folder.path) { record, _ in
+            keys.append(record.key.text)
+            return true
+        }
+        #expect(keys == ["k0", "n1"] && summary.isSound && summary.tornTail == nil)
+    }
+
     @Test func emptyFolderBecomesALog() throws {
         let fixture = try LogFixture()
         let outcome = try fixture.recover()
