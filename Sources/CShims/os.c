@@ -19,6 +19,7 @@ void *sluice_memory_map(size_t bytes) {
 }
 void sluice_memory_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
 
+void sluice_shutdown_write(int fd) { shutdown(fd, SHUT_WR); }
 int sluice_close(int fd) { return close(fd) < 0 ? -errno : 0; }
 
 int sluice_listen(const void *address, unsigned bytes, int backlog, int shared) {
@@ -72,7 +73,6 @@ unsigned long sluice_locked_memory_limit(void) {
     struct rlimit r;
     return getrlimit(RLIMIT_MEMLOCK, &r) < 0 ? 0 : r.rlim_cur;
 }
-const char *sluice_error_text(int error) { return strerror(error); }
 void sluice_thread_name(const char *name) { prctl(PR_SET_NAME, name); }
 int sluice_thread_start(void *(*body)(void *), void *context, unsigned long *thread) {
     pthread_t t;

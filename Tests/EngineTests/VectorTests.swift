@@ -1,4 +1,5 @@
-// Signature vectors through the code of the hot path: our own, and the shared ones where they lie beside the repository.
+// Signature vectors through the code of the hot path: our own, and the shared ones where they lie beside the
+// repository.
 import Engine
 import FastPath
 import Foundation

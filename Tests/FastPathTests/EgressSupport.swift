@@ -1,4 +1,5 @@
-// What the egress tests deliver to: a server of plain sockets whose every connection runs a script, and a loop with its rings.
+// What the egress tests deliver to: a server of plain sockets whose every connection runs a script, and a loop with its
+// rings.
 
 import FastPath
 import Glibc
@@ -171,7 +172,9 @@ final class EgressHarness {
     private(set) var outcomes: [UInt64: DeliveryOutcome] = [:]
     private(set) var repeatedTokens: [UInt64] = []
 
-    init(_ endpoints: [EgressEndpoint?], limits: EgressLimits = EgressHarness.smallLimits, ringCapacity: Int = 1024) throws {
+    init(
+        _ endpoints: [EgressEndpoint?], limits: EgressLimits = EgressHarness.smallLimits, ringCapacity: Int = 1024
+    ) throws {
         let orders = try #require(DeliveryOrderRing(capacity: ringCapacity))
         let outcomeRing = try #require(DeliveryOutcomeRing(capacity: ringCapacity))
         let snapshot = try EgressSnapshot(endpoints: endpoints, version: "test", limits: limits)
@@ -209,7 +212,8 @@ final class EgressHarness {
             if outcomes.updateValue(outcome, forKey: outcome.token) != nil { repeatedTokens.append(outcome.token) }
         }
     }
-    /// Waits until `count` outcomes have come since the start; a lost one would wait half a minute and then fail the test.
+    /// Waits until `count` outcomes have come since the start; a lost one would wait half a minute and then fail the
+    /// test.
     func wait(for count: Int) {
         var patience = 3000
         while outcomes.count < count, patience > 0 {

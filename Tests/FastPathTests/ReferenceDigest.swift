@@ -1,8 +1,9 @@
-// SHA-256, HMAC and base 64 in plain Swift, straight from their definitions, so that a signature is recomputed by other code
-// than the one that made it.
+// SHA-256, HMAC and base 64 in plain Swift, straight from their definitions, so that a signature is recomputed by other
+// code than the one that made it.
 
 enum ReferenceDigest {
-    /// The first 32 bits of the fractional parts of the cube (or square) roots of the first primes, found by integer search.
+    /// The first 32 bits of the fractional parts of the cube (or square) roots of the first primes, found by integer
+    /// search.
     private static func rootBits(_ prime: UInt64, cube: Bool) -> UInt32 {
         // The largest x with x^3 (or x^2) <= prime * 2^96 (or 2^64), bit by bit.
         var root: UInt64 = 0
@@ -42,7 +43,8 @@ enum ReferenceDigest {
     static func sha256(_ message: [UInt8]) -> [UInt8] {
         var padded = message + [0x80]
         while padded.count % 64 != 56 { padded.append(0) }
-        for shift in stride(from: 56, through: 0, by: -8) { padded.append(UInt8(truncatingIfNeeded: (message.count * 8) >> shift)) }
+        let bitCount = message.count * 8
+        for shift in stride(from: 56, through: 0, by: -8) { padded.append(UInt8(truncatingIfNeeded: bitCount >> shift)) }
         var state = start
         for block in stride(from: 0, to: padded.count, by: 64) { compress(&state, Array(padded[block..<block + 64])) }
         return state.flatMap { word in [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: word >> UInt32($0)) } }

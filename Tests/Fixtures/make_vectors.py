@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Makes vectors.json: signed requests and what must become of them, for the eleven providers. Independent of the gateway's code:
-the standard library's hmac alone. usage: make_vectors.py > vectors.json"""
+"""Makes vectors.json: signed requests and what must become of them, for the eleven providers. Independent of the
+gateway's code: the standard library's hmac alone. usage: make_vectors.py > vectors.json"""
 import base64
 import hashlib
 import hmac
@@ -49,7 +49,8 @@ def standard(brand):
     def sign(secret, body, time):
         text = f"msg_2mk.{time}.".encode() + body
         key = base64.b64decode(secret.removeprefix("whsec_") + "=" * (-len(secret.removeprefix("whsec_")) % 4))
-        return [[f"{brand}-id", "msg_2mk"], [f"{brand}-timestamp", str(time)], [f"{brand}-signature", "v1," + b64(mac(key, text))]]
+        signature = "v1," + b64(mac(key, text))
+        return [[f"{brand}-id", "msg_2mk"], [f"{brand}-timestamp", str(time)], [f"{brand}-signature", signature]]
     return sign
 
 
@@ -94,19 +95,29 @@ def profile(provider, sign, secrets, timed, future):
     add("no-headers", provider, secrets[:1], [], BODY, "reject:missing_header")
     add("empty-signature", provider, secrets[:1], changed(headers, ""), BODY, "reject:malformed_header")
     add("signature-twice", provider, secrets[:1], headers + [headers[-1]], BODY, "reject:duplicate_header")
-    add("no-signature-text", provider, secrets[:1], changed(headers, "not a signature"), BODY, "reject:malformed_header")
-    add("signature-cut", provider, secrets[:1], changed(headers, signature[:-4]), BODY, "reject:signature_mismatch", ["reject:malformed_header"])
-    add("signature-longer", provider, secrets[:1], changed(headers, signature + "00"), BODY, "reject:signature_mismatch", ["reject:malformed_header"])
-    other = digits[:-6] + ("A" if digits[-6] != "A" else "B") + digits[-5:] if digits.endswith("=") else digits[:-1] + ("0" if digits[-1] != "0" else "1")
-    add("last-digit-changed", provider, secrets[:1], changed(headers, signature.replace(digits, other)), BODY, "reject:signature_mismatch")
+    def damaged(name, value, expect, *alt):
+        add(name, provider, secrets[:1], changed(headers, value), BODY, expect, alt)
+
+    damaged("no-signature-text", "not a signature", "reject:malformed_header")
+    damaged("signature-cut", signature[:-4], "reject:signature_mismatch", "reject:malformed_header")
+    damaged("signature-longer", signature + "00", "reject:signature_mismatch", "reject:malformed_header")
+    if digits.endswith("="):
+        other = digits[:-6] + ("A" if digits[-6] != "A" else "B") + digits[-5:]
+    else:
+        other = digits[:-1] + ("0" if digits[-1] != "0" else "1")
+    damaged("last-digit-changed", signature.replace(digits, other), "reject:signature_mismatch")
     if not timed:
         return
     for name, now, expect in [
         ("300-s-old", NOW + 300, "accept"), ("301-s-old", NOW + 301, "reject:stale_timestamp"),
-        ("300-s-ahead", NOW - 300, "accept"), ("301-s-ahead", NOW - 301, "reject:future_timestamp" if future else "accept"),
+        ("300-s-ahead", NOW - 300, "accept"),
+        ("301-s-ahead", NOW - 301, "reject:future_timestamp" if future else "accept"),
     ]:
         add(name, provider, secrets[:1], headers, BODY, expect, now=now)
-    for name, time in [("word", "soon"), ("negative", "-1"), ("fraction", "1760000000.5"), ("too-long", "1" * 17), ("hexadecimal", "0x68e77800")]:
+    for name, time in [
+        ("word", "soon"), ("negative", "-1"), ("fraction", "1760000000.5"), ("too-long", "1" * 17),
+        ("hexadecimal", "0x68e77800"),
+    ]:
         bad = [[n, v.replace(str(NOW), time)] for n, v in headers]
         add(f"timestamp-{name}", provider, secrets[:1], bad, BODY, "reject:malformed_timestamp")
     moved = [[n, v.replace(str(NOW), str(NOW + 1))] for n, v in headers]
@@ -133,7 +144,8 @@ def lists():
         add(name, "standard-webhooks", secrets[:1], changed(headers, value), BODY, expect, alt)
     both = sign(secrets[0], BODY, NOW)[-1][1] + " " + sign(secrets[1], BODY, NOW)[-1][1]
     add("two-signatures", "standard-webhooks", secrets[1:], changed(headers, both), BODY, "accept")
-    for form in (secrets[0].removeprefix("whsec_"), secrets[0].rstrip("="), secrets[0].removeprefix("whsec_").rstrip("=")):
+    bare = secrets[0].removeprefix("whsec_")
+    for form in (bare, secrets[0].rstrip("="), bare.rstrip("=")):
         add(f"secret-spelled-{len(OUT)}", "standard-webhooks", [form], headers, BODY, "accept")
     add("public-key-as-secret", "standard-webhooks", ["whpk_" + secrets[0][6:]], headers, BODY, "reject:invalid_secret")
     add("secret-is-no-base-64", "standard-webhooks", ["whsec_!!"], headers, BODY, "reject:invalid_secret")
@@ -165,13 +177,16 @@ def tokens():
     event = [["X-Gitlab-Event", "Push Hook"]]
     for name, secrets, value, expect in [
         ("token", ["s3cret"], "s3cret", "accept"), ("token-second", ["new", "s3cret"], "s3cret", "accept"),
-        ("token-prefix", ["s3cret"], "s3cre", "reject:token_mismatch"), ("token-longer", ["s3cret"], "s3crets", "reject:token_mismatch"),
-        ("token-other-case", ["s3cret"], "S3CRET", "reject:token_mismatch"), ("token-empty", ["s3cret"], "", "reject:malformed_header"),
+        ("token-prefix", ["s3cret"], "s3cre", "reject:token_mismatch"),
+        ("token-longer", ["s3cret"], "s3crets", "reject:token_mismatch"),
+        ("token-other-case", ["s3cret"], "S3CRET", "reject:token_mismatch"),
+        ("token-empty", ["s3cret"], "", "reject:malformed_header"),
         ("token-of-empty-secret", [""], "", "reject:invalid_secret"),
     ]:
         add(name, "gitlab", secrets, event + [["X-Gitlab-Token", value]], BODY, expect)
     add("token-missing", "gitlab", ["s3cret"], event, BODY, "reject:missing_header")
-    add("token-for-a-signing-source", "gitlab", WHSEC[:1], event + [["X-Gitlab-Token", WHSEC[0]]], BODY, "reject:missing_header")
+    signing = event + [["X-Gitlab-Token", WHSEC[0]]]
+    add("token-for-a-signing-source", "gitlab", WHSEC[:1], signing, BODY, "reject:missing_header")
 
 
 def handshakes():
@@ -188,19 +203,24 @@ def handshakes():
     shake("challenge-unsigned", "slack", secret, challenge, "reject:signature_mismatch", signed=False)
     shake("challenge-missing", "slack", secret, b'{"type":"url_verification"}', "reject:missing_challenge")
     shake("challenge-empty", "slack", secret, b'{"type":"url_verification","challenge":""}', "reject:missing_challenge")
-    shake("challenge-is-an-object", "slack", secret, b'{"type":"url_verification","challenge":{}}', "reject:malformed_challenge")
+    shake("challenge-is-an-object", "slack", secret, b'{"type":"url_verification","challenge":{}}',
+          "reject:malformed_challenge")
 
     def zoom(token):
-        return json.dumps({"event": "endpoint.url_validation", "payload": {"plainToken": token}, "event_ts": 1}).encode()
+        event = {"event": "endpoint.url_validation", "payload": {"plainToken": token}, "event_ts": 1}
+        return json.dumps(event).encode()
 
     token = "qgg8vlvZRS6UYooatFL8Aw"
     shake("challenge", "zoom", secret, zoom(token), "accept", expect_response={
         "status": 200, "json": {"plainToken": token, "encryptedToken": mac(secret.encode(), token.encode()).hex()}})
     shake("challenge-unsigned", "zoom", secret, zoom(token), "reject:signature_mismatch", signed=False)
-    for name, value in [("signed-string", f"v0:{NOW}:{{}}"), ("dots", f"msg.{NOW}.x"), ("brace", "{"), ("space", "a b"), ("long", "a" * 129)]:
+    for name, value in [
+        ("signed-string", f"v0:{NOW}:{{}}"), ("dots", f"msg.{NOW}.x"), ("brace", "{"), ("space", "a b"), ("long", "a" * 129),
+    ]:
         shake(f"challenge-{name}", "zoom", secret, zoom(value), "reject:challenge_not_opaque")
     shake("challenge-is-a-number", "zoom", secret, zoom(7), "reject:malformed_challenge")
-    shake("challenge-missing", "zoom", secret, b'{"event":"endpoint.url_validation","payload":{}}', "reject:missing_challenge")
+    shake("challenge-missing", "zoom", secret, b'{"event":"endpoint.url_validation","payload":{}}',
+          "reject:missing_challenge")
 
 
 for provider_name, settings in PROFILES.items():

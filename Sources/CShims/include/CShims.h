@@ -2,6 +2,7 @@
 #ifndef SLUICE_CSHIMS_H
 #define SLUICE_CSHIMS_H
 #include "os.h"
+#include "process.h"
 #include "file.h"
 #include "net.h"
 #include "uring.h"

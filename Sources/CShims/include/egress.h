@@ -16,6 +16,11 @@
 #include <unistd.h>
 #include "os.h"
 
+// memmove, by a name that says it neither allocates nor locks; `UnsafeMutablePointer.update` is not known to.
+SLUICE_HOT static inline void sluice_bytes_move(void *target, const void *source, size_t count) {
+    memmove(target, source, count);
+}
+
 // A blocking eventfd: io_uring polls it, and a plain thread polls before it reads, so neither ever blocks in the read.
 static inline int sluice_wakeup_open(void) {
     int descriptor = eventfd(0, EFD_CLOEXEC);

@@ -25,6 +25,8 @@ void *sluice_memory_map(size_t bytes);
 void sluice_memory_unmap(void *memory, size_t bytes);
 
 int sluice_close(int fd);
+// No more will be sent; the peer reads what was, then the end. Does not wait.
+SLUICE_HOT void sluice_shutdown_write(int fd);
 
 // A listening socket on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY inherited by what it
 // accepts, or -errno. A Unix socket's stale path is the caller's to remove.
@@ -38,8 +40,6 @@ int sluice_local_port(int fd);
 unsigned long sluice_descriptor_limit_raise(void);
 // RLIMIT_MEMLOCK in bytes, ~0 when unlimited.
 unsigned long sluice_locked_memory_limit(void);
-// The errno's text, in static storage per thread.
-const char *sluice_error_text(int error);
 // Pins the calling thread's name (15 characters) for top and perf.
 void sluice_thread_name(const char *name);
 // Starts a joinable thread that runs `body(context)`; 0 or -errno.

@@ -76,11 +76,6 @@ SLUICE_HOT static inline void sluice_submit_cancel_all(struct io_uring *ring, in
     io_uring_prep_cancel_fd(s, fd, IORING_ASYNC_CANCEL_ALL);
     s->user_data = tag;
 }
-SLUICE_HOT static inline void sluice_submit_shutdown(struct io_uring *ring, int fd, int how, uint64_t tag) {
-    struct io_uring_sqe *s = sluice_ring_submission(ring);
-    io_uring_prep_shutdown(s, fd, how);
-    s->user_data = tag;
-}
 SLUICE_HOT static inline void sluice_submit_close(struct io_uring *ring, int fd, uint64_t tag) {
     struct io_uring_sqe *s = sluice_ring_submission(ring);
     io_uring_prep_close(s, fd);

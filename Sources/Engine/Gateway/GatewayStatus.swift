@@ -1,6 +1,7 @@
 // What a running gateway tells: counters, what keeps it from being ready, and the ways to its log and deliveries. Copies of
 // values; nothing here waits for a loop.
 import FastPath
+import Synchronization
 
 /// Why new events are refused, or something an operator must mend; `code` is stable.
 package struct GatewayProblem: Equatable, Sendable {

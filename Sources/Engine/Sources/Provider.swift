@@ -1,5 +1,5 @@
-// What Sluice knows about a provider, as data: how it signs, where its event id and type are, what it wants to hear, how it
-// retries. One file a family under Providers/.
+// What Sluice knows about a provider, as data: how it signs, where its event id and type are, what it wants to hear,
+// how it retries. One file a family under Providers/.
 
 import FastPath
 

@@ -5,7 +5,8 @@ import FastPath
 package enum ProviderCatalogue {
     /// Sorted by name.
     package static let all: [Provider] =
-        (StandardWebhooksFamily.providers + CodeHostFamily.providers + CommerceFamily.providers + CollaborationFamily.providers
+        (StandardWebhooksFamily.providers + CodeHostFamily.providers + CommerceFamily.providers
+        + CollaborationFamily.providers
         + MeetingFamily.providers + [generic]).sorted { $0.name < $1.name }
 
     /// Any scheme, as data in the configuration.

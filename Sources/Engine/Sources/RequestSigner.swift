@@ -1,5 +1,5 @@
-// Signs a request as a provider would: for `sluice send`, for load and for tests. Works from the same scheme data as the
-// verifier, so that a scheme that cannot be signed cannot be verified either.
+// Signs a request as a provider would: for `sluice send`, for load and for tests. Works from the same scheme data as
+// the verifier, so that a scheme that cannot be signed cannot be verified either.
 
 import FastPath
 
@@ -48,7 +48,9 @@ package struct RequestSigner: Sendable {
         let time = String(timestamp * (definition.timestamp?.unitsPerSecond ?? 1))
         var headers: [(name: String, value: String)] = []
         if let name = names.id { headers.append((name, id)) }
-        if let rule = definition.timestamp, rule.listKey == nil, let name = names.timestamp { headers.append((name, time)) }
+        if let rule = definition.timestamp, rule.listKey == nil, let name = names.timestamp {
+            headers.append((name, time))
+        }
         headers.append((names.signature, value(body: body, id: id, time: time)))
         return headers
     }
@@ -70,7 +72,7 @@ package struct RequestSigner: Sendable {
     private func value(body: [UInt8], id: String, time: String) -> String {
         if definition.algorithm == .token { return definition.prefix + secrets[0] }
         let message = signedBytes(body: body, id: id, time: time)
-        let signatures = keys.map { encoded($0.mac(over: message)) }
+        let signatures = withExtendedLifetime(memory) { keys.map { encoded($0.mac(over: message)) } }
         switch definition.list {
         case .none: return definition.prefix + signatures[0]
         case .space: return signatures.map { "\(definition.listKey),\($0)" }.joined(separator: " ")

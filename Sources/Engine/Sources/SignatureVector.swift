@@ -1,5 +1,5 @@
-// One element of a vector file: a request and what must become of it. Tests/Fixtures/make_vectors.py writes the same form.
-// The keys are those of the files; what a vector has besides is not read.
+// One element of a vector file: a request and what must become of it. Tests/Fixtures/make_vectors.py writes the same
+// form. The keys are those of the files; what a vector has besides is not read.
 
 package struct SignatureVector: Decodable, Sendable {
     package enum Kind: String, Decodable, Sendable { case verify, handshake, sign, derive }

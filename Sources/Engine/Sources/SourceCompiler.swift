@@ -1,7 +1,7 @@
 // From a source's configuration and the catalogue to what a loop needs: compiled scheme, selectors, handshake.
 //
-// Invariant: a source gets a scheme, or it has said `unverified: true`; there is no third way. Everything that can be wrong is
-// found here, at start, and thrown as a `SourceError`.
+// Invariant: a source gets a scheme, or it has said `unverified: true`; there is no third way. Everything that can be
+// wrong is found here, at start, and thrown as a `SourceError`.
 
 import FastPath
 
@@ -38,7 +38,8 @@ package enum SourceCompiler {
         return CompiledSourceParts(
             memory: memory, provider: provider, scheme: scheme, selectors: selectors,
             handshake: provider.handshake.map { Handshake($0, in: memory) },
-            dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds, successStatus: provider.successStatus)
+            dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds, successStatus: provider.successStatus
+        )
     }
 
     /// The schemes of a source with the secrets of each; empty when it is unverified.
@@ -50,7 +51,9 @@ package enum SourceCompiler {
             return []
         }
         guard !source.secrets.isEmpty else { throw SourceProblemError(.noSecret) }
-        if let empty = source.secrets.firstIndex(where: \.isEmpty) { throw SourceProblemError(.scheme(.emptySecret(index: empty))) }
+        if let empty = source.secrets.firstIndex(where: \.isEmpty) {
+            throw SourceProblemError(.scheme(.emptySecret(index: empty)))
+        }
         var schemes = provider.schemes
         if let configured = source.scheme { schemes = [ProviderScheme(try definition(of: configured))] }
         guard !schemes.isEmpty else { throw SourceProblemError(.noScheme) }
@@ -67,7 +70,9 @@ package enum SourceCompiler {
             guard alternatives.contains(where: { $0.definition.timestamp != nil }) else {
                 throw SourceProblemError(.toleranceWithoutTimestamp)
             }
-            for index in alternatives.indices { alternatives[index].definition.timestamp?.toleranceSeconds = UInt64(tolerance) }
+            for index in alternatives.indices {
+                alternatives[index].definition.timestamp?.toleranceSeconds = UInt64(tolerance)
+            }
         }
         return alternatives
     }
@@ -120,7 +125,8 @@ extension SourceCompiler {
         definition.signed = scheme.signed
         guard let secretEncoding = SecretEncoding(rawValue: scheme.secretEncoding) else {
             let wanted = SecretEncoding.allCases.map(\.rawValue).joined(separator: ", ")
-            throw SourceProblemError(.badSchemeValue(key: "secretEncoding", value: scheme.secretEncoding, wanted: wanted))
+            throw SourceProblemError(
+                .badSchemeValue(key: "secretEncoding", value: scheme.secretEncoding, wanted: wanted))
         }
         definition.secretEncoding = secretEncoding
         if let timestamp = scheme.timestamp {
@@ -142,7 +148,8 @@ extension SourceCompiler {
         throw SourceProblemError(.badSchemeValue(key: key, value: value, wanted: wanted))
     }
     private static let algorithms: [(String, SchemeAlgorithm)] = [
-        ("hmac-sha256", .hmac(.sha256)), ("hmac-sha1", .hmac(.sha1)), ("hmac-sha512", .hmac(.sha512)), ("token", .token),
+        ("hmac-sha256", .hmac(.sha256)), ("hmac-sha1", .hmac(.sha1)), ("hmac-sha512", .hmac(.sha512)),
+        ("token", .token),
     ]
     private static let encodings: [(String, SignatureEncoding)] = [
         ("hex", .hex), ("base64", .base64), ("base64url", .base64URL),

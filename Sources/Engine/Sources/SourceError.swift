@@ -32,22 +32,27 @@ extension SourceProblem {
     package var message: String {
         switch self {
         case .unknownProvider(let name, let nearest):
-            nearest.isEmpty
-                ? "provider \"\(name)\" is unknown; known are \(ProviderCatalogue.all.map(\.name).joined(separator: ", "))"
-                : "provider \"\(name)\" is unknown; did you mean \(nearest.map { "\"\($0)\"" }.joined(separator: " or "))?"
+            "provider \"\(name)\" is unknown; \(SourceProblem.suggestion(nearest))"
         case .noSecret, .scheme(.noSecret):
             "has no secret; give secrets: [\"${NAME}\"], or say unverified: true to take requests from anyone"
         case .secretsAndUnverified: "has secrets and unverified: true; leave out one of them"
         case .noScheme:
-            "provider generic needs a scheme, such as scheme: { header: X-Signature, encoding: hex, signed: \"{body}\" }"
+            "provider generic needs a scheme, such as "
+                + "scheme: { header: X-Signature, encoding: hex, signed: \"{body}\" }"
         case .scheme(.emptySecret(let index)): "secret \(index + 1) is empty; is its environment variable or file set?"
         case .scheme(.badSecret(let index, let wanted)): "secret \(index + 1) has the wrong form; wanted is \(wanted)"
         case .scheme(let error): "scheme: \(error.message)"
-        case .badSchemeValue(let key, let value, let wanted): "scheme: \(key): \"\(value)\" is unknown; wanted is \(wanted)"
+        case .badSchemeValue(let key, let value, let wanted):
+            "scheme: \(key): \"\(value)\" is unknown; wanted is \(wanted)"
         case .unusableSecret(let index): "secret \(index + 1) fits no scheme of this provider"
         case .toleranceWithoutTimestamp: "timestamp tolerance is set, but the provider signs no timestamp; leave it out"
         case .badTolerance(let seconds): "timestamp tolerance of \(seconds) s is out of range; wanted is 0 to 86400 s"
         case .selector(let key, let why): "\(key): \(why)"
         }
+    }
+    private static func suggestion(_ nearest: [String]) -> String {
+        nearest.isEmpty
+            ? "known are \(ProviderCatalogue.all.map(\.name).joined(separator: ", "))"
+            : "did you mean \(nearest.map { "\"\($0)\"" }.joined(separator: " or "))?"
     }
 }

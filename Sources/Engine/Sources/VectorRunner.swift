@@ -39,7 +39,8 @@ package enum VectorRunner {
         case .accepted(let answer, _):
             guard vector.kind == .handshake else { return result(.accept, nil) }
             switch answer {
-            case .answered(let bytes): return matches(vector, bytes) ? result(.accept, nil) : result(.reject, "wrong_answer")
+            case .answered(let bytes):
+                return matches(vector, bytes) ? result(.accept, nil) : result(.reject, "wrong_answer")
             case .none: return result(.reject, "no_answer")
             case .rejected(let reason): return result(.reject, reason.rawValue)
             }
@@ -48,7 +49,8 @@ package enum VectorRunner {
 
     private static func providerName(_ vector: SignatureVector) -> String {
         // `github-sha1` is a profile of its own; `gitlab-token` is a scheme of `gitlab`.
-        let isProfile = vector.scheme.hasPrefix(vector.provider + "-") && ProviderCatalogue.provider(named: vector.scheme) != nil
+        let isProfile =
+            vector.scheme.hasPrefix(vector.provider + "-") && ProviderCatalogue.provider(named: vector.scheme) != nil
         return isProfile ? vector.scheme : vector.provider
     }
 
@@ -57,7 +59,9 @@ package enum VectorRunner {
         guard let provider = ProviderCatalogue.provider(named: providerName(vector)), !provider.schemes.isEmpty else {
             return "provider \(vector.provider) is not of this version"
         }
-        if vector.kind == .handshake, provider.handshake == nil { return "provider \(vector.provider) has no handshake" }
+        if vector.kind == .handshake, provider.handshake == nil {
+            return "provider \(vector.provider) has no handshake"
+        }
         if let type = vector.secrets.compactMap(\.type).first { return "secret type \(type) is not of this version" }
         return nil
     }
@@ -75,7 +79,9 @@ package enum VectorRunner {
             head += "\(header[0]): \(header[1])\r\n"
         }
         if !names.contains("host") { head += "Host: \(url.percentEncodedHost ?? "localhost")\r\n" }
-        if !names.contains("content-length"), !names.contains("transfer-encoding") { head += "Content-Length: \(body.count)\r\n" }
+        if !names.contains("content-length"), !names.contains("transfer-encoding") {
+            head += "Content-Length: \(body.count)\r\n"
+        }
         return Array((head + "\r\n").utf8) + body
     }
 
@@ -122,7 +128,8 @@ package enum CapturedOutcome: Sendable {
 }
 
 extension VectorRunner {
-    /// The hot path's answer to one request as it stood on the wire. `provider` must be in the catalogue and have a scheme, or
+    /// The hot path's answer to one request as it stood on the wire. `provider` must be in the catalogue and have a
+    /// scheme, or
     /// `scheme` must be given.
     package static func verify(
         provider: String, secrets: [String], scheme: SchemeConfiguration? = nil, now: UInt64, rawRequest: [UInt8],
@@ -149,7 +156,10 @@ extension VectorRunner {
         // The source has secrets, so it has a scheme; without one nothing is accepted here.
         guard let compiled = parts.scheme else { return .invalidSecret("has no scheme") }
         // More than the lanes, so that the engine that was asked for is the one that computes.
-        let copies = engine == .multiBuffer ? 2 * engine.laneCount : 1
+        let copies =
+            engine == .multiBuffer ? 2 * (MACAlgorithm.allCases.map { VerifierEngine.laneCount($0) }.max() ?? 1) : 1
+        // The scheme and the key point into it.
+        defer { withExtendedLifetime(parts.memory) {} }
         switch request.verify(compiled, nowSeconds: now, engine: engine, copies: copies) {
         case .rejected(let reason): return .rejected(reason)
         case .accepted(let key):

@@ -1,9 +1,10 @@
-// All signatures that one tick of a loop brought, verified as one batch. Owned by one loop: `add` for each request, `run` once,
+// All signatures that one tick of a loop brought, verified as one batch. Owned by one loop: `add` for each request,
+// `run` once,
 // `verdict` for each, `removeAll`.
 //
-// Invariants: a job is accepted only by a claim that equals a digest computed here, for this job, in this batch; whatever is
-// left over, skipped or failed is a mismatch. No allocation after `init`. Where memory for a contiguous message runs out the
-// job is computed piece by piece; the answer is the same, only slower.
+// Invariants: a job is accepted only by a claim that equals a digest computed here, for this job, in this batch;
+// whatever is left over, skipped or failed is a mismatch. No allocation after `init`. Where memory for a contiguous
+// message runs out the job is computed piece by piece; the answer is the same, only slower.
 //
 // Safety: views given to `add` must stay valid until `run` has returned. All own memory is taken in `init` and freed in
 // `deinit`; indexes are checked against the counts.
@@ -34,15 +35,19 @@ package enum AddResult: Equatable, Sendable {
     private var scratchUsed = 0
     /// Nil exactly when the engine is OpenSSL.
     private let batch: OpaquePointer?
+    private let companyMin: (sha256: Int?, sha1: Int?, sha512: Int?)
 
-    /// `scratchBytes`: for messages that must be copied to be contiguous (multi-buffer, and a scheme that signs more than the
-    /// body). An engine that this processor does not have becomes OpenSSL; `engine` says which it is.
+    /// `scratchBytes`: for messages that must be copied to be contiguous (multi-buffer, and a scheme that signs more
+    /// than the body). An engine that this processor does not have becomes OpenSSL; `engine` says which it is.
     package init(engine: VerifierEngine, jobCountMax: Int, scratchBytes: Int) {
         precondition(jobCountMax > 0 && jobCountMax <= 1 << 16 && scratchBytes >= 0)
         batch = engine == .multiBuffer ? sluice_batch_create(UInt32(jobCountMax)) : nil
         self.engine = batch == nil ? .openssl : .multiBuffer
         self.jobCountMax = jobCountMax
         self.scratchBytes = batch == nil ? 0 : scratchBytes
+        companyMin = (
+            VerifierEngine.companyMin(.sha256), VerifierEngine.companyMin(.sha1), VerifierEngine.companyMin(.sha512)
+        )
         jobs = .allocate(capacity: jobCountMax)
         claims = .allocate(capacity: jobCountMax * SignatureClaims.bytesMax)
         tags = .allocate(capacity: jobCountMax * MACAlgorithm.digestBytesMax)
@@ -62,7 +67,8 @@ package enum AddResult: Equatable, Sendable {
 
     /// Bytes taken in `init`, without the multi-buffer library's own.
     package var memoryBytes: Int {
-        jobCountMax * (MemoryLayout<VerifierJob>.stride + SignatureClaims.bytesMax + MACAlgorithm.digestBytesMax + 4) + scratchBytes
+        jobCountMax * (MemoryLayout<VerifierJob>.stride + SignatureClaims.bytesMax + MACAlgorithm.digestBytesMax + 4)
+            + scratchBytes
     }
 
     package mutating func removeAll() {
@@ -70,10 +76,12 @@ package enum AddResult: Equatable, Sendable {
         scratchUsed = 0
     }
 
-    /// Reads what the request claims and queues the MAC, or decides at once. `bytes` are those that `head` and `fields` mean.
+    /// Reads what the request claims and queues the MAC, or decides at once. `bytes` are those that `head` and `fields`
+    /// mean.
     @_noAllocation @_noLocks
     package mutating func add(
-        scheme: SignatureScheme, request bytes: ByteView, head: RequestHead, fields: borrowing FieldTable, body: ByteView,
+        scheme: SignatureScheme, request bytes: ByteView, head: RequestHead, fields: borrowing FieldTable,
+        body: ByteView,
         nowSeconds: UInt64
     ) -> AddResult {
         let data = SchemeData.chosen(scheme, bytes: bytes, fields: fields)
@@ -161,7 +169,9 @@ struct VerifierJob {
 extension BatchVerifier {
     @inline(__always)
     private static func compareToken(_ data: UnsafePointer<SchemeData>, _ value: ByteView) -> AddResult {
-        guard let token = SchemeData.rest(of: value, behind: data.pointee.prefix) else { return .rejected(.malformedHeader) }
+        guard let token = SchemeData.rest(of: value, behind: data.pointee.prefix) else {
+            return .rejected(.malformedHeader)
+        }
         var matches: Int32 = 0
         // Every token is compared, so that the time does not tell which one was near.
         for index in 0..<data.pointee.tokenCount {
@@ -222,21 +232,22 @@ extension BatchVerifier {
         if matches != 0 { jobs[job].matchedKey = Int32(truncatingIfNeeded: keyIndex) }
     }
 
-    /// A pass of sixteen lanes costs what eight messages cost one by one (measured), and takes as long as its longest message. So a message goes in only when its company brings at least eight times its blocks.
-    private static let companyMin = 8
-
     @inline(__always)
     private func runBatch(_ batch: OpaquePointer, count: Int, keyIndex: Int) {
-        runBatch(batch, .sha256, count: count, keyIndex: keyIndex)
-        runBatch(batch, .sha1, count: count, keyIndex: keyIndex)
-        runBatch(batch, .sha512, count: count, keyIndex: keyIndex)
+        runBatch(batch, .sha256, companyMin.sha256, count: count, keyIndex: keyIndex)
+        runBatch(batch, .sha1, companyMin.sha1, count: count, keyIndex: keyIndex)
+        runBatch(batch, .sha512, companyMin.sha512, count: count, keyIndex: keyIndex)
     }
-    private func runBatch(_ batch: OpaquePointer, _ algorithm: MACAlgorithm, count: Int, keyIndex: Int) {
-        // Each pass may throw out long messages, after which others may be too long for the rest; what is left after four
-        // passes goes in, at a cost and not at a risk.
+    /// A pass of the lanes takes as long as its longest message. So a message goes in only when its company brings
+    /// enough blocks (`VerifierEngine.companyMin`); the others are computed one by one.
+    private func runBatch(
+        _ batch: OpaquePointer, _ algorithm: MACAlgorithm, _ companyMin: Int?, count: Int, keyIndex: Int
+    ) {
+        // Each pass may throw out long messages, after which others may be too long for the rest; what is left after
+        // four passes goes in, at a cost and not at a risk.
         var blockCount = Int.max
-        var blocksMax = Int.max
-        for _ in 0..<4 {
+        var blocksMax = companyMin == nil ? 0 : Int.max
+        for _ in 0..<4 where blocksMax > 0 {
             var sum = 0
             for place in 0..<count {
                 let blocks = batchBlocks(Int(waiting[place]), algorithm)
@@ -244,7 +255,7 @@ extension BatchVerifier {
             }
             if sum == blockCount { break }
             blockCount = sum
-            blocksMax = sum / (BatchVerifier.companyMin + 1)
+            blocksMax = sum / ((companyMin ?? 0) + 1)
         }
         var placed: UInt32 = 0
         for place in 0..<count {

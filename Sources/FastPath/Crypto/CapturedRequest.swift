@@ -1,5 +1,5 @@
-// One request as it stood on the wire, parsed and verified by the code of the ingest loop: for `sluice verify`, vectors and
-// tests. Allocates; never part of a loop.
+// One request as it stood on the wire, parsed and verified by the code of the ingest loop: for `sluice verify`, vectors
+// and tests. Allocates; never part of a loop.
 //
 // Safety: the chunked decoder works in place on a copy made here.
 
@@ -65,8 +65,8 @@ package struct CapturedRequest: ~Copyable {
         }
     }
 
-    /// `copies`: the same request so many times in one batch, so that the lanes of the multi-buffer engine are used; one
-    /// verdict that differs from the others traps.
+    /// The caller keeps the scheme's `CompiledMemory`. `copies`: the same request so many times in one batch, so that
+    /// the lanes of the multi-buffer engine are used; one verdict that differs from the others traps.
     package func verify(
         _ scheme: SignatureScheme, nowSeconds: UInt64, engine: VerifierEngine, copies: Int = 1
     ) -> CaptureVerdict {
@@ -77,7 +77,8 @@ package struct CapturedRequest: ~Copyable {
                 var jobCount = 0
                 for _ in 0..<copies {
                     let added = verifier.add(
-                        scheme: scheme, request: view, head: head, fields: fields, body: bodyView, nowSeconds: nowSeconds)
+                        scheme: scheme, request: view, head: head, fields: fields, body: bodyView,
+                        nowSeconds: nowSeconds)
                     switch added {
                     case .queued: jobCount += 1
                     case .accepted: return .accepted(key: nil)
@@ -95,12 +96,14 @@ package struct CapturedRequest: ~Copyable {
     }
 
     /// What the selectors find, as text; nil where the request has nothing.
-    package func select(_ selectors: EventSelectors) -> (id: String?, type: String?, dedupKey: String?, keyIsBody: Bool) {
+    package func select(_ selectors: EventSelectors) -> (id: String?, type: String?, dedupKey: String?, keyIsBody: Bool)
+    {
         bytes.withView { view in
             body.withView { bodyView in
                 let values = selectors.select(bytes: view, head: head, fields: fields, body: bodyView)
                 return (
-                    values.eventID.count > 0 ? values.eventID.text : nil, values.eventType.count > 0 ? values.eventType.text : nil,
+                    values.eventID.count > 0 ? values.eventID.text : nil,
+                    values.eventType.count > 0 ? values.eventType.text : nil,
                     values.keyIsBody ? nil : values.dedupKey.text, values.keyIsBody
                 )
             }

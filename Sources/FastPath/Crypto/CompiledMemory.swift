@@ -1,9 +1,10 @@
-// The memory behind compiled schemes, keys and selectors. A configuration snapshot owns one `CompiledMemory` per source; the
-// trivially copyable values that the loops use (`SigningKey`, `SignatureScheme`, `ValueSelector`) point into it.
+// The memory behind compiled schemes, keys and selectors. A configuration snapshot owns one `CompiledMemory` per
+// source; the trivially copyable values that the loops use (`SigningKey`, `SignatureScheme`, `ValueSelector`) point
+// into it.
 //
-// Invariants: what was placed never moves and is never changed after the compilation; everything is zeroised before it is
-// freed, because keys are among it. Whoever keeps the snapshot keeps the values valid; a value used after its snapshot is
-// gone reads freed memory.
+// Invariants: what was placed never moves and is never changed after the compilation; everything is zeroised before it
+// is freed, because keys are among it. Whoever keeps the snapshot keeps the values valid; a value used after its
+// snapshot is gone reads freed memory.
 //
 // Safety: raw memory; `@safe` because only trivial types are placed, each at its own alignment, and none is freed
 // before `deinit`.
@@ -28,7 +29,8 @@ import CShims
         precondition(_isPOD(T.self))
         // 64: a key's midstates should not straddle a cache line more than they must.
         let bytes = max(count, 1) * MemoryLayout<T>.stride
-        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: bytes, alignment: max(64, MemoryLayout<T>.alignment))
+        let block = UnsafeMutableRawBufferPointer.allocate(
+            byteCount: bytes, alignment: max(64, MemoryLayout<T>.alignment))
         blocks.append(block)
         return block.baseAddress!.bindMemory(to: T.self, capacity: max(count, 1))
     }

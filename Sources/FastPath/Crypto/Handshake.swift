@@ -1,14 +1,16 @@
 // The challenges that a provider sends before it delivers, answered as a pure function of the verified request's body.
 //
-// Invariants: only what was verified may be answered (the caller's duty: `BatchVerifier` first), and only an opaque challenge is
-// ever signed: a challenge that could be the signed string of a delivery would turn the endpoint into a signing oracle.
+// Invariants: only what was verified may be answered (the caller's duty: `BatchVerifier` first), and only an opaque
+// challenge is ever signed: a challenge that could be the signed string of a delivery would turn the endpoint into a
+// signing oracle.
 //
 // Safety: writes only within the capacity the caller states; the compiled paths live in the `CompiledMemory` given.
 
 package enum HandshakeKind: UInt8, CaseIterable, Sendable {
     /// `{"type":"url_verification","challenge":C}` → `{"challenge":C}`.
     case slackURLVerification
-    /// `{"event":"endpoint.url_validation","payload":{"plainToken":P}}` → `{"plainToken":P,"encryptedToken":hex(HMAC(secret,P))}`.
+    /// `{"event":"endpoint.url_validation","payload":{"plainToken":P}}` →
+    /// `{"plainToken":P,"encryptedToken":hex(HMAC(secret,P))}`.
     case zoomURLValidation
 }
 
@@ -43,8 +45,8 @@ package struct Handshake: Sendable {
         finder = JSONFinder(paths.map { JSONPath(steps: $0) }, in: memory)
     }
 
-    /// `key`: the one that verified this request (`BatchVerifier.matchedKey`), nil when the source is unverified; then nothing is
-    /// signed. Writes at most `capacity` bytes, which should be `answerBytesMax`.
+    /// `key`: the one that verified this request (`BatchVerifier.matchedKey`), nil when the source is unverified; then
+    /// nothing is signed. Writes at most `capacity` bytes, which should be `answerBytesMax`.
     @_noAllocation @_noLocks
     package func answer(
         body: ByteView, key: SigningKey?, into memory: UnsafeMutablePointer<UInt8>, capacity: Int

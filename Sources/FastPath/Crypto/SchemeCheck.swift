@@ -1,5 +1,5 @@
-// What a scheme's data must be like before it is compiled, and the template language of its signed string. A scheme that would
-// accept what it should not (a body or a timestamp that no signature covers) is refused here, at start.
+// What a scheme's data must be like before it is compiled, and the template language of its signed string. A scheme
+// that would accept what it should not (a body or a timestamp that no signature covers) is refused here, at start.
 
 package enum SignedTemplate: Equatable, Sendable {
     case literal(String)
@@ -38,7 +38,8 @@ extension SchemeDefinition {
     func check() throws(SchemeError) {
         guard !headers.isEmpty else { throw .badHeader("header: the name of the signature's header is missing") }
         for set in headers {
-            for name in [set.signature, set.id, set.timestamp].compactMap({ $0 }) where !SchemeDefinition.isToken(name) {
+            for name in [set.signature, set.id, set.timestamp].compactMap({ $0 }) where !SchemeDefinition.isToken(name)
+            {
                 throw .badHeader("header: \"\(name)\" is no header name")
             }
         }
@@ -53,7 +54,9 @@ extension SchemeDefinition {
                     ? "listKey: \"\(listKey)\" without a list; set list to space, comma or semicolon"
                     : "listKey: missing; name the entries that count, such as v1")
         }
-        guard list == .none || prefix.isEmpty else { throw .badList("prefix: the entries of a list have none; leave it out") }
+        guard list == .none || prefix.isEmpty else {
+            throw .badList("prefix: the entries of a list have none; leave it out")
+        }
         try checkTemplate()
     }
 
@@ -70,7 +73,8 @@ extension SchemeDefinition {
             return
         }
         guard pieces.contains(.timestamp) else {
-            throw .badTimestamp("timestamp: \"\(signed)\" does not sign it, so it proves nothing; leave it out or add {timestamp}")
+            throw .badTimestamp(
+                "timestamp: \"\(signed)\" does not sign it, so it proves nothing; leave it out or add {timestamp}")
         }
         if let key = timestamp.listKey {
             guard list == .comma || list == .semicolon, !key.isEmpty, key != listKey else {

@@ -1,5 +1,6 @@
-// A signature scheme as data, before it is compiled: what the provider catalogue and the configuration say. And how a secret's
-// text becomes key bytes. Runs on worker threads at start and reload; it may allocate and throws words a person can use.
+// A signature scheme as data, before it is compiled: what the provider catalogue and the configuration say. And how a
+// secret's text becomes key bytes. Runs on worker threads at start and reload; it may allocate and throws words a
+// person can use.
 
 package enum SchemeAlgorithm: Equatable, Sendable {
     case hmac(MACAlgorithm)
@@ -118,7 +119,8 @@ package enum SecretEncoding: String, CaseIterable, Sendable {
             // Taking a public key for a secret would let anyone sign.
             if secret.hasPrefix("whpk_") || secret.hasPrefix("whsk_") {
                 throw .badSecret(
-                    index: index, wanted: "this is an ed25519 key (v1a); the scheme takes a symmetric secret, whsec_ and base 64")
+                    index: index,
+                    wanted: "this is an ed25519 key (v1a); the scheme takes a symmetric secret, whsec_ and base 64")
             }
             let text = secret.hasPrefix("whsec_") ? String(secret.dropFirst(6)) : secret
             guard let key = TextEncoding.bytes(of: text, as: .base64), !key.isEmpty else {

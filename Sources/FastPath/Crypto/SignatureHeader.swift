@@ -1,5 +1,6 @@
-// Reads what a request claims: its id, its timestamp and its signatures, by a compiled scheme. Decides every reason that needs
-// no MAC, in one fixed order, so that a request is refused for the same reason on every engine and in `sluice verify`:
+// Reads what a request claims: its id, its timestamp and its signatures, by a compiled scheme. Decides every reason
+// that needs no MAC, in one fixed order, so that a request is refused for the same reason on every engine and in
+// `sluice verify`:
 //
 //   missing_header → duplicate_header → malformed_header (empty), for id, timestamp, signature in turn;
 //   malformed_header and malformed_timestamp of the contents; stale or future; then signature_mismatch.
@@ -50,7 +51,9 @@ struct SignatureParts {
 extension SchemeData {
     /// The scheme to check by: the first of the alternatives whose signature header the request has, else the first.
     @inline(__always)
-    static func chosen(_ scheme: SignatureScheme, bytes: ByteView, fields: borrowing FieldTable) -> UnsafePointer<SchemeData> {
+    static func chosen(_ scheme: SignatureScheme, bytes: ByteView, fields: borrowing FieldTable) -> UnsafePointer<
+        SchemeData
+    > {
         guard scheme.data.pointee.alternative != nil else { return scheme.data }
         var next: UnsafePointer<SchemeData>? = scheme.data
         while let candidate = next {
@@ -65,7 +68,8 @@ extension SchemeData {
 
     /// Nil when all headers that the scheme needs are there, once each and not empty.
     @inline(__always)
-    func gather(bytes: ByteView, fields: borrowing FieldTable, into parts: inout SignatureParts) -> SignatureRejection? {
+    func gather(bytes: ByteView, fields: borrowing FieldTable, into parts: inout SignatureParts) -> SignatureRejection?
+    {
         var names = headers[headersCount - 1]
         for index in 0..<headersCount - 1 {
             let set = headers[index]
@@ -119,7 +123,8 @@ extension SchemeData {
     }
 
     private func readEntries(
-        _ header: ByteView, separator: UInt8, assignment: UInt8, parts: inout SignatureParts, into claims: inout SignatureClaims
+        _ header: ByteView, separator: UInt8, assignment: UInt8, parts: inout SignatureParts,
+        into claims: inout SignatureClaims
     ) {
         var start = 0
         var timestampCount = 0

@@ -1,15 +1,16 @@
-// A signature scheme compiled for the loops: one pointer, trivially copyable, nothing to look up or allocate when a request is
-// checked. `SignatureHeader.swift` reads requests by it, `BatchVerifier.swift` computes.
+// A signature scheme compiled for the loops: one pointer, trivially copyable, nothing to look up or allocate when a
+// request is checked. `SignatureHeader.swift` reads requests by it, `BatchVerifier.swift` computes.
 //
-// Invariants: every scheme has at least one key (or token), none of them empty, and covers the body; a source without a scheme
-// has none of these, never one that accepts.
+// Invariants: every scheme has at least one key (or token), none of them empty, and covers the body; a source without a
+// scheme has none of these, never one that accepts.
 //
 // Safety: points into the `CompiledMemory` given at compilation and is valid as long as that lives.
 
 @safe package struct SignatureScheme: @unchecked Sendable {
     let data: UnsafePointer<SchemeData>
 
-    /// A key per secret, in the order of the configuration; the place of the one that matched is `BatchVerifier.matchedKey`.
+    /// A key per secret, in the order of the configuration; the place of the one that matched is
+    /// `BatchVerifier.matchedKey`.
     package var keyCount: Int { data.pointee.keyCount }
     /// Traps when the scheme compares tokens.
     package func key(at index: Int) -> SigningKey {
@@ -61,7 +62,9 @@ struct SignedPiece {
 
 extension SignatureScheme {
     /// Compiles alternatives, of which a request is checked by the first whose signature header it has.
-    package init(_ alternatives: [(definition: SchemeDefinition, secrets: [String])], in memory: CompiledMemory) throws(SchemeError) {
+    package init(_ alternatives: [(definition: SchemeDefinition, secrets: [String])], in memory: CompiledMemory)
+        throws(SchemeError)
+    {
         precondition(!alternatives.isEmpty)
         var next: UnsafePointer<SchemeData>?
         for (definition, secrets) in alternatives.reversed() {
@@ -74,7 +77,8 @@ extension SignatureScheme {
 
 extension SchemeData {
     init(
-        _ definition: SchemeDefinition, secrets: [String], alternative: UnsafePointer<SchemeData>?, in memory: CompiledMemory
+        _ definition: SchemeDefinition, secrets: [String], alternative: UnsafePointer<SchemeData>?,
+        in memory: CompiledMemory
     ) throws(SchemeError) {
         try definition.check()
         guard !secrets.isEmpty else { throw .noSecret }
@@ -100,7 +104,8 @@ extension SchemeData {
         checksFuture = definition.timestamp?.checksFuture ?? true
         let names = definition.headers.map {
             SchemeHeaderNames(
-                signature: HeaderName($0.signature), id: $0.id.map { HeaderName($0) }, timestamp: $0.timestamp.map { HeaderName($0) })
+                signature: HeaderName($0.signature), id: $0.id.map { HeaderName($0) },
+                timestamp: $0.timestamp.map { HeaderName($0) })
         }
         headers = UnsafePointer(memory.place(names))
         headersCount = names.count

@@ -1,7 +1,7 @@
 // A key ready to use: both engines' midstates, computed once for each secret.
 //
-// Safety: `SigningKey` points into the `CompiledMemory` that made it and is valid as long as that lives. The midstates are
-// as secret as the key: they are never printed and are zeroised with their memory.
+// Safety: `SigningKey` points into the `CompiledMemory` that made it and is valid as long as that lives. The midstates
+// are as secret as the key: they are never printed and are zeroised with their memory.
 
 import CShims
 

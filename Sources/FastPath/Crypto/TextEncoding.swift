@@ -27,7 +27,9 @@ package enum TextEncoding {
         }
     }
 
-    private static func decodeHex(_ text: ByteView, wanted: Int, into memory: UnsafeMutablePointer<UInt8>) -> DecodeResult {
+    private static func decodeHex(_ text: ByteView, wanted: Int, into memory: UnsafeMutablePointer<UInt8>)
+        -> DecodeResult
+    {
         guard text.count > 0 else { return .malformed }
         let fits = text.count == 2 * wanted
         var lowerOnly = true
@@ -51,7 +53,8 @@ package enum TextEncoding {
         }
     }
 
-    /// RFC 4648 §4 and §5 with the bits behind the value zero. Standard base 64 must be padded; the URL alphabet may be bare.
+    /// RFC 4648 §4 and §5 with the bits behind the value zero. Standard base 64 must be padded; the URL alphabet may be
+    /// bare.
     private static func decodeBase64(
         _ text: ByteView, url: Bool, wanted: Int, into memory: UnsafeMutablePointer<UInt8>
     ) -> DecodeResult {
@@ -101,7 +104,9 @@ package enum TextEncoding {
             memory[2 * index + 1] = lowerHex(byte & 15)
         }
     }
-    @inline(__always) private static func lowerHex(_ nibble: UInt8) -> UInt8 { nibble < 10 ? 0x30 + nibble : 0x57 + nibble }
+    @inline(__always) private static func lowerHex(_ nibble: UInt8) -> UInt8 {
+        nibble < 10 ? 0x30 + nibble : 0x57 + nibble
+    }
 
     package static func base64Count(_ bytes: Int) -> Int { (bytes + 2) / 3 * 4 }
 
@@ -149,7 +154,8 @@ extension TextEncoding {
         }
         return String(decoding: bytes, as: UTF8.self)
     }
-    /// Nil when `text` is not `encoding`. Lenient where people paste secrets: missing padding and upper-case hexadecimal pass.
+    /// Nil when `text` is not `encoding`. Lenient where people paste secrets: missing padding and upper-case
+    /// hexadecimal pass.
     package static func bytes(of text: String, as encoding: SignatureEncoding) -> [UInt8]? {
         var padded = Array(encoding == .hex ? text.lowercased().utf8 : text.utf8)
         if encoding == .base64 { while padded.count & 3 != 0 { padded.append(0x3D) } }

@@ -9,11 +9,19 @@ package enum VerifierEngine: String, CaseIterable, Sendable {
 
     /// The engines that this build and processor have.
     package static var available: [VerifierEngine] {
-        sluice_batch_lanes() > 0 ? [.openssl, .multiBuffer] : [.openssl]
+        laneCount(.sha256) > 0 ? [.openssl, .multiBuffer] : [.openssl]
     }
-    /// Multi-buffer where it gains: with 16 lanes a full batch takes half the time of OpenSSL with SHA extensions, with 8 lanes
-    /// (no SHA extensions then) less than that; with 2 it gains nothing.
-    package static var automatic: VerifierEngine { sluice_batch_lanes() >= 8 ? .multiBuffer : .openssl }
-    /// SHA-256 messages computed at once; 1 for OpenSSL.
-    package var laneCount: Int { self == .multiBuffer ? Int(sluice_batch_lanes()) : 1 }
+    /// Multi-buffer where the processor has it: what it cannot do faster it leaves to OpenSSL (`companyMin`).
+    package static var automatic: VerifierEngine { laneCount(.sha256) > 0 ? .multiBuffer : .openssl }
+
+    /// Messages that the multi-buffer engine computes at once; 0 where it is not used.
+    package static func laneCount(_ algorithm: MACAlgorithm) -> Int { Int(sluice_batch_lanes(algorithm.code)) }
+
+    /// So many times its own blocks must a message's company bring for the batch to gain, nil = never. A pass costs the
+    /// same with one lane in use as with all: measured, sixteen lanes of SHA-1 break even at six messages, eight of
+    /// SHA-512 at three, the two of SHA-256 with SHA extensions at one.
+    static func companyMin(_ algorithm: MACAlgorithm) -> Int? {
+        let lanes = laneCount(algorithm)
+        return lanes == 0 ? nil : max(1, (lanes * 3 + 4) / 8)
+    }
 }

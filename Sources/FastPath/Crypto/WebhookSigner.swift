@@ -1,5 +1,5 @@
-// Signs what goes out, as Standard Webhooks wants it: `v1,<base 64>` over `{id}.{timestamp}.{body}`, one for each key while a
-// secret rotates, separated by spaces.
+// Signs what goes out, as Standard Webhooks wants it: `v1,<base 64>` over `{id}.{timestamp}.{body}`, one for each key
+// while a secret rotates, separated by spaces.
 //
 // Safety: points into the `CompiledMemory` given at compilation and is valid as long as that lives.
 
@@ -24,7 +24,8 @@
     /// What `sign` writes.
     package var byteCount: Int { keyCount * WebhookSigner.signatureBytes + (keyCount - 1) }
 
-    /// Writes the value of `webhook-signature` and returns its length, or 0 (and nothing written) when `capacity` is too small.
+    /// Writes the value of `webhook-signature` and returns its length, or 0 (and nothing written) when `capacity` is
+    /// too small.
     @_noAllocation @_noLocks
     package func sign(
         id: ByteView, timestamp: UInt64, body: ByteView, into memory: UnsafeMutablePointer<UInt8>, capacity: Int
@@ -48,7 +49,8 @@
 
     @inline(__always)
     private func write(
-        _ id: ByteView, _ joint: ByteView, _ body: ByteView, _ tag: UnsafeMutablePointer<UInt8>, _ memory: UnsafeMutablePointer<UInt8>
+        _ id: ByteView, _ joint: ByteView, _ body: ByteView, _ tag: UnsafeMutablePointer<UInt8>,
+        _ memory: UnsafeMutablePointer<UInt8>
     ) -> Int {
         var place = 0
         for index in 0..<keyCount {
@@ -89,7 +91,9 @@
     package func signature(id: [UInt8], timestamp: UInt64, body: [UInt8]) -> String {
         let bytes = [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
             count = id.withView { idView in
-                body.withView { sign(id: idView, timestamp: timestamp, body: $0, into: buffer.baseAddress!, capacity: buffer.count) }
+                body.withView {
+                    sign(id: idView, timestamp: timestamp, body: $0, into: buffer.baseAddress!, capacity: buffer.count)
+                }
             }
         }
         return String(decoding: bytes, as: UTF8.self)

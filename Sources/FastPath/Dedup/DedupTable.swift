@@ -1,7 +1,7 @@
 // The events seen within their window: a fixed table of 32 B an entry, taken and made present at start. Passive: times are
 // given, in wall-clock seconds, because the window must survive a restart.
 //
-// Buckets of eight; a print may live in two of them. With one displacement an insert finds room up to 97 % load; then the
+// Buckets of eight; a print may live in two of them. Moving up to two entries an insert finds room beyond 95 % load; then the
 // oldest of the sixteen goes and `evictionCount` says that the table is too small for rate × window.
 // A bucket is 256 bytes, column by column, so that looking for an absent event reads one cache line of each bucket:
 // eight low tag words · eight high tag words · eight sequences · eight (seconds, bits).
@@ -14,6 +14,7 @@ import CShims
 @safe package struct DedupTable: ~Copyable {
     package static var entryBytes: Int { 32 }
     static var slotCount: Int { 8 }
+    static var searchPauseCountMax: Int { 1000 }
     static var bucketBytes: Int { 256 }
     static var bucketBits: UInt32 { 26 }
     static var bucketCountMax: Int { 1 << 26 }
@@ -24,6 +25,8 @@ import CShims
     package private(set) var entryCount = 0
     /// Events that were forgotten within their window for want of room.
     package private(set) var evictionCount: UInt64 = 0
+    // Full pairs that are still to be passed without looking for a place elsewhere; set when such a search has failed.
+    private var searchPauseCount = 0
     package var capacity: Int { bucketCount * DedupTable.slotCount }
     package var byteCount: Int { bucketCount * DedupTable.bucketBytes }
 
@@ -151,7 +154,14 @@ import CShims
             return Place(bucket: bucket, slot: (bucket == first ? firstFree : secondFree).trailingZeroBitCount)
         }
         if let place = expired(first, now) ?? expired(second, now) { return place }
-        if let place = displace(first, now) ?? displace(second, now) { return place }
+        // A search reads up to 144 buckets. A failed one says that the table is full, so it is not made for every event then.
+        if searchPauseCount > 0 {
+            searchPauseCount -= 1
+        } else if let place = displace(first, now, depth: 1) ?? displace(second, now, depth: 1) {
+            return place
+        } else {
+            searchPauseCount = DedupTable.searchPauseCountMax
+        }
         evictionCount += 1
         let oldestFirst = oldest(first)
         let oldestSecond = oldest(second)
@@ -166,22 +176,32 @@ import CShims
         }
         return nil
     }
-    private mutating func displace(_ bucket: Int, _ now: UInt32) -> Place? {
+    /// Frees a slot of a full bucket by moving an entry to its other bucket, or, one level deeper, after freeing a slot there.
+    private mutating func displace(_ bucket: Int, _ now: UInt32, depth: Int) -> Place? {
         for slot in 0..<DedupTable.slotCount {
             let place = Place(bucket: bucket, slot: slot)
-            let sum = Int(bits(place) & (1 << DedupTable.bucketBits - 1))
-            let other = sum >= bucket ? sum - bucket : sum + bucketCount - bucket
+            let other = otherBucket(place)
             let free = matches(other, 0)
-            let target = free != 0 ? Place(bucket: other, slot: free.trailingZeroBitCount) : expired(other, now)
-            if let target {
-                // Moving changes nothing in the count; overwriting an expired entry takes one away.
-                if free == 0 { entryCount -= 1 }
-                set(target, entry(place))
-                set(place, Entry(tagLow: 0, tagHigh: 0, sequence: 0, seconds: 0, bits: 0))
-                return place
-            }
+            if free != 0 { return move(place, to: Place(bucket: other, slot: free.trailingZeroBitCount)) }
+            if let target = expired(other, now) { return move(place, to: target) }
+        }
+        guard depth > 0 else { return nil }
+        for slot in 0..<DedupTable.slotCount {
+            let place = Place(bucket: bucket, slot: slot)
+            if let target = displace(otherBucket(place), now, depth: depth - 1) { return move(place, to: target) }
         }
         return nil
+    }
+    private func otherBucket(_ place: Place) -> Int {
+        let sum = Int(bits(place) & (1 << DedupTable.bucketBits - 1))
+        return sum >= place.bucket ? sum - place.bucket : sum + bucketCount - place.bucket
+    }
+    /// Leaves `place` free. Moving changes nothing in the count; overwriting an expired entry takes one away.
+    private mutating func move(_ place: Place, to target: Place) -> Place {
+        if !isFree(target) { entryCount -= 1 }
+        set(target, entry(place))
+        set(place, Entry(tagLow: 0, tagHigh: 0, sequence: 0, seconds: 0, bits: 0))
+        return place
     }
     private func oldest(_ bucket: Int) -> Place {
         var oldest = Place(bucket: bucket, slot: 0)

@@ -1,7 +1,9 @@
-// Where a source's event id, event type and dedup key stand in a request, compiled. Spelled `header:X-Event-Id`, `query:id`,
+// Where a source's event id, event type and dedup key stand in a request, compiled. Spelled `header:X-Event-Id`,
+// `query:id`,
 // `json:$.event.id`, `body`; a list is read in its order and the first that has a value counts.
 //
-// Values are bytes of the request as they came: of a JSON string what stands between the quotes, escapes as they are; a JSON
+// Values are bytes of the request as they came: of a JSON string what stands between the quotes, escapes as they are; a
+// JSON
 // `null` and an empty value count as none.
 //
 // Safety: points into the `CompiledMemory` given at compilation; what is selected points into the request.
@@ -130,12 +132,15 @@ extension Selector {
         case "json":
             kind = .json
             let known: JSONPath
-            do throws(JSONPathError) { known = try JSONPath(name) } catch { throw .bad("\"\(spelling)\": \(error.message)") }
+            do throws(JSONPathError) { known = try JSONPath(name) } catch {
+                throw .bad("\"\(spelling)\": \(error.message)")
+            }
             if let place = paths.firstIndex(of: known) {
                 path = place
             } else {
                 guard paths.count < JSONPathSet.pathCountMax else {
-                    throw .bad("\"\(spelling)\": a source takes at most \(JSONPathSet.pathCountMax) different JSON paths")
+                    throw .bad(
+                        "\"\(spelling)\": a source takes at most \(JSONPathSet.pathCountMax) different JSON paths")
                 }
                 path = paths.count
                 paths.append(known)

@@ -1,9 +1,10 @@
 // A place in a JSON document and the steps over what is not wanted: white space, strings, scalars, whole containers.
 //
-// Invariant: `position` never passes the end. Containers are skipped 64 bytes at a time from bit masks (quotes, escapes,
-// brackets), so that what is not wanted costs a fraction of a nanosecond a byte.
+// Invariant: `position` never passes the end. Containers are skipped 64 bytes at a time from bit masks (quotes,
+// escapes, brackets), so that what is not wanted costs a fraction of a nanosecond a byte.
 //
-// Safety: blocks of 64 bytes are read where `position + 64` is inside the document; its last bytes are copied to the stack first.
+// Safety: blocks of 64 bytes are read where `position + 64` is inside the document; its last bytes are copied to the
+// stack first.
 
 import CShims
 
@@ -33,7 +34,9 @@ struct JSONCursor {
             while position <= body.count - 8 {
                 // The lowest set bit is exact; those above it may be wrong, and are not looked at.
                 let word = body.load(position, as: UInt64.self).littleEndian
-                let marks = JSONCursor.equalBytes(word, 0x2222_2222_2222_2222) | JSONCursor.equalBytes(word, 0x5C5C_5C5C_5C5C_5C5C)
+                let marks =
+                    JSONCursor.equalBytes(word, 0x2222_2222_2222_2222)
+                    | JSONCursor.equalBytes(word, 0x5C5C_5C5C_5C5C_5C5C)
                 if marks != 0 {
                     position += marks.trailingZeroBitCount >> 3
                     break
@@ -66,8 +69,8 @@ struct JSONCursor {
         }
     }
 
-    /// From an opening bracket to behind its closing one, or, with `depth` 1, from inside a container to behind its end.
-    /// Brackets are counted and not told apart. False when the document ends before.
+    /// From an opening bracket to behind its closing one, or, with `depth` 1, from inside a container to behind its
+    /// end. Brackets are counted and not told apart. False when the document ends before.
     mutating func skipContainer(depth initial: Int = 0) -> Bool {
         var depth = initial
         var inString: UInt64 = 0
@@ -130,8 +133,8 @@ struct JSONCursor {
         bits ^= bits << 32
         return bits
     }
-    /// The bytes that a backslash escapes: those behind a run of backslashes of odd length. `carry` is 1 when the next block's
-    /// first byte is escaped.
+    /// The bytes that a backslash escapes: those behind a run of backslashes of odd length. `carry` is 1 when the next
+    /// block's first byte is escaped.
     @inline(__always) private static func escaped(_ backslashes: UInt64, _ carry: inout UInt64) -> UInt64 {
         guard backslashes != 0 else {
             let escaped = carry

@@ -1,11 +1,13 @@
-// Finds the values at a few paths of a JSON document in one pass: no tree, no recursion, no allocation. Stops as soon as it has
-// them all.
+// Finds the values at a few paths of a JSON document in one pass: no tree, no recursion, no allocation. Stops as soon
+// as it has them all.
 //
-// It reads structure only as far as it must: brackets, strings and commas on the way to a value are checked, what is skipped is
-// only balanced. So it does not validate JSON; it never reads outside the document, and a document that ends early or has
-// something else where structure must be is `malformed` for the paths not found until then. Of two equal keys the first counts.
+// It reads structure only as far as it must: brackets, strings and commas on the way to a value are checked, what is
+// skipped is only balanced. So it does not validate JSON; it never reads outside the document, and a document that ends
+// early or has something else where structure must be is `malformed` for the paths not found until then. Of two equal
+// keys the first counts.
 //
-// Invariants: one frame for each step of a path, so depth of the document costs no memory; every step forward consumes a byte.
+// Invariants: one frame for each step of a path, so depth of the document costs no memory; every step forward consumes
+// a byte.
 
 package enum JSONKind: UInt8, Sendable {
     /// The document has no such value.

@@ -33,7 +33,7 @@ package enum LogOpenError: Error, Equatable, CustomStringConvertible {
         case .fileFailed(let path, let operation, let error):
             return "\(path): \(operation) failed: \(systemText(error)); check the disk and its free space"
         case .noMemory(let bytes):
-            return "\(bytes) bytes of memory for the dedup table are not to be had; lower `dedup: entries`"
+            return "\(bytes) bytes of memory are not to be had; lower the dedup table's entries or the log's group size"
         }
     }
 }

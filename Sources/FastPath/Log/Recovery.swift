@@ -64,6 +64,18 @@ package struct RecoveredLog: ~Copyable {
     package var current: PlacedSegment?
     package var nextSequence: UInt64
     package var report: RecoveryReport
+
+    /// The journal that goes on where the log ends. Keep `folder` (it holds the lock) as long as the journal lives.
+    package consuming func makeJournal(
+        segmentBytes: Int, groupBytes: Int, groupTicketCountMax: Int
+    ) throws(LogOpenError) -> Journal {
+        let configuration = JournalConfiguration(
+            segmentBytes: segmentBytes, groupBytes: groupBytes, groupTicketCountMax: groupTicketCountMax,
+            logIdentity: folder.identity.identity, keys: folder.identity.keys)
+        let journal = Journal(configuration: configuration, dedup: dedup, current: current, nextSequence: nextSequence)
+        guard let journal else { throw .noMemory(bytes: 2 * groupBytes) }
+        return journal
+    }
 }
 
 package enum Recovery {
@@ -276,6 +288,7 @@ private struct RecoveryRun: ~Copyable {
         report.damages = log.damages
         report.tornTail = log.tornTail
         report.nextSequence = next
+        if segments.isEmpty { report.firstSequence = next }
         var current: PlacedSegment?
         if let last = segments.last, let header = last.header {
             let isWhole = last.byteCount >= Int(clamping: header.segmentBytes)

@@ -115,6 +115,7 @@ package struct DamageSpan: Equatable, Sendable {
     mutating func search() -> DamageSpan? {
         let start = offset
         let claimsRecord = start + RecordFormat.headerBytes <= limit && looksLikeExpected(start)
+        let claimedEnd = claimsRecord ? start + claimedLength(start) : start
         var place = start
         var lastNonZero = -1
         var found: RecordView?
@@ -141,7 +142,8 @@ package struct DamageSpan: Equatable, Sendable {
         var span = DamageSpan(
             offset: start, byteCount: 0, firstSequence: expected, nextSequence: found?.sequence,
             nextGroupFirst: found.map { $0.sequence &- UInt64($0.groupOffset) }, hasZeroSector: false, isUnreadable: false)
-        let spanEnd = found == nil ? min(lastNonZero, limit) : foundAt
+        // A torn record at the very end: its missing sectors are part of it, though they look like the zeros behind it.
+        let spanEnd = found == nil ? max(min(lastNonZero, limit), claimedEnd) : foundAt
         // Zeros before `offset` are padding when a group was to begin here, and a lost header when the expected record
         // belonged to the group before it, which has no padding inside.
         let groupBegins = span.nextGroupFirst.map { $0 >= expected } ?? claimsRecord
@@ -160,6 +162,13 @@ package struct DamageSpan: Equatable, Sendable {
         guard head[RecordFormat.Offset.kind] == RecordFormat.kindEvent else { return false }
         let sequence = UInt64(littleEndian: head.load(RecordFormat.Offset.sequence, as: UInt64.self))
         return sequence >= expected && sequence &- expected <= UInt64(limit / RecordFormat.headerBytes)
+    }
+    /// The length in a header whose counts add up to it, else 0.
+    private mutating func claimedLength(_ place: Int) -> Int {
+        let head = window(place, RecordFormat.headerBytes)
+        let length = Int(UInt32(littleEndian: head.load(RecordFormat.Offset.length, as: UInt32.self)))
+        guard length >= RecordFormat.headerBytes, place + length <= limit else { return 0 }
+        return RecordView(window(place, length))?.length ?? 0
     }
     private mutating func looksLikeExpected(_ place: Int) -> Bool {
         let head = window(place, RecordFormat.headerBytes)

@@ -1,10 +1,12 @@
 // Reads one answer from whatever pieces it comes in, and says when it is over. Passive.
 //
-// Invariants: a head that lies in one piece is read where it lies; only one that is split is put together, in the slot's own
-// room; each byte is looked at by exactly one of head, body and "behind the end". Interim answers are skipped up to a bound.
-// If they fail, the bytes of one answer are read as the next one's.
+// Invariants: a head that lies in one piece is read where it lies; only one that is split is put together, in the
+// slot's own room; each byte is looked at by exactly one of head, body and "behind the end". Interim answers are
+// skipped up to a bound. If they fail, the bytes of one answer are read as the next one's.
 //
 // Safety: `room` is the slot's and has `roomCapacity` bytes; bytes given to `feed` are valid for the call.
+
+import CShims
 
 package enum AnswerProgress: Equatable, Sendable {
     case more
@@ -73,7 +75,7 @@ package enum AnswerProgress: Equatable, Sendable {
             let isSplit = roomCount > 0
             if isSplit {
                 let taken = min(count - place, roomCapacity - roomCount)
-                (room + roomCount).update(from: bytes + place, count: taken)
+                sluice_bytes_move(room + roomCount, bytes + place, taken)
                 roomCount += taken
                 place += taken
             }
@@ -85,7 +87,7 @@ package enum AnswerProgress: Equatable, Sendable {
             case .incomplete:
                 // Less than the room: the parser fails a head that fills it.
                 if !isSplit {
-                    room.update(from: bytes + place, count: available)
+                    sluice_bytes_move(room, bytes + place, available)
                     roomCount = available
                 }
                 return .more
@@ -112,8 +114,8 @@ package enum AnswerProgress: Equatable, Sendable {
         status = UInt16(clamping: head.status)
         keepsConnection = !head.closes
         switch head.retryAfter {
-        case .seconds(let seconds): retryAfterSeconds = UInt32(min(max(seconds, 0), Int(UInt32.max - 1)))
-        case .unixSeconds(let date): retryAfterSeconds = UInt32(min(max(date - Int(wallSeconds), 0), Int(UInt32.max - 1)))
+        case .seconds(let seconds): retryAfterSeconds = AnswerReader.bounded(seconds)
+        case .unixSeconds(let date): retryAfterSeconds = AnswerReader.bounded(date - Int(wallSeconds))
         case nil: retryAfterSeconds = .max
         }
         switch head.body {
@@ -129,6 +131,9 @@ package enum AnswerProgress: Equatable, Sendable {
         case .untilClose: phase = .untilClose
         }
     }
+    /// `UInt32.max` says that there is none.
+    private static func bounded(_ seconds: Int) -> UInt32 { UInt32(min(max(seconds, 0), Int(UInt32.max - 1))) }
+
     private mutating func readBody(_ bytes: UnsafeMutablePointer<UInt8>, from: Int, to: Int) -> AnswerProgress {
         switch phase {
         case .fixed:
@@ -139,7 +144,9 @@ package enum AnswerProgress: Equatable, Sendable {
             phase = .over
             return .complete(isLastByte: from + taken == to)
         case .chunked:
-            switch chunks.decode(bytes, from: from, to: to, writeAt: from, bodyBytesMax: bodyBytesMax, limits: chunkLimits) {
+            let result = chunks.decode(
+                bytes, from: from, to: to, writeAt: from, bodyBytesMax: bodyBytesMax, limits: chunkLimits)
+            switch result {
             case .incomplete: return .more
             case .complete(let consumed, _):
                 phase = .over

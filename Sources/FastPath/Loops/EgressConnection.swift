@@ -1,40 +1,52 @@
-// One outbound connection as a passive state machine: it is given bytes or a completion and the time, and says what to do.
+// One outbound connection as a passive state machine: it is given bytes or a completion and the time, and says what to
+// do.
 //
 //     free → connecting → sending → awaitingHead → readingBody → idle → sending …        any → closing → free
 //
-// Invariants: transitions are total, each method handles every state; an order's outcome is reported exactly once; it is
-// reported only when no send is in flight, because the kernel reads the order's memory until then; the descriptor is closed
-// and the slot freed only when nothing at all is in flight on it (mark, cancel, join, close). A connection is reused only
-// when the answer ended exactly where its framing said, with not a byte behind it.
-// If they fail: an event is lost or sent twice without a word, another order's bytes go out under this one's signature, or one
-// endpoint reads another's answer.
+// Invariants: transitions are total, each method handles every state; an order's outcome is reported exactly once; it
+// is reported only when no send is in flight, because the kernel reads the order's memory until then; the descriptor is
+// closed and the slot freed only when nothing at all is in flight on it (mark, cancel, join, close). A connection is
+// reused only when the answer ended exactly where its framing said, with not a byte behind it. If they fail: an event
+// is lost or sent twice without a word, another order's bytes go out under this one's signature, or one endpoint reads
+// another's answer.
 
 package enum EgressState: UInt8, CaseIterable, Sendable {
     case free, connecting, idle, sending, awaitingHead, readingBody, closing
 }
 
-/// What the driver must do, in the order of the cases.
-package struct EgressActions: OptionSet, Sendable {
+/// What the driver must do, in the order of the constants. No `OptionSet`: its generic defaults may allocate metadata.
+package struct EgressActions: Equatable, Sendable {
     package let rawValue: UInt16
-    package init(rawValue: UInt16) { self.rawValue = rawValue }
+
+    @inline(__always) private init(rawValue: UInt16) { self.rawValue = rawValue }
+    @inline(__always) package func contains(_ other: EgressActions) -> Bool {
+        rawValue & other.rawValue == other.rawValue
+    }
+    @inline(__always) package func union(_ other: EgressActions) -> EgressActions {
+        EgressActions(rawValue: rawValue | other.rawValue)
+    }
+    @inline(__always) package static func == (left: EgressActions, right: EgressActions) -> Bool {
+        left.rawValue == right.rawValue
+    }
+    package static var none: EgressActions { EgressActions(rawValue: 0) }
     /// `outcome` is final, and the order's memory is nobody's here any more.
-    package static let report = EgressActions(rawValue: 1)
+    package static var report: EgressActions { EgressActions(rawValue: 1) }
     /// Leave the idle list: an idle connection closes.
-    package static let unpark = EgressActions(rawValue: 2)
+    package static var unpark: EgressActions { EgressActions(rawValue: 2) }
     /// Render `order` into the message; a send follows.
-    package static let write = EgressActions(rawValue: 4)
+    package static var write: EgressActions { EgressActions(rawValue: 4) }
     /// Submit (the rest of) the message.
-    package static let send = EgressActions(rawValue: 8)
+    package static var send: EgressActions { EgressActions(rawValue: 8) }
     /// Arm the multishot receive.
-    package static let receive = EgressActions(rawValue: 16)
+    package static var receive: EgressActions { EgressActions(rawValue: 16) }
     /// Idle and good for another order: into the idle list.
-    package static let park = EgressActions(rawValue: 32)
+    package static var park: EgressActions { EgressActions(rawValue: 32) }
     /// Leave the pool: no order will go over it any more.
-    package static let leave = EgressActions(rawValue: 64)
+    package static var leave: EgressActions { EgressActions(rawValue: 64) }
     /// Cancel everything in flight; each completion still comes.
-    package static let cancel = EgressActions(rawValue: 128)
+    package static var cancel: EgressActions { EgressActions(rawValue: 128) }
     /// Nothing is in flight: close the descriptor, free the slot.
-    package static let free = EgressActions(rawValue: 256)
+    package static var free: EgressActions { EgressActions(rawValue: 256) }
 }
 
 /// When an attempt's time is over, on the monotonic clock in nanoseconds, and how long the answer's head may take.
@@ -82,8 +94,8 @@ package struct EgressDeadlines: Sendable {
     package static func blockByteCount(_ limits: EgressLimits) -> Int {
         (OutboundMessage.fixedByteCount + limits.requestHeadBytesMax + limits.answerHeadBytesMax + 63) & ~63
     }
-    /// `generation` is the one before the first use; tests start near the wrap. Safety: `block` has `blockByteCount` bytes,
-    /// zeroed and aligned to 64, that outlive the connection and do not move.
+    /// `generation` is the one before the first use; tests start near the wrap. Safety: `block` has `blockByteCount`
+    /// bytes, zeroed and aligned to 64, that outlive the connection and do not move.
     package init(block: UnsafeMutablePointer<UInt8>, limits: EgressLimits, generation: UInt32 = 0) {
         message = OutboundMessage(block: block, headCapacity: limits.requestHeadBytesMax)
         let room = block + OutboundMessage.fixedByteCount + limits.requestHeadBytesMax
@@ -112,8 +124,10 @@ package struct EgressDeadlines: Sendable {
         return true
     }
     /// From `idle`: write and send. Empty in any other state, nothing is changed then.
-    package mutating func assign(_ order: DeliveryOrder, arrivedAt: UInt64, deadlines: EgressDeadlines) -> EgressActions {
-        guard state == .idle else { return [] }
+    package mutating func assign(
+        _ order: DeliveryOrder, arrivedAt: UInt64, deadlines: EgressDeadlines
+    ) -> EgressActions {
+        guard state == .idle else { return .none }
         accept(order, arrivedAt, deadlines)
         return beginSend()
     }
@@ -130,14 +144,14 @@ package struct EgressDeadlines: Sendable {
         state = .sending
         deadline = deadlines.total
         isSendInFlight = true
-        return [.write, .send]
+        return EgressActions.write.union(.send)
     }
 
     // MARK: completions
 
     /// `result` is 0 or -errno.
     package mutating func connectCompleted(_ result: Int32, now: UInt64) -> EgressActions {
-        guard isConnectInFlight else { return [] }
+        guard isConnectInFlight else { return .none }
         isConnectInFlight = false
         switch state {
         case .connecting:
@@ -147,12 +161,12 @@ package struct EgressDeadlines: Sendable {
             return beginSend().union(.receive)
         case .closing: return settle()
         // A connect is in flight in no other state.
-        case .free, .idle, .sending, .awaitingHead, .readingBody: return []
+        case .free, .idle, .sending, .awaitingHead, .readingBody: return .none
         }
     }
     /// `result` is the bytes sent or -errno.
     package mutating func sendCompleted(_ result: Int32, now: UInt64) -> EgressActions {
-        guard isSendInFlight else { return [] }
+        guard isSendInFlight else { return .none }
         isSendInFlight = false
         switch state {
         case .sending:
@@ -168,10 +182,10 @@ package struct EgressDeadlines: Sendable {
             state = answer.hasHead ? .readingBody : .awaitingHead
             let headDeadline = EgressConnection.sum(now, deadlines.headNanos)
             deadline = answer.hasHead ? deadlines.total : min(headDeadline, deadlines.total)
-            return []
+            return .none
         case .closing: return settle()
         // A send is in flight in no other state.
-        case .free, .connecting, .idle, .awaitingHead, .readingBody: return []
+        case .free, .connecting, .idle, .awaitingHead, .readingBody: return .none
         }
     }
     /// Bytes came. Safety: `bytes` has `count` of them for the call; a chunked body's framing is removed in place.
@@ -186,13 +200,13 @@ package struct EgressDeadlines: Sendable {
         // Nobody asked: whatever it is, the next answer's framing would be in doubt.
         case .idle: return EgressActions.unpark.union(close())
         // In `closing` bytes are dropped; in the others none can come.
-        case .free, .connecting, .closing: return []
+        case .free, .connecting, .closing: return .none
         }
     }
-    /// The multishot receive ended: 0 = the peer sends no more, -errno; `needsRearm` when it ended for lack of buffers or for
-    /// a reason of the kernel's own while the connection lives.
+    /// The multishot receive ended: 0 = the peer sends no more, -errno; `needsRearm` when it ended for lack of buffers
+    /// or for a reason of the kernel's own while the connection lives.
     package mutating func receiveEnded(_ result: Int32, needsRearm: Bool, now: UInt64) -> EgressActions {
-        guard isReceiveArmed else { return [] }
+        guard isReceiveArmed else { return .none }
         isReceiveArmed = false
         switch state {
         case .idle, .sending, .awaitingHead, .readingBody:
@@ -205,14 +219,14 @@ package struct EgressDeadlines: Sendable {
             return fail(.connectionLost, errno: -result, now)
         case .closing: return settle()
         // A receive is armed in no other state.
-        case .free, .connecting: return []
+        case .free, .connecting: return .none
         }
     }
 
     // MARK: time and policy
 
     package mutating func deadlinePassed(now: UInt64) -> EgressActions {
-        guard now >= deadline else { return [] }
+        guard now >= deadline else { return .none }
         let isTotal = now >= deadlines.total
         switch state {
         case .connecting: return fail(isTotal ? .totalTimedOut : .connectTimedOut, errno: 0, now)
@@ -220,7 +234,7 @@ package struct EgressDeadlines: Sendable {
         case .awaitingHead: return fail(isTotal ? .totalTimedOut : .headTimedOut, errno: 0, now)
         case .idle: return EgressActions.unpark.union(close())
         // No deadline is set: a cancel always completes.
-        case .free, .closing: return []
+        case .free, .closing: return .none
         }
     }
     /// The loop stops: what is not answered for becomes `abandoned`.
@@ -228,19 +242,19 @@ package struct EgressDeadlines: Sendable {
         switch state {
         case .connecting, .sending, .awaitingHead, .readingBody: return fail(.abandoned, errno: 0, now)
         case .idle: return EgressActions.unpark.union(close())
-        case .free, .closing: return []
+        case .free, .closing: return .none
         }
     }
-    /// The endpoint moved or the slot is needed: an idle connection closes now, a busy one after its order; what is not yet
-    /// sent to the old place is not sent there any more.
+    /// The endpoint moved or the slot is needed: an idle connection closes now, a busy one after its order; what is not
+    /// yet sent to the old place is not sent there any more.
     package mutating func retire(now: UInt64) -> EgressActions {
         switch state {
         case .idle: return EgressActions.unpark.union(close())
         case .connecting: return fail(.abandoned, errno: 0, now)
         case .sending, .awaitingHead, .readingBody:
             isLast = true
-            return []
-        case .free, .closing: return []
+            return .none
+        case .free, .closing: return .none
         }
     }
     /// The driver has closed the descriptor, or handed it to the kernel to close.
@@ -264,9 +278,10 @@ package struct EgressDeadlines: Sendable {
                 state = .readingBody
                 deadline = deadlines.total
             }
-            return []
+            return .none
         case .complete(let isLastByte):
-            // An answer before its request was sent whole is an answer, but nobody knows what the peer does with the rest.
+            // An answer before its request was sent whole is an answer, but nobody knows what the peer does with the
+            // rest.
             let isReusable = isLastByte && answer.keepsConnection && state != .sending && !isLast && isReceiveArmed
             let report = answered(now)
             guard isReusable else { return report.union(close()) }
@@ -285,7 +300,7 @@ package struct EgressDeadlines: Sendable {
         outcome.retryAfterSeconds = answer.retryAfterSeconds
         outcome.systemError = 0
         outcome.durationMicros = EgressConnection.micros(arrivedAt, now)
-        return isSendInFlight ? [] : .report
+        return isSendInFlight ? .none : .report
     }
     private mutating func fail(_ result: DeliveryResult, errno: Int32, _ now: UInt64) -> EgressActions {
         outcome.result = result
@@ -297,12 +312,12 @@ package struct EgressDeadlines: Sendable {
     private mutating func close() -> EgressActions {
         state = .closing
         deadline = .max
-        let report: EgressActions = hasOrder && !isSendInFlight ? .report : []
+        let report: EgressActions = hasOrder && !isSendInFlight ? .report : .none
         return report.union(.leave).union(isInFlight ? .cancel : .free)
     }
     /// In `closing`: something came home.
     private func settle() -> EgressActions {
-        let report: EgressActions = hasOrder && !isSendInFlight ? .report : []
+        let report: EgressActions = hasOrder && !isSendInFlight ? .report : .none
         return isInFlight ? report : report.union(.free)
     }
     @inline(__always) private static func micros(_ from: UInt64, _ to: UInt64) -> UInt32 {

@@ -1,8 +1,9 @@
-// The slots of an egress loop's connections: all memory taken at start, slots found by index, identity by slot + generation.
+// The slots of an egress loop's connections: all memory taken at start, slots found by index, identity by slot +
+// generation.
 //
-// Invariants: a slot's memory never moves; it is given out again only after its connection was `freed`, which it is only when
-// the kernel holds nothing of it. `deadlines[slot]` is the connection's deadline, kept side by side so that a scan is cheap.
-// Safety: owns its memory; indexes are checked against the capacity.
+// Invariants: a slot's memory never moves; it is given out again only after its connection was `freed`, which it is
+// only when the kernel holds nothing of it. `deadlines[slot]` is the connection's deadline, kept side by side so that a
+// scan is cheap. Safety: owns its memory; indexes are checked against the capacity.
 
 @safe struct EgressConnectionTable: ~Copyable {
     let capacity: Int

@@ -10,11 +10,11 @@
 //   8. buffers           receive buffers go back before the next submit
 //
 // Invariants: an order taken from the ring is counted in `orderCount` until its outcome is in the outcome ring, and
-// `orderCount` never passes `orderCountMax`, so no list here can overflow. No allocation, lock or reference in a tick, but for a
-// new snapshot. If an outcome were lost the dispatcher would hold its event's memory for ever.
+// `orderCount` never passes `orderCountMax`, so no list here can overflow. No allocation, lock or reference in a tick,
+// but for a new snapshot. If an outcome were lost the dispatcher would hold its event's memory for ever.
 //
-// Safety: order memory is the dispatcher's until the outcome is pushed; receive buffers are the kernel's from `give` on;
-// `records` is the snapshot's, which `snapshot` keeps alive.
+// Safety: order memory is the dispatcher's until the outcome is pushed; receive buffers are the kernel's from `give`
+// on; `records` is the snapshot's, which `snapshot` keeps alive.
 
 import CShims
 import Synchronization
@@ -23,15 +23,6 @@ import Synchronization
 package enum EgressCounter: Int, CaseIterable, Sendable {
     case ordersTaken, outcomesReported, connectionsOpened, connectionsReused, connectionsClosed, idleEvicted
     case bytesReceived, ticks, ordersInLoop, connectionsOpen
-}
-
-/// What the driver shares with the threads outside.
-struct EgressShared {
-    let orders: DeliveryOrderRing
-    let outcomes: DeliveryOutcomeRing
-    let mailbox: EgressMailbox
-    let counters: CounterBlock
-    let limits: EgressLimits
 }
 
 @safe struct EgressDriver: ~Copyable {
@@ -45,13 +36,16 @@ struct EgressShared {
     var table: EgressConnectionTable
     var pools: OutboundPools
     private var fields = FieldTable()
-    private let shared: EgressShared
+    private let limits: EgressLimits
+    private static var counterCount: Int { 10 }
+    private var counts = InlineArray<10, UInt64>(repeating: 0)
     private var snapshot: EgressSnapshot
     private var records: UnsafeMutablePointer<EgressRecord>
     private var endpointCount: Int
     private let pending: UnsafeMutablePointer<DeliveryOutcome>
     private var pendingCount = 0
     private var orderCount = 0
+    private let wakeDescriptor: Int32
     private let wakeValue: UnsafeMutablePointer<UInt64>
     private var isWakeArmed = false
     private var scanAt = UInt64.max
@@ -60,11 +54,11 @@ struct EgressShared {
     var now: UInt64
     private var wallSeconds: UInt64
 
-    init(_ shared: EgressShared, snapshot: EgressSnapshot) throws(UringError) {
-        let limits = shared.limits
+    init(snapshot: EgressSnapshot, limits: EgressLimits, wakeDescriptor: Int32) throws(UringError) {
         // A connection has three operations at most; cancels and closes pass by.
         var submissions = 64
         while submissions < min(limits.connectionCountMax * 2, 4096) { submissions *= 2 }
+        precondition(EgressCounter.allCases.count == EgressDriver.counterCount)
         // The table first, and the ring last of what can throw: nothing is half made then.
         let slots: EgressConnectionTable
         do { slots = try EgressConnectionTable(limits: limits) } catch {
@@ -77,7 +71,8 @@ struct EgressShared {
         pools = OutboundPools(
             endpointCountMax: limits.endpointCountMax, connectionCountMax: limits.connectionCountMax,
             orderCountMax: limits.orderCountMax)
-        self.shared = shared
+        self.limits = limits
+        self.wakeDescriptor = wakeDescriptor
         self.snapshot = snapshot
         records = snapshot.records
         endpointCount = snapshot.endpoints.count
@@ -93,40 +88,48 @@ struct EgressShared {
 
     // MARK: the tick
 
-    mutating func tick() {
-        let completionCount = sleep()
+    /// What is shared with other threads comes as parameters: a reference loaded from a field is retained and released
+    /// at each use, one that is a parameter is not.
+    @_noAllocation @_noLocks
+    mutating func tick(
+        orders: SPSCRing<DeliveryOrder>, orderWakeup: Wakeup,
+        outcomes: SPSCRing<DeliveryOutcome>, outcomeWakeup: Wakeup, mailbox: EgressMailbox, counters: CounterBlock
+    ) {
+        let completionCount = sleep(orders, orderWakeup, mailbox)
         now = sluice_clock_monotonic()
         wallSeconds = sluice_clock_wall() / 1_000_000_000
-        if shared.mailbox.hasNew { takeSnapshot() }
-        if shared.mailbox.wantsStop, !isStopping { beginStop() }
+        if mailbox.hasNew { takeSnapshot(mailbox) }
+        if mailbox.wantsStop, !isStopping { beginStop() }
         for index in 0..<completionCount { run(io.completion(index)) }
-        takeOrders()
+        takeOrders(orders)
         startOrders()
         if now >= scanAt { scanDeadlines() }
-        reportOutcomes()
+        if reportOutcomes(outcomes) { outcomeWakeup.signal() }
         io.publishBuffers()
-        count(.ticks)
-        shared.counters.set(EgressCounter.ordersInLoop.rawValue, UInt64(orderCount))
-        shared.counters.set(EgressCounter.connectionsOpen.rawValue, UInt64(table.openCount))
+        publishCounts(counters)
     }
     /// Waits for a completion only when nothing else is there to do; the last look comes after the flag (see `Wakeup`).
-    private mutating func sleep() -> Int {
-        if !isWakeArmed, !isFinished {
+    private mutating func sleep(
+        _ orders: SPSCRing<DeliveryOrder>, _ wakeup: Wakeup, _ mailbox: EgressMailbox
+    ) -> Int {
+        if !isWakeArmed {
             isWakeArmed = true
-            io.readWake(shared.orders.wakeup.descriptor, into: wakeValue, tag: EgressDriver.wakeTag)
+            io.readWake(wakeDescriptor, into: wakeValue, tag: EgressDriver.wakeTag)
         }
         var wait = EgressDriver.sleepNanosMax
         if scanAt != .max { wait = scanAt > now ? scanAt - now : 0 }
         if pendingCount > 0 { wait = min(wait, EgressDriver.retryNanos) }
-        shared.orders.wakeup.beginSleep()
-        if canTakeOrders && !shared.orders.ring.isEmpty || shared.mailbox.hasNew || isFinished
-            || shared.mailbox.wantsStop && !isStopping { wait = 0 }
+        wakeup.beginSleep()
+        let isRingEmpty = orders.isEmpty
+        let hasNew = mailbox.hasNew
+        let wantsStop = mailbox.wantsStop
+        if !isRingEmpty && orderCount < limits.orderCountMax || hasNew || wantsStop && !isStopping { wait = 0 }
+        if isFinished(isRingEmpty: isRingEmpty) { wait = 0 }
         let count = io.enter(waitNanos: wait)
-        shared.orders.wakeup.endSleep()
+        wakeup.endSleep()
         return count
     }
-    private static let wakeTag = Tag(.wake)
-    private var canTakeOrders: Bool { orderCount < shared.limits.orderCountMax }
+    private static var wakeTag: Tag { Tag(.wake) }
 
     private mutating func run(_ completion: Completion) {
         let tag = completion.tag
@@ -200,10 +203,17 @@ struct EgressShared {
     @inline(__always) private func tag(_ kind: TagKind, _ slot: Int32) -> Tag {
         Tag(kind, slot: UInt32(slot), generation: table[slot].generation)
     }
-    @inline(__always) private func count(_ counter: EgressCounter, _ amount: Int = 1) {
-        shared.counters.add(counter.rawValue, UInt64(amount))
+    @inline(__always) private mutating func count(_ counter: EgressCounter, _ amount: Int = 1) {
+        counts[counter.rawValue] &+= UInt64(truncatingIfNeeded: amount)
     }
-    /// In the last scan deadlines were looked at one by one; each that is set since then has moved `scanAt` if it is earlier.
+    private mutating func publishCounts(_ block: CounterBlock) {
+        count(.ticks)
+        counts[EgressCounter.ordersInLoop.rawValue] = UInt64(orderCount)
+        counts[EgressCounter.connectionsOpen.rawValue] = UInt64(table.openCount)
+        for index in 0..<EgressDriver.counterCount { block.set(index, counts[index]) }
+    }
+    /// In the last scan deadlines were looked at one by one; each that is set since then has moved `scanAt` if it is
+    /// earlier.
     private mutating func scanDeadlines() {
         scanAt = .max
         for slot in 0..<table.scanCount {
@@ -219,10 +229,11 @@ struct EgressShared {
 
     // MARK: orders and outcomes
 
-    private mutating func takeOrders() {
-        guard canTakeOrders else { return }
-        let room = shared.limits.orderCountMax - orderCount
-        let taken = shared.orders.ring.drain(maximum: room) { order in
+    private mutating func takeOrders(_ orders: SPSCRing<DeliveryOrder>) {
+        let room = limits.orderCountMax - orderCount
+        var taken = 0
+        while taken < room, let order = orders.pop() {
+            taken += 1
             if isStopping || Int(order.endpoint) >= endpointCount {
                 note(DeliveryOutcome(token: order.token, endpoint: order.endpoint, result: .abandoned))
             } else {
@@ -283,13 +294,13 @@ struct EgressShared {
         count(.connectionsOpened)
         let address = table[slot].message.setAddress(records[Int(endpoint)].address)
         io.connect(descriptor, address, byteCount: records[Int(endpoint)].address.byteCount, tag: tag(.connect, slot))
-        apply([], slot)
+        apply(.none, slot)
     }
     private func deadlines(of endpoint: UInt32) -> EgressDeadlines {
         let record = records + Int(endpoint)
         return EgressDeadlines(
             connect: now + record.pointee.connectNanos, total: now + record.pointee.totalNanos,
-            headNanos: record.pointee.headNanos, idleNanos: UInt64(shared.limits.idleMillisMax) * 1_000_000)
+            headNanos: record.pointee.headNanos, idleNanos: UInt64(limits.idleMillisMax) * 1_000_000)
     }
     private mutating func evictIdle() {
         let slot = table.oldestIdle()
@@ -303,26 +314,31 @@ struct EgressShared {
         }
     }
     private mutating func note(_ outcome: DeliveryOutcome) {
-        precondition(pendingCount < shared.limits.orderCountMax)
+        precondition(pendingCount < limits.orderCountMax)
         pending[pendingCount] = outcome
         pendingCount += 1
     }
-    /// What the ring does not take stays, in order, and is tried again soon.
-    private mutating func reportOutcomes() {
-        guard pendingCount > 0 else { return }
-        let pushed = shared.outcomes.ring.push(UnsafeBufferPointer(start: pending, count: pendingCount).span)
-        guard pushed > 0 else { return }
-        if pushed < pendingCount { pending.update(from: pending + pushed, count: pendingCount - pushed) }
+    /// What the ring does not take stays, in order, and is tried again soon. True when the popper must be told.
+    private mutating func reportOutcomes(_ outcomes: SPSCRing<DeliveryOutcome>) -> Bool {
+        guard pendingCount > 0 else { return false }
+        let pushed = outcomes.push(UnsafeBufferPointer(start: pending, count: pendingCount).span)
+        guard pushed > 0 else { return false }
+        if pushed < pendingCount {
+            let rest = (pendingCount - pushed) * MemoryLayout<DeliveryOutcome>.stride
+            sluice_bytes_move(pending, pending + pushed, rest)
+        }
         pendingCount -= pushed
         orderCount -= pushed
         count(.outcomesReported, pushed)
-        shared.outcomes.wakeup.signal()
+        return true
     }
 
     // MARK: word from outside
 
-    private mutating func takeSnapshot() {
-        guard let fresh = shared.mailbox.take() else { return }
+    // Rare, and allowed what a tick is not: it takes the mailbox's lock and frees the old table.
+    @_semantics("no_performance_analysis") @inline(never)
+    private mutating func takeSnapshot(_ mailbox: EgressMailbox) {
+        guard let fresh = mailbox.take() else { return }
         let old = snapshot
         snapshot = fresh
         records = fresh.records
@@ -343,13 +359,13 @@ struct EgressShared {
         isStopping = true
         for slot in 0..<Int32(table.scanCount) { apply(table[slot].abandon(now: now), slot) }
     }
-    /// True exactly when everything is answered for and nothing is open.
-    var isFinished: Bool {
-        isStopping && table.openCount == 0 && orderCount == 0 && shared.orders.ring.isEmpty
+    /// True exactly when everything is answered for and nothing is open. `isRingEmpty` is of the order ring.
+    func isFinished(isRingEmpty: Bool) -> Bool {
+        isStopping && table.openCount == 0 && orderCount == 0 && isRingEmpty
     }
     /// After the last tick: the ring must hold no operation on our memory when it is torn down.
     mutating func finish() {
-        precondition(isFinished)
+        precondition(isStopping && table.openCount == 0 && orderCount == 0)
         io.cancel(EgressDriver.wakeTag, tag: Tag(.ignored))
         repeat {
             let count = io.enter(waitNanos: isWakeArmed ? EgressDriver.scanNanos : 0)

@@ -1,11 +1,12 @@
-// What the egress loop knows of its endpoints: a description from Engine, compiled into an immutable snapshot that the loop
-// reads, and the box in which a new snapshot is handed over.
+// What the egress loop knows of its endpoints: a description from Engine, compiled into an immutable snapshot that the
+// loop reads, and the box in which a new snapshot is handed over.
 //
-// Invariants: a snapshot is never changed after its making; a loop keeps the one it uses alive; an order's `endpoint` is a place
-// in it. A place keeps its meaning from snapshot to snapshot, or is empty in between for as long as orders may name it.
+// Invariants: a snapshot is never changed after its making; a loop keeps the one it uses alive; an order's `endpoint`
+// is a place in it. A place keeps its meaning from snapshot to snapshot, or is empty in between for as long as orders
+// may name it.
 //
-// Safety: records and rendered bytes belong to the snapshot and live as long as it does. Signers point into `keys`, which the
-// snapshot owns too.
+// Safety: records and rendered bytes belong to the snapshot and live as long as it does. Signers point into `keys`,
+// which the snapshot owns too.
 
 import Synchronization
 
@@ -94,8 +95,8 @@ struct EgressRecord {
         guard isPlain(endpoint.authority), isPlain(endpoint.target), endpoint.target.utf8.first == 0x2F else {
             throw .badText(endpoint: index)
         }
-        let text = "POST \(endpoint.target) HTTP/1.1\r\nHost: \(endpoint.authority)\r\nUser-Agent: Sluice/\(version)\r\n"
-            + "Content-Length: "
+        let text = "POST \(endpoint.target) HTTP/1.1\r\nHost: \(endpoint.authority)\r\n"
+            + "User-Agent: Sluice/\(version)\r\nContent-Length: "
         var signer: WebhookSigner?
         if !endpoint.secrets.isEmpty {
             do { signer = try WebhookSigner(secrets: endpoint.secrets, in: keys) } catch {
@@ -130,7 +131,8 @@ enum EgressRequest {
         if let signer = record.signer {
             message.append("\r\nwebhook-signature: ")
             message.append { memory, capacity in
-                signer.sign(id: order.eventID, timestamp: wallSeconds, body: order.body, into: memory, capacity: capacity)
+                signer.sign(
+                    id: order.eventID, timestamp: wallSeconds, body: order.body, into: memory, capacity: capacity)
             }
         }
         message.append("\r\n")
@@ -138,8 +140,8 @@ enum EgressRequest {
     }
 }
 
-/// What other threads tell the loop: a new snapshot, and that it shall stop. The loop looks at two atomics a tick and locks only
-/// when there is a new snapshot.
+/// What other threads tell the loop: a new snapshot, and that it shall stop. The loop looks at two atomics a tick and
+/// locks only when there is a new snapshot.
 final class EgressMailbox: Sendable {
     private let letter = Mutex<EgressSnapshot?>(nil)
     private let isFull = Atomic<Bool>(false)

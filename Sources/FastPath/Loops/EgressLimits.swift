@@ -1,17 +1,21 @@
-// The bounds of one egress loop. Sizes in bytes, times in milliseconds; what depends on what is checked in `init` of the loop.
+// The bounds of one egress loop. Sizes in bytes, times in milliseconds; what depends on what is checked in `init` of
+// the loop.
 
 package struct EgressLimits: Equatable, Sendable {
     /// Outbound connections of the loop, idle ones included. Each has its slot of memory from the start.
     package var connectionCountMax = 1024
-    /// Orders taken from the ring and not yet answered for: waiting, in flight, or with an outcome that found the ring full.
+    /// Orders taken from the ring and not yet answered for: waiting, in flight, or with an outcome that found the ring
+    /// full.
     package var orderCountMax = 4096
     /// Places in the endpoint table.
     package var endpointCountMax = 4096
-    /// What the loop writes before the order's own field lines: request line, Host, User-Agent, length, time, signatures.
+    /// What the loop writes before the order's own field lines: request line, Host, User-Agent, length, time,
+    /// signatures.
     package var requestHeadBytesMax = 2048
     /// One answer's head, interim ones counted singly. Peers send a few hundred bytes.
     package var answerHeadBytesMax = 8192
-    /// An answer's body is read to its end, and thrown away, so that the connection can be used again; beyond this it is closed.
+    /// An answer's body is read to its end, and thrown away, so that the connection can be used again; beyond this it
+    /// is closed.
     package var answerBodyBytesMax = 65_536
     /// 1xx answers before the final one.
     package var interimAnswerCountMax = 8

@@ -1,9 +1,9 @@
 // The egress loop as other threads see it: start, a new endpoint table, stop. The thread itself is `EgressDriver`'s.
 //
-// Invariants: `start` returns after the ring is open on its thread, or throws; after `stop` every order that was pushed before it
-// gets its outcome (`abandoned` when there was no answer), and `join` returns only then, so whoever pops the outcomes must go on
-// popping until `join` is back. Nothing may be pushed after `stop`.
-// If the popper stops first and the outcome ring is smaller than the orders out, `join` waits for ever.
+// Invariants: `start` returns after the ring is open on its thread, or throws; after `stop` every order that was pushed
+// before it gets its outcome (`abandoned` when there was no answer), and `join` returns only then, so whoever pops the
+// outcomes must go on popping until `join` is back. Nothing may be pushed after `stop`. If the popper stops first and
+// the outcome ring is smaller than the orders out, `join` waits for ever.
 //
 // Safety: `thread` and `result` are written by `start` and the loop's thread, ordered by the wake-up between them.
 
@@ -58,8 +58,8 @@ import Synchronization
         }
         state.withLock { $0 = (thread, true) }
     }
-    /// The endpoint table from now on; orders already started keep theirs. Connections whose address and authority stay are
-    /// kept, the others close after their order. Takes effect at the next tick.
+    /// The endpoint table from now on; orders already started keep theirs. Connections whose address and authority stay
+    /// are kept, the others close after their order. Takes effect at the next tick.
     package func replace(_ snapshot: EgressSnapshot) {
         precondition(snapshot.endpoints.count <= limits.endpointCountMax)
         mailbox.put(snapshot)
@@ -81,11 +81,17 @@ import Synchronization
 
     private func run() {
         sluice_thread_name("sluice-egress")
-        let shared = EgressShared(orders: orders, outcomes: outcomes, mailbox: mailbox, counters: counters, limits: limits)
+        let (orderRing, orderWakeup) = (orders.ring, orders.wakeup)
+        let (outcomeRing, outcomeWakeup) = (outcomes.ring, outcomes.wakeup)
         do throws(UringError) {
-            var driver = try EgressDriver(shared, snapshot: first)
+            var driver = try EgressDriver(
+                snapshot: first, limits: limits, wakeDescriptor: orderWakeup.descriptor)
             started.signal()
-            while !driver.isFinished { driver.tick() }
+            while !driver.isFinished(isRingEmpty: orderRing.isEmpty) {
+                driver.tick(
+                    orders: orderRing, orderWakeup: orderWakeup, outcomes: outcomeRing, outcomeWakeup: outcomeWakeup,
+                    mailbox: mailbox, counters: counters)
+            }
             driver.finish()
         } catch {
             result.withLock { $0 = error }

@@ -3,6 +3,8 @@
 // The only two places that answer 2xx for an event are `answerReceipts` and the duplicate of a record already on disk; every
 // other answer is a refusal, a handshake, or an event whose source chose a weaker durability by name (law 1).
 
+import CShims
+
 extension IngestLoop {
     /// A request with its whole body: extract what is needed of its fields now, verify it with the rest of the round.
     mutating func complete(_ slot: Int, _ base: UnsafePointer<UInt8>, _ body: ByteView) {
@@ -277,7 +279,9 @@ extension IngestLoop {
         let connection = table[slot]
         connection.pointee.state = .lingering
         dropBlock(slot)
-        io.shutdownWrite(connection.pointee.descriptor, tag: Tag(.shutdown))
+        // A system call, not a submission: the kernel looks the descriptor of a shutdown up in a worker, later, when it may be
+        // another connection's (seen: answers cut off on a fresh connection).
+        sluice_shutdown_write(connection.pointee.descriptor)
         table.setDeadline(slot, nowMillis + UInt64(limits.lingerMillisMax))
         connection.pointee.isPaused = false
         if !connection.pointee.isReceiving { noteRearm(slot) }

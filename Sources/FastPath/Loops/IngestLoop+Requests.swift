@@ -49,7 +49,11 @@ extension IngestLoop {
             metrics.count(.receiveBuffersExhausted)
             return noteRearm(slot)
         }
-        if result == -ECANCELED, connection.pointee.isPaused { return }
+        if result == -ECANCELED {
+            // The pause may have ended before its cancel arrived.
+            if !connection.pointee.isPaused { noteRearm(slot) }
+            return
+        }
         if result == 0 { connection.pointee.isPeerDone = true }
         let isBusy = connection.pointee.phase == .committing || connection.pointee.phase == .answering
         // A half-closed peer still reads its answer (RFC 9112 §9.6).

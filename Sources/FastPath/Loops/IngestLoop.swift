@@ -186,7 +186,7 @@ struct IngestLoop: ~Copyable {
         case .wake: port.woken(io)
         case .journalWrite, .journalSync, .segmentRename, .folderSync:
             port.completed(completion, metrics: metrics, io)
-        case .close, .cancel, .shutdown, .connect, .ignored: break
+        case .close, .cancel, .connect, .ignored: break
         }
     }
 

@@ -5,7 +5,7 @@ package enum IngestCounter: Int, CaseIterable, Sendable {
     /// Gauges: set each tick.
     case connectionsOpen, assemblyBytesFree
     case requests, bytesReceived, bytesSent
-    case commits, commitBytes, commitFailures
+    case commits, commitBytes, commitFailures, segmentRolls
     /// Gauges of the journal, set after each commit; `logState` is 1 while it takes events.
     case segmentFailures, dedupEntries, dedupEvictions, logState
     case receiveBuffersExhausted, assemblyExhausted

@@ -1,12 +1,12 @@
-// The memory of one outbound connection that the kernel reads: message header, scatter list, peer address and the head that
-// we write; and behind it the room in which an answer's head is put together when it comes in pieces.
+// The memory of one outbound connection that the kernel reads: message header, scatter list, peer address and the head
+// that we write; and behind it the room in which an answer's head is put together when it comes in pieces.
 //
-// Invariants: the block of a slot never moves; between a send (or connect) and its completion nothing in it changes but the
-// answer's room, which the kernel never sees. The order's field lines and body are referred to, not copied.
-// If the list were touched while a send is out, the peer would get a torn request.
+// Invariants: the block of a slot never moves; between a send (or connect) and its completion nothing in it changes but
+// the answer's room, which the kernel never sees. The order's field lines and body are referred to, not copied. If the
+// list were touched while a send is out, the peer would get a torn request.
 //
-// Safety: owns nothing; all pointers lie in the slot's block of `EgressConnectionTable`'s memory, which outlives it. Writes
-// into the head are bounded by `headCapacity`.
+// Safety: owns nothing; all pointers lie in the slot's block of `EgressConnectionTable`'s memory, which outlives it.
+// Writes into the head are bounded by `headCapacity`.
 
 import CShims
 
@@ -42,7 +42,7 @@ import CShims
     @inline(__always) package mutating func beginHead() { headCount = 0 }
     @inline(__always) mutating func append(_ bytes: ByteView) {
         precondition(bytes.count <= headCapacity - headCount)
-        (head + headCount).update(from: bytes.base, count: bytes.count)
+        sluice_bytes_move(head + headCount, bytes.base, bytes.count)
         headCount += bytes.count
     }
     @inline(__always) package mutating func append(_ text: StaticString) {
@@ -112,7 +112,8 @@ import CShims
 
     // MARK: address
 
-    /// Copies the peer's address in, so that a changed snapshot never pulls it away under a connect; returns where it lies.
+    /// Copies the peer's address in, so that a changed snapshot never pulls it away under a connect; returns where it
+    /// lies.
     func setAddress(_ peer: EgressAddress) -> UnsafePointer<sockaddr> {
         peer.write(to: UnsafeMutableRawPointer(address))
         return UnsafeRawPointer(address).assumingMemoryBound(to: sockaddr.self)

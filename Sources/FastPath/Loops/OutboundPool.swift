@@ -1,9 +1,9 @@
 // Which connections of an endpoint are idle and which orders wait for one: bookkeeping only, in lists of indexes.
 //
-// Invariants: `busyCount + idleCount` never exceeds the endpoint's concurrency when a connection is opened; a connection is in
-// at most one idle list; idle ones are taken last in, first out, so that the surplus grows old and is closed by its time-out;
-// orders of one endpoint start in the order they came. An endpoint is in the ready list exactly while `isReady`.
-// If they fail, an endpoint sees more connections than it was promised, or an order waits for ever.
+// Invariants: `busyCount + idleCount` never exceeds the endpoint's concurrency when a connection is opened; a
+// connection is in at most one idle list; idle ones are taken last in, first out, so that the surplus grows old and is
+// closed by its time-out; orders of one endpoint start in the order they came. An endpoint is in the ready list exactly
+// while `isReady`. If they fail, an endpoint sees more connections than it was promised, or an order waits for ever.
 //
 // Safety: owns its arrays; every index is checked against its capacity.
 
@@ -109,7 +109,11 @@ struct WaitingOrder {
         let pool = pool(endpoint)
         let link = link(slot).pointee
         precondition(pool.pointee.idleCount > 0 && (link.previous >= 0 || pool.pointee.idleFirst == slot))
-        if link.previous >= 0 { self.link(link.previous).pointee.next = link.next } else { pool.pointee.idleFirst = link.next }
+        if link.previous >= 0 {
+            self.link(link.previous).pointee.next = link.next
+        } else {
+            pool.pointee.idleFirst = link.next
+        }
         if link.next >= 0 { self.link(link.next).pointee.previous = link.previous }
         self.link(slot).pointee = IdleLink()
         pool.pointee.idleCount -= 1

@@ -18,16 +18,22 @@ import Synchronization
     deinit { cells.deallocate() }
 
     @inline(__always) package func add(_ index: Int, _ amount: UInt64 = 1) {
-        precondition(index >= 0 && index < count)
+        // A local, because `&&` would capture and retain self.
+        let limit = count
+        precondition(index >= 0 && index < limit)
         let value = cells[index].load(ordering: .relaxed)
         cells[index].store(value &+ amount, ordering: .relaxed)
     }
     @inline(__always) package func set(_ index: Int, _ value: UInt64) {
-        precondition(index >= 0 && index < count)
+        // A local, because `&&` would capture and retain self.
+        let limit = count
+        precondition(index >= 0 && index < limit)
         cells[index].store(value, ordering: .relaxed)
     }
     package func read(_ index: Int) -> UInt64 {
-        precondition(index >= 0 && index < count)
+        // A local, because `&&` would capture and retain self.
+        let limit = count
+        precondition(index >= 0 && index < limit)
         return cells[index].load(ordering: .relaxed)
     }
 }

@@ -1,14 +1,14 @@
 // A bounded ring between exactly two threads: one pushes, one pops, neither waits and neither takes a lock.
 //
-// Invariants: `tail - head` is the number of elements and never exceeds the capacity; both count up for ever and wrap at
-// 2^64. Only the producer writes `tail`, only the consumer writes `head`; a release store publishes what an acquire load of
-// the other side then may touch. Each side lives on its own 128 bytes (two lines, because the prefetcher takes pairs) and
-// remembers the opposite cursor, so that it reads the other side's line only when its own memory of it says full or empty.
-// If two threads push, or two pop, elements are lost without a word.
+// Invariants: `tail - head` is the number of elements and never exceeds the capacity; both count up for ever and wrap
+// at 2^64. Only the producer writes `tail`, only the consumer writes `head`; a release store publishes what an acquire
+// load of the other side then may touch. Each side lives on its own 128 bytes (two lines, because the prefetcher takes
+// pairs) and remembers the opposite cursor, so that it reads the other side's line only when its own memory of it says
+// full or empty. If two threads push, or two pop, elements are lost without a word.
 //
-// Safety: the class owns `slots` and `sides`; a slot is written by the producer strictly before the release store of `tail`
-// and read by the consumer strictly before its release store of `head`. Elements are bitwise copyable, so nothing is
-// retained and deinit has nothing to destroy.
+// Safety: the class owns `slots` and `sides`; a slot is written by the producer strictly before the release store of
+// `tail` and read by the consumer strictly before its release store of `head`. Elements are bitwise copyable, so
+// nothing is retained and deinit has nothing to destroy.
 
 import Synchronization
 
@@ -31,7 +31,8 @@ private struct RingSide: ~Copyable {
     private let producer: UnsafeMutablePointer<RingSide>
     private let consumer: UnsafeMutablePointer<RingSide>
 
-    /// `capacity` is rounded up to a power of two. `start` is the first value of both cursors; tests put it near the wrap.
+    /// `capacity` is rounded up to a power of two. `start` is the first value of both cursors; tests put it near the
+    /// wrap.
     package init(capacity: Int, startingAt start: UInt64 = 0) {
         precondition(capacity > 0 && capacity <= 1 << 30)
         precondition(MemoryLayout<RingSide>.stride == 128)
@@ -71,7 +72,8 @@ private struct RingSide: ~Copyable {
             producer.pointee.opposite = consumer.pointee.cursor.load(ordering: .acquiring)
             room = capacity - Int(truncatingIfNeeded: tail &- producer.pointee.opposite)
         }
-        assert(room >= 0 && room <= capacity)
+        // A cursor ahead of its opposite would show as a negative number.
+        precondition(room >= 0)
         return room
     }
     /// False when the ring is full; nothing was pushed then.
@@ -104,7 +106,7 @@ private struct RingSide: ~Copyable {
             consumer.pointee.opposite = producer.pointee.cursor.load(ordering: .acquiring)
             ready = Int(truncatingIfNeeded: consumer.pointee.opposite &- head)
         }
-        assert(ready >= 0 && ready <= capacity)
+        precondition(ready >= 0)
         return ready
     }
     @inline(__always) package func pop() -> Element? {
@@ -114,8 +116,8 @@ private struct RingSide: ~Copyable {
         consumer.pointee.cursor.store(head &+ 1, ordering: .releasing)
         return element
     }
-    /// Hands at most `maximum` elements to `body`, oldest first, and frees their slots together; returns how many. `body`
-    /// must not pop.
+    /// Hands at most `maximum` elements to `body`, oldest first, and frees their slots together; returns how many.
+    /// `body` must not pop.
     @inline(__always) package func drain(maximum: Int, _ body: (Element) -> Void) -> Int {
         let popped = min(readyForConsumer(wanted: maximum), maximum)
         guard popped > 0 else { return 0 }

@@ -1,9 +1,9 @@
 // How a producer wakes a consumer that sleeps, and pays nothing when it does not: an eventfd and a flag.
 //
-// The order that makes a lost wake-up impossible: the consumer sets `sleeping`, fences, looks at its rings once more, and
-// only then sleeps; the producer publishes, fences, and only then reads `sleeping`. Whichever fence comes second sees what
-// the other side did before its own. Without either fence both may read the old value and the consumer sleeps on a full ring.
-// Many threads may signal; one thread sleeps.
+// The order that makes a lost wake-up impossible: the consumer sets `sleeping`, fences, looks at its rings once more,
+// and only then sleeps; the producer publishes, fences, and only then reads `sleeping`. Whichever fence comes second
+// sees what the other side did before its own. Without either fence both may read the old value and the consumer sleeps
+// on a full ring. Many threads may signal; one thread sleeps.
 
 import CShims
 import Synchronization
@@ -39,8 +39,8 @@ package final class Wakeup: Sendable {
     /// Consumer: takes the pending signal, if there is one, so that the descriptor is not readable any more.
     package func clear() { _ = sluice_wakeup_wait(descriptor, 0) }
 
-    /// For a consumer without a ring: sleeps until a signal or the time-out unless `hasWork` finds something at the last
-    /// look. True when it was signalled.
+    /// For a consumer without a ring: sleeps until a signal or the time-out unless `hasWork` finds something at the
+    /// last look. True when it was signalled.
     package func sleep(timeoutMillis: Int32, unless hasWork: () -> Bool) -> Bool {
         beginSleep()
         if hasWork() {

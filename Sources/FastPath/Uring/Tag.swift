@@ -3,7 +3,7 @@
 
 package enum TagKind: UInt8, Sendable {
     case ignored = 0
-    case accept, receive, send, close, cancel, shutdown, connect
+    case accept, receive, send, close, cancel, connect
     case wake, journalWrite, journalSync, segmentRename, folderSync
 }
 

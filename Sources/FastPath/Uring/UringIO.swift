@@ -122,9 +122,6 @@ package struct Completion: Sendable {
     }
     package func cancel(_ target: Tag, tag: Tag) { sluice_submit_cancel(ring, target.bits, tag.bits) }
     package func cancelAll(_ descriptor: Int32, tag: Tag) { sluice_submit_cancel_all(ring, descriptor, tag.bits) }
-    package func shutdownWrite(_ descriptor: Int32, tag: Tag) {
-        sluice_submit_shutdown(ring, descriptor, Int32(SHUT_WR), tag.bits)
-    }
     package func close(_ descriptor: Int32, tag: Tag) { sluice_submit_close(ring, descriptor, tag.bits) }
     package func readWake(_ descriptor: Int32, into value: UnsafeMutablePointer<UInt64>, tag: Tag) {
         sluice_submit_read(ring, descriptor, value, 8, 0, tag.bits)

@@ -1,7 +1,8 @@
 // A disk for the journal's seam, in memory, that can lose power. It carries out the steps a ring would and answers as a kernel
 // would.
 //
-// Fault model: a file is sectors of 512 bytes. A write reaches the page cache whole or, short, in its first part. A sync that
+// Fault model: a file is sectors of 512 bytes. A write reaches the page cache whole or, short, in its first
+// sectors. A sync that
 // returns 0 makes every byte of the file durable. A power cut keeps, for each sector that was written and not synced, its old
 // or its new content, each sector for itself, in no order. A rename is durable when the directory was synced; until then a
 // cut keeps either name. A sync that fails leaves an arbitrary part of the sectors on disk and, as Linux does, forgets that
@@ -38,6 +39,10 @@ struct SimulatedDisk {
     var faults: [DiskFault] = []
     var generator: SeededGenerator
     private(set) var syncAfterFailureCount = 0
+    /// Seam calls that still work; then the machine is gone. Nil = for ever.
+    var callsUntilCrash: Int?
+    private(set) var callCount = 0
+    var hasCrashed: Bool { callsUntilCrash == 0 }
     private var nextFile: Int32 = 100
     private var nextSpare: UInt64 = 1
 
@@ -60,18 +65,20 @@ struct SimulatedDisk {
 
     /// Rename and directory sync.
     mutating func place(_ roll: CommitRoll) -> Int {
+        guard countCall() else { return -5 }
         let fault = take { $0 == .placingFails }
         let name = String(cString: roll.segmentName)
         precondition(files[roll.write.file]?.name == String(cString: roll.spareName))
         // A rename takes the place of a file that has the name already.
         for (file, other) in files where other.name == name && file != roll.write.file { files[file]?.name = "replaced" }
-        files[roll.write.file]?.nameBefore = files[roll.write.file]?.name
+        files[roll.write.file]?.nameBefore = String(cString: roll.spareName)
         files[roll.write.file]?.name = name
         if fault != nil { return -5 }
         files[roll.write.file]?.nameBefore = nil
         return 0
     }
     mutating func write(_ write: CommitWrite) -> Int {
+        guard countCall() else { return -5 }
         if take({ $0 == .interrupted }) != nil { return -4 }
         var count = write.byteCount
         if let fault = take({ if case .writeFails = $0 { true } else { false } }), case .writeFails(let error) = fault {
@@ -90,6 +97,7 @@ struct SimulatedDisk {
         return count
     }
     mutating func sync(_ file: Int32) -> Int {
+        guard countCall() else { return -5 }
         if files[file]!.syncHasFailed { syncAfterFailureCount += 1 }
         if take({ $0 == .syncFails }) != nil {
             files[file]!.syncHasFailed = true
@@ -136,13 +144,21 @@ struct SimulatedDisk {
         for file in files.values where file.name != "replaced" { TestFile.write(path + "/log/" + file.name, file.cached) }
     }
 
+    // The call at which the machine dies has no effect; that of the one before it was heard of or not, as the test likes.
+    private mutating func countCall() -> Bool {
+        callCount += 1
+        guard let left = callsUntilCrash else { return true }
+        callsUntilCrash = max(0, left - 1)
+        return left > 1
+    }
     private mutating func settle(_ file: Int32) {
         for sector in files[file]!.dirty.sorted() where Bool.random(using: &generator) { copySector(file, sector) }
         files[file]!.dirty = []
     }
     private mutating func copySector(_ file: Int32, _ sector: Int) {
         let range = sector..<min(sector + SimulatedDisk.sectorBytes, files[file]!.cached.count)
-        files[file]!.durable.replaceSubrange(range, with: files[file]!.cached[range])
+        let bytes = Array(files[file]!.cached[range])
+        files[file]!.durable.replaceSubrange(range, with: bytes)
     }
     private mutating func take(_ matches: (DiskFault) -> Bool) -> DiskFault? {
         guard let first = faults.first, matches(first) else { return nil }

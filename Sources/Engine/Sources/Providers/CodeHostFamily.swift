@@ -19,7 +19,8 @@ enum CodeHostFamily {
         return provider
     }
     private static let gitHub = gitHub("github", header: "X-Hub-Signature-256", prefix: "sha256=", algorithm: .sha256)
-    /// The legacy header, for senders that have no other. A profile of its own: a SHA-1 signature never satisfies `github`.
+    /// The legacy header, for senders that have no other. A profile of its own: a SHA-1 signature never satisfies
+    /// `github`.
     private static let gitHubSHA1 = gitHub("github-sha1", header: "X-Hub-Signature", prefix: "sha1=", algorithm: .sha1)
 
     /// A signing token begins with `whsec_` and is Standard Webhooks v1; any other secret is the plain token.

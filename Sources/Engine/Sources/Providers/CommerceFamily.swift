@@ -7,7 +7,8 @@ enum CommerceFamily {
 
     private static let stripe: Provider = {
         var provider = Provider(name: "stripe")
-        var scheme = SchemeDefinition(algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "Stripe-Signature")])
+        var scheme = SchemeDefinition(
+            algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "Stripe-Signature")])
         scheme.list = .comma
         scheme.listKey = "v1"
         scheme.signed = "{timestamp}.{body}"
@@ -27,7 +28,9 @@ enum CommerceFamily {
         // The name without X- is the new one; a request may have both.
         var scheme = SchemeDefinition(
             algorithm: .hmac(.sha256),
-            headers: [SchemeHeaders(signature: "Shopify-Hmac-Sha256"), SchemeHeaders(signature: "X-Shopify-Hmac-Sha256")])
+            headers: [
+                SchemeHeaders(signature: "Shopify-Hmac-Sha256"), SchemeHeaders(signature: "X-Shopify-Hmac-Sha256"),
+            ])
         scheme.encoding = .base64
         provider.schemes = [ProviderScheme(scheme)]
         provider.eventID = ["header:X-Shopify-Webhook-Id", "header:Shopify-Webhook-Id"]

@@ -19,7 +19,8 @@ enum MeetingFamily {
     private static let otter: Provider = {
         var provider = Provider(name: "otter")
         provider.schemes = [
-            ProviderScheme(SchemeDefinition(algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "x-otter-signature")]))
+            ProviderScheme(
+                SchemeDefinition(algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "x-otter-signature")]))
         ]
         provider.eventType = ["json:$.event"]
         return provider

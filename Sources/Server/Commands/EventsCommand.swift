@@ -1,0 +1,206 @@
+// `sluice events tail|list|show|replay`: asks a running gateway; `list` and `show` also read a data folder without one.
+import ArgumentParser
+import FastPath
+import Foundation
+
+struct EventsCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "events", abstract: "See events and their deliveries, and send them again.",
+        subcommands: [Tail.self, List.self, Show.self, Replay.self])
+
+    struct Gateway: ParsableArguments {
+        @Option(help: "The running gateway's admin address.")
+        var admin = AddressArgument(argument: "127.0.0.1:8081")!
+
+        /// Runs `work` and turns a refusal into words and an exit status.
+        func ask<Answer>(_ work: (AdminClient) async throws -> Answer) async throws -> Answer {
+            do {
+                return try await work(AdminClient(address: admin))
+            } catch let error as AdminError {
+                Output.failure(error.message)
+                throw error.isAnswer ? ExitStatus.no : ExitStatus.usage
+            }
+        }
+    }
+
+    struct Selection: ParsableArguments {
+        @Option(help: "Only events of this source.")
+        var source: String?
+        @Option(help: "Only events of this type; * stands for anything.")
+        var type: String?
+
+        func query(after: String?, limit: Int) -> String {
+            let values = [("source", source), ("type", type), ("after", after), ("limit", "\(limit)")]
+            let words = values.compactMap { name, value in value.map { "\(name)=\(EventsCommand.encoded($0))" } }
+            return "/api/events?" + words.joined(separator: "&")
+        }
+    }
+
+    static func encoded(_ text: String) -> String {
+        text.utf8.map { byte in
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: String(UnicodeScalar(byte))
+            default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+            }
+        }.joined()
+    }
+
+    struct Tail: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show events as they come.",
+            discussion: """
+                EXAMPLE
+                  sluice events tail --source github
+                """)
+        @OptionGroup var gateway: Gateway
+        @OptionGroup var selection: Selection
+        @Flag(help: "Print JSON, one line an event.")
+        var json = false
+
+        func run() async throws {
+            var after: String?
+            var limit = 10
+            while true {
+                let path = selection.query(after: after, limit: limit)
+                let page = try await gateway.ask { try await $0.get(path, EventPage.self) }
+                for event in page.events {
+                    if json { Output.json(event) } else { Output.line(event.line) }
+                }
+                after = page.next ?? after
+                limit = EventQuery.limitMax
+                if page.events.count < limit { try await Task.sleep(for: .milliseconds(500)) }
+            }
+        }
+    }
+
+    struct List: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "List the latest events.",
+            discussion: """
+                EXAMPLES
+                  sluice events list --type 'invoice.*' --limit 20
+                  sluice events list --data ./sluice-data      (without a gateway)
+                """)
+        @OptionGroup var gateway: Gateway
+        @OptionGroup var selection: Selection
+        @Option(help: "At most so many.")
+        var limit = 50
+        @Option(help: "Read this data folder instead of asking a gateway.", completion: .directory)
+        var data: String?
+        @Flag(help: "Print JSON, one line an event.")
+        var json = false
+
+        func validate() throws {
+            guard (1...EventQuery.limitMax).contains(limit) else {
+                throw ValidationError("--limit takes a number from 1 to \(EventQuery.limitMax)")
+            }
+        }
+        func run() async throws {
+            let events: [EventRow]
+            if let data {
+                var folder = LogCommand.Folder()
+                folder.data = data
+                events = try OfflineLog.latest(EventFilter(source: selection.source, type: selection.type), limit: limit, folder)
+            } else {
+                let path = selection.query(after: nil, limit: limit)
+                events = try await gateway.ask { try await $0.get(path, EventPage.self) }.events
+            }
+            for event in events {
+                if json { Output.json(event) } else { Output.line(event.line) }
+            }
+        }
+    }
+
+    struct Show: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Show one event as it came, and its deliveries.",
+            discussion: """
+                EXAMPLE
+                  sluice events show evt_0123456789abcdefghjkmnpqr
+                """)
+        @OptionGroup var gateway: Gateway
+        @Option(help: "Read this data folder instead of asking a gateway; deliveries are not shown then.", completion: .directory)
+        var data: String?
+        @Flag(help: "Print JSON.")
+        var json = false
+        @Argument(help: "The event's id.")
+        var event: String
+
+        func validate() throws {
+            if EventID(event) == nil { throw ValidationError("`\(event)` is no event id: evt_ and 21 characters") }
+        }
+        func run() async throws {
+            let detail: EventDetail
+            if let data, let id = EventID(event) {
+                var folder = LogCommand.Folder()
+                folder.data = data
+                guard let found = try OfflineLog.event(id, folder) else {
+                    Output.failure("there is no event \(event) in \(data)")
+                    throw ExitStatus.no
+                }
+                detail = found
+            } else {
+                detail = try await gateway.ask { try await $0.get("/api/events/\(event)", EventDetail.self) }
+            }
+            if json { Output.json(detail) } else { Output.line(detail.text) }
+        }
+    }
+
+    struct Replay: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Deliver events again: one, or all that match. Counts first.",
+            discussion: """
+                Without an event id it takes what matches and is finished: dead letters, or with --all delivered events too.
+                It says how many and changes nothing unless --yes is given.
+
+                EXAMPLES
+                  sluice events replay evt_0123456789abcdefghjkmnpqr --endpoint billing --yes
+                  sluice events replay --endpoint billing --from 2026-01-31T00:00:00Z
+                """)
+        @OptionGroup var gateway: Gateway
+        @OptionGroup var selection: Selection
+        @Option(help: "Only to this endpoint.")
+        var endpoint: String?
+        @Option(help: "Only events received at or after this time (RFC 3339).")
+        var from: String?
+        @Option(help: "Only events received before this time (RFC 3339).")
+        var until: String?
+        @Flag(help: "Delivered events too, not dead letters alone.")
+        var all = false
+        @Flag(help: "Do it.")
+        var yes = false
+        @Flag(help: "Print JSON.")
+        var json = false
+        @Argument(help: "One event's id.")
+        var event: String?
+
+        func validate() throws {
+            if let event, EventID(event) == nil { throw ValidationError("`\(event)` is no event id: evt_ and 21 characters") }
+            for (name, value) in [("--from", from), ("--until", until)] {
+                if let value, TimeText.parse(value) == nil {
+                    throw ValidationError("\(name) takes a time such as 2026-01-31T00:00:00Z")
+                }
+            }
+        }
+        func run() async throws {
+            var request = ReplayRequest()
+            request.event = event
+            request.endpoint = endpoint
+            request.source = selection.source
+            request.type = selection.type
+            request.from = from
+            request.until = until
+            request.dead = !all
+            let counting = request
+            var answer = try await gateway.ask { try await $0.post("/api/replay", counting, ReplayAnswer.self) }
+            if yes, answer.count > 0 {
+                request.dryRun = false
+                let doing = request
+                answer = try await gateway.ask { try await $0.post("/api/replay", doing, ReplayAnswer.self) }
+            }
+            if json { return Output.json(answer) }
+            let what = answer.count == 1 ? "1 delivery" : "\(answer.count) deliveries"
+            Output.line(answer.dryRun ? (answer.count > 0 ? "\(what) would be made again; --yes does it" : "nothing matches") : "\(what) on the way again")
+        }
+    }
+}

@@ -1,0 +1,55 @@
+// What several commands take: a secret, a listener, a size or a time on the command line.
+import ArgumentParser
+import Foundation
+
+enum SecretText {
+    /// `file:PATH` (one trailing newline is not part of it) or the text itself.
+    static func resolve(_ text: String) throws -> String {
+        guard text.hasPrefix("file:") else { return text }
+        let path = String(text.dropFirst(5))
+        do {
+            var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+            if bytes.last == 0x0A { bytes.removeLast() }
+            guard let secret = String(data: bytes, encoding: .utf8), !secret.isEmpty else {
+                throw ValidationError("the secret file `\(path)` is empty or not UTF-8 text")
+            }
+            return secret
+        } catch let error as ValidationError {
+            throw error
+        } catch {
+            throw ValidationError("cannot read the secret file `\(path)`: \(ConfigurationReading.reason(of: error))")
+        }
+    }
+}
+
+enum InputFile {
+    /// The bytes of a file, or of standard input for `-`.
+    static func read(_ path: String) throws -> [UInt8] {
+        if path == "-" { return [UInt8]((try? FileHandle.standardInput.readToEnd()) ?? Data()) }
+        do {
+            return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+        } catch {
+            throw ValidationError("cannot read `\(path)`: \(ConfigurationReading.reason(of: error))")
+        }
+    }
+}
+
+/// A time as the configuration spells it.
+struct TimeArgument: ExpressibleByArgument {
+    let millis: Int
+    init?(argument: String) {
+        guard let millis = TimeSpan.parse(argument) else { return nil }
+        self.millis = millis
+    }
+}
+
+/// `HOST:PORT`.
+struct AddressArgument: ExpressibleByArgument, CustomStringConvertible {
+    let host: String
+    let port: Int
+    init?(argument: String) {
+        guard let address = AddressText.host(of: argument) else { return nil }
+        (host, port) = address
+    }
+    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+}

@@ -1,0 +1,76 @@
+// From a YAML file to a `GatewayConfiguration`: parse, read by the table of keys, check what holds between keys. All
+// problems of a file that parses are reported together.
+import Engine
+import Foundation
+import Yams
+
+package enum ConfigurationFile {
+    /// Reads the file; `environment` is where `${NAME}` looks.
+    package static func load(
+        _ file: String, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> GatewayConfiguration {
+        let bytes: Data
+        do {
+            bytes = try Data(contentsOf: URL(fileURLWithPath: file))
+        } catch {
+            let message = "cannot read the configuration: \(ConfigurationReading.reason(of: error))"
+            throw ConfigurationError(file: file, problems: [ConfigurationProblem(line: 0, message: message)])
+        }
+        guard let text = String(data: bytes, encoding: .utf8) else {
+            throw ConfigurationError(file: file, problems: [ConfigurationProblem(line: 0, message: "this is not UTF-8 text")])
+        }
+        return try parse(text, file: file, environment: environment)
+    }
+
+    /// `file` is what messages say and where relative paths start.
+    package static func parse(
+        _ text: String, file: String, environment: [String: String]
+    ) throws -> GatewayConfiguration {
+        let reading = ConfigurationReading(file: file, environment: environment)
+        var configuration = GatewayConfiguration()
+        do {
+            guard let root = try Yams.compose(yaml: text) else {
+                throw ConfigurationError(file: file, problems: [
+                    ConfigurationProblem(line: 1, message: "the file is empty; it needs `sources` at least"),
+                ])
+            }
+            readMapping(root, into: &configuration, keys: ConfigurationKeys.top, called: "the configuration", reading)
+            ConfigurationChecks.run(on: configuration, root: root, reading)
+        } catch let error as YamlError {
+            throw ConfigurationError(file: file, problems: [problem(of: error, in: text)])
+        }
+        guard reading.problems.isEmpty else { throw ConfigurationError(file: file, problems: reading.problems) }
+        return configuration
+    }
+
+    private static func problem(of error: YamlError, in text: String) -> ConfigurationProblem {
+        switch error {
+        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
+            let before = context.map { " (\($0.text), which began at line \($0.mark.line))" } ?? ""
+            return ConfigurationProblem(line: mark.line, message: "not YAML: \(problem)\(before), column \(mark.column)")
+        case .duplicatedKeysInMapping(let names, let context):
+            let name = names.first ?? ""
+            let line = secondLine(of: name, in: text, from: context.mark.line) ?? context.mark.line
+            return ConfigurationProblem(line: line, message: "the key `\(name)` stands here a second time; keep one of them")
+        case .reader(let problem, _, _, _):
+            return ConfigurationProblem(line: 1, message: "not YAML: \(problem)")
+        default:
+            return ConfigurationProblem(line: 1, message: "not YAML: \(error)")
+        }
+    }
+
+    /// The line where `key` begins a line for the second time, at the indentation of its first, in the mapping that begins at
+    /// `start`. Yams names the mapping only.
+    private static func secondLine(of key: String, in text: String, from start: Int) -> Int? {
+        var indentation: Int?
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() where index + 1 >= start {
+            let stripped = line.drop { $0 == " " || $0 == "-" }
+            guard stripped.hasPrefix(key), stripped.dropFirst(key.count).drop(while: { $0 == " " }).first == ":" else { continue }
+            let column = line.count - stripped.count
+            if indentation == column { return index + 1 }
+            if indentation == nil { indentation = column }
+        }
+        return nil
+    }
+}

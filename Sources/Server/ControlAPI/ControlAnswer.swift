@@ -1,0 +1,45 @@
+// The one form of every answer of the control API: JSON with its length, never cached; errors have a stable code and a
+// message. Also where blocking calls go, so that neither the event loop nor Swift's pool waits for a disk.
+import Dispatch
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+enum ControlAnswer {
+    struct Failure: Encodable {
+        struct Detail: Encodable {
+            let code: String
+            let message: String
+            var problems: [String]?
+        }
+        let error: Detail
+    }
+
+    static func json(_ value: some Encodable, status: HTTPResponse.Status = .ok) -> Response {
+        text(JSONText.of(value) + "\n", contentType: "application/json", status: status)
+    }
+    static func text(_ text: String, contentType: String, status: HTTPResponse.Status = .ok) -> Response {
+        var fields = HTTPFields()
+        fields[.contentType] = contentType
+        fields[.cacheControl] = "no-store"
+        fields[.xContentTypeOptions] = "nosniff"
+        return Response(status: status, headers: fields, body: ResponseBody(byteBuffer: ByteBuffer(string: text)))
+    }
+    static func failure(_ error: ControlError, problems: [String]? = nil) -> Response {
+        let detail = Failure.Detail(code: error.code, message: error.message, problems: problems)
+        return json(Failure(error: detail), status: HTTPResponse.Status(code: error.status))
+    }
+}
+
+/// Runs the gateway's blocking calls one after the other on a thread of its own.
+package final class ControlWorker: Sendable {
+    private let queue = DispatchQueue(label: "sluice.control", qos: .utility)
+    package init() {}
+
+    package func run<Value: Sendable>(_ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+        try await withCheckedThrowingContinuation { continuation in
+            queue.async { continuation.resume(with: Result { try work() }) }
+        }
+    }
+}

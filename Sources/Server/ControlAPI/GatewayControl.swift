@@ -1,0 +1,176 @@
+// What the command line and the control API ask of a running gateway: the seam between Server and Engine's `Gateway`. Calls
+// may take a while (they read the log and the store) and come from the control API's one worker thread, never from a loop.
+import Engine
+import Foundation
+
+package protocol GatewayControl: AnyObject, Sendable {
+    /// Swaps in a new configuration; throws, and changes nothing, when it cannot.
+    func reload(_ configuration: GatewayConfiguration) throws
+    func metrics() -> [MetricFamily]
+    /// Empty exactly when new events are taken and all that is needed works.
+    func readiness() -> [ReadinessProblem]
+    func events(_ query: EventQuery) throws -> EventPage
+    func event(id: String) throws -> EventDetail?
+    func deliveries(_ query: DeliveryFilter) throws -> [DeliveryItem]
+    func endpoints() throws -> [EndpointStatus]
+    /// Counts what matches; delivers it again unless `dryRun`.
+    func replay(_ request: ReplayRequest) throws -> ReplayAnswer
+}
+
+/// Something that keeps the gateway from being ready; `code` is stable.
+package struct ReadinessProblem: Codable, Equatable, Sendable {
+    package let code: String
+    package let message: String
+    package init(code: String, message: String) {
+        self.code = code
+        self.message = message
+    }
+}
+
+/// A request the caller can mend; the API answers with this status and code.
+package struct ControlError: Error, Equatable, Sendable {
+    package let status: Int
+    package let code: String
+    package let message: String
+    package init(status: Int, code: String, message: String) {
+        self.status = status
+        self.code = code
+        self.message = message
+    }
+}
+
+package struct EventQuery: Equatable, Sendable {
+    package var source: String?
+    /// A pattern with `*`.
+    package var type: String?
+    /// Events after this id.
+    package var after: String?
+    package var limit = 100
+    package static let limitMax = 1000
+    package init() {}
+}
+
+package struct EventRow: Codable, Equatable, Sendable {
+    package var id: String
+    package var sequence: UInt64
+    package var source: String
+    package var type: String
+    /// RFC 3339, UTC.
+    package var receivedAt: String
+    package var bodyBytes: Int
+    package init(id: String, sequence: UInt64, source: String, type: String, receivedAt: String, bodyBytes: Int) {
+        self.id = id
+        self.sequence = sequence
+        self.source = source
+        self.type = type
+        self.receivedAt = receivedAt
+        self.bodyBytes = bodyBytes
+    }
+}
+
+package struct EventPage: Codable, Equatable, Sendable {
+    package var events: [EventRow]
+    /// Ask again with `after` this; nil when there is nothing more yet.
+    package var next: String?
+    package init(events: [EventRow], next: String?) {
+        self.events = events
+        self.next = next
+    }
+}
+
+package struct EventDetail: Codable, Equatable, Sendable {
+    package var event: EventRow
+    package var method: String
+    package var target: String
+    /// As received, in order; repeated names repeat.
+    package var headers: [[String]]
+    /// The body as text when it is UTF-8, else nil and `bodyBase64` has it.
+    package var body: String?
+    package var bodyBase64: String?
+    package var deliveries: [DeliveryItem]
+    package init(
+        event: EventRow, method: String, target: String, headers: [[String]], body: [UInt8], deliveries: [DeliveryItem]
+    ) {
+        self.event = event
+        self.method = method
+        self.target = target
+        self.headers = headers
+        self.deliveries = deliveries
+        self.body = String(validating: body, as: UTF8.self)
+        bodyBase64 = self.body == nil ? Data(body).base64EncodedString() : nil
+    }
+}
+
+package enum DeliveryStateFilter: String, CaseIterable, Codable, Sendable { case delivered, waiting, dead }
+
+package struct DeliveryFilter: Equatable, Sendable {
+    package var state: DeliveryStateFilter?
+    package var endpoint: String?
+    package var limit = 100
+    package init() {}
+}
+
+package struct DeliveryItem: Codable, Equatable, Sendable {
+    package var event: String
+    package var endpoint: String
+    package var state: String
+    package var attempts: Int
+    /// The last attempt's status, or nil when none was answered.
+    package var status: Int?
+    package var reason: String?
+    /// RFC 3339; when the next attempt is due.
+    package var nextAttemptAt: String?
+    package init(
+        event: String, endpoint: String, state: String, attempts: Int, status: Int? = nil, reason: String? = nil,
+        nextAttemptAt: String? = nil
+    ) {
+        self.event = event
+        self.endpoint = endpoint
+        self.state = state
+        self.attempts = attempts
+        self.status = status
+        self.reason = reason
+        self.nextAttemptAt = nextAttemptAt
+    }
+}
+
+package struct EndpointStatus: Codable, Equatable, Sendable {
+    package var name: String
+    package var url: String
+    /// `active`, `disabled`, or `slowed` (the endpoint asked for fewer).
+    package var state: String
+    package var waiting: Int
+    package var dead: Int
+    package init(name: String, url: String, state: String, waiting: Int, dead: Int) {
+        self.name = name
+        self.url = url
+        self.state = state
+        self.waiting = waiting
+        self.dead = dead
+    }
+}
+
+/// What to deliver again: one event, or all that match. Empty fields match everything.
+package struct ReplayRequest: Codable, Equatable, Sendable {
+    package var event: String?
+    package var endpoint: String?
+    package var source: String?
+    package var type: String?
+    /// RFC 3339; inclusive and exclusive.
+    package var from: String?
+    package var until: String?
+    /// Only what is a dead letter.
+    package var dead: Bool?
+    /// True (the default) counts only.
+    package var dryRun: Bool?
+    package init() {}
+}
+
+package struct ReplayAnswer: Codable, Equatable, Sendable {
+    package var count: Int
+    package var dryRun: Bool
+    package init(count: Int, dryRun: Bool) {
+        self.count = count
+        self.dryRun = dryRun
+    }
+}

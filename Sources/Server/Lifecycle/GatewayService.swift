@@ -1,0 +1,140 @@
+// The life of `sluice serve`: load, check, start, serve until a signal, drain, end. The order is: the gateway first (it takes
+// the data folder and the ports), then the control API, then the word that it is ready; backwards at the end.
+//
+// Invariants: SIGTERM and SIGINT drain once, a second one ends at once; SIGHUP and the API reload the same way, one at a time,
+// and a bad configuration changes nothing.
+import Engine
+import FastPath
+import Foundation
+import Logging
+import Synchronization
+import UnixSignals
+
+/// A gateway as its lifecycle needs it.
+package protocol RunningGateway: GatewayControl {
+    /// Takes the data folder, the memory and the ports, and begins to serve. Throws `StartError`.
+    func start() throws
+    /// Stops taking new events, finishes what is in flight, commits; blocks until done or the time is over. True exactly when
+    /// all was finished.
+    func drain(withinMillis: Int) -> Bool
+    /// What the listeners really got, ports filled in.
+    var ingestAddresses: [String] { get }
+    var memoryBudgetBytes: Int { get }
+}
+
+package final class GatewayService: Sendable {
+    private let load: @Sendable () throws -> GatewayConfiguration
+    private let make: @Sendable (GatewayConfiguration, Logger) throws -> any RunningGateway
+    private let logger: Logger
+    private let announce: @Sendable (String) -> Void
+    private let current: Mutex<GatewayConfiguration>
+    /// Lines of the banner that only this start has.
+    private let nextSteps: [String]
+
+    /// `load` is asked once here and at each reload.
+    package init(
+        load: @escaping @Sendable () throws -> GatewayConfiguration, logger: Logger, nextSteps: [String],
+        announce: @escaping @Sendable (String) -> Void,
+        make: @escaping @Sendable (GatewayConfiguration, Logger) throws -> any RunningGateway
+    ) throws {
+        self.load = load
+        self.make = make
+        self.logger = logger
+        self.announce = announce
+        self.nextSteps = nextSteps
+        current = Mutex(try load())
+    }
+
+    /// Returns the exit status.
+    package func run() async throws -> Int32 {
+        ProcessLimits.ignoreBrokenPipe()
+        let configuration = current.withLock { $0 }
+        try StartChecks.run(configuration)
+        // Trapped before the start, so that a signal during a long recovery is not lost.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let gateway = try make(configuration, logger)
+        try gateway.start()
+        let logger = self.logger
+        let api = ControlAPI(control: gateway, logger: logger) { try self.reload(gateway) }
+        guard let admin = AddressText.host(of: configuration.admin) else {
+            throw StartError("the admin address `\(configuration.admin)` is not HOST:PORT", remedy: "mend `admin`")
+        }
+        let (running, signal) = AsyncStream<Int>.makeStream()
+        let control = Task {
+            defer { signal.finish() }
+            try await api.run(host: admin.host, port: admin.port) { signal.yield($0) }
+        }
+        var ports = running.makeAsyncIterator()
+        guard let port = await ports.next() else {
+            _ = gateway.drain(withinMillis: configuration.gracePeriodMillis)
+            throw StartChecks.error(ofAdmin: configuration.admin, await control.result)
+        }
+        announce(Banner.text(
+            configuration, ingest: gateway.ingestAddresses, admin: "\(bracketed(admin.host)):\(port)",
+            memoryBytes: gateway.memoryBudgetBytes, nextSteps: nextSteps))
+        let status = await obey(signals, gateway)
+        control.cancel()
+        _ = await control.result
+        return status
+    }
+
+    private func bracketed(_ host: String) -> String { host.contains(":") ? "[\(host)]" : host }
+
+    private func obey(_ signals: UnixSignalsSequence, _ gateway: any RunningGateway) async -> Int32 {
+        let (finished, done) = AsyncStream<Bool>.makeStream()
+        let logger = self.logger
+        let listening = Task {
+            var isDraining = false
+            for await received in signals {
+                if received == .sighup {
+                    reloadForSignal(gateway)
+                } else if isDraining {
+                    logger.warning("second signal: ending at once", metadata: ["signal": "\(received)"])
+                    Foundation.exit(128 + received.rawValue)
+                } else {
+                    isDraining = true
+                    let grace = current.withLock { $0.gracePeriodMillis }
+                    logger.notice("draining", metadata: ["signal": "\(received)", "grace": "\(TimeSpan.text(of: grace))"])
+                    Thread.detachNewThread { done.yield(gateway.drain(withinMillis: grace)) }
+                }
+            }
+        }
+        var outcomes = finished.makeAsyncIterator()
+        let isComplete = await outcomes.next() ?? false
+        listening.cancel()
+        if isComplete {
+            logger.notice("drained: everything in flight is finished")
+        } else {
+            logger.warning("grace period over: what was in flight to endpoints is delivered again after the next start")
+        }
+        return 0
+    }
+
+    private func reloadForSignal(_ gateway: any RunningGateway) {
+        do {
+            try reload(gateway)
+        } catch let error as ConfigurationError {
+            for line in error.lines { logger.error("reload refused", metadata: ["problem": "\(line)"]) }
+        } catch let error as ControlError {
+            logger.error("reload refused", metadata: ["problem": "\(error.message)"])
+        } catch {
+            logger.error("reload refused", metadata: ["problem": "\(error)"])
+        }
+    }
+
+    /// Applies the file as it is now; throws, and changes nothing, when it is wrong.
+    private func reload(_ gateway: any RunningGateway) throws {
+        try current.withLock { running in
+            let fresh = try load()
+            let keys = ReloadScope.restartKeys(from: running, to: fresh)
+            guard keys.isEmpty else {
+                throw ControlError(
+                    status: 409, code: "needs_restart",
+                    message: "these keys take effect at a restart only: \(keys.joined(separator: ", ")); nothing was changed")
+            }
+            try gateway.reload(fresh)
+            running = fresh
+        }
+        logger.notice("configuration reloaded")
+    }
+}

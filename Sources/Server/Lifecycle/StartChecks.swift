@@ -1,0 +1,48 @@
+// What must be there before a start is tried, and the words for a start that the system refused.
+import Engine
+import FastPath
+import Foundation
+import NIOCore
+
+enum StartChecks {
+    /// Files besides the connections: listeners, rings, segments, SQLite, the control API; a generous bound.
+    private static let filesBeside = 128
+
+    /// Raises the limit of descriptors and sees that it suffices.
+    static func run(_ configuration: GatewayConfiguration) throws {
+        let needed = configuration.limits.connectionCountMax + filesBeside
+            + configuration.endpoints.reduce(0) { $0 + $1.concurrency }
+        let have = ProcessLimits.raiseFiles()
+        guard have >= needed else {
+            throw StartError(
+                "too few file descriptors: \(needed) are needed (`limits.connections` \(configuration.limits.connectionCountMax), "
+                    + "the endpoints' `concurrency`, \(filesBeside) beside), the hard limit is \(have)",
+                remedy: "raise it (`ulimit -Hn \(needed)`, LimitNOFILE= in a systemd unit) or lower `limits.connections`")
+        }
+    }
+
+    static func error(ofAdmin address: String, _ result: Result<Void, any Error>) -> any Error {
+        guard case .failure(let error) = result else {
+            return StartError("the control API ended before it began", remedy: "this is a fault of Sluice's own; please report it")
+        }
+        return bindError(address: address, key: "admin", number: (error as? IOError)?.errnoCode, text: "\(error)")
+    }
+
+    /// The words for a listener that cannot be had.
+    static func bindError(address: String, key: String, number: CInt?, text: String) -> StartError {
+        switch number {
+        case EADDRINUSE:
+            StartError(
+                "`\(key)`: \(address) is in use by another process",
+                remedy: "stop that one (`ss -ltnp` shows it) or choose another port")
+        case EACCES:
+            StartError(
+                "`\(key)`: this user may not listen on \(address)",
+                remedy: "choose a port above 1023, or grant CAP_NET_BIND_SERVICE")
+        case EADDRNOTAVAIL:
+            StartError("`\(key)`: \(address) is not an address of this machine", remedy: "`ip addr` lists those it has")
+        default:
+            StartError("`\(key)`: cannot listen on \(address): \(text)", remedy: "see `\(key)` in docs/configuration.md")
+        }
+    }
+}

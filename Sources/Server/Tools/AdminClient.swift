@@ -1,0 +1,112 @@
+// Asks a running gateway's control API: one request, one JSON answer, one connection.
+import Foundation
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+
+/// What the command line says when the gateway cannot be asked, or says no.
+struct AdminError: Error {
+    /// True exactly when the gateway answered.
+    let isAnswer: Bool
+    let message: String
+}
+
+struct AdminClient: Sendable {
+    let address: AddressArgument
+    private static let answerBytesMax = 64 << 20
+
+    func get<Answer: Decodable>(_ path: String, _ type: Answer.Type) async throws -> Answer {
+        try decode(try await send(.GET, path, nil))
+    }
+    func post<Answer: Decodable>(_ path: String, _ body: some Encodable, _ type: Answer.Type) async throws -> Answer {
+        try decode(try await send(.POST, path, JSONText.of(body)))
+    }
+
+    private func decode<Answer: Decodable>(_ data: Data) throws -> Answer {
+        do {
+            return try JSONDecoder().decode(Answer.self, from: data)
+        } catch {
+            throw AdminError(isAnswer: true, message: "\(address) answered with what is not this version's JSON; is it a sluice?")
+        }
+    }
+
+    private struct Failure: Decodable {
+        struct Detail: Decodable { let message: String }
+        let error: Detail
+    }
+
+    private func send(_ method: HTTPMethod, _ path: String, _ body: String?) async throws -> Data {
+        let promise = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: (Int, Data).self)
+        let address = self.address
+        let handlerAdded = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .connectTimeout(.seconds(5))
+            .channelInitializer { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHTTPClientHandlers()
+                    try channel.pipeline.syncOperations.addHandler(AdminExchange(promise))
+                }
+            }
+        do {
+            let channel = try await handlerAdded.connect(host: address.host, port: address.port).get()
+            var fields = HTTPHeaders([
+                ("Host", address.description), ("Connection", "close"), ("X-Sluice-Request", "1"),
+            ])
+            let content = ByteBuffer(string: body ?? "")
+            if body != nil {
+                fields.add(name: "Content-Type", value: "application/json")
+                fields.add(name: "Content-Length", value: "\(content.readableBytes)")
+            }
+            channel.write(HTTPClientRequestPart.head(.init(version: .http1_1, method: method, uri: path, headers: fields)), promise: nil)
+            if body != nil { channel.write(HTTPClientRequestPart.body(.byteBuffer(content)), promise: nil) }
+            channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
+        } catch {
+            promise.fail(error)
+        }
+        let status: Int
+        let data: Data
+        do {
+            (status, data) = try await promise.futureResult.get()
+        } catch {
+            throw AdminError(
+                isAnswer: false,
+                message: "no gateway answers at \(address): \(Sender.words(of: error)); is it running, and is this its `admin` address?")
+        }
+        guard (200...299).contains(status) else {
+            let failure = try? JSONDecoder().decode(Failure.self, from: data)
+            throw AdminError(isAnswer: true, message: failure?.error.message ?? "\(address) answered \(status)")
+        }
+        return data
+    }
+}
+
+private final class AdminExchange: ChannelInboundHandler {
+    typealias InboundIn = HTTPClientResponsePart
+
+    private let promise: EventLoopPromise<(Int, Data)>
+    private var status = 0
+    private var body = Data()
+    private var isDone = false
+
+    init(_ promise: EventLoopPromise<(Int, Data)>) { self.promise = promise }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        switch unwrapInboundIn(data) {
+        case .head(let head): status = Int(head.status.code)
+        case .body(let part): body.append(contentsOf: part.readableBytesView)
+        case .end:
+            isDone = true
+            promise.succeed((status, body))
+            context.close(promise: nil)
+        }
+    }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        fail(error)
+        context.close(promise: nil)
+    }
+    func channelInactive(context: ChannelHandlerContext) { fail(ChannelError.eof) }
+    private func fail(_ error: any Error) {
+        guard !isDone else { return }
+        isDone = true
+        promise.fail(error)
+    }
+}

@@ -1,0 +1,264 @@
+#!/usr/bin/env python3
+"""A disk that fails: each row injects one fault under the running gateway and checks what must and must not
+happen. In every row what was answered 2xx is in the log after a restart without the fault, and the process is
+never gone."""
+
+import os
+import shutil
+import signal
+import tempfile
+import time
+
+from crashutil import Promise
+from faultmount import FaultMount
+from loadgen import Load
+from receiver import Receiver
+from report import Report, Skip, arguments, one_line, wait_until
+from serverutil import Gateway, endpoint, github_source, read_answer
+
+SMALL = {"segment": "1MiB", "group": "512KiB", "free_space": 0}
+
+
+class Row:
+    """One gateway on a faulty disk, with load, a sink, and the promise to check in the end."""
+
+    def __init__(self, binary_folder):
+        self.folder = tempfile.mkdtemp(prefix="sluice-faults-")
+        binary = os.path.join(binary_folder, "faultfs")
+        self.mount = FaultMount(self.folder, binary if os.path.exists(binary) else None)
+        if self.mount.binary != binary:
+            shutil.copy2(self.mount.binary, binary)
+        self.receiver, self.promise, self.runs = Receiver(), Promise(), 0
+
+    def __enter__(self):
+        try:
+            self.mount.mount()
+            self.receiver.__enter__()
+            self.gateway = Gateway(
+                [github_source()],
+                [endpoint("sink", self.receiver.url)],
+                folder=self.folder,
+                log=SMALL,
+                dedup={"entries": 65536},
+                loops=1,
+            )
+            self.gateway.data = os.path.join(self.mount.point, "data")
+            self.gateway.start()
+            assert self.one() in (200, 202), "it does not take an event before the fault"
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def one(self, timeout=10):
+        """The status of one event, or None when there was no answer."""
+        self.runs += 1
+        load = Load(self.gateway.port, f"o{self.runs}")
+        name = load.take_name()
+
+        try:
+            with self.gateway.connect() as s:
+                s.settimeout(timeout)
+                s.sendall(load.message(name))
+                status = read_answer(s)[0]
+        except OSError:
+            status = None
+        if status is not None:
+            load.note(name, status)
+        self.promise.add(load)
+        return status
+
+    def load(self, seconds, **more):
+        self.runs += 1
+        load = Load(self.gateway.port, f"l{self.runs}", connections=4, window=4, **more).start()
+        time.sleep(seconds)
+        load.stop()
+        self.promise.add(load)
+        return load
+
+    def alive(self):
+        assert self.gateway.process.poll() is None, f"the process ended: {one_line(self.gateway.output()[-400:])}"
+
+    def heals(self, seconds=15):
+        """Takes events again by itself after the fault is gone."""
+        self.mount.clear()
+        wait_until(
+            lambda: self.one() in (200, 202), seconds, lambda: "well again: " + one_line(self.gateway.output()[-300:])
+        )
+        wait_until(self.gateway.is_ready, 10, "/ready after healing")
+
+    def restart_and_check(self):
+        self.mount.clear()
+        self.gateway.kill()
+        self.gateway.start()
+        self.promise.check_log(self.gateway.data)
+        names = lambda: [d.headers.get("x-github-delivery") for d in self.receiver.snapshot()]  # noqa: E731
+        wait_until(lambda: not self.promise.missing_at(names()), 30, "every acknowledged event at the sink")
+
+    def close(self):
+        if hasattr(self, "gateway"):
+            self.gateway.kill()
+        if self.receiver.thread.is_alive():
+            self.receiver.__exit__()
+        self.mount.unmount()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def __exit__(self, kind, error, trace):
+        try:
+            if kind is None:
+                self.alive()
+                self.restart_and_check()
+        finally:
+            self.close()
+
+
+def sync_fails_once(row):
+    row.mount.rule("fsync 3 EIO 1")
+    row.load(1.5)
+    row.alive()
+    row.heals()
+    sync_never_repeated(row)
+
+
+def sync_never_repeated(row):
+    """No second sync of a file whose sync failed, before it was opened anew by a recovery."""
+    import json
+
+    failed = set()
+    with open(row.mount.trace + ".jsonl") as file:
+        for line in file:
+            operation = json.loads(line)
+            if operation["op"] not in ("fsync", "fdatasync") or "/log/" not in operation["p"]:
+                continue
+            assert operation["p"] not in failed, f"{operation['p']} was synced again after its sync had failed"
+            if operation["res"] < 0:
+                failed.add(operation["p"])
+    assert failed, "the fault was never met"
+
+
+def sync_fails_for_ever(row):
+    wait_until(lambda: row.receiver.count() >= 1, 10, "the first delivery")
+    row.load(0.5)
+    row.mount.rule("fsync 0 EIO 0")
+    load = row.load(2)
+    row.alive()
+    assert row.one() == 503, "an answer other than 503 while nothing can be synced"
+    status, _, body = row.gateway.admin("/ready")
+    assert status == 503 and body, f"/ready answers {status}"
+    assert load.refused.get(503, 0) > 0, f"refused {load.refused}"
+    before, size = row.gateway.cpu_seconds(), len(row.gateway.output())
+    time.sleep(2)
+    assert row.gateway.cpu_seconds() - before < 0.5, "busy while the disk is gone"
+    lines = row.gateway.output()[size:].count("\n")
+    assert lines <= 6, f"{lines} log lines in two seconds"
+    row.heals()
+
+
+def disk_full(row):
+    row.mount.rule("write 5 ENOSPC 0")
+    row.mount.rule("fallocate 0 ENOSPC 0")
+    row.mount.rule("create 0 ENOSPC 0")
+    row.load(1.5)
+    row.alive()
+    assert row.one() == 503, "an answer other than 503 on a full disk"
+    row.heals()
+
+
+def quota(row):
+    row.mount.rule("write 20 EDQUOT 0")
+    row.load(1)
+    assert row.one() == 503
+    row.heals()
+
+
+def write_fails(row):
+    row.mount.rule("write 10 EIO 3")
+    row.load(1.5)
+    row.alive()
+    row.heals()
+
+
+def short_writes(row):
+    row.mount.rule("write 3 SHORT 40")
+    load = row.load(2, pad=2000)
+    row.alive()
+    assert load.acknowledged, "nothing was acknowledged"
+    row.heals()
+
+
+def slow_sync(row):
+    """Other connections are served while a commit takes two seconds."""
+    row.mount.rule("fsync 0 SLOW2000 2")
+    started = time.monotonic()
+    import threading
+
+    waiting = threading.Thread(target=row.one)
+    waiting.start()
+    time.sleep(0.3)
+    body = b"{}"
+    status, _, _ = row.gateway.post("/in/github", body, {"X-Hub-Signature-256": "sha256=" + "0" * 64})
+    took = time.monotonic() - started
+    assert status == 401 and took < 1.5, f"{status} after {took:.1f} s: the loop waits for the disk"
+    waiting.join()
+    row.mount.clear()
+    assert row.one() in (200, 202)
+
+
+def no_new_file(row):
+    """Rolling to a new segment fails for want of descriptors on the file system's side."""
+    row.mount.rule("create 0 EMFILE 0")
+    load = row.load(3, pad=4000)
+    row.alive()
+    assert sum(load.refused.values()) == load.refused.get(503, 0), f"refused {load.refused}"
+    row.heals()
+
+
+def read_fails(row):
+    """A latent read error: delivery of others goes on, the process stays."""
+    row.mount.rule("read 0 EIO 5")
+    row.load(1)
+    row.alive()
+    row.heals()
+
+
+def stopped_and_continued(row):
+    row.load(0.5)
+    row.gateway.process.send_signal(signal.SIGSTOP)
+    time.sleep(3)
+    row.gateway.process.send_signal(signal.SIGCONT)
+    wait_until(lambda: row.one() in (200, 202), 10, "an answer after SIGCONT")
+    row.load(0.5)
+
+
+ROWS = [
+    ("fsync EIO once", sync_fails_once),
+    ("fsync EIO for ever", sync_fails_for_ever),
+    ("ENOSPC", disk_full),
+    ("EDQUOT", quota),
+    ("write EIO", write_fails),
+    ("short writes", short_writes),
+    ("fsync slow", slow_sync),
+    ("no new segment can be made", no_new_file),
+    ("read EIO", read_fails),
+    ("SIGSTOP, SIGCONT", stopped_and_continued),
+]
+
+
+def main():
+    options = arguments(__doc__, only="")
+    report = Report("faults")
+    with tempfile.TemporaryDirectory(prefix="sluice-faultfs-") as tools:
+        for name, check in ROWS:
+            if options.only and options.only != name:
+                continue
+            with report.case(name) as notes:
+                if os.geteuid() != 0 and shutil.which("fusermount3") is None:
+                    raise Skip("FUSE is not usable here")
+                with Row(tools) as row:
+                    check(row)
+                    notes.append(f"{len(row.promise.acknowledged)} acknowledged")
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+#!/usr/bin/env python3
+"""SIGKILL at a random moment under load, restart, again and again over one data folder. Whatever was answered
+2xx must be in the log and reach the sink; nothing may be there that was never sent; deliveries made twice are
+counted, not forbidden."""
+
+import random
+import shutil
+import tempfile
+import time
+
+from crashutil import Promise
+from loadgen import NAME, Load
+from receiver import Receiver
+from report import Report, arguments, wait_until
+from serverutil import Gateway, endpoint, github_source
+
+
+def names_at(receiver):
+    """The load's name of each delivery, repetitions kept."""
+    found = [NAME.search(d.body.decode("latin-1")) for d in receiver.snapshot()]
+    return [match[0] for match in found if match]
+
+
+def one_round(number, gateway, promise, randomness, receiver):
+    started = time.monotonic()
+    gateway.start()
+    ready = time.monotonic() - started
+    load = Load(
+        gateway.port,
+        f"k{number}",
+        connections=randomness.choice([2, 6, 12]),
+        window=randomness.choice([1, 4, 16]),
+        pad=randomness.choice([50, 400, 4000]),
+    )
+    load.start()
+    time.sleep(randomness.uniform(0.05, 1.2))
+    gateway.kill()
+    load.stop()
+    promise.add(load)
+    promise.check_log(gateway.data)
+    return ready
+
+
+def main():
+    options = arguments(__doc__, rounds=5, seed=0, segment="2MiB")
+    seed = options.seed or random.randrange(1 << 30)
+    randomness = random.Random(seed)
+    report = Report("kill9")
+    folder = tempfile.mkdtemp(prefix="sluice-kill9-")
+    promise, slowest = Promise(), 0.0
+    try:
+        with Receiver() as receiver:
+            retry = {"delays": ["100ms", "500ms"] + ["1s"] * 20, "jitter": 0.1}
+            gateway = Gateway(
+                [github_source()],
+                [endpoint("sink", receiver.url, retry=retry)],
+                folder=folder,
+                log={"segment": options.segment, "group": "512KiB"},
+            )
+            try:
+                for number in range(options.rounds):
+                    with report.case(f"round {number + 1}, seed {seed}") as notes:
+                        slowest = max(slowest, one_round(number, gateway, promise, randomness, receiver))
+                        notes.append(f"{len(promise.acknowledged)} acknowledged so far")
+                with report.case("every acknowledged event reaches the sink") as notes:
+                    count = len(promise.acknowledged)
+                    assert count > 50 * options.rounds, f"only {count} acknowledged"
+                    gateway.start()
+
+                    def missing():
+                        return promise.missing_at(names_at(receiver))
+
+                    wait_until(lambda: not missing(), 60, lambda: f"{len(missing())} of {count} missing at the sink")
+                    promise.check_sink(names_at(receiver))
+                    assert gateway.stop() == 0
+                    promise.check_log(gateway.data)
+                    notes.append(f"{count} acknowledged, 0 lost, 0 invented, {promise.duplicates} delivered twice")
+                    notes.append(f"slowest start {slowest:.2f} s")
+            finally:
+                gateway.kill()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()

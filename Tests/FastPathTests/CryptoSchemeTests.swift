@@ -1,0 +1,163 @@
+// Schemes as data: what is refused at compilation, how secrets and texts are decoded, what goes out signed.
+import FastPath
+import Testing
+
+@Suite struct CryptoSchemeTests {
+    private func compile(_ change: (inout SchemeDefinition) -> Void, secrets: [String] = ["s"]) -> SchemeError? {
+        var definition = SchemeDefinition(
+            algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "X-S", id: "X-I", timestamp: "X-T")])
+        change(&definition)
+        do throws(SchemeError) {
+            _ = try SignatureScheme([(definition, secrets)], in: CompiledMemory())
+            return nil
+        } catch { return error }
+    }
+
+    @Test func compilesSoundSchemes() {
+        #expect(compile { _ in } == nil)
+        #expect(compile { $0.signed = "{id}.{body}" } == nil)
+        #expect(
+            compile {
+                $0.signed = "{timestamp}.{body}"
+                $0.timestamp = TimestampRule()
+            } == nil)
+    }
+
+    @Test func refusesASchemeThatDoesNotCoverTheBody() {
+        for signed in ["", "{timestamp}", "{body}{body}", "body"] {
+            guard case .badTemplate = compile({ $0.signed = signed }) else {
+                Issue.record("took \(signed)")
+                continue
+            }
+        }
+    }
+
+    @Test func refusesATimestampThatIsNotSigned() {
+        guard case .badTimestamp = compile({ $0.timestamp = TimestampRule() }) else {
+            Issue.record("took an unsigned timestamp")
+            return
+        }
+    }
+
+    @Test func refusesWhatContradictsItself() {
+        let bad: [(inout SchemeDefinition) -> Void] = [
+            { $0.signed = "{timestamp}.{body}" },
+            { $0.signed = "{id.{body}" },
+            { $0.signed = "{name}.{body}" },
+            { $0.signed = "{body" },
+            { $0.headers = [] },
+            { $0.headers = [SchemeHeaders(signature: "X S")] },
+            { $0.headers = [SchemeHeaders(signature: "")] },
+            { $0.list = .comma },
+            { $0.listKey = "v1" },
+            {
+                $0.list = .comma
+                $0.listKey = "v1"
+                $0.prefix = "p="
+            },
+            {
+                $0.signed = "{timestamp}.{body}"
+                $0.timestamp = TimestampRule(listKey: "t")
+            },
+            {
+                $0.list = .comma
+                $0.listKey = "t"
+                $0.signed = "{timestamp}.{body}"
+                $0.timestamp = TimestampRule(listKey: "t")
+            },
+            {
+                $0.headers = [SchemeHeaders(signature: "X-S")]
+                $0.signed = "{id}.{body}"
+            },
+            {
+                $0.algorithm = .token
+                $0.list = .space
+            },
+            {
+                $0.algorithm = .token
+                $0.timestamp = TimestampRule()
+            },
+        ]
+        for (place, change) in bad.enumerated() { #expect(compile(change) != nil, "case \(place)") }
+    }
+
+    @Test func refusesSecretsOfTheWrongForm() {
+        #expect(compile({ _ in }, secrets: []) == .noSecret)
+        #expect(compile({ _ in }, secrets: ["a", ""]) == .emptySecret(index: 1))
+        for (encoding, secret) in [
+            (SecretEncoding.hex, "abc"), (.hex, "zz"), (.base64, "a b="), (.base64, "====="), (.whsec, "whsec_"),
+            (.whsec, "whsec_a b"),
+            (.whsec, "whpk_AAAA"), (.whsec, "whsk_AAAA"), (.whsec, "whsk1_AAAA"),
+        ] {
+            guard case .badSecret(0, _) = compile({ $0.secretEncoding = encoding }, secrets: [secret]) else {
+                Issue.record("took \(secret) as \(encoding)")
+                continue
+            }
+        }
+    }
+
+    @Test func decodesSecretsOfEveryForm() throws {
+        #expect(try SecretEncoding.text.key(of: "whsec_é", index: 0) == Array("whsec_é".utf8))
+        #expect(try SecretEncoding.hex.key(of: "00fFa0", index: 0) == [0, 255, 160])
+        #expect(try SecretEncoding.base64.key(of: "AP+g", index: 0) == [0, 255, 160])
+        for text in ["whsec_AP8=", "whsec_AP8", "AP8=", "AP8"] {
+            #expect(try SecretEncoding.whsec.key(of: text, index: 0) == [0, 255])
+        }
+    }
+
+    @Test func writesAndReadsHexadecimalAndBase64() {
+        var random = SeededGenerator(3)
+        for count in 0...70 {
+            let bytes = random.bytes(count)
+            #expect(TextEncoding.bytes(of: TextEncoding.hex(bytes), as: .hex) == bytes)
+            #expect(TextEncoding.bytes(of: TextEncoding.base64(bytes), as: .base64) == bytes)
+        }
+        #expect(TextEncoding.base64(Array("foobar".utf8)) == "Zm9vYmFy")
+        #expect(TextEncoding.base64(Array("fooba".utf8)) == "Zm9vYmE=")
+        #expect(TextEncoding.base64(Array("foob".utf8)) == "Zm9vYg==")
+        // Bits behind the value: the same bytes would have two spellings.
+        #expect(TextEncoding.bytes(of: "Zm9vYh==", as: .base64) == nil)
+        #expect(TextEncoding.bytes(of: "Zm9v-_==", as: .base64) == nil)
+        #expect(TextEncoding.bytes(of: "-_8", as: .base64URL) == [0xFB, 0xFF])
+        #expect(TextEncoding.bytes(of: "-_8=", as: .base64URL) == [0xFB, 0xFF])
+    }
+
+    @Test func signsWithEveryKeyAndWritesNothingWhereThereIsNoRoom() throws {
+        let memory = CompiledMemory()
+        let signer = try WebhookSigner(secrets: ["whsec_AP8=", "AQI="], in: memory)
+        let keys = [[UInt8]([0, 255]), [1, 2]].map { SigningKey(secret: $0, algorithm: .sha256, in: memory) }
+        for timestamp in [0, 7, 1_760_000_000, UInt64.max] {
+            let message = Array("evt_1.\(timestamp).{}".utf8)
+            let wanted = keys.map { "v1," + TextEncoding.base64($0.mac(over: message)) }.joined(separator: " ")
+            #expect(signer.signature(id: Array("evt_1".utf8), timestamp: timestamp, body: Array("{}".utf8)) == wanted)
+            #expect(wanted.utf8.count == signer.byteCount)
+        }
+        let room = UnsafeMutablePointer<UInt8>.allocate(capacity: signer.byteCount)
+        defer { room.deallocate() }
+        room.initialize(repeating: 0xEE, count: signer.byteCount)
+        #expect(signer.sign(id: .empty, timestamp: 1, body: .empty, into: room, capacity: signer.byteCount - 1) == 0)
+        #expect((0..<signer.byteCount).allSatisfy { room[$0] == 0xEE })
+        #expect(throws: SchemeError.noSecret) { try WebhookSigner(secrets: [], in: memory) }
+    }
+
+    @Test func keepsAHandshakesAnswerWithinItsRoom() {
+        let memory = CompiledMemory()
+        let key = SigningKey(secret: [1], algorithm: .sha256, in: memory)
+        let zoom = Handshake(.zoomURLValidation, in: memory)
+        let slack = Handshake(.slackURLVerification, in: memory)
+        let body = Array(#"{"event":"endpoint.url_validation","payload":{"plainToken":"abc"}}"#.utf8)
+        let room = GuardedBytes(capacity: 60)
+        let answer = body.withView { zoom.answer(body: $0, key: key, into: room.start(count: 60), capacity: 60) }
+        #expect(answer == .rejected(.malformedChallenge))
+        // Nothing is signed for a source without a key, and nothing that is no challenge is answered.
+        #expect(zoom.answer(body: body, key: nil).answer == .rejected(.invalidSecret))
+        #expect(slack.answer(body: body, key: key).answer == .none)
+        #expect(zoom.answer(body: [], key: key).answer == .none)
+        #expect(zoom.answer(body: Array(#"{"event":"meeting.started"}"#.utf8), key: key).answer == .none)
+        #expect(zoom.answer(body: body + [UInt8](repeating: 0x20, count: 5000), key: key).answer == .none)
+        let control = Array("{\"type\":\"url_verification\",\"challenge\":\"a\u{1}b\"}".utf8)
+        #expect(slack.answer(body: control, key: key).answer == .rejected(.malformedChallenge))
+        let escaped = Array(#"{"type":"url_verification","challenge":"a\"b"}"#.utf8)
+        #expect(slack.answer(body: escaped, key: nil).bytes == Array(#"{"challenge":"a\"b"}"#.utf8))
+    }
+}

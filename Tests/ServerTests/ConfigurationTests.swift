@@ -1,0 +1,212 @@
+// The configuration file: what it becomes, and what every mistake in it is called, at which line.
+import Engine
+import Foundation
+import Server
+import Testing
+
+private func parse(_ text: String, _ environment: [String: String] = ["S": "Z2VoZWltZ2VoZWlt"]) throws -> GatewayConfiguration {
+    try ConfigurationFile.parse(text, file: "sluice.yaml", environment: environment)
+}
+private func problems(_ text: String, _ environment: [String: String] = ["S": "Z2VoZWltZ2VoZWlt"]) -> [ConfigurationProblem] {
+    do {
+        _ = try parse(text, environment)
+        return []
+    } catch let error as ConfigurationError {
+        return error.problems
+    } catch {
+        Issue.record("\(error)")
+        return []
+    }
+}
+private let repository = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+
+@Suite struct ConfigurationTests {
+    private static let source = "sources:\n  - { name: a, provider: github, secrets: [\"${S}\"] }\n"
+
+    @Test func readsEveryKindOfKey() throws {
+        let configuration = try parse("""
+            listen: [0.0.0.0:80, "[::1]:81", "unix:/run/s.sock"]
+            admin: localhost:9
+            data: /var/lib/sluice
+            loops: 3
+            grace: 1m
+            verifier: openssl
+            limits: { body: 2MiB, idle_time: 5s, connections: 7 }
+            log: { retention: { size: never, age: 1h } }
+            dedup: { entries: 2048, window: 90m }
+            delivery: { allow: 10.0.0.0/8 }
+            sources:
+              - name: partner
+                path: /p
+                secrets: ["${S}", text]
+                scheme: { header: X-S, prefix: "a=", timestamp: { header: X-T, tolerance: 10s, future: false } }
+                event: { id: "header:X-Id", type: "json:$.type" }
+                dedup: { key: [body], window: 0s }
+                body: 5B
+                durability: written
+                tolerance: 1m
+            endpoints:
+              - name: e
+                url: http://[::1]:9/x?y=1
+                sources: [partner]
+                types: ["a.*", b]
+                secret: "${S}"
+                timeouts: { connect: 1s }
+                retry: { delays: [5s, 1m], jitter: 0.5 }
+                forward_headers: false
+                disabled: true
+            """)
+        #expect(configuration.listen == ["0.0.0.0:80", "[::1]:81", "unix:/run/s.sock"])
+        #expect(configuration.admin == "localhost:9")
+        #expect(configuration.dataFolder == "/var/lib/sluice")
+        #expect(configuration.loops == .fixed(3))
+        #expect(configuration.gracePeriodMillis == 60_000)
+        #expect(configuration.verifierEngine == .openssl)
+        #expect(configuration.limits.bodyBytesMax == 2 << 20)
+        #expect(configuration.limits.idleMillisMax == 5000)
+        #expect(configuration.limits.connectionCountMax == 7)
+        #expect(configuration.log.retentionBytes == nil)
+        #expect(configuration.log.retentionMillis == 3_600_000)
+        #expect(configuration.dedup.entryCount == 2048)
+        #expect(configuration.dedup.windowSeconds == 5400)
+        #expect(configuration.delivery.allow == ["10.0.0.0/8"])
+        let source = try #require(configuration.sources.first)
+        #expect(source.name == "partner" && source.path == "/p" && source.line == 12)
+        #expect(source.secrets == ["Z2VoZWltZ2VoZWlt", "text"])
+        #expect(source.scheme?.header == "X-S" && source.scheme?.prefix == "a=")
+        #expect(source.scheme?.timestamp?.header == "X-T" && source.scheme?.timestamp?.toleranceSeconds == 10)
+        #expect(source.scheme?.timestamp?.checksFuture == false)
+        #expect(source.eventID == ["header:X-Id"] && source.eventType == ["json:$.type"] && source.dedupKey == ["body"])
+        #expect(source.dedupWindowSeconds == 0 && source.bodyBytesMax == 5 && source.timestampToleranceSeconds == 60)
+        #expect(source.durability == .written)
+        let endpoint = try #require(configuration.endpoints.first)
+        #expect(endpoint.name == "e" && endpoint.url == "http://[::1]:9/x?y=1" && endpoint.line == 22)
+        #expect(endpoint.types == ["a.*", "b"] && endpoint.secrets == ["Z2VoZWltZ2VoZWlt"] && endpoint.connectMillisMax == 1000)
+        #expect(endpoint.retryDelaysMillis == [5000, 60_000] && endpoint.retryJitter == 0.5)
+        #expect(!endpoint.forwardsHeaders && endpoint.disabled)
+    }
+
+    @Test(arguments: [
+        ("listen: 8080\n", 1, "is not HOST:PORT"),
+        ("listen: 1.2.3.4:99999\n", 1, "is not HOST:PORT"),
+        ("\nadmin: unix:/x\n", 2, "`admin`"),
+        ("listen: [a:1, a:1]\n", 1, "asked for twice"),
+        ("admn: 1\n", 1, "did you mean `admin`?"),
+        ("limits:\n  bdy: 1\n", 2, "did you mean `body`?"),
+        ("limits:\n  body: 1M\n", 2, "`1M` is not a size"),
+        ("limits:\n  body: 65MiB\n", 2, "out of range; it takes 1B to 64MiB"),
+        ("limits: 5\n", 1, "`limits` takes keys"),
+        ("limits:\n  head: 4KiB\n  request_line: 8KiB\n", 3, "larger than the whole head"),
+        ("grace: 5\n", 1, "`5` is not a time"),
+        ("grace:\n", 1, "has no value"),
+        ("grace: [1s]\n", 1, "takes one value, not a list"),
+        ("loops: many\n", 1, "neither `auto` nor"),
+        ("verifier: opnssl\n", 1, "did you mean `openssl`?"),
+        ("log:\n  group: 64KiB\n", 2, "must take the largest request"),
+        ("log:\n  segment: 16MiB\n", 2, "at least twice"),
+        ("delivery:\n  allow: [10.0.0.0/33]\n", 2, "not a range of addresses"),
+        ("data: ${NOT_SET}\n", 1, "NOT_SET is not set"),
+        ("data: ${NOT_SET\n", 1, "without its `}`"),
+        ("grace: 1s\ngrace: 2s\n", 2, "a second time"),
+        ("endpoints:\n  - name: e\n", 2, "needs `url`"),
+        ("endpoints:\n  - { name: e, url: \"https://a/b\" }\n", 2, "HTTPS endpoints are not supported yet"),
+        ("endpoints:\n  - { name: e, url: \"http:///b\" }\n", 2, "names no host"),
+        ("endpoints:\n  - { name: e, url: \"http://u:p@h/\" }\n", 2, "use `secret`"),
+        ("endpoints:\n  - { name: e, url: \"ftp://h/\" }\n", 2, "not supported"),
+        ("endpoints:\n  - { name: e, url: \"http://h\", sources: [b] }\n", 2, "there is no source `b`"),
+        ("endpoints:\n  - { name: e, url: \"http://h\", retry: { jitter: 2 } }\n", 2, "not a share"),
+        ("endpoints:\n  - { name: e, url: \"http://h\", retry: { delays: [5] } }\n", 2, "not a time"),
+        ("endpoints:\n  - { name: e, url: \"http://h\" }\n  - { name: e, url: \"http://h\" }\n", 3, "taken already, by line 2"),
+        ("endpoints:\n  - { name: e, url: \"http://h\", secret: \"geheim!\" }\n", 2, "secret 1 has the wrong form"),
+        ("endpoints: [5]\n", 1, "endpoint takes keys"),
+        ("endpoints: 5\n", 1, "takes a list"),
+        ("listen: [\n", 2, "not YAML"),
+    ])
+    func saysWhatIsWrongAtItsLine(_ text: String, _ line: Int, _ words: String) {
+        // The source last, so that the line counted is that of the text.
+        let found = problems(text + (text.hasPrefix("listen: [\n") ? "" : ConfigurationTests.source))
+        #expect(found.contains { $0.line == line && $0.message.contains(words) }, "\(found)")
+        #expect(found.count == 1, "\(found)")
+    }
+
+    @Test(arguments: [
+        ("  - { name: a }\n", 2, "has no secret"),
+        ("  - { provider: github, secrets: [x] }\n", 2, "needs `name`"),
+        ("  - { name: a b, secrets: [x] }\n", 2, "is no name"),
+        ("  - { name: a, path: x, secrets: [x] }\n", 2, "is not a path"),
+        ("  - { name: a, secrets: [x], unverified: true }\n", 2, "take one of them out"),
+        ("  - { name: a, secrets: [\"\"] }\n", 2, "is empty"),
+        ("  - { name: a, secrets: [\"file:/nonexistent/secret\"] }\n", 2, "there is no such file"),
+        ("  - { name: a, secrets: [x], durability: never }\n", 2, "is not known"),
+        ("  - { name: a, secrets: [x], event: { id: X-Id } }\n", 2, "says not where to look"),
+        ("  - { name: a, secrets: [x], event: { id: body } }\n", 2, "says not where to look"),
+        ("  - { name: a, secrets: [x], scheme: { prefix: x } }\n", 2, "needs `header`"),
+        ("  - { name: a, secrets: [x], scheme: { header: x, timestamp: { unit: seconds } } }\n", 2, "needs `header` (or"),
+        ("  - { name: a, secrets: [x] }\n  - { name: a, path: /b, secrets: [x] }\n", 3, "the source `a` is taken already"),
+        ("  - { name: a, secrets: [x] }\n  - { name: b, path: /in/a, secrets: [x] }\n", 3, "the path `/in/a` is taken already"),
+        ("  - { name: a, secrets: [x] }\n  - name: b\n    name: c\n    secrets: [x]\n", 4, "a second time"),
+    ])
+    func saysWhatIsWrongWithASource(_ text: String, _ line: Int, _ words: String) {
+        let found = problems("sources:\n" + text)
+        #expect(found.contains { $0.line == line && $0.message.contains(words) }, "\(found)")
+        #expect(found.count == 1, "\(found)")
+    }
+
+    @Test func reportsAllProblemsTogetherInOrder() {
+        let found = problems("grace: 5\nlimits: { body: x }\nadmn: y\n" + ConfigurationTests.source)
+        #expect(found.map(\.line) == [1, 2, 3])
+    }
+    @Test func wantsASourceAndAFile() {
+        #expect(problems("grace: 5s\n").map(\.message).first?.contains("there is no source") == true)
+        #expect(problems("# nothing\n").map(\.message).first?.contains("the file is empty") == true)
+        #expect(throws: ConfigurationError.self) { try ConfigurationFile.load("/nonexistent/sluice.yaml", environment: [:]) }
+    }
+    @Test func messagesNeverHoldWhatAVariableHeld() {
+        let found = problems("grace: ${S}\nadmin: ${S}\nlisten: x\n" + ConfigurationTests.source, ["S": "Z2VoZWltZ2VoZWlt"])
+        #expect(found.count == 3)
+        #expect(!found.contains { $0.message.contains("Z2VoZ") }, "\(found)")
+    }
+    @Test func aVariableMayBeEscapedAndStandInsideText() throws {
+        let text = "sources: [{ name: a, secrets: [\"x${S}y\", \"$${S}\"] }]\n"
+        #expect(try parse(text).sources.first?.secrets == ["xZ2VoZWltZ2VoZWlty", "${S}"])
+    }
+    @Test func aSecretFileLosesOneNewlineAndIsRelativeToTheFile() throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        try Data("se cret\n\n".utf8).write(to: folder.appendingPathComponent("s"))
+        let file = folder.appendingPathComponent("sluice.yaml")
+        try Data("data: d\nsources: [{ name: a, secrets: [\"file:s\"] }]\n".utf8).write(to: file)
+        let configuration = try ConfigurationFile.load(file.path, environment: [:])
+        #expect(configuration.sources.first?.secrets == ["se cret\n"])
+        #expect(configuration.dataFolder == folder.appendingPathComponent("d").path)
+    }
+
+    @Test func theExampleIsTheDocumentedOneAndIsGood() throws {
+        let file = repository.appendingPathComponent("docs/sluice.example.yaml")
+        #expect(try String(contentsOf: file, encoding: .utf8) == ExampleConfiguration.text)
+        let configuration = try parse(ExampleConfiguration.text, [ExampleConfiguration.secretVariable: "whsec_Z2VoZWltZ2VoZWlt"])
+        #expect(configuration.sources.map(\.name) == ["github"])
+        #expect(configuration.listen.allSatisfy { $0.hasPrefix("127.0.0.1:") })
+    }
+    @Test func theExampleNamesEveryKey() {
+        for key in ConfigurationKeys.all {
+            let name = key.path.split { ".[]".contains($0) }.last.map(String.init) ?? key.path
+            let isThere = ExampleConfiguration.text.contains("\(name):")
+            #expect(isThere || ["list", "list_key", "id_header", "future", "secret_encoding"].contains(name), "\(key.path)")
+        }
+    }
+    @Test func theDocumentationListsExactlyTheKeysOfTheCode() throws {
+        let file = repository.appendingPathComponent("docs/configuration.md")
+        let rows = try String(contentsOf: file, encoding: .utf8).split(separator: "\n").filter { $0.hasPrefix("| `") }
+        let documented = rows.map { row in
+            row.split(separator: "|").prefix(4).map { $0.trimmingCharacters(in: .whitespaces) }
+        }
+        let known = ConfigurationKeys.all.map {
+            ["`\($0.path)`", $0.form, "`\($0.initial)`", $0.range.isEmpty ? "any" : $0.range]
+        }
+        for row in known { #expect(documented.contains(row), "\(row)") }
+        for row in documented { #expect(known.contains(row), "\(row)") }
+    }
+}

@@ -1,0 +1,43 @@
+"""What the measurements share: the test utilities' gateway, wrk with unique bodies, processors to pin to."""
+
+import os
+import re
+import subprocess
+import sys
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "Tests", "Conformance"))
+
+UNIQUE = """-- A body of its own for each request, as long as BODY says.
+local n, pad, run = 0, string.rep("x", tonumber(os.getenv("BODY")) - 40), os.getenv("RUN")
+function request()
+  n = n + 1
+  return wrk.format("POST", nil, nil, string.format('{"id":"%s-%014d","pad":"%s"}', run, n, pad))
+end
+"""
+
+
+def fill(gateway, seconds, path="/in/test", body=1024, connections=64, cpu="1", run="a"):
+    """Posts unique events with wrk; returns (requests, requests a second). Nothing but 2xx is tolerated."""
+    script = os.path.join(gateway.folder, "unique.lua")
+    with open(script, "w") as file:
+        file.write(UNIQUE)
+    command = [
+        "wrk",
+        "-t1",
+        f"-c{connections}",
+        f"-d{seconds}s",
+        "-s",
+        script,
+        f"http://127.0.0.1:{gateway.port}{path}",
+    ]
+    done = subprocess.run(
+        pinned(cpu, command), capture_output=True, text=True, env={**os.environ, "BODY": str(body), "RUN": run}
+    )
+    assert done.returncode == 0 and "Non-2xx" not in done.stdout, done.stdout + done.stderr
+    count = int(re.search(r"(\d+) requests in", done.stdout)[1])
+    return count, float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1])
+
+
+def pinned(cpu, command):
+    return ["taskset", "-c", cpu, *command] if os.cpu_count() > 1 else command

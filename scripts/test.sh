@@ -1,0 +1,11 @@
+#!/usr/bin/env bash
+# `make test`: build once, the Swift tests, then the suites against the real binary. Its last line alone is the count.
+# SLUICE_ROUNDS=full runs the crash suites and the fuzzer at the length a release wants.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+scripts/setup.sh test
+swift build -c release --build-tests
+python="$PWD/.venv/bin/python"
+[ -x "$python" ] || python=python3
+exec "$python" -B Tests/run_all.py
