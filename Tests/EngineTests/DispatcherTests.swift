@@ -383,6 +383,27 @@ import Testing
     #expect(replay(1) == .accepted)
 }
 
+@Test func aReplayAskedForTwiceWhileThePageIsOnItsWayIsSentOnce() throws {
+    let log = FakeLog()
+    let store = MemoryStore()
+    let first = try Bench(log: log, store: store)
+    try first.apply([endpoint("a")])
+    for _ in 0..<2 { log.append(FakeEvent()) }
+    first.advance(millis: 1)
+    first.egress.answerAll(status: 404)
+    first.advance(millis: 2000)
+    first.advance(millis: 1)
+    let second = try Bench(log: log, store: store)
+    try second.apply([endpoint("a")])
+    let number = second.numbers["a"]!
+    _ = second.dispatcher.replay(number: number, places: [log.place(1)], now: second.now)
+    second.settle()
+    // The first page has been asked for and has not come.
+    for _ in 0..<2 { _ = second.dispatcher.replay(number: number, places: [log.place(2), log.place(1)], now: second.now) }
+    for _ in 0..<5 { second.advance(millis: 30) }
+    #expect(second.egress.out.map(\.sequence).sorted() == [1, 2])
+}
+
 @Test func theReplayWalkTakesWhatTheFilterSays() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a") { $0.concurrency = 4096 }])

@@ -90,7 +90,8 @@ package struct RetryQueue {
             horizon = .none
         }
         for entry in page where !scheduled.contains(entry.key.sequence) { insert(entry) }
-        for entry in late {
+        // A replay asked for twice meanwhile is here twice.
+        for entry in late where !scheduled.contains(entry.key.sequence) {
             if case .at(let end) = horizon, !(entry.key < end) { continue }
             insert(entry)
         }

@@ -194,11 +194,16 @@ package final class SQLiteStore: DeliveryStore {
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         for row in batch.rows {
-            try insert.execute(arguments: [
-                Key.pack(row.endpoint, row.place.sequence), Int64(bitPattern: row.place.position), Int64(row.state.rawValue),
-                Int64(row.attempts), Int64(row.status), Int64(row.result.rawValue), row.reason.map { Int64($0.rawValue) },
-                row.state == .pending ? row.dueMillis : nil, row.updatedMillis,
-            ])
+            // The number of values is checked by eye here and by every test; checked by GRDB it costs a microsecond a row.
+            insert.setUncheckedArguments(
+                StatementArguments([
+                    Key.pack(row.endpoint, row.place.sequence).databaseValue,
+                    Int64(bitPattern: row.place.position).databaseValue, row.state.rawValue.databaseValue,
+                    row.attempts.databaseValue, row.status.databaseValue, row.result.rawValue.databaseValue,
+                    row.reason?.rawValue.databaseValue ?? .null, row.state == .pending ? row.dueMillis.databaseValue : .null,
+                    row.updatedMillis.databaseValue,
+                ]))
+            try insert.execute()
         }
         let mark = try db.cachedStatement(sql: "UPDATE endpoint SET sequence = ?, position = ? WHERE number = ?")
         for one in batch.marks {

@@ -37,12 +37,16 @@ package enum ForwardedFields {
     ) -> Int {
         var place = offset
         var start = 0
+        let hasConnection = hasConnectionField(lines)
         // Adjacent lines that pass are copied as one run.
         var runStart = 0
         while start < lines.count {
             let end = lineEnd(lines, from: start)
             let colon = colonPlace(lines, start, end)
-            if !passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding) {
+            let isKept =
+                passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding)
+                && !(hasConnection && isNamedByConnection(lines.slice(start, colon - start), in: lines))
+            if !isKept {
                 place = pool.write(lines.slice(runStart, start - runStart), to: lease, at: place)
                 runStart = end
             }
@@ -72,14 +76,26 @@ package enum ForwardedFields {
             }
         default: break
         }
-        return !isNamedByConnection(name, in: lines)
+        return true
     }
-    /// O(lines) for heads with a `Connection` field other than the two usual words; they are rare.
+    private static func hasConnectionField(_ lines: ByteView) -> Bool {
+        var start = 0
+        while start < lines.count {
+            // First letter and the colon's place decide for nearly every line.
+            if lines[start] | 0x20 == UInt8(ascii: "c"), start + 10 < lines.count, lines[start + 10] == UInt8(ascii: ":"),
+                matches(lines.slice(start, 10), "connection")
+            {
+                return true
+            }
+            start = lineEnd(lines, from: start)
+        }
+        return false
+    }
+    /// O(bytes of all lines), asked for each field: only for heads that have a `Connection` field, which ingest bounds.
     private static func isNamedByConnection(_ name: ByteView, in lines: ByteView) -> Bool {
         var start = 0
         while start < lines.count {
             let end = lineEnd(lines, from: start)
-            // First letter and length decide for nearly every line.
             if lines[start] | 0x20 == UInt8(ascii: "c") {
                 let colon = colonPlace(lines, start, end)
                 if colon - start == 10, matches(lines.slice(start, 10), "connection"),
