@@ -65,6 +65,7 @@ package struct RecoveredLog: ~Copyable {
     package var nextSequence: UInt64
     package var report: RecoveryReport
 
+    package var dedupByteCount: Int { dedup.byteCount }
     /// The journal that goes on where the log ends. Keep `folder` (it holds the lock) as long as the journal lives.
     package consuming func makeJournal(
         segmentBytes: Int, groupBytes: Int, groupTicketCountMax: Int

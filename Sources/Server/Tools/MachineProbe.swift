@@ -70,10 +70,11 @@ enum MachineProbe {
                 let nanos = verifyNanos(engine, bodyBytes: bytes)
                 return "\(bytes / 1024) KiB in \(nanos >= 10_000 ? "\(nanos / 1000) µs" : "\(Double(nanos / 10) / 100) µs")"
             }
+            let lanes = engine == .multiBuffer ? VerifierEngine.laneCount(.sha256) : 1
             let isChosen = engine == .automatic ? ", the one `auto` takes" : ""
             return Finding(
                 what: "verifier", verdict: .ok,
-                found: "\(engine.rawValue), \(engine.laneCount) at once: HMAC-SHA256 of \(speeds.joined(separator: ", "))\(isChosen)")
+                found: "\(engine.rawValue), \(lanes) at once: HMAC-SHA256 of \(speeds.joined(separator: ", "))\(isChosen)")
         }
     }
     /// A batch of 64 of the same request, the best of five.
