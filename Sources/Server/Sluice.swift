@@ -14,7 +14,9 @@ struct Sluice: AsyncParsableCommand {
 
             Exit status: 0 done, 1 the answer is no, 2 usage or configuration, 70 a fault of Sluice's own.
             """,
-        subcommands: [VerifyCommand.self, SendCommand.self, SinkCommand.self, EventsCommand.self, LogCommand.self, ConfigCommand.self])
+        subcommands: [
+            ServeCommand.self, VerifyCommand.self, SendCommand.self, SinkCommand.self, EventsCommand.self, LogCommand.self, ConfigCommand.self, DoctorCommand.self,
+        ])
 
     /// ArgumentParser's own status for a wrong command line is 64; Sluice's is 2.
     static func main() async {

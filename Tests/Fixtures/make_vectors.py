@@ -215,7 +215,8 @@ def handshakes():
         "status": 200, "json": {"plainToken": token, "encryptedToken": mac(secret.encode(), token.encode()).hex()}})
     shake("challenge-unsigned", "zoom", secret, zoom(token), "reject:signature_mismatch", signed=False)
     for name, value in [
-        ("signed-string", f"v0:{NOW}:{{}}"), ("dots", f"msg.{NOW}.x"), ("brace", "{"), ("space", "a b"), ("long", "a" * 129),
+        ("signed-string", f"v0:{NOW}:{{}}"), ("dots", f"msg.{NOW}.x"), ("brace", "{"), ("space", "a b"),
+        ("long", "a" * 129),
     ]:
         shake(f"challenge-{name}", "zoom", secret, zoom(value), "reject:challenge_not_opaque")
     shake("challenge-is-a-number", "zoom", secret, zoom(7), "reject:malformed_challenge")

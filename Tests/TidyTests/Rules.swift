@@ -20,7 +20,7 @@ enum Rules {
         "Sources/Engine/": ["FastPath", "Foundation", "GRDB", "Logging", "Synchronization"],
         "Sources/Server/": [
             "ArgumentParser", "Engine", "FastPath", "Foundation", "HTTPTypes", "Hummingbird", "Logging", "NIOCore",
-            "ServiceLifecycle", "Synchronization", "Yams",
+            "NIOHTTP1", "NIOPosix", "Synchronization", "UnixSignals", "Yams",
         ],
     ]
 

@@ -1,5 +1,6 @@
 // `sluice events tail|list|show|replay`: asks a running gateway; `list` and `show` also read a data folder without one.
 import ArgumentParser
+import Engine
 import FastPath
 import Foundation
 
@@ -9,13 +10,27 @@ struct EventsCommand: AsyncParsableCommand {
         subcommands: [Tail.self, List.self, Show.self, Replay.self])
 
     struct Gateway: ParsableArguments {
-        @Option(help: "The running gateway's admin address.")
-        var admin = AddressArgument(argument: "127.0.0.1:8081")!
+        @Option(help: "The running gateway's admin address; by default that of --config, else 127.0.0.1:8081.")
+        var admin: AddressArgument?
+        @Option(help: "The gateway's configuration file, for its admin address.", completion: .file(extensions: ["yaml"]))
+        var config: String?
+
+        private func address() throws -> AddressArgument {
+            if let admin { return admin }
+            let text = try config.map { try ConfigurationFile.admin(of: $0) } ?? GatewayConfiguration().admin
+            guard let address = AddressArgument(argument: text) else {
+                throw ValidationError("the admin address `\(text)` is not HOST:PORT")
+            }
+            return address
+        }
 
         /// Runs `work` and turns a refusal into words and an exit status.
         func ask<Answer>(_ work: (AdminClient) async throws -> Answer) async throws -> Answer {
             do {
-                return try await work(AdminClient(address: admin))
+                return try await work(AdminClient(address: try address()))
+            } catch let error as ConfigurationError {
+                Output.failure(error.description)
+                throw ExitStatus.usage
             } catch let error as AdminError {
                 Output.failure(error.message)
                 throw error.isAnswer ? ExitStatus.no : ExitStatus.usage
@@ -150,12 +165,12 @@ struct EventsCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Deliver events again: one, or all that match. Counts first.",
             discussion: """
-                Without an event id it takes what matches and is finished: dead letters, or with --all delivered events too.
-                It says how many and changes nothing unless --yes is given.
+                Without an event id it takes all that match and are finished, delivered or dead letters; with --dead only the
+                latter. It says how many and changes nothing unless --yes is given.
 
                 EXAMPLES
                   sluice events replay evt_0123456789abcdefghjkmnpqr --endpoint billing --yes
-                  sluice events replay --endpoint billing --from 2026-01-31T00:00:00Z
+                  sluice events replay --dead --endpoint billing --from 2026-01-31T00:00:00Z
                 """)
         @OptionGroup var gateway: Gateway
         @OptionGroup var selection: Selection
@@ -165,8 +180,8 @@ struct EventsCommand: AsyncParsableCommand {
         var from: String?
         @Option(help: "Only events received before this time (RFC 3339).")
         var until: String?
-        @Flag(help: "Delivered events too, not dead letters alone.")
-        var all = false
+        @Flag(help: "Only dead letters.")
+        var dead = false
         @Flag(help: "Do it.")
         var yes = false
         @Flag(help: "Print JSON.")
@@ -190,7 +205,7 @@ struct EventsCommand: AsyncParsableCommand {
             request.type = selection.type
             request.from = from
             request.until = until
-            request.dead = !all
+            request.dead = dead
             let counting = request
             var answer = try await gateway.ask { try await $0.post("/api/replay", counting, ReplayAnswer.self) }
             if yes, answer.count > 0 {

@@ -8,7 +8,7 @@ struct LogCommand: ParsableCommand {
         commandName: "log", abstract: "Read a data folder's log, read-only.", subcommands: [Check.self, Stats.self, Show.self])
 
     struct Folder: ParsableArguments {
-        @Option(help: "The data folder.", completion: .directory)
+        @Argument(help: "The data folder.", completion: .directory)
         var data = "./sluice-data"
 
         /// The whole log, or from a sequence on.
@@ -29,7 +29,7 @@ struct LogCommand: ParsableCommand {
             abstract: "Read every record and verify it.",
             discussion: """
                 EXAMPLE
-                  sluice log check --data ./sluice-data
+                  sluice log check ./sluice-data
 
                 Exit status: 0 sound (an unfinished end is no damage), 1 damaged, 2 no log there.
                 """)
@@ -68,7 +68,7 @@ struct LogCommand: ParsableCommand {
             abstract: "Count what is in the log.",
             discussion: """
                 EXAMPLE
-                  sluice log stats --data ./sluice-data --json
+                  sluice log stats ./sluice-data --json
                 """)
         @OptionGroup var folder: Folder
         @Flag(help: "Print JSON.")
@@ -124,17 +124,17 @@ struct LogCommand: ParsableCommand {
             abstract: "Show records: all of one, or a line each.",
             discussion: """
                 EXAMPLES
-                  sluice log show --data ./sluice-data evt_0123456789abcdefghjkmnpqr
-                  sluice log show --data ./sluice-data --from 1000 --limit 20
+                  sluice log show ./sluice-data --event evt_0123456789abcdefghjkmnpqr
+                  sluice log show ./sluice-data --from 1000 --limit 20
                 """)
         @OptionGroup var folder: Folder
         @Option(help: "The first sequence.")
         var from: UInt64 = 1
         @Option(help: "At most so many.")
-        var limit = 100
+        var limit = Int.max
         @Flag(help: "Print JSON, one line a record, headers and body included.")
         var json = false
-        @Argument(help: "One event's id.")
+        @Option(help: "One event, by its id.")
         var event: String?
 
         func validate() throws {

@@ -15,7 +15,10 @@ enum ConfigurationChecks {
             reading.report(root.mark?.line ?? 1, "there is no source; without one nothing can come in (see `sources`)")
         }
         for (index, source) in configuration.sources.enumerated() where index < sources.count {
+            let before = reading.problems.count
             check(source, sources[index], reading)
+            // What else is wrong is the compiler's to say, once what is read is whole.
+            if reading.problems.count == before { compile(source, sources[index], reading) }
         }
         reportRepeats(configuration.sources.map(\.name), sources, "name", "source", reading)
         reportRepeats(configuration.sources.map { $0.path ?? "/in/\($0.name)" }, sources, "path", "path", reading)
@@ -113,6 +116,15 @@ enum ConfigurationChecks {
         }
     }
 
+    private static func compile(_ source: SourceConfiguration, _ lines: Lines, _ reading: ConfigurationReading) {
+        guard !source.name.isEmpty, !reading.hasProblem(from: source.line, to: lines.lastLine) else { return }
+        do {
+            _ = try SourceCompiler.compile(source)
+        } catch {
+            reading.report(lines.line(of: error.problem), "source `\(lines.text("name"))`: \(error.problem.message)")
+        }
+    }
+
     private static func check(
         _ endpoint: EndpointConfiguration, _ lines: Lines, sources: [String], _ reading: ConfigurationReading
     ) {
@@ -188,6 +200,26 @@ private struct Lines {
 
     static func items(_ root: Node, _ key: String) -> [Lines] {
         root.mapping?[Node(key)]?.sequence.map { $0.map { Lines($0) } } ?? []
+    }
+    /// The last line of anything in it.
+    var lastLine: Int { Lines.lastLine(node) }
+    private static func lastLine(_ node: Node) -> Int {
+        let own = node.mark?.line ?? 0
+        if let mapping = node.mapping { return mapping.reduce(own) { max($0, max(lastLine($1.key), lastLine($1.value))) } }
+        if let sequence = node.sequence { return sequence.reduce(own) { max($0, lastLine($1)) } }
+        return own
+    }
+    /// Where that problem can be mended.
+    func line(of problem: SourceProblem) -> Int {
+        switch problem {
+        case .unknownProvider: line("provider")
+        case .scheme(.emptySecret(let index)), .scheme(.badSecret(let index, _)), .unusableSecret(let index):
+            line("secrets", item: index)
+        case .scheme, .badSchemeValue: line("scheme")
+        case .toleranceWithoutTimestamp, .badTolerance: line("tolerance")
+        case .selector(let key, _): key.hasPrefix("dedup") ? line("dedup", "key") : line("event")
+        case .noSecret, .secretsAndUnverified, .noScheme: line()
+        }
     }
     func has(_ key: String) -> Bool { node.mapping?[Node(key)] != nil }
     /// The line of the value at the end of `keys` (of its `item`, when it is a list), or of what is there of them.

@@ -9,6 +9,9 @@ package enum ConfigurationFile {
     package static func load(
         _ file: String, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws -> GatewayConfiguration {
+        try parse(try read(file), file: file, environment: environment)
+    }
+    private static func read(_ file: String) throws -> String {
         let bytes: Data
         do {
             bytes = try Data(contentsOf: URL(fileURLWithPath: file))
@@ -19,7 +22,25 @@ package enum ConfigurationFile {
         guard let text = String(data: bytes, encoding: .utf8) else {
             throw ConfigurationError(file: file, problems: [ConfigurationProblem(line: 0, message: "this is not UTF-8 text")])
         }
-        return try parse(text, file: file, environment: environment)
+        return text
+    }
+
+    /// The admin address of a configuration whose secrets need not be at hand.
+    package static func admin(
+        of file: String, environment: [String: String] = ProcessInfo.processInfo.environment
+    ) throws -> String {
+        let text = try read(file)
+        let reading = ConfigurationReading(file: file, environment: environment)
+        var admin = GatewayConfiguration().admin
+        do {
+            if let node = try Yams.compose(yaml: text)?.mapping?["admin"] {
+                admin = reading.text(node, key: "admin") ?? admin
+            }
+        } catch let error as YamlError {
+            throw ConfigurationError(file: file, problems: [problem(of: error, in: text)])
+        }
+        guard reading.problems.isEmpty else { throw ConfigurationError(file: file, problems: reading.problems) }
+        return admin
     }
 
     /// `file` is what messages say and where relative paths start.

@@ -23,6 +23,8 @@ package final class ConfigurationReading {
     }
     func report(_ node: Node, _ message: String) { report(node.mark?.line ?? 0, message) }
 
+    func hasProblem(from first: Int, to last: Int) -> Bool { problems.contains { $0.line >= first && $0.line <= last } }
+
     /// A path of the file as the process sees it.
     func resolve(path: String) -> String {
         path.hasPrefix("/") || folder.isEmpty ? path : URL(fileURLWithPath: folder).appendingPathComponent(path).path

@@ -27,21 +27,17 @@ package struct ControlAPI: Sendable {
 
     /// Serves until the task is cancelled. `onRunning` gets the port in use; throws when the address cannot be bound.
     package func run(host: String, port: Int, onRunning: @escaping @Sendable (Int) -> Void) async throws {
-        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let application = Application(
             router: router(host: host),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
             onServerRunning: { channel in onRunning(channel.localAddress?.port ?? port) },
-            eventLoopGroupProvider: .shared(group),
+            eventLoopGroupProvider: .shared(ControlAPI.group),
             logger: ControlAPI.quietLogger)
-        do {
-            try await application.run()
-            try await group.shutdownGracefully()
-        } catch {
-            try? await group.shutdownGracefully()
-            throw error
-        }
+        try await application.run()
     }
+
+    // Never shut down: a connection that closes late would otherwise schedule on a loop that is gone.
+    private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
     // Hummingbird's own notices are about itself, not about what an operator acts on.
     private static let quietLogger: Logger = {

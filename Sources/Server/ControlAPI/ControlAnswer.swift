@@ -1,6 +1,5 @@
 // The one form of every answer of the control API: JSON with its length, never cached; errors have a stable code and a
 // message. Also where blocking calls go, so that neither the event loop nor Swift's pool waits for a disk.
-import Dispatch
 import Foundation
 import HTTPTypes
 import Hummingbird

@@ -101,7 +101,7 @@ package struct EventDetail: Codable, Equatable, Sendable {
     }
 }
 
-package enum DeliveryStateFilter: String, CaseIterable, Codable, Sendable { case delivered, waiting, dead }
+package enum DeliveryStateFilter: String, CaseIterable, Codable, Sendable { case delivered, pending, dead }
 
 package struct DeliveryFilter: Equatable, Sendable {
     package var state: DeliveryStateFilter?
@@ -120,9 +120,12 @@ package struct DeliveryItem: Codable, Equatable, Sendable {
     package var reason: String?
     /// RFC 3339; when the next attempt is due.
     package var nextAttemptAt: String?
+    /// Nil when the event has left the log.
+    package var source: String?
+    package var type: String?
     package init(
         event: String, endpoint: String, state: String, attempts: Int, status: Int? = nil, reason: String? = nil,
-        nextAttemptAt: String? = nil
+        nextAttemptAt: String? = nil, source: String? = nil, type: String? = nil
     ) {
         self.event = event
         self.endpoint = endpoint
@@ -131,22 +134,28 @@ package struct DeliveryItem: Codable, Equatable, Sendable {
         self.status = status
         self.reason = reason
         self.nextAttemptAt = nextAttemptAt
+        self.source = source
+        self.type = type
     }
 }
 
 package struct EndpointStatus: Codable, Equatable, Sendable {
     package var name: String
     package var url: String
-    /// `active`, `disabled`, or `slowed` (the endpoint asked for fewer).
+    /// `active`, `disabled` (by the configuration, or because it said 410), or `slowed` (it asked for fewer).
     package var state: String
+    /// Deliveries put off to a later attempt.
     package var waiting: Int
     package var dead: Int
-    package init(name: String, url: String, state: String, waiting: Int, dead: Int) {
+    /// Events on disk that it has not met yet.
+    package var lag: UInt64
+    package init(name: String, url: String, state: String, waiting: Int, dead: Int, lag: UInt64) {
         self.name = name
         self.url = url
         self.state = state
         self.waiting = waiting
         self.dead = dead
+        self.lag = lag
     }
 }
 
@@ -159,7 +168,7 @@ package struct ReplayRequest: Codable, Equatable, Sendable {
     /// RFC 3339; inclusive and exclusive.
     package var from: String?
     package var until: String?
-    /// Only what is a dead letter.
+    /// True: dead letters only; else delivered ones too.
     package var dead: Bool?
     /// True (the default) counts only.
     package var dryRun: Bool?

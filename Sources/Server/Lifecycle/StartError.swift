@@ -1,5 +1,4 @@
 // A start that was refused: what is wrong, and how to mend it. Whoever finds out throws it; the command line prints it.
-import FastPath
 
 package struct StartError: Error, Equatable, Sendable, CustomStringConvertible {
     package let message: String
