@@ -61,7 +61,8 @@ private func plan(_ name: String, _ index: UInt32, disabled: Bool = true) -> End
     try delivery.start([plan("a", 0, disabled: false)])
     let listed = try delivery.deadLetters(endpoint: "a")
     #expect(listed.map(\.eventID) == [EventID(logIdentity: log.identity, sequence: 2).text])
-    #expect(listed[0].event?.type == "invoice.paid" && listed[0].reason == .retriesExhausted && listed[0].attempts == 10)
+    #expect(
+        listed[0].event?.type == "invoice.paid" && listed[0].reason == .retriesExhausted && listed[0].attempts == 10)
     var filter = ReplayFilter()
     filter.types = ["invoice.*"]
     #expect(try delivery.count(filter).matched == 1)
