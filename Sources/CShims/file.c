@@ -49,6 +49,7 @@ int sluice_file_rename(int directory, const char *from, const char *to) {
 int sluice_file_remove(int directory, const char *name) { return RESULT(unlinkat(directory, name, 0)); }
 int sluice_file_make_directory(int directory, const char *name) { return RESULT(mkdirat(directory, name, 0700)); }
 int sluice_file_lock(int file) { return RESULT(flock(file, LOCK_EX | LOCK_NB)); }
+int sluice_file_unlock(int file) { return RESULT(flock(file, LOCK_UN)); }
 int sluice_file_working_directory(void) { return AT_FDCWD; }
 
 int64_t sluice_file_size(int file) {

@@ -1,4 +1,5 @@
-// XXH3 from the system's xxhash.h, inlined here; SipHash-2-4 with 128 bits of output, from its paper and reference vectors.
+// XXH3 from the system's xxhash.h, inlined here; SipHash-2-4 with 128 bits of output, from its paper and reference
+// vectors.
 #include "CShims.h"
 #include <string.h>
 #define XXH_INLINE_ALL
@@ -52,7 +53,8 @@ static inline void sip_word(sip_state *s, uint64_t word) {
 
 static inline sip_state sip_begin(uint64_t key0, uint64_t key1) {
     return (sip_state){
-        0x736f6d6570736575u ^ key0, 0x646f72616e646f6du ^ key1 ^ 0xee, 0x6c7967656e657261u ^ key0, 0x7465646279746573u ^ key1};
+        0x736f6d6570736575u ^ key0, 0x646f72616e646f6du ^ key1 ^ 0xee, 0x6c7967656e657261u ^ key0,
+        0x7465646279746573u ^ key1};
 }
 
 static inline void sip_words(sip_state *s, const uint8_t *bytes, size_t word_count) {

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Reads a data folder by docs/log-format.md alone and prints one JSON line a record, then one with the counts.
 
-Standard library only; XXH3-64 is written out here, unless the `xxhash` package is there. Exit status 1 when a record that
-should be there does not verify.
+Standard library only; XXH3-64 is written out here, unless the `xxhash` package is there. Exit status 1
+when a record that should be there does not verify.
 """
 import json
 import os
@@ -52,7 +52,8 @@ def swap64(value):
 
 
 def mix16(data, at, secret, secret_at, seed):
-    return fold(u64(data, at) ^ (u64(secret, secret_at) + seed & MASK), u64(data, at + 8) ^ (u64(secret, secret_at + 8) - seed & MASK))
+    low = u64(data, at) ^ (u64(secret, secret_at) + seed & MASK)
+    return fold(low, u64(data, at + 8) ^ (u64(secret, secret_at + 8) - seed & MASK))
 
 
 def xxh3_short(data, seed):
@@ -176,12 +177,13 @@ def record_at(data, at, seed):
     fields = {}
     place = at + 96
     for name, count in (("tenant", tenant_count), ("source", source_count), ("key", key_count), ("type", type_count),
-                        ("method", method_count), ("target", target_count), ("lines", lines_count), ("body", body_count)):
+                        ("method", method_count), ("target", target_count), ("lines", lines_count),
+                        ("body", body_count)):
         fields[name] = data[place:place + count]
         place += count
     if data[at + 13] & 1:
         fields["key"] = fields["body"]
-    fields.update(sequence=u64(data, at + 16), receivedAt=u64(data, at + 24), group=u64(data, at + 16) - u32(data, at + 32))
+    fields.update(sequence=u64(data, at + 16), receivedAt=u64(data, at + 24))
     return fields, length
 
 
@@ -227,7 +229,8 @@ def main(folder):
             records += 1
             print(json.dumps({
                 "sequence": record["sequence"], "receivedAt": record["receivedAt"], "body": len(record["body"]),
-                "bodyStart": record["body"][:8].hex(), "source": record["source"].decode(), "type": record["type"].decode(),
+                "bodyStart": record["body"][:8].hex(), "source": record["source"].decode(),
+                "type": record["type"].decode(),
                 "target": record["target"].decode(), "key": record["key"].decode("utf-8", "replace"),
             }, sort_keys=True))
     print(json.dumps({"records": records, "damages": damages}, sort_keys=True))

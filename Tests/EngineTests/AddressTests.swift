@@ -10,8 +10,10 @@ private func neighbours(_ range: CIDR) -> (before: IPAddress?, last: IPAddress, 
     let (high, low) = (range.base.high, range.base.low)
     if range.base.family == .v4 {
         let last = low | ones(hostBits)
-        return (low == 0 ? nil : IPAddress(v4: UInt32(low - 1)), IPAddress(v4: UInt32(last)),
-            last == 0xFFFF_FFFF ? nil : IPAddress(v4: UInt32(last + 1)))
+        return (
+            low == 0 ? nil : IPAddress(v4: UInt32(low - 1)), IPAddress(v4: UInt32(last)),
+            last == 0xFFFF_FFFF ? nil : IPAddress(v4: UInt32(last + 1))
+        )
     }
     let last = IPAddress(v6High: high | ones(hostBits - 64), low: low | ones(min(hostBits, 64)))
     let before = high == 0 && low == 0 ? nil : IPAddress(v6High: low == 0 ? high - 1 : high, low: low &- 1)
@@ -39,8 +41,10 @@ private func neighbours(_ range: CIDR) -> (before: IPAddress?, last: IPAddress, 
 @Test(arguments: [
     "0.0.0.0", "0.1.2.3", "10.0.0.1", "10.255.255.255", "100.64.0.1", "100.127.255.255", "100.100.100.200", "127.0.0.1",
     "127.255.255.254", "169.254.0.1", "169.254.169.254", "169.254.170.2", "172.16.0.1", "172.31.255.255", "192.0.0.192",
-    "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1", "224.0.0.1",
-    "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:7f00:1", "::ffff:8.8.8.8",
+    "192.0.2.1", "192.88.99.1", "192.168.0.1", "198.18.0.1", "198.19.255.255", "198.51.100.1", "203.0.113.1",
+    "224.0.0.1",
+    "239.255.255.255", "240.0.0.1", "255.255.255.255", "::", "::1", "::ffff:127.0.0.1", "::ffff:7f00:1",
+    "::ffff:8.8.8.8",
     "::127.0.0.1", "::ffff:0:127.0.0.1", "64:ff9b::7f00:1", "64:ff9b:1::a00:1", "2002:7f00:1::", "2001::1", "fe80::1",
     "fec0::1", "fc00::1", "fd00:ec2::254", "ff02::1", "2001:db8::1", "3fff::1", "100::1", "5f00::1", "4000::1",
 ])
@@ -78,7 +82,8 @@ func allows(_ text: String) throws {
     for text in same { #expect(try #require(IPAddress(text)).text == text) }
     #expect(IPAddress("::FFFF:1.2.3.4")?.text == "::ffff:102:304")
     let bad = [
-        "", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", "0x7f.0.0.1", ":", ":::", "1::2::3", "1:2:3:4:5:6:7",
+        "", "1.2.3", "1.2.3.4.5", "01.2.3.4", "256.1.1.1", "1.2.3.4 ", "0x7f.0.0.1", ":", ":::", "1::2::3",
+        "1:2:3:4:5:6:7",
         "1:2:3:4:5:6:7:8:9", "::1:2:3:4:5:6:7:8", "12345::", "g::", "::1%eth0", "1.2.3.4::", "::1.2.3", "1:", ":1",
     ]
     for text in bad { #expect(IPAddress(text) == nil, "\(text)") }
@@ -89,19 +94,25 @@ func allows(_ text: String) throws {
     #expect(plain.host == "example.com" && plain.port == 80 && plain.target == "/hooks?x=1")
     #expect(plain.hostField == "example.com")
     let ported = try EndpointAddress("HTTP://127.0.0.1:9000")
-    #expect(ported.host == "127.0.0.1" && ported.port == 9000 && ported.target == "/" && ported.hostField == "127.0.0.1:9000")
+    #expect(
+        ported.host == "127.0.0.1" && ported.port == 9000 && ported.target == "/"
+            && ported.hostField == "127.0.0.1:9000")
     let six = try EndpointAddress("http://[2001:DB8::1]:8080?q")
     #expect(six.host == "2001:db8::1" && six.hostField == "[2001:db8::1]:8080" && six.target == "/?q")
     #expect(try EndpointAddress("http://a.b_c.example./").host == "a.b_c.example")
 }
 
 @Test(arguments: [
-    "https://example.com/", "ftp://example.com/", "file:///etc/passwd", "http:/127.0.0.1/", "http:127.0.0.1", "//127.0.0.1/",
-    "http://", "http:///x", "http://user:pass@127.0.0.1/", "http://example.com@127.0.0.1/", "http://127.0.0.1#@example.com/",
+    "https://example.com/", "ftp://example.com/", "file:///etc/passwd", "http:/127.0.0.1/", "http:127.0.0.1",
+    "//127.0.0.1/",
+    "http://", "http:///x", "http://user:pass@127.0.0.1/", "http://example.com@127.0.0.1/",
+    "http://127.0.0.1#@example.com/",
     "http://example.com\\@127.0.0.1/", "http://exa mple.com/", "http://example.com\r\nHost: x/",
     "http://example.com/\r\nX: y", "http://example.com\t/", "http://example.com:0/", "http://example.com:65536/",
-    "http://example.com:99999999999/", "http://example.com:22/", "http://example.com:6379/", "http://example.com:443:80/",
-    "http://example.com:/", "http://example.com:+80/", "http://2130706433/", "http://017700000001/", "http://0x7f000001/",
+    "http://example.com:99999999999/", "http://example.com:22/", "http://example.com:6379/",
+    "http://example.com:443:80/",
+    "http://example.com:/", "http://example.com:+80/", "http://2130706433/", "http://017700000001/",
+    "http://0x7f000001/",
     "http://0x7f.0.0.1/", "http://0177.0.0.1/", "http://127.1/", "http://0/", "http://425.510.425.510/",
     "http://①②⑦.⓪.⓪.①/", "http://127。0。0。1/", "http://[127.0.0.1]/", "http://[::1/", "http://[fe80::1%25eth0]/",
     "http://127.0.0.1%00.example.com/", "http://127.0.0.1%2eexample.com/", "http://-a.example/", "http://a..example/",
@@ -125,7 +136,10 @@ func refusesTheURL(_ url: String) {
     let address = try EndpointAddress("http://rebind.example/")
     #expect(throws: EndpointAddressError.refused(host: "rebind.example", address: "10.0.0.1", .privateUse)) {
         try address.resolved(rules) { _, port in
-            [SocketAddress(address: IPAddress("8.8.8.8")!, port: port), SocketAddress(address: IPAddress("10.0.0.1")!, port: port)]
+            [
+                SocketAddress(address: IPAddress("8.8.8.8")!, port: port),
+                SocketAddress(address: IPAddress("10.0.0.1")!, port: port),
+            ]
         }
     }
     let good = try address.resolved(rules) { _, port in [SocketAddress(address: IPAddress("8.8.8.8")!, port: port)] }

@@ -1,5 +1,5 @@
-// The world around the dispatcher, in memory: a log, an egress loop, a store behind its port. What each can do wrong is written
-// beside it. Nothing here reads a clock.
+// The world around the dispatcher, in memory: a log, an egress loop, a store behind its port. What each can do wrong is
+// written beside it. Nothing here reads a clock.
 //
 // Safety: FakeLog hands out views of memory that it keeps until its deinit.
 
@@ -187,7 +187,8 @@ final class MemoryStore: DeliveryStore {
         state.withLock { state in
             for (number, rows) in state.rows {
                 state.rows[number] = rows.filter { sequence, row in
-                    !(row.state == .delivered && row.updatedMillis < before) && !(row.state == .dead && sequence < oldest)
+                    !(row.state == .delivered && row.updatedMillis < before)
+                        && !(row.state == .dead && sequence < oldest)
                 }
             }
             return false

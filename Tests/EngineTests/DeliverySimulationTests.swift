@@ -1,9 +1,9 @@
-// Delivery against a world that fails at random and a process that dies at random: what is not in the store when it dies is
-// forgotten. Every seed replays exactly.
+// Delivery against a world that fails at random and a process that dies at random: what is not in the store when it
+// dies is forgotten. Every seed replays exactly.
 //
-// Checked: no mark in the store ever passes an event that has no row there (a loss on the next crash); marks never go back; in
-// the end every wanted event is delivered or dead at each endpoint; a second 2xx comes only after a crash that forgot the
-// first; all memory comes home.
+// Checked: no mark in the store ever passes an event that has no row there (a loss on the next crash); marks never go
+// back; in the end every wanted event is delivered or dead at each endpoint; a second 2xx comes only after a crash that
+// forgot the first; all memory comes home.
 
 import Engine
 import FastPath
@@ -31,9 +31,15 @@ private final class World {
         generator = SeededGenerator(seed: seed)
         endpoints = [
             endpoint("good") { $0.concurrency = 8 },
-            endpoint("flaky") { $0.concurrency = 4; $0.types = ["a", "b"]; $0.retryDelaysMillis = [100, 1000, 5000, 20_000] },
-            endpoint("slow") { $0.concurrency = 1; $0.types = ["b*"] },
-            endpoint("dead") { $0.concurrency = 3; $0.types = ["c"]; $0.retryDelaysMillis = [200, 400] },
+            endpoint("flaky") {
+                $0.concurrency = 4; $0.types = ["a", "b"]; $0.retryDelaysMillis = [100, 1000, 5000, 20_000]
+            },
+            endpoint("slow") {
+                $0.concurrency = 1; $0.types = ["b*"]
+            },
+            endpoint("dead") {
+                $0.concurrency = 3; $0.types = ["c"]; $0.retryDelaysMillis = [200, 400]
+            },
         ]
     }
     func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &generator) < percent }
@@ -44,7 +50,8 @@ private final class World {
         for _ in 0..<Int.random(in: 0...12, using: &generator) {
             let type = ["a", "b", "c"][Int.random(in: 0..<3, using: &generator)]
             types.append(type)
-            log.append(FakeEvent(type: type, body: String(repeating: "x", count: Int.random(in: 0...9000, using: &generator))))
+            log.append(
+                FakeEvent(type: type, body: String(repeating: "x", count: Int.random(in: 0...9000, using: &generator))))
         }
     }
     func begin() throws -> Bench {
@@ -53,7 +60,8 @@ private final class World {
         limits.orderCountMax = 14
         limits.sharedEventsPerStep = 5
         let bench = try Bench(
-            log: log, store: store, poolBytes: 64 * 1024, limits: limits, wallMillis: wallMillis, seed: generator.next())
+            log: log, store: store, poolBytes: 64 * 1024, limits: limits, wallMillis: wallMillis, seed: generator.next()
+        )
         bench.port.requestCountMax = 4
         bench.egress.capacity = 9
         try bench.apply(endpoints)
@@ -71,9 +79,19 @@ private final class World {
             var status: UInt16 = 200
             var change: (inout DeliveryOutcome) -> Void = { _ in }
             if endpoint == 3 { status = 500 }
-            if endpoint == 1, chance(40) { status = [500, 429, 404, 302, 503][Int.random(in: 0..<5, using: &generator)] }
-            if chance(5) { change = { $0.result = .connectionLost; $0.lostReusedConnection = true; $0.status = 0 } }
-            if chance(3) { change = { $0.result = .abandoned; $0.status = 0 } }
+            if endpoint == 1, chance(40) {
+                status = [500, 429, 404, 302, 503][Int.random(in: 0..<5, using: &generator)]
+            }
+            if chance(5) {
+                change = {
+                    $0.result = .connectionLost; $0.lostReusedConnection = true; $0.status = 0
+                }
+            }
+            if chance(3) {
+                change = {
+                    $0.result = .abandoned; $0.status = 0
+                }
+            }
             var result = DeliveryOutcome(token: 0, endpoint: 0, result: .answered)
             change(&result)
             #expect(bench.egress.answer(index, status: status, change: change), "memory of an order was touched")
@@ -89,7 +107,8 @@ private final class World {
             guard let stored = try store.endpoints().first(where: { $0.number == number }) else { continue }
             let before = marks[number] ?? 1
             #expect(stored.resume.sequence >= before, "a mark went back")
-            for sequence in before..<max(before, stored.resume.sequence) where wants(configuration, types[Int(sequence)]) {
+            for sequence in before..<max(before, stored.resume.sequence)
+            where wants(configuration, types[Int(sequence)]) {
                 let hasRow = store.state.withLock { $0.rows[number]?[sequence] != nil }
                 #expect(hasRow, "endpoint \(index) would lose \(sequence)")
             }
@@ -143,10 +162,14 @@ private final class World {
             for row in rows { states[row.place.sequence] = row.state }
             for sequence in 1..<types.count where wants(configuration, types[sequence]) {
                 let state = states[UInt64(sequence)]
-                #expect(state == .delivered || state == .dead, "\(configuration.name) \(sequence): \(String(describing: state))")
+                #expect(
+                    state == .delivered || state == .dead,
+                    "\(configuration.name) \(sequence): \(String(describing: state))")
                 let count = accepted[Key(endpoint: index, sequence: UInt64(sequence))] ?? 0
                 #expect(state != .delivered || count >= 1, "delivered without an answer")
-                #expect(count <= 1 + (forgotten[Key(endpoint: index, sequence: UInt64(sequence))] ?? 0), "sent twice for nothing")
+                #expect(
+                    count <= 1 + (forgotten[Key(endpoint: index, sequence: UInt64(sequence))] ?? 0),
+                    "sent twice for nothing")
             }
             #expect(rows.allSatisfy { wants(configuration, types[Int($0.place.sequence)]) })
             #expect(marks[bench.numbers[configuration.name]!] == UInt64(types.count))

@@ -31,8 +31,10 @@ private final class EchoEgress: EgressPort {
 }
 
 private let lines =
-    "Content-Type: application/json\r\nUser-Agent: GitHub-Hookshot/044aadd\r\nX-GitHub-Delivery: 72d3162e-cc78-11e3-81ab\r\n"
-    + "X-GitHub-Event: push\r\nX-Hub-Signature-256: sha256=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n"
+    "Content-Type: application/json\r\nUser-Agent: GitHub-Hookshot/044aadd\r\n"
+    + "X-GitHub-Delivery: 72d3162e-cc78-11e3-81ab\r\n"
+    + "X-GitHub-Event: push\r\n"
+    + "X-Hub-Signature-256: sha256=0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\r\n"
     + "Host: hooks.example.com\r\nAccept: */*\r\nContent-Length: 1024\r\n"
 
 private func processorSeconds() -> Double {
@@ -47,12 +49,14 @@ private func processorSeconds() -> Double {
     let log = FakeLog()
     let count = 100_000
     for index in 0..<count {
-        log.append(FakeEvent(type: "t\(index % laneCount)", fieldLines: lines, body: String(repeating: "x", count: 1024)))
+        log.append(
+            FakeEvent(type: "t\(index % laneCount)", fieldLines: lines, body: String(repeating: "x", count: 1024)))
     }
     let names = (0..<laneCount).map { "e\($0)" }
     let stored = try store.register(names, start: log.place(1))
     let dispatcher = Dispatcher(
-        log: log, egress: EchoEgress(), store: worker, pool: PayloadPool(byteCount: 64 << 20), limits: DispatcherLimits(),
+        log: log, egress: EchoEgress(), store: worker, pool: PayloadPool(byteCount: 64 << 20),
+        limits: DispatcherLimits(),
         clock: StoreClock(wallMillis: 1_700_000_000_000, monotonicNanos: 0), seed: 1)
     dispatcher.apply(
         stored.enumerated().map { index, endpoint in

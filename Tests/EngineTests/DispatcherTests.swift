@@ -79,7 +79,9 @@ import Testing
     #expect(bench.egress.out.isEmpty)
     bench.advance(millis: 100)
     #expect(bench.egress.out.map(\.attempt) == [2])
-    bench.egress.answerAll { $0.result = .totalTimedOut; $0.status = 0 }
+    bench.egress.answerAll {
+        $0.result = .totalTimedOut; $0.status = 0
+    }
     bench.advance(millis: 59_000)
     #expect(bench.egress.out.isEmpty)
     bench.advance(millis: 1100)
@@ -194,7 +196,9 @@ import Testing
     try bench.apply([endpoint("a")])
     bench.log.append(FakeEvent())
     bench.advance(millis: 1)
-    bench.egress.answerAll { $0.result = .abandoned; $0.status = 0 }
+    bench.egress.answerAll {
+        $0.result = .abandoned; $0.status = 0
+    }
     bench.advance(millis: 1)
     #expect(bench.egress.out.map(\.attempt) == [1])
     bench.egress.answerAll()
@@ -383,11 +387,35 @@ import Testing
     #expect(replay(1) == .accepted)
 }
 
+@Test func aReplayAskedForTwiceWhileThePageIsOnItsWayIsSentOnce() throws {
+    let log = FakeLog()
+    let store = MemoryStore()
+    let first = try Bench(log: log, store: store)
+    try first.apply([endpoint("a")])
+    for _ in 0..<2 { log.append(FakeEvent()) }
+    first.advance(millis: 1)
+    first.egress.answerAll(status: 404)
+    first.advance(millis: 2000)
+    first.advance(millis: 1)
+    let second = try Bench(log: log, store: store)
+    try second.apply([endpoint("a")])
+    let number = second.numbers["a"]!
+    _ = second.dispatcher.replay(number: number, places: [log.place(1)], now: second.now)
+    second.settle()
+    // The first page has been asked for and has not come.
+    for _ in 0..<2 {
+        _ = second.dispatcher.replay(number: number, places: [log.place(2), log.place(1)], now: second.now)
+    }
+    for _ in 0..<5 { second.advance(millis: 30) }
+    #expect(second.egress.out.map(\.sequence).sorted() == [1, 2])
+}
+
 @Test func theReplayWalkTakesWhatTheFilterSays() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a") { $0.concurrency = 4096 }])
     for index in 0..<1200 {
-        bench.log.append(FakeEvent(source: index % 2 == 0 ? "github" : "stripe", type: index % 3 == 0 ? "push" : "star"))
+        bench.log.append(
+            FakeEvent(source: index % 2 == 0 ? "github" : "stripe", type: index % 3 == 0 ? "push" : "star"))
     }
     for _ in 0..<10 {
         bench.settle()
@@ -452,7 +480,9 @@ import Testing
     bench.advance(millis: 1)
     bench.dispatcher.beginDrain()
     bench.egress.answer(0)
-    bench.egress.answer(0) { $0.result = .abandoned; $0.status = 0 }
+    bench.egress.answer(0) {
+        $0.result = .abandoned; $0.status = 0
+    }
     bench.advance(millis: 1)
     #expect(!bench.dispatcher.isDrained)
     bench.egress.answerAll()
@@ -483,7 +513,11 @@ import Testing
 
 @Test func manyRetriesAreKeptInTheStoreAndComeInOrder() throws {
     let bench = try Bench(poolBytes: 16 << 20)
-    try bench.apply([endpoint("a") { $0.concurrency = 1000; $0.retryDelaysMillis = [60_000] }])
+    try bench.apply([
+        endpoint("a") {
+            $0.concurrency = 1000; $0.retryDelaysMillis = [60_000]
+        }
+    ])
     let count = 12_000
     for _ in 0..<count { bench.log.append(FakeEvent()) }
     while bench.egress.submitted < count || !bench.egress.out.isEmpty {

@@ -1,4 +1,5 @@
-// The adapter over a real log in a folder of its own: forward, back, many places at once, over segment ends and retention.
+// The adapter over a real log in a folder of its own: forward, back, many places at once, over segment ends and
+// retention.
 
 import Engine
 import FastPath
@@ -17,7 +18,8 @@ final class RealLog {
         let recovered = try Recovery.open(path: path, settings: settings)
         folder = recovered.folder
         let configuration = JournalConfiguration(
-            segmentBytes: segmentBytes, groupBytes: 16 << 10, groupTicketCountMax: 64, logIdentity: folder.identity.identity,
+            segmentBytes: segmentBytes, groupBytes: 16 << 10, groupTicketCountMax: 64,
+            logIdentity: folder.identity.identity,
             keys: folder.identity.keys)
         journal = Journal(
             configuration: configuration, dedup: DedupTable(entryCount: 1024)!, current: recovered.current,
@@ -30,21 +32,33 @@ final class RealLog {
         try replenish()
         for key in keys {
             let body = Array((key + String(repeating: ".", count: max(0, bodyBytes - key.utf8.count))).utf8)
-            let texts = ["github", key, "push", "POST", "/in/github", "Content-Type: text/plain\r\n"].map { Array($0.utf8) }
-            let verdict = texts[0].withView { source in texts[1].withView { key in texts[2].withView { type in
-                texts[3].withView { method in texts[4].withView { target in texts[5].withView { lines in body.withView { body in
-                    var event = EventInput()
-                    event.source = source
-                    event.dedupKey = key
-                    event.dedupWindowSeconds = 0
-                    event.eventType = type
-                    event.method = method
-                    event.target = target
-                    event.fieldLines = lines
-                    event.body = body
-                    return journal.offer(event, ticket: 0)
-                } } } }
-            } } }
+            let texts = ["github", key, "push", "POST", "/in/github", "Content-Type: text/plain\r\n"].map {
+                Array($0.utf8)
+            }
+            let verdict = texts[0].withView { source in
+                texts[1].withView { key in
+                    texts[2].withView { type in
+                        texts[3].withView { method in
+                            texts[4].withView { target in
+                                texts[5].withView { lines in
+                                    body.withView { body in
+                                        var event = EventInput()
+                                        event.source = source
+                                        event.dedupKey = key
+                                        event.dedupWindowSeconds = 0
+                                        event.eventType = type
+                                        event.method = method
+                                        event.target = target
+                                        event.fieldLines = lines
+                                        event.body = body
+                                        return journal.offer(event, ticket: 0)
+                                    }
+                                }
+                            }
+                        }
+                    }
+                }
+            }
             guard case .appended = verdict else { throw Refused(verdict: "\(verdict)") }
         }
         try commit()
@@ -140,7 +154,9 @@ private func expect(_ read: EventRead, _ sequence: UInt64, _ comment: Comment = 
     for round in 0..<50 {
         for index in lanes.indices {
             let wanted = lanes[index].sequence
-            guard let event = expect(readers.read(at: lanes[index]), wanted, "lane \(index) round \(round)") else { return }
+            guard let event = expect(readers.read(at: lanes[index]), wanted, "lane \(index) round \(round)") else {
+                return
+            }
             lanes[index] = event.next
         }
     }
@@ -188,7 +204,9 @@ private func expect(_ read: EventRead, _ sequence: UInt64, _ comment: Comment = 
     try file.write(contentsOf: Data([0xFF, 0xFE, 0xFD]))
     try file.close()
     let fresh = LogReaders(folder: log.folder, tail: log.tail)
-    guard case .unreadable(let next) = fresh.read(at: EventPlace(sequence: 10, position: 0)) else { throw RealLog.Refused() }
+    guard case .unreadable(let next) = fresh.read(at: EventPlace(sequence: 10, position: 0)) else {
+        throw RealLog.Refused()
+    }
     #expect(next.sequence == 11)
     _ = expect(fresh.read(at: next), 11)
 }

@@ -64,7 +64,8 @@ private func forwarded(_ lines: String, _ forwarding: FieldForwarding = .all, ty
         Array("git".utf8).withView { source in
             Array(type.utf8).withView { type in
                 ForwardedFields.write(
-                    received: lines, forwarding: forwarding, id: id, source: source, eventType: type, attempt: 12, to: pool,
+                    received: lines, forwarding: forwarding, id: id, source: source, eventType: type, attempt: 12,
+                    to: pool,
                     lease: lease, at: 3)
             }
         }

@@ -1,5 +1,5 @@
-// What every store must do, run over the fake that the dispatcher's tests use and over SQLite. If the two differed, those tests
-// would prove nothing.
+// What every store must do, run over the fake that the dispatcher's tests use and over SQLite. If the two differed,
+// those tests would prove nothing.
 
 import Engine
 import FastPath
@@ -62,7 +62,8 @@ func writesRowsMarksAndSwitchesTogether(_ kind: StoreKind) throws {
     try withStore(kind) { store in
         let numbers = try store.register(["a", "b"], start: place(1)).map(\.number)
         try store.apply(
-            batch([row(numbers[0], 1, .delivered), row(numbers[0], 2, .pending, due: 9000), row(numbers[1], 1, .dead)]) {
+            batch([row(numbers[0], 1, .delivered), row(numbers[0], 2, .pending, due: 9000), row(numbers[1], 1, .dead)])
+            {
                 $0.marks = [LaneMark(endpoint: numbers[0], resume: place(3))]
                 $0.switches = [EndpointSwitch(endpoint: numbers[1], stop: .gone)]
             })

@@ -47,7 +47,8 @@ private final class Table {
     func sipHashAgreesWithItsReferenceVectors(count: Int, expected: String) {
         let message = (0..<count).map { UInt8($0) }
         let hash = sluice_siphash128(0x0706_0504_0302_0100, 0x0F0E_0D0C_0B0A_0908, message, count)
-        let bytes = [hash.low, hash.high].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) } }
+        let bytes = [hash.low,
+            hash.high].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) } }
         let digits = Array("0123456789abcdef")
         let text = String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
         #expect(text == expected)
@@ -74,7 +75,8 @@ private final class Table {
     @Test func tenantSourceAndKeyDoNotRunIntoEachOther() {
         let prints = [
             Self.print("c", tenant: "a", source: "b"), Self.print("bc", tenant: "a", source: ""),
-            Self.print("c", tenant: "ab", source: ""), Self.print("c", tenant: "", source: "ab"), Self.print("abc", source: ""),
+            Self.print("c", tenant: "ab", source: ""), Self.print("c", tenant: "", source: "ab"), Self.print("abc",
+                source: ""),
         ]
         for (index, one) in prints.enumerated() {
             for other in prints.dropFirst(index + 1) { #expect(one.tag != other.tag && one.slot != other.slot) }

@@ -1,5 +1,5 @@
-// The log against crashes: the machine dies at every call of the seam, sectors torn at random, and what was acknowledged is
-// there once, nothing else.
+// The log against crashes: the machine dies at every call of the seam, sectors torn at random, and what was
+// acknowledged is there once, nothing else.
 
 import FastPath
 import Testing
@@ -24,7 +24,8 @@ final class LogFixture {
     /// Recovers the folder and reads it from the beginning.
     func recover() throws -> Outcome {
         let settings = RecoverySettings(
-            dedupEntryCount: 4096, dedupWindowSecondsMax: JournalHarness.window, nowSeconds: UInt32(JournalHarness.start + 10))
+            dedupEntryCount: 4096, dedupWindowSecondsMax: JournalHarness.window,
+            nowSeconds: UInt32(JournalHarness.start + 10))
         let log = try Recovery.open(path: path, settings: settings)
         var outcome = Outcome()
         outcome.report = log.report
@@ -55,7 +56,8 @@ final class LogFixture {
     }
     func logFile(_ first: UInt64) -> String { path + "/log/" + SegmentName.segment(first) }
     var logFiles: [String: [UInt8]] {
-        Dictionary(uniqueKeysWithValues: TemporaryFolder.names(path + "/log").map { ($0, TestFile.read(path + "/log/" + $0)) })
+        Dictionary(uniqueKeysWithValues: TemporaryFolder.names(path + "/log").map { ($0,
+        TestFile.read(path + "/log/" + $0)) })
     }
 }
 
@@ -81,7 +83,8 @@ final class LogFixture {
             for number in 0..<Int.random(in: 1...6, using: &generator) {
                 let bytes = [10, 300, 900, 3000, 6000][Int.random(in: 0..<5, using: &generator)]
                 harness.offer("\(round)-\(number)", bodyBytes: bytes)
-                if Int.random(in: 0..<8, using: &generator) == 0 { harness.offer("\(round)-\(number)", bodyBytes: bytes) }
+                if Int.random(in: 0..<8, using: &generator) == 0 { harness.offer("\(round)-\(number)",
+                    bodyBytes: bytes) }
             }
             switch Int.random(in: 0..<12, using: &generator) {
             case 0: harness.disk.faults = [.syncFails]

@@ -172,7 +172,8 @@ import Testing
         var next = step
         loop: while true {
             let result = harness.disk.perform(next)
-            switch harness.journal.commitCompleted(placed: result.placed, written: result.written, synced: result.synced) {
+            switch harness.journal.commitCompleted(placed: result.placed, written: result.written,
+                synced: result.synced) {
             case .continueWith(let more): next = more
             case .committed, .failed: break loop
             }

@@ -1,4 +1,5 @@
-// Readers, the segment keeper and `log check`, on real files; and the Python reader, which knows docs/log-format.md alone.
+// Readers, the segment keeper and `log check`, on real files; and the Python reader, which knows docs/log-format.md
+// alone.
 
 import CShims
 import FastPath
@@ -112,7 +113,8 @@ final class FileLog {
             Issue.record("no record")
             return
         }
-        let fields = [record.tenant, record.source, record.eventType, record.method, record.target, record.fieldLines].map(\.text)
+        let fields = [record.tenant, record.source, record.eventType, record.method, record.target,
+            record.fieldLines].map(\.text)
         #expect(fields == ["acme", "stripe", "invoice.paid", "POST", "/in/github?a=1", "Host: a\r\nX-Event: 1\r\n"])
         #expect(record.keyIsBody && record.key.array == record.body.array && record.body.count == 300)
         #expect(record.receivedAt == JournalHarness.start * 1_000_000_000 && record.dedupWindowSeconds == 3600)
@@ -134,7 +136,8 @@ final class FileLog {
                 return
             }
             #expect(record.key.text == "k\(sequence)")
-            guard case .record(let again, let place) = reader.read(sequence, at: position, through: log.tail.snapshot) else {
+            guard case .record(let again, let place) = reader.read(sequence, at: position,
+                through: log.tail.snapshot) else {
                 Issue.record("\(sequence) not found at its place")
                 return
             }
@@ -149,7 +152,8 @@ final class FileLog {
     @Test func recordLargerThanTheBufferIsRead() throws {
         let folder = TemporaryFolder()
         let log = try FileLog(folder.path, segmentBytes: 1 << 20)
-        for (index, bytes) in [100, 200_000, 5000, 40_000, 10].enumerated() { _ = log.offer("\(index)", bodyBytes: bytes) }
+        for (index, bytes) in [100, 200_000, 5000, 40_000, 10].enumerated() { _ = log.offer("\(index)",
+            bodyBytes: bytes) }
         try log.commit()
         _ = log.offer("5", bodyBytes: 250_000)
         try log.commit()

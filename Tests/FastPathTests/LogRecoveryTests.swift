@@ -42,6 +42,37 @@ import Testing
         }
     }
 
+    // Records of exactly one block: what is left of a torn group lies where the next records would start, with the very
+    // sequences they would have. Only zeros over the torn tail keep it dead.
+    @Test func tornTailDoesNotComeBackToLifeBehindWhatIsAppendedNext() throws {
+        let folder = TemporaryFolder()
+        let bodyBytes = 3941
+        var groupStart = 0
+        do {
+            let log = try FileLog(folder.path)
+            _ = log.offer("k0", bodyBytes: bodyBytes)
+            try log.commit()
+            groupStart = log.tail.snapshot.endOffset
+            for key in ["k1", "k2", "k3"] { _ = log.offer(key, bodyBytes: bodyBytes) }
+            try log.commit()
+            #expect(log.tail.snapshot.endOffset == groupStart + 3 * 4096)
+        }
+        let path = folder.path + "/log/" + SegmentName.segment(1)
+        change(path) { $0.replaceSubrange(groupStart..<groupStart + 512, with: [UInt8](repeating: 0, count: 512)) }
+        do {
+            let log = try FileLog(folder.path)
+            #expect(TestFile.read(path)[groupStart...].allSatisfy { $0 == 0 })
+            #expect(log.offer("n1", bodyBytes: bodyBytes) == .appended(sequence: 2))
+            try log.commit()
+        }
+        var keys: [String] = []
+        let summary = try LogCheck.run(path: folder.path) { record, _ in
+            keys.append(record.key.text)
+            return true
+        }
+        #expect(keys == ["k0", "n1"] && summary.isSound && summary.tornTail == nil)
+    }
+
     @Test func emptyFolderBecomesALog() throws {
         let fixture = try LogFixture()
         let outcome = try fixture.recover()
@@ -76,8 +107,10 @@ import Testing
             bytes[offset] ^= 1 << UInt8(offset % 8)
             TestFile.write(path, bytes)
             let outcome = try fixture.recover()
-            #expect(outcome.records == harness.kept.filter { $0.sequence != UInt64(target) }, "offset \(offset - start)")
-            #expect(outcome.report.damages.map(\.firstSequence) == [11] && outcome.report.damages.map(\.sequenceCount) == [1])
+            #expect(outcome.records == harness.kept.filter { $0.sequence != UInt64(target) },
+                "offset \(offset - start)")
+            #expect(outcome.report.damages.map(\.firstSequence) == [11]
+                && outcome.report.damages.map(\.sequenceCount) == [1])
             #expect(outcome.damages.map(\.firstSequence) == [11])
             #expect(outcome.report.nextSequence == 31 && outcome.report.tornTail == nil)
         }
@@ -105,13 +138,15 @@ import Testing
     @Test func zeroedBlockInTheMiddleIsDamage() throws {
         let (fixture, harness) = try written()
         change(fixture.logFile(1)) { bytes in
-            // The whole of the third group: header block, then 4 KiB-aligned groups of one block each three records long.
+            // The whole of the third group: header block, then 4 KiB-aligned groups of one block each three records
+            // long.
             bytes.replaceSubrange(4096 + 2 * 4096..<4096 + 3 * 4096, with: [UInt8](repeating: 0, count: 4096))
         }
         let outcome = try fixture.recover()
         let missing = harness.kept.filter { !outcome.records.contains($0) }
         #expect(missing.map(\.sequence) == [7, 8, 9])
-        #expect(outcome.report.damages.map(\.firstSequence) == [7] && outcome.report.damages.map(\.sequenceCount) == [3])
+        #expect(outcome.report.damages.map(\.firstSequence) == [7]
+            && outcome.report.damages.map(\.sequenceCount) == [3])
         #expect(outcome.report.nextSequence == 31)
     }
 
@@ -215,7 +250,8 @@ import Testing
         TestFile.makeDirectory(folder.path + "/log")
         TestFile.write(folder.path + "/log/" + SegmentName.segment(1), [1, 2, 3])
         if case .foreign? = open(folder.path) {} else { Issue.record("segments without an identity") }
-        TestFile.write(folder.path + "/log/identity", Array("this is some other file, quite long, 64 bytes or more, I say so!!".utf8))
+        TestFile.write(folder.path + "/log/identity",
+            Array("this is some other file, quite long, 64 bytes or more, I say so!!".utf8))
         if case .foreign? = open(folder.path) {} else { Issue.record("identity of something else") }
 
         let (fixture, _) = try written(1)

@@ -26,6 +26,7 @@ int sluice_file_remove(int directory, const char *name);
 int sluice_file_make_directory(int directory, const char *name);
 // 0, -EWOULDBLOCK when another open file description holds it.
 int sluice_file_lock(int file);
+int sluice_file_unlock(int file);
 int64_t sluice_file_size(int file);
 // Nanoseconds since 1970 of the last modification.
 int64_t sluice_file_modified(int file);

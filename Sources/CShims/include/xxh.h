@@ -1,5 +1,5 @@
-// Hashes of the log: XXH3 for checksums and table slots (not an identity), SipHash-2-4-128 as the keyed tag that is one.
-// xxhash.h itself is included by xxh.c only: pulled into the module it breaks clang's module of <immintrin.h>.
+// Hashes of the log: XXH3 for checksums and table slots (not an identity), SipHash-2-4-128 as the keyed tag that is
+// one. xxhash.h itself is included by xxh.c only: pulled into the module it breaks clang's module of <immintrin.h>.
 #ifndef SLUICE_XXH_H
 #define SLUICE_XXH_H
 #include <stddef.h>

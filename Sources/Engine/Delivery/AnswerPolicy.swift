@@ -1,6 +1,6 @@
-// What an outcome means for the delivery and for the endpoint. Pure and total: every result and every status has a row here.
-// The rows follow Standard Webhooks: 2xx done, 3xx never followed, 410 disables, 429, 502, 504 and Retry-After slow the
-// endpoint and not only the message.
+// What an outcome means for the delivery and for the endpoint. Pure and total: every result and every status has a row
+// here. The rows follow Standard Webhooks: 2xx done, 3xx never followed, 410 disables, 429, 502, 504 and Retry-After
+// slow the endpoint and not only the message.
 
 import FastPath
 
@@ -9,7 +9,8 @@ package enum DeliveryDecision: Equatable, Sendable {
     case delivered
     /// By the schedule, or a dead letter when that is used up.
     case retry
-    /// Once, over a fresh connection, not counted: the old one had died unnoticed and very likely nobody read the request.
+    /// Once, over a fresh connection, not counted: the old one had died unnoticed and very likely nobody read the
+    /// request.
     case retryAtOnce
     case deadLetter(DeadLetterReason)
     /// 410: a dead letter, and the endpoint is disabled.
@@ -69,7 +70,8 @@ package enum AnswerPolicy {
         case .answered: return judge(status: outcome.status, retryAfterSeconds: outcome.retryAfterSeconds)
         case .abandoned: return AnswerVerdict(.notAttempted)
         case .connectionLost where outcome.lostReusedConnection && !wasRepeated: return AnswerVerdict(.retryAtOnce)
-        case .connectFailed, .connectTimedOut, .headTimedOut, .totalTimedOut, .connectionLost, .badAnswer, .answerTooLarge:
+        case .connectFailed, .connectTimedOut, .headTimedOut, .totalTimedOut, .connectionLost, .badAnswer,
+            .answerTooLarge:
             return AnswerVerdict(.retry)
         }
     }

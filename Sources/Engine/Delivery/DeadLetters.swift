@@ -1,4 +1,5 @@
-// Listing what became of deliveries: dead letters above all, with what the log knows of their events. Read-only, any thread.
+// Listing what became of deliveries: dead letters above all, with what the log knows of their events. Read-only, any
+// thread.
 
 import FastPath
 
@@ -45,7 +46,9 @@ extension DeliveryService {
     package func deliveries(of event: EventID) throws -> [DeliveryRecord] {
         try describe(try store.rows(sequence: event.sequence))
     }
-    package func counts(endpoint: String) throws -> DeliveryCounts { try store.counts(endpoint: try number(of: endpoint)) }
+    package func counts(endpoint: String) throws -> DeliveryCounts {
+        try store.counts(endpoint: try number(of: endpoint))
+    }
 
     private func describe(_ rows: [DeliveryRow]) throws -> [DeliveryRecord] {
         let log = makeReader()
@@ -53,7 +56,8 @@ extension DeliveryService {
         for endpoint in try store.endpoints() { names[endpoint.number] = endpoint.name }
         return rows.map { row in
             DeliveryRecord(
-                endpoint: names[row.endpoint] ?? "", eventID: EventID(logIdentity: log.identity, sequence: row.place.sequence).text,
+                endpoint: names[row.endpoint] ?? "",
+                eventID: EventID(logIdentity: log.identity, sequence: row.place.sequence).text,
                 sequence: row.place.sequence, state: row.state, attempts: Int(row.attempts),
                 status: row.status == 0 ? nil : Int(row.status), result: row.result, reason: row.reason,
                 dueMillis: row.state == .pending ? row.dueMillis : nil, updatedMillis: row.updatedMillis,
@@ -63,6 +67,7 @@ extension DeliveryService {
     private func summary(of place: EventPlace, log: Log) -> EventSummary? {
         guard case .event(let event) = log.read(at: place), event.place.sequence == place.sequence else { return nil }
         return EventSummary(
-            source: event.source.text, type: event.eventType.text, receivedAt: event.receivedAt, bodyBytes: event.body.count)
+            source: event.source.text, type: event.eventType.text, receivedAt: event.receivedAt,
+            bodyBytes: event.body.count)
     }
 }

@@ -1,5 +1,5 @@
-// What delivery tells the outside: counters by endpoint and result, depths, lag, durations. The dispatcher counts in plain
-// integers and publishes a copy a few times a second; nobody reads its own.
+// What delivery tells the outside: counters by endpoint and result, depths, lag, durations. The dispatcher counts in
+// plain integers and publishes a copy a few times a second; nobody reads its own.
 
 import FastPath
 
@@ -7,7 +7,8 @@ import FastPath
 package struct DurationHistogram: Equatable, Sendable {
     /// Upper bounds in microseconds; the last bucket has none.
     package static let boundsMicros: [UInt32] = [
-        500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000, 10_000_000,
+        500, 1000, 2500, 5000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 2_500_000, 5_000_000,
+        10_000_000,
         30_000_000,
     ]
     /// Not cumulative; one more than there are bounds.
@@ -18,7 +19,9 @@ package struct DurationHistogram: Equatable, Sendable {
     package init() {}
     package mutating func record(micros: UInt32) {
         var index = 0
-        while index < DurationHistogram.boundsMicros.count, micros > DurationHistogram.boundsMicros[index] { index += 1 }
+        while index < DurationHistogram.boundsMicros.count, micros > DurationHistogram.boundsMicros[index] {
+            index += 1
+        }
         buckets[index] += 1
         sumMicros += UInt64(micros)
         count += 1

@@ -1,10 +1,9 @@
-// Delivery as the gateway sees it: store, dispatcher and their two threads behind a handful of calls. Everything here may be
-// called from any thread; what must happen on the dispatcher's thread goes through its mailbox.
+// Delivery as the gateway sees it: store, dispatcher and their two threads behind a handful of calls. Everything here
+// may be called from any thread; what must happen on the dispatcher's thread goes through its mailbox.
 //
-// Order at start: the store's clock is set right, endpoints are registered (durably, before the first event can arrive, so that
-// a new endpoint's place is never later than its first event), lanes are opened, then the threads run.
+// Order at start: the store's clock is set right, endpoints are registered (durably, before the first event can arrive,
+// so that a new endpoint's place is never later than its first event), lanes are opened, then the threads run.
 
-import Dispatch
 import FastPath
 import Foundation
 import Logging
@@ -90,7 +89,8 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         wakeup = parts.outcomes.wakeup
         historyMillis = Int64(configuration.historyMillis)
         clock = StoreClock(
-            wallMillis: Int64(Date().timeIntervalSince1970 * 1000), monotonicNanos: DispatchTime.now().uptimeNanoseconds)
+            wallMillis: Int64(Date().timeIntervalSince1970 * 1000), monotonicNanos: ProcessResources.monotonicNanos
+        )
         guard let worker = StoreWorker(store: parts.store, dispatcherWakeup: wakeup, logger: parts.logger) else {
             throw DeliveryError.outOfDescriptors
         }
@@ -120,8 +120,9 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         let prepared = try lanePlans(plans, start: start)
         try perform { dispatcher, now in dispatcher.apply(prepared, now: now) }
     }
-    /// No new orders; waits until what is out has come back and is written, or the time is over. True when all was written.
-    /// Call while the egress loop still runs (it answers, or abandons, what it holds), then stop the egress loop, then `stop`.
+    /// No new orders; waits until what is out has come back and is written, or the time is over. True when all was
+    /// written. Call while the egress loop still runs (it answers, or abandons, what it holds), then stop the egress
+    /// loop, then `stop`.
     package func drain(timeoutMillis: Int) -> Bool {
         let end = DeliveryService.now + UInt64(timeoutMillis) * 1_000_000
         do {
@@ -151,13 +152,14 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         metrics.store = worker.metrics
         return metrics
     }
-    /// The first sequence that an endpoint still needs, as the store has it; nil when none needs any. Endpoints that were
-    /// removed or said 410 hold nothing back, ones that the configuration disables do.
+    /// The first sequence that an endpoint still needs, as the store has it; nil when none needs any. Endpoints that
+    /// were removed or said 410 hold nothing back, ones that the configuration disables do.
     package func lowWater() throws -> UInt64? {
         let marks = try store.endpoints().filter { !$0.isRemoved && $0.stop == nil }.map(\.resume.sequence)
         return try [marks.min(), store.oldestPending()].compactMap { $0 }.min()
     }
-    /// The same for whoever deletes: `.max` when no endpoint needs anything, 0 (delete nothing) while the store cannot say.
+    /// The same for whoever deletes: `.max` when no endpoint needs anything, 0 (delete nothing) while the store cannot
+    /// say.
     package var retentionLowWater: UInt64 {
         do { return try lowWater() ?? .max } catch { return 0 }
     }
@@ -241,31 +243,42 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     }
     /// Runs `body` between two steps of the dispatcher and waits for its result.
     private func perform<R: Sendable>(_ body: @escaping @Sendable (Engine, UInt64) -> R) throws -> R {
-        let done = DispatchSemaphore(value: 0)
         let result = ResultBox<R>()
         let isOpen = mailbox.withLock { box in
             guard !box.isClosed else { return false }
             box.letters.append { dispatcher, now in
                 result.set(body(dispatcher, now))
-                done.signal()
             }
             return true
         }
         guard isOpen else { throw DeliveryError.stopped }
         mailCount.add(1, ordering: .acquiringAndReleasing)
         wakeup.signal()
-        done.wait()
-        guard let value = result.value else { throw DeliveryError.stopped }
-        return value
+        return result.wait()
     }
-    private static var now: UInt64 { DispatchTime.now().uptimeNanoseconds }
+    private static var now: UInt64 { ProcessResources.monotonicNanos }
 }
 
-/// A result on its way from one thread to another; the semaphore beside it orders the two.
-private final class ResultBox<R: Sendable>: Sendable {
-    private let stored = Mutex<R?>(nil)
-    func set(_ value: R) { stored.withLock { $0 = value } }
-    var value: R? { stored.withLock { $0 } }
+/// A result on its way from one thread to another.
+private final class ResultBox<R: Sendable>: @unchecked Sendable {
+    private let condition = NSCondition()
+    /// Only inside the condition's lock.
+    private var stored: R?
+
+    func set(_ value: R) {
+        condition.lock()
+        stored = value
+        condition.signal()
+        condition.unlock()
+    }
+    func wait() -> R {
+        condition.lock()
+        defer { condition.unlock() }
+        while true {
+            if let stored { return stored }
+            condition.wait()
+        }
+    }
 }
 
 extension LaneSettings {

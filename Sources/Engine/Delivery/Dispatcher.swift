@@ -1,12 +1,13 @@
-// The way from the log to the endpoints, as one passive step: replies of the store, commands, outcomes, then orders, then the
-// batch that goes to the store. One thread calls `step`; it never waits and reads no clock.
+// The way from the log to the endpoints, as one passive step: replies of the store, commands, outcomes, then orders,
+// then the batch that goes to the store. One thread calls `step`; it never waits and reads no clock.
 //
-// The written order of a step, and why: replies before outcomes (they free room in the store's queue), outcomes before orders
-// (they free slots and memory), the batch last (it then says what this step did). An outcome is only taken when its row has
-// room in a batch: a store that cannot write thus stops the orders, and memory stays flat.
+// The written order of a step, and why: replies before outcomes (they free room in the store's queue), outcomes before
+// orders (they free slots and memory), the batch last (it then says what this step did). An outcome is only taken when
+// its row has room in a batch: a store that cannot write thus stops the orders, and memory stays flat.
 //
-// Invariants: every slot that is out has a lease and a lane that counts it; a mark is sealed in the same batch as the rows that
-// moved it, or a later one, never an earlier one. If that failed, a crash could lose an event for an endpoint.
+// Invariants: every slot that is out has a lease and a lane that counts it; a mark is sealed in the same batch as the
+// rows that moved it, or a later one, never an earlier one. If that failed, a crash could lose an event for an
+// endpoint.
 
 import FastPath
 
@@ -32,7 +33,8 @@ package struct DispatcherLimits: Sendable {
     package init() {}
 }
 
-/// The dispatcher's own time: milliseconds since 1970 as the wall clock stood at start, moved by the monotonic clock alone.
+/// The dispatcher's own time: milliseconds since 1970 as the wall clock stood at start, moved by the monotonic clock
+/// alone.
 package struct StoreClock: Sendable {
     private let millisAtStart: Int64
     private let monotonicAtStart: UInt64
@@ -76,7 +78,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     private var seenEnd: UInt64 = 0
 
     package init(
-        log: Log, egress: Egress, store: Store, pool: PayloadPool, limits: DispatcherLimits, clock: StoreClock, seed: UInt64
+        log: Log, egress: Egress, store: Store, pool: PayloadPool, limits: DispatcherLimits, clock: StoreClock,
+        seed: UInt64
     ) {
         self.log = log
         self.egress = egress
@@ -89,7 +92,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         shared = log.committedEnd
     }
 
-    /// One round. Returns for how long, in nanoseconds, there is nothing to do unless something comes in; 0 = go on at once.
+    /// One round. Returns for how long, in nanoseconds, there is nothing to do unless something comes in; 0 = go on at
+    /// once.
     package func step(now: UInt64) -> UInt64 {
         seenEnd = log.committedEnd.sequence
         takeReplies()
@@ -128,7 +132,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                 guard let index = laneOfNumber[endpoint] else { continue }
                 let entries = rows.map {
                     RetryEntry(
-                        key: RetryKey(dueMillis: $0.dueMillis, sequence: $0.place.sequence), position: $0.place.position,
+                        key: RetryKey(dueMillis: $0.dueMillis, sequence: $0.place.sequence),
+                        position: $0.place.position,
                         attempts: $0.attempts)
                 }
                 lanes[index].retries.loaded(entries, limit: limit)
@@ -148,7 +153,9 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     }
     private func resubmit() {
         while let slot = unsent.last {
-            guard egress.submit(slots.order(slot, egressIndex: lanes[slots[slot].lane].settings.egressIndex, pool: pool)) else {
+            guard
+                egress.submit(slots.order(slot, egressIndex: lanes[slots[slot].lane].settings.egressIndex, pool: pool))
+            else {
                 return
             }
             unsent.removeLast()
@@ -207,7 +214,9 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     private func askForRetries(now: UInt64) {
         let nowMillis = clock.millis(at: now)
         for lane in lanes where !lane.isStopped {
-            guard let key = lane.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: limits.retryAheadMillis) else { continue }
+            guard let key = lane.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: limits.retryAheadMillis) else {
+                continue
+            }
             guard store.hasRoom else { return }
             if !batch.isEmpty { seal(now: now) }
             guard store.hasRoom else { return }

@@ -1,10 +1,10 @@
-// What others ask of the dispatcher while it runs: endpoints that changed, replays, switching one on again, a copy of the
-// numbers. Everything here happens between two steps, on the dispatcher's thread.
+// What others ask of the dispatcher while it runs: endpoints that changed, replays, switching one on again, a copy of
+// the numbers. Everything here happens between two steps, on the dispatcher's thread.
 
 import FastPath
 
-/// One endpoint of the configuration, ready for the dispatcher. Made on the caller's thread, where reading the store may take
-/// its time.
+/// One endpoint of the configuration, ready for the dispatcher. Made on the caller's thread, where reading the store
+/// may take its time.
 package struct LanePlan: Sendable {
     package var stored: StoredEndpoint
     package var settings: LaneSettings
@@ -35,7 +35,8 @@ package enum ReplayVerdict: Equatable, Sendable {
 }
 
 extension Dispatcher {
-    /// The endpoints from now on. Known ones keep their place and what is out; the ones not named end, their place is kept.
+    /// The endpoints from now on. Known ones keep their place and what is out; the ones not named end, their place is
+    /// kept.
     package func apply(_ plans: [LanePlan], now: UInt64) {
         let named = Set(plans.map(\.stored.number))
         for (index, lane) in lanes.enumerated() where !named.contains(lane.number) && !lane.isRemoved {
@@ -88,7 +89,8 @@ extension Dispatcher {
         lane.counters.replayed += 1
         record(
             DeliveryRow(
-                endpoint: number, place: place, state: .pending, attempts: 0, status: 0, result: .abandoned, reason: nil,
+                endpoint: number, place: place, state: .pending, attempts: 0, status: 0, result: .abandoned,
+                reason: nil,
                 dueMillis: due, updatedMillis: due),
             lane: lane, now: now)
         batch.isDurable = true

@@ -1,8 +1,9 @@
-// The dispatcher's orders: which event goes to which lane next. Retries first (bounded by half of each lane), then all lanes
-// that keep up from one shared read, then each lane that lags by itself, by deficit round robin.
+// The dispatcher's orders: which event goes to which lane next. Retries first (bounded by half of each lane), then all
+// lanes that keep up from one shared read, then each lane that lags by itself, by deficit round robin.
 //
-// A lane that has no room for an event it wants notes its place (backlog) and stays; when that list is full it leaves the shared
-// place and keeps its own, and joins again when it has caught up. So the shared place never waits for anybody.
+// A lane that has no room for an event it wants notes its place (backlog) and stays; when that list is full it leaves
+// the shared place and keeps its own, and joins again when it has caught up. So the shared place never waits for
+// anybody.
 
 import FastPath
 
@@ -39,13 +40,17 @@ extension Dispatcher {
     }
     private func sendDeferred(_ index: Int, now: UInt64) {
         let lane = lanes[index]
-        while let next = lane.deferred.last, lane.hasRoomForDeferred(now: now), slots.hasFree, makeRoomInBatch(now: now) {
-            guard attempt(index, place: next.place, attempts: next.attempts, origin: next.origin, now: now) else { return }
+        while let next = lane.deferred.last, lane.hasRoomForDeferred(now: now), slots.hasFree, makeRoomInBatch(now: now)
+        {
+            guard attempt(index, place: next.place, attempts: next.attempts, origin: next.origin, now: now) else {
+                return
+            }
             lane.deferred.removeLast()
         }
     }
     /// Reads the event again and sends it; false when that cannot be done now.
-    private func attempt(_ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin, now: UInt64) -> Bool {
+    private func attempt(_ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin, now: UInt64) -> Bool
+    {
         switch log.read(at: place) {
         case .event(let event) where event.place.sequence == place.sequence:
             return send(event, lane: index, attempts: attempts, origin: origin, now: now) != .blocked
@@ -55,7 +60,8 @@ extension Dispatcher {
             // The disk may recover; it costs an attempt, so that it ends.
             eventsUnreadable += 1
             failed(
-                index, place: place, attempts: attempts + 1, origin: origin, outcome: nil, lastReason: .eventMissing, now: now)
+                index, place: place, attempts: attempts + 1, origin: origin, outcome: nil, lastReason: .eventMissing,
+                now: now)
         case .unavailable: return false
         }
         return true
@@ -202,8 +208,8 @@ extension Dispatcher {
         }
         return .sent
     }
-    /// Half of the memory is everybody's; of the other half each lane has its share, so that a few slow endpoints with large
-    /// events leave room for all others. One event at a time is always allowed.
+    /// Half of the memory is everybody's; of the other half each lane has its share, so that a few slow endpoints with
+    /// large events leave room for all others. One event at a time is always allowed.
     private func mayLease(_ block: Int, lane: Lane) -> Bool {
         if lane.leasedBytes == 0 || pool.leasedBytes + block <= pool.byteCount / 2 { return true }
         return lane.leasedBytes + block <= pool.byteCount / 2 / lanes.count

@@ -20,7 +20,8 @@ extension Dispatcher {
         case .delivered:
             lane.counters.delivered += 1
             write(
-                order.lane, place: order.place, state: .delivered, attempts: attempts, outcome: outcome, origin: order.origin,
+                order.lane, place: order.place, state: .delivered, attempts: attempts, outcome: outcome,
+                origin: order.origin,
                 now: now)
         case .retry:
             failed(
@@ -28,7 +29,8 @@ extension Dispatcher {
                 lastReason: .retriesExhausted, now: now)
         case .deadLetter(let reason):
             bury(
-                order.lane, place: order.place, attempts: attempts, origin: order.origin, reason: reason, outcome: outcome,
+                order.lane, place: order.place, attempts: attempts, origin: order.origin, reason: reason,
+                outcome: outcome,
                 now: now)
         case .endpointGone:
             disable(lane, because: .gone)
@@ -68,12 +70,15 @@ extension Dispatcher {
         let delay = lane.settings.schedule.delayMillis(
             afterAttempts: Int(attempts), retryAfterSeconds: outcome?.retryAfterSeconds ?? .max, using: &generator)
         guard let delay else {
-            bury(index, place: place, attempts: attempts, origin: origin, reason: lastReason, outcome: outcome, now: now)
+            bury(
+                index, place: place, attempts: attempts, origin: origin, reason: lastReason, outcome: outcome, now: now)
             return
         }
         lane.counters.retried += 1
         let due = clock.millis(at: now) + Int64(delay)
-        write(index, place: place, state: .pending, attempts: attempts, outcome: outcome, origin: origin, due: due, now: now)
+        write(
+            index, place: place, state: .pending, attempts: attempts, outcome: outcome, origin: origin, due: due,
+            now: now)
         lane.retries.schedule(
             RetryEntry(
                 key: RetryKey(dueMillis: due, sequence: place.sequence), position: place.position, attempts: attempts))
@@ -85,7 +90,8 @@ extension Dispatcher {
     ) {
         lanes[index].counters.recordDeadLetter(reason)
         write(
-            index, place: place, state: .dead, attempts: attempts, outcome: outcome, origin: origin, reason: reason, now: now)
+            index, place: place, state: .dead, attempts: attempts, outcome: outcome, origin: origin, reason: reason,
+            now: now)
     }
     /// The row, and with it the event leaves the outstanding window or the retry queue.
     private func write(
@@ -96,7 +102,8 @@ extension Dispatcher {
         record(
             DeliveryRow(
                 endpoint: lane.number, place: place, state: state, attempts: attempts, status: outcome?.status ?? 0,
-                result: outcome?.result ?? .abandoned, reason: reason, dueMillis: due, updatedMillis: clock.millis(at: now)),
+                result: outcome?.result ?? .abandoned, reason: reason, dueMillis: due,
+                updatedMillis: clock.millis(at: now)),
             lane: lane, now: now)
         switch origin {
         case .first(let ticket): lane.outstanding.resolve(ticket)

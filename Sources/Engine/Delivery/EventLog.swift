@@ -2,8 +2,8 @@
 
 import FastPath
 
-/// Where an event stands. The sequence decides; the position is where the log said it is, opaque to everybody else, and a
-/// log that does not find the sequence there any more looks it up.
+/// Where an event stands. The sequence decides; the position is where the log said it is, opaque to everybody else, and
+/// a log that does not find the sequence there any more looks it up.
 package struct EventPlace: Equatable, Sendable {
     package var sequence: UInt64
     package var position: UInt64
@@ -27,7 +27,8 @@ package struct StoredEvent {
     package var body: ByteView
 
     package init(
-        place: EventPlace, next: EventPlace, receivedAt: UInt64, source: ByteView, eventType: ByteView, fieldLines: ByteView,
+        place: EventPlace, next: EventPlace, receivedAt: UInt64, source: ByteView, eventType: ByteView,
+        fieldLines: ByteView,
         body: ByteView
     ) {
         self.place = place

@@ -1,6 +1,6 @@
 // One endpoint's way through the log: where it stands, what is out with it, how fast it may go, what waits for a retry.
-// Passive: the time comes in, decisions go out; the dispatcher moves the bytes. A lane knows nothing of other lanes, so a slow
-// one cannot delay another.
+// Passive: the time comes in, decisions go out; the dispatcher moves the bytes. A lane knows nothing of other lanes, so
+// a slow one cannot delay another.
 //
 // Invariants: `inFlight` counts the slots that name this lane; `mark` never goes back while the process runs; an event
 // before `mark` is in the store or not wanted, one between it and the lane's place also in `outstanding` or `backlog`.
@@ -100,8 +100,8 @@ package final class Lane {
     package func hasRoom(now: UInt64) -> Bool {
         !isStopped && inFlight < pace.allowance(settings.concurrency) && !pace.isPaused(now: now) && !outstanding.isFull
     }
-    /// Retries take at most half of what the lane may have out, so that an endpoint that failed for a day still gets its
-    /// new events.
+    /// Retries take at most half of what the lane may have out, so that an endpoint that failed for a day still gets
+    /// its new events.
     package func hasRoomForRetry(now: UInt64) -> Bool {
         let allowance = pace.allowance(settings.concurrency)
         return !isStopped && inFlight < allowance && retriesInFlight < max(1, allowance / 2) && !pace.isPaused(now: now)
@@ -191,8 +191,9 @@ package struct LanePace {
     package func allowance(_ concurrency: Int) -> Int { min(limit ?? concurrency, concurrency) }
     package func isPaused(now: UInt64) -> Bool { now < pausedUntil }
 
-    /// A slowed endpoint starts again with one at a time and gets one more with each success. Answers of attempts that were
-    /// out before the pause do not prolong a pause that still runs, or one burst of 429s would end in the longest pause.
+    /// A slowed endpoint starts again with one at a time and gets one more with each success. Answers of attempts that
+    /// were out before the pause do not prolong a pause that still runs, or one burst of 429s would end in the longest
+    /// pause.
     package mutating func adjust(_ change: EndpointPace, concurrency: Int, now: UInt64) {
         switch change {
         case .unchanged: return

@@ -1,9 +1,10 @@
-// The log as the dispatcher reads it: a few forward readers, each somewhere else, so that one that keeps up, some that lag and
-// the retries each find one near the place they want. A read that goes on where a reader stands costs no search and no open.
+// The log as the dispatcher reads it: a few forward readers, each somewhere else, so that one that keeps up, some that
+// lag and the retries each find one near the place they want. A read that goes on where a reader stands costs no search
+// and no open.
 //
-// A position is packed into 64 bits: the record's distance from its segment's first sequence (35 bits), its offset there in
-// units of 8 (28 bits), and whether it is of the record *before* the wanted one. That last bit is how the place behind a record
-// is named without knowing where the log put the next one.
+// A position is packed into 64 bits: the record's distance from its segment's first sequence (35 bits), its offset
+// there in units of 8 (28 bits), and whether it is of the record *before* the wanted one. That last bit is how the
+// place behind a record is named without knowing where the log put the next one.
 //
 // The views of an event are valid until the next read, as `EventLog` says: readers keep their buffers until they move.
 
@@ -77,7 +78,9 @@ package final class LogReaders: EventLog {
         for reader in readers {
             if reader.last?.place.sequence == place.sequence || reader.log.sequence == place.sequence { return reader }
             let distance = place.sequence &- reader.log.sequence
-            if distance <= LogReaders.skipCountMax, near.map({ reader.log.sequence > $0.log.sequence }) ?? true { near = reader }
+            if distance <= LogReaders.skipCountMax, near.map({ reader.log.sequence > $0.log.sequence }) ?? true {
+                near = reader
+            }
         }
         if let near { return near }
         if readers.count < LogReaders.readerCountMax {
@@ -105,7 +108,8 @@ package final class LogReaders: EventLog {
         let packed = PackedPosition(distance: sequence - position.segment, offset: position.offset)
         return StoredEvent(
             place: EventPlace(sequence: sequence, position: packed.bits),
-            next: EventPlace(sequence: sequence + 1, position: packed.ofRecordBefore.bits), receivedAt: record.receivedAt,
+            next: EventPlace(sequence: sequence + 1, position: packed.ofRecordBefore.bits),
+            receivedAt: record.receivedAt,
             source: record.source, eventType: record.eventType, fieldLines: record.fieldLines, body: record.body)
     }
 }

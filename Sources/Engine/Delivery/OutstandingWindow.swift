@@ -1,8 +1,9 @@
-// First attempts of one lane that the store does not know yet, in the order of their sequence: what holds the lane's mark back.
-// Pure. A ring that starts small and grows, because only a lane with one slow answer among many fast ones needs it long.
+// First attempts of one lane that the store does not know yet, in the order of their sequence: what holds the lane's
+// mark back. Pure. A ring that starts small and grows, because only a lane with one slow answer among many fast ones
+// needs it long.
 //
-// Invariant: the entries from the oldest unresolved one on, none missing. If an entry were dropped before its outcome is in a
-// batch, a crash would lose the event for this endpoint.
+// Invariant: the entries from the oldest unresolved one on, none missing. If an entry were dropped before its outcome
+// is in a batch, a crash would lose the event for this endpoint.
 
 import FastPath
 

@@ -1,6 +1,6 @@
-// Sending events again in bulk: a filter, a count first, then the same walk with effect. Passive page by page; the caller has a
-// worker thread. The store knows endpoint, state and sequence; source, type and time of arrival are in the log, so a walk reads
-// each candidate's record: O(rows of the chosen states), which for dead letters is few.
+// Sending events again in bulk: a filter, a count first, then the same walk with effect. Passive page by page; the
+// caller has a worker thread. The store knows endpoint, state and sequence; source, type and time of arrival are in the
+// log, so a walk reads each candidate's record: O(rows of the chosen states), which for dead letters is few.
 
 import FastPath
 import Foundation
@@ -76,7 +76,9 @@ package struct ReplayWalk<Log: EventLog> {
     }
     /// Nil when the record is gone.
     private func matches(_ row: DeliveryRow) -> Bool? {
-        guard case .event(let event) = log.read(at: row.place), event.place.sequence == row.place.sequence else { return nil }
+        guard case .event(let event) = log.read(at: row.place), event.place.sequence == row.place.sequence else {
+            return nil
+        }
         if let received = filter.received, !received.contains(event.receivedAt) { return false }
         return subscription.wants(source: event.source.array, type: event.eventType.array)
     }

@@ -1,9 +1,9 @@
-// The pending deliveries of one lane, in memory as far as they are due soon: the store has all of them, this the first few
-// thousand. Passive: the dispatcher does the loading.
+// The pending deliveries of one lane, in memory as far as they are due soon: the store has all of them, this the first
+// few thousand. Passive: the dispatcher does the loading.
 //
 // Invariants: every pending row of the lane whose key is before `horizon` is here or on its way to the endpoint
-// (`scheduled` has exactly those); every one at or behind it is in the store alone. If that failed, a retry would be lost
-// until the next start (a row before the horizon that is not here) or sent twice (one behind it that is).
+// (`scheduled` has exactly those); every one at or behind it is in the store alone. If that failed, a retry would be
+// lost until the next start (a row before the horizon that is not here) or sent twice (one behind it that is).
 
 package struct RetryEntry: Sendable {
     package var key: RetryKey
@@ -47,7 +47,8 @@ package struct RetryQueue {
     }
     package func isScheduled(_ sequence: UInt64) -> Bool { scheduled.contains(sequence) }
 
-    /// A row that has just been given to the store as pending (and will be there before a load that is asked for later).
+    /// A row that has just been given to the store as pending (and will be there before a load that is asked for
+    /// later).
     package mutating func schedule(_ entry: RetryEntry) {
         scheduled.remove(entry.key.sequence)
         if case .at(let key) = horizon, !(entry.key < key) {
@@ -69,10 +70,12 @@ package struct RetryQueue {
     /// Back again as it was: the attempt could not be made now.
     package mutating func putBack(_ entry: RetryEntry) { insert(entry) }
 
-    /// What to load, when the queue runs dry and the store may have rows due within `aheadMillis`. The caller first hands
-    /// every row it holds to the store, then asks, then calls `beginLoad`.
+    /// What to load, when the queue runs dry and the store may have rows due within `aheadMillis`. The caller first
+    /// hands every row it holds to the store, then asks, then calls `beginLoad`.
     package func wantedLoad(nowMillis: Int64, aheadMillis: Int64) -> RetryKey? {
-        guard loading == nil, case .at(let key) = horizon, heap.count <= RetryQueue.entryCountMax / 4 else { return nil }
+        guard loading == nil, case .at(let key) = horizon, heap.count <= RetryQueue.entryCountMax / 4 else {
+            return nil
+        }
         return key == .first || key.dueMillis <= nowMillis + aheadMillis ? key : nil
     }
     package mutating func beginLoad(_ key: RetryKey) { loading = key }
@@ -90,7 +93,8 @@ package struct RetryQueue {
             horizon = .none
         }
         for entry in page where !scheduled.contains(entry.key.sequence) { insert(entry) }
-        for entry in late {
+        // A replay asked for twice meanwhile is here twice.
+        for entry in late where !scheduled.contains(entry.key.sequence) {
             if case .at(let end) = horizon, !(entry.key < end) { continue }
             insert(entry)
         }

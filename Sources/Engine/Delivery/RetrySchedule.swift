@@ -1,5 +1,6 @@
-// When a failed delivery is tried again. Pure: the attempts so far, what the endpoint asked for and a generator in, a delay
-// out. The jitter spreads what failed together, so that an endpoint that comes back does not meet all of it in one second.
+// When a failed delivery is tried again. Pure: the attempts so far, what the endpoint asked for and a generator in, a
+// delay out. The jitter spreads what failed together, so that an endpoint that comes back does not meet all of it in
+// one second.
 
 package struct RetrySchedule: Equatable, Sendable {
     private let delaysMillis: [Int]
@@ -13,8 +14,8 @@ package struct RetrySchedule: Equatable, Sendable {
     /// A month; only keeps the arithmetic far from overflow.
     private static let delayMillisMax = 31 * 86_400_000
 
-    /// Nil when the attempts are used up. `attempts` counts the ones made, at least 1; `retryAfterSeconds` is `UInt32.max`
-    /// when the endpoint named none, and never shortens the delay.
+    /// Nil when the attempts are used up. `attempts` counts the ones made, at least 1; `retryAfterSeconds` is
+    /// `UInt32.max` when the endpoint named none, and never shortens the delay.
     package func delayMillis(
         afterAttempts attempts: Int, retryAfterSeconds: UInt32, using generator: inout some RandomNumberGenerator
     ) -> Int? {

@@ -1,5 +1,5 @@
-// The orders that are out: one slot each, found again by its token (slot and generation), so that an outcome that nobody waits
-// for any more touches nothing. One thread.
+// The orders that are out: one slot each, found again by its token (slot and generation), so that an outcome that
+// nobody waits for any more touches nothing. One thread.
 
 import FastPath
 

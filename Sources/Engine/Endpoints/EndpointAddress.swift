@@ -1,11 +1,12 @@
-// An endpoint's URL taken apart once, strictly: what the request line and the Host field say, and what is resolved. Pure.
-// Spellings that URL parsers disagree about (user information, backslashes, octal hosts) are refused, because the checker
-// and the connector must never see two different hosts.
+// An endpoint's URL taken apart once, strictly: what the request line and the Host field say, and what is resolved.
+// Pure. Spellings that URL parsers disagree about (user information, backslashes, octal hosts) are refused, because the
+// checker and the connector must never see two different hosts.
 
 import FastPath
 
 package enum EndpointAddressError: Error, Equatable, Sendable {
-    case notAURL, httpsComesLater, scheme(String), userInformation, badHost(String), badPort(String), portRefused(UInt16)
+    case notAURL, httpsComesLater, scheme(String), userInformation, badHost(String), badPort(String), portRefused(
+        UInt16)
     case badCharacter, fragment
     case unresolved(String, String)
     case refused(host: String, address: String, AddressRefusal)
@@ -63,9 +64,9 @@ package struct EndpointAddress: Equatable, Sendable {
         target = path.hasPrefix("/") ? path : "/" + path
     }
 
-    /// Blocks on the system's resolver: worker threads only. One refused address condemns the name, so that an answer with
-    /// a public and a private address cannot be played against the check; the caller connects to what is returned and
-    /// never resolves again by itself.
+    /// Blocks on the system's resolver: worker threads only. One refused address condemns the name, so that an answer
+    /// with a public and a private address cannot be played against the check; the caller connects to what is returned
+    /// and never resolves again by itself.
     package func resolved(
         _ rules: AddressRules,
         resolve: (String, UInt16) throws(ResolveError) -> [SocketAddress] = Resolver.resolve
@@ -92,8 +93,10 @@ package struct EndpointAddress: Equatable, Sendable {
             guard let close = authority.firstIndex(of: "]") else { throw .badHost(String(authority)) }
             let behind = authority[authority.index(after: close)...]
             guard behind.isEmpty || behind.hasPrefix(":") else { throw .badHost(String(authority)) }
-            return (authority[authority.index(after: authority.startIndex)..<close],
-                behind.isEmpty ? nil : behind.dropFirst(), true)
+            return (
+                authority[authority.index(after: authority.startIndex)..<close],
+                behind.isEmpty ? nil : behind.dropFirst(), true
+            )
         }
         guard let colon = authority.firstIndex(of: ":") else { return (authority, nil, false) }
         return (authority[..<colon], authority[authority.index(after: colon)...], false)
@@ -123,7 +126,8 @@ package struct EndpointAddress: Equatable, Sendable {
     }
     private static func checkedPort(_ text: Substring?) throws(EndpointAddressError) -> UInt16 {
         guard let text else { return 80 }
-        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (48...57).contains($0) }), let port = UInt16(text),
+        guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (48...57).contains($0) }),
+            let port = UInt16(text),
             port > 0
         else { throw .badPort(String(text)) }
         guard !foreignPorts.contains(port) else { throw .portRefused(port) }
@@ -132,9 +136,12 @@ package struct EndpointAddress: Equatable, Sendable {
     /// Services that read an HTTP request as commands of their own, or that a forged request would harm: the ports the
     /// WHATWG Fetch standard blocks that are still met, and the usual data stores.
     private static let foreignPorts: Set<UInt16> = [
-        1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 79, 87, 95, 101, 102, 103, 104, 109, 110, 111,
-        113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532, 540,
-        548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1433, 1521, 1719, 1720, 1723, 2049, 2379, 3306, 3389, 3659,
+        1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 79, 87, 95, 101, 102, 103, 104, 109, 110,
+        111,
+        113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427, 465, 512, 513, 514, 515, 526, 530, 531, 532,
+        540,
+        548, 554, 556, 563, 587, 601, 636, 989, 990, 993, 995, 1433, 1521, 1719, 1720, 1723, 2049, 2379, 3306, 3389,
+        3659,
         4045, 4190, 5060, 5061, 5432, 6000, 6379, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 11211, 27017,
     ]
 }

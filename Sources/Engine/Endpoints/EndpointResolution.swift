@@ -1,5 +1,6 @@
-// From configured endpoints to addresses that may be connected to: each URL parsed, each name resolved once and checked. What
-// comes out is what the egress loop connects to; nothing resolves again behind the check. Blocks on the resolver.
+// From configured endpoints to addresses that may be connected to: each URL parsed, each name resolved once and
+// checked. What comes out is what the egress loop connects to; nothing resolves again behind the check. Blocks on the
+// resolver.
 
 import FastPath
 

@@ -1,6 +1,6 @@
-// Which endpoints want an event: source names and type patterns, compiled once, answered from a bounded cache on the way of
-// every event. Pure but for the cache. The cache key is the bytes themselves; the hash only finds the slot, so that two
-// pairs with the same hash are never one (an event would go to the wrong endpoint).
+// Which endpoints want an event: source names and type patterns, compiled once, answered from a bounded cache on the
+// way of every event. Pure but for the cache. The cache key is the bytes themselves; the hash only finds the slot, so
+// that two pairs with the same hash are never one (an event would go to the wrong endpoint).
 
 import FastPath
 
@@ -14,7 +14,8 @@ package struct TypePattern: Equatable, Sendable {
     package func matches(_ type: [UInt8]) -> Bool {
         guard let first = parts.first, let last = parts.last else { return false }
         guard parts.count > 1 else { return type == first }
-        guard type.count >= first.count + last.count, type.starts(with: first), type.suffix(last.count) == last[...] else {
+        guard type.count >= first.count + last.count, type.starts(with: first), type.suffix(last.count) == last[...]
+        else {
             return false
         }
         // Leftmost place for each part in the middle: nothing to try twice, so O(type × pattern) at worst.

@@ -16,7 +16,7 @@ struct RunningParts {
     var listeners: [Listener] = []
     var listenerTexts: [String] = []
     var egress: EgressLoop
-    var delivery: DeliveryService<SegmentedEventLog>
+    var delivery: DeliveryService<LogReaders>
     var logWorker: LogWorker
     var folder: LogFolder
     var tail: CommittedTail
@@ -88,14 +88,14 @@ enum GatewayAssembly {
         let tail = log.tail
         let delivery = try DeliveryService(
             DeliveryParts(
-                log: SegmentedEventLog(folder: folder, tail: tail),
-                makeReader: { SegmentedEventLog(folder: folder, tail: tail) }, store: store, orders: orders,
+                log: LogReaders(folder: folder, tail: tail),
+                makeReader: { LogReaders(folder: folder, tail: tail) }, store: store, orders: orders,
                 outcomes: outcomes, logger: logger),
             configuration: configuration.delivery)
         try log.worker.start()
         do { try egress.start() } catch { throw GatewayError.ring(error) }
         try delivery.start(endpoints.plans)
-        log.worker.setLowWater { (try? delivery.lowWater()) ?? nil }
+        log.worker.setLowWater { delivery.retentionLowWater }
         var parts = RunningParts(
             snapshot: snapshot, journalMetrics: IngestMetrics(), egress: egress, delivery: delivery, logWorker: log.worker,
             folder: folder, tail: tail, recovery: log.report)

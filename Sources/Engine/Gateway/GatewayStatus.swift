@@ -36,7 +36,7 @@ package struct GatewayStatus: Sendable {
 
 /// A way into what runs, for the control API; nil parts mean that the gateway does not run.
 package struct GatewayAccess: Sendable {
-    package let delivery: DeliveryService<SegmentedEventLog>
+    package let delivery: DeliveryService<LogReaders>
     package let folder: LogFolder
     package let tail: CommittedTail
     package func makeReader(from sequence: UInt64) -> LogReader { LogReader(folder: folder, from: sequence) }

@@ -36,14 +36,13 @@ final class LogParts {
         report = recovered.report
         for line in report.lines { logger.warning("recovery", metadata: ["found": "\(line)"]) }
         hasSegment = recovered.current != nil
-        let settings = JournalConfiguration(
-            segmentBytes: configuration.log.segmentBytes, groupBytes: configuration.log.groupBytes,
-            groupTicketCountMax: LogParts.ticketCount(configuration), logIdentity: folder.identity.identity,
-            keys: folder.identity.keys)
         let dedupBytes = recovered.dedupByteCount
-        guard let journal = recovered.journal(settings) else {
-            throw .outOfMemory(what: "two commit groups (log.group)", bytes: 2 * configuration.log.groupBytes)
-        }
+        let journal: Journal
+        do {
+            journal = try recovered.makeJournal(
+                segmentBytes: configuration.log.segmentBytes, groupBytes: configuration.log.groupBytes,
+                groupTicketCountMax: LogParts.ticketCount(configuration))
+        } catch { throw .log(error) }
         tail = CommittedTail(journal)
         self.journal = Handover(journal)
         memoryBytes = dedupBytes + 2 * configuration.log.groupBytes

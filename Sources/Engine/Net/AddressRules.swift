@@ -1,6 +1,7 @@
-// Which addresses an endpoint may have. Pure. The table is the IANA special-purpose registries plus the forms that embed an
-// IPv4 address (mapped, compatible, translated, NAT64, 6to4, Teredo): whatever is not global unicast is refused unless a
-// CIDR range of the configuration opens it. If this table has a hole, a configured or rebound name reaches the inside.
+// Which addresses an endpoint may have. Pure. The table is the IANA special-purpose registries plus the forms that
+// embed an IPv4 address (mapped, compatible, translated, NAT64, 6to4, Teredo): whatever is not global unicast is
+// refused unless a CIDR range of the configuration opens it. If this table has a hole, a configured or rebound name
+// reaches the inside.
 
 import FastPath
 
@@ -84,10 +85,13 @@ package struct AddressRules: Sendable {
 
     /// AWS, GCP, Azure and others; ECS tasks; Alibaba; Oracle; AWS over IPv6.
     private static let metadata: Set<IPAddress> = Set(
-        ["169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"].compactMap { IPAddress($0) })
+        ["169.254.169.254", "169.254.170.2", "100.100.100.200", "192.0.0.192", "fd00:ec2::254"].compactMap {
+            IPAddress($0)
+        })
 
     package static let special4: [(CIDR, AddressRefusal)] = table([
-        ("0.0.0.0/8", .thisNetwork), ("10.0.0.0/8", .privateUse), ("100.64.0.0/10", .shared), ("127.0.0.0/8", .loopback),
+        ("0.0.0.0/8", .thisNetwork), ("10.0.0.0/8", .privateUse), ("100.64.0.0/10", .shared),
+        ("127.0.0.0/8", .loopback),
         ("169.254.0.0/16", .linkLocal), ("172.16.0.0/12", .privateUse), ("192.0.0.0/24", .protocolAssignments),
         ("192.0.2.0/24", .documentation), ("192.88.99.0/24", .relay), ("192.168.0.0/16", .privateUse),
         ("198.18.0.0/15", .benchmarking), ("198.51.100.0/24", .documentation), ("203.0.113.0/24", .documentation),
@@ -98,7 +102,8 @@ package struct AddressRules: Sendable {
         ("::/128", .unspecified), ("::1/128", .loopback), ("::/96", .embedsV4), ("::ffff:0:0:0/96", .embedsV4),
         ("64:ff9b::/96", .embedsV4), ("64:ff9b:1::/48", .embedsV4), ("100::/64", .discard),
         ("2001::/23", .protocolAssignments), ("2001:db8::/32", .documentation), ("2002::/16", .embedsV4),
-        ("3fff::/20", .documentation), ("5f00::/16", .segmentRouting), ("fc00::/7", .uniqueLocal), ("fe80::/10", .linkLocal),
+        ("3fff::/20", .documentation), ("5f00::/16", .segmentRouting), ("fc00::/7", .uniqueLocal),
+        ("fe80::/10", .linkLocal),
         ("fec0::/10", .siteLocal), ("ff00::/8", .multicast),
     ])
 }

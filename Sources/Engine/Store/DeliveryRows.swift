@@ -17,8 +17,8 @@ package enum DeliveryState: UInt8, CaseIterable, Sendable {
     }
 }
 
-/// The state of one event at one endpoint. Times are store time: milliseconds since 1970 on a clock that was set at start and
-/// then follows the monotonic one, so that a jump of the wall clock moves no schedule.
+/// The state of one event at one endpoint. Times are store time: milliseconds since 1970 on a clock that was set at
+/// start and then follows the monotonic one, so that a jump of the wall clock moves no schedule.
 package struct DeliveryRow: Equatable, Sendable {
     /// The store's number of the endpoint.
     package var endpoint: Int
@@ -36,7 +36,8 @@ package struct DeliveryRow: Equatable, Sendable {
     package var updatedMillis: Int64
 
     package init(
-        endpoint: Int, place: EventPlace, state: DeliveryState, attempts: UInt16, status: UInt16, result: DeliveryResult,
+        endpoint: Int, place: EventPlace, state: DeliveryState, attempts: UInt16, status: UInt16,
+        result: DeliveryResult,
         reason: DeadLetterReason?, dueMillis: Int64, updatedMillis: Int64
     ) {
         self.endpoint = endpoint

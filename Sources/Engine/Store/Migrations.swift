@@ -1,5 +1,5 @@
-// The schema, as the steps that made it. A step that has been released is never edited; a new one is appended. A database with
-// steps this version does not know is refused before anything is written.
+// The schema, as the steps that made it. A step that has been released is never edited; a new one is appended. A
+// database with steps this version does not know is refused before anything is written.
 
 import GRDB
 

@@ -1,5 +1,5 @@
-// The dispatcher's way to the store: requests in order, replies in order, never waiting. Behind it stands StoreWorker's thread,
-// or in a test the store itself.
+// The dispatcher's way to the store: requests in order, replies in order, never waiting. Behind it stands StoreWorker's
+// thread, or in a test the store itself.
 
 import FastPath
 

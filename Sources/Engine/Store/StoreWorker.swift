@@ -1,6 +1,6 @@
-// The store's thread: takes requests in order from a bounded queue, writes, answers, prunes when it has nothing else to do.
-// A write that fails (disk full, I/O error) is tried again with backoff until it succeeds: nothing behind it overtakes, the
-// queue fills, the dispatcher stops taking outcomes, and events wait safely in the log.
+// The store's thread: takes requests in order from a bounded queue, writes, answers, prunes when it has nothing else to
+// do. A write that fails (disk full, I/O error) is tried again with backoff until it succeeds: nothing behind it
+// overtakes, the queue fills, the dispatcher stops taking outcomes, and events wait safely in the log.
 
 import FastPath
 import Foundation

@@ -1,12 +1,12 @@
-// The events seen within their window: a fixed table of 32 B an entry, taken and made present at start. Passive: times are
-// given, in wall-clock seconds, because the window must survive a restart.
+// The events seen within their window: a fixed table of 32 B an entry, taken and made present at start. Passive: times
+// are given, in wall-clock seconds, because the window must survive a restart.
 //
-// Buckets of eight; a print may live in two of them. Moving up to two entries an insert finds room beyond 95 % load; then the
-// oldest of the sixteen goes and `evictionCount` says that the table is too small for rate × window.
+// Buckets of eight; a print may live in two of them. Moving up to two entries an insert finds room beyond 95 % load;
+// then the oldest of the sixteen goes and `evictionCount` says that the table is too small for rate × window.
 // A bucket is 256 bytes, column by column, so that looking for an absent event reads one cache line of each bucket:
 // eight low tag words · eight high tag words · eight sequences · eight (seconds, bits).
-// Invariants: an entry's low tag word is never 0 (0 = free); bits hold (bucket + other bucket) mod bucketCount and the class
-// of the window. If they fail, an entry is lost (a duplicate passes), never is a new event taken for an old one.
+// Invariants: an entry's low tag word is never 0 (0 = free); bits hold (bucket + other bucket) mod bucketCount and the
+// class of the window. If they fail, an entry is lost (a duplicate passes), never is a new event taken for an old one.
 // Safety: the table owns its memory from init to deinit; every bucket number is below bucketCount, every slot below 8.
 
 import CShims
@@ -41,8 +41,8 @@ import CShims
     }
     deinit { sluice_memory_give_back(memory, bucketCount * DedupTable.bucketBytes) }
 
-    /// The sequence of the event with this tag if it was received less than `windowSeconds` ago. One from the future (the
-    /// clock went back) counts as just received.
+    /// The sequence of the event with this tag if it was received less than `windowSeconds` ago. One from the future
+    /// (the clock went back) counts as just received.
     package func lookup(_ print: Fingerprint, nowSeconds: UInt32, windowSeconds: UInt32) -> UInt64? {
         guard let place = find(print) else { return nil }
         let received = seconds(place)
@@ -59,7 +59,8 @@ import CShims
         let place = find(print) ?? room(first, second, nowSeconds)
         if isFree(place) { entryCount += 1 }
         set(place, Entry(
-            tagLow: DedupTable.tagLow(print), tagHigh: print.tag.high, sequence: sequence, seconds: nowSeconds, bits: bits))
+            tagLow: DedupTable.tagLow(print), tagHigh: print.tag.high, sequence: sequence, seconds: nowSeconds,
+            bits: bits))
     }
 
     /// Forgets this print if it still stands for `sequence` (the record did not reach the disk).
@@ -154,7 +155,8 @@ import CShims
             return Place(bucket: bucket, slot: (bucket == first ? firstFree : secondFree).trailingZeroBitCount)
         }
         if let place = expired(first, now) ?? expired(second, now) { return place }
-        // A search reads up to 144 buckets. A failed one says that the table is full, so it is not made for every event then.
+        // A search reads up to 144 buckets. A failed one says that the table is full, so it is not made for every event
+        // then.
         if searchPauseCount > 0 {
             searchPauseCount -= 1
         } else if let place = displace(first, now, depth: 1) ?? displace(second, now, depth: 1) {
@@ -176,7 +178,8 @@ import CShims
         }
         return nil
     }
-    /// Frees a slot of a full bucket by moving an entry to its other bucket, or, one level deeper, after freeing a slot there.
+    /// Frees a slot of a full bucket by moving an entry to its other bucket, or, one level deeper, after freeing a slot
+    /// there.
     private mutating func displace(_ bucket: Int, _ now: UInt32, depth: Int) -> Place? {
         for slot in 0..<DedupTable.slotCount {
             let place = Place(bucket: bucket, slot: slot)

@@ -1,5 +1,5 @@
-// What makes two events the same one, as 256 bits: where to look (XXH3, fast, forgeable) and who it is (SipHash-2-4-128,
-// keyed, the identity). docs/log-format.md gives the bytes, docs/why/dedup-tag.md the reasons.
+// What makes two events the same one, as 256 bits: where to look (XXH3, fast, forgeable) and who it is
+// (SipHash-2-4-128, keyed, the identity). docs/log-format.md gives the bytes, docs/why/dedup-tag.md the reasons.
 //
 // Invariant: two prints are one event exactly when their tags are equal; the fingerprint never decides (law 2).
 // Safety: the views handed to C are valid for the call and C reads `count` bytes of each.

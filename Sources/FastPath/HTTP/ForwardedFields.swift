@@ -1,9 +1,9 @@
-// Which of a provider's field lines go on to an endpoint, and how our own are written behind them. Pure; writes into a leased
-// payload block. It lives in FastPath because it reads every byte of every head that is delivered.
+// Which of a provider's field lines go on to an endpoint, and how our own are written behind them. Pure; writes into a
+// leased payload block. It lives in FastPath because it reads every byte of every head that is delivered.
 //
-// Invariants: what is written is whole lines, each with its CRLF; hop-by-hop fields, those that `Connection` names, framing,
-// credentials and our own names never pass. If a credential passed, an endpoint would learn the provider's secrets; if a
-// framing field passed, it would read another length than was sent.
+// Invariants: what is written is whole lines, each with its CRLF; hop-by-hop fields, those that `Connection` names,
+// framing, credentials and our own names never pass. If a credential passed, an endpoint would learn the provider's
+// secrets; if a framing field passed, it would read another length than was sent.
 
 /// Which of the received fields an endpoint gets.
 package enum FieldForwarding: Sendable { case all, contentTypeOnly }
@@ -37,12 +37,16 @@ package enum ForwardedFields {
     ) -> Int {
         var place = offset
         var start = 0
+        let hasConnection = hasConnectionField(lines)
         // Adjacent lines that pass are copied as one run.
         var runStart = 0
         while start < lines.count {
             let end = lineEnd(lines, from: start)
             let colon = colonPlace(lines, start, end)
-            if !passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding) {
+            let isKept =
+                passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding)
+                && !(hasConnection && isNamedByConnection(lines.slice(start, colon - start), in: lines))
+            if !isKept {
                 place = pool.write(lines.slice(runStart, start - runStart), to: lease, at: place)
                 runStart = end
             }
@@ -57,7 +61,9 @@ package enum ForwardedFields {
         switch name[0] | 0x20 {
         case UInt8(ascii: "a"): if matches(name, "authorization") { return false }
         case UInt8(ascii: "c"):
-            if matches(name, "connection") || matches(name, "content-length") || matches(name, "cookie") { return false }
+            if matches(name, "connection") || matches(name, "content-length") || matches(name, "cookie") {
+                return false
+            }
         case UInt8(ascii: "e"): if matches(name, "expect") { return false }
         case UInt8(ascii: "h"): if matches(name, "host") { return false }
         case UInt8(ascii: "k"): if matches(name, "keep-alive") { return false }
@@ -72,14 +78,27 @@ package enum ForwardedFields {
             }
         default: break
         }
-        return !isNamedByConnection(name, in: lines)
+        return true
     }
-    /// O(lines) for heads with a `Connection` field other than the two usual words; they are rare.
+    private static func hasConnectionField(_ lines: ByteView) -> Bool {
+        var start = 0
+        while start < lines.count {
+            // First letter and the colon's place decide for nearly every line.
+            if lines[start] | 0x20 == UInt8(ascii: "c"), start + 10 < lines.count,
+                lines[start + 10] == UInt8(ascii: ":"),
+                matches(lines.slice(start, 10), "connection")
+            {
+                return true
+            }
+            start = lineEnd(lines, from: start)
+        }
+        return false
+    }
+    /// O(bytes of all lines), asked for each field: only for heads that have a `Connection` field, which ingest bounds.
     private static func isNamedByConnection(_ name: ByteView, in lines: ByteView) -> Bool {
         var start = 0
         while start < lines.count {
             let end = lineEnd(lines, from: start)
-            // First letter and length decide for nearly every line.
             if lines[start] | 0x20 == UInt8(ascii: "c") {
                 let colon = colonPlace(lines, start, end)
                 if colon - start == 10, matches(lines.slice(start, 10), "connection"),
@@ -104,7 +123,9 @@ package enum ForwardedFields {
             while last > first, isBlank(value[last - 1]) { last -= 1 }
             if last - first == name.count {
                 var isEqual = true
-                for index in 0..<name.count where lowered(value[first + index]) != lowered(name[index]) { isEqual = false }
+                for index in 0..<name.count where lowered(value[first + index]) != lowered(name[index]) {
+                    isEqual = false
+                }
                 if isEqual { return true }
             }
             start = end + 1
@@ -112,7 +133,8 @@ package enum ForwardedFields {
         return false
     }
     /// Header injection stops here: the type comes from a body that anybody may have written.
-    private static func writeValue(_ value: ByteView, to pool: PayloadPool, lease: PayloadLease, at offset: Int) -> Int {
+    private static func writeValue(_ value: ByteView, to pool: PayloadPool, lease: PayloadLease, at offset: Int) -> Int
+    {
         let kept = value.slice(0, min(value.count, typeBytesMax))
         var place = offset
         var runStart = 0

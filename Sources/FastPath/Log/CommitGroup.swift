@@ -1,8 +1,8 @@
-// The records that share one write and one sync, in memory that is ready to be handed to the kernel, with the tickets that
-// wait for their fate. The journal has two: one filling, one committing.
+// The records that share one write and one sync, in memory that is ready to be handed to the kernel, with the tickets
+// that wait for their fate. The journal has two: one filling, one committing.
 //
-// Memory: one block for a segment header in front (a new segment's header travels in the same write as its first group),
-// then the records, padded with zeros to a block when sealed. Page aligned, so O_DIRECT may be used on it.
+// Memory: one block for a segment header in front (a new segment's header travels in the same write as its first
+// group), then the records, padded with zeros to a block when sealed. Page aligned, so O_DIRECT may be used on it.
 // Invariant: while a group is committing nothing in it changes but checksums when it moves to another segment.
 // Safety: every write stays below `capacity`; the memory belongs to the group from init to deinit.
 
@@ -56,8 +56,8 @@ struct GroupTicket {
         self.firstSequence = firstSequence
     }
 
-    /// Copies the event behind the last record. The checksum is made while the bytes are in the cache, for the segment the
-    /// group will most likely go to; `seal` makes it anew when it goes elsewhere.
+    /// Copies the event behind the last record. The checksum is made while the bytes are in the cache, for the segment
+    /// the group will most likely go to; `seal` makes it anew when it goes elsewhere.
     @inline(__always) mutating func append(_ event: EventInput, print: Fingerprint, length: Int, seed: UInt64) {
         precondition(byteCount + length <= capacity)
         if recordCount == 0 {
@@ -66,7 +66,8 @@ struct GroupTicket {
         }
         let place = records + byteCount
         RecordFormat.write(
-            event, print: print, sequence: firstSequence &+ UInt64(recordCount), groupOffset: recordCount, length: length,
+            event, print: print, sequence: firstSequence &+ UInt64(recordCount), groupOffset: recordCount,
+            length: length,
             to: place)
         RecordFormat.setChecksum(place, length: length, seed: self.seed)
         byteCount += length

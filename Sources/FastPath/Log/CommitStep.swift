@@ -1,4 +1,5 @@
-// What the journal asks of its driver and what it hears: the seam between the passive journal and a ring or a simulated disk.
+// What the journal asks of its driver and what it hears: the seam between the passive journal and a ring or a simulated
+// disk.
 //
 // Safety: the pointers belong to the journal and stay valid and unchanged until the step's `commitCompleted`.
 
@@ -17,15 +18,17 @@ package struct CommitWrite: @unchecked Sendable {
     }
 }
 
-/// A new segment: rename `spareName` to `segmentName` in the log's directory, fsync the directory, then `write` and its sync.
-/// All of it must have succeeded before the group counts.
+/// A new segment: rename `spareName` to `segmentName` in the log's directory, fsync the directory, then `write` and its
+/// sync. All of it must have succeeded before the group counts.
 package struct CommitRoll: @unchecked Sendable {
     package var spareName: UnsafePointer<CChar>
     package var segmentName: UnsafePointer<CChar>
     package var firstSequence: UInt64
     package var write: CommitWrite
 
-    init(spareName: UnsafePointer<CChar>, segmentName: UnsafePointer<CChar>, firstSequence: UInt64, write: CommitWrite) {
+    init(
+        spareName: UnsafePointer<CChar>, segmentName: UnsafePointer<CChar>, firstSequence: UInt64, write: CommitWrite
+    ) {
         self.spareName = spareName
         self.segmentName = segmentName
         self.firstSequence = firstSequence

@@ -1,7 +1,9 @@
-// How far the log is on disk, as the journal's driver tells its readers: three words, one writer, any number of readers.
+// How far the log is on disk, as the journal's driver tells its readers: three words, one writer, any number of
+// readers.
 //
-// Order: the writer stores segment and end before the sequence (release), a reader loads the sequence first (acquire); so
-// whoever sees a sequence also sees that its segment exists. End and generation may be newer than the sequence, never older.
+// Order: the writer stores segment and end before the sequence (release), a reader loads the sequence first (acquire);
+// so whoever sees a sequence also sees that its segment exists. End and generation may be newer than the sequence,
+// never older.
 
 import Synchronization
 

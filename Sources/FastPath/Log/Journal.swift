@@ -1,11 +1,12 @@
-// The log's writing half: takes events, gives each a sequence, gathers those that arrive during one commit into the next,
-// and says what to write where. Passive: bytes, completions and times in, steps and receipts out; no clock, no system call.
+// The log's writing half: takes events, gives each a sequence, gathers those that arrive during one commit into the
+// next, and says what to write where. Passive: bytes, completions and times in, steps and receipts out; no clock, no
+// system call.
 //
 // Order of a driver's tick: offer… → beginCommit → (write + fdatasync) → commitCompleted → nextReceipt until nil →
 // publish `committedSequence` and `segmentGeneration` → answer. Publishing or answering earlier breaks law 1.
-// Invariants: at most one commit is in flight; sequences on disk are contiguous; an event is in the dedup table exactly when
-// its record is on disk or in one of the two groups (law 2); a segment whose write or sync failed gets no further byte.
-// If they fail, an acknowledged event is lost or a duplicate passes.
+// Invariants: at most one commit is in flight; sequences on disk are contiguous; an event is in the dedup table exactly
+// when its record is on disk or in one of the two groups (law 2); a segment whose write or sync failed gets no further
+// byte. If they fail, an acknowledged event is lost or a duplicate passes.
 // Safety: the memory handed out in steps is that of the committing group, untouched while it is in flight.
 
 package struct JournalConfiguration: Sendable {
@@ -95,7 +96,7 @@ package struct PlacedSegment: Equatable, Sendable {
     ) {
         precondition(nextSequence > 0)
         precondition(configuration.groupBytes + RecordFormat.blockBytes <= configuration.segmentBytes)
-        precondition(configuration.spareCountTarget > 0 && configuration.spareCountTarget < Journal.segmentStackCapacity)
+        precondition((1..<Journal.segmentStackCapacity).contains(configuration.spareCountTarget))
         let tickets = configuration.groupTicketCountMax
         guard let one = CommitGroup(capacity: configuration.groupBytes, ticketCapacity: tickets),
             let other = CommitGroup(capacity: configuration.groupBytes, ticketCapacity: tickets)
@@ -187,7 +188,8 @@ package struct PlacedSegment: Equatable, Sendable {
 
     /// True exactly when `beginCommit` has something to do: records wait, nothing is in flight, receipts are drained.
     package var wantsCommit: Bool {
-        flight == nil && receipts == .none && filling.recordCount > 0 && state == .open && (!isStarved || spareCount > 0)
+        flight == nil && receipts == .none && filling.recordCount > 0 && state == .open
+            && (!isStarved || spareCount > 0)
     }
 
     /// Seals the filling group and says where it goes; nil when there is nothing to commit.
@@ -204,8 +206,8 @@ package struct PlacedSegment: Equatable, Sendable {
         return fits ? append() : roll(attempt: 1)
     }
 
-    /// The step has ended. `placed` is the result of the roll's rename and directory sync (0 for a plain write), `written` the
-    /// bytes or -errno, `synced` 0 or -errno; a sync that the short write cancelled is not looked at.
+    /// The step has ended. `placed` is the result of the roll's rename and directory sync (0 for a plain write),
+    /// `written` the bytes or -errno, `synced` 0 or -errno; a sync that the short write cancelled is not looked at.
     package mutating func commitCompleted(placed: Int = 0, written: Int, synced: Int) -> CommitOutcome {
         guard var flight else { preconditionFailure("no commit is in flight") }
         let left = flight.byteCount - flight.done
@@ -217,7 +219,8 @@ package struct PlacedSegment: Equatable, Sendable {
         if written == left && synced != -Journal.canceled { return segmentFailed() }
         flight.stallCount = isHarmless || written == left ? flight.stallCount + 1 : 0
         guard flight.stallCount <= Journal.stallCountMax else { return segmentFailed() }
-        // The rest; or, when only the sync was cancelled (it never ran, so asking again is no retry), the last block again.
+        // The rest; or, when only the sync was cancelled (it never ran, so asking again is no retry), the last block
+        // again.
         flight.done = written == left ? flight.byteCount - RecordFormat.blockBytes : flight.done + max(written, 0)
         self.flight = flight
         return .continueWith(.write(write(flight)))
@@ -257,7 +260,8 @@ package struct PlacedSegment: Equatable, Sendable {
         current = PlacedSegment(descriptor: spare, firstSequence: first, seed: header.seed, appendOffset: byteCount)
         segmentGeneration += 1
         let flight = Flight(
-            bytes: UnsafeRawPointer(committing.headerBlock), byteCount: byteCount, fileOffset: 0, done: 0, attempt: attempt,
+            bytes: UnsafeRawPointer(committing.headerBlock), byteCount: byteCount, fileOffset: 0, done: 0,
+            attempt: attempt,
             stallCount: 0)
         self.flight = flight
         SegmentName.writeSpare(spare.spareNumber, to: names)
@@ -290,7 +294,8 @@ package struct PlacedSegment: Equatable, Sendable {
         failedRecordCount += UInt64(committing.recordCount) + UInt64(filling.recordCount)
         committing.freeClaims(in: &dedup)
         filling.freeClaims(in: &dedup)
-        // Their sequences are used again: a later segment with the same first sequence supersedes what reached the disk.
+        // Their sequences are used again: a later segment with the same first sequence supersedes what reached the
+        // disk.
         nextSequence = committedSequence + 1
         isStarved = false
         receipts = .failed
@@ -330,9 +335,11 @@ package struct PlacedSegment: Equatable, Sendable {
     /// True when a worker should prepare a spare now; each true is one request, answered by `spareBecameReady` or
     /// `sparePreparationFailed`. `now` is monotonic nanoseconds. After a failure this is also the probe that ends it.
     package mutating func takeSpareRequest(now: UInt64) -> Bool {
-        // In the failed state a fresh one is wanted whatever is in hand: its preparation shows that the disk writes again.
+        // In the failed state a fresh one is wanted whatever is in hand: its preparation shows that the disk writes
+        // again.
         let target = state == .failed ? spareCount + 1 : configuration.spareCountTarget
-        guard spareCount + spareRequestCount < target, spareCount < Journal.segmentStackCapacity - 1 else { return false }
+        guard spareCount + spareRequestCount < target else { return false }
+        guard spareCount < Journal.segmentStackCapacity - 1 else { return false }
         guard now >= nextSpareRequestAt else { return false }
         spareRequestCount += 1
         return true

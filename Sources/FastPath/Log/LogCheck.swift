@@ -1,5 +1,6 @@
-// A log read from outside: every record, every damage, counts; for `sluice log check|stats|show`. Changes nothing and takes no
-// lock, so it works beside a running gateway; what that one is writing just now is an unfinished tail, no damage.
+// A log read from outside: every record, every damage, counts; for `sluice log check|stats|show`. Changes nothing and
+// takes no lock, so it works beside a running gateway; what that one is writing just now is an unfinished tail, no
+// damage.
 //
 // Safety: views lent to `visit` are valid during the call.
 
@@ -32,7 +33,8 @@ package struct LogSummary: Equatable, Sendable {
 }
 
 package enum LogCheck {
-    /// Reads the whole log, or from `sequence` on. `visit` returns false to stop; the summary then covers what was read.
+    /// Reads the whole log, or from `sequence` on. `visit` returns false to stop; the summary then covers what was
+    /// read.
     package static func run(
         path: String, from sequence: UInt64 = 1, visit: (RecordView, RecordPosition) -> Bool = { _, _ in true }
     ) throws(LogOpenError) -> LogSummary {
@@ -48,7 +50,8 @@ package enum LogCheck {
             // Retention may have removed it since the listing.
             if file == -LogFolder.noEntry { continue }
             if file < 0 {
-                throw .fileFailed(path: path + "/log/" + SegmentName.segment(first), operation: "open", systemError: -file)
+                let name = path + "/log/" + SegmentName.segment(first)
+                throw .fileFailed(path: name, operation: "open", systemError: -file)
             }
             defer { _ = sluice_file_close(file) }
             guard var segment = try describe(file, first, folder, isLast, &log) else { continue }
@@ -83,7 +86,8 @@ package enum LogCheck {
                 log.add(
                     LogDamage(
                         segment: first, offset: 0, byteCount: segment.byteCount, firstSequence: first,
-                        sequenceCount: UInt64(max(1, segment.byteCount / RecordFormat.headerBytes)), isUnreadable: false))
+                        sequenceCount: UInt64(max(1, segment.byteCount / RecordFormat.headerBytes)),
+                        isUnreadable: false))
             }
         }
         return segment

@@ -1,9 +1,9 @@
-// The data folder on disk: its lock, the log's identity and secrets, and the names in `log/`. Synchronous file calls; used
-// at start and by the worker that keeps segments, never by a loop.
+// The data folder on disk: its lock, the log's identity and secrets, and the names in `log/`. Synchronous file calls;
+// used at start and by the worker that keeps segments, never by a loop.
 //
 // Invariants: one process writes (flock on LOCK, held as long as this object lives); the identity is written once, with
-// tmp + fsync + rename + fsync of the folder, before the first segment exists. A folder with segments and no identity is
-// refused: a new identity would make every record in it unreadable.
+// tmp + fsync + rename + fsync of the folder, before the first segment exists. A folder with segments and no identity
+// is refused: a new identity would make every record in it unreadable.
 // Safety: buffers handed to C live through the call.
 
 import CShims
@@ -97,11 +97,17 @@ package final class LogFolder: Sendable {
     }
     deinit {
         _ = sluice_file_close(directory)
-        if lock >= 0 { _ = sluice_file_close(lock) }
+        if lock >= 0 {
+            // Not by closing alone: a child between fork and exec holds the same open file.
+            _ = sluice_file_unlock(lock)
+            _ = sluice_file_close(lock)
+        }
         _ = sluice_file_close(root)
     }
 
-    private static func openRoot(_ path: String, _ access: Access, _ opened: inout [Int32]) throws(LogOpenError) -> Int32 {
+    private static func openRoot(
+        _ path: String, _ access: Access, _ opened: inout [Int32]
+    ) throws(LogOpenError) -> Int32 {
         let working = sluice_file_working_directory()
         var root = sluice_file_open(working, path, FileFlag.directory)
         if root == -noEntry, access == .exclusive {
@@ -114,7 +120,8 @@ package final class LogFolder: Sendable {
         opened.append(root)
         return root
     }
-    // The name of a new folder is durable only when its parent is; a parent that cannot be opened says so at the next write.
+    // The name of a new folder is durable only when its parent is; a parent that cannot be opened says so at the next
+    // write.
     private static func syncParent(of directory: Int32) {
         let parent = sluice_file_open(directory, "..", FileFlag.directory)
         guard parent >= 0 else { return }
@@ -147,7 +154,9 @@ package final class LogFolder: Sendable {
         return directory
     }
 
-    private static func findIdentity(_ directory: Int32, _ path: String, _ access: Access) throws(LogOpenError) -> LogIdentity {
+    private static func findIdentity(
+        _ directory: Int32, _ path: String, _ access: Access
+    ) throws(LogOpenError) -> LogIdentity {
         let file = sluice_file_open(directory, "identity", 0)
         if file == -noEntry {
             let names = try list(directory, path)
@@ -204,7 +213,9 @@ package final class LogFolder: Sendable {
     private static func list(_ directory: Int32, _ path: String) throws(LogOpenError) -> [String] {
         var listing: OpaquePointer?
         let opened = sluice_listing_open(directory, &listing)
-        guard opened == 0, let listing else { throw .fileFailed(path: path, operation: "listing", systemError: -opened) }
+        guard opened == 0, let listing else {
+            throw .fileFailed(path: path, operation: "listing", systemError: -opened)
+        }
         defer { sluice_listing_close(listing) }
         var names: [String] = []
         var buffer = [CChar](repeating: 0, count: 256)
@@ -223,7 +234,8 @@ package final class LogFolder: Sendable {
         let renamed = sluice_file_rename(directory, roll.spareName, roll.segmentName)
         return renamed < 0 ? Int(renamed) : Int(sluice_file_sync(directory))
     }
-    /// False when the folder was deleted or another one stands under its name: what is appended would be found by nobody.
+    /// False when the folder was deleted or another one stands under its name: what is appended would be found by
+    /// nobody.
     package var isInPlace: Bool {
         let again = sluice_file_open(
             sluice_file_working_directory(), path + "/log", FileFlag.directory)

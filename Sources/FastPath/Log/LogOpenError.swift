@@ -21,11 +21,13 @@ package enum LogOpenError: Error, Equatable, CustomStringConvertible {
             return "\(path): cannot be used as the data folder: \(systemText(error)); "
                 + "create it, or give this user the right to write there, or set `data:` to another folder"
         case .locked(let path):
-            return "\(path): another sluice process is using this data folder; stop it, or set `data:` to another folder"
+            return "\(path): another sluice process is using this data folder; stop it, "
+                + "or set `data:` to another folder"
         case .foreign(let path, let what):
             return "\(path): not a data folder of sluice: \(what); set `data:` to an empty or a new folder"
         case .identityDamaged(let path):
-            return "\(path)/log/identity: damaged, and without it no record can be verified; restore this file from a backup"
+            return "\(path)/log/identity: damaged, and without it no record can be verified; "
+                + "restore this file from a backup"
         case .newerVersion(let path, let version):
             return "\(path): written in format version \(version), this sluice knows version 1; use a newer sluice"
         case .foreignSegment(let path, let name):

@@ -1,10 +1,11 @@
-// Reads committed records forward, for deliveries, replays and `events`: by pread into an own buffer, so memory stays flat
-// and no page of the log is mapped. Any number of readers, each on one thread; they share `CommittedTail` with the journal.
+// Reads committed records forward, for deliveries, replays and `events`: by pread into an own buffer, so memory stays
+// flat and no page of the log is mapped. Any number of readers, each on one thread; they share `CommittedTail` with the
+// journal.
 //
-// Invariants: nothing beyond the snapshot's sequence is handed out; every sequence up to it is either a record or told of as
-// damaged or missing, in order, none silently left out. A segment with a higher first sequence supersedes the records of
-// an earlier one from there on. Retention may unlink a segment at any time: an open one stays readable, a gone one is
-// told of as missing.
+// Invariants: nothing beyond the snapshot's sequence is handed out; every sequence up to it is either a record or told
+// of as damaged or missing, in order, none silently left out. A segment with a higher first sequence supersedes the
+// records of an earlier one from there on. Retention may unlink a segment at any time: an open one stays readable, a
+// gone one is told of as missing.
 // Safety: a view is valid until the reader's next call.
 
 import CShims
@@ -106,7 +107,8 @@ package enum ReadStep {
         let first = max(span?.firstSequence ?? sequence, sequence)
         if end <= first && span?.nextSequence != nil { return nil }
         if span?.nextSequence == nil || end < span?.nextSequence ?? 0 {
-            // Nothing more in this segment that counts: open it, or the one behind it, anew for what is committed later.
+            // Nothing more in this segment that counts: open it, or the one behind it, anew for what is committed
+            // later.
             closeSegment()
         }
         sequence = max(end, sequence)

@@ -1,15 +1,16 @@
-// One pass over the segments of a log, oldest first, with what each damage means: the read-only half of recovery, and all
-// of `sluice log check`. It changes nothing on disk.
+// One pass over the segments of a log, oldest first, with what each damage means: the read-only half of recovery, and
+// all of `sluice log check`. It changes nothing on disk.
 //
 // Decision table, for bytes that do not verify (tested over all its inputs):
 //   case | in the last segment | later group behind | unreadable | zero sector | meaning
 //   A    | no                  | any                | any        | any         | damage: a later segment was begun
 //   B    | yes                 | yes                | any        | any         | damage: a later group was begun
 //   C    | yes                 | no                 | yes        | any         | damage: nothing is known about it
-//   D    | yes                 | no                 | no         | yes         | torn tail: its group was never acknowledged
-//   E    | yes                 | no                 | no         | no          | damage: a torn write leaves zero sectors
-// A later group is begun only when the one before it is on disk, which is why A and B are acknowledged data. Segments are
-// filled with zeros before use, which is why D and E can be told apart.
+//   D    | yes                 | no                 | no         | yes         | torn tail: its group was never
+// acknowledged
+//   E    | yes                 | no                 | no         | no          | damage: a torn write leaves zero
+// sectors A later group is begun only when the one before it is on disk, which is why A and B are acknowledged data.
+// Segments are filled with zeros before use, which is why D and E can be told apart.
 
 import CShims
 
@@ -71,9 +72,9 @@ package struct LogScan: ~Copyable {
         return hasZeroSector ? .tornTail : .damage
     }
 
-    /// Reads one segment. `nextFirst` is the first sequence of the segment behind it, nil for the last one: records from
-    /// there on are superseded (their group was written again, into that segment) and are neither visited nor damage.
-    /// `visit` returns false to stop the pass.
+    /// Reads one segment. `nextFirst` is the first sequence of the segment behind it, nil for the last one: records
+    /// from there on are superseded (their group was written again, into that segment) and are neither visited nor
+    /// damage. `visit` returns false to stop the pass.
     @discardableResult
     package mutating func scan(
         _ segment: inout ScannedSegment, file: Int32, nextFirst: UInt64?,
@@ -136,7 +137,8 @@ package struct LogScan: ~Copyable {
         if let nextFirst, nextSequence < nextFirst {
             addDamage(
                 DamageSpan(
-                    offset: appendOffset, byteCount: 0, firstSequence: nextSequence, nextSequence: nil, nextGroupFirst: nil,
+                    offset: appendOffset, byteCount: 0, firstSequence: nextSequence, nextSequence: nil,
+                    nextGroupFirst: nil,
                     hasZeroSector: true, isUnreadable: false),
                 segment, nextFirst)
         }
@@ -153,7 +155,8 @@ package struct LogScan: ~Copyable {
     }
     private mutating func addDamage(_ span: DamageSpan, _ segment: ScannedSegment, _ nextFirst: UInt64?) {
         // A record found behind it that a later segment supersedes is no end of the damage.
-        let next = span.nextSequence.flatMap { found in nextFirst.map { found < $0 } ?? true ? found : nil } ?? nextFirst
+        let next = span.nextSequence.flatMap { found in nextFirst.map { found < $0 } ?? true ? found : nil }
+            ?? nextFirst
         // Nothing behind it says how many it held: as many as fit, so that no acknowledged sequence is given out again.
         let count = next.map { $0 - span.firstSequence } ?? UInt64(max(1, span.byteCount / RecordFormat.headerBytes))
         if count > 0 {
@@ -172,7 +175,8 @@ package struct LogScan: ~Copyable {
         guard nextFirst > segment.firstSequence else { return }
         damages.append(
             LogDamage(
-                segment: segment.firstSequence, offset: 0, byteCount: segment.byteCount, firstSequence: segment.firstSequence,
+                segment: segment.firstSequence, offset: 0, byteCount: segment.byteCount,
+                firstSequence: segment.firstSequence,
                 sequenceCount: nextFirst - segment.firstSequence, isUnreadable: false))
     }
     mutating func add(_ damage: LogDamage) { damages.append(damage) }

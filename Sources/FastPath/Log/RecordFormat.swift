@@ -1,8 +1,9 @@
-// The bytes of a record, written and read. docs/log-format.md is the specification; this file is its only implementation.
+// The bytes of a record, written and read. docs/log-format.md is the specification; this file is its only
+// implementation.
 //
-// Invariants: a record is a multiple of 8 bytes and starts at one; its checksum covers everything behind it and is seeded
-// with log, segment and first sequence, so bytes of another segment never verify; kind 0 is no record. If these fail, a
-// stale or torn block can read as an event.
+// Invariants: a record is a multiple of 8 bytes and starts at one; its checksum covers everything behind it and is
+// seeded with log, segment and first sequence, so bytes of another segment never verify; kind 0 is no record. If these
+// fail, a stale or torn block can read as an event.
 // Safety: the writer is given memory with room for `RecordFormat.byteCount(of:)`; a `RecordView` is checked once, on
 // creation, and reads only inside its bytes.
 
@@ -40,7 +41,9 @@ package enum RecordFormat {
         static var tenantCount: Int { 90 }
     }
 
-    @inline(__always) package static func roundUp(_ count: Int, to unit: Int) -> Int { (count + unit - 1) & ~(unit - 1) }
+    @inline(__always) package static func roundUp(_ count: Int, to unit: Int) -> Int {
+        (count + unit - 1) & ~(unit - 1)
+    }
 
     /// Bytes the record of `event` takes, padding included; nil when a field is longer than its count can say.
     @inline(__always) package static func byteCount(of event: EventInput) -> Int? {
@@ -54,7 +57,8 @@ package enum RecordFormat {
         return roundUp(total, to: alignment)
     }
 
-    /// Writes everything but the checksum. Safety: `memory` is 8-aligned and has room for `length` = `byteCount(of:)` bytes.
+    /// Writes everything but the checksum. Safety: `memory` is 8-aligned and has room for `length` = `byteCount(of:)`
+    /// bytes.
     @inline(__always) static func write(
         _ event: EventInput, print: Fingerprint, sequence: UInt64, groupOffset: UInt32, length: Int,
         to memory: UnsafeMutableRawPointer
@@ -102,7 +106,8 @@ package enum RecordFormat {
         place += view.count
     }
 
-    /// The checksum of the record at `memory` in the segment that `seed` stands for. Safety: `length` bytes are readable.
+    /// The checksum of the record at `memory` in the segment that `seed` stands for. Safety: `length` bytes are
+    /// readable.
     @inline(__always) static func checksum(_ memory: UnsafeRawPointer, length: Int, seed: UInt64) -> UInt64 {
         sluice_xxh3_64(memory + Offset.length, length - Offset.length, seed)
     }
@@ -138,7 +143,8 @@ package struct RecordView {
     package var dedupWindowSeconds: UInt32 { number(RecordFormat.Offset.windowSeconds) }
     package var fingerprint: Fingerprint {
         Fingerprint(
-            slot: Hash128(low: number(RecordFormat.Offset.fingerprint), high: number(RecordFormat.Offset.fingerprint + 8)),
+            slot: Hash128(
+                low: number(RecordFormat.Offset.fingerprint), high: number(RecordFormat.Offset.fingerprint + 8)),
             tag: Hash128(low: number(RecordFormat.Offset.tag), high: number(RecordFormat.Offset.tag + 8)))
     }
     package var receivedSeconds: UInt32 { UInt32(clamping: receivedAt / 1_000_000_000) }

@@ -1,10 +1,10 @@
-// Opens a data folder for writing: lock, identity, every segment's header, the records of the dedup window; then makes the
-// end of the log what a crash must leave: durable up to the last whole record, zeros behind it.
+// Opens a data folder for writing: lock, identity, every segment's header, the records of the dedup window; then makes
+// the end of the log what a crash must leave: durable up to the last whole record, zeros behind it.
 //
-// Order, each step before the next: read everything → write the last group again and zeros over the torn tail → sync → sync
-// the folder → hand out the segment for appending. The last group is written again because a reader may have found it in
-// the page cache only: when the process died between write and sync (or the sync failed) it is not on disk yet, and the
-// dedup table is about to answer for it. Appending before the sync could bring a torn tail back to life.
+// Order, each step before the next: read everything → write the last group again and zeros over the torn tail → sync →
+// sync the folder → hand out the segment for appending. The last group is written again because a reader may have found
+// it in the page cache only: when the process died between write and sync (or the sync failed) it is not on disk yet,
+// and the dedup table is about to answer for it. Appending before the sync could bring a torn tail back to life.
 // Invariants: nothing is truncated or removed but empty files and spares; what is cut, set aside or damaged is in the
 // report. Running it twice, or being killed in it, gives the same log.
 // Safety: buffers handed to C live through the call.
@@ -49,10 +49,10 @@ package struct RecoveryReport: Equatable, Sendable {
         var lines = damages.map { "damage: " + $0.text + "; set aside, what follows is kept" }
         if let tornTail {
             lines.append(
-                "torn tail: \(SegmentName.segment(tornTail.segment)) offset \(tornTail.offset), \(tornTail.byteCount) bytes "
-                    + "that were never acknowledged were cut")
+                "torn tail: \(SegmentName.segment(tornTail.segment)) offset \(tornTail.offset): "
+                    + "\(tornTail.byteCount) bytes that were never acknowledged were cut")
         }
-        lines += setAside.map { "segment without a readable header was renamed to log/\($0); no record in it can be verified" }
+        lines += setAside.map { "segment without a readable header, none of its records can be verified: now log/\($0)" }
         return lines
     }
 }
@@ -65,6 +65,7 @@ package struct RecoveredLog: ~Copyable {
     package var nextSequence: UInt64
     package var report: RecoveryReport
 
+    package var dedupByteCount: Int { dedup.byteCount }
     /// The journal that goes on where the log ends. Keep `folder` (it holds the lock) as long as the journal lives.
     package consuming func makeJournal(
         segmentBytes: Int, groupBytes: Int, groupTicketCountMax: Int
@@ -141,8 +142,8 @@ private struct RecoveryRun: ~Copyable {
         }
     }
 
-    /// Segments at the end without a header: one that was named and whose first write never came is nothing; one with bytes
-    /// in it is kept for the operator, because without the header nothing in it can be verified.
+    /// Segments at the end without a header: one that was named and whose first write never came is nothing; one with
+    /// bytes in it is kept for the operator, because without the header nothing in it can be verified.
     mutating func settleLastSegment() throws(LogOpenError) {
         while let last = segments.last, last.header == nil {
             let name = SegmentName.segment(last.firstSequence)
@@ -159,8 +160,8 @@ private struct RecoveryRun: ~Copyable {
                 report.removedEmptySegments.append(last.firstSequence)
             }
             if !isHeaderEmpty {
-                // A header that was written and damaged: its records may have been acknowledged; none of their sequences may
-                // come back. A first write that is torn leaves zeros there instead.
+                // A header that was written and damaged: its records may have been acknowledged; none of their
+                // sequences may come back. A first write that is torn leaves zeros there instead.
                 let count = UInt64(max(1, last.byteCount / RecordFormat.headerBytes))
                 log.add(
                     LogDamage(
@@ -225,8 +226,8 @@ private struct RecoveryRun: ~Copyable {
         }
         dedup = consume table
     }
-    /// The oldest segment with a record in the window. A segment ended when the next one was begun; an hour is left for clocks
-    /// that were set.
+    /// The oldest segment with a record in the window. A segment ended when the next one was begun; an hour is left for
+    /// clocks that were set.
     private func firstToScan() -> Int {
         let span = UInt64(settings.dedupWindowSecondsMax) + 3600
         let now = UInt64(settings.nowSeconds)
@@ -239,8 +240,8 @@ private struct RecoveryRun: ~Copyable {
         return start
     }
 
-    /// Writes the last group again, zeros over the torn tail, and syncs both. Errors stop the start: what cannot be made
-    /// durable must not be answered for.
+    /// Writes the last group again, zeros over the torn tail, and syncs both. Errors stop the start: what cannot be
+    /// made durable must not be answered for.
     mutating func makeDurable() throws(LogOpenError) {
         if let last = segments.last, last.header != nil {
             let name = SegmentName.segment(last.firstSequence)
@@ -292,7 +293,8 @@ private struct RecoveryRun: ~Copyable {
         var current: PlacedSegment?
         if let last = segments.last, let header = last.header {
             let isWhole = last.byteCount >= Int(clamping: header.segmentBytes)
-            // A gap would make the file's own sequences jump without damage in it; a short file has no zeros to append into.
+            // A gap would make the file's own sequences jump without damage in it; a short file has no zeros to append
+            // into.
             if isWhole && next == log.nextSequence {
                 let descriptor = SegmentDescriptor(
                     file: lastFile, spareNumber: 0, byteCount: Int(header.segmentBytes), salt: header.salt)

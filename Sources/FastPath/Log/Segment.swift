@@ -1,8 +1,8 @@
 // A segment's header block and its names. A segment is a file of fixed size: block 0 is the header, then commit groups,
 // each at a block boundary, then zeros.
 //
-// Invariants: salt and first sequence in the header make the seed of every checksum in the file; the header stands twice in
-// its block, in different sectors, because without the salt nothing in the file can be verified.
+// Invariants: salt and first sequence in the header make the seed of every checksum in the file; the header stands
+// twice in its block, in different sectors, because without the salt nothing in the file can be verified.
 // Safety: header functions are given a whole block.
 
 import CShims
@@ -55,7 +55,8 @@ package struct SegmentHeader: Equatable, Sendable {
         block.initializeMemory(as: UInt8.self, repeating: 0, count: RecordFormat.blockBytes)
         for start in [0, SegmentHeader.copyOffset] {
             let words: [8 of UInt64] = [
-                SegmentHeader.magic, UInt64(SegmentHeader.version), logIdentity, firstSequence, salt, segmentBytes, createdAt,
+                SegmentHeader.magic, UInt64(SegmentHeader.version), logIdentity, firstSequence, salt, segmentBytes,
+                createdAt,
                 UInt64(RecordFormat.blockBytes),
             ]
             for index in 0..<8 {

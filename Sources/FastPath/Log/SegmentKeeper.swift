@@ -1,8 +1,9 @@
-// Segment files before and after their use: prepares spares, removes what retention no longer keeps, closes. Blocking file
-// calls, so it lives on a worker thread; it shares nothing with the journal but the descriptors it hands over.
+// Segment files before and after their use: prepares spares, removes what retention no longer keeps, closes. Blocking
+// file calls, so it lives on a worker thread; it shares nothing with the journal but the descriptors it hands over.
 //
-// A spare is written with zeros, not only allocated: fdatasync into blocks that were written before has no extent to convert
-// and took 73 µs where it took 133. It is synced before it is handed over; its name becomes durable when it is placed.
+// A spare is written with zeros, not only allocated: fdatasync into blocks that were written before has no extent to
+// convert and took 73 µs where it took 133. It is synced before it is handed over; its name becomes durable when it is
+// placed.
 // Invariant: free space never falls below `freeBytesMin` by a spare. If it did, the store could not write its results.
 // Safety: the zero block is page aligned, as O_DIRECT wants it, and lives as long as the keeper.
 
@@ -34,7 +35,8 @@ package struct RetentionResult: Equatable, Sendable {
 package struct RetentionRule: Equatable, Sendable {
     package var bytesMax: Int?
     package var ageNanosMax: UInt64?
-    /// Readers need this record and all behind it; `UInt64.max` when the operator lets segments go that are still needed.
+    /// Readers need this record and all behind it; `UInt64.max` when the operator lets segments go that are still
+    /// needed.
     package var lowWaterSequence: UInt64
 
     package init(bytesMax: Int?, ageNanosMax: UInt64?, lowWaterSequence: UInt64) {
@@ -116,8 +118,8 @@ package struct RetentionRule: Equatable, Sendable {
         _ = sluice_file_remove(folder.directory, SegmentName.spare(spare.spareNumber))
     }
 
-    /// Removes the oldest segments that `rule` no longer keeps. Never the newest, never one with a record that a reader still
-    /// needs. `now` is the wall clock in nanoseconds; a segment's age is that of the first record behind it.
+    /// Removes the oldest segments that `rule` no longer keeps. Never the newest, never one with a record that a reader
+    /// still needs. `now` is the wall clock in nanoseconds; a segment's age is that of the first record behind it.
     package func retain(_ rule: RetentionRule, now: UInt64) throws(LogOpenError) -> RetentionResult {
         let segments = try folder.segments()
         var result = RetentionResult()

@@ -1,9 +1,9 @@
 // Reads the records of one segment forward, in an own buffer, and finds the way again behind bytes that do not verify.
 // Recovery, readers and `log check` all read through here, so they cannot disagree about what is a record.
 //
-// Invariant: a record is handed out only when its lengths add up, its checksum is that of this segment and its sequence is
-// the expected one; anything else is a `DamageSpan`. Memory is one buffer; a record that is larger gets a larger buffer,
-// which is given back at the next small one.
+// Invariant: a record is handed out only when its lengths add up, its checksum is that of this segment and its sequence
+// is the expected one; anything else is a `DamageSpan`. Memory is one buffer; a record that is larger gets a larger
+// buffer, which is given back at the next small one.
 // Safety: views point into the buffer and are valid until the next call; every read is inside `limit`.
 
 import CShims
@@ -14,7 +14,8 @@ package struct DamageSpan: Equatable, Sendable {
     package var byteCount: Int
     /// The sequence that was expected there.
     package var firstSequence: UInt64
-    /// The first valid record behind it and the first of that one's commit group; nil when there is none in the segment.
+    /// The first valid record behind it and the first of that one's commit group; nil when there is none in the
+    /// segment.
     package var nextSequence: UInt64?
     package var nextGroupFirst: UInt64?
     /// True exactly when a whole 512-byte sector of it is zero, as a torn write leaves it and a flipped bit does not.
@@ -110,8 +111,8 @@ package struct DamageSpan: Equatable, Sendable {
 
     // MARK: Behind damage
 
-    /// Looks behind `offset` for the next valid record; the scanner stands before it then, or at the end. Nil when all that
-    /// follows is zero. O(rest of the segment), for damage and for the tail of the last segment.
+    /// Looks behind `offset` for the next valid record; the scanner stands before it then, or at the end. Nil when all
+    /// that follows is zero. O(rest of the segment), for damage and for the tail of the last segment.
     mutating func search() -> DamageSpan? {
         let start = offset
         let claimsRecord = start + RecordFormat.headerBytes <= limit && looksLikeExpected(start)
@@ -141,7 +142,8 @@ package struct DamageSpan: Equatable, Sendable {
         guard found != nil || lastNonZero >= 0 else { return nil }
         var span = DamageSpan(
             offset: start, byteCount: 0, firstSequence: expected, nextSequence: found?.sequence,
-            nextGroupFirst: found.map { $0.sequence &- UInt64($0.groupOffset) }, hasZeroSector: false, isUnreadable: false)
+            nextGroupFirst: found.map { $0.sequence &- UInt64($0.groupOffset) }, hasZeroSector: false,
+            isUnreadable: false)
         // A torn record at the very end: its missing sectors are part of it, though they look like the zeros behind it.
         let spanEnd = found == nil ? max(min(lastNonZero, limit), claimedEnd) : foundAt
         // Zeros before `offset` are padding when a group was to begin here, and a lost header when the expected record
@@ -174,7 +176,8 @@ package struct DamageSpan: Equatable, Sendable {
         let head = window(place, RecordFormat.headerBytes)
         let sequence = UInt64(littleEndian: head.load(RecordFormat.Offset.sequence, as: UInt64.self))
         let version = UInt16(littleEndian: head.load(RecordFormat.Offset.version, as: UInt16.self))
-        return sequence == expected || (head[RecordFormat.Offset.kind] == RecordFormat.kindEvent && version == RecordFormat.version)
+        let isEvent = head[RecordFormat.Offset.kind] == RecordFormat.kindEvent
+        return sequence == expected || (isEvent && version == RecordFormat.version)
     }
     private mutating func hasZeroSector(_ start: Int, _ end: Int) -> Bool {
         var sector = start - start % SegmentScanner.sectorBytes

@@ -9,6 +9,9 @@
 // reused only when the answer ended exactly where its framing said, with not a byte behind it. If they fail: an event
 // is lost or sent twice without a word, another order's bytes go out under this one's signature, or one endpoint reads
 // another's answer.
+//
+// Safety: points into the slot's block, which its owner keeps for longer than the connection and never moves; received
+// bytes are read (and a chunked body's framing removed in place) during the call only.
 
 package enum EgressState: UInt8, CaseIterable, Sendable {
     case free, connecting, idle, sending, awaitingHead, readingBody, closing

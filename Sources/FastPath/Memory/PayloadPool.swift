@@ -1,13 +1,13 @@
-// The memory of events that are out with endpoints: one region taken at start, cut into blocks by the buddy system, so that
-// a 300-byte event and a 20 MiB one share one bound and freed neighbours grow together again. One thread allocates, writes
-// and frees; the egress loop reads what a `ByteView` lends it until the outcome has come back.
+// The memory of events that are out with endpoints: one region taken at start, cut into blocks by the buddy system, so
+// that a 300-byte event and a 20 MiB one share one bound and freed neighbours grow together again. One thread
+// allocates, writes and frees; the egress loop reads what a `ByteView` lends it until the outcome has come back.
 //
-// Invariants: a block is free or leased, never both; a free block's buddy of the same order is not free (they would have been
-// merged); `leasedBytes` is the sum of the leased blocks' sizes. If a lease is freed twice the pool traps.
+// Invariants: a block is free or leased, never both; a free block's buddy of the same order is not free (they would
+// have been merged); `leasedBytes` is the sum of the leased blocks' sizes. If a lease is freed twice the pool traps.
 //
-// Safety: the class owns `region` until deinit. Each write is checked against the lease's block, each lease against the block
-// map (`orders`), so that a stale lease traps instead of writing into another's block. A view is valid until its lease is
-// freed; the dispatcher frees only after the outcome with that token.
+// Safety: the class owns `region` until deinit. Each write is checked against the lease's block, each lease against the
+// block map (`orders`), so that a stale lease traps instead of writing into another's block. A view is valid until its
+// lease is freed; the dispatcher frees only after the outcome with that token.
 
 /// A block that the holder owns until it is given back.
 package struct PayloadLease: Equatable, Sendable {

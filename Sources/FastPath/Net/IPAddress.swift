@@ -1,5 +1,6 @@
-// IPv4 and IPv6 addresses as values, their text forms, and CIDR ranges. Pure; strict on purpose: the spellings that other
-// parsers disagree about (octal and hexadecimal parts, fewer than four parts, zone identifiers) are no addresses here.
+// IPv4 and IPv6 addresses as values, their text forms, and CIDR ranges. Pure; strict on purpose: the spellings that
+// other parsers disagree about (octal and hexadecimal parts, fewer than four parts, zone identifiers) are no addresses
+// here.
 
 package struct IPAddress: Hashable, Sendable {
     package enum Family: UInt8, Sendable { case v4 = 4, v6 = 6 }
@@ -122,7 +123,9 @@ package struct CIDR: Hashable, Sendable {
         guard let address = parts.first.flatMap({ IPAddress($0) }), parts.count <= 2 else { return nil }
         var bits = address.bitCount
         if parts.count == 2 {
-            guard let given = Int(parts[1]), parts[1].utf8.allSatisfy({ (48...57).contains($0) }), given <= bits else { return nil }
+            guard let given = Int(parts[1]), parts[1].utf8.allSatisfy({ (48...57).contains($0) }), given <= bits else {
+                return nil
+            }
             bits = given
         }
         self.init(base: address, prefixBits: bits)

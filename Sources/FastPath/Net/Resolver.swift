@@ -1,5 +1,5 @@
-// Host names to addresses. Blocks for as long as the system's resolver does (many seconds when DNS is down): worker threads
-// only.
+// Host names to addresses. Blocks for as long as the system's resolver does (many seconds when DNS is down): worker
+// threads only.
 //
 // Safety: the found addresses are written into memory owned here for the call, and copied out before it is freed.
 

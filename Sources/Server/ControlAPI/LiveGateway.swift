@@ -92,12 +92,12 @@ package final class LiveGateway: RunningGateway {
                 lag: lane?.lagEvents ?? 0)
         }
     }
-    private func names(_ wanted: String?, _ delivery: DeliveryService<SegmentedEventLog>) throws -> [String] {
+    private func names(_ wanted: String?, _ delivery: DeliveryService<LogReaders>) throws -> [String] {
         guard let wanted else { return delivery.endpointNumbers.keys.sorted() }
         guard delivery.endpointNumbers[wanted] != nil else { throw LiveGateway.noEndpoint(wanted, delivery) }
         return [wanted]
     }
-    private static func noEndpoint(_ name: String, _ delivery: DeliveryService<SegmentedEventLog>) -> ControlError {
+    private static func noEndpoint(_ name: String, _ delivery: DeliveryService<LogReaders>) -> ControlError {
         let known = delivery.endpointNumbers.keys.sorted()
         let advice =
             NearestName.of(name, among: known).map { "did you mean `\($0)`?" }
@@ -122,7 +122,7 @@ package final class LiveGateway: RunningGateway {
     }
     /// One event: at the endpoint named, or at each that has finished with it.
     private func replay(
-        event text: String, _ request: ReplayRequest, _ isDry: Bool, _ delivery: DeliveryService<SegmentedEventLog>
+        event text: String, _ request: ReplayRequest, _ isDry: Bool, _ delivery: DeliveryService<LogReaders>
     ) throws -> ReplayAnswer {
         let gone = ControlError(status: 404, code: "no_such_event", message: "there is no event `\(text)` in the log")
         guard let event = EventID(text), try self.event(id: text) != nil else { throw gone }

@@ -37,7 +37,8 @@ final class JournalHarness {
             segmentBytes: segmentBytes, groupBytes: min(JournalHarness.groupBytes, segmentBytes - 4096),
             groupTicketCountMax: ticketCount, logIdentity: identity.identity, keys: identity.keys)
         configuration.spareRetryNanos = 10
-        journal = Journal(configuration: configuration, dedup: DedupTable(entryCount: 4096)!, current: nil, nextSequence: nextSequence)!
+        journal = Journal(configuration: configuration, dedup: DedupTable(entryCount: 4096)!, current: nil,
+            nextSequence: nextSequence)!
         replenish()
     }
 
@@ -68,7 +69,8 @@ final class JournalHarness {
         return verdict
     }
 
-    /// One commit from its beginning to its receipts; false when there was nothing to do, the disk is gone, or it has no room.
+    /// One commit from its beginning to its receipts; false when there was nothing to do, the disk is gone, or it has
+    /// no room.
     @discardableResult
     func commit() -> Bool {
         replenish()
@@ -107,7 +109,8 @@ enum TestEvent {
         key: String, bodyBytes: Int = 100, window: UInt32 = 3600, wallSeconds: UInt64 = JournalHarness.start,
         source: String = "github", tenant: String = "", _ use: (EventInput) -> R
     ) -> R {
-        let texts = [tenant, source, key, "invoice.paid", "POST", "/in/github?a=1", "Host: a\r\nX-Event: 1\r\n"].map { Array($0.utf8) }
+        let texts = [tenant, source, key, "invoice.paid", "POST", "/in/github?a=1",
+            "Host: a\r\nX-Event: 1\r\n"].map { Array($0.utf8) }
         let body = body(key, bodyBytes)
         return texts[0].withView { tenant in texts[1].withView { source in texts[2].withView { key in
             texts[3].withView { type in texts[4].withView { method in texts[5].withView { target in

@@ -1,13 +1,13 @@
-// A disk for the journal's seam, in memory, that can lose power. It carries out the steps a ring would and answers as a kernel
-// would.
+// A disk for the journal's seam, in memory, that can lose power. It carries out the steps a ring would and answers as a
+// kernel would.
 //
 // Fault model: a file is sectors of 512 bytes. A write reaches the page cache whole or, short, in its first
 // sectors. A sync that
-// returns 0 makes every byte of the file durable. A power cut keeps, for each sector that was written and not synced, its old
-// or its new content, each sector for itself, in no order. A rename is durable when the directory was synced; until then a
-// cut keeps either name. A sync that fails leaves an arbitrary part of the sectors on disk and, as Linux does, forgets that
-// the rest was dirty: a later sync of that file returns 0 and writes nothing of it. A process that dies without a cut leaves
-// the page cache as it is. Left out: sectors torn inside, and disks that lie about a flush.
+// returns 0 makes every byte of the file durable. A power cut keeps, for each sector that was written and not synced,
+// its old or its new content, each sector for itself, in no order. A rename is durable when the directory was synced;
+// until then a cut keeps either name. A sync that fails leaves an arbitrary part of the sectors on disk and, as Linux
+// does, forgets that the rest was dirty: a later sync of that file returns 0 and writes nothing of it. A process that
+// dies without a cut leaves the page cache as it is. Left out: sectors torn inside, and disks that lie about a flush.
 
 import FastPath
 
@@ -70,7 +70,8 @@ struct SimulatedDisk {
         let name = String(cString: roll.segmentName)
         precondition(files[roll.write.file]?.name == String(cString: roll.spareName))
         // A rename takes the place of a file that has the name already.
-        for (file, other) in files where other.name == name && file != roll.write.file { files[file]?.name = "replaced" }
+        for (file, other) in files where other.name == name
+            && file != roll.write.file { files[file]?.name = "replaced" }
         files[roll.write.file]?.nameBefore = String(cString: roll.spareName)
         files[roll.write.file]?.name = name
         if fault != nil { return -5 }
@@ -140,11 +141,15 @@ struct SimulatedDisk {
     }
     /// Puts the files as they are now into a folder's `log/`.
     func materialise(into path: String) {
-        for name in TemporaryFolder.names(path + "/log") where name != "identity" { TestFile.remove(path + "/log/" + name) }
-        for file in files.values where file.name != "replaced" { TestFile.write(path + "/log/" + file.name, file.cached) }
+        for name in TemporaryFolder.names(path + "/log") where name != "identity" {
+            TestFile.remove(path + "/log/" + name)
+        }
+        for file in files.values where file.name != "replaced" { TestFile.write(path + "/log/" + file.name,
+            file.cached) }
     }
 
-    // The call at which the machine dies has no effect; that of the one before it was heard of or not, as the test likes.
+    // The call at which the machine dies has no effect; that of the one before it was heard of or not, as the test
+    // likes.
     private mutating func countCall() -> Bool {
         callCount += 1
         guard let left = callsUntilCrash else { return true }

@@ -1,5 +1,5 @@
-// A folder of its own for one test, removed when the test lets go of it. In memory where the system has such a file system:
-// these tests sync often, and what they test is not the disk.
+// A folder of its own for one test, removed when the test lets go of it. In memory where the system has such a file
+// system: these tests sync often, and what they test is not the disk.
 //
 // Safety: buffers handed to C live through the call.
 
