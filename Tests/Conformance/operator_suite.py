@@ -29,7 +29,7 @@ from storeutil import events_in_log
 
 CANARIES = {
     "source": "canary-source-5d1f",
-    "endpoint": "canary-endpoint-77ab",
+    "endpoint": "canary0endpoint077abcdef",
     "environment": "canary-environment-9e02",
 }
 

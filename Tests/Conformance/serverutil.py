@@ -98,7 +98,9 @@ class Gateway:
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="sluice-test-")
         self.data = os.path.join(self.folder, "data")
-        self.port, self.admin_port = free_port(), free_port()
+        self.port = self.admin_port = free_port()
+        while self.admin_port == self.port:
+            self.admin_port = free_port()
         self.sources, self.endpoints, self.limits, self.keys = list(sources), list(endpoints), limits, keys
         self.listen = [f"127.0.0.1:{self.port}"] + list(listen or [])
         self.arguments, self.expect_clean, self.rlimit = list(arguments), expect_clean, rlimit_nofile
@@ -226,7 +228,7 @@ class Gateway:
     def api(self, path, value=None):
         """GET, or POST of `value`; the answer's JSON. Anything but 200 is an error."""
         body = None if value is None else json.dumps(value)
-        headers = {"Content-Type": "application/json"} if body else {}
+        headers = {"Content-Type": "application/json", "X-Sluice-Request": "1"} if body else {}
         status, _, answer = request(self.admin_port, path, body, headers, "POST" if body else "GET")
         assert status == 200, f"{path}: {status} {answer[:300]!r}"
         return json.loads(answer)
