@@ -27,7 +27,9 @@ enum StartChecks {
 
     /// A folder that holds other things and no log is somebody else's: nothing is written there.
     static func checkFolder(_ path: String) throws {
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: path), !names.contains("log") else { return }
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: path), !names.contains("log") else {
+            return
+        }
         // What a fresh disk's root has, and what a start that ended early leaves.
         let own = ["lost+found", "LOCK", "store.sqlite", "store.sqlite-wal", "store.sqlite-shm"]
         guard let foreign = names.sorted().first(where: { !own.contains($0) }) else { return }
