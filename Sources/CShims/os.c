@@ -40,6 +40,7 @@ int sluice_listen(const void *address, unsigned bytes, int backlog, int shared) 
     }
     return fd;
 }
+void sluice_listen_stop(int fd) { shutdown(fd, SHUT_RDWR); }
 int sluice_unix_is_stale(const char *path) {
     struct stat status;
     if (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode)) return 0;

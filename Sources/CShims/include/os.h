@@ -31,6 +31,8 @@ SLUICE_HOT void sluice_shutdown_write(int fd);
 // A listening socket on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY inherited by what it
 // accepts, or -errno. A Unix socket's stale path is the caller's to remove.
 int sluice_listen(const void *address, unsigned bytes, int backlog, int shared);
+// New connections to the listener are refused from now on.
+void sluice_listen_stop(int fd);
 // 1 when `path` is a socket that nobody listens on.
 int sluice_unix_is_stale(const char *path);
 int sluice_unix_remove(const char *path);

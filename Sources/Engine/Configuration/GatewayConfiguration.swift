@@ -135,7 +135,7 @@ package struct EndpointConfiguration: Sendable {
     package var sources: [String] = []
     /// Patterns with `*` over the event type; empty = all.
     package var types: [String] = []
-    /// Standard Webhooks secrets (`whsec_…` or text); the first signs, all sign while rotating. Empty = unsigned.
+    /// Standard Webhooks secrets, base 64 with or without `whsec_`; all of them sign, so that one can rotate. Empty = unsigned.
     package var secrets: [String] = []
     package var concurrency = 16
     package var connectMillisMax = 5_000

@@ -60,6 +60,7 @@ package final class Gateway: Sendable {
         let snapshot = try sourceTable.withLock { table throws(GatewayError) in try table.snapshot(of: fresh) }
         running.egress.replace(compiled.snapshot)
         try running.delivery.reload(compiled.plans)
+        running.commitSignal.setWanted(!compiled.plans.isEmpty)
         for loop in running.loops { loop.publish(snapshot) }
         let old = state.withLock { state in
             let old = state.running?.snapshot
@@ -84,6 +85,7 @@ package final class Gateway: Sendable {
         guard let running else { return true }
         let end = ProcessResources.monotonicNanos + UInt64(max(withinMillis, 1)) * 1_000_000
         for loop in running.loops { loop.drain() }
+        for listener in running.listeners { listener.stop() }
         for thread in running.loopThreads { thread.join() }
         running.journal?.drain()
         running.journalThread?.join()

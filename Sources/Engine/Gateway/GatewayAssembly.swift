@@ -18,6 +18,7 @@ struct RunningParts {
     var egress: EgressLoop
     var delivery: DeliveryService<LogReaders>
     var logWorker: LogWorker
+    var commitSignal: CommitSignal
     var folder: LogFolder
     var tail: CommittedTail
     var recovery: RecoveryReport
@@ -98,10 +99,11 @@ enum GatewayAssembly {
         log.worker.setLowWater { delivery.retentionLowWater }
         var parts = RunningParts(
             snapshot: snapshot, journalMetrics: IngestMetrics(), egress: egress, delivery: delivery, logWorker: log.worker,
-            folder: folder, tail: tail, recovery: log.report)
+            commitSignal: CommitSignal(delivery.wakeup), folder: folder, tail: tail, recovery: log.report)
         do {
             try startIngest(&parts, configuration, engine, log, listeners, threads)
             log.waitForFirstSegment()
+            parts.commitSignal.setWanted(!endpoints.plans.isEmpty)
         } catch {
             for loop in parts.loops { loop.drain() }
             egress.stop()
@@ -170,7 +172,7 @@ enum GatewayAssembly {
         _ parts: inout RunningParts, _ threads: IngestThreads, _ configuration: GatewayConfiguration, _ log: LogParts
     ) throws -> [Handover<JournalPort>] {
         let shareds = threads.loops
-        let made = log.makeDriver(configuration, reader: parts.delivery.wakeup)
+        let made = log.makeDriver(configuration, reader: parts.commitSignal)
         guard let journal = threads.journal else {
             return [Handover(JournalPort(driver: made, wakeup: shareds[0].wakeup))]
         }

@@ -68,7 +68,7 @@ final class LogParts {
     }
 
     /// Once.
-    func makeDriver(_ configuration: GatewayConfiguration, reader: Wakeup) -> JournalDriver {
+    func makeDriver(_ configuration: GatewayConfiguration, reader: CommitSignal) -> JournalDriver {
         JournalDriver(
             journal: journal.take(), logIdentity: folder.identity.identity, folder: folder.directory, tail: tail,
             spares: mailbox, reader: reader, ticketCountMax: LogParts.ticketCount(configuration))

@@ -146,7 +146,7 @@ struct IngestLoop: ~Copyable {
     mutating func tick() {
         // Asleep only after a last look at what another thread may have brought.
         let mustNotWait = port.beginSleep() || shared.hasNews
-        let count = io.enter(waitNanos: mustNotWait ? 0 : waitNanos)
+        let count = io.enter(waitNanos: mustNotWait ? 0 : port.sleepNanos(waitNanos))
         port.endSleep()
         readClocks()
         for index in 0..<count { handle(io.completion(index)) }

@@ -64,7 +64,8 @@ package final class JournalShared: Sendable {
     private mutating func tick() {
         shared.wakeup.beginSleep()
         let mustNotWait = !areRingsEmpty || shared.isDrainWanted
-        let count = io.enter(waitNanos: mustNotWait ? 0 : 1_000_000_000)
+        let longest: UInt64 = driver.owesSignal ? CommitSignal.intervalNanos : 1_000_000_000
+        let count = io.enter(waitNanos: mustNotWait ? 0 : longest)
         shared.wakeup.endSleep()
         for index in 0..<count {
             let completion = io.completion(index)

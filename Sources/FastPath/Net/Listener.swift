@@ -59,6 +59,8 @@ package struct Listener: Equatable, Sendable {
         }
         return descriptor
     }
+    /// No new connection from now on; those that were taken live on.
+    package func stop() { sluice_listen_stop(descriptor) }
     package func close() {
         _ = sluice_close(descriptor)
         if let unixPath { _ = sluice_unix_remove(unixPath) }
