@@ -93,7 +93,6 @@ enum GatewayAssembly {
                 makeReader: { LogReaders(folder: folder, tail: tail) }, store: store, orders: orders,
                 outcomes: outcomes, logger: logger),
             configuration: configuration.delivery)
-        try log.worker.start()
         do { try egress.start() } catch { throw GatewayError.ring(error) }
         try delivery.start(endpoints.plans)
         log.worker.setLowWater { delivery.retentionLowWater }
@@ -102,7 +101,6 @@ enum GatewayAssembly {
             commitSignal: CommitSignal(delivery.wakeup), folder: folder, tail: tail, recovery: log.report)
         do {
             try startIngest(&parts, configuration, engine, log, listeners, threads)
-            log.waitForFirstSegment()
             parts.commitSignal.setWanted(!endpoints.plans.isEmpty)
         } catch {
             for loop in parts.loops { loop.drain() }
@@ -143,6 +141,8 @@ enum GatewayAssembly {
         let shareds = threads.loops
         let count = shareds.count
         let ports = try ports(&parts, threads, configuration, log)
+        try log.worker.start()
+        try listeners.activate()
         for index in 0..<count {
             let metrics = count == 1 ? parts.journalMetrics : IngestMetrics()
             let setup = setup(configuration, engine, listeners.byLoop[index], metrics)

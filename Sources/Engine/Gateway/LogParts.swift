@@ -67,16 +67,17 @@ final class LogParts {
         configuration.limits.connectionCountMax * GatewayAssembly.loopCount(configuration) + ticketsBeside
     }
 
-    /// Once.
+    /// Once. A fresh folder gets its first segment here, so that nobody is refused for want of one.
     func makeDriver(_ configuration: GatewayConfiguration, reader: CommitSignal) -> JournalDriver {
-        JournalDriver(
-            journal: journal.take(), logIdentity: folder.identity.identity, folder: folder.directory, tail: tail,
+        var journal = journal.take()
+        if !hasSegment, let first = worker.prepareFirst() {
+            let isWanted = journal.takeSpareRequest(now: ProcessResources.monotonicNanos)
+            precondition(isWanted, "a journal without a segment wants one")
+            journal.spareBecameReady(first)
+        }
+        return JournalDriver(
+            journal: journal, logIdentity: folder.identity.identity, folder: folder.directory, tail: tail,
             spares: mailbox, reader: reader, ticketCountMax: LogParts.ticketCount(configuration))
-    }
-    /// A fresh folder takes its first event only when its first segment is prepared, or cannot be.
-    func waitForFirstSegment() {
-        guard !hasSegment else { return }
-        while mailbox.answeredCount == 0 || mailbox.hasReady { Thread.sleep(forTimeInterval: 0.001) }
     }
 }
 
@@ -109,6 +110,11 @@ struct Listeners {
             close()
             throw .listen(error)
         }
+    }
+    func activate() throws(GatewayError) {
+        do throws(ListenError) {
+            for listener in all { try listener.activate() }
+        } catch { throw .listen(error) }
     }
     func close() { for listener in all { listener.close() } }
 }

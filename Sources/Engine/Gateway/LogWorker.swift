@@ -62,9 +62,23 @@ final class LogWorker: Sendable {
             _ = wakeup.sleep(timeoutMillis: 1000) { mailbox.wanted > 0 || isStopping.load(ordering: .acquiring) }
         }
     }
+    /// In a fresh folder, before anybody can send: the first event finds its segment. Nil, and told, when it cannot be made.
+    func prepareFirst() -> SegmentDescriptor? {
+        do { return try prepareSpare() } catch {
+            report("\(error)")
+            return nil
+        }
+    }
+    private func prepareSpare() throws(SpareFailure) -> SegmentDescriptor {
+        let mailbox = self.mailbox
+        // Two wishes: the journal has no spare in hand. None: the folder is fresh and the start waits.
+        return try keeper.withLock { keeper throws(SpareFailure) in
+            try keeper.prepareSpare { mailbox.wanted != 1 || self.isStopping.load(ordering: .relaxed) }
+        }
+    }
     private func prepare() {
         do {
-            let spare = try keeper.withLock { keeper throws(SpareFailure) in try keeper.prepareSpare() }
+            let spare = try prepareSpare()
             mailbox.answer(.ready(spare))
             report(nil)
         } catch {
