@@ -3,6 +3,9 @@
 #ifndef SLUICE_URING_H
 #define SLUICE_URING_H
 #include <errno.h>
+// The kernel's header before liburing's copy of it (same guard): swift-system's module includes the kernel's too, and one
+// program may not have two definitions of `io_uring_sqe`.
+#include <linux/io_uring.h>
 #include <liburing.h>
 #include <stddef.h>
 #include <stdint.h>
