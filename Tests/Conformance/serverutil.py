@@ -23,7 +23,7 @@ import uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BINARY = os.environ.get("SLUICE_BIN") or os.path.join(ROOT, ".build", "release", "sluice")
-SHARED = os.path.join(os.path.dirname(ROOT), "shared")
+SHARED = os.environ.get("SLUICE_SHARED") or os.path.join(os.path.dirname(ROOT), "shared")
 READY_SECONDS = 30
 STOP_SECONDS = 20
 PR_SET_PDEATHSIG = 1
@@ -226,7 +226,7 @@ class Gateway:
     def api(self, path, value=None):
         """GET, or POST of `value`; the answer's JSON. Anything but 200 is an error."""
         body = None if value is None else json.dumps(value)
-        headers = {"Content-Type": "application/json"} if body else {}
+        headers = {"Content-Type": "application/json", "X-Sluice-Request": "1"} if body else {}
         status, _, answer = request(self.admin_port, path, body, headers, "POST" if body else "GET")
         assert status == 200, f"{path}: {status} {answer[:300]!r}"
         return json.loads(answer)
