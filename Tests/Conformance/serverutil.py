@@ -35,6 +35,10 @@ SMALL = {
     "limits": {"assembly": "32MiB"},
 }
 
+# A log whose segments fill within a second of load; its groups must take the largest request.
+TINY_LOG = {"segment": "1MiB", "group": "512KiB", "free_space": 0}
+TINY_LIMITS = {"body": "256KiB"}
+
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

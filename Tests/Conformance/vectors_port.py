@@ -11,7 +11,7 @@ import json
 import os
 
 from report import Report, Skip, arguments, one_line
-from serverutil import SHARED, Gateway, request, sluice
+from serverutil import TINY_LIMITS, TINY_LOG, SHARED, Gateway, request, sluice
 
 PROVIDERS = [
     "standard-webhooks",
@@ -101,7 +101,8 @@ def through_port(report, vectors):
             sources,
             arguments=["--test-clock", str(now)],
             loops=1,
-            log={"segment": "1MiB", "group": "1MiB"},
+            limits=TINY_LIMITS,
+            log=TINY_LOG,
             dedup={"entries": 1024},
         ) as gateway:
             for number, vector in enumerate(group):

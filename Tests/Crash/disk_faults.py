@@ -14,9 +14,7 @@ from faultmount import FaultMount
 from loadgen import Load
 from receiver import Receiver
 from report import Report, Skip, arguments, one_line, wait_until
-from serverutil import Gateway, endpoint, github_source, read_answer
-
-SMALL = {"segment": "1MiB", "group": "512KiB", "free_space": 0}
+from serverutil import TINY_LIMITS, TINY_LOG, Gateway, endpoint, github_source, read_answer
 
 
 class Row:
@@ -38,7 +36,8 @@ class Row:
                 [github_source()],
                 [endpoint("sink", self.receiver.url)],
                 folder=self.folder,
-                log=SMALL,
+                limits=TINY_LIMITS,
+                log=TINY_LOG,
                 dedup={"entries": 65536},
                 loops=1,
             )
