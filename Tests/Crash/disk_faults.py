@@ -92,7 +92,11 @@ class Row:
         self.gateway.start()
         self.promise.check_log(self.gateway.data)
         names = lambda: [d.headers.get("x-github-delivery") for d in self.receiver.snapshot()]  # noqa: E731
-        wait_until(lambda: not self.promise.missing_at(names()), 30, "every acknowledged event at the sink")
+        wait_until(
+            lambda: not self.promise.missing_at(names()),
+            30,
+            lambda: f"{len(self.promise.missing_at(names()))} of {len(self.promise.acknowledged)} not at the sink",
+        )
 
     def close(self):
         if hasattr(self, "gateway"):
