@@ -37,7 +37,7 @@ package struct Completion: Sendable {
 }
 
 @safe package struct UringIO: ~Copyable {
-    private let ring: UnsafeMutablePointer<io_uring>
+    private let ring: OpaquePointer
     private let reaped: UnsafeMutablePointer<sluice_completion>
     private let reapedCountMax: Int
     private let bufferMemory: MappedMemory
@@ -57,18 +57,15 @@ package struct Completion: Sendable {
         do { memory = try MappedMemory(byteCount: entryBytes + max(bufferCount * bufferByteCount, 1)) } catch {
             throw UringError(step: .memory, errno: ENOMEM)
         }
-        let ring = UnsafeMutablePointer<io_uring>.allocate(capacity: 1)
-        ring.initialize(to: io_uring())
-        var status = sluice_ring_open(ring, UInt32(submissions), UInt32(completions))
-        var step = UringError.Step.open
-        if status == 0, bufferCount > 0 {
+        var opened: OpaquePointer?
+        var status = sluice_ring_open(UInt32(submissions), UInt32(completions), &opened)
+        guard status == 0, let ring = opened else { throw UringError(step: .open, errno: -status) }
+        if bufferCount > 0 {
             status = sluice_ring_register_buffers(ring, memory.base, UInt32(bufferCount), UringIO.bufferGroup)
-            step = .buffers
-            if status != 0 { sluice_ring_close(ring) }
         }
         guard status == 0 else {
-            ring.deallocate()
-            throw UringError(step: step, errno: -status)
+            sluice_ring_close(ring)
+            throw UringError(step: .buffers, errno: -status)
         }
         self.ring = ring
         reapedCountMax = completions
@@ -83,7 +80,6 @@ package struct Completion: Sendable {
     }
     deinit {
         sluice_ring_close(ring)
-        ring.deallocate()
         reaped.deallocate()
     }
 
