@@ -4,6 +4,7 @@
 Standard library only; XXH3-64 is written out here, unless the `xxhash` package is there. Exit status 1
 when a record that should be there does not verify.
 """
+
 import json
 import os
 import struct
@@ -15,7 +16,8 @@ SECRET = bytes.fromhex(
     "b8fe6c3923a44bbe7c01812cf721ad1cded46de9839097db7240a4a4b7b3671fcb79e64eccc0e578825ad07dccff7221b8084674f743248e"
     "e03590e6813a264c3c2852bb91c300cb88d0658b1b532ea371644897a20df94e3819ef46a9deacd8a8fa763fe39c343ff9dcbbc7c70b4f1d"
     "8a51e04bcdb45931c89f7ec9d9787364eac5ac8334d3ebc3c581a0fffa1363eb170ddd51b7f0da49d316552629d4689e2b16be587d47a1fc"
-    "8ff8b8d17ad031ce45cb3a8f95160428afd7fbcabb4b407e")
+    "8ff8b8d17ad031ce45cb3a8f95160428afd7fbcabb4b407e"
+)
 P32 = (0x9E3779B1, 0x85EBCA77, 0xC2B2AE3D)
 P64 = (0x9E3779B185EBCA87, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0x85EBCA77C2B2AE63, 0x27D4EB2F165667C5)
 
@@ -136,6 +138,7 @@ try:
 
     def xxh3(data, seed):
         return xxhash.xxh3_64_intdigest(bytes(data), seed)
+
 except ImportError:
     xxh3 = own_xxh3
 
@@ -155,7 +158,7 @@ def read_identity(path):
 def read_header(data, identity, first):
     for start in (0, 2048):
         words = struct.unpack_from("<9Q", data, start)
-        if xxh3(data[start:start + 64], HEADER_SEED) == words[8] and data[start:start + 8] == b"SL_SEG01":
+        if xxh3(data[start : start + 64], HEADER_SEED) == words[8] and data[start : start + 8] == b"SL_SEG01":
             if words[1] != 1 or words[2] != identity or words[3] != first:
                 sys.exit(f"segment {first}: another version or another log")
             return xxh3(struct.pack("<QQQ", identity, words[4], first), 0)
@@ -167,7 +170,12 @@ def record_at(data, at, seed):
     if at + 96 > len(data) or data[at + 12] != 1:
         return None
     length = u32(data, at + 8)
-    if length < 96 or length % 8 or at + length > len(data) or xxh3(data[at + 8:at + length], seed) != u64(data, at):
+    if (
+        length < 96
+        or length % 8
+        or at + length > len(data)
+        or xxh3(data[at + 8 : at + length], seed) != u64(data, at)
+    ):
         return None
     if struct.unpack_from("<H", data, at + 14)[0] != 1:
         return None
@@ -176,10 +184,17 @@ def record_at(data, at, seed):
     target_count, type_count, method_count, source_count, tenant_count = struct.unpack_from("<HHBBB", data, at + 84)
     fields = {}
     place = at + 96
-    for name, count in (("tenant", tenant_count), ("source", source_count), ("key", key_count), ("type", type_count),
-                        ("method", method_count), ("target", target_count), ("lines", lines_count),
-                        ("body", body_count)):
-        fields[name] = data[place:place + count]
+    for name, count in (
+        ("tenant", tenant_count),
+        ("source", source_count),
+        ("key", key_count),
+        ("type", type_count),
+        ("method", method_count),
+        ("target", target_count),
+        ("lines", lines_count),
+        ("body", body_count),
+    ):
+        fields[name] = data[place : place + count]
         place += count
     if data[at + 13] & 1:
         fields["key"] = fields["body"]
@@ -227,12 +242,21 @@ def main(folder):
                 damages += 1
                 continue
             records += 1
-            print(json.dumps({
-                "sequence": record["sequence"], "receivedAt": record["receivedAt"], "body": len(record["body"]),
-                "bodyStart": record["body"][:8].hex(), "source": record["source"].decode(),
-                "type": record["type"].decode(),
-                "target": record["target"].decode(), "key": record["key"].decode("utf-8", "replace"),
-            }, sort_keys=True))
+            print(
+                json.dumps(
+                    {
+                        "sequence": record["sequence"],
+                        "receivedAt": record["receivedAt"],
+                        "body": len(record["body"]),
+                        "bodyStart": record["body"][:8].hex(),
+                        "source": record["source"].decode(),
+                        "type": record["type"].decode(),
+                        "target": record["target"].decode(),
+                        "key": record["key"].decode("utf-8", "replace"),
+                    },
+                    sort_keys=True,
+                )
+            )
     print(json.dumps({"records": records, "damages": damages}, sort_keys=True))
     return 1 if damages else 0
 

@@ -29,7 +29,7 @@ from storeutil import events_in_log
 
 CANARIES = {
     "source": "canary-source-5d1f",
-    "endpoint": "canary0endpoint077abcdef",
+    "endpoint": "Q2FuYXJ5RW5kcG9pbnRTZWNyZXQ3N2Fi",
     "environment": "canary-environment-9e02",
 }
 
@@ -346,7 +346,7 @@ def no_secret_leaks(report):
     with report.case("no secret in output, metrics, errors, answers or the database") as notes:
         with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder, Receiver() as receiver:
             sources = [github_source(secret=CANARIES["source"]), github_source("second", secret="${CANARY}")]
-            ends = [endpoint("all", receiver.url, secret=CANARIES["endpoint"])]
+            ends = [endpoint("all", receiver.url, secret="whsec_" + CANARIES["endpoint"])]
             environment = {"CANARY": CANARIES["environment"]}
             gateway = Gateway(sources, ends, folder=folder, environment=environment)
             seen = []

@@ -23,7 +23,7 @@ import uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 BINARY = os.environ.get("SLUICE_BIN") or os.path.join(ROOT, ".build", "release", "sluice")
-SHARED = os.path.join(os.path.dirname(ROOT), "shared")
+SHARED = os.environ.get("SLUICE_SHARED") or os.path.join(os.path.dirname(ROOT), "shared")
 READY_SECONDS = 30
 STOP_SECONDS = 20
 PR_SET_PDEATHSIG = 1
@@ -34,6 +34,10 @@ SMALL = {
     "delivery": {"buffer": "16MiB"},
     "limits": {"assembly": "32MiB"},
 }
+
+# A log whose segments fill within a second of load; its groups must take the largest request.
+TINY_LOG = {"segment": "1MiB", "group": "512KiB", "free_space": 0}
+TINY_LIMITS = {"body": "256KiB"}
 
 
 def die_with_parent():

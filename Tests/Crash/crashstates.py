@@ -16,7 +16,7 @@ from crashutil import HERE, TOOLS
 from faultmount import FaultMount
 from loadgen import Load
 from report import Report, arguments, one_line
-from serverutil import Gateway, github_source
+from serverutil import TINY_LIMITS, TINY_LOG, Gateway, github_source
 
 
 def traced_run(folder, seconds):
@@ -24,11 +24,7 @@ def traced_run(folder, seconds):
     acks, tried = os.path.join(folder, "acks.txt"), os.path.join(folder, "tried.txt")
     with FaultMount(folder) as mount:
         gateway = Gateway(
-            [github_source()],
-            folder=folder,
-            log={"segment": "1MiB", "group": "512KiB", "free_space": 0},
-            dedup={"entries": 65536},
-            loops=1,
+            [github_source()], folder=folder, limits=TINY_LIMITS, log=TINY_LOG, dedup={"entries": 65536}, loops=1
         )
         gateway.data = os.path.join(mount.point, "data")
         try:

@@ -14,9 +14,8 @@ from faultmount import FaultMount
 from loadgen import Load
 from receiver import Receiver
 from report import Report, Skip, arguments, one_line, wait_until
-from serverutil import Gateway, endpoint, github_source, read_answer
-
-SMALL = {"segment": "1MiB", "group": "512KiB", "free_space": 0}
+from storeutil import log_records, name_of
+from serverutil import TINY_LIMITS, TINY_LOG, Gateway, endpoint, github_source, read_answer
 
 
 class Row:
@@ -38,7 +37,8 @@ class Row:
                 [github_source()],
                 [endpoint("sink", self.receiver.url)],
                 folder=self.folder,
-                log=SMALL,
+                limits=TINY_LIMITS,
+                log=TINY_LOG,
                 dedup={"entries": 65536},
                 loops=1,
             )
@@ -93,7 +93,18 @@ class Row:
         self.gateway.start()
         self.promise.check_log(self.gateway.data)
         names = lambda: [d.headers.get("x-github-delivery") for d in self.receiver.snapshot()]  # noqa: E731
-        wait_until(lambda: not self.promise.missing_at(names()), 30, "every acknowledged event at the sink")
+
+        def missing():
+            return sorted(self.promise.missing_at(names()))
+
+        wait_until(lambda: not missing(), 30, lambda: f"at the sink: {self.where(missing())}")
+
+    def where(self, missing):
+        """For a failure's words: how many, which, and what the gateway knows of the first."""
+        stored = {name_of(record): record["event"]["id"] for record in log_records(self.gateway.data, (0, 1))}
+        shown = self.gateway.api("/api/events/" + stored[missing[0]])["deliveries"]
+        text = f"{len(missing)} of {len(self.promise.acknowledged)} missing, such as {missing[:3]}: {shown}"
+        return one_line(text + self.gateway.output()[-300:], 900)
 
     def close(self):
         if hasattr(self, "gateway"):

@@ -12,7 +12,7 @@ from crashutil import Promise
 from loadgen import NAME, Load
 from receiver import Receiver
 from report import Report, arguments, wait_until
-from serverutil import Gateway, endpoint, github_source
+from serverutil import TINY_LIMITS, Gateway, endpoint, github_source
 
 
 def names_at(receiver):
@@ -56,6 +56,7 @@ def main():
                 [endpoint("sink", receiver.url, retry=retry)],
                 folder=folder,
                 log={"segment": options.segment, "group": "512KiB"},
+                limits=TINY_LIMITS,
             )
             try:
                 for number in range(options.rounds):

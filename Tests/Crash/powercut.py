@@ -14,7 +14,7 @@ import time
 from crashutil import Promise, compile_tool, need_root
 from loadgen import Load
 from report import Report, Skip, arguments
-from serverutil import Gateway, github_source, sluice
+from serverutil import TINY_LIMITS, Gateway, github_source, sluice
 
 WITHOUT_FLUSH = "2"
 
@@ -85,7 +85,10 @@ def main():
             disk.mount()
             promise = Promise()
             gateway = Gateway(
-                [github_source()], folder=folder, log={"segment": "4MiB", "group": "1MiB", "free_space": "4MiB"}
+                [github_source()],
+                folder=folder,
+                log={"segment": "4MiB", "group": "512KiB", "free_space": "4MiB"},
+                limits=TINY_LIMITS,
             )
             gateway.data = os.path.join(disk.point, "data")
         if gateway:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 
 import crashutil  # noqa: F401  (puts the conformance helpers on the path)
-from serverutil import Gateway, StartFailed, github_source
+from serverutil import TINY_LIMITS, TINY_LOG, Gateway, StartFailed, github_source
 from storeutil import events_in_log
 
 
@@ -19,11 +19,7 @@ def main():
     folder = sys.argv[1]
     with tempfile.TemporaryDirectory(prefix="sluice-recovered-") as place:
         gateway = Gateway(
-            [github_source()],
-            folder=place,
-            log={"segment": "1MiB", "group": "512KiB", "free_space": 0},
-            dedup={"entries": 65536},
-            loops=1,
+            [github_source()], folder=place, limits=TINY_LIMITS, log=TINY_LOG, dedup={"entries": 65536}, loops=1
         )
         gateway.data = os.path.join(folder, "data")
         try:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Makes vectors.json: signed requests and what must become of them, for the eleven providers. Independent of the
 gateway's code: the standard library's hmac alone. usage: make_vectors.py > vectors.json"""
+
 import base64
 import hashlib
 import hmac
@@ -21,9 +22,18 @@ def b64(data):
 
 def add(name, provider, secrets, headers, body, expect, alt=(), kind="verify", now=NOW, scheme=None, **more):
     vector = {
-        "id": f"{provider}/{name}", "provider": provider, "scheme": scheme or provider, "kind": kind,
-        "secrets": [{"value": s} for s in secrets], "method": "POST", "url": f"https://gateway.example/in/{provider}",
-        "headers": headers, "body": b64(body), "now": now, "expect": expect, "origin": "own",
+        "id": f"{provider}/{name}",
+        "provider": provider,
+        "scheme": scheme or provider,
+        "kind": kind,
+        "secrets": [{"value": s} for s in secrets],
+        "method": "POST",
+        "url": f"https://gateway.example/in/{provider}",
+        "headers": headers,
+        "body": b64(body),
+        "now": now,
+        "expect": expect,
+        "origin": "own",
     }
     if alt:
         vector["alt_expect"] = list(alt)
@@ -35,6 +45,7 @@ def add(name, provider, secrets, headers, body, expect, alt=(), kind="verify", n
 def plain(header, prefix, encode, algorithm="sha256", key=lambda s: s.encode(), extra=()):
     def sign(secret, body, time):
         return [list(h) for h in extra] + [[header, prefix + encode(mac(key(secret), body, algorithm))]]
+
     return sign
 
 
@@ -42,6 +53,7 @@ def version_zero(signature, timestamp):
     def sign(secret, body, time):
         text = f"v0:{time}:".encode() + body
         return [[timestamp, str(time)], [signature, "v0=" + mac(secret.encode(), text).hex()]]
+
     return sign
 
 
@@ -51,6 +63,7 @@ def standard(brand):
         key = base64.b64decode(secret.removeprefix("whsec_") + "=" * (-len(secret.removeprefix("whsec_")) % 4))
         signature = "v1," + b64(mac(key, text))
         return [[f"{brand}-id", "msg_2mk"], [f"{brand}-timestamp", str(time)], [f"{brand}-signature", signature]]
+
     return sign
 
 
@@ -65,7 +78,12 @@ PROFILES = {
     "standard-webhooks": (standard("webhook"), WHSEC, True, True),
     "svix": (standard("svix"), WHSEC, True, True),
     "gitlab": (standard("webhook"), WHSEC, True, True),
-    "github": (plain("X-Hub-Signature-256", "sha256=", HEX, extra=[("X-GitHub-Delivery", "d-1")]), TEXT, False, False),
+    "github": (
+        plain("X-Hub-Signature-256", "sha256=", HEX, extra=[("X-GitHub-Delivery", "d-1")]),
+        TEXT,
+        False,
+        False,
+    ),
     "github-sha1": (plain("X-Hub-Signature", "sha1=", HEX, "sha1"), TEXT, False, False),
     "stripe": (stripe, ["whsec_not_decoded", "whsec_other"], True, False),
     "slack": (version_zero("X-Slack-Signature", "X-Slack-Request-Timestamp"), TEXT, True, True),
@@ -95,6 +113,7 @@ def profile(provider, sign, secrets, timed, future):
     add("no-headers", provider, secrets[:1], [], BODY, "reject:missing_header")
     add("empty-signature", provider, secrets[:1], changed(headers, ""), BODY, "reject:malformed_header")
     add("signature-twice", provider, secrets[:1], headers + [headers[-1]], BODY, "reject:duplicate_header")
+
     def damaged(name, value, expect, *alt):
         add(name, provider, secrets[:1], changed(headers, value), BODY, expect, alt)
 
@@ -109,13 +128,17 @@ def profile(provider, sign, secrets, timed, future):
     if not timed:
         return
     for name, now, expect in [
-        ("300-s-old", NOW + 300, "accept"), ("301-s-old", NOW + 301, "reject:stale_timestamp"),
+        ("300-s-old", NOW + 300, "accept"),
+        ("301-s-old", NOW + 301, "reject:stale_timestamp"),
         ("300-s-ahead", NOW - 300, "accept"),
         ("301-s-ahead", NOW - 301, "reject:future_timestamp" if future else "accept"),
     ]:
         add(name, provider, secrets[:1], headers, BODY, expect, now=now)
     for name, time in [
-        ("word", "soon"), ("negative", "-1"), ("fraction", "1760000000.5"), ("too-long", "1" * 17),
+        ("word", "soon"),
+        ("negative", "-1"),
+        ("fraction", "1760000000.5"),
+        ("too-long", "1" * 17),
         ("hexadecimal", "0x68e77800"),
     ]:
         bad = [[n, v.replace(str(NOW), time)] for n, v in headers]
@@ -138,7 +161,12 @@ def lists():
         ("version-alone", "v1,", "reject:malformed_header", ()),
         ("version-without-comma", "v1", "reject:malformed_header", ()),
         ("spaces", "   ", "reject:malformed_header", ()),
-        ("under-other-version", good.replace("v1,", "v2,"), "reject:signature_mismatch", ("reject:malformed_header",)),
+        (
+            "under-other-version",
+            good.replace("v1,", "v2,"),
+            "reject:signature_mismatch",
+            ("reject:malformed_header",),
+        ),
         ("without-padding", good.rstrip("="), "reject:malformed_header", ("reject:signature_mismatch",)),
     ]:
         add(name, "standard-webhooks", secrets[:1], changed(headers, value), BODY, expect, alt)
@@ -147,12 +175,28 @@ def lists():
     bare = secrets[0].removeprefix("whsec_")
     for form in (bare, secrets[0].rstrip("="), bare.rstrip("=")):
         add(f"secret-spelled-{len(OUT)}", "standard-webhooks", [form], headers, BODY, "accept")
-    add("public-key-as-secret", "standard-webhooks", ["whpk_" + secrets[0][6:]], headers, BODY, "reject:invalid_secret")
+    add(
+        "public-key-as-secret",
+        "standard-webhooks",
+        ["whpk_" + secrets[0][6:]],
+        headers,
+        BODY,
+        "reject:invalid_secret",
+    )
     add("secret-is-no-base-64", "standard-webhooks", ["whsec_!!"], headers, BODY, "reject:invalid_secret")
     for kind, names in (("one", secrets[:1]), ("two", secrets)):
         signatures = " ".join(sign(s, BODY, NOW)[-1][1] for s in names)
-        add(f"sign-{kind}", "standard-webhooks", names, [], BODY, "accept", kind="sign", msg_id="msg_2mk",
-            expect_headers=changed(headers, signatures))
+        add(
+            f"sign-{kind}",
+            "standard-webhooks",
+            names,
+            [],
+            BODY,
+            "accept",
+            kind="sign",
+            msg_id="msg_2mk",
+            expect_headers=changed(headers, signatures),
+        )
     add("unbranded", "svix", secrets[:1], headers, BODY, "accept")
     add("brands-mixed", "svix", secrets[:1], [["svix-id", "msg_2mk"]] + headers[1:], BODY, "reject:missing_header")
 
@@ -176,7 +220,8 @@ def lists():
 def tokens():
     event = [["X-Gitlab-Event", "Push Hook"]]
     for name, secrets, value, expect in [
-        ("token", ["s3cret"], "s3cret", "accept"), ("token-second", ["new", "s3cret"], "s3cret", "accept"),
+        ("token", ["s3cret"], "s3cret", "accept"),
+        ("token-second", ["new", "s3cret"], "s3cret", "accept"),
         ("token-prefix", ["s3cret"], "s3cre", "reject:token_mismatch"),
         ("token-longer", ["s3cret"], "s3crets", "reject:token_mismatch"),
         ("token-other-case", ["s3cret"], "S3CRET", "reject:token_mismatch"),
@@ -198,30 +243,63 @@ def handshakes():
 
     secret = TEXT[0]
     challenge = b'{"token":"t","challenge":"3eZbrw1aBm2rZgRN","type":"url_verification"}'
-    shake("challenge", "slack", secret, challenge, "accept", expect_response={
-        "status": 200, "any_of": [{"content_type": "application/json", "json": {"challenge": "3eZbrw1aBm2rZgRN"}}]})
+    shake(
+        "challenge",
+        "slack",
+        secret,
+        challenge,
+        "accept",
+        expect_response={
+            "status": 200,
+            "any_of": [{"content_type": "application/json", "json": {"challenge": "3eZbrw1aBm2rZgRN"}}],
+        },
+    )
     shake("challenge-unsigned", "slack", secret, challenge, "reject:signature_mismatch", signed=False)
     shake("challenge-missing", "slack", secret, b'{"type":"url_verification"}', "reject:missing_challenge")
-    shake("challenge-empty", "slack", secret, b'{"type":"url_verification","challenge":""}', "reject:missing_challenge")
-    shake("challenge-is-an-object", "slack", secret, b'{"type":"url_verification","challenge":{}}',
-          "reject:malformed_challenge")
+    shake(
+        "challenge-empty", "slack", secret, b'{"type":"url_verification","challenge":""}', "reject:missing_challenge"
+    )
+    shake(
+        "challenge-is-an-object",
+        "slack",
+        secret,
+        b'{"type":"url_verification","challenge":{}}',
+        "reject:malformed_challenge",
+    )
 
     def zoom(token):
         event = {"event": "endpoint.url_validation", "payload": {"plainToken": token}, "event_ts": 1}
         return json.dumps(event).encode()
 
     token = "qgg8vlvZRS6UYooatFL8Aw"
-    shake("challenge", "zoom", secret, zoom(token), "accept", expect_response={
-        "status": 200, "json": {"plainToken": token, "encryptedToken": mac(secret.encode(), token.encode()).hex()}})
+    shake(
+        "challenge",
+        "zoom",
+        secret,
+        zoom(token),
+        "accept",
+        expect_response={
+            "status": 200,
+            "json": {"plainToken": token, "encryptedToken": mac(secret.encode(), token.encode()).hex()},
+        },
+    )
     shake("challenge-unsigned", "zoom", secret, zoom(token), "reject:signature_mismatch", signed=False)
     for name, value in [
-        ("signed-string", f"v0:{NOW}:{{}}"), ("dots", f"msg.{NOW}.x"), ("brace", "{"), ("space", "a b"),
+        ("signed-string", f"v0:{NOW}:{{}}"),
+        ("dots", f"msg.{NOW}.x"),
+        ("brace", "{"),
+        ("space", "a b"),
         ("long", "a" * 129),
     ]:
         shake(f"challenge-{name}", "zoom", secret, zoom(value), "reject:challenge_not_opaque")
     shake("challenge-is-a-number", "zoom", secret, zoom(7), "reject:malformed_challenge")
-    shake("challenge-missing", "zoom", secret, b'{"event":"endpoint.url_validation","payload":{}}',
-          "reject:missing_challenge")
+    shake(
+        "challenge-missing",
+        "zoom",
+        secret,
+        b'{"event":"endpoint.url_validation","payload":{}}',
+        "reject:missing_challenge",
+    )
 
 
 for provider_name, settings in PROFILES.items():
