@@ -1,5 +1,5 @@
 // swift-tools-version: 6.2
-// The four floors: Server → Engine → FastPath → CShims. A floor imports only what is under it (TidyTests reads the imports).
+// The four floors: Server → Engine → FastPath → CShims. A floor imports only what is under it (TidyTests reads it).
 import PackageDescription
 
 // libipsec-mb exists for x86_64 alone; elsewhere the verifier has its OpenSSL engine only.
@@ -41,7 +41,8 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "FastPath", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
+                "FastPath", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
         .executableTarget(

@@ -28,8 +28,8 @@ int sluice_close(int fd);
 // No more will be sent; the peer reads what was, then the end. Does not wait.
 SLUICE_HOT void sluice_shutdown_write(int fd);
 
-// A bound socket, not yet listening, on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY inherited by what it
-// accepts, or -errno. A Unix socket's stale path is the caller's to remove.
+// A bound socket, not yet listening, on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY
+// inherited by what it accepts, or -errno. A Unix socket's stale path is the caller's to remove.
 int sluice_listen(const void *address, unsigned bytes, int shared);
 // From now on connections are taken.
 int sluice_listen_start(int fd, int backlog);

@@ -1,9 +1,10 @@
-// The gateway: log, ingest loops, egress loop, delivery and their order of starting and ending. Everything here is slow and
-// happens on the caller's thread; the loops run on their own.
+// The gateway: log, ingest loops, egress loop, delivery and their order of starting and ending. Everything here is slow
+// and happens on the caller's thread; the loops run on their own.
 //
-// Start: configuration compiled → data folder taken and recovered → store → listeners → egress → delivery → journal → ingest.
-// End, the other way: ingest drains (its last group is committed) → journal → delivery drains → egress → store → log worker.
-// A step that fails undoes the ones before it, so a start that throws leaves nothing running and nothing taken.
+// Start: configuration compiled → data folder taken and recovered → store → listeners → egress → delivery → journal →
+// ingest. End, the other way: ingest drains (its last group is committed) → journal → delivery drains → egress → store
+// → log worker. A step that fails undoes the ones before it, so a start that throws leaves nothing running and nothing
+// taken.
 import FastPath
 import Foundation
 import Logging
@@ -35,7 +36,8 @@ package final class Gateway: Sendable {
     /// Throws `GatewayError`, with nothing left running.
     package func start() throws {
         let configuration = currentConfiguration
-        let snapshot = try sourceTable.withLock { table throws(GatewayError) in try table.snapshot(of: configuration) }
+        let snapshot = try sourceTable.withLock { table throws(GatewayError) in try table.snapshot(of: configuration)
+        }
         let egressLimits = GatewayAssembly.egressLimits(configuration)
         let compiled = try endpointTable.withLock { table throws(GatewayError) in
             try table.compile(configuration, limits: egressLimits, version: Gateway.version)
@@ -45,14 +47,16 @@ package final class Gateway: Sendable {
         state.withLock { $0.running = parts }
     }
 
-    /// Sources and endpoints from now on, without a dropped connection. Throws, and changes nothing, when they are wrong.
+    /// Sources and endpoints from now on, without a dropped connection. Throws, and changes nothing, when they are
+    /// wrong.
     package func reload(_ fresh: GatewayConfiguration) throws {
         let running = state.withLock { $0.running }
         guard let running else { return }
         let room = running.blockBytesMax
         let needed = SourceTable.bodyBytesMax(fresh) + fresh.limits.headBytesMax
         guard needed <= room else {
-            throw GatewayError.limits("a body limit above \(room - fresh.limits.headBytesMax) bytes takes effect at a restart only")
+            throw GatewayError.limits(
+                "a body limit above \(room - fresh.limits.headBytesMax) bytes takes effect at a restart only")
         }
         let compiled = try endpointTable.withLock { table throws(GatewayError) in
             try table.compile(fresh, limits: running.egress.limits, version: Gateway.version)

@@ -97,7 +97,8 @@ enum GatewayAssembly {
         try delivery.start(endpoints.plans)
         log.worker.setLowWater { delivery.retentionLowWater }
         var parts = RunningParts(
-            snapshot: snapshot, journalMetrics: IngestMetrics(), egress: egress, delivery: delivery, logWorker: log.worker,
+            snapshot: snapshot, journalMetrics: IngestMetrics(), egress: egress, delivery: delivery,
+            logWorker: log.worker,
             commitSignal: CommitSignal(delivery.wakeup), folder: folder, tail: tail, recovery: log.report)
         do {
             try startIngest(&parts, configuration, engine, log, listeners, threads)
@@ -115,7 +116,8 @@ enum GatewayAssembly {
     }
 
     private static func setup(
-        _ configuration: GatewayConfiguration, _ engine: VerifierEngine, _ listeners: [Int32], _ metrics: IngestMetrics
+        _ configuration: GatewayConfiguration, _ engine: VerifierEngine, _ listeners: [Int32],
+        _ metrics: IngestMetrics
     ) -> IngestSetup {
         var setup = IngestSetup()
         setup.limits.requestLineBytesMax = configuration.limits.requestLineBytesMax
@@ -157,7 +159,9 @@ enum GatewayAssembly {
             do {
                 parts.loopThreads.append(
                     try LoopThread(name: "ingest-\(index)") {
-                        runIngestLoop(setup: setup, shared: shared, snapshot: snapshot, port: port) { failure.set($0) }
+                        runIngestLoop(setup: setup, shared: shared, snapshot: snapshot, port: port) {
+                            failure.set($0)
+                        }
                     })
             } catch { throw GatewayError.thread(error) }
             while shared.stage == .starting { Thread.sleep(forTimeInterval: 0.0005) }
@@ -193,7 +197,9 @@ enum GatewayAssembly {
         let shared = links
         do {
             parts.journalThread = try LoopThread(name: "journal") {
-                runJournalLoop(driver: driver, links: shared, shared: journal, metrics: metrics) { failure.set(GatewayError.ring($0)) }
+                runJournalLoop(driver: driver, links: shared, shared: journal, metrics: metrics) {
+                    failure.set(GatewayError.ring($0))
+                }
             }
         } catch { throw GatewayError.thread(error) }
         parts.journal = journal

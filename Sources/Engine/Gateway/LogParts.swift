@@ -50,7 +50,8 @@ final class LogParts {
         mailbox = SpareMailbox(keeper: keeperWakeup, driver: driverWakeup)
         guard
             let keeper = SegmentKeeper(
-                folder: folder, segmentBytes: configuration.log.segmentBytes, freeBytesMin: configuration.log.freeBytesMin)
+                folder: folder, segmentBytes: configuration.log.segmentBytes,
+                freeBytesMin: configuration.log.freeBytesMin)
         else { throw .outOfMemory(what: "the segment keeper", bytes: 1 << 20) }
         worker = LogWorker(
             keeper: keeper, mailbox: mailbox, wakeup: keeperWakeup, configuration: configuration.log, logger: logger)
@@ -60,7 +61,9 @@ final class LogParts {
             dedupEntryCount: configuration.dedup.entryCount,
             dedupWindowSecondsMax: SourceTable.dedupWindowSecondsMax(configuration),
             nowSeconds: UInt32(truncatingIfNeeded: ProcessResources.wallNanos / 1_000_000_000))
-        do { return try Recovery.open(path: configuration.dataFolder, settings: settings) } catch { throw .log(error) }
+        do { return try Recovery.open(path: configuration.dataFolder, settings: settings) } catch {
+            throw .log(error)
+        }
     }
     /// Each connection has at most one event under way.
     private static func ticketCount(_ configuration: GatewayConfiguration) -> Int {
@@ -81,7 +84,8 @@ final class LogParts {
     }
 }
 
-/// The sockets of all loops: of each TCP address one a loop, so that the kernel spreads connections; Unix sockets are shared.
+/// The sockets of all loops: of each TCP address one a loop, so that the kernel spreads connections; Unix sockets are
+/// shared.
 struct Listeners {
     private(set) var all: [Listener] = []
     private(set) var byLoop: [[Int32]]

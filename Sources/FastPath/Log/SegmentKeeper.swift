@@ -66,8 +66,8 @@ package struct RetentionRule: Equatable, Sendable {
     }
     deinit { sluice_memory_give_back(zeros, SegmentKeeper.zeroBytes) }
 
-    /// A synced file of zeros, ready for `Journal.spareBecameReady`. While `isUrgent` says no it is filled slowly, because the
-    /// disk that takes the zeros is the one that commits wait for.
+    /// A synced file of zeros, ready for `Journal.spareBecameReady`. While `isUrgent` says no it is filled slowly,
+    /// because the disk that takes the zeros is the one that commits wait for.
     package mutating func prepareSpare(
         isUrgent: () -> Bool = { true }
     ) throws(SpareFailure) -> SegmentDescriptor {

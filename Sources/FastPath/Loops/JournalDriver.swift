@@ -1,8 +1,9 @@
-// Drives the passive journal over a ring: submits its commit steps, gathers their completions, hands receipts on and publishes
-// the committed tail. Used by an ingest loop that is alone and by the journal thread, so that there is one way to the disk.
+// Drives the passive journal over a ring: submits its commit steps, gathers their completions, hands receipts on and
+// publishes the committed tail. Used by an ingest loop that is alone and by the journal thread, so that there is one
+// way to the disk.
 //
-// Invariants: one commit is with the kernel at a time; its outcome is told to the journal when all of its completions have come
-// (two, or four with a new segment); the tail is published before the receipts of its group are handed on.
+// Invariants: one commit is with the kernel at a time; its outcome is told to the journal when all of its completions
+// have come (two, or four with a new segment); the tail is published before the receipts of its group are handed on.
 // Safety: the group's memory belongs to the journal and is not touched while it commits.
 import CShims
 

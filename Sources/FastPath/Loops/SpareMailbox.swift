@@ -1,5 +1,5 @@
-// Prepared segments on their way from the keeper's thread to whoever drives the journal, and the wish for one on its way back.
-// Rare (one a segment), so a lock is fine; the loop looks at one atomic a tick.
+// Prepared segments on their way from the keeper's thread to whoever drives the journal, and the wish for one on its
+// way back. Rare (one a segment), so a lock is fine; the loop looks at one atomic a tick.
 import Synchronization
 
 package enum SpareAnswer: Sendable {

@@ -59,7 +59,8 @@ package struct Listener: Equatable, Sendable {
         }
         return descriptor
     }
-    /// Connections are taken from now on; until then they are refused, so that nobody meets a gateway that is not ready.
+    /// Connections are taken from now on; until then they are refused, so that nobody meets a gateway that is not
+    /// ready.
     package func activate() throws(ListenError) {
         let status = sluice_listen_start(descriptor, Listener.backlog)
         guard status == 0 else { throw ListenError(address: text, errno: -status, reason: systemText(-status)) }

@@ -1,6 +1,7 @@
-// How the journal's driver tells whoever reads committed events that there are more: at most once an interval, and only when
-// somebody wants to know. On one core each wake-up is two switches away from the loop that takes requests: a signal a commit
-// cost 13 % of all processor time at 43,000 events/s (perf record), one a millisecond costs nothing that can be measured.
+// How the journal's driver tells whoever reads committed events that there are more: at most once an interval, and only
+// when somebody wants to know. On one core each wake-up is two switches away from the loop that takes requests: a
+// signal a commit cost 13 % of all processor time at 43,000 events/s (perf record), one a millisecond costs nothing
+// that can be measured.
 import Synchronization
 
 package final class CommitSignal: Sendable {
