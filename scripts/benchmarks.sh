@@ -12,7 +12,9 @@ trap 'rm -f "$output"' EXIT
 
 # One count line from each; one that is missing is a failure of its own.
 read -r passed failed < <(awk '
-    match($0, /^[a-z ]+: [0-9]+ passed, [0-9]+ failed$/) { split($0, part, ": "); split(part[2], n, " "); p += n[1]; f += n[3]; seen++ }
+    /^[a-z ]+: [0-9]+ passed, [0-9]+ failed$/ {
+        split($0, part, ": "); split(part[2], n, " "); p += n[1]; f += n[3]; seen++
+    }
     END { print p + 0, f + (seen < 2 ? 2 - seen : 0) }' "$output")
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -1,6 +1,6 @@
-// How often the hot threads allocate while they take requests: the answer must be never. A gateway in this process, for each
-// kind of request a warm-up and then the counted run; exit status 1 when anything was allocated or freed, or an answer was not
-// the expected one.
+// How often the hot threads allocate while they take requests: the answer must be never. A gateway in this process, for
+// each kind of request a warm-up and then the counted run; exit status 1 when anything was allocated or freed, or an
+// answer was not the expected one.
 //
 // Safety: names given to and taken from C live through the call.
 //
@@ -9,6 +9,7 @@
 import FastPath
 import Glibc
 import MallocCounter
+import Synchronization
 
 #if DEBUG
 #error("Build with -c release: what is counted here is the optimised code.")
@@ -73,20 +74,30 @@ import MallocCounter
 
     /// A zero means nothing unless the counter sees what Swift's runtime takes and gives back.
     private static func counterCounts() throws -> Bool {
-        let allocated = malloc_counter_allocations()
-        let freed = malloc_counter_frees()
+        let seen = Seen()
         let thread = try LoopThread(name: "self-check") {
             malloc_counter_watch()
+            let allocated = malloc_counter_allocations()
+            let freed = malloc_counter_frees()
             // Too long to be kept in place; its length is not known to the compiler.
-            let text = String(repeating: "x", count: 64 + Int(getpid() & 1))
-            precondition(text.utf8.count >= 64)
+            do {
+                let text = String(repeating: "x", count: 64 + Int(getpid() & 1))
+                precondition(text.utf8.count >= 64)
+            }
+            seen.allocations.store(malloc_counter_allocations() - allocated, ordering: .relaxed)
+            seen.frees.store(malloc_counter_frees() - freed, ordering: .relaxed)
         }
         thread.join()
-        let allocations = malloc_counter_allocations() - allocated
-        let frees = malloc_counter_frees() - freed
+        let allocations = seen.allocations.load(ordering: .relaxed)
+        let frees = seen.frees.load(ordering: .relaxed)
         let isRight = allocations > 0 && frees > 0
-        print("\(isRight ? "ok  " : "FAIL")  the counter sees a string's memory: \(allocations) allocations, \(frees) frees")
+        let verdict = isRight ? "ok  " : "FAIL"
+        print("\(verdict)  the counter sees a string of Swift's: \(allocations) allocations, \(frees) frees")
         return isRight
+    }
+    private final class Seen: Sendable {
+        let allocations = Atomic<UInt64>(0)
+        let frees = Atomic<UInt64>(0)
     }
 
     private func isClean(_ kind: ProbeRequests.Kind, _ gateway: ProbeGateway) throws -> Bool {
@@ -107,9 +118,9 @@ import MallocCounter
         let commitCount = gateway.metrics.loop.read(IngestCounter.commits.rawValue) - commits
         let segmentCount = gateway.tail.snapshot.segmentGeneration - segments
         print(
-            "\(isClean ? "ok  " : "FAIL")  \(kind.rawValue): \(allocations) allocations and \(frees) frees"
-                + " in \(expected) requests of \(kind.bodyBytes) B (\(answered) answered as expected, \(commitCount) commits,"
-                + " \(segmentCount) new segments)")
+            "\(isClean ? "ok  " : "FAIL")  \(kind.rawValue): \(allocations) allocations, \(frees) frees"
+                + " in \(expected) requests of \(kind.bodyBytes) B (\(answered) answered as expected,"
+                + " \(commitCount) commits, \(segmentCount) new segments)")
         if isTracing && !isClean { malloc_counter_print() }
         return isClean
     }

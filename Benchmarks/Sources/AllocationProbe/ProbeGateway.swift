@@ -1,8 +1,8 @@
-// The ingest side as the gateway builds it, in this process: a recovered log in a temporary folder, its keeper's thread, one
-// ingest loop, one source that signs as GitHub does. The loop drives the journal itself, as where there is one loop, or gives its
-// events to a journal thread, as where there are several. No delivery.
+// The ingest side as the gateway builds it, in this process: a recovered log in a temporary folder, its keeper's
+// thread, one ingest loop, one source that signs as GitHub does. The loop drives the journal itself, as where there is
+// one loop, or gives its events to a journal thread, as where there are several. No delivery.
 //
-// Invariant: the hot threads count their allocations from before they build anything; whoever measures reads the difference.
+// Invariant: the hot threads are counted from before they build anything; whoever measures reads the difference.
 import FastPath
 import Glibc
 import MallocCounter

@@ -1,5 +1,6 @@
-// A tick's signatures as one batch against one HMAC after the other, both from midstates. A check does more than a digest: it also
-// reads the header, decodes the claim and compares. Goals for the digests: 1.4 times as fast at 1 KiB, twice at 16 KiB.
+// A tick's signatures as one batch against one HMAC after the other, both from midstates. A check does more than a
+// digest: it also reads the header, decodes the claim and compares. Goals for the digests: 1.4 times as fast at 1 KiB,
+// twice at 16 KiB.
 import FastPath
 
 enum SignatureClaim {
@@ -7,12 +8,16 @@ enum SignatureClaim {
 
     static let claim = Claim(name: "signatures") { effort in
         var lines: [Measurement] = []
-        for (bytes, size, goal) in [(128, "128 B", ""), (1024, "1 KiB", ", goal 1.4"), (16_384, "16 KiB", ", goal 2")] {
+        let sizes = [(128, "128 B", ""), (1024, "1 KiB", ", goal 1.4"), (16_384, "16 KiB", ", goal 2")]
+        for (bytes, size, goal) in sizes {
             let work = try Work(bodyBytes: bytes, engine: .automatic)
             let alone = try Work(bodyBytes: bytes, engine: .openssl)
-            guard work.verified(1) != 0, alone.verified(1) != 0 else { throw BenchmarkError("a true signature was refused") }
+            guard work.verified(1) != 0, alone.verified(1) != 0 else {
+                throw BenchmarkError("a true signature was refused")
+            }
             let count = effort.count(max(40_000_000 / (bytes + 400) / jobCount, 40))
-            let timings = Stopwatch.best(effort, count: count, [work.digests, alone.verified, work.verified, work.added])
+            let bodies = [work.digests, alone.verified, work.verified, work.added]
+            let timings = Stopwatch.best(effort, count: count, bodies)
             let nanos = timings.map { $0.nanos / Double(jobCount) }
             func add(_ name: String, _ value: Double, _ unit: String, _ claim: String, _ place: Int) {
                 lines.append(
