@@ -5,10 +5,11 @@ set -uo pipefail
 cd "$(dirname "$0")/../Benchmarks"
 
 swift build -c release || { echo "0 passed, 1 failed"; exit 1; }
-output="$(mktemp)"
-trap 'rm -f "$output"' EXIT
+folder="$(mktemp -d)"
+trap 'rm -rf "$folder"' EXIT
+output="$folder/output"
 .build/release/benchmarks --small 2>&1 | tee -a "$output"
-.build/release/allocation-probe --requests "${PROBE_REQUESTS:-10000}" 2>&1 | tee -a "$output"
+TMPDIR="$folder" .build/release/allocation-probe --requests "${PROBE_REQUESTS:-10000}" 2>&1 | tee -a "$output"
 
 # One count line from each; one that is missing is a failure of its own.
 read -r passed failed < <(awk '
