@@ -39,7 +39,7 @@ final class ProbeClient {
         return descriptor
     }
 
-    /// `count` requests made by `make(serial)`, those of one round are on the way together.
+    /// `count` requests; those of one round are on the way together.
     func run(_ kind: ProbeRequests.Kind, from first: Int, count: Int) throws -> ProbeTally {
         var tally = ProbeTally()
         var serial = first
@@ -77,7 +77,7 @@ final class ProbeClient {
         }
     }
 
-    /// The status of the next answer. Takes from the socket only what belongs to it, so that a second answer stays there.
+    /// The status of the next answer. Takes only what belongs to it, so that a second answer stays in the socket.
     private func answer(on descriptor: Int32) throws -> Int {
         var have = 0
         var headEnd = 0

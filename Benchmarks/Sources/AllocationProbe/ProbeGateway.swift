@@ -1,7 +1,8 @@
-// The ingest side as the gateway builds it, in this process: a recovered log in a temporary folder, its keeper's thread, one
-// ingest loop that drives the journal itself, one source that signs as GitHub does. No delivery.
+// The ingest side as the gateway builds it, in this process: a recovered log in a temporary folder, its keeper's
+// thread, one ingest loop, one source that signs as GitHub does. The loop drives the journal itself, as where there is
+// one loop, or gives its events to a journal thread, as where there are several. No delivery.
 //
-// Invariant: the loop's thread counts its allocations from before it builds anything; whoever measures reads the difference.
+// Invariant: the hot threads are counted from before they build anything; whoever measures reads the difference.
 import FastPath
 import Glibc
 import MallocCounter
@@ -30,11 +31,12 @@ final class ProbeGateway: Sendable {
     private let shared: IngestShared
     private let snapshot: IngestSnapshot
     private let loop: LoopThread
+    private let journalThread: (shared: JournalShared, thread: LoopThread)?
     private let keeper: ProbeKeeper
 
-    init(path: String) throws {
+    init(path: String, hasJournalThread: Bool) throws {
         guard let shared = IngestShared(testClock: nil, graceMillis: 1000), let reader = Wakeup(),
-            let keeperWakeup = Wakeup()
+            let keeperWakeup = Wakeup(), let journalShared = JournalShared()
         else { throw ProbeError("no descriptors left") }
         let recovered = try Recovery.open(
             path: path,
@@ -46,7 +48,8 @@ final class ProbeGateway: Sendable {
             segmentBytes: ProbeGateway.segmentBytes, groupBytes: ProbeGateway.groupBytes,
             groupTicketCountMax: ProbeGateway.ticketCount)
         tail = CommittedTail(journal)
-        let mailbox = SpareMailbox(keeper: keeperWakeup, driver: shared.wakeup)
+        let driverWakeup = hasJournalThread ? journalShared.wakeup : shared.wakeup
+        let mailbox = SpareMailbox(keeper: keeperWakeup, driver: driverWakeup)
         guard
             let segments = SegmentKeeper(
                 folder: folder, segmentBytes: ProbeGateway.segmentBytes, freeBytesMin: 16 << 20)
@@ -56,12 +59,23 @@ final class ProbeGateway: Sendable {
         let driver = JournalDriver(
             journal: journal, logIdentity: folder.identity.identity, folder: folder.directory, tail: tail,
             spares: mailbox, reader: reader, ticketCountMax: ProbeGateway.ticketCount)
-        let journalPort = Handover(JournalPort(driver: driver, wakeup: shared.wakeup))
+        let metrics = IngestMetrics()
+        self.metrics = metrics
+        let journalPort: Handover<JournalPort>
+        if hasJournalThread {
+            let link = try JournalLink(
+                eventBytes: 8 << 20, receiptCount: ProbeGateway.connectionCount, journalWakeup: journalShared.wakeup,
+                loopWakeup: shared.wakeup)
+            let thread = try ProbeGateway.startJournal(Handover(driver), link, journalShared, metrics)
+            journalThread = (journalShared, thread)
+            journalPort = Handover(JournalPort(link: link, loopIndex: 0, logIdentity: folder.identity.identity))
+        } else {
+            journalThread = nil
+            journalPort = Handover(JournalPort(driver: driver, wakeup: shared.wakeup))
+        }
         listener = try Listener("127.0.0.1:0", isShared: false)
         guard let port = UInt16(listener.text.split(separator: ":").last ?? "") else { throw ProbeError("no port") }
         self.port = port
-        let metrics = IngestMetrics()
-        self.metrics = metrics
         var setup = IngestSetup()
         setup.listeners = [listener.descriptor]
         setup.metrics = metrics
@@ -80,6 +94,17 @@ final class ProbeGateway: Sendable {
         while mailbox.answeredCount == 0 || mailbox.hasReady { usleep(1000) }
     }
 
+    private static func startJournal(
+        _ driver: Handover<JournalDriver>, _ link: JournalLink, _ shared: JournalShared, _ metrics: IngestMetrics
+    ) throws -> LoopThread {
+        let thread = try LoopThread(name: "journal") {
+            malloc_counter_watch()
+            runJournalLoop(driver: driver, links: [link], shared: shared, metrics: metrics) { _ in }
+        }
+        while shared.stage == .starting { usleep(500) }
+        guard shared.stage == .running else { throw ProbeError("the journal loop did not start") }
+        return thread
+    }
     private static func snapshot() throws -> IngestSnapshot {
         let memory = CompiledMemory()
         var scheme = SchemeDefinition(
@@ -98,6 +123,8 @@ final class ProbeGateway: Sendable {
     func stop() {
         shared.drain()
         loop.join()
+        journalThread?.shared.drain()
+        journalThread?.thread.join()
         keeper.stop()
         listener.close()
     }

@@ -1,5 +1,5 @@
-// The requests of the probe: each with an id of its own and a true signature, in the shapes that take different ways through
-// the loop.
+// The requests of the probe: each with an id of its own and a true signature, in the shapes that take different ways
+// through the loop.
 import FastPath
 
 enum ProbeRequests {

@@ -1,5 +1,5 @@
-// Measures what the hot path is built of, one file a claim. Results are for reading and comparing, never asserted by time; a
-// claim fails only when what it computes is wrong.
+// Measures what the hot path is built of, one file a claim. Results are for reading and comparing, never asserted by
+// time; a claim fails only when what it computes is wrong.
 //
 //   benchmarks [--small] [--json] [CLAIM…]      a claim by a part of its name
 import FastPath

@@ -1,5 +1,5 @@
-// A chunked body decoded in place. Decoding moves the data, so each iteration begins with a copy of the input; the copy alone is
-// measured beside it and taken off.
+// A chunked body decoded in place. Decoding moves the data, so each iteration begins with a copy of the input; the copy
+// alone is measured beside it and taken off.
 import FastPath
 
 enum ChunkDecodeClaim {
@@ -36,7 +36,7 @@ enum ChunkDecodeClaim {
             lines.append(
                 Measurement(
                     name: "chunk decode, \(bodyBytes / chunkBytes) chunks", value: timings[1].nanos - timings[0].nanos,
-                    unit: "ns", claim: "a body of 16 KiB in chunks of \(chunkBytes) B, in place", hash: timings[1].hash))
+                    unit: "ns", claim: "16 KiB in chunks of \(chunkBytes) B, in place", hash: timings[1].hash))
         }
         return lines
     }

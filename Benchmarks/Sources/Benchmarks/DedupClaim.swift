@@ -45,7 +45,7 @@ enum DedupClaim {
                 slot: Hash128(low: numbers.next(), high: numbers.next()),
                 tag: Hash128(low: numbers.next(), high: numbers.next()))
         }
-        /// How many of the first `count` are found; the place in a bucket is chance, so the order of insertion is random.
+        /// How many of the first `count` are found. They lie in random places, whatever the order of insertion was.
         private func lookup(_ count: Int, seed: UInt64) -> UInt64 {
             var numbers = SeededNumbers(state: seed)
             var found: UInt64 = 0
@@ -58,8 +58,8 @@ enum DedupClaim {
         func insert(_ count: Int) -> UInt64 {
             var numbers = SeededNumbers(state: 3)
             for serial in 0..<count {
-                table.insert(
-                    Work.print(&numbers), sequence: UInt64(filled + serial + 1), nowSeconds: 1000, windowSeconds: window)
+                let sequence = UInt64(filled + serial + 1)
+                table.insert(Work.print(&numbers), sequence: sequence, nowSeconds: 1000, windowSeconds: window)
             }
             return UInt64(table.entryCount)
         }

@@ -1,6 +1,6 @@
-// How everything here is measured: candidates take turns, round by round, and the best round of each counts, so that what else
-// the machine does falls on all of them and ratios hold. Each candidate returns a hash of its results, which is printed, so
-// that no compiler may leave the work out.
+// How everything here is measured: candidates take turns, round by round, and the best round of each counts, so that
+// what else the machine does falls on all of them and ratios hold. Each candidate returns a hash of its results, which
+// is printed, so that no compiler may leave the work out.
 //
 // Safety: `ByteMemory` owns what its views point to; whoever holds a view holds it.
 import FastPath

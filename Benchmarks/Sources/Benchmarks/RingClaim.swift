@@ -1,5 +1,5 @@
-// One way through the ring between two threads. The ring's source is in this target by symlink: a generic of another module is
-// not specialised here, and the loops, which use it in its own module, do not pay that.
+// One way through the ring between two threads. The ring's source is in this target by symlink: a generic of another
+// module is not specialised here, and the loops, which use it in its own module, do not pay that.
 import FastPath
 import Glibc
 import Synchronization
@@ -18,7 +18,8 @@ enum RingClaim {
             }
             let timing = Stopwatch.best(effort, count: count, [run])[0]
             if let failure { throw failure }
-            guard timing.hash == UInt64(count) * UInt64(count - 1) / 2 else { throw BenchmarkError("an element is lost") }
+            let sum = UInt64(count) * UInt64(count - 1) / 2
+            guard timing.hash == sum else { throw BenchmarkError("an element is lost") }
             lines.append(
                 Measurement(
                     name: "ring, \(name)", value: timing.nanos, unit: "ns",
@@ -46,6 +47,7 @@ enum RingClaim {
         return sum
     }
     private static func produce(_ count: Int, _ batch: Int, _ ring: SPSCRing<UInt64>) {
+        var values = [UInt64](repeating: 0, count: batch)
         var next: UInt64 = 0
         var idle = 0
         while next < UInt64(count) {
@@ -56,8 +58,8 @@ enum RingClaim {
                 continue
             }
             let size = min(batch, count - Int(next))
-            let values = (0..<size).map { next + UInt64($0) }
-            let pushed = ring.push(values.span)
+            for place in 0..<size { values[place] = next + UInt64(place) }
+            let pushed = ring.push(values.span.extracting(0..<size))
             next += UInt64(pushed)
             wait(&idle, hadWork: pushed > 0)
         }
