@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Ingest beside the durable limit probe (C on io_uring, the same HMAC, append and fdatasync) and nginx, in one run.
-# Quote the ratios: absolute figures hold for one machine and one moment. Needs wrk, nginx, gcc, the shared bench folder.
+# Quote the ratios: absolute figures hold for one machine and one moment. Needs wrk, nginx, gcc, the bench folder.
 #   perf/ingest.sh            64 and 256 connections with 1 KiB bodies, then 64 with 16 KiB
 #   SECONDS_EACH=2 ROUNDS=1 perf/ingest.sh     a quick look
 set -euo pipefail

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""kept.py FOLDER SECONDS: what perf/ingest.sh asks after each comparison: is every answer a record on disk? The figure is
-only worth printing when it is; a load that repeats itself is answered from the table of duplicates instead.
+"""kept.py FOLDER SECONDS: what perf/ingest.sh asks after each comparison: is every answer a record on disk? The figure
+is only worth printing when it is; a load that repeats itself is answered from the table of duplicates instead.
 """
 
 import glob

@@ -6,7 +6,8 @@ function init(args)
   for line in io.lines(os.getenv("SIGNED")) do
     local id, signature, body = line:match("^([^\t]*)\t([^\t]*)\t(.*)$")
     count = count + 1
-    requests[count] = wrk.format("POST", os.getenv("TARGET"), {["Content-Type"]="application/json", ["X-GitHub-Event"]="push",
+    requests[count] = wrk.format("POST", os.getenv("TARGET"), {["X-GitHub-Event"]="push",
+      ["Content-Type"]="application/json",
       ["X-GitHub-Delivery"]=id, ["X-Hub-Signature-256"]=signature, ["User-Agent"]="GitHub-Hookshot/044aadd"}, body)
     places[count] = requests[count]:find(id, 1, true)
   end
