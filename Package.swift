@@ -1,5 +1,5 @@
 // swift-tools-version: 6.2
-// The four floors: Server → Engine → FastPath → CShims. A floor imports only what is under it (TidyTests reads the imports).
+// The four floors: Server → Engine → FastPath → CShims. A floor imports only what is under it (TidyTests reads it).
 import PackageDescription
 
 // libipsec-mb exists for x86_64 alone; elsewhere the verifier has its OpenSSL engine only.
@@ -41,7 +41,8 @@ let package = Package(
         .target(
             name: "Engine",
             dependencies: [
-                "FastPath", .product(name: "GRDB", package: "GRDB.swift"), .product(name: "Logging", package: "swift-log"),
+                "FastPath", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
         .executableTarget(
@@ -56,7 +57,13 @@ let package = Package(
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
         .testTarget(name: "FastPathTests", dependencies: ["FastPath"], swiftSettings: strict),
-        .testTarget(name: "ServerTests", dependencies: ["Server", "Engine"], swiftSettings: strict),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Server", "Engine", "FastPath", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(name: "EngineTests", dependencies: ["Engine", "FastPath"], swiftSettings: strict),
     ]

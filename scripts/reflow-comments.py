@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Reflows Swift comment lines that are over 120 columns (TidyTests finds them); prints the lines of code it cannot mend.
+"""Reflows Swift comment lines that are over 120 columns (TidyTests finds them); prints the lines of code it cannot
+mend.
 
   scripts/reflow-comments.py [FILE…]      without files: all of Sources and Tests
 """

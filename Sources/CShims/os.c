@@ -22,7 +22,7 @@ void sluice_memory_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
 void sluice_shutdown_write(int fd) { shutdown(fd, SHUT_WR); }
 int sluice_close(int fd) { return close(fd) < 0 ? -errno : 0; }
 
-int sluice_listen(const void *address, unsigned bytes, int backlog, int shared) {
+int sluice_listen(const void *address, unsigned bytes, int shared) {
     const struct sockaddr *a = address;
     int one = 1, fd = socket(a->sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -errno;
@@ -33,13 +33,15 @@ int sluice_listen(const void *address, unsigned bytes, int backlog, int shared) 
         failed |= setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         if (a->sa_family == AF_INET6) failed |= setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
     }
-    if (failed || bind(fd, a, bytes) < 0 || listen(fd, backlog) < 0) {
+    if (failed || bind(fd, a, bytes) < 0) {
         int e = errno;
         close(fd);
         return -e;
     }
     return fd;
 }
+int sluice_listen_start(int fd, int backlog) { return listen(fd, backlog) < 0 ? -errno : 0; }
+void sluice_listen_stop(int fd) { shutdown(fd, SHUT_RDWR); }
 int sluice_unix_is_stale(const char *path) {
     struct stat status;
     if (lstat(path, &status) < 0 || !S_ISSOCK(status.st_mode)) return 0;
@@ -80,6 +82,10 @@ int sluice_thread_start(void *(*body)(void *), void *context, unsigned long *thr
     if (r) return -r;
     *thread = (unsigned long)t;
     return 0;
+}
+void sluice_pause_millis(unsigned millis) {
+    struct timespec t = {millis / 1000, (long)(millis % 1000) * 1000000};
+    nanosleep(&t, NULL);
 }
 void sluice_thread_join(unsigned long thread) { pthread_join((pthread_t)thread, NULL); }
 int sluice_random(void *bytes, size_t count) {

@@ -8,7 +8,8 @@ struct sluice_ring { struct io_uring ring; };
 int sluice_ring_open(unsigned submissions, unsigned completions, sluice_ring **ring) {
     struct io_uring_params p;
     memset(&p, 0, sizeof p);
-    // One thread submits, and completions run when that thread asks for them: no interrupt of the loop, no lock in the kernel.
+    // One thread submits, and completions run when that thread asks for them: no interrupt of the loop, no lock in the
+    // kernel.
     p.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE |
               IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
     p.cq_entries = completions;

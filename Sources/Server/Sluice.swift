@@ -6,16 +6,20 @@ import Foundation
 struct Sluice: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluice",
-        abstract: "A webhook gateway: takes provider webhooks, keeps them on disk before it answers, delivers them signed.",
+        abstract:
+            "A webhook gateway: takes provider webhooks, keeps them on disk before it answers, delivers them signed.",
         discussion: """
             EXAMPLE
+              sluice serve
               sluice config check sluice.yaml
               sluice verify --provider github --secret file:github.secret request.http
 
             Exit status: 0 done, 1 the answer is no, 2 usage or configuration, 70 a fault of Sluice's own.
             """,
         subcommands: [
-            ServeCommand.self, VerifyCommand.self, SendCommand.self, SinkCommand.self, EventsCommand.self, LogCommand.self, ConfigCommand.self, DoctorCommand.self,
+            ServeCommand.self, VerifyCommand.self, SendCommand.self, SinkCommand.self, EventsCommand.self,
+            LogCommand.self,
+            ConfigCommand.self, DoctorCommand.self,
         ])
 
     /// ArgumentParser's own status for a wrong command line is 64; Sluice's is 2.

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Pastes the README's five-minute tour into a shell, block by block, and looks at what it shows. Ports and the folder are
+"""Pastes the README's five-minute tour into a shell, block by block, and looks at what it shows. Ports and
+the folder are
 replaced, so that two runs do not meet; `make build` is left out, the binary is there.
 """
 

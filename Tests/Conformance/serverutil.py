@@ -102,7 +102,9 @@ class Gateway:
         self.own_folder = folder is None
         self.folder = folder or tempfile.mkdtemp(prefix="sluice-test-")
         self.data = os.path.join(self.folder, "data")
-        self.port, self.admin_port = free_port(), free_port()
+        self.port = self.admin_port = free_port()
+        while self.admin_port == self.port:
+            self.admin_port = free_port()
         self.sources, self.endpoints, self.limits, self.keys = list(sources), list(endpoints), limits, keys
         self.listen = [f"127.0.0.1:{self.port}"] + list(listen or [])
         self.arguments, self.expect_clean, self.rlimit = list(arguments), expect_clean, rlimit_nofile

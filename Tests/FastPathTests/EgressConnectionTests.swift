@@ -269,8 +269,10 @@ private final class ConnectionBench {
         return (progress, reader)
     }
     @Test func readsTheSameAnswerHoweverItIsCut() {
-        let text = "HTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 102 P\r\n\r\n"
-            + "HTTP/1.1 503 Slow Down\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nabcd\r\n2\r\nef\r\n0\r\nTrailer: x\r\n\r\n"
+        let text =
+            "HTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 102 P\r\n\r\n"
+            + "HTTP/1.1 503 Slow Down\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + "4\r\nabcd\r\n2\r\nef\r\n0\r\nTrailer: x\r\n\r\n"
         for first in 0...text.utf8.count {
             for second in stride(from: first, through: text.utf8.count, by: 3) {
                 let (progress, reader) = read(text, cuts: [first, second])

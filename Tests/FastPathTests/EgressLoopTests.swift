@@ -32,9 +32,10 @@ import Testing
         let mac = ReferenceDigest.hmac(key: key, Array("evt_abc.\(stamp).".utf8) + body)
         #expect(signature == "v1," + ReferenceDigest.base64(mac))
         #expect(request.body == body)
-        #expect(request.head == "POST /in?x=1&y=%20 HTTP/1.1\r\nHost: 127.0.0.1:\(recording.port)\r\n"
-            + "User-Agent: Sluice/test\r\nContent-Length: \(body.count)\r\nwebhook-timestamp: \(stamp)\r\n"
-            + "webhook-signature: \(signature)\r\nContent-Type: application/json\r\nwebhook-id: evt_abc\r\n\r\n")
+        #expect(
+            request.head == "POST /in?x=1&y=%20 HTTP/1.1\r\nHost: 127.0.0.1:\(recording.port)\r\n"
+                + "User-Agent: Sluice/test\r\nContent-Length: \(body.count)\r\nwebhook-timestamp: \(stamp)\r\n"
+                + "webhook-signature: \(signature)\r\nContent-Type: application/json\r\nwebhook-id: evt_abc\r\n\r\n")
     }
     @Test func signsWithEachSecretWhileOneRotates() throws {
         let secrets = [EgressLoopTests.secret, "whsec_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"]
@@ -214,7 +215,8 @@ import Testing
         #expect(try connectionCount(answering: chunked) == 1)
         let empty = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
         #expect(try connectionCount(answering: "HTTP/1.1 103 E\r\nLink: x\r\n\r\n" + empty) == 1)
-        #expect(try connectionCount(answering: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") == 2)
+        #expect(
+            try connectionCount(answering: "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n") == 2)
         #expect(try connectionCount(answering: empty + empty) == 2)
         #expect(try connectionCount(answering: "HTTP/1.1 204 N\r\n\r\nx") == 2)
         #expect(try connectionCount(answering: "HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n") == 2)
@@ -265,7 +267,8 @@ import Testing
     @Test func takesAnAnswerThatComesByteByByte() throws {
         let outcome = try result { connection in
             guard connection.readRequest() != nil else { return }
-            let text = "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 503 Busy\r\nRetry-After: 120\r\n"
+            let text =
+                "HTTP/1.1 100 C\r\n\r\nHTTP/1.1 503 Busy\r\nRetry-After: 120\r\n"
                 + "Transfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
             for character in text {
                 connection.send(String(character))
@@ -277,18 +280,22 @@ import Testing
     @Test func turnsARetryAfterDateIntoSeconds() throws {
         let past = try result { connection in
             guard connection.readRequest() != nil else { return }
-            connection.send("HTTP/1.1 429 T\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n")
+            connection.send(
+                "HTTP/1.1 429 T\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n")
         }
         #expect(past.status == 429 && past.retryAfterSeconds == 0)
         let future = try result { connection in
             guard connection.readRequest() != nil else { return }
-            connection.send("HTTP/1.1 429 T\r\nRetry-After: Sat, 06 Nov 2094 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n")
+            connection.send(
+                "HTTP/1.1 429 T\r\nRetry-After: Sat, 06 Nov 2094 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n")
         }
         #expect(future.retryAfterSeconds > 1_000_000 && future.retryAfterSeconds < .max)
     }
     @Test func tellsAnAnswerThatIsCutShort() throws {
-        for text in ["HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 2",
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab"] {
+        for text in [
+            "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc", "HTTP/1.1 2",
+            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        ] {
             for resetting in [false, true] {
                 let outcome = try result { connection in
                     guard connection.readRequest() != nil else { return }
@@ -320,7 +327,9 @@ import Testing
         let outcome = try result { connection in
             _ = connection.readRequest()
             connection.waitForClose()
-        } change: { $0.headMillisMax = 30 }
+        } change: {
+            $0.headMillisMax = 30
+        }
         #expect(outcome.result == .headTimedOut)
     }
     @Test func timesOutInTheBodyByTheTotal() throws {
@@ -338,7 +347,9 @@ import Testing
         let outcome = try result { connection in
             sleep(1)
             connection.waitForClose()
-        } change: { $0.totalMillisMax = 60 }
+        } change: {
+            $0.totalMillisMax = 60
+        }
         #expect(outcome.result == .totalTimedOut || outcome.result == .headTimedOut)
         let server = ScriptedServer(slowly: true) { _ in usleep(400_000) }
         var endpoint = server.endpoint()
@@ -471,7 +482,7 @@ import Testing
         let harness = try EgressHarness([server.endpoint()], ringCapacity: 4)
         for _ in 0..<8 { harness.deliver() }
         usleep(30_000)
-        for _ in 0..<100 { harness.deliver() ; harness.wait(for: Int(harness.nextToken) - 8) }
+        for _ in 0..<100 { harness.deliver(); harness.wait(for: Int(harness.nextToken) - 8) }
         harness.wait(for: 108)
         #expect(harness.outcomes.values.allSatisfy { $0.result == .answered })
         harness.finish()

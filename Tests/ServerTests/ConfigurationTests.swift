@@ -4,10 +4,14 @@ import Foundation
 import Server
 import Testing
 
-private func parse(_ text: String, _ environment: [String: String] = ["S": "Z2VoZWltZ2VoZWlt"]) throws -> GatewayConfiguration {
+private func parse(
+    _ text: String, _ environment: [String: String] = ["S": "Z2VoZWltZ2VoZWlt"]
+) throws -> GatewayConfiguration {
     try ConfigurationFile.parse(text, file: "sluice.yaml", environment: environment)
 }
-private func problems(_ text: String, _ environment: [String: String] = ["S": "Z2VoZWltZ2VoZWlt"]) -> [ConfigurationProblem] {
+private func problems(
+    _ text: String, _ environment: [String: String] = ["S": "Z2VoZWltZ2VoZWlt"]
+) -> [ConfigurationProblem] {
     do {
         _ = try parse(text, environment)
         return []
@@ -25,7 +29,8 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
     private static let source = "sources:\n  - { name: a, provider: github, secrets: [\"${S}\"] }\n"
 
     @Test func readsEveryKindOfKey() throws {
-        let configuration = try parse("""
+        let configuration = try parse(
+            """
             listen: [0.0.0.0:80, "[::1]:81", "unix:/run/s.sock"]
             admin: localhost:9
             data: /var/lib/sluice
@@ -40,7 +45,8 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
               - name: partner
                 path: /p
                 secrets: ["${S}", text]
-                scheme: { header: X-S, prefix: "a=", timestamp: { header: X-T, tolerance: 10s, future: false } }
+                scheme: { header: X-S, prefix: "a=", signed: "{timestamp}.{body}",
+                  timestamp: { header: X-T, tolerance: 10s, future: false } }
                 event: { id: "header:X-Id", type: "json:$.type" }
                 dedup: { key: [body], window: 0s }
                 body: 5B
@@ -81,8 +87,10 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         #expect(source.dedupWindowSeconds == 0 && source.bodyBytesMax == 5 && source.timestampToleranceSeconds == 60)
         #expect(source.durability == .written)
         let endpoint = try #require(configuration.endpoints.first)
-        #expect(endpoint.name == "e" && endpoint.url == "http://[::1]:9/x?y=1" && endpoint.line == 22)
-        #expect(endpoint.types == ["a.*", "b"] && endpoint.secrets == ["Z2VoZWltZ2VoZWlt"] && endpoint.connectMillisMax == 1000)
+        #expect(endpoint.name == "e" && endpoint.url == "http://[::1]:9/x?y=1" && endpoint.line == 23)
+        #expect(
+            endpoint.types == ["a.*", "b"] && endpoint.secrets == ["Z2VoZWltZ2VoZWlt"]
+                && endpoint.connectMillisMax == 1000)
         #expect(endpoint.retryDelaysMillis == [5000, 60_000] && endpoint.retryJitter == 0.5)
         #expect(!endpoint.forwardsHeaders && endpoint.disabled)
     }
@@ -117,7 +125,10 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("endpoints:\n  - { name: e, url: \"http://h\", sources: [b] }\n", 2, "there is no source `b`"),
         ("endpoints:\n  - { name: e, url: \"http://h\", retry: { jitter: 2 } }\n", 2, "not a share"),
         ("endpoints:\n  - { name: e, url: \"http://h\", retry: { delays: [5] } }\n", 2, "not a time"),
-        ("endpoints:\n  - { name: e, url: \"http://h\" }\n  - { name: e, url: \"http://h\" }\n", 3, "taken already, by line 2"),
+        (
+            "endpoints:\n  - { name: e, url: \"http://h\" }\n  - { name: e, url: \"http://h\" }\n", 3,
+            "taken already, by line 2"
+        ),
         ("endpoints:\n  - { name: e, url: \"http://h\", secret: \"geheim!\" }\n", 2, "secret 1 has the wrong form"),
         ("endpoints: [5]\n", 1, "endpoint takes keys"),
         ("endpoints: 5\n", 1, "takes a list"),
@@ -138,13 +149,30 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("  - { name: a, secrets: [x], unverified: true }\n", 2, "take one of them out"),
         ("  - { name: a, secrets: [\"\"] }\n", 2, "is empty"),
         ("  - { name: a, secrets: [\"file:/nonexistent/secret\"] }\n", 2, "there is no such file"),
+        ("  - { name: a, provider: githb, secrets: [x] }\n", 2, "did you mean \"github\" or"),
+        ("  - { name: a, secrets: [x] }\n", 2, "generic needs a scheme"),
+        (
+            "  - name: a\n    provider: standard-webhooks\n    secrets:\n      - \"!\"\n", 5,
+            "secret 1 has the wrong form"
+        ),
         ("  - { name: a, secrets: [x], durability: never }\n", 2, "is not known"),
         ("  - { name: a, secrets: [x], event: { id: X-Id } }\n", 2, "says not where to look"),
         ("  - { name: a, secrets: [x], event: { id: body } }\n", 2, "says not where to look"),
         ("  - { name: a, secrets: [x], scheme: { prefix: x } }\n", 2, "needs `header`"),
-        ("  - { name: a, secrets: [x], scheme: { header: x, timestamp: { unit: seconds } } }\n", 2, "needs `header` (or"),
-        ("  - { name: a, secrets: [x] }\n  - { name: a, path: /b, secrets: [x] }\n", 3, "the source `a` is taken already"),
-        ("  - { name: a, secrets: [x] }\n  - { name: b, path: /in/a, secrets: [x] }\n", 3, "the path `/in/a` is taken already"),
+        (
+            "  - { name: a, secrets: [x], scheme: { header: x, timestamp: { unit: seconds } } }\n", 2,
+            "needs `header` (or"
+        ),
+        (
+            "  - { name: a, provider: github, secrets: [x] }\n"
+                + "  - { name: a, provider: github, path: /b, secrets: [x] }\n",
+            3, "the source `a` is taken already"
+        ),
+        (
+            "  - { name: a, provider: github, secrets: [x] }\n"
+                + "  - { name: b, provider: github, path: /in/a, secrets: [x] }\n",
+            3, "the path `/in/a` is taken already"
+        ),
         ("  - { name: a, secrets: [x] }\n  - name: b\n    name: c\n    secrets: [x]\n", 4, "a second time"),
     ])
     func saysWhatIsWrongWithASource(_ text: String, _ line: Int, _ words: String) {
@@ -160,15 +188,18 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
     @Test func wantsASourceAndAFile() {
         #expect(problems("grace: 5s\n").map(\.message).first?.contains("there is no source") == true)
         #expect(problems("# nothing\n").map(\.message).first?.contains("the file is empty") == true)
-        #expect(throws: ConfigurationError.self) { try ConfigurationFile.load("/nonexistent/sluice.yaml", environment: [:]) }
+        #expect(throws: ConfigurationError.self) {
+            try ConfigurationFile.load("/nonexistent/sluice.yaml", environment: [:])
+        }
     }
     @Test func messagesNeverHoldWhatAVariableHeld() {
-        let found = problems("grace: ${S}\nadmin: ${S}\nlisten: x\n" + ConfigurationTests.source, ["S": "Z2VoZWltZ2VoZWlt"])
+        let found = problems(
+            "grace: ${S}\nadmin: ${S}\nlisten: x\n" + ConfigurationTests.source, ["S": "Z2VoZWltZ2VoZWlt"])
         #expect(found.count == 3)
         #expect(!found.contains { $0.message.contains("Z2VoZ") }, "\(found)")
     }
     @Test func aVariableMayBeEscapedAndStandInsideText() throws {
-        let text = "sources: [{ name: a, secrets: [\"x${S}y\", \"$${S}\"] }]\n"
+        let text = "sources: [{ name: a, provider: github, secrets: [\"x${S}y\", \"$${S}\"] }]\n"
         #expect(try parse(text).sources.first?.secrets == ["xZ2VoZWltZ2VoZWlty", "${S}"])
     }
     @Test func aSecretFileLosesOneNewlineAndIsRelativeToTheFile() throws {
@@ -177,7 +208,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         defer { try? FileManager.default.removeItem(at: folder) }
         try Data("se cret\n\n".utf8).write(to: folder.appendingPathComponent("s"))
         let file = folder.appendingPathComponent("sluice.yaml")
-        try Data("data: d\nsources: [{ name: a, secrets: [\"file:s\"] }]\n".utf8).write(to: file)
+        try Data("data: d\nsources: [{ name: a, provider: github, secrets: [\"file:s\"] }]\n".utf8).write(to: file)
         let configuration = try ConfigurationFile.load(file.path, environment: [:])
         #expect(configuration.sources.first?.secrets == ["se cret\n"])
         #expect(configuration.dataFolder == folder.appendingPathComponent("d").path)
@@ -186,7 +217,8 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
     @Test func theExampleIsTheDocumentedOneAndIsGood() throws {
         let file = repository.appendingPathComponent("docs/sluice.example.yaml")
         #expect(try String(contentsOf: file, encoding: .utf8) == ExampleConfiguration.text)
-        let configuration = try parse(ExampleConfiguration.text, [ExampleConfiguration.secretVariable: "whsec_Z2VoZWltZ2VoZWlt"])
+        let configuration = try parse(
+            ExampleConfiguration.text, [ExampleConfiguration.secretVariable: "whsec_Z2VoZWltZ2VoZWlt"])
         #expect(configuration.sources.map(\.name) == ["github"])
         #expect(configuration.listen.allSatisfy { $0.hasPrefix("127.0.0.1:") })
     }
@@ -194,7 +226,8 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         for key in ConfigurationKeys.all {
             let name = key.path.split { ".[]".contains($0) }.last.map(String.init) ?? key.path
             let isThere = ExampleConfiguration.text.contains("\(name):")
-            #expect(isThere || ["list", "list_key", "id_header", "future", "secret_encoding"].contains(name), "\(key.path)")
+            #expect(
+                isThere || ["list", "list_key", "id_header", "future", "secret_encoding"].contains(name), "\(key.path)")
         }
     }
     @Test func theDocumentationListsExactlyTheKeysOfTheCode() throws {

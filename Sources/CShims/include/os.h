@@ -28,9 +28,13 @@ int sluice_close(int fd);
 // No more will be sent; the peer reads what was, then the end. Does not wait.
 SLUICE_HOT void sluice_shutdown_write(int fd);
 
-// A listening socket on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY inherited by what it
-// accepts, or -errno. A Unix socket's stale path is the caller's to remove.
-int sluice_listen(const void *address, unsigned bytes, int backlog, int shared);
+// A bound socket, not yet listening, on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY
+// inherited by what it accepts, or -errno. A Unix socket's stale path is the caller's to remove.
+int sluice_listen(const void *address, unsigned bytes, int shared);
+// From now on connections are taken.
+int sluice_listen_start(int fd, int backlog);
+// New connections to the listener are refused from now on.
+void sluice_listen_stop(int fd);
 // 1 when `path` is a socket that nobody listens on.
 int sluice_unix_is_stale(const char *path);
 int sluice_unix_remove(const char *path);
@@ -42,6 +46,8 @@ unsigned long sluice_descriptor_limit_raise(void);
 unsigned long sluice_locked_memory_limit(void);
 // Pins the calling thread's name (15 characters) for top and perf.
 void sluice_thread_name(const char *name);
+// Sleeps; for worker threads only.
+void sluice_pause_millis(unsigned millis);
 // Starts a joinable thread that runs `body(context)`; 0 or -errno.
 int sluice_thread_start(void *(*body)(void *), void *context, unsigned long *thread);
 void sluice_thread_join(unsigned long thread);

@@ -57,7 +57,13 @@ SLUICE_HOT unsigned sluice_ring_reap(sluice_ring *ring, sluice_completion *out, 
 
 // A completion's flags.
 enum { SLUICE_COMPLETION_BUFFER = 1, SLUICE_COMPLETION_MORE = 2, SLUICE_COMPLETION_BUFFER_SHIFT = 16 };
-SLUICE_HOT static inline int sluice_completion_has_buffer(uint32_t flags) { return (flags & SLUICE_COMPLETION_BUFFER) != 0; }
-SLUICE_HOT static inline int sluice_completion_has_more(uint32_t flags) { return (flags & SLUICE_COMPLETION_MORE) != 0; }
-SLUICE_HOT static inline unsigned sluice_completion_buffer(uint32_t flags) { return flags >> SLUICE_COMPLETION_BUFFER_SHIFT; }
+SLUICE_HOT static inline int sluice_completion_has_buffer(uint32_t flags) {
+    return (flags & SLUICE_COMPLETION_BUFFER) != 0;
+}
+SLUICE_HOT static inline int sluice_completion_has_more(uint32_t flags) {
+    return (flags & SLUICE_COMPLETION_MORE) != 0;
+}
+SLUICE_HOT static inline unsigned sluice_completion_buffer(uint32_t flags) {
+    return flags >> SLUICE_COMPLETION_BUFFER_SHIFT;
+}
 #endif

@@ -1,5 +1,5 @@
-// The configuration as plain values, already parsed and with its secrets resolved; Server makes it from YAML, Engine compiles
-// it. Defaults live here and nowhere else; `docs/configuration.md` documents each.
+// The configuration as plain values, already parsed and with its secrets resolved; Server makes it from YAML, Engine
+// compiles it. Defaults live here and nowhere else; `docs/configuration.md` documents each.
 
 package struct GatewayConfiguration: Sendable {
     /// Ingest listeners: `HOST:PORT`, `[V6]:PORT` or `unix:PATH`.
@@ -104,7 +104,8 @@ package struct SchemeConfiguration: Equatable, Sendable {
     package var encoding = "hex"
     /// Template of `{timestamp}`, `{id}`, `{body}` and literal text.
     package var signed = "{body}"
-    /// `none`, or how several signatures share the header: `space` (Standard Webhooks `v1,…`), `comma` (Stripe `t=…,v1=…`), `semicolon`.
+    /// `none`, or how several signatures share the header: `space` (Standard Webhooks `v1,…`), `comma` (Stripe
+    /// `t=…,v1=…`), `semicolon`.
     package var list = "none"
     /// The key of the entries of a list that count, such as `v1`.
     package var listKey = ""
@@ -135,7 +136,8 @@ package struct EndpointConfiguration: Sendable {
     package var sources: [String] = []
     /// Patterns with `*` over the event type; empty = all.
     package var types: [String] = []
-    /// Standard Webhooks secrets (`whsec_…` or text); the first signs, all sign while rotating. Empty = unsigned.
+    /// Standard Webhooks secrets, base 64 with or without `whsec_`; all of them sign, so that one can rotate. Empty =
+    /// unsigned.
     package var secrets: [String] = []
     package var concurrency = 16
     package var connectMillisMax = 5_000

@@ -1,7 +1,8 @@
-// The endpoints of a configuration, resolved and checked, at the places that the egress loop and the dispatcher know them by.
+// The endpoints of a configuration, resolved and checked, at the places that the egress loop and the dispatcher know
+// them by.
 //
-// Invariant: an endpoint keeps its place over reloads, so an order that is out never reaches another endpoint; a removed one's
-// place is not given to another name while the process lives.
+// Invariant: an endpoint keeps its place over reloads, so an order that is out never reaches another endpoint; a
+// removed one's place is not given to another name while the process lives.
 import FastPath
 
 struct EndpointTable {

@@ -1,9 +1,10 @@
-// The gateway: log, ingest loops, egress loop, delivery and their order of starting and ending. Everything here is slow and
-// happens on the caller's thread; the loops run on their own.
+// The gateway: log, ingest loops, egress loop, delivery and their order of starting and ending. Everything here is slow
+// and happens on the caller's thread; the loops run on their own.
 //
-// Start: configuration compiled → data folder taken and recovered → store → listeners → egress → delivery → journal → ingest.
-// End, the other way: ingest drains (its last group is committed) → journal → delivery drains → egress → store → log worker.
-// A step that fails undoes the ones before it, so a start that throws leaves nothing running and nothing taken.
+// Start: configuration compiled → data folder taken and recovered → store → listeners → egress → delivery → journal →
+// ingest. End, the other way: ingest drains (its last group is committed) → journal → delivery drains → egress → store
+// → log worker. A step that fails undoes the ones before it, so a start that throws leaves nothing running and nothing
+// taken.
 import FastPath
 import Foundation
 import Logging
@@ -35,7 +36,8 @@ package final class Gateway: Sendable {
     /// Throws `GatewayError`, with nothing left running.
     package func start() throws {
         let configuration = currentConfiguration
-        let snapshot = try sourceTable.withLock { table throws(GatewayError) in try table.snapshot(of: configuration) }
+        let snapshot = try sourceTable.withLock { table throws(GatewayError) in try table.snapshot(of: configuration)
+        }
         let egressLimits = GatewayAssembly.egressLimits(configuration)
         let compiled = try endpointTable.withLock { table throws(GatewayError) in
             try table.compile(configuration, limits: egressLimits, version: Gateway.version)
@@ -45,14 +47,16 @@ package final class Gateway: Sendable {
         state.withLock { $0.running = parts }
     }
 
-    /// Sources and endpoints from now on, without a dropped connection. Throws, and changes nothing, when they are wrong.
+    /// Sources and endpoints from now on, without a dropped connection. Throws, and changes nothing, when they are
+    /// wrong.
     package func reload(_ fresh: GatewayConfiguration) throws {
         let running = state.withLock { $0.running }
         guard let running else { return }
         let room = running.blockBytesMax
         let needed = SourceTable.bodyBytesMax(fresh) + fresh.limits.headBytesMax
         guard needed <= room else {
-            throw GatewayError.limits("a body limit above \(room - fresh.limits.headBytesMax) bytes takes effect at a restart only")
+            throw GatewayError.limits(
+                "a body limit above \(room - fresh.limits.headBytesMax) bytes takes effect at a restart only")
         }
         let compiled = try endpointTable.withLock { table throws(GatewayError) in
             try table.compile(fresh, limits: running.egress.limits, version: Gateway.version)
@@ -60,6 +64,7 @@ package final class Gateway: Sendable {
         let snapshot = try sourceTable.withLock { table throws(GatewayError) in try table.snapshot(of: fresh) }
         running.egress.replace(compiled.snapshot)
         try running.delivery.reload(compiled.plans)
+        running.commitSignal.setWanted(!compiled.plans.isEmpty)
         for loop in running.loops { loop.publish(snapshot) }
         let old = state.withLock { state in
             let old = state.running?.snapshot
@@ -84,6 +89,7 @@ package final class Gateway: Sendable {
         guard let running else { return true }
         let end = ProcessResources.monotonicNanos + UInt64(max(withinMillis, 1)) * 1_000_000
         for loop in running.loops { loop.drain() }
+        for listener in running.listeners { listener.stop() }
         for thread in running.loopThreads { thread.join() }
         running.journal?.drain()
         running.journalThread?.join()

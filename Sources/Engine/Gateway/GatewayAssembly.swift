@@ -18,6 +18,7 @@ struct RunningParts {
     var egress: EgressLoop
     var delivery: DeliveryService<LogReaders>
     var logWorker: LogWorker
+    var commitSignal: CommitSignal
     var folder: LogFolder
     var tail: CommittedTail
     var recovery: RecoveryReport
@@ -92,16 +93,16 @@ enum GatewayAssembly {
                 makeReader: { LogReaders(folder: folder, tail: tail) }, store: store, orders: orders,
                 outcomes: outcomes, logger: logger),
             configuration: configuration.delivery)
-        try log.worker.start()
         do { try egress.start() } catch { throw GatewayError.ring(error) }
         try delivery.start(endpoints.plans)
         log.worker.setLowWater { delivery.retentionLowWater }
         var parts = RunningParts(
-            snapshot: snapshot, journalMetrics: IngestMetrics(), egress: egress, delivery: delivery, logWorker: log.worker,
-            folder: folder, tail: tail, recovery: log.report)
+            snapshot: snapshot, journalMetrics: IngestMetrics(), egress: egress, delivery: delivery,
+            logWorker: log.worker,
+            commitSignal: CommitSignal(delivery.wakeup), folder: folder, tail: tail, recovery: log.report)
         do {
             try startIngest(&parts, configuration, engine, log, listeners, threads)
-            log.waitForFirstSegment()
+            parts.commitSignal.setWanted(!endpoints.plans.isEmpty)
         } catch {
             for loop in parts.loops { loop.drain() }
             egress.stop()
@@ -115,7 +116,8 @@ enum GatewayAssembly {
     }
 
     private static func setup(
-        _ configuration: GatewayConfiguration, _ engine: VerifierEngine, _ listeners: [Int32], _ metrics: IngestMetrics
+        _ configuration: GatewayConfiguration, _ engine: VerifierEngine, _ listeners: [Int32],
+        _ metrics: IngestMetrics
     ) -> IngestSetup {
         var setup = IngestSetup()
         setup.limits.requestLineBytesMax = configuration.limits.requestLineBytesMax
@@ -141,6 +143,8 @@ enum GatewayAssembly {
         let shareds = threads.loops
         let count = shareds.count
         let ports = try ports(&parts, threads, configuration, log)
+        try log.worker.start()
+        try listeners.activate()
         for index in 0..<count {
             let metrics = count == 1 ? parts.journalMetrics : IngestMetrics()
             let setup = setup(configuration, engine, listeners.byLoop[index], metrics)
@@ -155,7 +159,9 @@ enum GatewayAssembly {
             do {
                 parts.loopThreads.append(
                     try LoopThread(name: "ingest-\(index)") {
-                        runIngestLoop(setup: setup, shared: shared, snapshot: snapshot, port: port) { failure.set($0) }
+                        runIngestLoop(setup: setup, shared: shared, snapshot: snapshot, port: port) {
+                            failure.set($0)
+                        }
                     })
             } catch { throw GatewayError.thread(error) }
             while shared.stage == .starting { Thread.sleep(forTimeInterval: 0.0005) }
@@ -170,7 +176,7 @@ enum GatewayAssembly {
         _ parts: inout RunningParts, _ threads: IngestThreads, _ configuration: GatewayConfiguration, _ log: LogParts
     ) throws -> [Handover<JournalPort>] {
         let shareds = threads.loops
-        let made = log.makeDriver(configuration, reader: parts.delivery.wakeup)
+        let made = log.makeDriver(configuration, reader: parts.commitSignal)
         guard let journal = threads.journal else {
             return [Handover(JournalPort(driver: made, wakeup: shareds[0].wakeup))]
         }
@@ -191,7 +197,9 @@ enum GatewayAssembly {
         let shared = links
         do {
             parts.journalThread = try LoopThread(name: "journal") {
-                runJournalLoop(driver: driver, links: shared, shared: journal, metrics: metrics) { failure.set(GatewayError.ring($0)) }
+                runJournalLoop(driver: driver, links: shared, shared: journal, metrics: metrics) {
+                    failure.set(GatewayError.ring($0))
+                }
             }
         } catch { throw GatewayError.thread(error) }
         parts.journal = journal

@@ -1,5 +1,5 @@
-// What a running gateway tells: counters, what keeps it from being ready, and the ways to its log and deliveries. Copies of
-// values; nothing here waits for a loop.
+// What a running gateway tells: counters, what keeps it from being ready, and the ways to its log and deliveries.
+// Copies of values; nothing here waits for a loop.
 import FastPath
 import Synchronization
 
@@ -57,10 +57,12 @@ extension Gateway {
             return status
         }
         let journal: Set<IngestCounter> = [
-            .commits, .commitBytes, .commitFailures, .segmentFailures, .dedupEntries, .dedupEvictions, .logState, .segmentRolls,
+            .commits, .commitBytes, .commitFailures, .segmentFailures, .dedupEntries, .dedupEvictions, .logState,
+            .segmentRolls,
         ]
         for counter in IngestCounter.allCases {
-            status.ingest[counter] = journal.contains(counter)
+            status.ingest[counter] =
+                journal.contains(counter)
                 ? running.journalMetrics.loop.read(counter.rawValue)
                 : running.metrics.reduce(0) { $0 + $1.loop.read(counter.rawValue) }
         }
@@ -87,7 +89,9 @@ extension Gateway {
                 running.metrics.reduce(0) { $0 + $1.sources.read(slot * SourceCounter.count + cell) }
             }
             var counters: [SourceCounter: UInt64] = [:]
-            for counter in SourceCounter.allCases where counter != .rejectedFirst { counters[counter] = sum(counter.rawValue) }
+            for counter in SourceCounter.allCases where counter != .rejectedFirst {
+                counters[counter] = sum(counter.rawValue)
+            }
             var rejections: [SignatureRejection: UInt64] = [:]
             for reason in SignatureRejection.allCases {
                 let count = sum(SourceCounter.rejectedFirst.rawValue + reason.index)
@@ -104,14 +108,18 @@ extension Gateway {
             problems.append(
                 GatewayProblem(
                     code: "log_failed",
-                    message: "writing to the log failed on two segments in a row; new events get 503 until the disk takes writes"))
+                    message:
+                        "writing to the log failed on two segments in a row; new events get 503 until the disk writes"
+                ))
         }
         if let failure = log.lastFailure {
             problems.append(GatewayProblem(code: "log_full", message: failure))
         }
         if status.delivery.store.isFailing {
             problems.append(
-                GatewayProblem(code: "store_failing", message: "delivery results cannot be written: \(status.delivery.store.lastError)"))
+                GatewayProblem(
+                    code: "store_failing",
+                    message: "delivery results cannot be written: \(status.delivery.store.lastError)"))
         }
         return problems
     }

@@ -50,7 +50,8 @@ final class LogParts {
         mailbox = SpareMailbox(keeper: keeperWakeup, driver: driverWakeup)
         guard
             let keeper = SegmentKeeper(
-                folder: folder, segmentBytes: configuration.log.segmentBytes, freeBytesMin: configuration.log.freeBytesMin)
+                folder: folder, segmentBytes: configuration.log.segmentBytes,
+                freeBytesMin: configuration.log.freeBytesMin)
         else { throw .outOfMemory(what: "the segment keeper", bytes: 1 << 20) }
         worker = LogWorker(
             keeper: keeper, mailbox: mailbox, wakeup: keeperWakeup, configuration: configuration.log, logger: logger)
@@ -60,27 +61,31 @@ final class LogParts {
             dedupEntryCount: configuration.dedup.entryCount,
             dedupWindowSecondsMax: SourceTable.dedupWindowSecondsMax(configuration),
             nowSeconds: UInt32(truncatingIfNeeded: ProcessResources.wallNanos / 1_000_000_000))
-        do { return try Recovery.open(path: configuration.dataFolder, settings: settings) } catch { throw .log(error) }
+        do { return try Recovery.open(path: configuration.dataFolder, settings: settings) } catch {
+            throw .log(error)
+        }
     }
     /// Each connection has at most one event under way.
     private static func ticketCount(_ configuration: GatewayConfiguration) -> Int {
         configuration.limits.connectionCountMax * GatewayAssembly.loopCount(configuration) + ticketsBeside
     }
 
-    /// Once.
-    func makeDriver(_ configuration: GatewayConfiguration, reader: Wakeup) -> JournalDriver {
-        JournalDriver(
-            journal: journal.take(), logIdentity: folder.identity.identity, folder: folder.directory, tail: tail,
+    /// Once. A fresh folder gets its first segment here, so that nobody is refused for want of one.
+    func makeDriver(_ configuration: GatewayConfiguration, reader: CommitSignal) -> JournalDriver {
+        var journal = journal.take()
+        if !hasSegment, let first = worker.prepareFirst() {
+            let isWanted = journal.takeSpareRequest(now: ProcessResources.monotonicNanos)
+            precondition(isWanted, "a journal without a segment wants one")
+            journal.spareBecameReady(first)
+        }
+        return JournalDriver(
+            journal: journal, logIdentity: folder.identity.identity, folder: folder.directory, tail: tail,
             spares: mailbox, reader: reader, ticketCountMax: LogParts.ticketCount(configuration))
-    }
-    /// A fresh folder takes its first event only when its first segment is prepared, or cannot be.
-    func waitForFirstSegment() {
-        guard !hasSegment else { return }
-        while mailbox.answeredCount == 0 || mailbox.hasReady { Thread.sleep(forTimeInterval: 0.001) }
     }
 }
 
-/// The sockets of all loops: of each TCP address one a loop, so that the kernel spreads connections; Unix sockets are shared.
+/// The sockets of all loops: of each TCP address one a loop, so that the kernel spreads connections; Unix sockets are
+/// shared.
 struct Listeners {
     private(set) var all: [Listener] = []
     private(set) var byLoop: [[Int32]]
@@ -109,6 +114,11 @@ struct Listeners {
             close()
             throw .listen(error)
         }
+    }
+    func activate() throws(GatewayError) {
+        do throws(ListenError) {
+            for listener in all { try listener.activate() }
+        } catch { throw .listen(error) }
     }
     func close() { for listener in all { listener.close() } }
 }

@@ -1,5 +1,5 @@
-// The log's slow work on a thread of its own: spares ahead of need, retention, and the clean-up at the end. Blocking file calls
-// are allowed here and nowhere else of the ingest side.
+// The log's slow work on a thread of its own: spares ahead of need, retention, and the clean-up at the end. Blocking
+// file calls are allowed here and nowhere else of the ingest side.
 //
 // Invariants: each wish for a spare gets one answer; a failure is told once, and again only when its words change.
 import FastPath
@@ -26,7 +26,8 @@ final class LogWorker: Sendable {
     private static let retentionNanos: UInt64 = 5_000_000_000
 
     init(
-        keeper: consuming SegmentKeeper, mailbox: SpareMailbox, wakeup: Wakeup, configuration: LogConfiguration, logger: Logger
+        keeper: consuming SegmentKeeper, mailbox: SpareMailbox, wakeup: Wakeup, configuration: LogConfiguration,
+        logger: Logger
     ) {
         self.keeper = Mutex(keeper)
         self.mailbox = mailbox
@@ -62,9 +63,24 @@ final class LogWorker: Sendable {
             _ = wakeup.sleep(timeoutMillis: 1000) { mailbox.wanted > 0 || isStopping.load(ordering: .acquiring) }
         }
     }
+    /// In a fresh folder, before anybody can send: the first event finds its segment. Nil, and told, when it cannot be
+    /// made.
+    func prepareFirst() -> SegmentDescriptor? {
+        do { return try prepareSpare() } catch {
+            report("\(error)")
+            return nil
+        }
+    }
+    private func prepareSpare() throws(SpareFailure) -> SegmentDescriptor {
+        let mailbox = self.mailbox
+        // Two wishes: the journal has no spare in hand. None: the folder is fresh and the start waits.
+        return try keeper.withLock { keeper throws(SpareFailure) in
+            try keeper.prepareSpare { mailbox.wanted != 1 || self.isStopping.load(ordering: .relaxed) }
+        }
+    }
     private func prepare() {
         do {
-            let spare = try keeper.withLock { keeper throws(SpareFailure) in try keeper.prepareSpare() }
+            let spare = try prepareSpare()
             mailbox.answer(.ready(spare))
             report(nil)
         } catch {
@@ -76,7 +92,8 @@ final class LogWorker: Sendable {
         guard let lowWater = lowWater.withLock({ $0 }) else { return }
         let rule = RetentionRule(
             bytesMax: configuration.retentionBytes,
-            ageNanosMax: configuration.retentionMillis.map { UInt64($0) * 1_000_000 }, lowWaterSequence: lowWater() ?? .max)
+            ageNanosMax: configuration.retentionMillis.map { UInt64($0) * 1_000_000 },
+            lowWaterSequence: lowWater() ?? .max)
         do {
             let result = try keeper.withLock { keeper throws(LogOpenError) in
                 try keeper.retain(rule, now: ProcessResources.wallNanos)
@@ -94,7 +111,9 @@ final class LogWorker: Sendable {
         }
         guard isNews else { return }
         if let failure {
-            logger.error("log segment not prepared; new events are refused when the last one is full", metadata: ["why": "\(failure)"])
+            logger.error(
+                "log segment not prepared; new events are refused when the last one is full",
+                metadata: ["why": "\(failure)"])
         } else {
             logger.notice("log segments are prepared again")
         }

@@ -1,6 +1,7 @@
 // The sources of a configuration, compiled into what the loops read, and the place where each is counted.
 //
-// Invariant: a source keeps its counter slot for the life of the process, whatever reloads come; so counters never go back.
+// Invariant: a source keeps its counter slot for the life of the process, whatever reloads come; so counters never go
+// back.
 import FastPath
 
 struct SourceTable {

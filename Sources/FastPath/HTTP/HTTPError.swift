@@ -1,5 +1,5 @@
-// Why the HTTP codec refuses a message. After any of these the connection is answered once and closed: nothing behind an
-// error is parsed (RFC 9112 §2.2, §6.3, §11.2).
+// Why the HTTP codec refuses a message. After any of these the connection is answered once and closed: nothing behind
+// an error is parsed (RFC 9112 §2.2, §6.3, §11.2).
 
 /// A refusal: the status to answer with, and a stable reason code for the body, the metrics and the tests.
 package enum HTTPError: String, Error, CaseIterable, Sendable {

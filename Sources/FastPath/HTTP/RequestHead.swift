@@ -1,5 +1,7 @@
 // What a request's head says, as offsets into its bytes. Pure data; `HeadParser` fills it, the loops and the signature
 // schemes read it. No pointer is kept, so the bytes may be moved (a receive buffer into an assembly block) in between.
+//
+// Safety: `FieldTable` owns its memory and checks each index; a `HeaderName` points to bytes that are never freed.
 
 import Synchronization
 
@@ -78,8 +80,8 @@ package struct HeaderField: Sendable {
     }
 }
 
-/// A header name to look for, lower case, with its hash. Interned: the bytes live as long as the process, so that compiled
-/// schemes stay trivially copyable; a name costs its bytes once, however many sources and reloads use it.
+/// A header name to look for, lower case, with its hash. Interned: the bytes live as long as the process, so that
+/// compiled schemes stay trivially copyable; a name costs its bytes once, however many sources and reloads use it.
 @safe package struct HeaderName: @unchecked Sendable, Equatable {
     package let hash: UInt32
     private let bytes: UnsafePointer<UInt8>
@@ -107,8 +109,8 @@ package struct HeaderField: Sendable {
     @inline(__always) package var view: ByteView { ByteView(bytes, count: count) }
     package var text: String { view.text }
 
-    /// FNV-1a over the name with bit 0x20 set on each byte; equal for names that differ in case only. The parser computes the
-    /// same while it validates the name.
+    /// FNV-1a over the name with bit 0x20 set on each byte; equal for names that differ in case only. The parser
+    /// computes the same while it validates the name.
     @inline(__always) package static func hash(of name: ByteView) -> UInt32 {
         var hash = HeaderName.hashSeed
         for index in 0..<name.count { hash = hashStep(hash, name[index]) }

@@ -1,5 +1,7 @@
-// The public name of an event: derived from the log's identity and the record's sequence, so that it needs no storage, is
-// the same over retries, replays and restarts, and leads straight back to its record.
+// The public name of an event: derived from the log's identity and the record's sequence, so that it needs no storage,
+// is the same over retries, replays and restarts, and leads straight back to its record.
+//
+// Safety: `write(to:)` writes exactly `byteCount` bytes to memory that its caller has room for.
 
 /// `evt_` + 8 characters of the log's identity (40 bits) + 13 of the sequence (64 bits), Crockford base 32, lower case.
 package struct EventID: Equatable, Sendable {

@@ -6,7 +6,8 @@ package struct EventInput {
     package var tenant = ByteView.empty
     /// The source's name from the configuration, 1 to 64 bytes.
     package var source = ByteView.empty
-    /// The bytes that make two events the same one within `tenant` and `source`: an id from a header or the JSON, or the body.
+    /// The bytes that make two events the same one within `tenant` and `source`: an id from a header or the JSON, or
+    /// the body.
     package var dedupKey = ByteView.empty
     /// True exactly when `dedupKey` is the body itself; the record then does not store it a second time.
     package var keyIsBody = false

@@ -52,7 +52,9 @@ package struct RecoveryReport: Equatable, Sendable {
                 "torn tail: \(SegmentName.segment(tornTail.segment)) offset \(tornTail.offset): "
                     + "\(tornTail.byteCount) bytes that were never acknowledged were cut")
         }
-        lines += setAside.map { "segment without a readable header, none of its records can be verified: now log/\($0)" }
+        lines += setAside.map {
+            "segment without a readable header, none of its records can be verified: now log/\($0)"
+        }
         return lines
     }
 }
@@ -73,7 +75,8 @@ package struct RecoveredLog: ~Copyable {
         let configuration = JournalConfiguration(
             segmentBytes: segmentBytes, groupBytes: groupBytes, groupTicketCountMax: groupTicketCountMax,
             logIdentity: folder.identity.identity, keys: folder.identity.keys)
-        let journal = Journal(configuration: configuration, dedup: dedup, current: current, nextSequence: nextSequence)
+        let journal = Journal(
+            configuration: configuration, dedup: dedup, current: current, nextSequence: nextSequence)
         guard let journal else { throw .noMemory(bytes: 2 * groupBytes) }
         return journal
     }
@@ -220,7 +223,8 @@ private struct RecoveryRun: ~Copyable {
             let received = record.receivedSeconds
             let isWithin = received >= now || now - received < window
             if window > 0 && isWithin {
-                table.insert(record.fingerprint, sequence: record.sequence, nowSeconds: received, windowSeconds: window)
+                table.insert(
+                    record.fingerprint, sequence: record.sequence, nowSeconds: received, windowSeconds: window)
             }
             return true
         }

@@ -48,6 +48,8 @@ package struct RetentionRule: Equatable, Sendable {
 
 @safe package struct SegmentKeeper: ~Copyable, @unchecked Sendable {
     private static let zeroBytes = 1 << 20
+    /// Between two pieces of a spare that nobody waits for: some 50 MiB/s.
+    private static let pauseMillis: UInt32 = 20
     private let folder: LogFolder
     private let segmentBytes: Int
     private let freeBytesMin: Int
@@ -64,8 +66,11 @@ package struct RetentionRule: Equatable, Sendable {
     }
     deinit { sluice_memory_give_back(zeros, SegmentKeeper.zeroBytes) }
 
-    /// A synced file of zeros, ready for `Journal.spareBecameReady`.
-    package mutating func prepareSpare() throws(SpareFailure) -> SegmentDescriptor {
+    /// A synced file of zeros, ready for `Journal.spareBecameReady`. While `isUrgent` says no it is filled slowly,
+    /// because the disk that takes the zeros is the one that commits wait for.
+    package mutating func prepareSpare(
+        isUrgent: () -> Bool = { true }
+    ) throws(SpareFailure) -> SegmentDescriptor {
         guard folder.isInPlace else { throw .folderReplaced }
         let free = Int(sluice_file_system_free(folder.directory))
         if free < 0 { throw .fileFailed(operation: "free space", systemError: Int32(-free)) }
@@ -79,7 +84,7 @@ package struct RetentionRule: Equatable, Sendable {
         let file = sluice_file_open(folder.directory, name, FileFlag.write | FileFlag.create)
         if file < 0 { throw .fileFailed(operation: "create", systemError: -file) }
         do {
-            try fill(file, name)
+            try fill(file, name, isUrgent)
         } catch {
             _ = sluice_file_close(file)
             _ = sluice_file_remove(folder.directory, name)
@@ -87,7 +92,7 @@ package struct RetentionRule: Equatable, Sendable {
         }
         return SegmentDescriptor(file: file, spareNumber: number, byteCount: segmentBytes, salt: salt)
     }
-    private func fill(_ file: Int32, _ name: String) throws(SpareFailure) {
+    private func fill(_ file: Int32, _ name: String, _ isUrgent: () -> Bool) throws(SpareFailure) {
         // Contiguous blocks where the file system can; where it cannot, the writes below allocate.
         let allocated = sluice_file_allocate(file, UInt64(segmentBytes))
         if allocated == -SegmentKeeper.noSpace { throw .fileFailed(operation: "allocate", systemError: -allocated) }
@@ -105,6 +110,7 @@ package struct RetentionRule: Equatable, Sendable {
             }
             if written <= 0 { throw .fileFailed(operation: "write", systemError: written < 0 ? Int32(-written) : 28) }
             offset += written
+            if !isUrgent() { sluice_pause_millis(SegmentKeeper.pauseMillis) }
         }
         let synced = sluice_file_sync(file)
         if synced < 0 { throw .fileFailed(operation: "fsync", systemError: -synced) }

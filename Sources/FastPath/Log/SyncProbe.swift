@@ -4,8 +4,8 @@
 import CShims
 
 package enum SyncProbe {
-    /// Nanoseconds of `count` times 4 KiB written and fdatasynced, ascending. The file is filled first, as segments are. Nil, and
-    /// why, when the folder does not take it.
+    /// Nanoseconds of `count` times 4 KiB written and fdatasynced, ascending. The file is filled first, as segments
+    /// are. Nil, and why, when the folder does not take it.
     package static func run(folder path: String, count: Int) -> Result<[UInt64], SyncProbeError> {
         let folder = sluice_file_open(sluice_file_working_directory(), path, FileFlag.directory)
         guard folder >= 0 else { return .failure(SyncProbeError(errno: -folder)) }

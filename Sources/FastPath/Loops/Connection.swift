@@ -1,8 +1,8 @@
 // One ingest connection: its state as plain data, and the rules that need no kernel. `IngestLoop` drives it.
 //
-// Invariants: at most one request of a connection is between its last byte and its answer (answers keep the order of requests,
-// RFC 9112 §9.3.2); bytes that come meanwhile wait in `block`. The slot is free again only when nothing of it is with the
-// kernel: no receive armed, no send on its way (style habit 4).
+// Invariants: at most one request of a connection is between its last byte and its answer (answers keep the order of
+// requests, RFC 9112 §9.3.2); bytes that come meanwhile wait in `block`. The slot is free again only when nothing of it
+// is with the kernel: no receive armed, no send on its way (style habit 4).
 
 /// Where the request being received or answered stands.
 enum RequestPhase: UInt8, CaseIterable {
@@ -35,7 +35,8 @@ struct Connection {
     var phase = RequestPhase.idle
     /// True exactly when a multishot receive is with the kernel.
     var isReceiving = false
-    /// True exactly when the receive was cancelled because too much waits; it is armed again when the block has drained.
+    /// True exactly when the receive was cancelled because too much waits; it is armed again when the block has
+    /// drained.
     var isPaused = false
     /// True exactly when a send is with the kernel.
     var isSending = false
@@ -65,7 +66,8 @@ struct Connection {
     var chunks = ChunkedDecoder()
     /// Body bytes decoded so far behind the head (chunked), or still to be discarded (Content-Length).
     var bodyCount = 0
-    /// Bytes at the front of the block that the request being answered has taken; 0 when it was read from a receive buffer.
+    /// Bytes at the front of the block that the request being answered has taken; 0 when it was read from a receive
+    /// buffer.
     var requestInBlock = 0
     /// True exactly while the round's batch of signatures views the request's bytes.
     var isPending = false

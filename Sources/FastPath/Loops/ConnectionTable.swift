@@ -1,8 +1,8 @@
-// The connections of one loop: slots with generations, a free list, one deadline and one reply buffer each. All memory at
-// start; taking and giving a slot is O(1), the sweep for deadlines O(slots in use) on a compact array.
+// The connections of one loop: slots with generations, a free list, one deadline and one reply buffer each. All memory
+// at start; taking and giving a slot is O(1), the sweep for deadlines O(slots in use) on a compact array.
 //
-// Invariants: a slot in use has `descriptor >= 0`; its generation changes when it becomes free, so a late completion of its
-// last owner finds another generation. Safety: pointers to slots and replies are valid while the table lives.
+// Invariants: a slot in use has `descriptor >= 0`; its generation changes when it becomes free, so a late completion of
+// its last owner finds another generation. Safety: pointers to slots and replies are valid while the table lives.
 
 @safe struct ConnectionTable: ~Copyable {
     /// `Reply.byteCountMax` and room for a handshake's body.
@@ -59,7 +59,8 @@
     /// The slot is nobody's; nothing of it is with the kernel and its block has gone home.
     mutating func give(_ slot: Int) {
         let connection = self[slot]
-        precondition(!connection.pointee.isReceiving && !connection.pointee.isSending && connection.pointee.block.isNone)
+        precondition(
+            !connection.pointee.isReceiving && !connection.pointee.isSending && connection.pointee.block.isNone)
         precondition(connection.pointee.state == .closing)
         connection.pointee.state = .free
         connection.pointee.descriptor = -1

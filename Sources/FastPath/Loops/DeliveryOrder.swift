@@ -1,8 +1,8 @@
-// What the dispatcher asks of the egress loop and what it hears back: the contract between Engine/Delivery and EgressLoop.
-// Both cross bounded single-producer single-consumer rings; both are trivially copyable.
+// What the dispatcher asks of the egress loop and what it hears back: the contract between Engine/Delivery and
+// EgressLoop. Both cross bounded single-producer single-consumer rings; both are trivially copyable.
 
-/// One attempt to make. The memory behind the views belongs to the dispatcher and stays untouched until the outcome with the
-/// same token has come back, whatever that outcome is.
+/// One attempt to make. The memory behind the views belongs to the dispatcher and stays untouched until the outcome
+/// with the same token has come back, whatever that outcome is.
 package struct DeliveryOrder: BitwiseCopyable {
     /// The dispatcher's slot and generation; opaque to the loop.
     package var token: UInt64
@@ -10,8 +10,9 @@ package struct DeliveryOrder: BitwiseCopyable {
     package var endpoint: UInt32
     /// The `webhook-id` value, which is signed too.
     package var eventID: ByteView
-    /// Complete field lines to send as they are, each with CRLF (the forwarded ones, `webhook-id`, `Content-Type`); without
-    /// `Host`, `Content-Length`, `Connection`, `webhook-timestamp` and `webhook-signature`, which the loop writes.
+    /// Complete field lines to send as they are, each with CRLF (the forwarded ones, `webhook-id`, `Content-Type`);
+    /// without `Host`, `Content-Length`, `Connection`, `webhook-timestamp` and `webhook-signature`, which the loop
+    /// writes.
     package var fieldLines: ByteView
     package var body: ByteView
 
@@ -44,13 +45,15 @@ package struct DeliveryOutcome: Sendable, BitwiseCopyable {
     package var result: DeliveryResult
     /// 100 to 599 when `result` is `answered`, else 0.
     package var status: UInt16
-    /// True exactly when the attempt went over a connection that had carried an earlier one and died without a byte of answer.
+    /// True exactly when the attempt went over a connection that had carried an earlier one and died without a byte of
+    /// answer.
     package var lostReusedConnection: Bool
     /// `Retry-After` in seconds (a date is turned into seconds by the loop), `UInt32.max` when there is none.
     package var retryAfterSeconds: UInt32
     /// errno of a failed connect, send or receive, else 0.
     package var systemError: Int32
-    /// From the order's arrival in the loop to the outcome, microseconds; the part until connected; and until the first byte.
+    /// From the order's arrival in the loop to the outcome, microseconds; the part until connected; and until the first
+    /// byte.
     package var durationMicros: UInt32
     package var connectMicros: UInt32
     package var firstByteMicros: UInt32

@@ -1,7 +1,9 @@
 // From complete requests to answers: the batch of signatures, the offer to the log, receipts, and what is written back.
 //
-// The only two places that answer 2xx for an event are `answerReceipts` and the duplicate of a record already on disk; every
-// other answer is a refusal, a handshake, or an event whose source chose a weaker durability by name (law 1).
+// The only two places that answer 2xx for an event are `answerReceipts` and the duplicate of a record already on disk;
+// every other answer is a refusal, a handshake, or an event whose source chose a weaker durability by name (law 1).
+//
+// Safety: pointers to sources are the snapshot's, which the loop holds; requests lie still until `settle` returns.
 
 import CShims
 
@@ -23,7 +25,8 @@ extension IngestLoop {
             case .accepted: break
             case .rejected(let reason): return reject(slot, reason)
             case .full:
-                // A request that no empty batch takes is larger than the verifier was built for: refuse, never fail open.
+                // A request that no empty batch takes is larger than the verifier was built for: refuse, never fail
+                // open.
                 return answerUnavailable(slot, reason: "verifier_busy")
             }
         }
@@ -100,7 +103,8 @@ extension IngestLoop {
     private mutating func answerHandshake(_ handshake: Handshake, _ request: PendingRequest) -> Bool {
         switch handshake.answer(
             body: request.body, key: request.job >= 0 ? verifier.matchedKey(job: request.job) : nil, into: scratch,
-            capacity: IngestLoop.handshakeBytesMax) {
+            capacity: IngestLoop.handshakeBytesMax)
+        {
         case .none: return false
         case .rejected(let reason): reject(request.slot, reason)
         case .body(let count):
@@ -117,7 +121,9 @@ extension IngestLoop {
     mutating func answerReceipts() {
         while let receipt = port.nextReceipt() {
             let slot = table.slot(of: Tag(bits: receipt.ticket))
-            guard slot >= 0, table[slot].pointee.phase == .committing, table[slot].pointee.state == .open else { continue }
+            guard slot >= 0, table[slot].pointee.phase == .committing, table[slot].pointee.state == .open else {
+                continue
+            }
             switch receipt.fate {
             case .kept: answerKept(slot, receipt.sequence, isDuplicate: false)
             case .duplicate: answerKept(slot, receipt.sequence, isDuplicate: true)
@@ -279,8 +285,8 @@ extension IngestLoop {
         let connection = table[slot]
         connection.pointee.state = .lingering
         dropBlock(slot)
-        // A system call, not a submission: the kernel looks the descriptor of a shutdown up in a worker, later, when it may be
-        // another connection's (seen: answers cut off on a fresh connection).
+        // A system call, not a submission: the kernel looks the descriptor of a shutdown up in a worker, later, when it
+        // may be another connection's (seen: answers cut off on a fresh connection).
         sluice_shutdown_write(connection.pointee.descriptor)
         table.setDeadline(slot, nowMillis + UInt64(limits.lingerMillisMax))
         connection.pointee.isPaused = false
@@ -304,7 +310,8 @@ extension IngestLoop {
     }
     mutating func finishClose(_ slot: Int) {
         let connection = table[slot]
-        guard connection.pointee.state == .closing, !connection.pointee.isReceiving, !connection.pointee.isSending else { return }
+        guard connection.pointee.state == .closing, !connection.pointee.isReceiving, !connection.pointee.isSending
+        else { return }
         dropBlock(slot)
         metrics.count(.connectionsClosed)
         io.close(connection.pointee.descriptor, tag: Tag(.close))

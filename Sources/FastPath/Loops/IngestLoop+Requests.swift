@@ -1,5 +1,7 @@
-// From bytes to complete requests: what came is parsed where it lies when it is whole, and moved into a block when it is not.
-// May touch: connections, blocks, the parser. Must not answer 2xx; that is for receipts.
+// From bytes to complete requests: what came is parsed where it lies when it is whole, and moved into a block when it
+// is not. May touch: connections, blocks, the parser. Must not answer 2xx; that is for receipts.
+//
+// Safety: a receive buffer is read in the tick that brought it; `append` copies into a block that has the room.
 
 import CShims
 
@@ -113,7 +115,8 @@ extension IngestLoop {
         guard connection.pointee.phase == .idle || connection.pointee.phase == .head else { return }
         let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
         let view = ByteView(base, count: connection.pointee.inputEnd - connection.pointee.inputStart)
-        switch connection.pointee.parser.parse(view, into: &connection.pointee.head, fields: &fields, limits: limits) {
+        switch connection.pointee.parser.parse(view, into: &connection.pointee.head, fields: &fields, limits: limits)
+        {
         case .failed(let error): refuse(slot, error)
         case .incomplete: beginHead(slot)
         case .complete:
@@ -156,7 +159,9 @@ extension IngestLoop {
         let connection = table[slot]
         guard !connection.pointee.block.isNone, connection.pointee.head.byteCount > 0 else { return }
         let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
-        setRoute(slot, routes.find(ByteView(base, count: connection.pointee.head.byteCount).slice(connection.pointee.head.path)))
+        setRoute(
+            slot,
+            routes.find(ByteView(base, count: connection.pointee.head.byteCount).slice(connection.pointee.head.path)))
     }
 
     private mutating func continueBody(_ slot: Int) {
@@ -283,7 +288,8 @@ extension IngestLoop {
     private mutating func pauseIfTooMuchWaits(_ slot: Int) {
         let connection = table[slot]
         let waiting = connection.pointee.inputEnd - connection.pointee.inputStart - connection.pointee.requestInBlock
-        guard waiting > IngestLoop.pipelineBytesMax, connection.pointee.isReceiving, !connection.pointee.isPaused else { return }
+        guard waiting > IngestLoop.pipelineBytesMax, connection.pointee.isReceiving, !connection.pointee.isPaused
+        else { return }
         connection.pointee.isPaused = true
         io.cancel(
             Tag(.receive, slot: UInt32(slot), generation: connection.pointee.generation), tag: Tag(.cancel))

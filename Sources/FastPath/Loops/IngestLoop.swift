@@ -1,13 +1,15 @@
-// One ingest thread: a ring, its connections, and, when it is alone, the journal. It gathers completions, runs them, verifies
-// the round's signatures as one batch, offers what is genuine to the log, and answers what the log has on disk.
+// One ingest thread: a ring, its connections, and, when it is alone, the journal. It gathers completions, runs them,
+// verifies the round's signatures as one batch, offers what is genuine to the log, and answers what the log has on
+// disk.
 //
-// The order of a tick, and why: receive (fills the batch) → continue (pipelined requests join it) → settle (one batch of
-// signatures, then the log's group) → answer receipts → buffers home (everything that read them is done) → arm → commit (takes
-// all that this tick offered) → time-outs. 2xx is written only from a receipt or for a record already on disk (law 1).
+// The order of a tick, and why: receive (fills the batch) → continue (pipelined requests join it) → settle (one batch
+// of signatures, then the log's group) → answer receipts → buffers home (everything that read them is done) → arm →
+// commit (takes all that this tick offered) → time-outs. 2xx is written only from a receipt or for a record already on
+// disk (law 1).
 //
-// Invariants: a receive buffer is read only in the tick that brought it; a block moves only after the batch that views it was
-// settled; one request a connection is between its last byte and its answer.
-// Safety: views in `pending` point into receive buffers and blocks that stay put until `settle` has returned.
+// Invariants: a receive buffer is read only in the tick that brought it; a block moves only after the batch that views
+// it was settled; one request a connection is between its last byte and its answer. Safety: views in `pending` point
+// into receive buffers and blocks that stay put until `settle` has returned.
 import CShims
 import Synchronization
 
@@ -146,7 +148,7 @@ struct IngestLoop: ~Copyable {
     mutating func tick() {
         // Asleep only after a last look at what another thread may have brought.
         let mustNotWait = port.beginSleep() || shared.hasNews
-        let count = io.enter(waitNanos: mustNotWait ? 0 : waitNanos)
+        let count = io.enter(waitNanos: mustNotWait ? 0 : port.sleepNanos(waitNanos))
         port.endSleep()
         readClocks()
         for index in 0..<count { handle(io.completion(index)) }
@@ -198,7 +200,9 @@ struct IngestLoop: ~Copyable {
         if !completion.hasMore {
             armedAcceptCount -= 1
             // Out of descriptors, or the like: look again after a while rather than spin (libev's accept pause).
-            if !isDraining { if completion.result >= 0 { armAccept(Int(completion.tag.slot)) } else { pauseAccept() } }
+            if !isDraining {
+                if completion.result >= 0 { armAccept(Int(completion.tag.slot)) } else { pauseAccept() }
+            }
         }
         guard completion.result >= 0 else { return }
         let slot = isDraining ? -1 : table.take(descriptor: completion.result)
@@ -284,7 +288,8 @@ struct IngestLoop: ~Copyable {
     }
     /// Requests whose body is still coming hold an index into the old sources: their route is looked up again.
     private mutating func abandonRoutes() {
-        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .body {
+        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .body
+        {
             routeAgain(slot)
         }
     }
@@ -292,18 +297,21 @@ struct IngestLoop: ~Copyable {
         isDraining = true
         drainedAt = nowMillis + shared.graceMillis
         for index in 0..<listenerCount { io.cancel(Tag(.accept, slot: UInt32(index)), tag: Tag(.cancel)) }
-        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .idle {
+        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .idle
+        {
             close(slot)
         }
     }
-    /// True when nobody waits for an answer and nothing waits for the disk, or when the grace period is over and nothing is
-    /// with the disk.
+    /// True when nobody waits for an answer and nothing waits for the disk, or when the grace period is over and
+    /// nothing is with the disk.
     private var isDrained: Bool {
         guard port.isIdle else { return false }
         return table.openCount == 0 || nowMillis >= drainedAt
     }
     private mutating func finish() {
-        for slot in 0..<table.highWater where table[slot].pointee.state != .free { _ = sluice_close(table[slot].pointee.descriptor) }
+        for slot in 0..<table.highWater where table[slot].pointee.state != .free {
+            _ = sluice_close(table[slot].pointee.descriptor)
+        }
         port.finish()
         shared.finished()
     }

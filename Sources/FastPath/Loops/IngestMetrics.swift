@@ -1,4 +1,5 @@
-// What a loop counts: one cell a fact, one writer. Names and meanings are the metrics' specification (docs/operations.md).
+// What a loop counts: one cell a fact, one writer. Names and meanings are the metrics' specification
+// (docs/operations.md).
 
 package enum IngestCounter: Int, CaseIterable, Sendable {
     case connectionsAccepted, connectionsRefused, connectionsClosed, connectionsTimedOut

@@ -1,5 +1,5 @@
-// What the outside says to an ingest loop and what it hears: start, a new configuration, drain, the end. One a loop; the only
-// state that the loop shares besides its rings, and it looks at it once a tick with one relaxed load.
+// What the outside says to an ingest loop and what it hears: start, a new configuration, drain, the end. One a loop;
+// the only state that the loop shares besides its rings, and it looks at it once a tick with one relaxed load.
 import Synchronization
 
 package enum IngestStartError: Error, Sendable {

@@ -1,8 +1,9 @@
 // The configuration as a loop sees it: sources and routes compiled into memory that never changes, swapped whole.
 //
-// Invariants: a snapshot is immutable after `init`; a loop reads it through plain pointers and keeps one reference, so that no
-// request touches a reference count; the maker keeps a snapshot alive until every loop has acknowledged its successor.
-// Safety: `sources` and the route table are freed with the snapshot, which the loop holds while it uses them.
+// Invariants: a snapshot is immutable after `init`; a loop reads it through plain pointers and keeps one reference, so
+// that no request touches a reference count; the maker keeps a snapshot alive until every loop has acknowledged its
+// successor. Safety: `sources` and the route table are freed with the snapshot, which the loop holds while it uses
+// them.
 
 /// What a 2xx promises (law 1). Raw values are the names in the configuration and in `Sluice-Durability`.
 package enum DurabilityLevel: UInt8, CaseIterable, Sendable {

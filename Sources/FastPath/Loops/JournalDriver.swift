@@ -1,8 +1,9 @@
-// Drives the passive journal over a ring: submits its commit steps, gathers their completions, hands receipts on and publishes
-// the committed tail. Used by an ingest loop that is alone and by the journal thread, so that there is one way to the disk.
+// Drives the passive journal over a ring: submits its commit steps, gathers their completions, hands receipts on and
+// publishes the committed tail. Used by an ingest loop that is alone and by the journal thread, so that there is one
+// way to the disk.
 //
-// Invariants: one commit is with the kernel at a time; its outcome is told to the journal when all of its completions have come
-// (two, or four with a new segment); the tail is published before the receipts of its group are handed on.
+// Invariants: one commit is with the kernel at a time; its outcome is told to the journal when all of its completions
+// have come (two, or four with a new segment); the tail is published before the receipts of its group are handed on.
 // Safety: the group's memory belongs to the journal and is not touched while it commits.
 import CShims
 
@@ -12,8 +13,10 @@ import CShims
     private let folder: Int32
     private let tail: CommittedTail
     private let spares: SpareMailbox
-    /// Whoever reads committed events.
-    private let reader: Wakeup?
+    private let reader: CommitSignal
+    private var signalledAt: UInt64 = 0
+    /// True exactly when a commit has not been told to the reader yet.
+    private(set) var owesSignal = false
     private var outstandingCount = 0
     private var placedResult = 0
     private var writtenResult = 0
@@ -25,7 +28,7 @@ import CShims
 
     package init(
         journal: consuming Journal, logIdentity: UInt64, folder: Int32, tail: CommittedTail, spares: SpareMailbox,
-        reader: Wakeup?, ticketCountMax: Int
+        reader: CommitSignal, ticketCountMax: Int
     ) {
         self.journal = journal
         self.logIdentity = logIdentity
@@ -60,6 +63,7 @@ import CShims
 
     /// Everything that arrived while the last commit was on its way goes out as one write; no timer, no added delay.
     @inline(__always) mutating func startCommit(_ io: borrowing UringIO, nowNanos: UInt64) {
+        if owesSignal, nowNanos &- signalledAt >= CommitSignal.intervalNanos { signalReader(nowNanos) }
         if spares.hasReady { takeSpares(nowNanos) }
         if journal.takeSpareRequest(now: nowNanos) { spares.want() }
         guard outstandingCount == 0, journal.wantsCommit, earlyCommitting.isEmpty else { return }
@@ -67,6 +71,11 @@ import CShims
         if case .refuse = step { return }
         swap(&earlyFilling, &earlyCommitting)
         submit(step, io)
+    }
+    private mutating func signalReader(_ nowNanos: UInt64) {
+        owesSignal = false
+        signalledAt = nowNanos
+        reader.signal()
     }
     private mutating func takeSpares(_ nowNanos: UInt64) {
         while let answer = spares.take() {
@@ -120,7 +129,7 @@ import CShims
             metrics.count(.commitBytes, UInt64(expectedBytes))
             earlyCommitting.release(failed: false)
             tail.publish(journal)
-            reader?.signal()
+            owesSignal = reader.isWanted
         case .continueWith(let step): submit(step, io)
         case .failed:
             metrics.count(.commitFailures)

@@ -1,9 +1,9 @@
-// The journal's own thread, for gateways with several ingest loops: takes their events from bounded rings, drives the one
-// journal, and sends each receipt back to the loop it belongs to.
+// The journal's own thread, for gateways with several ingest loops: takes their events from bounded rings, drives the
+// one journal, and sends each receipt back to the loop it belongs to.
 //
-// The order of a tick: completions → receipts of a finished commit → events from each ring in turn (a bounded number, so that no
-// loop starves another) → receipts that need no disk → commit → sleep when nothing is there.
-// Invariant: each event with a ticket gets exactly one receipt; a receipt ring has room for all that its loop can have under way.
+// The order of a tick: completions → receipts of a finished commit → events from each ring in turn (a bounded number,
+// so that no loop starves another) → receipts that need no disk → commit → sleep when nothing is there. Invariant: each
+// event with a ticket gets exactly one receipt; a receipt ring has room for all that its loop can have under way.
 // Safety: views of an event are used only until its place in the ring is given back.
 import CShims
 import Synchronization
@@ -64,7 +64,8 @@ package final class JournalShared: Sendable {
     private mutating func tick() {
         shared.wakeup.beginSleep()
         let mustNotWait = !areRingsEmpty || shared.isDrainWanted
-        let count = io.enter(waitNanos: mustNotWait ? 0 : 1_000_000_000)
+        let longest: UInt64 = driver.owesSignal ? CommitSignal.intervalNanos : 1_000_000_000
+        let count = io.enter(waitNanos: mustNotWait ? 0 : longest)
         shared.wakeup.endSleep()
         for index in 0..<count {
             let completion = io.completion(index)

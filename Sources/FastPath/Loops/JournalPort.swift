@@ -96,6 +96,14 @@ package final class JournalLink: Sendable {
 
     // MARK: sleeping
 
+    /// Nanoseconds the loop may sleep at most: a commit that was not told to its reader yet must be, soon.
+    @inline(__always) func sleepNanos(_ wanted: UInt64) -> UInt64 {
+        switch driver {
+        case .some(let driver): driver.owesSignal ? min(wanted, CommitSignal.intervalNanos) : wanted
+        case .none: wanted
+        }
+    }
+
     func armWake(_ io: borrowing UringIO) { io.readWake(wakeup.descriptor, into: wakeValue, tag: Tag(.wake)) }
     func woken(_ io: borrowing UringIO) { armWake(io) }
     /// Between the two the loop may sleep; true when it must not because receipts are there.

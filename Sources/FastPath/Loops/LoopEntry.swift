@@ -1,5 +1,5 @@
-// Where threads enter the loops: the concrete functions that the Engine calls, so that everything behind them is compiled and
-// specialised together. A ring belongs to the thread that opens it, so loops are made on their own thread.
+// Where threads enter the loops: the concrete functions that the Engine calls, so that everything behind them is
+// compiled and specialised together. A ring belongs to the thread that opens it, so loops are made on their own thread.
 
 /// Carries a move-only part into a thread, once.
 package final class Handover<Value: ~Copyable>: @unchecked Sendable {
@@ -43,6 +43,7 @@ package func runJournalLoop(
 
 /// The bytes that `runIngestLoop` will take for `setup`, for the budget printed at start.
 package func ingestMemoryBytes(_ setup: IngestSetup) -> Int {
-    let connections = setup.limits.connectionCountMax * (MemoryLayout<Connection>.stride + 12 + ConnectionTable.replyByteCount)
+    let connections =
+        setup.limits.connectionCountMax * (MemoryLayout<Connection>.stride + 12 + ConnectionTable.replyByteCount)
     return connections + setup.receiveBufferCount * (setup.receiveBufferBytes + 16) + setup.assemblyBytes
 }

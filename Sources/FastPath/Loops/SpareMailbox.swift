@@ -1,5 +1,5 @@
-// Prepared segments on their way from the keeper's thread to whoever drives the journal, and the wish for one on its way back.
-// Rare (one a segment), so a lock is fine; the loop looks at one atomic a tick.
+// Prepared segments on their way from the keeper's thread to whoever drives the journal, and the wish for one on its
+// way back. Rare (one a segment), so a lock is fine; the loop looks at one atomic a tick.
 import Synchronization
 
 package enum SpareAnswer: Sendable {
@@ -12,7 +12,6 @@ package final class SpareMailbox: Sendable {
     private let answers = Mutex<[SpareAnswer]>([])
     private let hasAnswer = Atomic<Bool>(false)
     private let wantedCount = Atomic<Int>(0)
-    private let answered = Atomic<Int>(0)
     private let keeper: Wakeup
     private let driver: Wakeup
 
@@ -30,10 +29,8 @@ package final class SpareMailbox: Sendable {
         wantedCount.subtract(1, ordering: .relaxed)
         answers.withLock { $0.append(answer) }
         hasAnswer.store(true, ordering: .releasing)
-        answered.add(1, ordering: .releasing)
         driver.signal()
     }
-    package var answeredCount: Int { answered.load(ordering: .acquiring) }
     /// What nobody took, to be closed at the end.
     package func leftover() -> [SegmentDescriptor] {
         answers.withLock { list in
@@ -44,7 +41,7 @@ package final class SpareMailbox: Sendable {
 
     // MARK: driver
 
-    @inline(__always) package var hasReady: Bool { hasAnswer.load(ordering: .acquiring) }
+    @inline(__always) var hasReady: Bool { hasAnswer.load(ordering: .acquiring) }
     func take() -> SpareAnswer? {
         answers.withLock { list in
             let answer = list.popLast()

@@ -1,9 +1,10 @@
-// Memory for what does not fit one receive buffer: one mapping taken at start, lent in blocks of 4 KiB × 2^k. Contiguous blocks
-// of any size up to a bound, O(log n) to take and to give back, and no way to grow: when it is out, the caller refuses.
+// Memory for what does not fit one receive buffer: one mapping taken at start, lent in blocks of 4 KiB × 2^k.
+// Contiguous blocks of any size up to a bound, O(log n) to take and to give back, and no way to grow: when it is out,
+// the caller refuses.
 //
-// Invariants: a block is aligned to its size; a free block's buddy of the same order is never free (they merge); `order` is set
-// exactly for the first unit of a free or lent block. One thread uses an arena.
-// Safety: `pointer` is valid while the block is lent and the arena lives; giving a block back twice traps.
+// Invariants: a block is aligned to its size; a free block's buddy of the same order is never free (they merge);
+// `order` is set exactly for the first unit of a free or lent block. One thread uses an arena. Safety: `pointer` is
+// valid while the block is lent and the arena lives; giving a block back twice traps.
 
 /// A lent block; trivially copyable, so whoever holds it must give it back exactly once.
 package struct ArenaBlock: Equatable, Sendable {

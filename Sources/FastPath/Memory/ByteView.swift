@@ -34,7 +34,8 @@ package struct ByteRange: Equatable, Sendable {
         self.count = buffer.count
     }
     @inline(__always) package static var empty: ByteView { ByteView(nothing, count: 0) }
-    // A byte of the program itself, so that an empty view has a valid address without a global to initialise (which locks).
+    // A byte of the program itself, so that an empty view has a valid address without a global to initialise (which
+    // locks).
     @inline(__always) private static var nothing: UnsafePointer<UInt8> { ("\0" as StaticString).utf8Start }
 
     @inline(__always) package subscript(index: Int) -> UInt8 {

@@ -1,5 +1,6 @@
 // Page-aligned memory taken once at start, with its pages already there, and given back when its owner goes. All large
-// memory of the data plane comes from here, so that the sum of `byteCount` is the resident size and nothing faults later.
+// memory of the data plane comes from here, so that the sum of `byteCount` is the resident size and nothing faults
+// later.
 //
 // Safety: owns the mapping; whoever takes `base` must not outlive the owner.
 import CShims

@@ -52,13 +52,22 @@ package struct Listener: Equatable, Sendable {
         var bytes = InlineArray<16, UInt64>(repeating: 0)
         let descriptor = withUnsafeMutableBytes(of: &bytes) { memory in
             address.write(to: memory.baseAddress!)
-            return sluice_listen(memory.baseAddress!, UInt32(address.byteCount), 4096, isShared ? 1 : 0)
+            return sluice_listen(memory.baseAddress!, UInt32(address.byteCount), isShared ? 1 : 0)
         }
         guard descriptor >= 0 else {
             throw ListenError(address: text, errno: -descriptor, reason: systemText(-descriptor))
         }
         return descriptor
     }
+    /// Connections are taken from now on; until then they are refused, so that nobody meets a gateway that is not
+    /// ready.
+    package func activate() throws(ListenError) {
+        let status = sluice_listen_start(descriptor, Listener.backlog)
+        guard status == 0 else { throw ListenError(address: text, errno: -status, reason: systemText(-status)) }
+    }
+    private static let backlog: Int32 = 4096
+    /// No new connection from now on; those that were taken live on.
+    package func stop() { sluice_listen_stop(descriptor) }
     package func close() {
         _ = sluice_close(descriptor)
         if let unixPath { _ = sluice_unix_remove(unixPath) }

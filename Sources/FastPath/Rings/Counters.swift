@@ -1,4 +1,5 @@
-// Counters that one loop writes and any thread may read: a relaxed load and store, no locked instruction, on memory of their own.
+// Counters that one loop writes and any thread may read: a relaxed load and store, no locked instruction, on memory of
+// their own.
 //
 // Invariant: one writer. Two writers would lose counts, nothing else.
 // Safety: owns its memory for its life; loops and readers hold a reference.
@@ -38,8 +39,8 @@ import Synchronization
     }
 }
 
-/// A histogram over powers of two of microseconds with four steps each: bucket upper bounds are within 25 % of each other.
-/// Same rule as the counters: one writer, any reader.
+/// A histogram over powers of two of microseconds with four steps each: bucket upper bounds are within 25 % of each
+/// other. Same rule as the counters: one writer, any reader.
 @safe package final class LatencyHistogram: Sendable {
     package static let bucketCount = 100
     private let cells = CounterBlock(count: LatencyHistogram.bucketCount + 1)

@@ -1,9 +1,9 @@
-// Verified events on their way from one ingest loop to the journal thread, with all their bytes: a bounded ring of records of
-// any size between exactly two threads. Full = the loop answers 503; nothing grows and nothing waits.
+// Verified events on their way from one ingest loop to the journal thread, with all their bytes: a bounded ring of
+// records of any size between exactly two threads. Full = the loop answers 503; nothing grows and nothing waits.
 //
-// Invariants: positions count bytes for ever, a record begins 8-aligned and is contiguous (what is left at the end of the
-// memory is skipped by a marker); the producer publishes a record with one release store after all of it is written.
-// Safety: a view that `front` gives is valid until `dropFront`; producer and consumer touch disjoint bytes.
+// Invariants: positions count bytes for ever, a record begins 8-aligned and is contiguous (what is left at the end of
+// the memory is skipped by a marker); the producer publishes a record with one release store after all of it is
+// written. Safety: a view that `front` gives is valid until `dropFront`; producer and consumer touch disjoint bytes.
 import Synchronization
 
 @safe package final class EventRing: @unchecked Sendable {
@@ -56,7 +56,8 @@ import Synchronization
     /// Producer: copies the event in. False when there is no room.
     package func push(_ event: EventInput, ticket: UInt64, durability: DurabilityLevel) -> Bool {
         let key = event.keyIsBody ? 0 : event.dedupKey.count
-        let bytes = event.tenant.count + event.source.count + key + event.eventType.count + event.method.count
+        let bytes =
+            event.tenant.count + event.source.count + key + event.eventType.count + event.method.count
             + event.target.count + event.fieldLines.count + event.body.count
         let needed = UInt64((MemoryLayout<Header>.size + bytes + 7) & ~7)
         var at = tail.pointee.position.load(ordering: .relaxed)
@@ -72,7 +73,8 @@ import Synchronization
         let header = Header(
             byteCount: UInt32(needed), tenant: UInt16(event.tenant.count), source: UInt16(event.source.count),
             key: UInt32(key), type: UInt16(event.eventType.count), method: UInt16(event.method.count),
-            target: UInt32(event.target.count), fieldLines: UInt32(event.fieldLines.count), body: UInt32(event.body.count),
+            target: UInt32(event.target.count), fieldLines: UInt32(event.fieldLines.count),
+            body: UInt32(event.body.count),
             window: event.dedupWindowSeconds, flags: (event.keyIsBody ? 1 : 0) | UInt32(durability.rawValue) << 1,
             receivedAt: event.receivedAt, ticket: ticket)
         var to = pointer(at)

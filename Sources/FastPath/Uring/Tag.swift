@@ -1,5 +1,6 @@
-// The identity of what was submitted: kind, generation and slot in the 64 bits that io_uring gives back. A descriptor is no
-// identity, it is reused while completions of its last owner are still on their way; a slot with a generation is one.
+// The identity of what was submitted: kind, generation and slot in the 64 bits that io_uring gives back. A descriptor
+// is no identity, it is reused while completions of its last owner are still on their way; a slot with a generation is
+// one.
 
 package enum TagKind: UInt8, Sendable {
     case ignored = 0

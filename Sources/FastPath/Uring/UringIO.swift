@@ -1,9 +1,9 @@
-// The only file that talks to io_uring. A loop owns one `UringIO`; it submits by tag, waits, and gathers the completions
-// before it runs any of them (style habit 7).
+// The only file that talks to io_uring. A loop owns one `UringIO`; it submits by tag, waits, and gathers the
+// completions before it runs any of them (style habit 7).
 //
-// Invariants: one thread uses a ring, from its opening on (SINGLE_ISSUER); what a submission points to stays untouched until
-// its completion; a receive buffer belongs to the kernel from `give` to the completion that names it.
-// Safety: pointers passed in are read or written by the kernel until the completion of the same tag.
+// Invariants: one thread uses a ring, from its opening on (SINGLE_ISSUER); what a submission points to stays untouched
+// until its completion; a receive buffer belongs to the kernel from `give` to the completion that names it. Safety:
+// pointers passed in are read or written by the kernel until the completion of the same tag.
 import CShims
 
 package struct UringError: Error, Equatable, Sendable {
@@ -48,8 +48,8 @@ package struct Completion: Sendable {
     private var givenCount: Int32 = 0
     private static let bufferGroup: UInt32 = 1
 
-    /// `submissions` and `completions` are powers of two. With `bufferCount` (a power of two, 0 = none) receive buffers of
-    /// `bufferByteCount` bytes. Must be made on the thread that will use it.
+    /// `submissions` and `completions` are powers of two. With `bufferCount` (a power of two, 0 = none) receive buffers
+    /// of `bufferByteCount` bytes. Must be made on the thread that will use it.
     package init(submissions: Int, completions: Int, bufferCount: Int, bufferByteCount: Int) throws(UringError) {
         // Entries (16 bytes a buffer, rounded up to a page) and buffers in one mapping.
         let entryBytes = (bufferCount * 16 + 4095) & ~4095
@@ -91,8 +91,9 @@ package struct Completion: Sendable {
     }
     /// Gives a buffer back; the kernel sees it after `publishBuffers`.
     @inline(__always) package mutating func give(buffer index: Int) {
-        sluice_buffers_give(bufferEntries, bytes(ofBuffer: index), UInt32(bufferByteCount), UInt32(index),
-                            UInt32(bufferCount), givenCount)
+        sluice_buffers_give(
+            bufferEntries, bytes(ofBuffer: index), UInt32(bufferByteCount), UInt32(index),
+            UInt32(bufferCount), givenCount)
         givenCount += 1
     }
     @inline(__always) package mutating func publishBuffers() {
@@ -103,7 +104,9 @@ package struct Completion: Sendable {
 
     // MARK: submissions
 
-    @inline(__always) package func accept(listener: Int32, tag: Tag) { sluice_submit_accept(ring, listener, tag.bits) }
+    @inline(__always) package func accept(listener: Int32, tag: Tag) {
+        sluice_submit_accept(ring, listener, tag.bits)
+    }
     @inline(__always) package func receive(_ descriptor: Int32, tag: Tag) {
         sluice_submit_receive(ring, descriptor, UringIO.bufferGroup, tag.bits)
     }
@@ -123,11 +126,15 @@ package struct Completion: Sendable {
         sluice_submit_read(ring, descriptor, value, 8, 0, tag.bits)
     }
     /// One write and the fdatasync linked behind it.
-    package func writeAndSync(_ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, write: Tag, sync: Tag) {
+    package func writeAndSync(
+        _ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, write: Tag, sync: Tag
+    ) {
         sluice_submit_write_sync(ring, descriptor, bytes, UInt32(count), offset, write.bits, sync.bits)
     }
     /// Rename and folder sync, linked to the write that must be submitted right behind.
-    package func renameAndSync(folder: Int32, from: UnsafePointer<CChar>, to: UnsafePointer<CChar>, rename: Tag, sync: Tag) {
+    package func renameAndSync(
+        folder: Int32, from: UnsafePointer<CChar>, to: UnsafePointer<CChar>, rename: Tag, sync: Tag
+    ) {
         sluice_submit_rename_sync(ring, folder, from, to, rename.bits, sync.bits)
     }
 

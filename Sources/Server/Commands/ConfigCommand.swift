@@ -28,7 +28,9 @@ struct ConfigCommand: ParsableCommand {
                     Output.json(Verdict(file: file, ok: true, problems: []))
                 } else {
                     Output.line(
-                        "\(file): good; \(configuration.sources.count) sources, \(configuration.endpoints.count) endpoints")
+                        "\(file): good; \(configuration.sources.count) sources, "
+                            + "\(configuration.endpoints.count) endpoints"
+                    )
                 }
             } catch let error as ConfigurationError {
                 if json {
@@ -59,12 +61,16 @@ struct ConfigCommand: ParsableCommand {
         }
 
         func run() {
-            let keys = ConfigurationKeys.all.map { Key(key: $0.path, takes: $0.form, initial: $0.initial, range: $0.range) }
+            let keys = ConfigurationKeys.all.map {
+                Key(key: $0.path, takes: $0.form, initial: $0.initial, range: $0.range)
+            }
             if json { return Output.json(keys) }
             let width = keys.map(\.key.count).max() ?? 0
             for key in keys {
                 let range = key.range.isEmpty ? "" : " (\(key.range))"
-                Output.line(key.key.padding(toLength: width + 2, withPad: " ", startingAt: 0) + "\(key.takes)\(range), \(key.initial)")
+                Output.line(
+                    key.key.padding(toLength: width + 2, withPad: " ", startingAt: 0)
+                        + "\(key.takes)\(range), \(key.initial)")
             }
         }
     }

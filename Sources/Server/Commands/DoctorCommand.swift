@@ -1,4 +1,5 @@
-// `sluice doctor`: what this kernel, processor and disk can do, measured; each finding ok, warn or fail, with how to mend it.
+// `sluice doctor`: what this kernel, processor and disk can do, measured; each finding ok, warn or fail, with how to
+// mend it.
 import ArgumentParser
 import Engine
 import FastPath
@@ -15,7 +16,8 @@ struct DoctorCommand: ParsableCommand {
             Exit status: 0 the gateway can run here, 1 something stands against it.
             """)
 
-    @Option(help: "The data folder, or where it will be: its disk is measured with a small file.", completion: .directory)
+    @Option(
+        help: "The data folder, or where it will be: its disk is measured with a small file.", completion: .directory)
     var data = "./sluice-data"
     @Option(help: "Connections the gateway is to hold.")
     var connections = GatewayConfiguration().limits.connectionCountMax
@@ -29,17 +31,21 @@ struct DoctorCommand: ParsableCommand {
     }
 
     func run() throws {
-        let findings = [
-            MachineProbe.kernel(), MachineProbe.ring(), MachineProbe.lockedMemory(), MachineProbe.files(connections: connections),
-            MachineProbe.processors(),
-        ] + MachineProbe.verifiers() + MachineProbe.disk(data: data)
+        let findings =
+            [
+                MachineProbe.kernel(), MachineProbe.ring(), MachineProbe.lockedMemory(),
+                MachineProbe.files(connections: connections),
+                MachineProbe.processors(),
+            ] + MachineProbe.verifiers() + MachineProbe.disk(data: data)
         let isGood = !findings.contains { $0.verdict == .fail }
         if json {
             Output.json(Report(version: Gateway.version, ok: isGood, findings: findings))
         } else {
             for finding in findings {
                 let name = finding.what.padding(toLength: 18, withPad: " ", startingAt: 0)
-                Output.line("\(finding.verdict.rawValue.padding(toLength: 4, withPad: " ", startingAt: 0))  \(name)\(finding.found)")
+                Output.line(
+                    finding.verdict.rawValue.padding(toLength: 6, withPad: " ", startingAt: 0) + name + finding.found
+                )
                 if let mend = finding.mend { Output.line("      \(mend)") }
             }
         }

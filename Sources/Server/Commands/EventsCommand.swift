@@ -12,7 +12,8 @@ struct EventsCommand: AsyncParsableCommand {
     struct Gateway: ParsableArguments {
         @Option(help: "The running gateway's admin address; by default that of --config, else 127.0.0.1:8081.")
         var admin: AddressArgument?
-        @Option(help: "The gateway's configuration file, for its admin address.", completion: .file(extensions: ["yaml"]))
+        @Option(
+            help: "The gateway's configuration file, for its admin address.", completion: .file(extensions: ["yaml"]))
         var config: String?
 
         private func address() throws -> AddressArgument {
@@ -115,7 +116,8 @@ struct EventsCommand: AsyncParsableCommand {
             if let data {
                 var folder = LogCommand.Folder()
                 folder.data = data
-                events = try OfflineLog.latest(EventFilter(source: selection.source, type: selection.type), limit: limit, folder)
+                events = try OfflineLog.latest(
+                    EventFilter(source: selection.source, type: selection.type), limit: limit, folder)
             } else {
                 let path = selection.query(after: nil, limit: limit)
                 events = try await gateway.ask { try await $0.get(path, EventPage.self) }.events
@@ -134,7 +136,9 @@ struct EventsCommand: AsyncParsableCommand {
                   sluice events show evt_0123456789abcdefghjkmnpqr
                 """)
         @OptionGroup var gateway: Gateway
-        @Option(help: "Read this data folder instead of asking a gateway; deliveries are not shown then.", completion: .directory)
+        @Option(
+            help: "Read this data folder instead of asking a gateway; deliveries are not shown then.",
+            completion: .directory)
         var data: String?
         @Flag(help: "Print JSON.")
         var json = false
@@ -165,8 +169,8 @@ struct EventsCommand: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
             abstract: "Deliver events again: one, or all that match. Counts first.",
             discussion: """
-                Without an event id it takes all that match and are finished, delivered or dead letters; with --dead only the
-                latter. It says how many and changes nothing unless --yes is given.
+                Without an event id it takes all that match and are finished, delivered or dead letters; with --dead
+                only the latter. It says how many and changes nothing unless --yes is given.
 
                 EXAMPLES
                   sluice events replay evt_0123456789abcdefghjkmnpqr --endpoint billing --yes
@@ -190,7 +194,9 @@ struct EventsCommand: AsyncParsableCommand {
         var event: String?
 
         func validate() throws {
-            if let event, EventID(event) == nil { throw ValidationError("`\(event)` is no event id: evt_ and 21 characters") }
+            if let event, EventID(event) == nil {
+                throw ValidationError("`\(event)` is no event id: evt_ and 21 characters")
+            }
             for (name, value) in [("--from", from), ("--until", until)] {
                 if let value, TimeText.parse(value) == nil {
                     throw ValidationError("\(name) takes a time such as 2026-01-31T00:00:00Z")
@@ -215,7 +221,10 @@ struct EventsCommand: AsyncParsableCommand {
             }
             if json { return Output.json(answer) }
             let what = answer.count == 1 ? "1 delivery" : "\(answer.count) deliveries"
-            Output.line(answer.dryRun ? (answer.count > 0 ? "\(what) would be made again; --yes does it" : "nothing matches") : "\(what) on the way again")
+            Output.line(
+                answer.dryRun
+                    ? (answer.count > 0 ? "\(what) would be made again; --yes does it" : "nothing matches")
+                    : "\(what) on the way again")
         }
     }
 }

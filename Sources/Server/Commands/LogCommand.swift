@@ -5,7 +5,8 @@ import Foundation
 
 struct LogCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "log", abstract: "Read a data folder's log, read-only.", subcommands: [Check.self, Stats.self, Show.self])
+        commandName: "log", abstract: "Read a data folder's log, read-only.",
+        subcommands: [Check.self, Stats.self, Show.self])
 
     struct Folder: ParsableArguments {
         @Argument(help: "The data folder.", completion: .directory)
@@ -48,13 +49,16 @@ struct LogCommand: ParsableCommand {
             let summary = try folder.read()
             let damages = summary.damages.map(\.text)
             if json {
-                Output.json(Verdict(
-                    sound: summary.isSound, records: summary.recordCount, damages: damages,
-                    unfinishedBytes: summary.tornTail?.byteCount ?? 0))
+                Output.json(
+                    Verdict(
+                        sound: summary.isSound, records: summary.recordCount, damages: damages,
+                        unfinishedBytes: summary.tornTail?.byteCount ?? 0))
             } else {
                 for damage in damages { Output.line("damage: \(damage)") }
                 if let tail = summary.tornTail {
-                    Output.line("unfinished end: \(tail.byteCount) bytes that were never acknowledged, or are being written now")
+                    Output.line(
+                        "unfinished end: \(tail.byteCount) bytes that were never acknowledged, or are being written now"
+                    )
                 }
                 let verdict = summary.isSound ? "sound" : "\(damages.count) damages"
                 Output.line("\(summary.recordCount) records in \(summary.segments.count) segments: \(verdict)")
@@ -99,7 +103,8 @@ struct LogCommand: ParsableCommand {
                 log: String(summary.logIdentity, radix: 16), segments: summary.segments.count,
                 segmentBytes: summary.segments.reduce(0) { $0 + $1.byteCount }, records: summary.recordCount,
                 recordBytes: summary.recordBytes, bodyBytes: summary.bodyBytes, firstSequence: summary.firstSequence,
-                lastSequence: summary.lastSequence, firstReceivedAt: summary.firstReceivedAt.map(TimeText.of(nanoseconds:)),
+                lastSequence: summary.lastSequence,
+                firstReceivedAt: summary.firstReceivedAt.map(TimeText.of(nanoseconds:)),
                 lastReceivedAt: summary.lastReceivedAt.map(TimeText.of(nanoseconds:)),
                 sources: summary.sources.mapValues { Statistics.Source(records: $0.recordCount, bytes: $0.byteCount) },
                 damages: summary.damages.count)
@@ -113,7 +118,10 @@ struct LogCommand: ParsableCommand {
                 Output.line("received  \(statistics.firstReceivedAt ?? "-") to \(statistics.lastReceivedAt ?? "-")")
             }
             for (name, source) in statistics.sources.sorted(by: { $0.key < $1.key }) {
-                Output.line("source    \(LogLines.quoted(name)): \(source.records) records, \(ByteSize.approximate(source.bytes))")
+                Output.line(
+                    "source    \(LogLines.quoted(name)): \(source.records) records, "
+                        + ByteSize.approximate(source.bytes)
+                )
             }
             if statistics.damages > 0 { Output.line("damages   \(statistics.damages) (`sluice log check` lists them)") }
         }
@@ -139,7 +147,9 @@ struct LogCommand: ParsableCommand {
 
         func validate() throws {
             if limit < 1 { throw ValidationError("--limit takes a number from 1") }
-            if let event, EventID(event) == nil { throw ValidationError("`\(event)` is no event id: evt_ and 21 characters") }
+            if let event, EventID(event) == nil {
+                throw ValidationError("`\(event)` is no event id: evt_ and 21 characters")
+            }
         }
 
         func run() throws {

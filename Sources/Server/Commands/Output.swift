@@ -1,5 +1,5 @@
-// What every command shares: exit statuses, and where words go. Results go to standard output, everything else to standard
-// error; colour and progress only where a person looks.
+// What every command shares: exit statuses, and where words go. Results go to standard output, everything else to
+// standard error; colour and progress only where a person looks.
 import ArgumentParser
 import Foundation
 

@@ -37,7 +37,9 @@ struct SendCommand: AsyncParsableCommand {
 
     func validate() throws {
         guard (1...1_000_000_000).contains(count) else { throw ValidationError("--count takes a number from 1") }
-        guard (1...1024).contains(concurrency) else { throw ValidationError("--concurrency takes a number from 1 to 1024") }
+        guard (1...1024).contains(concurrency) else {
+            throw ValidationError("--concurrency takes a number from 1 to 1024")
+        }
         if let problem = AddressText.problem(ofURL: url, shown: url) { throw ValidationError("--url: \(problem)") }
     }
 
@@ -70,7 +72,9 @@ struct SendCommand: AsyncParsableCommand {
             Output.line("\(answer.status) \(answer.body.trimmingCharacters(in: .newlines))")
         } else if result.failures.isEmpty || count > 1 {
             let list = result.statuses.sorted { $0.key < $1.key }.map { "\($0.value) × \($0.key)" }
-            Output.line("\(count) sent in \(String(format: "%.2f", seconds)) s: " + (list.isEmpty ? "no answer" : list.joined(separator: ", ")))
+            Output.line(
+                "\(count) sent in \(String(format: "%.2f", seconds)) s: "
+                    + (list.isEmpty ? "no answer" : list.joined(separator: ", ")))
         }
         for (reason, count) in result.failures.sorted(by: { $0.key < $1.key }) {
             Output.failure("\(url): \(reason)" + (count > 1 ? " (\(count) times)" : ""))

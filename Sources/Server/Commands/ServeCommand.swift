@@ -10,13 +10,14 @@ struct ServeCommand: AsyncParsableCommand {
         commandName: "serve",
         abstract: "Run the gateway.",
         discussion: """
-            Without --config it starts an example on 127.0.0.1. SIGTERM and SIGINT finish what is in flight and end it, a second
-            one ends it at once; SIGHUP reads the configuration again.
+            Without --config it starts an example on 127.0.0.1. SIGTERM and SIGINT finish what is in flight and end it,
+            a second one ends it at once; SIGHUP reads the configuration again.
 
             EXAMPLE
               sluice serve --config sluice.yaml
 
-            Exit status: 0 ended as asked, 2 the configuration or the machine does not allow a start, 70 a fault of its own.
+            Exit status: 0 ended as asked, 2 the configuration or the machine does not allow a start, 70 a fault of its
+            own.
             """)
 
     @Option(help: "The configuration file.", completion: .file(extensions: ["yaml", "yml"]))
@@ -35,7 +36,8 @@ struct ServeCommand: AsyncParsableCommand {
             let status = try await service.run()
             if status != 0 { throw ExitCode(status) }
         } catch let error as ConfigurationError {
-            Output.failure("the configuration has \(error.problems.count == 1 ? "a problem" : "\(error.problems.count) problems")")
+            Output.failure(
+                "the configuration has \(error.problems.count == 1 ? "a problem" : "\(error.problems.count) problems")")
             Output.note(error.description)
             throw ExitStatus.usage
         } catch let error as GatewayError {
@@ -56,7 +58,8 @@ struct ServeCommand: AsyncParsableCommand {
         if config == nil { environment[ExampleConfiguration.secretVariable] = ServeCommand.exampleSecret }
         let variables = environment
         return {
-            var configuration = try config.map { try ConfigurationFile.load($0, environment: variables) }
+            var configuration =
+                try config.map { try ConfigurationFile.load($0, environment: variables) }
                 ?? ConfigurationFile.parse(ExampleConfiguration.text, file: "example.yaml", environment: variables)
             if let data { configuration.dataFolder = data }
             configuration.testClock = testClock

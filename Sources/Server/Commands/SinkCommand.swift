@@ -12,9 +12,9 @@ struct SinkCommand: AsyncParsableCommand {
         commandName: "sink",
         abstract: "An endpoint to deliver to: verifies, counts, finds losses, duplicates and disorder.",
         discussion: """
-            Runs until SIGINT or SIGTERM and then says what it saw. Sluice's event ids carry their sequence: `missing` is the
-            number of sequences between the first and the last that did not come; it means a loss only where the endpoint
-            wants every event and none is still under way.
+            Runs until SIGINT or SIGTERM and then says what it saw. Sluice's event ids carry their sequence: `missing`
+            is the number of sequences between the first and the last that did not come; it means a loss only where the
+            endpoint wants every event and none is still under way.
 
             EXAMPLE
               sluice sink --listen 127.0.0.1:9000 --secret whsec_… --fail 0.1 --ledger sink.log
@@ -72,7 +72,8 @@ struct SinkCommand: AsyncParsableCommand {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let server = try await start(plan)
         let place = listen.host.contains(":") ? "[\(listen.host)]" : listen.host
-        Output.note("sluice sink listens on http://\(place):\(server.port)" + (secret.isEmpty ? ", verifying nothing" : ""))
+        Output.note(
+            "sluice sink listens on http://\(place):\(server.port)" + (secret.isEmpty ? ", verifying nothing" : ""))
         let progress = Task { try await show(server) }
         for await _ in signals { break }
         progress.cancel()
@@ -92,7 +93,8 @@ struct SinkCommand: AsyncParsableCommand {
         } catch let error as SourceError {
             throw ValidationError("--secret: \(error.problem.message)")
         } catch let error as IOError {
-            let words = StartChecks.bindError(address: "\(listen)", key: "--listen", number: error.errnoCode, text: "\(error)")
+            let words = StartChecks.bindError(
+                address: "\(listen)", key: "--listen", number: error.errnoCode, text: "\(error)")
             throw ValidationError(words.description)
         } catch let error as CocoaError {
             throw ValidationError("--ledger: cannot write `\(ledger ?? "")`: \(error.localizedDescription)")
@@ -100,7 +102,8 @@ struct SinkCommand: AsyncParsableCommand {
     }
 
     private static func words(_ tally: SinkTally) -> String {
-        "\(tally.received) received: \(tally.distinct) events, \(tally.duplicates) duplicates, \(tally.disordered) out of order, "
+        "\(tally.received) received: \(tally.distinct) events, \(tally.duplicates) duplicates, "
+            + "\(tally.disordered) out of order, "
             + "\(tally.missing) missing; \(tally.rejected) with a bad signature, \(tally.refused) answered 500"
     }
 

@@ -9,8 +9,8 @@ struct VerifyCommand: ParsableCommand {
         commandName: "verify",
         abstract: "Check captured requests against a provider's signature scheme, and say why one fails.",
         discussion: """
-            A captured request is a file with an HTTP/1.1 request as it stood on the wire: request line, header fields, an
-            empty line, the body. Line ends of the head may be LF alone.
+            A captured request is a file with an HTTP/1.1 request as it stood on the wire: request line, header fields,
+            an empty line, the body. Line ends of the head may be LF alone.
 
             EXAMPLES
               sluice verify --provider github --secret file:github.secret request.http
@@ -25,7 +25,9 @@ struct VerifyCommand: ParsableCommand {
     var secret: [String] = []
     @Option(help: "The receiver's clock in unix seconds, instead of now.")
     var now: UInt64?
-    @Option(parsing: .upToNextOption, help: "Files of vectors instead of requests.", completion: .file(extensions: ["json"]))
+    @Option(
+        parsing: .upToNextOption, help: "Files of vectors instead of requests.", completion: .file(extensions: ["json"])
+    )
     var vectors: [String] = []
     @Option(help: "The verifier: openssl or multibuffer, instead of the better one here.")
     var engine: String?
@@ -38,19 +40,25 @@ struct VerifyCommand: ParsableCommand {
         if vectors.isEmpty {
             guard provider != nil else { throw ValidationError("give --provider NAME, or --vectors FILE…") }
             guard !secret.isEmpty else { throw ValidationError("give --secret S, or --secret file:PATH") }
-            guard !requests.isEmpty else { throw ValidationError("give the files of captured requests, or - for standard input") }
+            guard !requests.isEmpty else {
+                throw ValidationError("give the files of captured requests, or - for standard input")
+            }
         } else if provider != nil || !secret.isEmpty || !requests.isEmpty || now != nil {
             throw ValidationError("--vectors files have their own provider, secrets, clock and requests")
         }
         if let provider {
             guard let known = ProviderCatalogue.provider(named: provider), !known.schemes.isEmpty else {
                 let names = ProviderCatalogue.all.filter { !$0.schemes.isEmpty }.map(\.name)
-                let advice = NearestName.of(provider, among: names).map { "did you mean `\($0)`?" }
+                let advice =
+                    NearestName.of(provider, among: names).map { "did you mean `\($0)`?" }
                     ?? "known are \(names.joined(separator: ", "))"
                 throw ValidationError("there is no scheme for provider `\(provider)`; \(advice)")
             }
         }
-        if let engine, VerifierEngine(rawValue: engine) == nil || !VerifierEngine.available.contains(where: { $0.rawValue == engine }) {
+        if let engine,
+            VerifierEngine(rawValue: engine) == nil
+                || !VerifierEngine.available.contains(where: { $0.rawValue == engine })
+        {
             let names = VerifierEngine.available.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("there is no verifier `\(engine)` here; there is \(names)")
         }
@@ -131,8 +139,11 @@ struct VerifyCommand: ParsableCommand {
             if json {
                 Output.json(line)
             } else {
-                let details = [("reason", line.reason), ("id", line.id), ("type", line.type), ("handshake", line.handshake)]
-                let words = details.compactMap { name, value in value.map { " \(name)=\(LogLines.quoted($0))" } }.joined()
+                let details = [
+                    ("reason", line.reason), ("id", line.id), ("type", line.type), ("handshake", line.handshake),
+                ]
+                let words = details.compactMap { name, value in value.map { " \(name)=\(LogLines.quoted($0))" } }
+                    .joined()
                 Output.line("\(file): \(line.result)\(words)")
             }
         }

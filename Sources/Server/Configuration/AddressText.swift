@@ -1,5 +1,5 @@
-// Addresses as text: listeners, URLs of endpoints, CIDR ranges. Syntax only; whether an address may be used is decided where
-// it is used.
+// Addresses as text: listeners, URLs of endpoints, CIDR ranges. Syntax only; whether an address may be used is decided
+// where it is used.
 import FastPath
 import Foundation
 
@@ -11,7 +11,9 @@ package enum AddressText {
     }
     /// Host and port, brackets taken off; nil when it is not of the form.
     package static func host(of text: String) -> (host: String, port: Int)? {
-        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else {
+            return nil
+        }
         var host = text[..<colon]
         if host.hasPrefix("["), host.hasSuffix("]") {
             host = host.dropFirst().dropLast()
@@ -22,16 +24,24 @@ package enum AddressText {
         guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x2F }) else { return nil }
         return (String(host), Int(port))
     }
-    /// Nil when an endpoint may have this URL; else what is wrong. Messages have `shown`, the text before variables were replaced.
+    /// Nil when an endpoint may have this URL; else what is wrong. Messages have `shown`, the text before variables
+    /// were replaced.
     package static func problem(ofURL url: String, shown text: String) -> String? {
-        guard url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), let url = URLComponents(string: url), let scheme = url.scheme
+        guard url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }), let url = URLComponents(string: url),
+            let scheme = url.scheme
         else { return "`\(text)` is not a URL such as http://127.0.0.1:9000/hooks" }
         if scheme.lowercased() == "https" {
-            return "`\(text)`: HTTPS endpoints are not supported yet; use http:// (for example to a TLS proxy beside Sluice)"
+            return
+                "`\(text)`: HTTPS endpoints are not supported yet; "
+                + "use http:// (for example to a TLS proxy beside Sluice)"
         }
-        guard scheme.lowercased() == "http" else { return "`\(scheme)://` is not supported; use http://HOST[:PORT]/PATH" }
+        guard scheme.lowercased() == "http" else {
+            return "`\(scheme)://` is not supported; use http://HOST[:PORT]/PATH"
+        }
         guard let host = url.host, !host.isEmpty else { return "`\(text)` names no host" }
-        if url.user != nil || url.password != nil { return "user and password in a URL are not supported; use `secret`" }
+        if url.user != nil || url.password != nil {
+            return "user and password in a URL are not supported; use `secret`"
+        }
         if url.fragment != nil { return "`\(text)` has a fragment (#…), which is never sent; take it out" }
         return nil
     }

@@ -1,5 +1,6 @@
-// What must hold between the keys of a configuration: names and paths once each, endpoints that name sources that exist,
-// addresses and URLs that can work, bounds that fit each other. Each problem is reported at the line it can be mended at.
+// What must hold between the keys of a configuration: names and paths once each, endpoints that name sources that
+// exist, addresses and URLs that can work, bounds that fit each other. Each problem is reported at the line it can be
+// mended at.
 import Engine
 import FastPath
 import Foundation
@@ -37,7 +38,9 @@ enum ConfigurationChecks {
         }
     }
 
-    private static func checkListeners(_ configuration: GatewayConfiguration, _ top: Lines, _ reading: ConfigurationReading) {
+    private static func checkListeners(
+        _ configuration: GatewayConfiguration, _ top: Lines, _ reading: ConfigurationReading
+    ) {
         if configuration.listen.isEmpty { reading.report(top.line("listen"), "`listen` needs at least one address") }
         for (index, address) in configuration.listen.enumerated() where !AddressText.isListener(address) {
             let shown = top.text("listen", item: index)
@@ -52,21 +55,28 @@ enum ConfigurationChecks {
         for (index, address) in configuration.listen.enumerated() {
             let isTaken = configuration.listen[..<index].contains(address) || address == configuration.admin
             if isTaken, !address.hasSuffix(":0") {
-                reading.report(top.line("listen", item: index), "`\(top.text("listen", item: index))` is asked for twice; each listener needs its own")
+                reading.report(
+                    top.line("listen", item: index),
+                    "`\(top.text("listen", item: index))` is asked for twice; each listener needs its own")
             }
         }
     }
 
-    private static func checkBounds(_ configuration: GatewayConfiguration, _ top: Lines, _ reading: ConfigurationReading) {
+    private static func checkBounds(
+        _ configuration: GatewayConfiguration, _ top: Lines, _ reading: ConfigurationReading
+    ) {
         let limits = configuration.limits
         if limits.requestLineBytesMax > limits.headBytesMax {
-            reading.report(top.line("limits", "request_line"), "`request_line` is larger than the whole head (`limits.head`)")
+            reading.report(
+                top.line("limits", "request_line"), "`request_line` is larger than the whole head (`limits.head`)")
         }
         let largest = max(limits.bodyBytesMax, configuration.sources.compactMap(\.bodyBytesMax).max() ?? 0)
         if limits.assemblyBytes < largest + limits.headBytesMax {
             reading.report(
                 top.line("limits", "assembly"),
-                "`limits.assembly` holds not even one request of \(ByteSize.text(of: largest)); give it several times that")
+                "`limits.assembly` holds not even one request of \(ByteSize.text(of: largest)); "
+                    + "give it several times that"
+            )
         }
         if configuration.log.groupBytes < largest + limits.headBytesMax {
             reading.report(
@@ -82,29 +92,38 @@ enum ConfigurationChecks {
         if let kept = configuration.log.retentionBytes, kept < 2 * configuration.log.segmentBytes {
             reading.report(
                 top.line("log", "retention"),
-                "`log.retention.size` must be at least two segments (\(ByteSize.text(of: configuration.log.segmentBytes)) each)")
+                "`log.retention.size` must be at least two segments "
+                    + "(\(ByteSize.text(of: configuration.log.segmentBytes)) each)"
+            )
         }
     }
 
     private static func check(_ source: SourceConfiguration, _ lines: Lines, _ reading: ConfigurationReading) {
         if !source.name.isEmpty, !isName(source.name) {
             reading.report(
-                lines.line("name"), "`\(lines.text("name"))` is no name: 1 to 64 of the characters a-z A-Z 0-9 . _ -, as in `github`")
+                lines.line("name"),
+                "`\(lines.text("name"))` is no name: 1 to 64 of the characters a-z A-Z 0-9 . _ -, as in `github`")
         }
         if let path = source.path, !isPath(path) {
-            reading.report(lines.line("path"), "`path`: `\(lines.text("path"))` is not a path such as /webhooks/github (no `?`, no spaces)")
+            reading.report(
+                lines.line("path"),
+                "`path`: `\(lines.text("path"))` is not a path such as /webhooks/github (no `?`, no spaces)")
         }
         if source.secrets.isEmpty, !source.unverified, !lines.has("secrets") {
             reading.report(
                 source.line,
-                "source `\(source.name)` has no secret; give it `secrets: [\"${NAME}\"]`, or say `unverified: true` to take "
+                "source `\(source.name)` has no secret; give it `secrets: [\"${NAME}\"]`, "
+                    + "or say `unverified: true` to take "
                     + "requests from anyone")
         }
         if source.unverified, lines.has("secrets") {
             reading.report(
-                lines.line("unverified"), "source `\(source.name)` has secrets and says `unverified: true`; take one of them out")
+                lines.line("unverified"),
+                "source `\(source.name)` has secrets and says `unverified: true`; take one of them out")
         }
-        for (key, items) in [("event.id", source.eventID), ("event.type", source.eventType), ("dedup.key", source.dedupKey)] {
+        for (key, items) in [
+            ("event.id", source.eventID), ("event.type", source.eventType), ("dedup.key", source.dedupKey),
+        ] {
             let parts = key.split(separator: ".").map(String.init)
             for (index, item) in items.enumerated() where !isExtraction(item, bodyToo: parts[0] == "dedup") {
                 let shown = lines.text(parts[0], parts[1], item: index)
@@ -130,25 +149,33 @@ enum ConfigurationChecks {
     ) {
         if !endpoint.name.isEmpty, !isName(endpoint.name) {
             reading.report(
-                lines.line("name"), "`\(lines.text("name"))` is no name: 1 to 64 of the characters a-z A-Z 0-9 . _ -, as in `billing`")
+                lines.line("name"),
+                "`\(lines.text("name"))` is no name: 1 to 64 of the characters a-z A-Z 0-9 . _ -, as in `billing`")
         }
         if !endpoint.url.isEmpty, let problem = AddressText.problem(ofURL: endpoint.url, shown: lines.text("url")) {
             reading.report(lines.line("url"), "`url`: \(problem)")
         }
         for (index, name) in endpoint.sources.enumerated() where !sources.contains(name) {
-            let advice = NearestName.of(name, among: sources).map { "did you mean `\($0)`?" }
+            let advice =
+                NearestName.of(name, among: sources).map { "did you mean `\($0)`?" }
                 ?? "there is \(sources.joined(separator: ", "))"
-            reading.report(lines.line("sources", item: index), "there is no source `\(lines.text("sources", item: index))`; \(advice)")
+            reading.report(
+                lines.line("sources", item: index),
+                "there is no source `\(lines.text("sources", item: index))`; \(advice)")
         }
         if endpoint.connectMillisMax > endpoint.totalMillisMax || endpoint.headMillisMax > endpoint.totalMillisMax {
             reading.report(
                 lines.line("timeouts"),
-                "`timeouts`: connect and head are parts of total (\(TimeSpan.text(of: endpoint.totalMillisMax))) and cannot be longer")
+                "`timeouts`: connect and head are parts of total "
+                    + "(\(TimeSpan.text(of: endpoint.totalMillisMax))) and cannot be longer"
+            )
         }
     }
 
     /// What signs deliveries must be a Standard Webhooks secret; the one at fault is named by its place.
-    private static func checkSecrets(_ endpoints: [EndpointConfiguration], _ lines: [Lines], _ reading: ConfigurationReading) {
+    private static func checkSecrets(
+        _ endpoints: [EndpointConfiguration], _ lines: [Lines], _ reading: ConfigurationReading
+    ) {
         for (endpoint, place) in zip(endpoints, lines) {
             for (index, secret) in endpoint.secrets.enumerated() {
                 do {
@@ -167,7 +194,10 @@ enum ConfigurationChecks {
         for (index, value) in values.enumerated() where !value.isEmpty && index < lines.count {
             if let earlier = first[value] {
                 reading.report(
-                    lines[index].line(key), "the \(what) `\(lines[index].has(key) ? lines[index].text(key) : value)` is taken already, by line \(lines[earlier].line(key))")
+                    lines[index].line(key),
+                    "the \(what) `\(lines[index].has(key) ? lines[index].text(key) : value)` is taken already, "
+                        + "by line \(lines[earlier].line(key))"
+                )
             } else {
                 first[value] = index
             }
@@ -205,7 +235,9 @@ private struct Lines {
     var lastLine: Int { Lines.lastLine(node) }
     private static func lastLine(_ node: Node) -> Int {
         let own = node.mark?.line ?? 0
-        if let mapping = node.mapping { return mapping.reduce(own) { max($0, max(lastLine($1.key), lastLine($1.value))) } }
+        if let mapping = node.mapping {
+            return mapping.reduce(own) { max($0, max(lastLine($1.key), lastLine($1.value))) }
+        }
         if let sequence = node.sequence { return sequence.reduce(own) { max($0, lastLine($1)) } }
         return own
     }

@@ -20,7 +20,8 @@ package enum ConfigurationFile {
             throw ConfigurationError(file: file, problems: [ConfigurationProblem(line: 0, message: message)])
         }
         guard let text = String(data: bytes, encoding: .utf8) else {
-            throw ConfigurationError(file: file, problems: [ConfigurationProblem(line: 0, message: "this is not UTF-8 text")])
+            throw ConfigurationError(
+                file: file, problems: [ConfigurationProblem(line: 0, message: "this is not UTF-8 text")])
         }
         return text
     }
@@ -51,9 +52,11 @@ package enum ConfigurationFile {
         var configuration = GatewayConfiguration()
         do {
             guard let root = try Yams.compose(yaml: text) else {
-                throw ConfigurationError(file: file, problems: [
-                    ConfigurationProblem(line: 1, message: "the file is empty; it needs `sources` at least"),
-                ])
+                throw ConfigurationError(
+                    file: file,
+                    problems: [
+                        ConfigurationProblem(line: 1, message: "the file is empty; it needs `sources` at least")
+                    ])
             }
             readMapping(root, into: &configuration, keys: ConfigurationKeys.top, called: "the configuration", reading)
             ConfigurationChecks.run(on: configuration, root: root, reading)
@@ -69,11 +72,13 @@ package enum ConfigurationFile {
         case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
             .composer(let context, let problem, let mark, _):
             let before = context.map { " (\($0.text), which began at line \($0.mark.line))" } ?? ""
-            return ConfigurationProblem(line: mark.line, message: "not YAML: \(problem)\(before), column \(mark.column)")
+            return ConfigurationProblem(
+                line: mark.line, message: "not YAML: \(problem)\(before), column \(mark.column)")
         case .duplicatedKeysInMapping(let names, let context):
             let name = names.first ?? ""
             let line = secondLine(of: name, in: text, from: context.mark.line) ?? context.mark.line
-            return ConfigurationProblem(line: line, message: "the key `\(name)` stands here a second time; keep one of them")
+            return ConfigurationProblem(
+                line: line, message: "the key `\(name)` stands here a second time; keep one of them")
         case .reader(let problem, _, _, _):
             return ConfigurationProblem(line: 1, message: "not YAML: \(problem)")
         default:
@@ -81,13 +86,16 @@ package enum ConfigurationFile {
         }
     }
 
-    /// The line where `key` begins a line for the second time, at the indentation of its first, in the mapping that begins at
-    /// `start`. Yams names the mapping only.
+    /// The line where `key` begins a line for the second time, at the indentation of its first, in the mapping that
+    /// begins at `start`. Yams names the mapping only.
     private static func secondLine(of key: String, in text: String, from start: Int) -> Int? {
         var indentation: Int?
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() where index + 1 >= start {
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated()
+        where index + 1 >= start {
             let stripped = line.drop { $0 == " " || $0 == "-" }
-            guard stripped.hasPrefix(key), stripped.dropFirst(key.count).drop(while: { $0 == " " }).first == ":" else { continue }
+            guard stripped.hasPrefix(key), stripped.dropFirst(key.count).drop(while: { $0 == " " }).first == ":" else {
+                continue
+            }
             let column = line.count - stripped.count
             if indentation == column { return index + 1 }
             if indentation == nil { indentation = column }

@@ -1,5 +1,6 @@
-// What one key of the configuration is: its name, what it takes, its default and range, and where its value goes. The same
-// table reads the file, finds the nearest name of an unknown key, and is compared with docs/configuration.md by a test.
+// What one key of the configuration is: its name, what it takes, its default and range, and where its value goes. The
+// same table reads the file, finds the nearest name of an unknown key, and is compared with docs/configuration.md by a
+// test.
 //
 // Invariant: defaults are those of `GatewayConfiguration`; none is written down here a second time.
 import Engine
@@ -48,7 +49,8 @@ typealias Place<Root, Value> = any WritableKeyPath<Root, Value> & Sendable
 
 /// Reads a mapping by its table of keys: unknown keys and missing required ones are reported, each at its line.
 func readMapping<Root>(
-    _ node: Node, into root: inout Root, keys: [ConfigurationKey<Root>], called what: String, _ reading: ConfigurationReading
+    _ node: Node, into root: inout Root, keys: [ConfigurationKey<Root>], called what: String,
+    _ reading: ConfigurationReading
 ) {
     guard let mapping = node.mapping else {
         if node.scalar?.string.isEmpty == true { return }
@@ -58,7 +60,8 @@ func readMapping<Root>(
         let name = keyNode.scalar?.string ?? ""
         guard let key = keys.first(where: { $0.name == name }) else {
             let names = keys.map(\.name)
-            let advice = NearestName.of(name, among: names).map { "did you mean `\($0)`?" }
+            let advice =
+                NearestName.of(name, among: names).map { "did you mean `\($0)`?" }
                 ?? "known keys: \(names.joined(separator: ", "))"
             reading.report(keyNode, "unknown key `\(name)` in \(what); \(advice)")
             continue
@@ -74,7 +77,8 @@ extension ConfigurationKey {
     /// Any one value.
     static func text(_ name: String, _ place: Place<Root, String>, of root: Root) -> ConfigurationKey {
         let initial = root[keyPath: place]
-        return ConfigurationKey(name: name, form: "text", initial: initial.isEmpty ? "none" : initial) { node, root, reading in
+        return ConfigurationKey(name: name, form: "text", initial: initial.isEmpty ? "none" : initial) {
+            node, root, reading in
             if let value = reading.text(node, key: name) { root[keyPath: place] = value }
         }
     }
@@ -119,19 +123,23 @@ extension ConfigurationKey {
     static func count(
         _ name: String, _ place: Place<Root, Int>, of root: Root, _ range: ClosedRange<Int>
     ) -> ConfigurationKey {
-        number(name, place, "number", "\(root[keyPath: place])", range, { Int($0) }, { "\($0)" }, "a whole number such as 100")
+        number(
+            name, place, "number", "\(root[keyPath: place])", range, { Int($0) }, { "\($0)" },
+            "a whole number such as 100")
     }
     static func size(
         _ name: String, _ place: Place<Root, Int>, of root: Root, _ range: ClosedRange<Int>
     ) -> ConfigurationKey {
         let initial = ByteSize.text(of: root[keyPath: place])
-        return number(name, place, "size", initial, range, ByteSize.parse, ByteSize.text, "a size such as 64KiB or 1MiB")
+        return number(
+            name, place, "size", initial, range, ByteSize.parse, ByteSize.text, "a size such as 64KiB or 1MiB")
     }
     static func time(
         _ name: String, _ place: Place<Root, Int>, of root: Root, _ range: ClosedRange<Int>
     ) -> ConfigurationKey {
         let initial = TimeSpan.text(of: root[keyPath: place])
-        return number(name, place, "time", initial, range, TimeSpan.parse, TimeSpan.text, "a time such as 30s, 5m or 24h")
+        return number(
+            name, place, "time", initial, range, TimeSpan.parse, TimeSpan.text, "a time such as 30s, 5m or 24h")
     }
     private static func number(
         _ name: String, _ place: Place<Root, Int>, _ form: String, _ initial: String, _ range: ClosedRange<Int>,
@@ -225,7 +233,9 @@ func readItems<Value>(_ node: Node, _ reading: ConfigurationReading, _ read: (No
 private func readWord(_ node: Node, _ name: String, _ words: [String], _ reading: ConfigurationReading) -> String? {
     guard let text = reading.text(node, key: name) else { return nil }
     guard !words.contains(text) else { return text }
-    let advice = NearestName.of(text, among: words).map { "did you mean `\($0)`?" } ?? "it takes \(words.joined(separator: ", "))"
+    let advice =
+        NearestName.of(text, among: words).map { "did you mean `\($0)`?" }
+        ?? "it takes \(words.joined(separator: ", "))"
     reading.report(node, "`\(name)`: `\(node.scalar?.string ?? "")` is not known; \(advice)")
     return nil
 }

@@ -1,5 +1,6 @@
-// Every key of the configuration file, in one table: name, form, default, range and the place in `GatewayConfiguration`.
-// A key that is not here does not exist; one that is here is in docs/configuration.md (a test compares them).
+// Every key of the configuration file, in one table: name, form, default, range and the place in
+// `GatewayConfiguration`. A key that is not here does not exist; one that is here is in docs/configuration.md (a test
+// compares them).
 import Engine
 import Yams
 
@@ -215,7 +216,8 @@ package enum ConfigurationKeys {
             let items = readItems(node, reading) { item -> Int? in
                 guard let text = reading.text(item, key: "delays") else { return nil }
                 if let millis = TimeSpan.parse(text), millis <= 30 * 86_400_000 { return millis }
-                reading.report(item, "`delays`: `\(item.scalar?.string ?? "")` is not a time from 0s to 30d, such as 5m")
+                reading.report(
+                    item, "`delays`: `\(item.scalar?.string ?? "")` is not a time from 0s to 30d, such as 5m")
                 return nil
             }
             if items.count > 64 { reading.report(node, "`delays`: \(items.count) of them; at most 64") }
@@ -226,7 +228,8 @@ package enum ConfigurationKeys {
         ConfigurationKey(name: "jitter", form: "share", range: "0 to 1") { node, endpoint, reading in
             guard let text = reading.text(node, key: "jitter") else { return }
             guard let share = Double(text), (0.0...1.0).contains(share) else {
-                return reading.report(node, "`jitter`: `\(node.scalar?.string ?? "")` is not a share from 0 to 1, such as 0.1")
+                return reading.report(
+                    node, "`jitter`: `\(node.scalar?.string ?? "")` is not a share from 0 to 1, such as 0.1")
             }
             endpoint.retryJitter = share
         }.with(initial: "\(initial.retryJitter)")

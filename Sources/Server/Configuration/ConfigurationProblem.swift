@@ -1,5 +1,6 @@
-// What is wrong with a configuration: the file, the line, what is wrong, what would be right. All that can be found in one
-// reading is reported together. Messages quote what stands in the file, never what a variable or a secret file held.
+// What is wrong with a configuration: the file, the line, what is wrong, what would be right. All that can be found in
+// one reading is reported together. Messages quote what stands in the file, never what a variable or a secret file
+// held.
 
 package struct ConfigurationProblem: Equatable, Sendable, CustomStringConvertible {
     /// From 1; 0 when the problem is with the file as a whole.

@@ -1,4 +1,5 @@
-// Sizes (`1MiB`) and times (`5m`, `1h30m`) as the configuration and the command line spell them, both ways. Pure functions.
+// Sizes (`1MiB`) and times (`5m`, `1h30m`) as the configuration and the command line spell them, both ways. Pure
+// functions.
 // Invariant: `parse(text(of: x)) == x`; nothing is rounded and nothing wraps: what does not fit an Int is no quantity.
 
 package enum ByteSize {

@@ -1,5 +1,5 @@
-// What a reload cannot change, because the loops took it at start. A reload that would is refused as a whole, so that what
-// runs is always one configuration and never a mixture of two.
+// What a reload cannot change, because the loops took it at start. A reload that would is refused as a whole, so that
+// what runs is always one configuration and never a mixture of two.
 import Engine
 
 package enum ReloadScope {

@@ -1,5 +1,5 @@
-// The control API: metrics, health, events, deliveries, replay, reload, on the admin port. One event loop and one worker
-// thread of its own; nothing here is on the way of an event. docs/http-api.md is its reference.
+// The control API: metrics, health, events, deliveries, replay, reload, on the admin port. One event loop and one
+// worker thread of its own; nothing here is on the way of an event. docs/http-api.md is its reference.
 import Engine
 import Foundation
 import HTTPTypes
@@ -130,10 +130,12 @@ package struct ControlAPI: Sendable {
     package static func replayRequest(_ body: Data) throws -> ReplayRequest {
         let known = ["event", "endpoint", "source", "type", "from", "until", "dead", "dryRun"]
         guard let object = try? JSONSerialization.jsonObject(with: body) as? [String: Any] else {
-            throw ControlError(status: 400, code: "bad_json", message: "the body must be a JSON object; {} counts all events")
+            throw ControlError(
+                status: 400, code: "bad_json", message: "the body must be a JSON object; {} counts all events")
         }
         if let name = object.keys.sorted().first(where: { !known.contains($0) }) {
-            let advice = NearestName.of(name, among: known).map { "did you mean `\($0)`?" }
+            let advice =
+                NearestName.of(name, among: known).map { "did you mean `\($0)`?" }
                 ?? "known keys: \(known.joined(separator: ", "))"
             throw ControlError(status: 400, code: "unknown_key", message: "unknown key `\(name)`; \(advice)")
         }
@@ -158,7 +160,8 @@ struct QueryReading {
             let name = String(key)
             guard known.contains(name) else {
                 let list = known.joined(separator: ", ")
-                throw ControlError(status: 400, code: "unknown_parameter", message: "unknown parameter `\(name)`; it takes \(list)")
+                throw ControlError(
+                    status: 400, code: "unknown_parameter", message: "unknown parameter `\(name)`; it takes \(list)")
             }
             values[name] = String(value)
         }

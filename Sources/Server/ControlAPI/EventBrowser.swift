@@ -1,4 +1,5 @@
-// Pages through the committed events of a running gateway, forward from an event or the latest ones. Bounded work a call.
+// Pages through the committed events of a running gateway, forward from an event or the latest ones. Bounded work a
+// call.
 import Engine
 import FastPath
 

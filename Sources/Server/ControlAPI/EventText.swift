@@ -5,7 +5,8 @@ extension EventRow {
     package init(_ record: RecordView, logIdentity: UInt64) {
         self.init(
             id: EventID(logIdentity: logIdentity, sequence: record.sequence).text, sequence: record.sequence,
-            source: record.source.text, type: record.eventType.text, receivedAt: TimeText.of(nanoseconds: record.receivedAt),
+            source: record.source.text, type: record.eventType.text,
+            receivedAt: TimeText.of(nanoseconds: record.receivedAt),
             bodyBytes: record.body.count)
     }
     /// One line for a person. What a sender chose is quoted, so that it cannot move the cursor or forge a line.
@@ -29,11 +30,16 @@ extension EventDetail {
             return [String(parts[0]), String(value.reversed().drop { $0 == " " || $0 == "\t" }.reversed())]
         }
     }
-    /// For a person: the request as it came, then what became of it. Control characters in the head are shown, not obeyed.
+    /// For a person: the request as it came, then what became of it. Control characters in the head are shown, not
+    /// obeyed.
     package var text: String {
         var lines = [event.line, "", "\(LogLines.visible(method)) \(LogLines.visible(target))"]
         lines += headers.map { LogLines.visible($0.joined(separator: ": ")) }
-        lines += ["", body.map(EventDetail.visibleText) ?? "(\(event.bodyBytes) bytes that are not text; --json has them as base 64)"]
+        lines += [
+            "",
+            body.map(EventDetail.visibleText)
+                ?? "(\(event.bodyBytes) bytes that are not text; --json has them as base 64)",
+        ]
         if !deliveries.isEmpty { lines.append("") }
         lines += deliveries.map { "delivery \($0.line)" }
         return lines.joined(separator: "\n")
@@ -41,7 +47,8 @@ extension EventDetail {
     /// Line ends and tabs of a body stay, other control characters are made visible.
     private static func visibleText(_ text: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
-            line.split(separator: "\t", omittingEmptySubsequences: false).map { LogLines.visible(String($0)) }.joined(separator: "\t")
+            line.split(separator: "\t", omittingEmptySubsequences: false).map { LogLines.visible(String($0)) }.joined(
+                separator: "\t")
         }.joined(separator: "\n")
     }
 }

@@ -1,5 +1,6 @@
-// What the command line and the control API ask of a running gateway: the seam between Server and Engine's `Gateway`. Calls
-// may take a while (they read the log and the store) and come from the control API's one worker thread, never from a loop.
+// What the command line and the control API ask of a running gateway: the seam between Server and Engine's `Gateway`.
+// Calls may take a while (they read the log and the store) and come from the control API's one worker thread, never
+// from a loop.
 import Engine
 import Foundation
 

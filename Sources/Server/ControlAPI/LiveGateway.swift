@@ -1,5 +1,5 @@
-// Engine's gateway behind the seams of the command line and the control API: its status as metrics and readiness, its log and
-// its deliveries as listings.
+// Engine's gateway behind the seams of the command line and the control API: its status as metrics and readiness, its
+// log and its deliveries as listings.
 import Engine
 import FastPath
 import Foundation
@@ -56,7 +56,9 @@ package final class LiveGateway: RunningGateway {
     }
     package func event(id: String) throws -> EventDetail? {
         let access = try access()
-        guard let event = EventID(id), event == EventID(logIdentity: access.identity, sequence: event.sequence) else { return nil }
+        guard let event = EventID(id), event == EventID(logIdentity: access.identity, sequence: event.sequence) else {
+            return nil
+        }
         var reader = access.makeReader(from: event.sequence)
         guard case .record(let record, _) = reader.read(event.sequence, through: access.tail.snapshot),
             record.sequence == event.sequence
@@ -97,7 +99,8 @@ package final class LiveGateway: RunningGateway {
     }
     private static func noEndpoint(_ name: String, _ delivery: DeliveryService<LogReaders>) -> ControlError {
         let known = delivery.endpointNumbers.keys.sorted()
-        let advice = NearestName.of(name, among: known).map { "did you mean `\($0)`?" }
+        let advice =
+            NearestName.of(name, among: known).map { "did you mean `\($0)`?" }
             ?? "there is \(known.isEmpty ? "none" : known.joined(separator: ", "))"
         return ControlError(status: 404, code: "no_such_endpoint", message: "there is no endpoint `\(name)`; \(advice)")
     }

@@ -7,7 +7,9 @@ enum Banner {
         _ configuration: GatewayConfiguration, ingest: [String], admin: String, memoryBytes: Int, nextSteps: [String]
     ) -> String {
         var lines = ["sluice is ready"]
-        for address in ingest { lines.append("  ingest   " + (address.hasPrefix("unix:") ? address : "http://\(address)")) }
+        for address in ingest {
+            lines.append("  ingest   " + (address.hasPrefix("unix:") ? address : "http://\(address)"))
+        }
         for source in configuration.sources.prefix(8) {
             let unverified = source.unverified ? "   UNVERIFIED: anyone may send" : ""
             lines.append("  source   \(source.name)   POST \(source.path ?? "/in/\(source.name)")\(unverified)")
@@ -16,7 +18,9 @@ enum Banner {
         for endpoint in configuration.endpoints.prefix(8) {
             lines.append("  endpoint \(endpoint.name)   \(endpoint.url)\(endpoint.disabled ? "   disabled" : "")")
         }
-        if configuration.endpoints.count > 8 { lines.append("  endpoint … and \(configuration.endpoints.count - 8) more") }
+        if configuration.endpoints.count > 8 {
+            lines.append("  endpoint … and \(configuration.endpoints.count - 8) more")
+        }
         lines.append("  admin    http://\(admin)   /metrics /ready /api/events")
         lines.append("  data     \(configuration.dataFolder)")
         lines.append("  memory   \(ByteSize.approximate(memoryBytes)), all taken at start")

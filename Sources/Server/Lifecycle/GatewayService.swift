@@ -1,8 +1,8 @@
-// The life of `sluice serve`: load, check, start, serve until a signal, drain, end. The order is: the gateway first (it takes
-// the data folder and the ports), then the control API, then the word that it is ready; backwards at the end.
+// The life of `sluice serve`: load, check, start, serve until a signal, drain, end. The order is: the gateway first (it
+// takes the data folder and the ports), then the control API, then the word that it is ready; backwards at the end.
 //
-// Invariants: SIGTERM and SIGINT drain once, a second one ends at once; SIGHUP and the API reload the same way, one at a time,
-// and a bad configuration changes nothing.
+// Invariants: SIGTERM and SIGINT drain once, a second one ends at once; SIGHUP and the API reload the same way, one at
+// a time, and a bad configuration changes nothing.
 import Engine
 import FastPath
 import Foundation
@@ -14,8 +14,8 @@ import UnixSignals
 package protocol RunningGateway: GatewayControl {
     /// Takes the data folder, the memory and the ports, and begins to serve. Throws `StartError`.
     func start() throws
-    /// Stops taking new events, finishes what is in flight, commits; blocks until done or the time is over. True exactly when
-    /// all was finished.
+    /// Stops taking new events, finishes what is in flight, commits; blocks until done or the time is over. True
+    /// exactly when all was finished.
     func drain(withinMillis: Int) -> Bool
     /// What the listeners really got, ports filled in.
     var ingestAddresses: [String] { get }
@@ -69,9 +69,10 @@ package final class GatewayService: Sendable {
             _ = gateway.drain(withinMillis: configuration.gracePeriodMillis)
             throw StartChecks.error(ofAdmin: configuration.admin, await control.result)
         }
-        announce(Banner.text(
-            configuration, ingest: gateway.ingestAddresses, admin: "\(bracketed(admin.host)):\(port)",
-            memoryBytes: gateway.memoryBudgetBytes, nextSteps: nextSteps))
+        announce(
+            Banner.text(
+                configuration, ingest: gateway.ingestAddresses, admin: "\(bracketed(admin.host)):\(port)",
+                memoryBytes: gateway.memoryBudgetBytes, nextSteps: nextSteps))
         let status = await obey(signals, gateway)
         control.cancel()
         _ = await control.result
@@ -94,7 +95,8 @@ package final class GatewayService: Sendable {
                 } else {
                     isDraining = true
                     let grace = current.withLock { $0.gracePeriodMillis }
-                    logger.notice("draining", metadata: ["signal": "\(received)", "grace": "\(TimeSpan.text(of: grace))"])
+                    logger.notice(
+                        "draining", metadata: ["signal": "\(received)", "grace": "\(TimeSpan.text(of: grace))"])
                     Thread.detachNewThread { done.yield(gateway.drain(withinMillis: grace)) }
                 }
             }
@@ -130,7 +132,9 @@ package final class GatewayService: Sendable {
             guard keys.isEmpty else {
                 throw ControlError(
                     status: 409, code: "needs_restart",
-                    message: "these keys take effect at a restart only: \(keys.joined(separator: ", ")); nothing was changed")
+                    message:
+                        "these keys take effect at a restart only: \(keys.joined(separator: ", ")); nothing was changed"
+                )
             }
             try gateway.reload(fresh)
             running = fresh

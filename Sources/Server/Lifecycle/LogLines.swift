@@ -1,5 +1,5 @@
-// Log lines for operators: one line an entry on standard error, `time level message key=value …`. Values that hold spaces or
-// control characters are quoted, so that nothing a sender controls can forge a line.
+// Log lines for operators: one line an entry on standard error, `time level message key=value …`. Values that hold
+// spaces or control characters are quoted, so that nothing a sender controls can forge a line.
 import Foundation
 import Logging
 
@@ -26,9 +26,13 @@ package struct LogLines: LogHandler {
         try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
     package static func quoted(_ value: String) -> String {
-        let isPlain = !value.isEmpty && value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
+        let isPlain =
+            !value.isEmpty
+            && value.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0 != "=" && $0.value != 0x7F }
         if isPlain { return value }
-        return "\"" + visible(value.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\"")) + "\""
+        return "\""
+            + visible(value.replacingOccurrences(of: "\\", with: "\\\\").replacingOccurrences(of: "\"", with: "\\\""))
+            + "\""
     }
     /// Control characters as `\\x0a`; the rest as it is.
     package static func visible(_ text: String) -> String {
@@ -44,7 +48,8 @@ package enum TimeText {
     package static func now() -> String { of(nanoseconds: UInt64(Date().timeIntervalSince1970 * 1000) * 1_000_000) }
     package static func of(nanoseconds: UInt64) -> String {
         // Whole seconds through the formatter, so that no fraction is rounded through a Double.
-        let seconds = Date(timeIntervalSince1970: Double(nanoseconds / 1_000_000_000)).formatted(Date.ISO8601FormatStyle())
+        let seconds = Date(timeIntervalSince1970: Double(nanoseconds / 1_000_000_000)).formatted(
+            Date.ISO8601FormatStyle())
         let millis = "\(nanoseconds / 1_000_000 % 1000 + 1000)".dropFirst()
         return "\(seconds.dropLast()).\(millis)Z"
     }

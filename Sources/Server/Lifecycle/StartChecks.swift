@@ -8,22 +8,40 @@ enum StartChecks {
     /// Files besides the connections: listeners, rings, segments, SQLite, the control API; a generous bound.
     private static let filesBeside = 128
 
-    /// Raises the limit of descriptors and sees that it suffices.
+    /// Sees that the folder may be used, raises the limit of descriptors and sees that it suffices.
     static func run(_ configuration: GatewayConfiguration) throws {
-        let needed = configuration.limits.connectionCountMax + filesBeside
+        try checkFolder(configuration.dataFolder)
+        let needed =
+            configuration.limits.connectionCountMax + filesBeside
             + configuration.endpoints.reduce(0) { $0 + $1.concurrency }
         let have = ProcessLimits.raiseFiles()
         guard have >= needed else {
             throw StartError(
-                "too few file descriptors: \(needed) are needed (`limits.connections` \(configuration.limits.connectionCountMax), "
+                "too few file descriptors: \(needed) are needed "
+                    + "(`limits.connections` \(configuration.limits.connectionCountMax), "
                     + "the endpoints' `concurrency`, \(filesBeside) beside), the hard limit is \(have)",
-                remedy: "raise it (`ulimit -Hn \(needed)`, LimitNOFILE= in a systemd unit) or lower `limits.connections`")
+                remedy:
+                    "raise it (`ulimit -Hn \(needed)`, LimitNOFILE= in a systemd unit) or lower `limits.connections`")
         }
+    }
+
+    /// A folder that holds other things and no log is somebody else's: nothing is written there.
+    static func checkFolder(_ path: String) throws {
+        guard let names = try? FileManager.default.contentsOfDirectory(atPath: path), !names.contains("log") else {
+            return
+        }
+        // What a fresh disk's root has, and what a start that ended early leaves.
+        let own = ["lost+found", "LOCK", "store.sqlite", "store.sqlite-wal", "store.sqlite-shm"]
+        guard let foreign = names.sorted().first(where: { !own.contains($0) }) else { return }
+        throw StartError(
+            "\(path): not a data folder of sluice: it holds `\(foreign)` and no log",
+            remedy: "set `data:` to an empty or a new folder")
     }
 
     static func error(ofAdmin address: String, _ result: Result<Void, any Error>) -> any Error {
         guard case .failure(let error) = result else {
-            return StartError("the control API ended before it began", remedy: "this is a fault of Sluice's own; please report it")
+            return StartError(
+                "the control API ended before it began", remedy: "this is a fault of Sluice's own; please report it")
         }
         return bindError(address: address, key: "admin", number: (error as? IOError)?.errnoCode, text: "\(error)")
     }
@@ -42,7 +60,8 @@ enum StartChecks {
         case EADDRNOTAVAIL:
             StartError("`\(key)`: \(address) is not an address of this machine", remedy: "`ip addr` lists those it has")
         default:
-            StartError("`\(key)`: cannot listen on \(address): \(text)", remedy: "see `\(key)` in docs/configuration.md")
+            StartError(
+                "`\(key)`: cannot listen on \(address): \(text)", remedy: "see `\(key)` in docs/configuration.md")
         }
     }
 }

@@ -1,7 +1,7 @@
 // A gateway's status as metric families. docs/operations.md says what each means and which to watch.
 //
-// Invariant: a counter never goes back while the process lives; a label's values are names of the configuration or cases of
-// an enum. Latency histograms are coarsened to powers of two, so that a scrape stays small.
+// Invariant: a counter never goes back while the process lives; a label's values are names of the configuration or
+// cases of an enum. Latency histograms are coarsened to powers of two, so that a scrape stays small.
 import Engine
 import FastPath
 
@@ -11,7 +11,8 @@ package enum GatewayFamilies {
             MetricFamily(
                 "sluice_ready", .gauge, help: "1 while /ready says ready.", value: status.problems.isEmpty ? 1 : 0),
             MetricFamily(
-                "sluice_memory_budget_bytes", .gauge, help: "Memory taken at start.", value: Double(status.memoryBudgetBytes)),
+                "sluice_memory_budget_bytes", .gauge, help: "Memory taken at start.",
+                value: Double(status.memoryBudgetBytes)),
         ]
     }
 
@@ -40,13 +41,15 @@ package enum GatewayFamilies {
 
     private static func connections(_ status: GatewayStatus) -> [MetricFamily] {
         func value(_ counter: IngestCounter) -> Double { Double(status.ingest[counter] ?? 0) }
-        var requests = MetricFamily("sluice_http_refusals_total", .counter, help: "Requests refused before a source, by reason.")
+        var requests = MetricFamily(
+            "sluice_http_refusals_total", .counter, help: "Requests refused before a source, by reason.")
         let refusals: [(IngestCounter, String)] = [
             (.malformed, "malformed"), (.notFound, "not_found"), (.methodNotAllowed, "method_not_allowed"),
             (.tooLarge, "too_large"), (.unavailable, "unavailable"),
         ]
         for (counter, reason) in refusals { requests.add([MetricLabel("reason", reason)], value(counter)) }
-        var connections = MetricFamily("sluice_connections_total", .counter, help: "Connections, by what became of them.")
+        var connections = MetricFamily(
+            "sluice_connections_total", .counter, help: "Connections, by what became of them.")
         let ends: [(IngestCounter, String)] = [
             (.connectionsAccepted, "accepted"), (.connectionsRefused, "refused"), (.connectionsClosed, "closed"),
             (.connectionsTimedOut, "timed_out"),
@@ -57,11 +60,14 @@ package enum GatewayFamilies {
         shortages.add([MetricLabel("memory", "receive_buffers")], value(.receiveBuffersExhausted))
         shortages.add([MetricLabel("memory", "assembly")], value(.assemblyExhausted))
         return [
-            MetricFamily("sluice_http_requests_total", .counter, help: "Requests read.", value: value(.requests)), requests,
+            MetricFamily("sluice_http_requests_total", .counter, help: "Requests read.", value: value(.requests)),
+            requests,
             connections,
-            MetricFamily("sluice_connections_open", .gauge, help: "Connections open now.", value: value(.connectionsOpen)),
             MetricFamily(
-                "sluice_received_bytes_total", .counter, help: "Bytes received from senders.", value: value(.bytesReceived)),
+                "sluice_connections_open", .gauge, help: "Connections open now.", value: value(.connectionsOpen)),
+            MetricFamily(
+                "sluice_received_bytes_total", .counter, help: "Bytes received from senders.",
+                value: value(.bytesReceived)),
             MetricFamily("sluice_sent_bytes_total", .counter, help: "Bytes sent to senders.", value: value(.bytesSent)),
             MetricFamily(
                 "sluice_assembly_free_bytes", .gauge, help: "Memory left for requests larger than a receive buffer.",
@@ -76,13 +82,15 @@ package enum GatewayFamilies {
         func value(_ counter: IngestCounter) -> Double { Double(status.ingest[counter] ?? 0) }
         let commit = histogram(status.commitBuckets, sumMicros: status.commitMicros)
         return [
-            MetricFamily("sluice_log_commits_total", .counter, help: "Groups written and synced.", value: value(.commits)),
+            MetricFamily(
+                "sluice_log_commits_total", .counter, help: "Groups written and synced.", value: value(.commits)),
             MetricFamily(
                 "sluice_log_commit_bytes_total", .counter, help: "Bytes of those groups.", value: value(.commitBytes)),
             MetricFamily(
                 "sluice_log_commit_failures_total", .counter, help: "Groups whose write or sync failed.",
                 value: value(.commitFailures)),
-            MetricFamily("sluice_log_segment_rolls_total", .counter, help: "Segments begun.", value: value(.segmentRolls)),
+            MetricFamily(
+                "sluice_log_segment_rolls_total", .counter, help: "Segments begun.", value: value(.segmentRolls)),
             MetricFamily(
                 "sluice_log_segment_failures_total", .counter, help: "Segments given up after a failed write or sync.",
                 value: value(.segmentFailures)),
@@ -93,17 +101,22 @@ package enum GatewayFamilies {
                 "sluice_log_segments_held_back", .gauge, help: "Segments past retention that an endpoint still needs.",
                 value: Double(status.segmentsHeldBack)),
             MetricFamily(
-                "sluice_log_damages", .gauge, help: "Damaged places found at start.", value: Double(status.damages.count)),
+                "sluice_log_damages", .gauge, help: "Damaged places found at start.",
+                value: Double(status.damages.count)),
             MetricFamily(
-                "sluice_log_committed_sequence", .gauge, help: "The last event on disk.", value: Double(status.committedSequence)),
+                "sluice_log_committed_sequence", .gauge, help: "The last event on disk.",
+                value: Double(status.committedSequence)),
             MetricFamily("sluice_dedup_entries", .gauge, help: "Events remembered.", value: value(.dedupEntries)),
             MetricFamily(
-                "sluice_dedup_capacity", .gauge, help: "Events that can be remembered.", value: Double(status.dedupCapacity)),
+                "sluice_dedup_capacity", .gauge, help: "Events that can be remembered.",
+                value: Double(status.dedupCapacity)),
             MetricFamily(
                 "sluice_dedup_evictions_total", .counter,
-                help: "Events forgotten before their window was over: dedup.entries is too small.", value: value(.dedupEvictions)),
+                help: "Events forgotten before their window was over: dedup.entries is too small.",
+                value: value(.dedupEvictions)),
             MetricFamily(
-                "sluice_stage_seconds", .histogram, help: "Time in a stage: commit is from a request's last byte to its answer.",
+                "sluice_stage_seconds", .histogram,
+                help: "Time in a stage: commit is from a request's last byte to its answer.",
                 samples: [MetricSample([MetricLabel("stage", "commit")], commit)]),
         ]
     }
@@ -123,7 +136,8 @@ package enum GatewayFamilies {
     // MARK: delivery
 
     private static func delivery(_ metrics: DeliveryMetrics) -> [MetricFamily] {
-        var finished = MetricFamily("sluice_delivery_events_total", .counter, help: "Deliveries finished or put off, by outcome.")
+        var finished = MetricFamily(
+            "sluice_delivery_events_total", .counter, help: "Deliveries finished or put off, by outcome.")
         var attempts = MetricFamily("sluice_delivery_attempts_total", .counter, help: "Attempts, by how they ended.")
         var dead = MetricFamily("sluice_delivery_dead_letters_total", .counter, help: "Deliveries given up, by reason.")
         var durations = MetricFamily("sluice_delivery_attempt_seconds", .histogram, help: "Duration of an attempt.")
@@ -131,7 +145,8 @@ package enum GatewayFamilies {
         for lane in metrics.lanes {
             let name = MetricLabel("endpoint", lane.name)
             for (outcome, count) in [
-                ("delivered", lane.counters.delivered), ("retried", lane.counters.retried), ("replayed", lane.counters.replayed),
+                ("delivered", lane.counters.delivered), ("retried", lane.counters.retried),
+                ("replayed", lane.counters.replayed),
             ] { finished.add([name, MetricLabel("outcome", outcome)], Double(count)) }
             addAttempts(lane.counters, name, to: &attempts)
             for reason in DeadLetterReason.allCases {
@@ -139,7 +154,8 @@ package enum GatewayFamilies {
                 dead.add([name, MetricLabel("reason", reason.name)], Double(count))
             }
             let histogram = HistogramSample(
-                bounds: DurationHistogram.boundsMicros.map { Double($0) / 1_000_000 }, counts: lane.counters.durations.buckets,
+                bounds: DurationHistogram.boundsMicros.map { Double($0) / 1_000_000 },
+                counts: lane.counters.durations.buckets,
                 sum: Double(lane.counters.durations.sumMicros) / 1_000_000)
             durations.samples.append(MetricSample([name], histogram))
             gauges.add(lane, name)
@@ -156,15 +172,19 @@ package enum GatewayFamilies {
     private struct LaneGauges {
         var inFlight = MetricFamily("sluice_delivery_in_flight", .gauge, help: "Requests out with the endpoint.")
         var retries = MetricFamily("sluice_delivery_retries_waiting", .gauge, help: "Retries waiting in memory.")
-        var lag = MetricFamily("sluice_delivery_lag_events", .gauge, help: "Events on disk that the endpoint has not met yet.")
+        var lag = MetricFamily(
+            "sluice_delivery_lag_events", .gauge, help: "Events on disk that the endpoint has not met yet.")
         var stopped = MetricFamily(
-            "sluice_delivery_stopped", .gauge, help: "1 while nothing is sent: disabled, gone (410) or paused (Retry-After).")
+            "sluice_delivery_stopped", .gauge,
+            help: "1 while nothing is sent: disabled, gone (410) or paused (Retry-After).")
 
         mutating func add(_ lane: LaneMetrics, _ name: MetricLabel) {
             inFlight.add([name], Double(lane.inFlight))
             retries.add([name], Double(lane.retriesWaiting))
             lag.add([name], Double(lane.lagEvents))
-            for (reason, holds) in [("disabled", lane.isDisabled), ("gone", lane.stop == .gone), ("paused", lane.isPaused)] {
+            for (reason, holds) in [
+                ("disabled", lane.isDisabled), ("gone", lane.stop == .gone), ("paused", lane.isPaused),
+            ] {
                 stopped.add([name, MetricLabel("reason", reason)], holds ? 1 : 0)
             }
         }
@@ -174,15 +194,18 @@ package enum GatewayFamilies {
     private static func store(_ metrics: DeliveryMetrics) -> [MetricFamily] {
         [
             MetricFamily(
-                "sluice_delivery_events_unreadable_total", .counter, help: "Events that could not be read from the log again.",
+                "sluice_delivery_events_unreadable_total", .counter,
+                help: "Events that could not be read from the log again.",
                 value: Double(metrics.eventsUnreadable)),
             MetricFamily(
                 "sluice_delivery_buffer_used_bytes", .gauge, help: "Memory of events that are out with endpoints.",
                 value: Double(metrics.payloadBytesLeased)),
             MetricFamily(
-                "sluice_delivery_buffer_bytes", .gauge, help: "Memory for them (delivery.buffer).", value: Double(metrics.payloadBytes)),
+                "sluice_delivery_buffer_bytes", .gauge, help: "Memory for them (delivery.buffer).",
+                value: Double(metrics.payloadBytes)),
             MetricFamily(
-                "sluice_store_batches_total", .counter, help: "Transactions of delivery outcomes.", value: Double(metrics.store.batches)),
+                "sluice_store_batches_total", .counter, help: "Transactions of delivery outcomes.",
+                value: Double(metrics.store.batches)),
             MetricFamily(
                 "sluice_store_failures_total", .counter, help: "Those that failed and are tried again.",
                 value: Double(metrics.store.failures)),

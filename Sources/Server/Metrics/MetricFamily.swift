@@ -1,8 +1,8 @@
-// What the gateway says about itself in numbers: families of samples, taken on request, off the hot path. Server writes them
-// as Prometheus text.
+// What the gateway says about itself in numbers: families of samples, taken on request, off the hot path. Server writes
+// them as Prometheus text.
 //
-// Invariant: labels take their values from the configuration (source, endpoint) or from an enum (outcome, reason, stage);
-// nothing a sender controls becomes a label, so the number of series is bounded.
+// Invariant: labels take their values from the configuration (source, endpoint) or from an enum (outcome, reason,
+// stage); nothing a sender controls becomes a label, so the number of series is bounded.
 
 package enum MetricKind: String, Sendable { case counter, gauge, histogram }
 

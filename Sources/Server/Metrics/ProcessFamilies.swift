@@ -5,17 +5,20 @@ enum ProcessFamilies {
     static func now() -> [MetricFamily] {
         var families: [MetricFamily] = []
         if let bytes = residentBytes {
-            families.append(MetricFamily(
-                "process_resident_memory_bytes", .gauge, help: "Resident memory.", value: Double(bytes)))
+            families.append(
+                MetricFamily(
+                    "process_resident_memory_bytes", .gauge, help: "Resident memory.", value: Double(bytes)))
         }
         if let seconds = processorSeconds() {
-            families.append(MetricFamily(
-                "process_cpu_seconds_total", .counter, help: "Processor time, user and system.", value: seconds))
+            families.append(
+                MetricFamily(
+                    "process_cpu_seconds_total", .counter, help: "Processor time, user and system.", value: seconds))
         }
         if let files = try? FileManager.default.contentsOfDirectory(atPath: "/proc/self/fd") {
             // One of them was this listing's own.
-            families.append(MetricFamily(
-                "process_open_fds", .gauge, help: "Open file descriptors.", value: Double(max(0, files.count - 1))))
+            families.append(
+                MetricFamily(
+                    "process_open_fds", .gauge, help: "Open file descriptors.", value: Double(max(0, files.count - 1))))
         }
         return families
     }
@@ -30,7 +33,8 @@ enum ProcessFamilies {
     }
     /// utime and stime, the 14th and 15th of stat; counted from behind the name, which may hold spaces.
     private static func processorSeconds() -> Double? {
-        guard let text = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8), let end = text.lastIndex(of: ")")
+        guard let text = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
+            let end = text.lastIndex(of: ")")
         else { return nil }
         let fields = text[text.index(after: end)...].split(separator: " ")
         guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }

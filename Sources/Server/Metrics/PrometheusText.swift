@@ -1,6 +1,6 @@
 // Metric families as Prometheus text, format 0.0.4. A pure function.
-// Invariant: HELP and TYPE come once a family and before its samples; bucket counts are cumulative and end in `+Inf`, which
-// equals `_count`.
+// Invariant: HELP and TYPE come once a family and before its samples; bucket counts are cumulative and end in `+Inf`,
+// which equals `_count`.
 
 package enum PrometheusText {
     package static let contentType = "text/plain; version=0.0.4; charset=utf-8"

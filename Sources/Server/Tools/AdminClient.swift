@@ -26,7 +26,8 @@ struct AdminClient: Sendable {
         do {
             return try JSONDecoder().decode(Answer.self, from: data)
         } catch {
-            throw AdminError(isAnswer: true, message: "\(address) answered with what is not this version's JSON; is it a sluice?")
+            throw AdminError(
+                isAnswer: true, message: "\(address) answered with what is not this version's JSON; is it a sluice?")
         }
     }
 
@@ -56,7 +57,9 @@ struct AdminClient: Sendable {
                 fields.add(name: "Content-Type", value: "application/json")
                 fields.add(name: "Content-Length", value: "\(content.readableBytes)")
             }
-            channel.write(HTTPClientRequestPart.head(.init(version: .http1_1, method: method, uri: path, headers: fields)), promise: nil)
+            channel.write(
+                HTTPClientRequestPart.head(.init(version: .http1_1, method: method, uri: path, headers: fields)),
+                promise: nil)
             if body != nil { channel.write(HTTPClientRequestPart.body(.byteBuffer(content)), promise: nil) }
             channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
         } catch {
@@ -69,7 +72,10 @@ struct AdminClient: Sendable {
         } catch {
             throw AdminError(
                 isAnswer: false,
-                message: "no gateway answers at \(address): \(Sender.words(of: error)); is it running, and is this its `admin` address?")
+                message:
+                    "no gateway answers at \(address): \(Sender.words(of: error)); "
+                    + "is it running, and is this its `admin` address?"
+            )
         }
         guard (200...299).contains(status) else {
             let failure = try? JSONDecoder().decode(Failure.self, from: data)

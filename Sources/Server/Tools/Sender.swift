@@ -1,5 +1,5 @@
-// Sends a number of signed events over keep-alive connections and counts the answers: the engine of `sluice send`. One event
-// loop; a connection has one request in flight and takes the next when its answer is complete.
+// Sends a number of signed events over keep-alive connections and counts the answers: the engine of `sluice send`. One
+// event loop; a connection has one request in flight and takes the next when its answer is complete.
 import Engine
 import Foundation
 import NIOCore
@@ -18,6 +18,22 @@ package struct SendPlan: Sendable {
     /// Keeps the ids of two runs apart.
     let run = String(UInt64.random(in: 0 ... .max), radix: 36)
 
+    init(signer: RequestSigner, eventBody: EventBody, body: [UInt8]?, type: String, url: URLComponents, count: Int) {
+        self.signer = signer
+        self.eventBody = eventBody
+        self.body = body
+        self.type = type
+        self.url = url
+        self.count = count
+    }
+    /// Events of a body each, of type `test`.
+    package init(provider: String, secrets: [String], url: String, count: Int) throws {
+        self.init(
+            signer: try RequestSigner(provider: provider, secrets: secrets), eventBody: EventBody(provider: provider),
+            body: nil,
+            type: "test", url: URLComponents(string: url) ?? URLComponents(), count: count)
+    }
+
     var host: String { (url.host ?? "").trimmingCharacters(in: CharacterSet(charactersIn: "[]")) }
     var port: Int { url.port ?? 80 }
     var target: String {
@@ -29,8 +45,12 @@ package struct SendPlan: Sendable {
         let id = "send-\(run)-\(number)"
         let content = body ?? eventBody.bytes(id: id, type: type)
         let now = UInt64(Date().timeIntervalSince1970)
-        var fields = HTTPHeaders([("Host", host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"), ("User-Agent", "sluice-send")])
-        for field in signer.headers(body: content, type: type, id: id, timestamp: now) { fields.add(name: field.name, value: field.value) }
+        var fields = HTTPHeaders([
+            ("Host", host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"), ("User-Agent", "sluice-send"),
+        ])
+        for field in signer.headers(body: content, type: type, id: id, timestamp: now) {
+            fields.add(name: field.name, value: field.value)
+        }
         fields.add(name: "Content-Length", value: "\(content.count)")
         return (HTTPRequestHead(version: .http1_1, method: .POST, uri: target, headers: fields), content)
     }
@@ -90,7 +110,9 @@ package struct Sender: Sendable {
     static func words(of error: any Error) -> String {
         if let error = error as? NIOConnectionError {
             if let first = error.connectionErrors.first { return words(of: first.error) }
-            if let lookup = error.dnsAError ?? error.dnsAAAAError { return "the host's name does not resolve: \(lookup)" }
+            if let lookup = error.dnsAError ?? error.dnsAAAAError {
+                return "the host's name does not resolve: \(lookup)"
+            }
         }
         if let error = error as? IOError {
             switch error.errnoCode {

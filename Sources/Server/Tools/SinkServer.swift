@@ -1,5 +1,5 @@
-// An endpoint to deliver to: the engine of `sluice sink`. One event loop; requests are parsed and verified by the code of the
-// hot path. Bodies with Content-Length only (that is how Sluice delivers); chunked ones are answered 411.
+// An endpoint to deliver to: the engine of `sluice sink`. One event loop; requests are parsed and verified by the code
+// of the hot path. Bodies with Content-Length only (that is how Sluice delivers); chunked ones are answered 411.
 //
 // Invariant: a request is counted, and its ledger line written, before its answer leaves.
 import Engine
@@ -42,7 +42,9 @@ final class SinkState {
     }
 
     private static func open(_ path: String) throws -> FileHandle {
-        if !FileManager.default.fileExists(atPath: path) { _ = FileManager.default.createFile(atPath: path, contents: nil) }
+        if !FileManager.default.fileExists(atPath: path) {
+            _ = FileManager.default.createFile(atPath: path, contents: nil)
+        }
         let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
         try handle.seekToEnd()
         return handle
@@ -190,7 +192,8 @@ private final class SinkConnection: ChannelInboundHandler {
     }
 
     private static func answer(_ status: Int, closes: Bool) -> String {
-        let phrase = [200: "OK", 401: "Unauthorized", 411: "Length Required", 500: "Internal Server Error"][status] ?? "Refused"
+        let phrase =
+            [200: "OK", 401: "Unauthorized", 411: "Length Required", 500: "Internal Server Error"][status] ?? "Refused"
         return "HTTP/1.1 \(status) \(phrase)\r\nContent-Length: 0\r\n" + (closes ? "Connection: close\r\n\r\n" : "\r\n")
     }
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }

@@ -1,7 +1,7 @@
 // What a sink has seen: first deliveries, duplicates, disorder, gaps. Passive; ids in, counts out.
 //
-// An event of Sluice carries its sequence in its id, so order and gaps are known without asking anyone. Memory: one bit an
-// event and 24 bytes a 4,096 of them; foreign ids are kept as text.
+// An event of Sluice carries its sequence in its id, so order and gaps are known without asking anyone. Memory: one bit
+// an event and 24 bytes a 4,096 of them; foreign ids are kept as text.
 import FastPath
 
 package struct SinkTally: Sendable {

@@ -1,0 +1,145 @@
+// The ingest side as the gateway builds it, in this process: a recovered log in a temporary folder, its keeper's thread, one
+// ingest loop that drives the journal itself, one source that signs as GitHub does. No delivery.
+//
+// Invariant: the loop's thread counts its allocations from before it builds anything; whoever measures reads the difference.
+import FastPath
+import Glibc
+import MallocCounter
+import Synchronization
+
+struct ProbeError: Error, CustomStringConvertible {
+    let description: String
+    init(_ description: String) { self.description = description }
+}
+
+final class ProbeGateway: Sendable {
+    static let secret = "a secret of the probe"
+    static let path = "/in/github"
+    /// Small, so that segments are rolled while the probe counts.
+    private static let segmentBytes = 4 << 20
+    private static let groupBytes = 1 << 20
+    private static let keptSegmentCount = 4
+    private static let connectionCount = 64
+    private static let ticketCount = connectionCount + 64
+
+    let port: UInt16
+    let metrics: IngestMetrics
+    let tail: CommittedTail
+    private let folder: LogFolder
+    private let listener: Listener
+    private let shared: IngestShared
+    private let snapshot: IngestSnapshot
+    private let loop: LoopThread
+    private let keeper: ProbeKeeper
+
+    init(path: String) throws {
+        guard let shared = IngestShared(testClock: nil, graceMillis: 1000), let reader = Wakeup(),
+            let keeperWakeup = Wakeup()
+        else { throw ProbeError("no descriptors left") }
+        let recovered = try Recovery.open(
+            path: path,
+            settings: RecoverySettings(
+                dedupEntryCount: 1 << 17, dedupWindowSecondsMax: 86_400,
+                nowSeconds: UInt32(truncatingIfNeeded: ProcessResources.wallNanos / 1_000_000_000)))
+        folder = recovered.folder
+        let journal = try recovered.makeJournal(
+            segmentBytes: ProbeGateway.segmentBytes, groupBytes: ProbeGateway.groupBytes,
+            groupTicketCountMax: ProbeGateway.ticketCount)
+        tail = CommittedTail(journal)
+        let mailbox = SpareMailbox(keeper: keeperWakeup, driver: shared.wakeup)
+        guard
+            let segments = SegmentKeeper(
+                folder: folder, segmentBytes: ProbeGateway.segmentBytes, freeBytesMin: 16 << 20)
+        else { throw ProbeError("no memory for the segment keeper") }
+        keeper = try ProbeKeeper(
+            segments, mailbox, keeperWakeup, keptBytes: ProbeGateway.keptSegmentCount * ProbeGateway.segmentBytes)
+        let driver = JournalDriver(
+            journal: journal, logIdentity: folder.identity.identity, folder: folder.directory, tail: tail,
+            spares: mailbox, reader: reader, ticketCountMax: ProbeGateway.ticketCount)
+        let journalPort = Handover(JournalPort(driver: driver, wakeup: shared.wakeup))
+        listener = try Listener("127.0.0.1:0", isShared: false)
+        guard let port = UInt16(listener.text.split(separator: ":").last ?? "") else { throw ProbeError("no port") }
+        self.port = port
+        let metrics = IngestMetrics()
+        self.metrics = metrics
+        var setup = IngestSetup()
+        setup.listeners = [listener.descriptor]
+        setup.metrics = metrics
+        setup.limits.connectionCountMax = ProbeGateway.connectionCount
+        let ready = setup
+        let snapshot = try ProbeGateway.snapshot()
+        self.snapshot = snapshot
+        self.shared = shared
+        loop = try LoopThread(name: "ingest-0") {
+            malloc_counter_watch()
+            runIngestLoop(setup: ready, shared: shared, snapshot: snapshot, port: journalPort) { _ in }
+        }
+        while shared.stage == .starting { usleep(500) }
+        guard shared.stage == .running else { throw ProbeError("the ingest loop did not start") }
+        // A fresh folder takes its first event only when its first segment is prepared.
+        while mailbox.answeredCount == 0 || mailbox.hasReady { usleep(1000) }
+    }
+
+    private static func snapshot() throws -> IngestSnapshot {
+        let memory = CompiledMemory()
+        var scheme = SchemeDefinition(
+            algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "X-Hub-Signature-256")])
+        scheme.prefix = "sha256="
+        let source = IngestSource(
+            name: memory.place(text: "github"), scheme: try SignatureScheme([(scheme, [secret])], in: memory),
+            selectors: try EventSelectors(
+                eventID: ["header:X-GitHub-Delivery"], eventType: ["header:X-GitHub-Event"],
+                dedupKey: ["header:X-GitHub-Delivery", "body"], in: memory),
+            handshake: nil)
+        return IngestSnapshot(sources: [source], paths: [memory.place(text: path)], owners: [memory])
+    }
+
+    /// Answers what is under way and ends the threads.
+    func stop() {
+        shared.drain()
+        loop.join()
+        keeper.stop()
+        listener.close()
+    }
+}
+
+/// Prepares segments on a thread of its own and removes old ones, so that a long run needs little disk.
+final class ProbeKeeper: Sendable {
+    private let keeper: Mutex<SegmentKeeper>
+    private let mailbox: SpareMailbox
+    private let wakeup: Wakeup
+    private let keptBytes: Int
+    private let isStopping = Atomic<Bool>(false)
+    private let thread = Mutex<LoopThread?>(nil)
+
+    init(_ keeper: consuming SegmentKeeper, _ mailbox: SpareMailbox, _ wakeup: Wakeup, keptBytes: Int) throws {
+        self.keeper = Mutex(keeper)
+        self.mailbox = mailbox
+        self.wakeup = wakeup
+        self.keptBytes = keptBytes
+        let started = try LoopThread(name: "log-keeper") { [self] in run() }
+        thread.withLock { $0 = started }
+    }
+    private func run() {
+        while !isStopping.load(ordering: .acquiring) {
+            while mailbox.wanted > 0 {
+                mailbox.answer(prepare())
+            }
+            _ = wakeup.sleep(timeoutMillis: 1000) { mailbox.wanted > 0 || isStopping.load(ordering: .acquiring) }
+        }
+    }
+    private func prepare() -> SpareAnswer {
+        let rule = RetentionRule(bytesMax: keptBytes, ageNanosMax: nil, lowWaterSequence: .max)
+        return keeper.withLock { keeper in
+            _ = try? keeper.retain(rule, now: ProcessResources.wallNanos)
+            guard let spare = try? keeper.prepareSpare() else { return .failed }
+            return .ready(spare)
+        }
+    }
+    func stop() {
+        isStopping.store(true, ordering: .releasing)
+        wakeup.signal()
+        thread.withLock { $0.take() }?.join()
+        for spare in mailbox.leftover() { keeper.withLock { $0.discard(spare) } }
+    }
+}

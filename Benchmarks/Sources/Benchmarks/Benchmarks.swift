@@ -1,0 +1,49 @@
+// Measures what the hot path is built of, one file a claim. Results are for reading and comparing, never asserted by time; a
+// claim fails only when what it computes is wrong.
+//
+//   benchmarks [--small] [--json] [CLAIM…]      a claim by a part of its name
+import FastPath
+import Glibc
+
+#if DEBUG
+#error("Build with -c release: nobody wants to know how fast the debug build is.")
+#endif
+
+@main struct Benchmarks {
+    private static let claims = [
+        HeadParseClaim.claim, ChunkDecodeClaim.claim, SignatureClaim.claim, FingerprintClaim.claim, DedupClaim.claim,
+        RingClaim.claim, JournalClaim.claim, JSONScanClaim.claim, ReplyClaim.claim,
+    ]
+
+    static func main() {
+        let arguments = CommandLine.arguments.dropFirst()
+        let options = arguments.filter { $0.hasPrefix("--") }
+        let words = arguments.filter { !$0.hasPrefix("--") }
+        if let unknown = options.first(where: { $0 != "--small" && $0 != "--json" }) {
+            print("FAIL  benchmarks: \(unknown) is neither --small nor --json")
+            exit(2)
+        }
+        let effort = Effort(isSmall: options.contains("--small"))
+        let isJSON = options.contains("--json")
+        let wanted = claims.filter { claim in words.isEmpty || words.contains { claim.name.contains($0) } }
+        var failures = 0
+        var results: [Measurement] = []
+        for claim in wanted {
+            do {
+                let measured = try claim.measure(effort)
+                results += measured
+                if !isJSON { for measurement in measured { print(measurement.line) } }
+            } catch {
+                failures += 1
+                let line = "FAIL  \(claim.name): \(error)\n"
+                _ = write(STDERR_FILENO, line, line.utf8.count)
+            }
+        }
+        if isJSON {
+            print("[" + results.map(\.json).joined(separator: ",\n ") + "]")
+        } else {
+            print("benchmarks: \(wanted.count - failures) passed, \(failures) failed")
+        }
+        exit(failures > 0 || wanted.isEmpty ? 1 : 0)
+    }
+}

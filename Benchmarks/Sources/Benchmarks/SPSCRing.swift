@@ -1,0 +1,1 @@
+../../../Sources/FastPath/Rings/SPSCRing.swift
