@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 # Ingest beside the durable limit probe (C on io_uring, the same HMAC, append and fdatasync) and nginx, in one run.
-# Quote the ratios: absolute figures hold for one machine and one moment. Needs wrk, nginx, gcc, the shared bench
-# folder.
+# Quote the ratios: absolute figures hold for one machine and one moment. Needs wrk, nginx, gcc, the bench folder.
 #   perf/ingest.sh            64 and 256 connections with 1 KiB bodies, then 64 with 16 KiB
 #   SECONDS_EACH=2 ROUNDS=1 perf/ingest.sh     a quick look
 set -euo pipefail
@@ -14,12 +13,21 @@ fi
 folder="$(mktemp -d "${SLUICE_BENCH_DATA:-$PWD/.build}/ingest.XXXXXX")"
 trap 'rm -rf "$folder"' EXIT
 seconds="${SECONDS_EACH:-4}" rounds="${ROUNDS:-3}"
-compare() {
-    python3 "$bench/compare.py" probe-durable nginx --seconds "$seconds" --rounds "$rounds" --name sluice \
-        --server "$PWD/perf/serve.sh {port} $folder" --url "http://127.0.0.1:{port}/in/github" "$@"
+# The comparison as it is, but for the load: see perf/signed.lua. Its own log goes to the same disk as ours.
+mkdir "$folder/bench" "$folder/tmp"
+for file in "$(cd "$bench" && pwd)"/*; do ln -s "$file" "$folder/bench/"; done
+ln -sf "$PWD/perf/signed.lua" "$folder/bench/signed.lua"
+export TMPDIR="$folder/tmp"
+
+compare() { # CONNECTIONS BODY
+    python3 "$folder/bench/compare.py" probe-durable nginx --seconds "$seconds" --rounds "$rounds" --name sluice \
+        --server "$PWD/perf/serve.sh {port} $folder" --url "http://127.0.0.1:{port}/in/github" \
+        --connections "$1" --body "$2" | tee "$folder/table"
+    python3 perf/kept.py "$folder" "$seconds"
+    rm -rf "$folder"/run.*
 }
 commit="$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
-echo "commit $commit, $(uname -r), $(nproc) processors, $(date -u +%F)"
-compare --connections 64,256 --body 1024
-rm -rf "$folder"/run.*
-compare --connections 64 --body 16384
+echo "commit $commit, $(uname -r), $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg), $(date -u +%F)"
+compare 64 1024
+compare 256 1024
+compare 64 16384

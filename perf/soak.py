@@ -36,6 +36,9 @@ def main():
             total += count
             samples.append(gateway.rss())
             print(f"{total:>10} events, {rate:.0f}/s, RSS {samples[-1] >> 20} MiB", flush=True)
+        kept = gateway.metric_sum("sluice_events_total", outcome="accepted")
+        print(f"{kept:.0f} kept of {total} answered")
+        assert kept >= total, "some were answered without being kept"
         growth = samples[-1] - samples[min(2, len(samples) - 1)]
         print(f"RSS grew by {growth >> 10} KiB since the third sample")
         if promised:

@@ -1,0 +1,22 @@
+-- wrk script in place of the bench folder's: the same signed requests, but after the first pass each gets a delivery
+-- id of its own. GitHub's signature does not cover that header, so it still verifies. Without this the file runs out after
+-- 24,000 requests of 16 KiB, and a server that recognises duplicates is measured answering them without its disk.
+local requests, places, count, index, pass = {}, {}, 0, 0, 0
+function init(args)
+  for line in io.lines(os.getenv("SIGNED")) do
+    local id, signature, body = line:match("^([^\t]*)\t([^\t]*)\t(.*)$")
+    count = count + 1
+    requests[count] = wrk.format("POST", os.getenv("TARGET"), {["X-GitHub-Event"]="push",
+      ["Content-Type"]="application/json",
+      ["X-GitHub-Delivery"]=id, ["X-Hub-Signature-256"]=signature, ["User-Agent"]="GitHub-Hookshot/044aadd"}, body)
+    places[count] = requests[count]:find(id, 1, true)
+  end
+end
+function request()
+  index = index + 1
+  if index > count then index, pass = 1, pass + 1 end
+  local whole = requests[index]
+  if pass == 0 then return whole end
+  local place = places[index]
+  return whole:sub(1, place - 1) .. string.format("%08x", pass) .. whole:sub(place + 8)
+end
