@@ -28,6 +28,5 @@ compare() { # CONNECTIONS BODY
 }
 commit="$(git rev-parse --short HEAD 2>/dev/null || echo unknown)"
 echo "commit $commit, $(uname -r), $(nproc) processors, load $(cut -d' ' -f1 /proc/loadavg), $(date -u +%F)"
-compare 64 1024
-compare 256 1024
-compare 64 16384
+# Connections and body bytes of each table.
+for case in ${CASES:-64:1024 256:1024 64:16384}; do compare "${case%:*}" "${case#*:}"; done

@@ -56,17 +56,17 @@ final class ProbeGateway: Sendable {
         else { throw ProbeError("no memory for the segment keeper") }
         keeper = try ProbeKeeper(
             segments, mailbox, keeperWakeup, keptBytes: ProbeGateway.keptSegmentCount * ProbeGateway.segmentBytes)
+        let metrics = IngestMetrics()
         let driver = JournalDriver(
             journal: journal, logIdentity: folder.identity.identity, folder: folder.directory, tail: tail,
-            spares: mailbox, reader: reader, ticketCountMax: ProbeGateway.ticketCount)
-        let metrics = IngestMetrics()
+            spares: mailbox, reader: CommitSignal(reader), metrics: metrics, ticketCountMax: ProbeGateway.ticketCount)
         self.metrics = metrics
         let journalPort: Handover<JournalPort>
         if hasJournalThread {
             let link = try JournalLink(
-                eventBytes: 8 << 20, receiptCount: ProbeGateway.connectionCount, journalWakeup: journalShared.wakeup,
+                eventBytes: 8 << 20, eventBytesMax: 1 << 20, receiptCount: ProbeGateway.connectionCount, journalWakeup: journalShared.wakeup,
                 loopWakeup: shared.wakeup)
-            let thread = try ProbeGateway.startJournal(Handover(driver), link, journalShared, metrics)
+            let thread = try ProbeGateway.startJournal(Handover(driver), link, journalShared)
             journalThread = (journalShared, thread)
             journalPort = Handover(JournalPort(link: link, loopIndex: 0, logIdentity: folder.identity.identity))
         } else {
@@ -74,6 +74,7 @@ final class ProbeGateway: Sendable {
             journalPort = Handover(JournalPort(driver: driver, wakeup: shared.wakeup))
         }
         listener = try Listener("127.0.0.1:0", isShared: false)
+        try listener.activate()
         guard let port = UInt16(listener.text.split(separator: ":").last ?? "") else { throw ProbeError("no port") }
         self.port = port
         var setup = IngestSetup()
@@ -91,15 +92,16 @@ final class ProbeGateway: Sendable {
         while shared.stage == .starting { usleep(500) }
         guard shared.stage == .running else { throw ProbeError("the ingest loop did not start") }
         // A fresh folder takes its first event only when its first segment is prepared.
-        while mailbox.answeredCount == 0 || mailbox.hasReady { usleep(1000) }
+        while keeper.preparedCount == 0 { usleep(1000) }
+        usleep(50_000)
     }
 
     private static func startJournal(
-        _ driver: Handover<JournalDriver>, _ link: JournalLink, _ shared: JournalShared, _ metrics: IngestMetrics
+        _ driver: Handover<JournalDriver>, _ link: JournalLink, _ shared: JournalShared
     ) throws -> LoopThread {
         let thread = try LoopThread(name: "journal") {
             malloc_counter_watch()
-            runJournalLoop(driver: driver, links: [link], shared: shared, metrics: metrics) { _ in }
+            runJournalLoop(driver: driver, links: [link], shared: shared) { _ in }
         }
         while shared.stage == .starting { usleep(500) }
         guard shared.stage == .running else { throw ProbeError("the journal loop did not start") }
@@ -137,6 +139,8 @@ final class ProbeKeeper: Sendable {
     private let wakeup: Wakeup
     private let keptBytes: Int
     private let isStopping = Atomic<Bool>(false)
+    private let prepared = Atomic<Int>(0)
+    var preparedCount: Int { prepared.load(ordering: .acquiring) }
     private let thread = Mutex<LoopThread?>(nil)
 
     init(_ keeper: consuming SegmentKeeper, _ mailbox: SpareMailbox, _ wakeup: Wakeup, keptBytes: Int) throws {
@@ -151,6 +155,7 @@ final class ProbeKeeper: Sendable {
         while !isStopping.load(ordering: .acquiring) {
             while mailbox.wanted > 0 {
                 mailbox.answer(prepare())
+                prepared.add(1, ordering: .releasing)
             }
             _ = wakeup.sleep(timeoutMillis: 1000) { mailbox.wanted > 0 || isStopping.load(ordering: .acquiring) }
         }

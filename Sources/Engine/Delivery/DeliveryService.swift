@@ -38,9 +38,12 @@ package struct DeliveryParts<Log: EventLog> {
 package struct EndpointPlan: Sendable {
     package var configuration: EndpointConfiguration
     package var egressIndex: UInt32
+    /// Fields that carry a source's secret itself: never forwarded.
+    package var withheld: [HeaderName]
 
-    package init(configuration: EndpointConfiguration, egressIndex: UInt32) {
+    package init(configuration: EndpointConfiguration, egressIndex: UInt32, withheld: [HeaderName] = []) {
         self.configuration = configuration
+        self.withheld = withheld
         self.egressIndex = egressIndex
     }
 }
@@ -289,5 +292,6 @@ extension LaneSettings {
             schedule: RetrySchedule(delaysMillis: configuration.retryDelaysMillis, jitter: configuration.retryJitter),
             forwarding: configuration.forwardsHeaders ? .all : .contentTypeOnly, isDisabled: configuration.disabled,
             egressIndex: plan.egressIndex)
+        withheld = plan.withheld
     }
 }

@@ -15,6 +15,8 @@ package struct LaneSettings: Sendable {
     package var isDisabled: Bool
     /// Place in the egress loop's table.
     package var egressIndex: UInt32
+    /// Names of fields that are never forwarded, beside those that no endpoint gets.
+    package var withheld: [HeaderName] = []
 
     package init(
         concurrency: Int, schedule: RetrySchedule, forwarding: FieldForwarding, isDisabled: Bool, egressIndex: UInt32

@@ -17,6 +17,7 @@ package final class LogReaders: EventLog {
     private static let bufferBytes = 256 << 10
     /// Reading so many records forward is cheaper than opening a segment anew.
     private static let skipCountMax: UInt64 = 128
+    private static let tryCountMax = 300
 
     private final class Reader {
         var log: LogReader
@@ -32,6 +33,8 @@ package final class LogReaders: EventLog {
     private let tail: CommittedTail
     private var readers: [Reader] = []
     private var time: UInt64 = 0
+    private var failedSequence: UInt64 = 0
+    private var failureCount = 0
 
     package init(folder: LogFolder, tail: CommittedTail) {
         self.folder = folder
@@ -63,13 +66,29 @@ package final class LogReaders: EventLog {
                 return .event(event)
             case .caughtUp: return .end
             case .missing: continue
-            case .damaged:
+            case .damaged(let damage):
+                if damage.isUnreadable, isWorthAnotherTry(place.sequence) {
+                    // The reader has gone on; the next read goes back to the place.
+                    reader.log.seek(place.sequence)
+                    return .unavailable
+                }
                 let next = reader.log.sequence
                 guard next > place.sequence else { continue }
                 return .unreadable(next: EventPlace(sequence: next, position: 0))
             case .failed: return .unavailable
             }
         }
+    }
+
+    /// A read error may pass: the same place is asked for again some hundred times, a tenth of a second apart, before what
+    /// lies there is given up.
+    private func isWorthAnotherTry(_ sequence: UInt64) -> Bool {
+        if failedSequence != sequence {
+            failedSequence = sequence
+            failureCount = 0
+        }
+        failureCount += 1
+        return failureCount <= LogReaders.tryCountMax
     }
 
     /// One that stands at the place, or a little before it; else the one that was idle longest, moved there.

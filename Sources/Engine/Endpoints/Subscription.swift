@@ -49,6 +49,7 @@ package struct Subscription: Equatable, Sendable {
 package struct SubscriptionTable {
     /// Types come out of bodies, so their number is the sender's choice; at the bound the cache starts anew.
     package static let entryCountMax = 4096
+    private static let typeBytesMax = 256
     private struct Entry {
         let source: [UInt8]
         let type: [UInt8]
@@ -70,6 +71,8 @@ package struct SubscriptionTable {
         let hash = type.hashed(from: source.hashed(from: seed) &+ 1)
         if let known = cache[hash], source.equals(known.source), type.equals(known.type) { return known.lanes }
         let entry = makeEntry(source: source.array, type: type.array)
+        // A long type is the sender's whim: it is matched each time and takes no room here.
+        guard type.count <= SubscriptionTable.typeBytesMax else { return entry.lanes }
         if cache.count >= SubscriptionTable.entryCountMax { cache.removeAll(keepingCapacity: true) }
         cache[hash] = entry
         return entry.lanes

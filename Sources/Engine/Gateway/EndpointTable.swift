@@ -22,6 +22,7 @@ struct EndpointTable {
         var places = self.places
         var endpoints = [EgressEndpoint?](repeating: nil, count: places.count)
         var plans: [EndpointPlan] = []
+        let withheld = EndpointTable.secretHeaders(configuration)
         for endpoint in configuration.endpoints {
             let resolved: ResolvedEndpoint
             do { resolved = try EndpointResolution.resolve(endpoint, rules: rules) } catch { throw .endpoint(error) }
@@ -29,7 +30,8 @@ struct EndpointTable {
             places[endpoint.name] = place
             if place == endpoints.count { endpoints.append(nil) }
             endpoints[place] = EndpointTable.egress(resolved)
-            plans.append(EndpointPlan(configuration: endpoint, egressIndex: UInt32(place)))
+            plans.append(
+                EndpointPlan(configuration: endpoint, egressIndex: UInt32(place), withheld: withheld))
         }
         do {
             let snapshot = try EgressSnapshot(endpoints: endpoints, version: version, limits: limits)
@@ -38,6 +40,18 @@ struct EndpointTable {
         } catch {
             throw .endpointRefused(name: EndpointTable.name(of: error, places), error)
         }
+    }
+    /// The headers whose value is a source's secret, of token schemes.
+    private static func secretHeaders(_ configuration: GatewayConfiguration) -> [HeaderName] {
+        var names: Set<String> = []
+        for source in configuration.sources {
+            if let scheme = source.scheme, scheme.algorithm == "token" { names.insert(scheme.header) }
+            let schemes = ProviderCatalogue.provider(named: source.provider)?.schemes ?? []
+            for scheme in schemes where scheme.definition.algorithm == .token {
+                names.formUnion(scheme.definition.headers.map(\.signature))
+            }
+        }
+        return names.sorted().map { HeaderName($0) }
     }
     private static func name(of error: EgressEndpointError, _ places: [String: Int]) -> String {
         switch error {

@@ -176,7 +176,8 @@ enum GatewayAssembly {
         _ parts: inout RunningParts, _ threads: IngestThreads, _ configuration: GatewayConfiguration, _ log: LogParts
     ) throws -> [Handover<JournalPort>] {
         let shareds = threads.loops
-        let made = log.makeDriver(configuration, reader: parts.commitSignal)
+        let made = log.makeDriver(
+            configuration, reader: parts.commitSignal, metrics: parts.journalMetrics)
         guard let journal = threads.journal else {
             return [Handover(JournalPort(driver: made, wakeup: shareds[0].wakeup))]
         }
@@ -187,17 +188,17 @@ enum GatewayAssembly {
                 links.append(
                     try JournalLink(
                         eventBytes: GatewayAssembly.ringBytes(configuration),
+                        eventBytesMax: configuration.log.groupBytes,
                         receiptCount: configuration.limits.connectionCountMax, journalWakeup: journal.wakeup,
                         loopWakeup: shared.wakeup))
             } catch { throw GatewayError.outOfMemory(what: "the ring to the journal", bytes: error.byteCount) }
             parts.memoryBytes += GatewayAssembly.ringBytes(configuration)
         }
-        let metrics = parts.journalMetrics
         let failure = FailureBox()
         let shared = links
         do {
             parts.journalThread = try LoopThread(name: "journal") {
-                runJournalLoop(driver: driver, links: shared, shared: journal, metrics: metrics) {
+                runJournalLoop(driver: driver, links: shared, shared: journal) {
                     failure.set(GatewayError.ring($0))
                 }
             }
@@ -223,7 +224,8 @@ struct IngestThreads {
     var driverWakeup: Wakeup { journal?.wakeup ?? loops[0].wakeup }
 
     init(_ configuration: GatewayConfiguration) throws(GatewayError) {
-        let grace = UInt64(configuration.gracePeriodMillis)
+        // The rest of the grace period is the deliveries'.
+        let grace = UInt64(configuration.gracePeriodMillis) / 2
         var loops: [IngestShared] = []
         for _ in 0..<GatewayAssembly.loopCount(configuration) {
             guard let shared = IngestShared(testClock: configuration.testClock, graceMillis: grace) else {

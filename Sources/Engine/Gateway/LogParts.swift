@@ -54,7 +54,7 @@ final class LogParts {
                 freeBytesMin: configuration.log.freeBytesMin)
         else { throw .outOfMemory(what: "the segment keeper", bytes: 1 << 20) }
         worker = LogWorker(
-            keeper: keeper, mailbox: mailbox, wakeup: keeperWakeup, configuration: configuration.log, logger: logger)
+            keeper: keeper, tail: tail, mailbox: mailbox, wakeup: keeperWakeup, configuration: configuration.log, logger: logger)
     }
     private static func recover(_ configuration: GatewayConfiguration) throws(GatewayError) -> RecoveredLog {
         let settings = RecoverySettings(
@@ -71,7 +71,9 @@ final class LogParts {
     }
 
     /// Once. A fresh folder gets its first segment here, so that nobody is refused for want of one.
-    func makeDriver(_ configuration: GatewayConfiguration, reader: CommitSignal) -> JournalDriver {
+    func makeDriver(
+        _ configuration: GatewayConfiguration, reader: CommitSignal, metrics: IngestMetrics
+    ) -> JournalDriver {
         var journal = journal.take()
         if !hasSegment, let first = worker.prepareFirst() {
             let isWanted = journal.takeSpareRequest(now: ProcessResources.monotonicNanos)
@@ -80,7 +82,7 @@ final class LogParts {
         }
         return JournalDriver(
             journal: journal, logIdentity: folder.identity.identity, folder: folder.directory, tail: tail,
-            spares: mailbox, reader: reader, ticketCountMax: LogParts.ticketCount(configuration))
+            spares: mailbox, reader: reader, metrics: metrics, ticketCountMax: LogParts.ticketCount(configuration))
     }
 }
 

@@ -15,6 +15,7 @@ final class LogWorker: Sendable {
     }
     private let keeper: Mutex<SegmentKeeper>
     private let mailbox: SpareMailbox
+    private let tail: CommittedTail
     private let wakeup: Wakeup
     private let logger: Logger
     private let configuration: LogConfiguration
@@ -26,11 +27,12 @@ final class LogWorker: Sendable {
     private static let retentionNanos: UInt64 = 5_000_000_000
 
     init(
-        keeper: consuming SegmentKeeper, mailbox: SpareMailbox, wakeup: Wakeup, configuration: LogConfiguration,
+        keeper: consuming SegmentKeeper, tail: CommittedTail, mailbox: SpareMailbox, wakeup: Wakeup, configuration: LogConfiguration,
         logger: Logger
     ) {
         self.keeper = Mutex(keeper)
         self.mailbox = mailbox
+        self.tail = tail
         self.wakeup = wakeup
         self.configuration = configuration
         self.logger = logger
@@ -66,21 +68,27 @@ final class LogWorker: Sendable {
     /// In a fresh folder, before anybody can send: the first event finds its segment. Nil, and told, when it cannot be
     /// made.
     func prepareFirst() -> SegmentDescriptor? {
-        do { return try prepareSpare() } catch {
+        do { return try prepareSpare { _ in .full } } catch {
             report("\(error)")
             return nil
         }
     }
-    private func prepareSpare() throws(SpareFailure) -> SegmentDescriptor {
-        let mailbox = self.mailbox
-        // Two wishes: the journal has no spare in hand. None: the folder is fresh and the start waits.
-        return try keeper.withLock { keeper throws(SpareFailure) in
-            try keeper.prepareSpare { mailbox.wanted != 1 || self.isStopping.load(ordering: .relaxed) }
+    /// A spare is to be done before the current segment is: its share must stay at twice the share of the segment that is
+    /// used. With no other spare in hand and half of the segment gone there is no time for zeros.
+    private func pace(_ doneBytes: Int) -> SparePace {
+        let used = tail.snapshot.endOffset
+        if mailbox.wanted > 1 { return used > configuration.segmentBytes / 2 ? .behind : .full }
+        return doneBytes < 2 * used ? .full : .slow
+    }
+    private func prepareSpare(_ pace: (Int) -> SparePace) throws(SpareFailure) -> SegmentDescriptor {
+        // An end that is wanted does not wait for pauses.
+        try keeper.withLock { keeper throws(SpareFailure) in
+            try keeper.prepareSpare { isStopping.load(ordering: .relaxed) ? .behind : pace($0) }
         }
     }
     private func prepare() {
         do {
-            let spare = try prepareSpare()
+            let spare = try prepareSpare(pace)
             mailbox.answer(.ready(spare))
             report(nil)
         } catch {
@@ -102,7 +110,7 @@ final class LogWorker: Sendable {
                 $0.removedSegments += UInt64(result.removedSegments.count)
                 $0.heldBackSegments = result.heldBackCount
             }
-        } catch { report("\(error)") }
+        } catch { logger.error("retention failed; it is tried again", metadata: ["why": "\(error)"]) }
     }
     private func report(_ failure: String?) {
         let isNews = status.withLock { status in

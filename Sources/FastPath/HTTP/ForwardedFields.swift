@@ -16,9 +16,9 @@ package enum ForwardedFields {
     /// Writes the field lines of one attempt at `offset`; returns the place behind them.
     package static func write(
         received lines: ByteView, forwarding: FieldForwarding, id: EventID, source: ByteView, eventType: ByteView,
-        attempt: UInt32, to pool: PayloadPool, lease: PayloadLease, at offset: Int
+        attempt: UInt32, withheld: [HeaderName] = [], to pool: PayloadPool, lease: PayloadLease, at offset: Int
     ) -> Int {
-        var place = copy(lines, forwarding: forwarding, to: pool, lease: lease, at: offset)
+        var place = copy(lines, forwarding: forwarding, withheld: withheld, to: pool, lease: lease, at: offset)
         place = pool.write("webhook-id: ", to: lease, at: place)
         place = pool.write(id, to: lease, at: place)
         place = pool.write("\r\nSluice-Source: ", to: lease, at: place)
@@ -33,7 +33,8 @@ package enum ForwardedFields {
     }
 
     private static func copy(
-        _ lines: ByteView, forwarding: FieldForwarding, to pool: PayloadPool, lease: PayloadLease, at offset: Int
+        _ lines: ByteView, forwarding: FieldForwarding, withheld: [HeaderName], to pool: PayloadPool, lease: PayloadLease,
+        at offset: Int
     ) -> Int {
         var place = offset
         var start = 0
@@ -46,6 +47,7 @@ package enum ForwardedFields {
             let isKept =
                 passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding)
                 && !(hasConnection && isNamedByConnection(lines.slice(start, colon - start), in: lines))
+                && !isWithheld(lines.slice(start, colon - start), withheld)
             if !isKept {
                 place = pool.write(lines.slice(runStart, start - runStart), to: lease, at: place)
                 runStart = end
@@ -53,6 +55,11 @@ package enum ForwardedFields {
             start = end
         }
         return pool.write(lines.slice(runStart, lines.count - runStart), to: lease, at: place)
+    }
+    /// A token scheme's header carries the source's secret itself.
+    private static func isWithheld(_ name: ByteView, _ withheld: [HeaderName]) -> Bool {
+        for other in withheld where name.equalsIgnoringCase(lowered: other.view) { return true }
+        return false
     }
     private static func passes(_ lines: ByteView, nameStart: Int, nameEnd: Int, forwarding: FieldForwarding) -> Bool {
         guard nameEnd > nameStart else { return false }

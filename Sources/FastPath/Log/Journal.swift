@@ -127,6 +127,8 @@ package struct PlacedSegment: Equatable, Sendable {
     /// True exactly when nothing is in flight, in the group or undelivered: it may be dropped without losing an answer.
     package var isIdle: Bool { flight == nil && filling.recordCount == 0 && receipts == .none }
     package var isCommitInFlight: Bool { flight != nil }
+    /// Sequences below are on disk or in the group on its way.
+    package var fillingFirstSequence: UInt64 { filling.firstSequence }
     /// The segment that takes the next group, for whoever closes it at the end.
     package var currentSegment: PlacedSegment? { current }
 

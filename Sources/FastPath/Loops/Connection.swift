@@ -57,6 +57,10 @@ struct Connection {
     /// The route's answer when `isDiscarding`: 404 or 405.
     var decidedStatus: UInt16 = 0
     var sourceIndex: Int32 = -1
+    // Copied from the source when the request was complete: a reload may come while the disk has the event.
+    var successStatus: UInt16 = 0
+    var durability = DurabilityLevel.fsync
+    var counterSlot: UInt16 = 0
     /// Bytes of a request not yet complete, and of those pipelined behind: `block[inputStart..<inputEnd]`.
     var block = ArenaBlock.none
     var inputStart = 0

@@ -17,6 +17,9 @@ extension IngestLoop {
         let bytes = ByteView(base, count: head.byteCount)
         connection.pointee.phase = .committing
         connection.pointee.completedAt = nowMillis
+        connection.pointee.successStatus = UInt16(source.pointee.successStatus)
+        connection.pointee.durability = source.pointee.durability
+        connection.pointee.counterSlot = UInt16(source.pointee.counterSlot)
         table.setDeadline(slot, ConnectionTable.noDeadline)
         var job = -1
         if let scheme = source.pointee.scheme {
@@ -136,13 +139,10 @@ extension IngestLoop {
 
     private mutating func answerKept(_ slot: Int, _ sequence: UInt64, isDuplicate: Bool) {
         let connection = table[slot]
-        let index = Int(connection.pointee.sourceIndex)
-        // A reload may have taken the source away while the disk had the event.
-        let source = sources + max(index, 0)
-        metrics.count(isDuplicate ? .duplicate : .accepted, source: source.pointee.counterSlot)
+        metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(connection.pointee.counterSlot))
         metrics.commit.record(micros: (nowMillis &- connection.pointee.completedAt) &* 1000)
-        var reply = reply(slot, status: source.pointee.successStatus)
-        reply.durability = source.pointee.durability.text
+        var reply = reply(slot, status: Int(connection.pointee.successStatus))
+        reply.durability = connection.pointee.durability.text
         connection.pointee.replyCount = reply.writeEvent(
             isDuplicate ? .duplicate : .accepted, id: EventID(logIdentity: port.logIdentity, sequence: sequence),
             date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)

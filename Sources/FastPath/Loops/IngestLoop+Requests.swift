@@ -59,7 +59,9 @@ extension IngestLoop {
         if result == 0 { connection.pointee.isPeerDone = true }
         let isBusy = connection.pointee.phase == .committing || connection.pointee.phase == .answering
         // A half-closed peer still reads its answer (RFC 9112 §9.6).
-        if result == 0, connection.pointee.state == .open, isBusy { return }
+        // Pipelined requests that wait in the block are answered too; what is no whole request by then ends it.
+        let isWaiting = connection.pointee.phase == .idle && !connection.pointee.block.isNone
+        if result == 0, connection.pointee.state == .open, isBusy || isWaiting { return }
         close(slot)
     }
     mutating func noteRearm(_ slot: Int) {
@@ -118,7 +120,9 @@ extension IngestLoop {
         switch connection.pointee.parser.parse(view, into: &connection.pointee.head, fields: &fields, limits: limits)
         {
         case .failed(let error): refuse(slot, error)
-        case .incomplete: beginHead(slot)
+        case .incomplete:
+            if connection.pointee.isPeerDone { return close(slot) }
+            beginHead(slot)
         case .complete:
             guard route(slot, view) else { return }
             continueBody(slot)
@@ -157,11 +161,15 @@ extension IngestLoop {
     /// After a reload: the request being received finds its source again by its path.
     mutating func routeAgain(_ slot: Int) {
         let connection = table[slot]
-        guard !connection.pointee.block.isNone, connection.pointee.head.byteCount > 0 else { return }
+        // What was thrown away cannot come back: such a request keeps the answer it had.
+        guard !connection.pointee.isDiscarding, !connection.pointee.block.isNone, connection.pointee.head.byteCount > 0
+        else { return }
         let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
         setRoute(
             slot,
             routes.find(ByteView(base, count: connection.pointee.head.byteCount).slice(connection.pointee.head.path)))
+        let head = connection.pointee.head
+        if !head.isChunked, head.contentLength > bodyBytesMax(slot) { refuse(slot, .bodyTooLarge) }
     }
 
     private mutating func continueBody(_ slot: Int) {
@@ -172,8 +180,10 @@ extension IngestLoop {
         let needed = head.byteCount + head.contentLength
         if connection.pointee.isDiscarding { return discardBody(slot, available: available) }
         guard available >= needed else {
+            if connection.pointee.isPeerDone { return close(slot) }
             sendContinueIfAsked(slot, missing: true)
-            guard reserve(slot, bytes: needed - available) else { return }
+            // Not all that is announced at once: a promise costs nothing to make. Room doubles as bytes really come.
+            _ = reserve(slot, bytes: min(needed - available, max(available, IngestLoop.firstReserveBytes)))
             return
         }
         connection.pointee.requestInBlock = needed
@@ -192,6 +202,7 @@ extension IngestLoop {
         {
         case .failed(let error): refuse(slot, error)
         case .incomplete(_, let written):
+            if connection.pointee.isPeerDone { return close(slot) }
             if !connection.pointee.isDiscarding { connection.pointee.bodyCount += written }
             // A body that is thrown away takes no room: the next bytes overwrite it.
             connection.pointee.inputEnd = connection.pointee.isDiscarding ? writeAt : writeAt + written
@@ -298,7 +309,10 @@ extension IngestLoop {
         while readyCount > 0 {
             readyCount -= 1
             let slot = Int(ready[readyCount])
-            guard table[slot].pointee.state == .open, table[slot].pointee.phase == .idle else { continue }
+            // The slot may have been closed, and even be another connection's, since it was noted.
+            guard table[slot].pointee.state == .open, table[slot].pointee.phase == .idle,
+                !table[slot].pointee.block.isNone
+            else { continue }
             advance(slot)
         }
     }

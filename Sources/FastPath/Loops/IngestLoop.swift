@@ -66,13 +66,16 @@ struct IngestLoop: ~Copyable {
     var wallSeconds: UInt64 = 0
     var sweepAt: UInt64 = 0
     var acceptAgainAt: UInt64 = 0
-    var armedAcceptCount = 0
+    /// One bit a listener whose accept is with the kernel.
+    var armedAccepts: UInt64 = 0
     var isDraining = false
     var drainedAt: UInt64 = 0
     var receivedBytes: UInt64 = 0
     var sentBytes: UInt64 = 0
 
     static let pendingCountMax = 4096
+    /// Room that a body gets before any of it has come.
+    static let firstReserveBytes = 32_768
     static let sweepMillis: UInt64 = 200
     /// What a handshake's body may take of a reply.
     static let handshakeBytesMax = ConnectionTable.replyByteCount - Reply.headBytesMax
@@ -92,6 +95,7 @@ struct IngestLoop: ~Copyable {
         verifier = BatchVerifier(
             engine: setup.engine, jobCountMax: IngestLoop.pendingCountMax, scratchBytes: setup.verifierScratchBytes)
         listenerCount = setup.listeners.count
+        precondition(listenerCount <= IngestSetup.listenerCountMax)
         listeners = .allocate(capacity: max(listenerCount, 1))
         for (index, listener) in setup.listeners.enumerated() { listeners[index] = listener }
         self.port = port
@@ -187,18 +191,18 @@ struct IngestLoop: ~Copyable {
         case .accept: accepted(completion)
         case .wake: port.woken(io)
         case .journalWrite, .journalSync, .segmentRename, .folderSync:
-            port.completed(completion, metrics: metrics, io)
+            port.completed(completion, io)
         case .close, .cancel, .connect, .ignored: break
         }
     }
 
     private mutating func armAccept(_ index: Int) {
         io.accept(listener: listeners[index], tag: Tag(.accept, slot: UInt32(index)))
-        armedAcceptCount += 1
+        armedAccepts |= 1 << UInt64(index)
     }
     private mutating func accepted(_ completion: Completion) {
         if !completion.hasMore {
-            armedAcceptCount -= 1
+            armedAccepts &= ~(1 << UInt64(completion.tag.slot))
             // Out of descriptors, or the like: look again after a while rather than spin (libev's accept pause).
             if !isDraining {
                 if completion.result >= 0 { armAccept(Int(completion.tag.slot)) } else { pauseAccept() }
@@ -260,7 +264,7 @@ struct IngestLoop: ~Copyable {
         metrics.loop.set(IngestCounter.assemblyBytesFree.rawValue, UInt64(arena.freeBytes))
         if acceptAgainAt > 0, nowMillis >= acceptAgainAt, !isDraining {
             acceptAgainAt = 0
-            while armedAcceptCount < listenerCount { armAccept(armedAcceptCount) }
+            for index in 0..<listenerCount where armedAccepts & 1 << UInt64(index) == 0 { armAccept(index) }
         }
     }
     private mutating func timeOut(_ slot: Int) {

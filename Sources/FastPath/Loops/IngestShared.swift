@@ -9,6 +9,8 @@ package enum IngestStartError: Error, Sendable {
 
 /// What a loop is built from; values only.
 package struct IngestSetup: Sendable {
+    /// One bit each in a word.
+    package static let listenerCountMax = 64
     package var limits = IngestLimits()
     package var listeners: [Int32] = []
     package var metrics = IngestMetrics()

@@ -86,7 +86,6 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     /// `paths[i]` leads to `sources[i]`; paths are distinct. `owners` hold the memory that the sources point into.
     package init(sources list: [IngestSource], paths: [ByteView], owners: [AnyObject]) {
         precondition(list.count == paths.count)
-        // One more than there are, so that an answer that outlives its source still finds a place to count.
         let memory = UnsafeMutablePointer<IngestSource>.allocate(capacity: max(list.count, 1))
         for (index, source) in list.enumerated() { (memory + index).initialize(to: source) }
         var capacity = 8

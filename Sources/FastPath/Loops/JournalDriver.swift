@@ -10,6 +10,7 @@ import CShims
 @safe package struct JournalDriver: ~Copyable {
     private var journal: Journal
     let logIdentity: UInt64
+    private let metrics: IngestMetrics
     private let folder: Int32
     private let tail: CommittedTail
     private let spares: SpareMailbox
@@ -28,10 +29,11 @@ import CShims
 
     package init(
         journal: consuming Journal, logIdentity: UInt64, folder: Int32, tail: CommittedTail, spares: SpareMailbox,
-        reader: CommitSignal, ticketCountMax: Int
+        reader: CommitSignal, metrics: IngestMetrics, ticketCountMax: Int
     ) {
         self.journal = journal
         self.logIdentity = logIdentity
+        self.metrics = metrics
         self.folder = folder
         self.tail = tail
         self.spares = spares
@@ -55,7 +57,15 @@ import CShims
         let verdict = journal.offer(event, ticket: 0)
         switch verdict {
         case .appended(let sequence): earlyFilling.append(Receipt(ticket: ticket, sequence: sequence, fate: .kept))
-        case .pending(let sequence): earlyFilling.append(Receipt(ticket: ticket, sequence: sequence, fate: .duplicate))
+        case .pending(let sequence):
+            // The original may be in the group that is on its way: then this one shares that group's fate.
+            let receipt = Receipt(ticket: ticket, sequence: sequence, fate: .duplicate)
+            if sequence < journal.fillingFirstSequence {
+                guard earlyCommitting.hasRoom else { return .refused(.groupFull) }
+                earlyCommitting.append(receipt)
+            } else {
+                earlyFilling.append(receipt)
+            }
         case .duplicate, .refused: break
         }
         return verdict
@@ -84,6 +94,8 @@ import CShims
             case .failed: if journal.sparePreparationFailed(now: nowNanos) { earlyFilling.release(failed: true) }
             }
         }
+        // A spare after a failure opens the journal again: whoever asks for readiness must see it.
+        publishGauges()
     }
     private mutating func submit(_ step: CommitStep, _ io: borrowing UringIO) {
         placedResult = 0
@@ -109,7 +121,7 @@ import CShims
             sync: Tag(.journalSync))
     }
 
-    mutating func completed(_ completion: Completion, metrics: IngestMetrics, _ io: borrowing UringIO) {
+    mutating func completed(_ completion: Completion, _ io: borrowing UringIO) {
         precondition(outstandingCount > 0)
         outstandingCount -= 1
         let result = Int(completion.result)
@@ -137,6 +149,9 @@ import CShims
             earlyFilling.release(failed: true)
         }
         while let retired = journal.nextRetired() { io.close(retired.file, tag: Tag(.close)) }
+        publishGauges()
+    }
+    private func publishGauges() {
         metrics.loop.set(IngestCounter.dedupEntries.rawValue, UInt64(journal.dedupEntryCount))
         metrics.loop.set(IngestCounter.dedupEvictions.rawValue, journal.dedupEvictionCount)
         metrics.loop.set(IngestCounter.segmentFailures.rawValue, journal.segmentFailureCount)

@@ -35,18 +35,16 @@ package final class JournalShared: Sendable {
     private var driver: JournalDriver
     private let links: [JournalLink]
     private let shared: JournalShared
-    private let metrics: IngestMetrics
     private let wakeValue: UnsafeMutablePointer<UInt64>
     private static let eventsPerRingMax = 1024
 
     init(
-        driver: consuming JournalDriver, links: [JournalLink], shared: JournalShared, metrics: IngestMetrics
+        driver: consuming JournalDriver, links: [JournalLink], shared: JournalShared
     ) throws(UringError) {
         io = try UringIO(submissions: 64, completions: 256, bufferCount: 0, bufferByteCount: 0)
         self.driver = driver
         self.links = links
         self.shared = shared
-        self.metrics = metrics
         wakeValue = .allocate(capacity: 1)
     }
     deinit { wakeValue.deallocate() }
@@ -72,7 +70,7 @@ package final class JournalShared: Sendable {
             switch completion.tag.kind {
             case .wake: io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
             case .journalWrite, .journalSync, .segmentRename, .folderSync:
-                driver.completed(completion, metrics: metrics, io)
+                driver.completed(completion, io)
             default: break
             }
         }

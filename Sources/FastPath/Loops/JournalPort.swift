@@ -12,11 +12,15 @@ package final class JournalLink: Sendable {
     /// Wakes the journal thread; the loop's own is in its `IngestShared`.
     package let journalWakeup: Wakeup
     package let loopWakeup: Wakeup
+    /// What a commit group takes of one event.
+    let eventBytesMax: Int
 
     /// `receiptCount` is at least the loop's connections: each has one event under way.
-    package init(eventBytes: Int, receiptCount: Int, journalWakeup: Wakeup, loopWakeup: Wakeup) throws(OutOfMemory) {
+    package init(
+        eventBytes: Int, eventBytesMax: Int, receiptCount: Int, journalWakeup: Wakeup, loopWakeup: Wakeup) throws(OutOfMemory) {
         events = try EventRing(byteCount: eventBytes)
         receipts = SPSCRing(capacity: receiptCount)
+        self.eventBytesMax = eventBytesMax
         self.journalWakeup = journalWakeup
         self.loopWakeup = loopWakeup
     }
@@ -62,6 +66,10 @@ package final class JournalLink: Sendable {
     private mutating func offerByRing(
         _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
     ) -> OfferVerdict {
+        // What no group takes is refused here, where the answer can still say so.
+        guard let bytes = RecordFormat.byteCount(of: event), bytes <= link!.eventBytesMax else { return .refused(.tooLarge) }
+        // Tickets of connections that have closed meanwhile still get a receipt: all that are out must have room.
+        guard offeredCount &- answeredCount < UInt64(link!.receipts.capacity) else { return .refused(.groupFull) }
         // The kind's byte carries the loop, so that the journal thread knows where the receipt belongs.
         let marked = ticket & (1 << 56 - 1) | (loopIndex + 1) << 56
         guard link!.events.push(event, ticket: marked, durability: durability) else { return .refused(.groupFull) }
@@ -75,8 +83,8 @@ package final class JournalLink: Sendable {
     mutating func startCommit(_ io: borrowing UringIO, nowNanos: UInt64) {
         if driver != nil { driver!.startCommit(io, nowNanos: nowNanos) } else { link!.journalWakeup.signal() }
     }
-    mutating func completed(_ completion: Completion, metrics: IngestMetrics, _ io: borrowing UringIO) {
-        driver!.completed(completion, metrics: metrics, io)
+    mutating func completed(_ completion: Completion, _ io: borrowing UringIO) {
+        driver!.completed(completion, io)
     }
     @inline(__always) mutating func nextReceipt() -> Receipt? {
         if driver != nil { return driver!.nextReceipt() }

@@ -29,11 +29,11 @@ package func runIngestLoop(
 
 /// Runs the journal thread until its drain is done.
 package func runJournalLoop(
-    driver: Handover<JournalDriver>, links: [JournalLink], shared: JournalShared, metrics: IngestMetrics,
+    driver: Handover<JournalDriver>, links: [JournalLink], shared: JournalShared,
     failure: (UringError) -> Void
 ) {
     do {
-        var loop = try JournalLoop(driver: driver.take(), links: links, shared: shared, metrics: metrics)
+        var loop = try JournalLoop(driver: driver.take(), links: links, shared: shared)
         loop.run()
     } catch {
         failure(error)

@@ -13,6 +13,8 @@ package struct ControlAPI: Sendable {
 
     let control: any GatewayControl
     let worker = ControlWorker()
+    /// Probes and scrapes do not queue behind a replay of millions.
+    let statusWorker = ControlWorker()
     let logger: Logger
     /// Reads the configuration again and applies it; throws and changes nothing when it is wrong.
     let reload: @Sendable () throws -> Void
@@ -55,7 +57,7 @@ package struct ControlAPI: Sendable {
         router.get("/health") { _, _ in ControlAnswer.json(["status": "alive"]) }
         router.get("/ready") { _, _ in try await ready() }
         router.get("/metrics") { _, _ in
-            let families = try await worker.run { control.metrics() }
+            let families = try await statusWorker.run { control.metrics() }
             return ControlAnswer.text(PrometheusText.of(families), contentType: PrometheusText.contentType)
         }
         router.get("/api/events") { request, _ in try await events(request) }
@@ -80,7 +82,7 @@ package struct ControlAPI: Sendable {
     }
 
     private func ready() async throws -> Response {
-        let problems = try await worker.run { control.readiness() }
+        let problems = try await statusWorker.run { control.readiness() }
         let readiness = Readiness(status: problems.isEmpty ? "ready" : "not_ready", problems: problems)
         return ControlAnswer.json(readiness, status: problems.isEmpty ? .ok : .serviceUnavailable)
     }
