@@ -80,8 +80,8 @@ package final class LogReaders: EventLog {
         }
     }
 
-    /// A read error may pass: the same place is asked for again some hundred times, a tenth of a second apart, before what
-    /// lies there is given up.
+    /// A read error may pass: the same place is asked for again some hundred times, a tenth of a second apart, before
+    /// what lies there is given up.
     private func isWorthAnotherTry(_ sequence: UInt64) -> Bool {
         if failedSequence != sequence {
             failedSequence = sequence
@@ -95,7 +95,9 @@ package final class LogReaders: EventLog {
     private func reader(for place: EventPlace) -> Reader {
         var near: Reader?
         for reader in readers {
-            if reader.last?.place.sequence == place.sequence || reader.log.sequence == place.sequence { return reader }
+            if reader.last?.place.sequence == place.sequence || reader.log.sequence == place.sequence {
+                return reader
+            }
             let distance = place.sequence &- reader.log.sequence
             if distance <= LogReaders.skipCountMax, near.map({ reader.log.sequence > $0.log.sequence }) ?? true {
                 near = reader

@@ -54,7 +54,8 @@ final class LogParts {
                 freeBytesMin: configuration.log.freeBytesMin)
         else { throw .outOfMemory(what: "the segment keeper", bytes: 1 << 20) }
         worker = LogWorker(
-            keeper: keeper, tail: tail, mailbox: mailbox, wakeup: keeperWakeup, configuration: configuration.log, logger: logger)
+            keeper: keeper, tail: tail, mailbox: mailbox, wakeup: keeperWakeup, configuration: configuration.log,
+            logger: logger)
     }
     private static func recover(_ configuration: GatewayConfiguration) throws(GatewayError) -> RecoveredLog {
         let settings = RecoverySettings(

@@ -27,7 +27,8 @@ final class LogWorker: Sendable {
     private static let retentionNanos: UInt64 = 5_000_000_000
 
     init(
-        keeper: consuming SegmentKeeper, tail: CommittedTail, mailbox: SpareMailbox, wakeup: Wakeup, configuration: LogConfiguration,
+        keeper: consuming SegmentKeeper, tail: CommittedTail, mailbox: SpareMailbox, wakeup: Wakeup,
+        configuration: LogConfiguration,
         logger: Logger
     ) {
         self.keeper = Mutex(keeper)
@@ -73,8 +74,8 @@ final class LogWorker: Sendable {
             return nil
         }
     }
-    /// A spare is to be done before the current segment is: its share must stay at twice the share of the segment that is
-    /// used. With no other spare in hand and half of the segment gone there is no time for zeros.
+    /// A spare is to be done before the current segment is: its share must stay at twice the share of the segment that
+    /// is used. With no other spare in hand and half of the segment gone there is no time for zeros.
     private func pace(_ doneBytes: Int) -> SparePace {
         let used = tail.snapshot.endOffset
         if mailbox.wanted > 1 { return used > configuration.segmentBytes / 2 ? .behind : .full }

@@ -33,7 +33,8 @@ package enum ForwardedFields {
     }
 
     private static func copy(
-        _ lines: ByteView, forwarding: FieldForwarding, withheld: [HeaderName], to pool: PayloadPool, lease: PayloadLease,
+        _ lines: ByteView, forwarding: FieldForwarding, withheld: [HeaderName], to pool: PayloadPool,
+        lease: PayloadLease,
         at offset: Int
     ) -> Int {
         var place = offset
@@ -80,7 +81,8 @@ package enum ForwardedFields {
             if matches(name, "te") || matches(name, "trailer") || matches(name, "transfer-encoding") { return false }
         case UInt8(ascii: "u"): if matches(name, "upgrade") { return false }
         case UInt8(ascii: "w"):
-            if matches(name, "webhook-id") || matches(name, "webhook-timestamp") || matches(name, "webhook-signature") {
+            if matches(name, "webhook-id") || matches(name, "webhook-timestamp") || matches(name, "webhook-signature")
+            {
                 return false
             }
         default: break
@@ -140,7 +142,8 @@ package enum ForwardedFields {
         return false
     }
     /// Header injection stops here: the type comes from a body that anybody may have written.
-    private static func writeValue(_ value: ByteView, to pool: PayloadPool, lease: PayloadLease, at offset: Int) -> Int
+    private static func writeValue(_ value: ByteView, to pool: PayloadPool, lease: PayloadLease, at offset: Int)
+        -> Int
     {
         let kept = value.slice(0, min(value.count, typeBytesMax))
         var place = offset
@@ -171,7 +174,9 @@ package enum ForwardedFields {
         return name.slice(0, prefix.utf8CodeUnitCount).equalsIgnoringCase(
             lowered: ByteView(prefix.utf8Start, count: prefix.utf8CodeUnitCount))
     }
-    private static func isBlank(_ byte: UInt8) -> Bool { byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A }
+    private static func isBlank(_ byte: UInt8) -> Bool {
+        byte == 0x20 || byte == 0x09 || byte == 0x0D || byte == 0x0A
+    }
     private static func lowered(_ byte: UInt8) -> UInt8 { byte &- 65 < 26 ? byte | 0x20 : byte }
 }
 

@@ -20,7 +20,8 @@ package enum SpareFailure: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .tooLittleSpace(let free): return "no room for another log segment: \(free) bytes are free"
         case .folderReplaced: return "the data folder was deleted or replaced while running"
-        case .fileFailed(let operation, let error): return "preparing a log segment: \(operation): \(systemText(error))"
+        case .fileFailed(let operation, let error):
+            return "preparing a log segment: \(operation): \(systemText(error))"
         }
     }
 }
@@ -31,8 +32,8 @@ package enum SparePace: Sendable {
     case full
     /// In pieces with pauses: there is time, and the disk that takes the zeros is the one that commits wait for.
     case slow
-    /// There is no time: the blocks are allocated and the rest is left to the first writes. What is allocated reads as zeros
-    /// too, only its first sync is slower (133 against 73 µs here).
+    /// There is no time: the blocks are allocated and the rest is left to the first writes. What is allocated reads as
+    /// zeros too, only its first sync is slower (133 against 73 µs here).
     case behind
 }
 

@@ -17,7 +17,8 @@ package final class JournalLink: Sendable {
 
     /// `receiptCount` is at least the loop's connections: each has one event under way.
     package init(
-        eventBytes: Int, eventBytesMax: Int, receiptCount: Int, journalWakeup: Wakeup, loopWakeup: Wakeup) throws(OutOfMemory) {
+        eventBytes: Int, eventBytesMax: Int, receiptCount: Int, journalWakeup: Wakeup, loopWakeup: Wakeup
+    ) throws(OutOfMemory) {
         events = try EventRing(byteCount: eventBytes)
         receipts = SPSCRing(capacity: receiptCount)
         self.eventBytesMax = eventBytesMax
@@ -67,7 +68,9 @@ package final class JournalLink: Sendable {
         _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
     ) -> OfferVerdict {
         // What no group takes is refused here, where the answer can still say so.
-        guard let bytes = RecordFormat.byteCount(of: event), bytes <= link!.eventBytesMax else { return .refused(.tooLarge) }
+        guard let bytes = RecordFormat.byteCount(of: event), bytes <= link!.eventBytesMax else {
+            return .refused(.tooLarge)
+        }
         // Tickets of connections that have closed meanwhile still get a receipt: all that are out must have room.
         guard offeredCount &- answeredCount < UInt64(link!.receipts.capacity) else { return .refused(.groupFull) }
         // The kind's byte carries the loop, so that the journal thread knows where the receipt belongs.
