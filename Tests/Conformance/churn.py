@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What once went wrong in a review, as a client would do it: slots reused within a tick, a reload that takes sources away
-while the disk has their events, events no ring takes, secrets in forwarded fields.
+"""What once went wrong in a review, as a client would do it: slots reused within a tick, a reload that takes sources
+away while the disk has their events, events no ring takes, secrets in forwarded fields.
 """
 
 import os

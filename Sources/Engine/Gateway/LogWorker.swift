@@ -75,10 +75,10 @@ final class LogWorker: Sendable {
         }
     }
     /// A spare is to be done before the current segment is: its share must stay at twice the share of the segment that
-    /// is used. With no other spare in hand and half of the segment gone there is no time for zeros.
+    /// is used. With no other spare in hand and the segment nearly full there is no time for zeros.
     private func pace(_ doneBytes: Int) -> SparePace {
         let used = tail.snapshot.endOffset
-        if mailbox.wanted > 1 { return used > configuration.segmentBytes / 2 ? .behind : .full }
+        if mailbox.wanted > 1 { return used > configuration.segmentBytes / 16 * 15 ? .behind : .full }
         return doneBytes < 2 * used ? .full : .slow
     }
     private func prepareSpare(_ pace: (Int) -> SparePace) throws(SpareFailure) -> SegmentDescriptor {
