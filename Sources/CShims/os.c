@@ -7,7 +7,6 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -62,18 +61,6 @@ int sluice_local_port(int fd) {
     if (a.ss_family == AF_INET) return ntohs(((struct sockaddr_in *)&a)->sin_port);
     if (a.ss_family == AF_INET6) return ntohs(((struct sockaddr_in6 *)&a)->sin6_port);
     return 0;
-}
-unsigned long sluice_descriptor_limit_raise(void) {
-    struct rlimit r;
-    if (getrlimit(RLIMIT_NOFILE, &r) < 0) return 0;
-    r.rlim_cur = r.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &r);
-    getrlimit(RLIMIT_NOFILE, &r);
-    return r.rlim_cur;
-}
-unsigned long sluice_locked_memory_limit(void) {
-    struct rlimit r;
-    return getrlimit(RLIMIT_MEMLOCK, &r) < 0 ? 0 : r.rlim_cur;
 }
 void sluice_thread_name(const char *name) { prctl(PR_SET_NAME, name); }
 int sluice_thread_start(void *(*body)(void *), void *context, unsigned long *thread) {

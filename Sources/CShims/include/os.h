@@ -40,10 +40,6 @@ int sluice_unix_is_stale(const char *path);
 int sluice_unix_remove(const char *path);
 // The port a listener or socket is bound to, or -errno.
 int sluice_local_port(int fd);
-// Raises the soft limit of open files to the hard one; the limit now in force.
-unsigned long sluice_descriptor_limit_raise(void);
-// RLIMIT_MEMLOCK in bytes, ~0 when unlimited.
-unsigned long sluice_locked_memory_limit(void);
 // Pins the calling thread's name (15 characters) for top and perf.
 void sluice_thread_name(const char *name);
 // Sleeps; for worker threads only.

@@ -52,19 +52,29 @@ final class LogWorker: Sendable {
         isStopping.store(true, ordering: .releasing)
         wakeup.signal()
         thread.withLock { $0.take() }?.join()
+        while let retired = mailbox.takeRetired() { keeper.withLock { $0.close(retired) } }
         for spare in mailbox.leftover() { keeper.withLock { $0.discard(spare) } }
     }
 
     private func run() {
         var retainAt = ProcessResources.monotonicNanos + LogWorker.retentionNanos
+        // The youngest retired segment stays in the page cache for readers that are a little behind.
+        var youngest: SegmentDescriptor?
         while !isStopping.load(ordering: .acquiring) {
+            while let retired = mailbox.takeRetired() {
+                if let older = youngest { keeper.withLock { $0.letGo(older) } }
+                youngest = retired
+            }
             while mailbox.wanted > 0, !isStopping.load(ordering: .acquiring) { prepare() }
             if ProcessResources.monotonicNanos >= retainAt {
                 retain()
                 retainAt = ProcessResources.monotonicNanos + LogWorker.retentionNanos
             }
-            _ = wakeup.sleep(timeoutMillis: 1000) { mailbox.wanted > 0 || isStopping.load(ordering: .acquiring) }
+            _ = wakeup.sleep(timeoutMillis: 1000) {
+                mailbox.wanted > 0 || mailbox.hasRetired || isStopping.load(ordering: .acquiring)
+            }
         }
+        if let youngest { keeper.withLock { $0.close(youngest) } }
     }
     /// In a fresh folder, before anybody can send: the first event finds its segment. Nil, and told, when it cannot be
     /// made.

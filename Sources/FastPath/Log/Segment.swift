@@ -8,7 +8,7 @@
 import CShims
 
 /// An open segment file, prepared by `SegmentKeeper` or found by `Recovery`. Whoever holds it last closes it.
-package struct SegmentDescriptor: Equatable, Sendable {
+package struct SegmentDescriptor: BitwiseCopyable, Equatable, Sendable {
     package var file: Int32
     /// N of `spare-N`, its name until it is placed.
     package var spareNumber: UInt64

@@ -148,7 +148,9 @@ import CShims
             earlyCommitting.release(failed: true)
             earlyFilling.release(failed: true)
         }
-        while let retired = journal.nextRetired() { io.close(retired.file, tag: Tag(.close)) }
+        while let retired = journal.nextRetired() {
+            if !spares.retire(retired) { io.close(retired.file, tag: Tag(.close)) }
+        }
         publishGauges()
     }
     private func publishGauges() {

@@ -12,6 +12,8 @@ package final class SpareMailbox: Sendable {
     private let answers = Mutex<[SpareAnswer]>([])
     private let hasAnswer = Atomic<Bool>(false)
     private let wantedCount = Atomic<Int>(0)
+    // From the driver to the keeper: segments that the journal has done with.
+    private let retired = SPSCRing<SegmentDescriptor>(capacity: 16)
     private let keeper: Wakeup
     private let driver: Wakeup
 
@@ -39,6 +41,10 @@ package final class SpareMailbox: Sendable {
         }
     }
 
+    /// A segment to let go of; nil when there is none.
+    package func takeRetired() -> SegmentDescriptor? { retired.pop() }
+    package var hasRetired: Bool { !retired.isEmpty }
+
     // MARK: driver
 
     @inline(__always) var hasReady: Bool { hasAnswer.load(ordering: .acquiring) }
@@ -48,6 +54,12 @@ package final class SpareMailbox: Sendable {
             hasAnswer.store(!list.isEmpty, ordering: .relaxed)
             return answer
         }
+    }
+    /// The keeper closes it; false when it is so far behind that the driver must.
+    func retire(_ segment: SegmentDescriptor) -> Bool {
+        guard retired.push(segment) else { return false }
+        keeper.signal()
+        return true
     }
     func want() {
         wantedCount.add(1, ordering: .releasing)

@@ -74,12 +74,8 @@ package struct Listener: Equatable, Sendable {
     }
 }
 
-/// Limits of the process that a start needs to know.
+/// The clocks, for threads outside the loops.
 package enum ProcessResources {
-    /// Raises the soft limit of open files to the hard one; the limit now in force.
-    package static func raiseDescriptorLimit() -> Int { Int(clamping: sluice_descriptor_limit_raise()) }
-    /// Bytes that may be locked, `Int.max` when unlimited.
-    package static var lockedMemoryBytes: Int { Int(clamping: sluice_locked_memory_limit()) }
     package static var monotonicNanos: UInt64 { sluice_clock_monotonic() }
     package static var wallNanos: UInt64 { sluice_clock_wall() }
 }
