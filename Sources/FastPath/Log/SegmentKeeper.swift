@@ -136,8 +136,8 @@ package struct RetentionRule: Equatable, Sendable {
 
     /// Closes a segment the journal has done with.
     package func close(_ segment: SegmentDescriptor) { _ = sluice_file_close(segment.file) }
-    /// The same, and its pages leave the page cache: all of it is on disk, those that keep up have read it, and a log that
-    /// grows would push everything else out of memory.
+    /// The same, and its pages leave the page cache: all of it is on disk, those that keep up have read it, and a log
+    /// that grows would push everything else out of memory.
     package func letGo(_ segment: SegmentDescriptor) {
         sluice_file_forget_cache(segment.file)
         close(segment)
