@@ -71,7 +71,7 @@ def cut(number, disk, godown, gateway, promise, randomness):
 
 
 def main():
-    options = arguments(__doc__, rounds=3, seed=0, megabytes=160)
+    options = arguments(__doc__, rounds=3, seed=0, megabytes=2048)
     seed = options.seed or random.randrange(1 << 30)
     randomness = random.Random(seed)
     report = Report("powercut")
