@@ -17,8 +17,8 @@ struct Sluice: AsyncParsableCommand {
             Exit status: 0 done, 1 the answer is no, 2 usage or configuration, 70 a fault of Sluice's own.
             """,
         subcommands: [
-            ServeCommand.self, VerifyCommand.self, SendCommand.self, SinkCommand.self, EventsCommand.self,
-            LogCommand.self,
+            ServeCommand.self, VerifyCommand.self, SendCommand.self, LoadCommand.self, SinkCommand.self,
+            EventsCommand.self, LogCommand.self,
             ConfigCommand.self, DoctorCommand.self,
         ])
 
