@@ -46,9 +46,8 @@ class Sink:
 
 
 def start(*options):
-    return subprocess.Popen(
-        [BINARY, "load", *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=die_with_parent
-    )
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([BINARY, "load", *options], preexec_fn=die_with_parent, **pipes)
 
 
 def load(*options, timeout=90):

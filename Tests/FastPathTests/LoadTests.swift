@@ -50,7 +50,8 @@ private func entries(_ change: (inout LoadEntryDefinition) -> Void = { _ in }) -
     }
     @Test func whatIsDueAgreesWithTheTimes() {
         let pieces = [
-            LoadPiece(nanos: second, rateAtStart: 10, rateAtEnd: 300), LoadPiece(nanos: second, rateAtStart: 0, rateAtEnd: 0),
+            LoadPiece(nanos: second, rateAtStart: 10, rateAtEnd: 300),
+            LoadPiece(nanos: second, rateAtStart: 0, rateAtEnd: 0),
             LoadPiece(nanos: second, rateAtStart: 300, rateAtEnd: 50),
         ]
         let all = times(pieces)
@@ -168,7 +169,8 @@ private func entries(_ change: (inout LoadEntryDefinition) -> Void = { _ in }) -
 @Suite struct LoadRequestTests {
     private func text(_ entries: LoadEntries, _ kind: LoadKind, seconds: UInt64 = 1_700_000_000) -> String {
         String(
-            decoding: LoadPreview(entries).bytes(entry: 0, kind: kind, run: 1, event: 5, seconds: seconds), as: UTF8.self)
+            decoding: LoadPreview(entries).bytes(entry: 0, kind: kind, run: 1, event: 5, seconds: seconds),
+            as: UTF8.self)
     }
     private func signature(_ text: String) -> Substring { text.split(separator: "v1=")[1].prefix(64) }
 
@@ -186,7 +188,9 @@ private func entries(_ change: (inout LoadEntryDefinition) -> Void = { _ in }) -
         let filling = [UInt8](repeating: 0x61, count: 50_000)
         let long = entries { $0.bodies[0].bytes += filling }
         let request = text(long, .fresh)
-        #expect(request.hasSuffix("\(LoadEventText.text(run: 1, event: 5))\"}" + String(decoding: filling, as: UTF8.self)))
+        #expect(
+            request.hasSuffix("\(LoadEventText.text(run: 1, event: 5))\"}" + String(decoding: filling, as: UTF8.self))
+        )
         let body = String(request[request.firstRange(of: "\r\n\r\n")!.upperBound...])
         let memory = CompiledMemory()
         let key = SigningKey(secret: Array("key".utf8), algorithm: .sha256, in: memory)
@@ -196,7 +200,8 @@ private func entries(_ change: (inout LoadEntryDefinition) -> Void = { _ in }) -
     @Test func badRequestsAreBadInTheirOneWay() {
         let good = text(entries(), .fresh)
         let spoiled = text(entries(), .badSignature)
-        #expect(signature(spoiled) != signature(good) && signature(spoiled).dropFirst() == signature(good).dropFirst())
+        #expect(
+            signature(spoiled) != signature(good) && signature(spoiled).dropFirst() == signature(good).dropFirst())
         let stale = text(entries { $0.staleBySeconds = 4000 }, .stale)
         #expect(stale.contains("t=1699996000,"))
         #expect(text(entries(), .malformed).utf8.count > good.utf8.count)

@@ -40,7 +40,8 @@ struct LoadSigning {
         }
         if case .hmac(let algorithm) = definition.algorithm {
             let key: [UInt8]
-            do throws(SchemeError) { key = try definition.secretEncoding.key(of: chosen.secrets[0], index: 0) } catch {
+            do throws(SchemeError) { key = try definition.secretEncoding.key(of: chosen.secrets[0], index: 0) } catch
+            {
                 throw .source(entry: entry.name, error.message)
             }
             credential = .hmac(secret: key, algorithm, definition.encoding)

@@ -90,7 +90,8 @@ package struct LoadGeneratorFigures: Codable, Equatable, Sendable {
     /// Processor time of the whole process.
     package var cpuSeconds = 0.0
     package var cpuMicrosARequest = 0.0
-    /// How late the loop woke for an arrival with an idle connection, at most: a generator that cannot keep up shows here.
+    /// How late the loop woke for an arrival with an idle connection, at most: a generator that cannot keep up shows
+    /// here.
     package var lateMicrosMax = 0.0
     package var memoryBytes: UInt64 = 0
     package var connectionsOpened: UInt64 = 0

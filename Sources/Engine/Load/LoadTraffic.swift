@@ -45,7 +45,8 @@ package enum LoadTrafficError: Error, Equatable, Sendable, CustomStringConvertib
     package var description: String {
         switch self {
         case .source(let entry, let why): "\(entry): \(why)"
-        case .notSignedLive(let entry, let provider, let why): "\(entry): \(provider) cannot be signed under load: \(why)"
+        case .notSignedLive(let entry, let provider, let why):
+            "\(entry): \(provider) cannot be signed under load: \(why)"
         case .meaningless(let entry, let share, let why): "\(entry): \(share) must be 0: \(why)"
         case .shares(let entry): "\(entry): the shares must be 0 to 1 each, and 1 together at most"
         }
@@ -151,7 +152,9 @@ package enum LoadTraffic {
             let (bottom, top) = (log(Double(low)), log(Double(high)))
             // Ends at two deviations; the few beyond are drawn again.
             for _ in 0..<64 {
-                let (first, second) = (Double.random(in: 1e-12..<1, using: &random), Double.random(in: 0..<1, using: &random))
+                let (first, second) = (
+                    Double.random(in: 1e-12..<1, using: &random), Double.random(in: 0..<1, using: &random)
+                )
                 let normal = (-2 * log(first)).squareRoot() * cos(2 * .pi * second)
                 let value = exp((bottom + top) / 2 + normal * (top - bottom) / 4)
                 if value >= Double(low), value <= Double(high) { return Int(value) }

@@ -135,7 +135,8 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         case .connect, .send:
             guard table.isCurrent(tag) else { return }
             let slot = Int(tag.slot)
-            let actions = tag.kind == .connect
+            let actions =
+                tag.kind == .connect
                 ? table[slot].connectCompleted(completion.result)
                 : table[slot].sendCompleted(completion.result, now: now)
             if actions != .none { apply(actions, slot, answer: .empty) }
@@ -286,7 +287,9 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
             guard exchange.isMeasured else { return }
             totals.failed(draw, table[slot].result)
             // It took at least that long.
-            if table[slot].result == .timedOut || table[slot].result == .abandoned { times.latency.record(nanos: age) }
+            if table[slot].result == .timedOut || table[slot].result == .abandoned {
+                times.latency.record(nanos: age)
+            }
             return
         }
         let status = Int(table[slot].status)

@@ -58,7 +58,8 @@ package enum LoadEventText {
         memory[19] = 0x2D
         hex(event, digits: 12, into: memory + 20)
     }
-    @inline(__always) private static func hex(_ value: UInt64, digits: Int, into memory: UnsafeMutablePointer<UInt8>) {
+    @inline(__always) private static func hex(_ value: UInt64, digits: Int, into memory: UnsafeMutablePointer<UInt8>)
+    {
         var rest = value
         for index in stride(from: digits - 1, through: 0, by: -1) {
             let nibble = UInt8(truncatingIfNeeded: rest & 15)
@@ -67,10 +68,11 @@ package enum LoadEventText {
         }
     }
     package static func text(run: UInt32, event: UInt64) -> String {
-        String(decoding: [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
-            write(run: run, event: event, into: buffer.baseAddress!)
-            count = byteCount
-        }, as: UTF8.self)
+        String(
+            decoding: [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+                write(run: run, event: event, into: buffer.baseAddress!)
+                count = byteCount
+            }, as: UTF8.self)
     }
     /// The first such text in `bytes`; nil when there is none.
     package static func find(in bytes: ByteView) -> (run: UInt32, event: UInt64)? {

@@ -40,7 +40,10 @@ package struct LoadDraw: Equatable, Sendable {
 }
 
 @safe package struct LoadMix: ~Copyable {
-    private struct Recent { var event: UInt64; var seconds: UInt64 }
+    private struct Recent {
+        var event: UInt64
+        var seconds: UInt64
+    }
     private struct Entry {
         /// Upper bounds over 2^32 for choosing the entry, and the kind in the order of `LoadKind`.
         var bound: UInt64 = 0

@@ -78,7 +78,9 @@ import CShims
         sluice_bytes_move(room + used, bytes.base, bytes.count)
         used += bytes.count
     }
-    private mutating func append(_ text: StaticString) { append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount)) }
+    private mutating func append(_ text: StaticString) {
+        append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
+    }
     private mutating func appendMalformed(_ event: UInt64) {
         switch event % 4 {
         case 0: append("Content-Length: 1x\r\n")
@@ -203,9 +205,10 @@ import CShims
     func bytes() -> [UInt8] {
         var all: [UInt8] = []
         for index in partIndex..<partCount {
-            all += ByteView(
-                parts[index].iov_base.assumingMemoryBound(to: UInt8.self), count: parts[index].iov_len
-            ).array
+            all +=
+                ByteView(
+                    parts[index].iov_base.assumingMemoryBound(to: UInt8.self), count: parts[index].iov_len
+                ).array
         }
         return all
     }

@@ -60,7 +60,8 @@ import CShims
     /// Counts the `"reason":"…"` of an answer's body, or its status where it has none.
     mutating func refused(status: Int, answer: ByteView) {
         let key: StaticString = "\"reason\":\""
-        let found = sluice_bytes_find(answer.base, answer.count, UnsafeRawPointer(key.utf8Start), key.utf8CodeUnitCount)
+        let found = sluice_bytes_find(
+            answer.base, answer.count, UnsafeRawPointer(key.utf8Start), key.utf8CodeUnitCount)
         var start = 0
         var length = 0
         if found >= 0 {

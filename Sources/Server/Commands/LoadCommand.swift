@@ -11,8 +11,8 @@ struct LoadCommand: AsyncParsableCommand {
         abstract: "Load a webhook endpoint: signed traffic at a rate, true latencies, a proof of what arrived.",
         discussion: """
             Open loop: requests leave when the schedule says so, whatever the server does, and latency counts from that
-            moment; arrivals that find no free connection wait and count. --closed: each connection sends when its answer
-            is there.
+            moment; arrivals that find no free connection wait and count. --closed: each connection sends when its
+            answer is there.
 
             EXAMPLES
               sluice load --url http://127.0.0.1:8080/in/github --provider github --secret S --rate 5000 --duration 30s
@@ -20,8 +20,8 @@ struct LoadCommand: AsyncParsableCommand {
               sluice load --url http://127.0.0.1:8080/in/x --provider stripe --secret S --closed --connections 64
 
             Ctrl-C ends the run and still reports.
-            Exit status: 0 done; 1 the target cannot be reached, refuses the secret, took a forgery, or an event is lost;
-            2 usage.
+            Exit status: 0 done; 1 the target cannot be reached, refuses the secret, took a forgery, or an event is
+            lost; 2 usage.
             """)
 
     @Option(help: "Where to: http://HOST[:PORT][/PATH], or unix:SOCKET[:/PATH].")
@@ -175,7 +175,9 @@ extension LoadCommand {
         plan.run = runNumber
         if ledger != nil || log != nil {
             let wanted = min(plan.schedule?.arrivalCount ?? 1 << 26, plan.requestCountMax)
-            guard wanted <= 1 << 28 else { throw ValidationError("a proof is for 268435456 events at most; shorten the run") }
+            guard wanted <= 1 << 28 else {
+                throw ValidationError("a proof is for 268435456 events at most; shorten the run")
+            }
             do { plan.ledger = try LoadLedger(capacity: Int(wanted)) } catch {
                 throw ValidationError("no memory for the proof of \(wanted) events")
             }
@@ -201,7 +203,8 @@ extension LoadCommand {
     }
     /// Looks again while something is missing, until the time to settle is over.
     private func proof(_ run: LoadRun, _ report: LoadReport) async throws -> LoadProof? {
-        guard let evidence = ledger.map(LoadEvidence.ledger) ?? log.map(LoadEvidence.log), let book = run.ledger else {
+        guard let evidence = ledger.map(LoadEvidence.ledger) ?? log.map(LoadEvidence.log), let book = run.ledger
+        else {
             return nil
         }
         let until = Date(timeIntervalSinceNow: Double(settle.millis) / 1000)

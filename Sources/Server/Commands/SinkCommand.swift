@@ -19,8 +19,8 @@ struct SinkCommand: AsyncParsableCommand {
             EXAMPLE
               sluice sink --listen 127.0.0.1:9000 --secret whsec_… --fail 0.1 --ledger sink.log
 
-            A ledger has one line a request: microseconds since 1970, the webhook-id, the status answered (0 = reset), and
-            the event of `sluice load` where the body carries one.
+            A ledger has one line a request: microseconds since 1970, the webhook-id, the status answered (0 = reset),
+            and the event of `sluice load` where the body carries one.
             Exit status: 0; 1 if a signature did not verify, or (with --expect-all) if an event is missing; 2 usage.
             """)
 
@@ -32,7 +32,8 @@ struct SinkCommand: AsyncParsableCommand {
     var fail = 0.0
     @Option(help: "How long to wait before each answer: \(SinkDelay.forms).")
     var delay = "0s"
-    @Option(help: "What to answer, in which share, such as 200:0.9,503:0.1; 410 alone says that the endpoint is gone.")
+    @Option(
+        help: "What to answer, in which share, such as 200:0.9,503:0.1; 410 alone says that the endpoint is gone.")
     var status: String?
     @Option(help: "Share of requests whose connection is reset instead of an answer, from 0 to 1.")
     var resets = 0.0
@@ -52,7 +53,9 @@ struct SinkCommand: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        guard (0.0...1.0).contains(fail) else { throw ValidationError("--fail takes a share from 0 to 1, such as 0.1") }
+        guard (0.0...1.0).contains(fail) else {
+            throw ValidationError("--fail takes a share from 0 to 1, such as 0.1")
+        }
         guard (0.0...1.0).contains(resets) else { throw ValidationError("--resets takes a share from 0 to 1") }
         if let retryAfter, retryAfter < 0 { throw ValidationError("--retry-after takes seconds from 0") }
         _ = try behaviour()
@@ -71,7 +74,9 @@ struct SinkCommand: AsyncParsableCommand {
         behaviour.resetShare = resets
         behaviour.retryAfterSeconds = retryAfter
         if let stall {
-            guard let value = SinkStall(stall) else { throw ValidationError("--stall takes LENGTH@TIME such as 1s@5s") }
+            guard let value = SinkStall(stall) else {
+                throw ValidationError("--stall takes LENGTH@TIME such as 1s@5s")
+            }
             behaviour.stall = value
         }
         if let flap {
@@ -149,7 +154,8 @@ struct SinkCommand: AsyncParsableCommand {
     private static func words(_ tally: SinkTally) -> String {
         "\(tally.received) received: \(tally.distinct) events, \(tally.duplicates) duplicates, "
             + "\(tally.disordered) out of order, "
-            + "\(tally.missing) missing; \(tally.rejected) with a bad signature, \(tally.refused) answered with an error on purpose"
+            + "\(tally.missing) missing; \(tally.rejected) with a bad signature, "
+            + "\(tally.refused) answered with an error on purpose"
     }
 
     /// A line a second on a terminal, nothing in a pipe.

@@ -24,7 +24,8 @@ package struct LoadDestination: Sendable {
         }
         let parsed: EndpointAddress
         do { parsed = try EndpointAddress(url) } catch EndpointAddressError.httpsComesLater {
-            throw Problem(description: "--url: https:// is not spoken yet; load the http:// port behind the TLS proxy")
+            throw Problem(
+                description: "--url: https:// is not spoken yet; load the http:// port behind the TLS proxy")
         } catch { throw Problem(description: "--url `\(url)` \(error)") }
         let found: [SocketAddress]
         do { found = try Resolver.resolve(host: parsed.host, port: parsed.port) } catch {

@@ -37,7 +37,9 @@ package enum LoadEvidence: Equatable, Sendable {
         let parts = line.split(separator: " ")
         guard parts.count >= 3, let status = Int(parts[2]), (200...299).contains(status) else { return }
         let text = parts.count > 3 ? parts[3] : parts[1]
-        guard let found = Array(text.utf8).withView({ LoadEventText.find(in: $0) }) else { return prover.addForeign() }
+        guard let found = Array(text.utf8).withView({ LoadEventText.find(in: $0) }) else {
+            return prover.addForeign()
+        }
         prover.add(run: found.run, event: found.event, sequence: EventID(String(parts[1]))?.sequence)
     }
     private static func readLines(_ path: String, _ take: (Substring) -> Void) throws {

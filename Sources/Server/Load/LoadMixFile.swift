@@ -35,11 +35,13 @@ package struct LoadMixFile: Sendable {
         for (index, entry) in entries.enumerated() {
             if entries[..<index].contains(where: { $0.name == entry.name }) {
                 throw LoadMixProblem(
-                    description: "\(name) line \(entry.line): the name `\(entry.name)` is taken; give one with `name`")
+                    description: "\(name) line \(entry.line): the name `\(entry.name)` is taken; give one with `name`"
+                )
             }
         }
         guard entries.contains(where: { $0.weight > 0 }), entries.count <= 256 else {
-            throw LoadMixProblem(description: "\(name): wanted are 1 to 256 entries, one at least with a weight above 0")
+            throw LoadMixProblem(
+                description: "\(name): wanted are 1 to 256 entries, one at least with a weight above 0")
         }
         self.entries = entries
     }
@@ -63,7 +65,8 @@ package struct LoadMixFile: Sendable {
             return value
         }
         func text(_ node: Node, _ key: String) throws(LoadMixProblem) -> String {
-            guard let text = node.string, !text.isEmpty, !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F }) else {
+            guard let text = node.string, !text.isEmpty, !text.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F })
+            else {
                 throw problem(node, "`\(key)` takes one line of text")
             }
             return text
@@ -89,7 +92,9 @@ package struct LoadMixFile: Sendable {
             return shares
         }
         func entry(_ node: Node, _ shares: LoadShares) throws(LoadMixProblem) -> LoadTrafficEntry {
-            guard let mapping = node.mapping else { throw problem(node, "an entry of `traffic` has keys such as `provider`") }
+            guard let mapping = node.mapping else {
+                throw problem(node, "an entry of `traffic` has keys such as `provider`")
+            }
             try check(
                 mapping,
                 ["name", "provider", "type", "secret", "path", "weight", "size", "spread", "shares", "retry_line"])
@@ -113,7 +118,8 @@ package struct LoadMixFile: Sendable {
             if let size = mapping["size"] {
                 let spread = try mapping["spread"].map { try text($0, "spread") } ?? "uniform"
                 guard let sizes = LoadMixFile.sizes(try text(size, "size"), spread: spread) else {
-                    throw problem(size, "`size` takes a size or a range such as 5KiB-50KiB, `spread` uniform or lognormal")
+                    throw problem(
+                        size, "`size` takes a size or a range such as 5KiB-50KiB, `spread` uniform or lognormal")
                 }
                 entry.sizes = sizes
             }

@@ -90,14 +90,16 @@ package enum LoadPage {
         }
         for (value, label) in xTicks where value <= xMax {
             marks.append(
-                String(format: "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", x(value), height - 20) + label + "</text>")
+                String(format: "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">", x(value), height - 20) + label
+                    + "</text>")
         }
         for (index, line) in lines.enumerated() {
             let path = line.points.map { String(format: "%.1f,%.1f", x($0.x), y($0.y)) }.joined(separator: " ")
             marks.append("<polyline fill=\"none\" stroke=\"\(line.color)\" stroke-width=\"1.6\" points=\"\(path)\"/>")
             let place = left + Double(index) * 90
             marks.append(
-                String(format: "<text x=\"%.0f\" y=\"%.0f\" style=\"fill:\(line.color)\">", place, height - 4) + line.name
+                String(format: "<text x=\"%.0f\" y=\"%.0f\" style=\"fill:\(line.color)\">", place, height - 4)
+                    + line.name
                     + "</text>")
         }
         return "<h2>\(title)</h2><svg viewBox=\"0 0 \(Int(width)) \(Int(height))\" role=\"img\">"

@@ -35,7 +35,9 @@ package enum LoadProfileText {
             let halves = rest.split(separator: ",").map(String.init)
             guard halves.count == 2, let silence = seconds(halves[0]) else { return nil }
             let storm = halves[1].split(separator: "@").map(String.init)
-            guard storm.count == 2, let length = seconds(storm[0]), let rate = rate(storm[1]), rate > 0 else { return nil }
+            guard storm.count == 2, let length = seconds(storm[0]), let rate = rate(storm[1]), rate > 0 else {
+                return nil
+            }
             return .burst(silenceSeconds: silence, stormSeconds: length, rate: rate)
         default: return nil
         }

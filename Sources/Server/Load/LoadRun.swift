@@ -15,7 +15,8 @@ package enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .unreachable(let target, let why): "\(target) cannot be reached: \(why)"
         case .unauthorized(let count):
-            "all of the first \(count) answers were 401 or 403: the secret is not the source's, or the path is another's"
+            "all of the first \(count) answers were 401 or 403: "
+                + "the secret is not the source's, or the path is another's"
         case .noRing(let why): "no io_uring for the load: \(why); `sluice doctor` says what is missing"
         }
     }
@@ -41,7 +42,9 @@ package final class LoadRun: Sendable {
         let (plan, shared) = (plan, shared)
         let thread = try LoopThread(name: "sluice-load") {
             let result: Result<LoadReport, UringError>
-            do throws(UringError) { result = .success(try runLoad(plan, shared: shared)) } catch { result = .failure(error) }
+            do throws(UringError) { result = .success(try runLoad(plan, shared: shared)) } catch {
+                result = .failure(error)
+            }
             self.outcome.withLock { $0 = result }
         }
         var failure: LoadFailure?
@@ -104,6 +107,7 @@ package final class LoadRun: Sendable {
         return String(
             format: "%.0f/s  p50 %@  p99 %@  errors %llu  backlog %llu  %.0f s left",
             Double(shared.read(.intervalAnswered)) / seconds, LoadText.time(Double(shared.read(.intervalP50)) / 1000),
-            LoadText.time(Double(shared.read(.intervalP99)) / 1000), shared.read(.errors), shared.read(.backlog), left)
+            LoadText.time(Double(shared.read(.intervalP99)) / 1000), shared.read(.errors), shared.read(.backlog), left
+        )
     }
 }

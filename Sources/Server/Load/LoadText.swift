@@ -26,7 +26,8 @@ package enum LoadText {
         let cut = summary.isInterrupted ? " (cut off)" : ""
         lines.append(
             "\(summary.target): \(summary.profile), \(summary.connections) connections, "
-                + String(format: "%.2f s measured after %.1f s of warm-up", summary.measuredSeconds, summary.warmupSeconds)
+                + String(
+                    format: "%.2f s measured after %.1f s of warm-up", summary.measuredSeconds, summary.warmupSeconds)
                 + cut)
         lines.append(
             String(
@@ -54,7 +55,8 @@ package enum LoadText {
         if let proof = summary.proof { lines.append(words(proof)) }
         lines.append(
             String(
-                format: "generator  %.2f us of processor time a request, at most %@ late", summary.generator.cpuMicrosARequest,
+                format: "generator  %.2f us of processor time a request, at most %@ late",
+                summary.generator.cpuMicrosARequest,
                 time(summary.generator.lateMicrosMax)))
         return lines.joined(separator: "\n")
     }

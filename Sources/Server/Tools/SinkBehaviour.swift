@@ -28,7 +28,9 @@ package enum SinkDelay: Equatable, Sendable {
             self = .fixed(fixed)
         case "uniform":
             let ends = parts[1].split(separator: "-")
-            guard ends.count == 2, let low = seconds(ends[0]), let high = seconds(ends[1]), low <= high else { return nil }
+            guard ends.count == 2, let low = seconds(ends[0]), let high = seconds(ends[1]), low <= high else {
+                return nil
+            }
             self = .uniform(low, high)
         case "bimodal":
             let outer = parts[1].split(separator: "@")
@@ -39,7 +41,8 @@ package enum SinkDelay: Equatable, Sendable {
             self = .bimodal(low, high, share: share)
         case "lognormal":
             let values = parts[1].split(separator: ",")
-            guard values.count == 2, let median = seconds(values[0]), let sigma = Double(values[1]), sigma >= 0, sigma <= 5
+            guard values.count == 2, let median = seconds(values[0]), let sigma = Double(values[1]), sigma >= 0,
+                sigma <= 5
             else { return nil }
             self = .lognormal(median: median, sigma: sigma)
         default: return nil
@@ -54,7 +57,9 @@ package enum SinkDelay: Equatable, Sendable {
         case .bimodal(let low, let high, let share):
             return Double.random(in: 0..<1, using: &random) < share ? high : low
         case .lognormal(let median, let sigma):
-            let (first, second) = (Double.random(in: 1e-12..<1, using: &random), Double.random(in: 0..<1, using: &random))
+            let (first, second) = (
+                Double.random(in: 1e-12..<1, using: &random), Double.random(in: 0..<1, using: &random)
+            )
             let normal = (-2 * log(first)).squareRoot() * cos(2 * .pi * second)
             return median * exp(sigma * normal)
         }
@@ -96,7 +101,8 @@ package struct SinkStall: Equatable, Sendable {
 
     package init?(_ text: String) {
         let parts = text.split(separator: "@").map(String.init)
-        guard parts.count == 2, let seconds = SinkDelay.seconds(parts[0]), let at = SinkDelay.seconds(parts[1]), seconds > 0
+        guard parts.count == 2, let seconds = SinkDelay.seconds(parts[0]), let at = SinkDelay.seconds(parts[1]),
+            seconds > 0
         else { return nil }
         (self.seconds, self.at) = (seconds, at)
     }

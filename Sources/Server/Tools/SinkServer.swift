@@ -193,7 +193,9 @@ private final class SinkConnection: ChannelInboundHandler {
         case .complete: break
         }
         if head.isChunked { return (bytes.count, SinkConnection.refusal(411), true) }
-        guard head.contentLength <= limits.bodyBytesMax else { return (bytes.count, SinkConnection.refusal(413), true) }
+        guard head.contentLength <= limits.bodyBytesMax else {
+            return (bytes.count, SinkConnection.refusal(413), true)
+        }
         guard bytes.count - head.byteCount >= head.contentLength else { return nil }
         let body = bytes.slice(head.byteCount, head.contentLength)
         return (head.byteCount + head.contentLength, receive(bytes, body), head.closes)
@@ -254,7 +256,9 @@ private struct SinkAnswers: Sendable {
         closes = closes || last || decision.resets
         resets = resets || decision.resets
         text += "HTTP/1.1 \(decision.status) \(SinkAnswers.phrase(decision.status))\r\nContent-Length: 0\r\n"
-        if let retryAfter, decision.status == 429 || decision.status == 503 { text += "Retry-After: \(retryAfter)\r\n" }
+        if let retryAfter, decision.status == 429 || decision.status == 503 {
+            text += "Retry-After: \(retryAfter)\r\n"
+        }
         text += last ? "Connection: close\r\n\r\n" : "\r\n"
     }
     private static func phrase(_ status: Int) -> StaticString {
