@@ -41,7 +41,7 @@ package struct LoadHistogram: Sendable {
     /// HdrHistogram's percentile text, in milliseconds: what its plotters read.
     package var percentileText: String {
         var text = ""
-        histogram.write(to: &text, outputValueUnitScalingRatio: 1e6)
+        histogram.outputPercentileDistribution(to: &text, outputValueUnitScalingRatio: 1e6)
         return text
     }
     /// Value in microseconds at each of the shares.

@@ -6,7 +6,7 @@
 
 import FastPath
 
-package struct LoadProver: ~Copyable {
+package struct LoadProver: Sendable {
     private let ledger: LoadLedger
     private let run: UInt32
     private let eventCount: UInt64
@@ -41,7 +41,8 @@ package struct LoadProver: ~Copyable {
     }
     package mutating func addForeign() { proof.foreign += 1 }
 
-    package consuming func result() -> LoadProof {
+    package func result() -> LoadProof {
+        var proof = proof
         for event in 0..<eventCount {
             let isFound = found[Int(event)] > 0
             switch ledger.state(of: event) ?? .unsent {

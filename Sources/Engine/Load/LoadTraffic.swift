@@ -174,7 +174,7 @@ package enum LoadTraffic {
         set(placeholder, at: idPath[...], in: &root)
         let frame = (try? JSONSerialization.data(withJSONObject: root, options: [.sortedKeys])) ?? Data("{}".utf8)
         var bytes = [UInt8](frame)
-        let missing = byteCount - bytes.count - 14
+        let missing = byteCount - bytes.count - 16
         if missing > 0 {
             bytes.removeLast()
             bytes += Array(",\"transcript\":\"".utf8)

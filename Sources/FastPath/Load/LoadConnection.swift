@@ -48,6 +48,8 @@ package struct LoadExchange: Sendable {
     private(set) var systemError: Int32 = 0
     var request: LoadRequest
     private var answer: AnswerReader
+    /// False until the present connect succeeded.
+    private(set) var isConnected = false
     private var isConnectInFlight = false
     private var isSendInFlight = false
     private var isReceiveArmed = false
@@ -77,6 +79,7 @@ package struct LoadExchange: Sendable {
         self.descriptor = descriptor
         self.deadline = deadline
         isConnectInFlight = true
+        isConnected = false
         systemError = 0
         state = .connecting
     }
@@ -103,6 +106,7 @@ package struct LoadExchange: Sendable {
             systemError = -result
             return close()
         }
+        isConnected = true
         isReceiveArmed = true
         state = .idle
         deadline = .max

@@ -182,17 +182,17 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         if actions.contains(.cancel) { io.cancelAll(table[slot].descriptor, tag: Tag(.ignored)) }
         if actions.contains(.free) {
             let error = table[slot].systemError
+            let wasConnected = table[slot].isConnected
             io.close(table[slot].descriptor, tag: Tag(.ignored))
             table[slot].freed()
             table.closed()
             if phase == .over { return }
-            if phase == .connecting || error != 0 {
-                // Again, but not at once: a server that refuses is not helped by a storm of connects.
-                table[slot].deadline = now + LoadDriver.reconnectNanos
-                if error != 0 { figures.connectErrno = error }
-                figures.connectFailures += error != 0 ? 1 : 0
-            } else {
-                connect(slot)
+            if wasConnected, phase != .connecting { return connect(slot) }
+            // Again, but not at once: a server that refuses is not helped by a storm of connects.
+            table[slot].deadline = now + LoadDriver.reconnectNanos
+            if !wasConnected {
+                figures.connectErrno = error
+                figures.connectFailures += 1
             }
         }
     }

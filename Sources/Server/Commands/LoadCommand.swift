@@ -104,7 +104,7 @@ struct LoadCommand: AsyncParsableCommand {
             Output.failure("\(error)")
             throw ExitStatus.fault
         }
-        var summary = summary(of: result.report, entries, cpuNanos: LoadProcess.cpuNanos - cpuBefore)
+        var summary = self.summary(of: result.report, entries, cpuNanos: LoadProcess.cpuNanos - cpuBefore)
         summary.failure = result.failure.map { "\($0)" }
         summary.proof = try await proof(run, result.report)
         watch.cancel()

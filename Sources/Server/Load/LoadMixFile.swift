@@ -102,7 +102,8 @@ package struct LoadMixFile: Sendable {
             var entry = LoadTrafficEntry()
             entry.line = node.mark?.line ?? 0
             entry.provider = try text(provider, "provider")
-            entry.name = try mapping["name"].map { try text($0, "name") } ?? entry.provider
+            entry.name = entry.provider
+            if let name = mapping["name"] { entry.name = try text(name, "name") }
             if let type = mapping["type"] { entry.type = try text(type, "type") }
             if let secret = mapping["secret"] {
                 do { entry.secrets = [try SecretText.resolve(try text(secret, "secret"))] } catch {
@@ -116,7 +117,8 @@ package struct LoadMixFile: Sendable {
             }
             if let weight = mapping["weight"] { entry.weight = try number(weight, "weight") }
             if let size = mapping["size"] {
-                let spread = try mapping["spread"].map { try text($0, "spread") } ?? "uniform"
+                var spread = "uniform"
+                if let node = mapping["spread"] { spread = try text(node, "spread") }
                 guard let sizes = LoadMixFile.sizes(try text(size, "size"), spread: spread) else {
                     throw problem(
                         size, "`size` takes a size or a range such as 5KiB-50KiB, `spread` uniform or lognormal")

@@ -65,7 +65,7 @@ package final class LoadRun: Sendable {
         guard let result = outcome.withLock({ $0 }) else { preconditionFailure("the thread has ended") }
         switch result {
         case .failure(let error):
-            throw LoadFailure.noRing("\(error.step.rawValue): \(String(cString: strerror(error.errno)))")
+            throw LoadFailure.noRing("\(error.step.rawValue): \(systemText(error.errno))")
         case .success(let report):
             if failure == nil, shared.read(.answered) > 0 || shared.read(.startedAt) > 0 { failure = late(report) }
             if failure == nil, shared.read(.startedAt) == 0, !report.isInterrupted { failure = unreachable(report) }
@@ -95,7 +95,7 @@ package final class LoadRun: Sendable {
         switch number {
         case ECONNREFUSED: "the connection is refused; nothing listens there"
         case ETIMEDOUT: "no answer in time"
-        default: String(cString: strerror(number))
+        default: systemText(number)
         }
     }
     private func line() -> String {
@@ -104,10 +104,9 @@ package final class LoadRun: Sendable {
         let passed = now > started ? now - started : 0
         let left = plan.nanos > passed ? Double(plan.nanos - passed) / 1e9 : 0
         let seconds = Double(plan.intervalNanos) / 1e9
-        return String(
-            format: "%.0f/s  p50 %@  p99 %@  errors %llu  backlog %llu  %.0f s left",
-            Double(shared.read(.intervalAnswered)) / seconds, LoadText.time(Double(shared.read(.intervalP50)) / 1000),
-            LoadText.time(Double(shared.read(.intervalP99)) / 1000), shared.read(.errors), shared.read(.backlog), left
-        )
+        let rate = String(format: "%.0f", Double(shared.read(.intervalAnswered)) / seconds)
+        let (p50, p99) = (Double(shared.read(.intervalP50)) / 1000, Double(shared.read(.intervalP99)) / 1000)
+        return "\(rate)/s  p50 \(LoadText.time(p50))  p99 \(LoadText.time(p99))  errors \(shared.read(.errors))  "
+            + "backlog \(shared.read(.backlog))  \(Int(left)) s left"
     }
 }

@@ -53,11 +53,9 @@ package enum LoadText {
             lines.append("FORGERIES  \(summary.wronglyAccepted) requests that were bad on purpose were accepted")
         }
         if let proof = summary.proof { lines.append(words(proof)) }
-        lines.append(
-            String(
-                format: "generator  %.2f us of processor time a request, at most %@ late",
-                summary.generator.cpuMicrosARequest,
-                time(summary.generator.lateMicrosMax)))
+        let cost = String(format: "%.2f", summary.generator.cpuMicrosARequest)
+        let late = time(summary.generator.lateMicrosMax)
+        lines.append("generator  \(cost) us of processor time a request, at most \(late) late")
         return lines.joined(separator: "\n")
     }
     private static func words(_ proof: LoadProof) -> String {
