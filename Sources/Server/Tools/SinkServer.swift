@@ -92,7 +92,7 @@ package final class SinkServer: Sendable {
             .childChannelOption(
                 .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: isSlow ? 4 << 10 : 64 << 10)
             )
-            .childChannelOption(.maxMessagesPerRead, value: isSlow ? 1 : 4)
+            .childChannelOption(.maxMessagesPerRead, value: UInt(isSlow ? 1 : 4))
             .childChannelOption(.autoRead, value: !isSlow)
             .childChannelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
