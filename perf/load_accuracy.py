@@ -1,19 +1,23 @@
 #!/usr/bin/env python3
 """Is what `sluice load` says true? Against servers whose delay is known, a stall, and `wrk`; prints JSON.
 
-The server of known delay waits with a timer for each request and answers when it is over; what the reported percentile
-has more than the delay is the machine and the generator. The limit probe (first argument: its binary) is for the speed.
+What a reported percentile has more than the server's delay is the machine and the generator: on a machine that has
+other work run it as `chrt -f 10 perf/load_accuracy.py`. The limit probe (first argument: its binary) is for the speed.
 """
 
-import asyncio
+import heapq
 import json
 import os
 import random
 import re
 import resource
+import select
+import socket
 import subprocess
 import sys
+import tempfile
 import threading
+import time
 
 from perfutil import HERE, pinned
 
@@ -21,46 +25,63 @@ BINARY = os.environ.get("SLUICE_BIN") or os.path.join(os.path.dirname(HERE), ".b
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
-class Delayed(asyncio.Protocol):
-    """Answers each request after `delay()` seconds, measured from when its last byte came."""
-
-    delay = staticmethod(lambda: 0.0)
-
-    def connection_made(self, transport):
-        self.transport, self.buffer = transport, b""
-
-    def data_received(self, data):
-        self.buffer += data
-        head = self.buffer.find(b"\r\n\r\n")
-        if head < 0:
-            return
-        length = int(re.search(rb"(?i)content-length: (\d+)", self.buffer[:head])[1])
-        if len(self.buffer) >= head + 4 + length:
-            self.buffer = b""
-            asyncio.get_running_loop().call_later(self.delay(), self.transport.write, ANSWER)
-
-
 class Server:
-    def __init__(self, delay):
-        self.ready = threading.Event()
-        self.protocol = type("OwnDelay", (Delayed,), {"delay": staticmethod(delay)})
-        self.thread = threading.Thread(target=lambda: asyncio.run(self.serve()), daemon=True)
-        self.thread.start()
-        self.ready.wait()
+    """Answers each request `delay()` seconds after its last byte came. It sleeps until 2 ms before the next answer is
+    due and then looks without sleeping, so that its own error is some ten microseconds."""
 
-    async def serve(self):
-        self.loop, self.done = asyncio.get_running_loop(), asyncio.Event()
-        server = await self.loop.create_server(self.protocol, "127.0.0.1", 0, backlog=1024)
-        self.port = server.sockets[0].getsockname()[1]
-        self.ready.set()
-        await self.done.wait()
-        server.close()
+    SPIN_SECONDS = 0.002
+
+    def __init__(self, delay):
+        self.delay, self.stopped = delay, False
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        self.port = self.listener.getsockname()[1]
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        epoll, peers, due, number = select.epoll(), {}, [], 0
+        epoll.register(self.listener, select.EPOLLIN)
+        while not self.stopped:
+            left = due[0][0] - time.monotonic() - self.SPIN_SECONDS if due else 0.1
+            for descriptor, _ in epoll.poll(max(0, min(left, 0.1))):
+                if descriptor == self.listener.fileno():
+                    peer, _ = self.listener.accept()
+                    peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                    peers[peer.fileno()] = [peer, b""]
+                    epoll.register(peer, select.EPOLLIN)
+                elif self.take(peers[descriptor]):
+                    number += 1
+                    heapq.heappush(due, (time.monotonic() + self.delay(), number, descriptor))
+                elif not peers[descriptor][1]:
+                    epoll.unregister(descriptor)
+                    peers.pop(descriptor)[0].close()
+            while due and due[0][0] <= time.monotonic():
+                entry = peers.get(heapq.heappop(due)[2])
+                if entry:
+                    entry[0].sendall(ANSWER)
+        self.listener.close()
+
+    @staticmethod
+    def take(entry):
+        """True when a request is complete; the buffer is empty after the end of the connection."""
+        try:
+            data = entry[0].recv(1 << 16)
+        except ConnectionError:
+            data = b""
+        entry[1] = entry[1] + data if data else b""
+        head = entry[1].find(b"\r\n\r\n")
+        if head < 0:
+            return False
+        if len(entry[1]) < head + 4 + int(re.search(rb"(?i)content-length: (\d+)", entry[1][:head])[1]):
+            return False
+        entry[1] = b""
+        return True
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.loop.call_soon_threadsafe(self.done.set)
+        self.stopped = True
         self.thread.join()
 
 
@@ -111,39 +132,65 @@ def main():
             "serviceP95": summary["service"]["p95"] / 1e6,
         }
     )
+    with Server(lambda: 0.02) as server:
+        rows.append(beside_wrk(server.port))
     if len(sys.argv) > 1:
         rows.append(speed(sys.argv[1]))
     print(json.dumps(rows, indent=2))
+
+
+def wrk(port, connections, seconds):
+    """(requests a second, p50 and p99 in seconds, microseconds of processor time a request)."""
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
+        script.write('wrk.method = "POST"\nwrk.body = string.rep("x", 512)\n')
+        script.flush()
+        url = f"http://127.0.0.1:{port}/x"
+        command = ["wrk", "--latency", "-t1", f"-c{connections}", f"-d{seconds}s", "-s", script.name, url]
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        out = subprocess.run(pinned("1", command), capture_output=True, text=True).stdout
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    count = int(re.search(r"(\d+) requests in", out)[1])
+    units = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
+    at = {}
+    for share in ("50", "99"):
+        found = re.search(rf"{share}%\s+([\d.]+)(us|ms|s)", out)
+        at["p" + share] = float(found[1]) * units[found[2]]
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1])
+    return {"perSecond": rate, **at, "cpuMicros": round(used * 1e6 / count, 2)}
+
+
+def closed(port, connections, seconds):
+    options = ["--connections", str(connections), "--duration", f"{seconds}s", "--warmup", "500ms"]
+    summary = load(port, "--closed", *options)
+    return {
+        "perSecond": summary["answeredPerSecond"],
+        "p50": summary["latency"]["p50"] / 1e6,
+        "p99": summary["latency"]["p99"] / 1e6,
+        "cpuMicros": round(summary["generator"]["cpuMicrosARequest"], 2),
+    }
+
+
+def beside_wrk(port):
+    """A closed loop whose rate the server decides: 32 connections, 20 ms each."""
+    theirs, ours = wrk(port, 32, 5), closed(port, 32, 5)
+    off = {key: round(100 * (ours[key] / theirs[key] - 1), 2) for key in ("perSecond", "p50", "p99")}
+    agrees = all(abs(value) <= 5 for value in off.values())
+    return {"name": "closed loop beside wrk", "sluice": ours, "wrk": theirs, "offPercent": off, "agrees": agrees}
 
 
 def speed(probe):
     """Closed loop against the limit probe, in turns with wrk at the same settings."""
     port = 19573
     server = subprocess.Popen(pinned("0", [probe, str(port), "none"]))
-    script = os.path.join(HERE, "results", "post.lua")
-    os.makedirs(os.path.dirname(script), exist_ok=True)
-    with open(script, "w") as file:
-        file.write('wrk.method = "POST"\nwrk.body = string.rep("x", 512)\n')
-    ours, theirs = [], []
+    time.sleep(0.3)
     try:
-        for _ in range(5):
-            summary = load(port, "--closed", "--connections", "64", "--duration", "3s", "--warmup", "500ms")
-            cost = summary["generator"]["cpuMicrosARequest"]
-            ours.append({"perSecond": summary["answeredPerSecond"], "cpuMicros": cost})
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            command = ["wrk", "-t1", "-c64", "-d3s", "-s", script, f"http://127.0.0.1:{port}/x"]
-            out = subprocess.run(pinned("1", command), capture_output=True, text=True).stdout
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            count = int(re.search(r"(\d+) requests in", out)[1])
-            theirs.append(
-                {"perSecond": float(re.search(r"Requests/sec:\s+([\d.]+)", out)[1]), "cpuMicros": used * 1e6 / count}
-            )
+        turns = [(closed(port, 64, 3), wrk(port, 64, 3)) for _ in range(5)]
     finally:
         server.kill()
         server.wait()
-        os.remove(script)
-    return {"name": "closed loop, 64 connections, the limit probe", "sluice": ours, "wrk": theirs}
+    row = {"name": "closed loop, 64 connections, the limit probe"}
+    return {**row, "sluice": [one[0] for one in turns], "wrk": [one[1] for one in turns]}
 
 
 if __name__ == "__main__":

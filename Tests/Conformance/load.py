@@ -174,7 +174,7 @@ def through_gateway(report):
     ]
     sources.append(github_source("other", "another-secret"))
     with Sink("--secret", SINK_SECRET) as sink:
-        ends = [endpoint("sink", sink.url, secrets=[SINK_SECRET])]
+        ends = [endpoint("sink", sink.url, secret=SINK_SECRET)]
         socket_folder = tempfile.TemporaryDirectory(prefix="sluice-load-")
         path = os.path.join(socket_folder.name, "in.sock")
         with Gateway(sources, ends, listen=[f"unix:{path}"]) as gateway:

@@ -1,5 +1,6 @@
 // The load command's texts: profiles, mixes, destinations, the page; and the bad sink's.
 import Engine
+import FastPath
 import Server
 import Testing
 
@@ -34,7 +35,7 @@ import Testing
             try LoadDestination("http://169.254.169.254/x", isOwned: false)
         }
         #expect(try LoadDestination("http://8.8.8.8/x", isOwned: true).target.target == "/x")
-        for url in ["http://127.0.0.1:9", "http://[::1]:9/x", "http://10.0.0.1/x", "unix:/tmp/s:/in/x"] {
+        for url in ["http://127.0.0.1:9000", "http://[::1]:9000/x", "http://10.0.0.1/x", "unix:/tmp/s:/in/x"] {
             #expect(throws: Never.self, "\(url)") { try LoadDestination(url, isOwned: false) }
         }
     }
