@@ -41,7 +41,8 @@ package struct LimitsConfiguration: Equatable, Sendable {
 }
 
 package struct LogConfiguration: Equatable, Sendable {
-    package var segmentBytes = 256 << 20
+    /// docs/why/segment-size.md has the measurement.
+    package var segmentBytes = 64 << 20
     /// Bytes and age after which whole segments that no endpoint needs go; nil = never for that reason.
     package var retentionBytes: Int? = 64 << 30
     package var retentionMillis: Int? = 7 * 86_400_000

@@ -29,7 +29,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 #   assembly: 64MiB               # memory for requests larger than one receive buffer, a loop
 
 # log:
-#   segment: 256MiB
+#   segment: 64MiB
 #   retention: { size: 64GiB, age: 7d }   # never a segment that an endpoint still needs; `never` switches one off
 #   free_space: 256MiB            # refuse new events when the disk has less
 #   group: 16MiB                  # bytes of one commit
