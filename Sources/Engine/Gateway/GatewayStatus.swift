@@ -23,6 +23,8 @@ package struct GatewayStatus: Sendable {
     /// Bucket counts as in `LatencyHistogram`, and sums in microseconds.
     package var commitBuckets = [UInt64](repeating: 0, count: LatencyHistogram.bucketCount)
     package var commitMicros: UInt64 = 0
+    package var verifyBuckets = [UInt64](repeating: 0, count: LatencyHistogram.bucketCount)
+    package var verifyMicros: UInt64 = 0
     package var delivery = DeliveryMetrics()
     package var committedSequence: UInt64 = 0
     package var segmentsRemoved: UInt64 = 0
@@ -69,6 +71,8 @@ extension Gateway {
         for metrics in running.metrics {
             for (index, count) in metrics.commit.counts().enumerated() { status.commitBuckets[index] += count }
             status.commitMicros += metrics.commit.sumMicros
+            for (index, count) in metrics.verify.counts().enumerated() { status.verifyBuckets[index] += count }
+            status.verifyMicros += metrics.verify.sumMicros
         }
         status.sources = sourceStatus(running)
         status.delivery = running.delivery.metrics

@@ -80,7 +80,12 @@ package enum GatewayFamilies {
 
     private static func log(_ status: GatewayStatus) -> [MetricFamily] {
         func value(_ counter: IngestCounter) -> Double { Double(status.ingest[counter] ?? 0) }
-        let commit = histogram(status.commitBuckets, sumMicros: status.commitMicros)
+        let ingest = [
+            MetricSample(
+                [MetricLabel("stage", "verify")], histogram(status.verifyBuckets, sumMicros: status.verifyMicros)),
+            MetricSample(
+                [MetricLabel("stage", "commit")], histogram(status.commitBuckets, sumMicros: status.commitMicros)),
+        ]
         return [
             MetricFamily(
                 "sluice_log_commits_total", .counter, help: "Groups written and synced.", value: value(.commits)),
@@ -116,9 +121,25 @@ package enum GatewayFamilies {
                 value: value(.dedupEvictions)),
             MetricFamily(
                 "sluice_stage_seconds", .histogram,
-                help: "Time in a stage: commit is from a request's last byte to its answer.",
-                samples: [MetricSample([MetricLabel("stage", "commit")], commit)]),
+                help: "Time in a stage of an event's way; docs/operations.md says from where to where.",
+                samples: ingest + stages(status.delivery)),
         ]
+    }
+    /// The stages of delivery, of all endpoints together; each endpoint's attempts have a histogram of their own.
+    private static func stages(_ metrics: DeliveryMetrics) -> [MetricSample] {
+        let stages: [(String, KeyPath<LaneCounters, DurationHistogram>)] = [
+            ("queue_wait", \.queueWaits), ("connect", \.connects), ("first_byte", \.firstBytes), ("done", \.durations),
+        ]
+        return stages.map { name, path in
+            var sum = DurationHistogram()
+            for lane in metrics.lanes { sum.add(lane.counters[keyPath: path]) }
+            return MetricSample([MetricLabel("stage", name)], histogram(sum))
+        }
+    }
+    private static func histogram(_ durations: DurationHistogram) -> HistogramSample {
+        HistogramSample(
+            bounds: DurationHistogram.boundsMicros.map { Double($0) / 1_000_000 }, counts: durations.buckets,
+            sum: Double(durations.sumMicros) / 1_000_000)
     }
 
     /// `LatencyHistogram`'s buckets, four of which are one here; 64 µs to 16.8 s.
@@ -153,11 +174,7 @@ package enum GatewayFamilies {
                 let count = lane.counters.deadLetters[Int(reason.rawValue)]
                 dead.add([name, MetricLabel("reason", reason.name)], Double(count))
             }
-            let histogram = HistogramSample(
-                bounds: DurationHistogram.boundsMicros.map { Double($0) / 1_000_000 },
-                counts: lane.counters.durations.buckets,
-                sum: Double(lane.counters.durations.sumMicros) / 1_000_000)
-            durations.samples.append(MetricSample([name], histogram))
+            durations.samples.append(MetricSample([name], histogram(lane.counters.durations)))
             gauges.add(lane, name)
         }
         return [finished, attempts, dead, durations] + gauges.families + store(metrics)
