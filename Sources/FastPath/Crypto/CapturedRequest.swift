@@ -17,9 +17,9 @@ package enum CaptureVerdict: Sendable {
 }
 
 package struct CapturedRequest: ~Copyable {
-    private let bytes: [UInt8]
-    private let head: RequestHead
-    private let fields: FieldTable
+    let bytes: [UInt8]
+    let head: RequestHead
+    let fields: FieldTable
     /// Without its framing.
     package let body: [UInt8]
 
