@@ -1,7 +1,7 @@
 // Why a request is refused: one vocabulary for answers, metrics, logs, `sluice verify` and tests.
 
 /// The reason codes of a signature check. Raw values are the stable names that users, metrics and vectors see.
-package enum SignatureRejection: String, CaseIterable, Sendable {
+package enum SignatureRejection: String, CaseIterable, Error, Sendable {
     case signatureMismatch = "signature_mismatch"
     case missingHeader = "missing_header"
     case malformedHeader = "malformed_header"
