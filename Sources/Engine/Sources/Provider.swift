@@ -47,6 +47,10 @@ package struct Provider: Sendable {
     package var dedupKey: [String] = ["body"]
     package var successStatus = 202
     package var handshake: HandshakeKind?
+    /// The provider's challenges; the first whose trigger fits a request answers it.
+    package var handshakes: [HandshakeDefinition] = []
+    /// The methods of its events; those of its challenges come on top.
+    package var methods: MethodSet = .post
     package var retries = ProviderRetries.unknown
     /// How long the provider waits for an answer, where it says so.
     package var answerSecondsMax: Int?
