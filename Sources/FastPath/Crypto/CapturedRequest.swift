@@ -17,9 +17,9 @@ package enum CaptureVerdict: Sendable {
 }
 
 package struct CapturedRequest: ~Copyable {
-    private let bytes: [UInt8]
-    private let head: RequestHead
-    private let fields: FieldTable
+    let bytes: [UInt8]
+    let head: RequestHead
+    let fields: FieldTable
     /// Without its framing.
     package let body: [UInt8]
 
@@ -46,6 +46,24 @@ package struct CapturedRequest: ~Copyable {
         }
         bytes = raw
         body = rest
+        self.head = head
+        self.fields = fields
+    }
+
+    /// A request whose body was taken out of its framing before: what a loop hands to a worker.
+    package init(
+        head raw: [UInt8], body: [UInt8], limits: IngestLimits = .widest
+    ) throws(CaptureError) {
+        var parser = HeadParser()
+        var head = RequestHead()
+        var fields = FieldTable()
+        switch raw.withView({ parser.parse($0, into: &head, fields: &fields, limits: limits) }) {
+        case .complete: break
+        case .incomplete: throw .incomplete
+        case .failed(let error): throw .refused(error)
+        }
+        bytes = raw
+        self.body = body
         self.head = head
         self.fields = fields
     }

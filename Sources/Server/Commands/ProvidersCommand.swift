@@ -78,7 +78,7 @@ private struct ProviderFacts: Encodable {
     let secret: String
     let notes: [String]
     let signatures: [String]
-    let methods: [String]
+    let methods: String
     let eventID: [String]
     let eventType: [String]
     let dedupKey: [String]
@@ -99,7 +99,7 @@ private struct ProviderFacts: Encodable {
         secret = provider.guide.secret
         notes = provider.guide.notes
         signatures = provider.schemes.map(ProviderText.words(of:))
-        methods = ["POST"] + provider.methods
+        methods = provider.methods.text
         eventID = provider.eventID
         eventType = provider.eventType
         dedupKey = provider.dedupKey

@@ -10,9 +10,7 @@ package enum ProviderText {
             ("URL", provider.guide.url), ("Secret", provider.guide.secret),
         ]
         facts += provider.schemes.map { ("Signature", words(of: $0)) }
-        if !provider.methods.isEmpty {
-            facts.append(("Methods", (["POST"] + provider.methods).joined(separator: ", ")))
-        }
+        if provider.methods != .post { facts.append(("Methods", provider.methods.text)) }
         for (name, selectors) in [
             ("Event id", provider.eventID), ("Event type", provider.eventType), ("Dedup key", provider.dedupKey),
         ] where !selectors.isEmpty {

@@ -23,7 +23,7 @@ enum MessagingFamily {
         var shared = twilioScheme(.sha256)
         shared.appliesWhen = "header:X-Twilio-Webhooks-Signature-Settings"
         provider.schemes = [ProviderScheme(shared), ProviderScheme(twilioScheme(.sha1))]
-        provider.methods = ["GET"]
+        provider.methods = [.get, .post]
         provider.eventID = ["header:I-Twilio-Idempotency-Token"]
         provider.dedupKey = ["header:I-Twilio-Idempotency-Token", "body"]
         provider.successStatus = 204

@@ -73,7 +73,7 @@ enum OperationsFamily {
         var provider = own(
             "falcosidekick", title: "Falcosidekick", url: "webhook.address of its configuration.",
             header: "webhook.customHeaders")
-        provider.methods = ["PUT"]
+        provider.methods = [.post, .put]
         provider.eventID = ["json:$.uuid"]
         provider.eventType = ["json:$.rule"]
         provider.dedupKey = ["json:$.uuid", "body"]
