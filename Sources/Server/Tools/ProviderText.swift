@@ -172,12 +172,11 @@ extension ProviderText {
     }
     private static func name(of scheme: NamedScheme) -> String {
         switch scheme {
-        case .sns: "RSA with Amazon's certificate over the values of the message"
+        case .notificationService: "RSA with Amazon's certificate over the values of the message"
         case .payPal: "RSA-SHA256 with PayPal's certificate over {id}|{time}|{webhook id}|{crc32 of the body}"
         case .jiraConnect: "JWT HS256 in Authorization, with the hash of method, path and query"
-        case .adyenItem: "HMAC-SHA256 over eight values of the item, in its additionalData.hmacSignature"
-        case .hubSpotV1: "SHA-256 of secret and body, in X-HubSpot-Signature"
-        case .hubSpotV2: "SHA-256 of secret, method, URL and body, in X-HubSpot-Signature"
+        case .adyenItem: "HMAC-SHA256 over eight values of each item, in its additionalData.hmacSignature"
+        case .hubSpotLegacy: "SHA-256 of the secret, method and URL (v2 alone) and body, in X-HubSpot-Signature"
         }
     }
 }

@@ -37,7 +37,7 @@ enum AtlassianFamily {
                     "The token signs method, path and query, not the body.",
                     "Behind a proxy Sluice must know its public URL, because the path is signed.",
                 ]))
-        provider.schemes = [ProviderScheme(.jiraConnect)]
+        provider.schemes = [ProviderScheme(named: .jiraConnect)]
         provider.eventID = ["header:X-Atlassian-Webhook-Identifier"]
         provider.eventType = ["json:$.webhookEvent"]
         provider.dedupKey = ["header:X-Atlassian-Webhook-Identifier", "body"]

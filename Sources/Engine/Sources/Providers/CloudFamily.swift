@@ -15,10 +15,10 @@ enum CloudFamily {
                 notes: [
                     "The subscription's confirmation is kept as an event of type SubscriptionConfirmation; visit its "
                         + "SubscribeURL. Sluice never fetches it by itself.",
-                    "The certificate is fetched from sns.REGION.amazonaws.com alone, and kept; give it as a file where "
-                        + "the gateway may not fetch.",
+                    "The certificate is fetched from sns.REGION.amazonaws.com alone, and kept; give it as one "
+                        + "more secret, as PEM, where the gateway may not fetch.",
                 ]))
-        provider.schemes = [ProviderScheme(.sns)]
+        provider.schemes = [ProviderScheme(named: .notificationService)]
         provider.eventID = ["json:$.MessageId", "header:x-amz-sns-message-id"]
         provider.eventType = ["json:$.Type"]
         provider.dedupKey = ["json:$.MessageId", "body"]

@@ -13,9 +13,9 @@ enum PaymentFamily {
                 secret: "Webhook ID of that webhook, as the list of webhooks shows it. It is no secret; PayPal signs it.",
                 notes: [
                     "The certificate is fetched from api.paypal.com or api.sandbox.paypal.com alone, and kept; give "
-                        + "it as a file where the gateway may not fetch."
+                        + "it as one more secret, as PEM, where the gateway may not fetch."
                 ]))
-        provider.schemes = [ProviderScheme(.payPal)]
+        provider.schemes = [ProviderScheme(named: .payPal)]
         provider.eventID = ["json:$.id"]
         provider.eventType = ["json:$.event_type"]
         provider.dedupKey = ["json:$.id", "body"]
@@ -42,7 +42,7 @@ enum PaymentFamily {
             "adyen", title: "Adyen payments (standard webhook)", secret: "HMAC key generated for the webhook,")
         provider.guide.notes.append(
             "Eight values of the first item are signed, not the whole body: treat the others as hearsay.")
-        provider.schemes = [ProviderScheme(.adyenItem)]
+        provider.schemes = [ProviderScheme(named: .adyenItem)]
         provider.eventID = ["json:$.notificationItems[0].NotificationRequestItem.pspReference"]
         provider.eventType = ["json:$.notificationItems[0].NotificationRequestItem.eventCode"]
         // One payment has several events under one reference: the body tells them apart.

@@ -3,7 +3,7 @@
 import FastPath
 
 enum SupportFamily {
-    static let providers: [Provider] = [intercom, hubSpot, hubSpotV2, hubSpotV1, linear, serviceNow]
+    static let providers: [Provider] = [intercom, hubSpot, hubSpotLegacy, linear, serviceNow]
 
     private static let intercom: Provider = {
         var provider = Provider(
@@ -52,15 +52,11 @@ enum SupportFamily {
         provider.schemes = [ProviderScheme(scheme)]
         return provider
     }()
-    private static let legacyNote = "A plain hash with no time in it: prefer v3, which HubSpot sends beside it."
-    private static let hubSpotV2: Provider = {
-        var provider = hubSpot("hubspot-v2", title: "HubSpot (signature v2)", notes: [urlNote, legacyNote])
-        provider.schemes = [ProviderScheme(.hubSpotV2)]
-        return provider
-    }()
-    private static let hubSpotV1: Provider = {
-        var provider = hubSpot("hubspot-v1", title: "HubSpot (signature v1)", notes: [legacyNote])
-        provider.schemes = [ProviderScheme(.hubSpotV1)]
+    private static let hubSpotLegacy: Provider = {
+        var provider = hubSpot(
+            "hubspot-legacy", title: "HubSpot (signatures v1 and v2)",
+            notes: [urlNote, "A plain hash with no time in it: prefer v3, which HubSpot sends beside it."])
+        provider.schemes = [ProviderScheme(named: .hubSpotLegacy)]
         return provider
     }()
 
