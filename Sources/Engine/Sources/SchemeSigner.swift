@@ -17,7 +17,7 @@ struct SchemeSigner: Sendable {
         var keys: [SigningKey] = []
         var privateKeys: [PrivateKey] = []
         do throws(SchemeError) {
-            if let algorithm = SchemeSigner.publicKeyAlgorithm(definition.algorithm) {
+            if let algorithm = PublicKeyAlgorithm(definition.algorithm) {
                 for (index, secret) in secrets.enumerated() {
                     do throws(PublicKeyError) {
                         privateKeys.append(try PrivateKey(secret, for: algorithm))
@@ -36,15 +36,6 @@ struct SchemeSigner: Sendable {
         } catch { throw SourceProblemError(.scheme(error)) }
         self.keys = keys
         self.privateKeys = privateKeys
-    }
-
-    private static func publicKeyAlgorithm(_ algorithm: SchemeAlgorithm) -> PublicKeyAlgorithm? {
-        switch algorithm {
-        case .hmac, .token, .basic: nil
-        case .ed25519: .ed25519
-        case .ecdsaP256: .ecdsaP256
-        case .rsaSHA256: .rsaSHA256
-        }
     }
 
     func sign(_ request: UnsignedRequest) -> SignedRequest {

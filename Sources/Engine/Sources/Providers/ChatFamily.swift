@@ -26,7 +26,6 @@ enum ChatFamily {
         provider.eventType = ["json:$.event.type", "json:$.type"]
         provider.dedupKey = ["json:$.event_id", "body"]
         provider.successStatus = 200
-        provider.handshake = .slackURLVerification
         provider.handshakes = [.slackURLVerification]
         provider.retries = .automatic
         provider.retryHeader = "X-Slack-Retry-Num"
@@ -47,7 +46,6 @@ enum ChatFamily {
         provider.eventType = ["json:$.event"]
         // No id: `event_ts` is in the body, so the body is the same on a retry and another for another event.
         provider.successStatus = 200
-        provider.handshake = .zoomURLValidation
         provider.handshakes = [.zoomURLValidation]
         provider.retries = .automatic
         provider.answerSecondsMax = 3
