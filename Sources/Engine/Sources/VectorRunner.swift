@@ -138,7 +138,7 @@ extension VectorRunner {
         var source = SourceConfiguration()
         source.name = provider
         source.provider = provider
-        source.secrets = secrets
+        source.secrets = secrets.map { SourceSecret($0) }
         source.scheme = scheme
         let parts: CompiledSourceParts
         do throws(SourceError) {
