@@ -31,62 +31,97 @@ package enum SourceCompiler {
             throw fail(.unknownProvider(source.provider, nearest: ProviderCatalogue.nearestNames(to: source.provider)))
         }
         let memory = CompiledMemory()
-        let scheme: SignatureScheme?
+        let rule: CompiledRule
         let selectors: EventSelectors
+        let handshake: Handshake?
         do throws(SourceProblemError) {
-            scheme = try compileScheme(source, provider, memory)
+            rule = try compileRule(source, provider, memory)
+            handshake = try compileHandshake(source, provider, memory)
             selectors = try compileSelectors(source, provider, memory)
         } catch { throw fail(error.problem) }
         return CompiledSourceParts(
-            memory: memory, provider: provider, scheme: scheme, verifier: nil, selectors: selectors,
-            handshake: provider.handshake.map { Handshake($0, in: memory) },
+            memory: memory, provider: provider, scheme: rule.scheme, verifier: rule.verifier, selectors: selectors,
+            handshake: handshake,
             dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds, successStatus: provider.successStatus
         )
     }
 
+    typealias Alternative = (rule: ProviderRule, secrets: [SourceSecret])
+
     /// The schemes of a source with the secrets of each; empty when it is unverified.
     static func alternatives(
         _ source: SourceConfiguration, _ provider: Provider
-    ) throws(SourceProblemError) -> [(definition: SchemeDefinition, secrets: [String])] {
+    ) throws(SourceProblemError) -> [Alternative] {
         if source.unverified {
             guard source.secrets.isEmpty else { throw SourceProblemError(.secretsAndUnverified) }
             return []
         }
         guard !source.secrets.isEmpty else { throw SourceProblemError(.noSecret) }
-        if let empty = source.secrets.firstIndex(where: \.isEmpty) {
+        if let empty = source.secrets.firstIndex(where: \.value.isEmpty) {
             throw SourceProblemError(.scheme(.emptySecret(index: empty)))
         }
         var schemes = provider.schemes
         if let configured = source.scheme { schemes = [ProviderScheme(try definition(of: configured))] }
         guard !schemes.isEmpty else { throw SourceProblemError(.noScheme) }
-        for (index, secret) in source.secrets.enumerated() where !schemes.contains(where: { $0.takes.takes(secret) }) {
+        for (index, secret) in source.secrets.enumerated()
+        where !schemes.contains(where: { $0.takes.takes(secret.value) }) {
             throw SourceProblemError(.unusableSecret(index: index))
         }
-        var alternatives: [(definition: SchemeDefinition, secrets: [String])] = []
+        var alternatives: [Alternative] = []
         for scheme in schemes {
-            let secrets = source.secrets.filter { scheme.takes.takes($0) }
-            if !secrets.isEmpty { alternatives.append((scheme.definition, secrets)) }
+            let secrets = source.secrets.filter { scheme.takes.takes($0.value) }
+            if !secrets.isEmpty { alternatives.append((scheme.rule, secrets)) }
         }
         if let tolerance = source.timestampToleranceSeconds {
             guard tolerance >= 0, tolerance <= 86_400 else { throw SourceProblemError(.badTolerance(tolerance)) }
-            guard alternatives.contains(where: { $0.definition.timestamp != nil }) else {
-                throw SourceProblemError(.toleranceWithoutTimestamp)
-            }
+            var isUsed = false
             for index in alternatives.indices {
-                alternatives[index].definition.timestamp?.toleranceSeconds = UInt64(tolerance)
+                guard case .data(var definition) = alternatives[index].rule, definition.timestamp != nil else { continue }
+                definition.timestamp?.toleranceSeconds = UInt64(tolerance)
+                alternatives[index].rule = .data(definition)
+                isUsed = true
             }
+            guard isUsed else { throw SourceProblemError(.toleranceWithoutTimestamp) }
         }
         return alternatives
     }
 
-    private static func compileScheme(
+    /// One of the two, or neither when the source is unverified.
+    private struct CompiledRule {
+        var scheme: SignatureScheme?
+        var verifier: (any RequestVerifier)?
+    }
+
+    private static func compileRule(
         _ source: SourceConfiguration, _ provider: Provider, _ memory: CompiledMemory
-    ) throws(SourceProblemError) -> SignatureScheme? {
+    ) throws(SourceProblemError) -> CompiledRule {
         let alternatives = try alternatives(source, provider)
-        guard !alternatives.isEmpty else { return nil }
+        guard !alternatives.isEmpty else { return CompiledRule() }
         do throws(SchemeError) {
-            return try SignatureScheme(alternatives, in: memory)
+            var definitions: [(definition: SchemeDefinition, secrets: [SourceSecret])] = []
+            for alternative in alternatives {
+                switch alternative.rule {
+                case .data(let definition): definitions.append((definition, alternative.secrets))
+                case .named(let named):
+                    // A provider has one scheme in code, and no other beside it.
+                    return CompiledRule(verifier: try NamedScheme.verifier(named, secrets: alternative.secrets))
+                }
+            }
+            guard definitions.contains(where: \.definition.isCostly) else {
+                return CompiledRule(scheme: try SignatureScheme(definitions, in: memory))
+            }
+            return CompiledRule(verifier: try SchemeVerifier(definitions, in: memory))
         } catch { throw SourceProblemError(.scheme(error)) }
+    }
+
+    private static func compileHandshake(
+        _ source: SourceConfiguration, _ provider: Provider, _ memory: CompiledMemory
+    ) throws(SourceProblemError) -> Handshake? {
+        guard !provider.handshakes.isEmpty else { return nil }
+        do throws(HandshakeError) {
+            return try Handshake(
+                provider.handshakes, verifyToken: source.verifyToken, allowedOrigins: source.allowedOrigins, in: memory)
+        } catch { throw SourceProblemError(.scheme(.badHeader(error.message))) }
     }
 
     private static func compileSelectors(
@@ -136,8 +171,9 @@ extension SourceCompiler {
                 throw SourceProblemError(.badTolerance(timestamp.toleranceSeconds))
             }
             definition.timestamp = TimestampRule(
-                listKey: timestamp.listKey, unitsPerSecond: try word("timestamp: unit", timestamp.unit, units),
-                toleranceSeconds: UInt64(timestamp.toleranceSeconds), checksFuture: timestamp.checksFuture)
+                listKey: timestamp.listKey, form: try word("timestamp: unit", timestamp.unit, units),
+                toleranceSeconds: UInt64(timestamp.toleranceSeconds), checksFuture: timestamp.checksFuture,
+                checksPast: timestamp.checksPast, isOptional: timestamp.isOptional)
         }
         return definition
     }
@@ -151,7 +187,8 @@ extension SourceCompiler {
     }
     private static let algorithms: [(String, SchemeAlgorithm)] = [
         ("hmac-sha256", .hmac(.sha256)), ("hmac-sha1", .hmac(.sha1)), ("hmac-sha512", .hmac(.sha512)),
-        ("token", .token),
+        ("token", .token), ("basic", .basic), ("ed25519", .ed25519), ("ecdsa-p256", .ecdsaP256),
+        ("rsa-sha256", .rsaSHA256),
     ]
     private static let encodings: [(String, SignatureEncoding)] = [
         ("hex", .hex), ("base64", .base64), ("base64url", .base64URL),
@@ -159,5 +196,7 @@ extension SourceCompiler {
     private static let lists: [(String, SignatureList)] = [
         ("none", .none), ("space", .space), ("comma", .comma), ("semicolon", .semicolon),
     ]
-    private static let units: [(String, UInt64)] = [("seconds", 1), ("milliseconds", 1000)]
+    private static let units: [(String, TimestampForm)] = [
+        ("seconds", .seconds), ("milliseconds", .milliseconds), ("iso8601", .iso8601),
+    ]
 }
