@@ -17,6 +17,8 @@ package struct CompiledSourceParts: Sendable {
     package let handshake: Handshake?
     package let dedupWindowSeconds: UInt32
     package let successStatus: Int
+    /// What a person should know although the source is sound; one sentence each.
+    package let warnings: [String]
 }
 
 package enum SourceCompiler {
@@ -42,8 +44,8 @@ package enum SourceCompiler {
         return CompiledSourceParts(
             memory: memory, provider: provider, scheme: rule.scheme, verifier: rule.verifier, selectors: selectors,
             handshake: handshake,
-            dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds, successStatus: provider.successStatus
-        )
+            dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds, successStatus: provider.successStatus,
+            warnings: rule.warnings)
     }
 
     typealias Alternative = (rule: ProviderRule, secrets: [SourceSecret])
@@ -90,6 +92,7 @@ package enum SourceCompiler {
     private struct CompiledRule {
         var scheme: SignatureScheme?
         var verifier: (any RequestVerifier)?
+        var warnings: [String] = []
     }
 
     private static func compileRule(
@@ -108,10 +111,22 @@ package enum SourceCompiler {
                 }
             }
             guard definitions.contains(where: \.definition.isCostly) else {
-                return CompiledRule(scheme: try SignatureScheme(definitions, in: memory))
+                return CompiledRule(
+                    scheme: try SignatureScheme(definitions, in: memory), warnings: warnings(of: definitions))
             }
-            return CompiledRule(verifier: try SchemeVerifier(definitions, in: memory))
+            return CompiledRule(
+                verifier: try SchemeVerifier(definitions, in: memory), warnings: warnings(of: definitions))
         } catch { throw SourceProblemError(.scheme(error)) }
+    }
+
+    private static func warnings(
+        of definitions: [(definition: SchemeDefinition, secrets: [SourceSecret])]
+    ) -> [String] {
+        var warnings: [String] = []
+        for warning in definitions.flatMap(\.definition.warnings) where !warnings.contains(warning) {
+            warnings.append(warning)
+        }
+        return warnings
     }
 
     private static func compileHandshake(
@@ -152,15 +167,30 @@ struct SourceProblemError: Error {
 extension SourceCompiler {
     /// The configuration's words as a definition.
     static func definition(of scheme: SchemeConfiguration) throws(SourceProblemError) -> SchemeDefinition {
-        let headers = SchemeHeaders(signature: scheme.header, id: scheme.idHeader, timestamp: scheme.timestamp?.header)
+        let headers = ([scheme.header] + scheme.otherHeaders).map {
+            SchemeHeaders(signature: $0, id: scheme.idHeader, timestamp: scheme.timestamp?.header)
+        }
         var definition = SchemeDefinition(
-            algorithm: try word("algorithm", scheme.algorithm, algorithms), headers: [headers])
+            algorithm: try word("algorithm", scheme.algorithm, algorithms), headers: headers)
+        definition.takesEverySet = scheme.takesEveryHeader
         definition.prefix = scheme.prefix
+        definition.prefixIgnoresCase = scheme.prefixIgnoresCase
+        definition.signsPartOnly = scheme.signsPartOnly
+        definition.bodyHash = scheme.bodyHash
+        definition.triesBothPorts = try word("urlPorts", scheme.urlPorts, [("as-received", false), ("both", true)])
         definition.encoding = try word("encoding", scheme.encoding, encodings)
         definition.list = try word("list", scheme.list, lists)
         definition.listKey = scheme.listKey
         definition.signed = scheme.signed
-        guard let secretEncoding = SecretEncoding(rawValue: scheme.secretEncoding) else {
+        // A public key has one form for each algorithm; what is not said is that one.
+        let ownEncoding: SecretEncoding? =
+            switch definition.algorithm {
+            case .ed25519: .ed25519
+            case .ecdsaP256, .rsaSHA256: .spki
+            case .hmac, .token, .basic: nil
+            }
+        let usesOwn = ownEncoding != nil && scheme.secretEncoding == SchemeConfiguration().secretEncoding
+        guard let secretEncoding = usesOwn ? ownEncoding : SecretEncoding(rawValue: scheme.secretEncoding) else {
             let wanted = SecretEncoding.allCases.map(\.rawValue).joined(separator: ", ")
             throw SourceProblemError(
                 .badSchemeValue(key: "secretEncoding", value: scheme.secretEncoding, wanted: wanted))
