@@ -174,15 +174,20 @@ extension VectorRunner {
         do throws(SourceError) {
             parts = try SourceCompiler.compile(source)
         } catch { return .invalidSecret(error.problem.message) }
-        let request: CapturedRequest
         do throws(CaptureError) {
-            request = try CapturedRequest(rawRequest)
+            return try outcome(parts, origin, now, rawRequest, engine)
         } catch {
             switch error {
             case .refused(let reason): return .unreadable(reason.rawValue)
             case .incomplete: return .unreadable("incomplete")
             }
         }
+    }
+
+    private static func outcome(
+        _ parts: CompiledSourceParts, _ origin: String?, _ now: UInt64, _ rawRequest: [UInt8], _ engine: VerifierEngine
+    ) throws(CaptureError) -> CapturedOutcome {
+        let request = try CapturedRequest(rawRequest)
         // The scheme, the handshake and the key point into it.
         defer { withExtendedLifetime(parts.memory) {} }
         if let handshake = parts.handshake, request.isChallenge(for: handshake) {
