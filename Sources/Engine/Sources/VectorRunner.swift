@@ -228,8 +228,11 @@ extension VectorRunner {
         case .none: .none
         case .rejected(let reason, _): .rejected(reason)
         case .reply(let status, let contentType, let lines, let body):
+            // Every answer of a loop has the last line (`Reply`).
             .answered(
-                CapturedOutcome.ChallengeAnswer(status: status, contentType: contentType, lines: lines, body: body))
+                CapturedOutcome.ChallengeAnswer(
+                    status: status, contentType: contentType, lines: lines + "X-Content-Type-Options: nosniff\r\n",
+                    body: body))
         }
     }
 }
