@@ -46,7 +46,9 @@ package enum VectorRunner {
         case .accepted(.none, _):
             return vector.kind == .handshake ? result(.reject, "no_answer") : result(.accept, nil)
         case .accepted(.answered(let answer), _):
-            guard vector.kind == .handshake, !VectorAnswer.matches(vector, answer) else { return result(.accept, nil) }
+            guard vector.kind == .handshake, !VectorAnswer.matches(vector, answer) else {
+                return result(.accept, nil)
+            }
             return result(.reject, "wrong_answer")
         }
     }
@@ -185,7 +187,8 @@ extension VectorRunner {
     }
 
     private static func outcome(
-        _ parts: CompiledSourceParts, _ origin: String?, _ now: UInt64, _ rawRequest: [UInt8], _ engine: VerifierEngine
+        _ parts: CompiledSourceParts, _ origin: String?, _ now: UInt64, _ rawRequest: [UInt8],
+        _ engine: VerifierEngine
     ) throws(CaptureError) -> CapturedOutcome {
         let request = try CapturedRequest(rawRequest)
         // The scheme, the handshake and the key point into it.

@@ -55,7 +55,8 @@ struct ProvidersCommand: ParsableCommand {
             throw ValidationError(
                 "there is no provider `\(name)`; "
                     + (nearest.isEmpty
-                        ? "`sluice providers list` has them all" : "did you mean \(nearest.joined(separator: " or "))?"))
+                        ? "`sluice providers list` has them all"
+                        : "did you mean \(nearest.joined(separator: " or "))?"))
         }
         func run() {
             guard let provider = ProviderCatalogue.provider(named: name) else { return }

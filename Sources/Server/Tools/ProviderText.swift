@@ -137,7 +137,8 @@ extension ProviderText {
     static func words(of scheme: ProviderScheme) -> String {
         guard case .data(let definition) = scheme.rule else { return algorithm(of: scheme) }
         let places = definition.headers.map(\.signature)
-        let place = places.count > 3 ? "\(places[0]) to \(places[places.count - 1])" : places.joined(separator: ", else ")
+        let place =
+            places.count > 3 ? "\(places[0]) to \(places[places.count - 1])" : places.joined(separator: ", else ")
         let prefix = definition.prefix.isEmpty ? "" : " after \"\(definition.prefix)\""
         var words: String
         switch definition.algorithm {
