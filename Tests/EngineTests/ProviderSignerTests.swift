@@ -1,5 +1,5 @@
-// Every provider that can be signed for: what the signer makes the verifier takes, with the URL, the form and the values
-// of the body that its scheme covers.
+// Every provider that can be signed for: what the signer makes the verifier takes, with the URL, the form and the
+// values of the body that its scheme covers.
 import Engine
 import FastPath
 import Testing

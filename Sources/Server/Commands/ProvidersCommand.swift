@@ -106,7 +106,7 @@ private struct ProviderFacts: Encodable {
         dedupKey = provider.dedupKey
         handshakes = provider.handshakes.map(ProviderText.words(of:))
         successStatus = provider.successStatus
-        successBody = provider.successBody
+        successBody = provider.successBody.map { "\($0)" }
         answerSecondsMax = provider.answerSecondsMax
         retries = provider.retries.rawValue
         retryHeader = provider.retryHeader

@@ -40,9 +40,9 @@ package enum ProviderText {
         var text = """
             # Providers
 
-            What Sluice knows about each sender: where its URL goes, which secret it signs with, what it signs, where its
-            event id and type are, what it wants to hear. `sluice providers show NAME` prints the same with a ready source
-            block. Written by `sluice providers list --markdown`; do not edit.
+            What Sluice knows about each sender: where its URL goes, which secret it signs with, what it signs, where
+            its event id and type are, what it wants to hear. `sluice providers show NAME` prints the same with a ready
+            source block. Written by `sluice providers list --markdown`; do not edit.
 
             | name | sender | signature | answer |
             |---|---|---|---|
