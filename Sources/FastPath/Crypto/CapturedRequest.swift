@@ -50,6 +50,24 @@ package struct CapturedRequest: ~Copyable {
         self.fields = fields
     }
 
+    /// A request whose body was taken out of its framing before: what a loop hands to a worker.
+    package init(
+        head raw: [UInt8], body: [UInt8], limits: IngestLimits = .widest
+    ) throws(CaptureError) {
+        var parser = HeadParser()
+        var head = RequestHead()
+        var fields = FieldTable()
+        switch raw.withView({ parser.parse($0, into: &head, fields: &fields, limits: limits) }) {
+        case .complete: break
+        case .incomplete: throw .incomplete
+        case .failed(let error): throw .refused(error)
+        }
+        bytes = raw
+        self.body = body
+        self.head = head
+        self.fields = fields
+    }
+
     private static func dechunked(_ raw: [UInt8], limits: IngestLimits) throws(CaptureError) -> [UInt8] {
         var data = raw
         let result = data.withUnsafeMutableBufferPointer { buffer -> ChunkedResult in

@@ -1,6 +1,7 @@
 // Why a request is refused: one vocabulary for answers, metrics, logs, `sluice verify` and tests.
 
-/// The reason codes of a signature check. Raw values are the stable names that users, metrics and vectors see.
+/// The reason codes of a signature check. Raw values are the stable names that users, metrics and vectors see; places
+/// are in the records of the log (docs/log-format.md), so a new one is appended, never put between.
 package enum SignatureRejection: String, CaseIterable, Sendable {
     case signatureMismatch = "signature_mismatch"
     case missingHeader = "missing_header"
