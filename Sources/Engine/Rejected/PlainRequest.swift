@@ -22,16 +22,16 @@ package struct PlainRequest: Equatable, Sendable {
     package var fields: [Field]
     package var body: [UInt8]
 
-    /// Nil when the bytes are no whole request.
+    /// `raw` is head and body as on the wire. Nil when it is no whole request.
     package init?(_ raw: [UInt8]) {
-        var limits = IngestLimits()
+        var limits = IngestLimits.widest
         limits.bodyBytesMax = max(limits.bodyBytesMax, raw.count)
         guard let captured = try? CapturedRequest(raw, limits: limits) else { return nil }
-        self.init(raw, body: captured.body)
+        self.init(head: raw, body: captured.body)
     }
 
-    /// `raw`: bytes that the codec took for a head, with or without a body behind it.
-    private init?(_ raw: [UInt8], body: [UInt8]) {
+    /// `raw` begins with a head, `body` is without framing. Nil when there is no head.
+    package init?(head raw: [UInt8], body: [UInt8]) {
         guard let lines = PlainRequest.headLines(raw), let first = lines.first else { return nil }
         let words = first.split(separator: " ", omittingEmptySubsequences: false)
         guard words.count == 3 else { return nil }
@@ -43,9 +43,6 @@ package struct PlainRequest: Equatable, Sendable {
         }
         self.body = body
     }
-
-    /// The head alone, where the body was not kept; nil when it is none.
-    package init?(head raw: [UInt8]) { self.init(raw, body: []) }
 
     private static func headLines(_ raw: [UInt8]) -> [String]? {
         var start = 0
@@ -62,15 +59,16 @@ package struct PlainRequest: Equatable, Sendable {
         return nil
     }
 
-    /// As HTTP/1.1.
-    package var wire: [UInt8] {
+    /// As HTTP/1.1, up to the empty line and with it.
+    package var head: [UInt8] {
         var head = "\(method) \(target) HTTP/1.1\r\n"
         for field in fields where !PlainRequest.framing.contains(field.name.lowercased()) {
             head += "\(field.name): \(field.value)\r\n"
         }
         head += "Content-Length: \(body.count)\r\n\r\n"
-        return head.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) } + body
+        return head.unicodeScalars.map { UInt8(truncatingIfNeeded: $0.value) }
     }
+    package var wire: [UInt8] { head + body }
     private static let framing: Set<String> = ["content-length", "transfer-encoding", "trailer", "expect"]
 
     package func value(of name: String) -> String? { fields.first { $0.isCalled(name) }?.value }
@@ -102,12 +100,9 @@ package struct PlainRequest: Equatable, Sendable {
 }
 
 extension StringProtocol {
-    /// Without the blanks around it.
+    /// Without the spaces and tabs around it; a non-breaking space is not one, since the codec keeps it.
     var trimmed: String {
-        func isBlank(_ character: Character) -> Bool { character.isWhitespace || character.isNewline }
-        guard let first = firstIndex(where: { !isBlank($0) }), let last = lastIndex(where: { !isBlank($0) }) else {
-            return ""
-        }
-        return String(self[first...last])
+        let start = drop { $0 == " " || $0 == "\t" }
+        return String(start.reversed().drop { $0 == " " || $0 == "\t" }.reversed())
     }
 }

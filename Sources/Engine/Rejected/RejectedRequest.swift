@@ -1,5 +1,5 @@
-// What the rejected side speaks of, as plain values: a refused request as the loop hands it over, as the store keeps
-// it, what a listing asks for, and the hints that a closer look may give.
+// What the rejected side speaks of, as plain values: a refused request as the store keeps it, what a listing asks for,
+// and the hints that a closer look may give.
 
 import FastPath
 
@@ -30,37 +30,12 @@ package struct HintFinding: Equatable, Sendable {
     }
 }
 
-/// A refused request as it left the ingest loop.
-package struct RejectedRequest: Sendable {
-    package var source: String
-    package var reason: SignatureRejection
-    /// Nanoseconds since 1970, on the clock that the signature was checked by.
-    package var receivedAt: UInt64
-    /// The sender's address; empty when unknown.
-    package var peer: String
-    /// Scheme and authority as the sender used them; nil when unknown.
-    package var origin: String?
-    /// Head and body as they stood on the wire; the body without chunk framing is allowed.
-    package var bytes: [UInt8]
-
-    package init(
-        source: String, reason: SignatureRejection, receivedAt: UInt64, peer: String, origin: String?, bytes: [UInt8]
-    ) {
-        self.source = source
-        self.reason = reason
-        self.receivedAt = receivedAt
-        self.peer = peer
-        self.origin = origin
-        self.bytes = bytes
-    }
-    package var receivedSeconds: UInt64 { receivedAt / 1_000_000_000 }
-}
-
-/// A row of the store. `request.bytes` is empty in a listing.
+/// A row of the store. The head and body of `request` are empty in a listing.
 package struct RejectedRow: Sendable {
     package var number: Int64
     package var request: RejectedRequest
     package var finding: HintFinding?
+    /// Head and body together.
     package var byteCount: Int
 
     /// `rej_` and the number: numbers are never given twice.
@@ -73,6 +48,11 @@ package struct RejectedRow: Sendable {
         }
         return number
     }
+}
+
+extension RejectedRequest {
+    package var receivedSeconds: UInt64 { receivedAt / 1_000_000_000 }
+    package var byteCount: Int { head.count + body.count }
 }
 
 /// All parts must hold.
@@ -92,8 +72,6 @@ package struct RejectedConfiguration: Equatable, Sendable {
     package var countMax = 1000
     /// Bytes kept a source.
     package var bytesMax = 16 << 20
-    /// Of a request with a larger body only the head is kept, and it cannot be verified again.
-    package var bodyBytesMax = 256 << 10
 
     package init() {}
     package var isOn: Bool { countMax > 0 }

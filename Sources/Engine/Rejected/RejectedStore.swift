@@ -63,9 +63,9 @@ package final class RejectedStore: Sendable {
                         detail TEXT,
                         received INTEGER NOT NULL, -- nanoseconds since 1970
                         peer TEXT NOT NULL,
-                        origin TEXT,
                         size INTEGER NOT NULL,
-                        request BLOB NOT NULL
+                        head BLOB NOT NULL,
+                        body BLOB NOT NULL
                     );
                     CREATE INDEX rejected_source ON rejected (source, number);
                     """)
@@ -80,19 +80,19 @@ package final class RejectedStore: Sendable {
         guard !items.isEmpty, bounds.isOn else { return }
         try change { db, totals in
             let sql = """
-                INSERT INTO rejected (source, reason, hint, detail, received, peer, origin, size, request)
+                INSERT INTO rejected (source, reason, hint, detail, received, peer, size, head, body)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
             let statement = try db.cachedStatement(sql: sql)
             for (request, finding) in items {
                 try statement.execute(arguments: [
-                    request.source, request.reason.rawValue, finding?.hint.rawValue, finding?.detail,
-                    Int64(clamping: request.receivedAt), request.peer, request.origin, request.bytes.count,
-                    Data(request.bytes),
+                    request.sourceName, request.reason.rawValue, finding?.hint.rawValue, finding?.detail,
+                    Int64(clamping: request.receivedAt), request.peer?.text ?? "", request.byteCount,
+                    Data(request.head), Data(request.body),
                 ])
-                totals[request.source, default: RejectedTotal()].add(request.bytes.count)
+                totals[request.sourceName, default: RejectedTotal()].add(request.byteCount)
             }
-            for name in Set(items.map(\.request.source)) { try trim(name, &totals, db) }
+            for name in Set(items.map(\.request.sourceName)) { try trim(name, &totals, db) }
         }
     }
 
@@ -149,7 +149,7 @@ package final class RejectedStore: Sendable {
     package func list(_ query: RejectedQuery) throws -> [RejectedRow] {
         let (conditions, arguments) = RejectedStore.conditions(query)
         let sql = """
-            SELECT number, source, reason, hint, detail, received, peer, origin, size FROM rejected
+            SELECT number, source, reason, hint, detail, received, peer, size FROM rejected
             WHERE \(conditions) ORDER BY number DESC LIMIT ?
             """
         return try database.read { db in
@@ -192,15 +192,17 @@ package final class RejectedStore: Sendable {
     /// Nil for a reason that this version does not know.
     private static func row(_ row: Row) -> RejectedRow? {
         guard let reason = SignatureRejection(rawValue: row["reason"]) else { return nil }
-        let bytes: Data? = row.hasColumn("request") ? row["request"] : nil
+        let head: Data? = row.hasColumn("head") ? row["head"] : nil
+        let body: Data? = row.hasColumn("body") ? row["body"] : nil
         let hint: String? = row["hint"]
         let detail: String? = row["detail"]
         let received: Int64 = row["received"]
+        let peer: String = row["peer"]
         return RejectedRow(
             number: row["number"],
             request: RejectedRequest(
-                source: row["source"], reason: reason, receivedAt: UInt64(clamping: received), peer: row["peer"],
-                origin: row["origin"], bytes: bytes.map { [UInt8]($0) } ?? []),
+                sourceName: row["source"], reason: reason, receivedAt: UInt64(clamping: received),
+                peer: IPAddress(peer), head: head.map { [UInt8]($0) } ?? [], body: body.map { [UInt8]($0) } ?? []),
             finding: hint.flatMap { RejectionHint(rawValue: $0) }.map { HintFinding($0, detail ?? "") },
             byteCount: row["size"])
     }
