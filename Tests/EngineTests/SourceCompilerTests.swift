@@ -10,7 +10,7 @@ import Testing
         var source = SourceConfiguration()
         source.name = "orders"
         source.provider = provider
-        source.secrets = secrets
+        source.secrets = secrets.map { SourceSecret($0) }
         source.line = 12
         change(&source)
         return source
@@ -92,7 +92,8 @@ import Testing
         for (change, words) in [
             (
                 { $0.algorithm = "md5" },
-                #"scheme: algorithm: "md5" is unknown; wanted is hmac-sha256, hmac-sha1, hmac-sha512, token"#
+                #"scheme: algorithm: "md5" is unknown; wanted is hmac-sha256, hmac-sha1, hmac-sha512, token, "#
+                    + "basic, ed25519, ecdsa-p256, rsa-sha256"
             ),
             ({ $0.encoding = "HEX" }, "scheme: encoding"), ({ $0.list = "pipe" }, "scheme: list"),
             ({ $0.secretEncoding = "rot13" }, "wanted is text, base64, hex, whsec"),

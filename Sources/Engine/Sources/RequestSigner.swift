@@ -15,7 +15,7 @@ package struct RequestSigner: Sendable {
         var source = SourceConfiguration()
         source.name = name
         source.provider = name
-        source.secrets = secrets
+        source.secrets = secrets.map { SourceSecret($0) }
         source.scheme = scheme
         func fail(_ problem: SourceProblem) -> SourceError { SourceError(source: name, line: 0, problem: problem) }
         guard let provider = ProviderCatalogue.provider(named: name) else {
@@ -27,7 +27,7 @@ package struct RequestSigner: Sendable {
             // Of several schemes the first that a secret fits; its secrets alone sign.
             let chosen = try SourceCompiler.alternatives(source, provider)[0]
             definition = chosen.definition
-            self.secrets = chosen.secrets
+            self.secrets = chosen.secrets.map(\.value)
         } catch { throw fail(error.problem) }
         do throws(SchemeError) {
             _ = try SignatureScheme([(definition, self.secrets)], in: memory)

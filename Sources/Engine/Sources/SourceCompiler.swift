@@ -45,24 +45,24 @@ package enum SourceCompiler {
     /// The schemes of a source with the secrets of each; empty when it is unverified.
     static func alternatives(
         _ source: SourceConfiguration, _ provider: Provider
-    ) throws(SourceProblemError) -> [(definition: SchemeDefinition, secrets: [String])] {
+    ) throws(SourceProblemError) -> [(definition: SchemeDefinition, secrets: [SourceSecret])] {
         if source.unverified {
             guard source.secrets.isEmpty else { throw SourceProblemError(.secretsAndUnverified) }
             return []
         }
         guard !source.secrets.isEmpty else { throw SourceProblemError(.noSecret) }
-        if let empty = source.secrets.firstIndex(where: \.isEmpty) {
+        if let empty = source.secrets.firstIndex(where: \.value.isEmpty) {
             throw SourceProblemError(.scheme(.emptySecret(index: empty)))
         }
         var schemes = provider.schemes
         if let configured = source.scheme { schemes = [ProviderScheme(try definition(of: configured))] }
         guard !schemes.isEmpty else { throw SourceProblemError(.noScheme) }
-        for (index, secret) in source.secrets.enumerated() where !schemes.contains(where: { $0.takes.takes(secret) }) {
+        for (index, secret) in source.secrets.enumerated() where !schemes.contains(where: { $0.takes.takes(secret.value) }) {
             throw SourceProblemError(.unusableSecret(index: index))
         }
-        var alternatives: [(definition: SchemeDefinition, secrets: [String])] = []
+        var alternatives: [(definition: SchemeDefinition, secrets: [SourceSecret])] = []
         for scheme in schemes {
-            let secrets = source.secrets.filter { scheme.takes.takes($0) }
+            let secrets = source.secrets.filter { scheme.takes.takes($0.value) }
             if !secrets.isEmpty { alternatives.append((scheme.definition, secrets)) }
         }
         if let tolerance = source.timestampToleranceSeconds {
@@ -134,8 +134,9 @@ extension SourceCompiler {
                 throw SourceProblemError(.badTolerance(timestamp.toleranceSeconds))
             }
             definition.timestamp = TimestampRule(
-                listKey: timestamp.listKey, unitsPerSecond: try word("timestamp: unit", timestamp.unit, units),
-                toleranceSeconds: UInt64(timestamp.toleranceSeconds), checksFuture: timestamp.checksFuture)
+                listKey: timestamp.listKey, form: try word("timestamp: unit", timestamp.unit, units),
+                toleranceSeconds: UInt64(timestamp.toleranceSeconds), checksFuture: timestamp.checksFuture,
+                checksPast: timestamp.checksPast, isOptional: timestamp.isOptional)
         }
         return definition
     }
@@ -149,7 +150,8 @@ extension SourceCompiler {
     }
     private static let algorithms: [(String, SchemeAlgorithm)] = [
         ("hmac-sha256", .hmac(.sha256)), ("hmac-sha1", .hmac(.sha1)), ("hmac-sha512", .hmac(.sha512)),
-        ("token", .token),
+        ("token", .token), ("basic", .basic), ("ed25519", .ed25519), ("ecdsa-p256", .ecdsaP256),
+        ("rsa-sha256", .rsaSHA256),
     ]
     private static let encodings: [(String, SignatureEncoding)] = [
         ("hex", .hex), ("base64", .base64), ("base64url", .base64URL),
@@ -157,5 +159,7 @@ extension SourceCompiler {
     private static let lists: [(String, SignatureList)] = [
         ("none", .none), ("space", .space), ("comma", .comma), ("semicolon", .semicolon),
     ]
-    private static let units: [(String, UInt64)] = [("seconds", 1), ("milliseconds", 1000)]
+    private static let units: [(String, TimestampForm)] = [
+        ("seconds", .seconds), ("milliseconds", .milliseconds), ("iso8601", .iso8601),
+    ]
 }

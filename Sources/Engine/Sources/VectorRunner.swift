@@ -138,7 +138,7 @@ extension VectorRunner {
         var source = SourceConfiguration()
         source.name = provider
         source.provider = provider
-        source.secrets = secrets
+        source.secrets = secrets.map { SourceSecret($0) }
         source.scheme = scheme
         let parts: CompiledSourceParts
         do throws(SourceError) {
@@ -162,6 +162,7 @@ extension VectorRunner {
         defer { withExtendedLifetime(parts.memory) {} }
         switch request.verify(compiled, nowSeconds: now, engine: engine, copies: copies) {
         case .rejected(let reason): return .rejected(reason)
+        case .undecided: return .unreadable("certificate_unavailable")
         case .accepted(let key):
             let found = request.select(parts.selectors)
             let event = CapturedOutcome.Event(id: found.id, type: found.type, dedupKey: found.dedupKey)

@@ -14,6 +14,9 @@ package enum CaptureVerdict: Sendable {
     /// `key` is the one that matched; nil for a token and for an unverified source.
     case accepted(key: SigningKey?)
     case rejected(SignatureRejection)
+    /// What it takes to decide (a certificate that must be fetched) cannot be had now. Answered 503, so that the sender
+    /// tries again; the loop's own schemes never say it.
+    case undecided
 }
 
 package struct CapturedRequest: ~Copyable {

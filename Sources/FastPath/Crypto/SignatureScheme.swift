@@ -65,6 +65,11 @@ extension SignatureScheme {
     package init(_ alternatives: [(definition: SchemeDefinition, secrets: [String])], in memory: CompiledMemory)
         throws(SchemeError)
     {
+        try self.init(alternatives.map { ($0.definition, $0.secrets.map { SourceSecret($0) }) }, in: memory)
+    }
+    package init(_ alternatives: [(definition: SchemeDefinition, secrets: [SourceSecret])], in memory: CompiledMemory)
+        throws(SchemeError)
+    {
         precondition(!alternatives.isEmpty)
         var next: UnsafePointer<SchemeData>?
         for (definition, secrets) in alternatives.reversed() {
@@ -77,7 +82,7 @@ extension SignatureScheme {
 
 extension SchemeData {
     init(
-        _ definition: SchemeDefinition, secrets: [String], alternative: UnsafePointer<SchemeData>?,
+        _ definition: SchemeDefinition, secrets: [SourceSecret], alternative: UnsafePointer<SchemeData>?,
         in memory: CompiledMemory
     ) throws(SchemeError) {
         try definition.check()
@@ -85,10 +90,11 @@ extension SchemeData {
         var keys: [SigningKey] = []
         var tokens: [ByteView] = []
         for (index, secret) in secrets.enumerated() {
-            let bytes = try definition.secretEncoding.key(of: secret, index: index)
+            let bytes = try definition.secretEncoding.key(of: secret.value, index: index)
             switch definition.algorithm {
             case .hmac(let algorithm): keys.append(SigningKey(secret: bytes, algorithm: algorithm, in: memory))
             case .token: tokens.append(memory.place(bytes: bytes))
+            default: throw .badAlgorithm("algorithm: not of this version")
             }
         }
         if case .hmac(let algorithm) = definition.algorithm {

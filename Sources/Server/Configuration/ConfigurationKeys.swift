@@ -122,7 +122,7 @@ package enum ConfigurationKeys {
             .text("name", \.name, of: initial).required,
             inherited(.text("provider", \.provider, of: initial), from: initial.provider),
             inherited(.optionalText("path", \.path), from: "/in/NAME"),
-            .secrets("secrets", \.secrets),
+            .sourceSecrets("secrets", \.secrets),
             .flag("unverified", \.unverified, of: initial),
             scheme,
             .section("event", \.self, keys: event),
