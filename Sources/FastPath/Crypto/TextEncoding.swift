@@ -188,3 +188,17 @@ extension TextEncoding {
         return isGood ? bytes : nil
     }
 }
+
+// As a signature is written, not as a secret is pasted: one text for one value.
+extension TextEncoding {
+    /// Padded base 64; nil for anything else.
+    package static func strictBase64(_ text: String) -> [UInt8]? {
+        guard text.utf8.count & 3 == 0, !text.isEmpty else { return nil }
+        return bytes(of: text, as: .base64)
+    }
+    /// The URL alphabet without padding, as in a JWT; nil for anything else.
+    package static func bareBase64URL(_ text: some StringProtocol) -> [UInt8]? {
+        guard !text.isEmpty, !text.utf8.contains(0x3D) else { return nil }
+        return bytes(of: String(text), as: .base64URL)
+    }
+}
