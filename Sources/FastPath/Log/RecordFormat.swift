@@ -39,6 +39,7 @@ package enum RecordFormat {
         static var methodCount: Int { 88 }
         static var sourceCount: Int { 89 }
         static var tenantCount: Int { 90 }
+        static var verdict: Int { 91 }
     }
 
     @inline(__always) package static func roundUp(_ count: Int, to unit: Int) -> Int {
@@ -86,6 +87,7 @@ package enum RecordFormat {
         put(UInt8(event.method.count), memory, Offset.methodCount)
         put(UInt8(event.source.count), memory, Offset.sourceCount)
         put(UInt8(event.tenant.count), memory, Offset.tenantCount)
+        put(event.verdict.code, memory, Offset.verdict)
         var place = memory + headerBytes
         append(event.tenant, &place)
         append(event.source, &place)
@@ -147,6 +149,7 @@ package struct RecordView {
                 low: number(RecordFormat.Offset.fingerprint), high: number(RecordFormat.Offset.fingerprint + 8)),
             tag: Hash128(low: number(RecordFormat.Offset.tag), high: number(RecordFormat.Offset.tag + 8)))
     }
+    package var verdict: RecordVerdict { RecordVerdict(code: bytes[RecordFormat.Offset.verdict]) }
     package var receivedSeconds: UInt32 { UInt32(clamping: receivedAt / 1_000_000_000) }
 
     package var tenant: ByteView { bytes.slice(RecordFormat.headerBytes, tenantCount) }

@@ -61,6 +61,7 @@
         let connection = self[slot]
         precondition(
             !connection.pointee.isReceiving && !connection.pointee.isSending && connection.pointee.block.isNone)
+        precondition(!connection.pointee.isVerifying && connection.pointee.held.isNone)
         precondition(connection.pointee.state == .closing)
         connection.pointee.state = .free
         connection.pointee.descriptor = -1

@@ -3,7 +3,7 @@
 // disk.
 //
 // The order of a tick, and why: receive (fills the batch) → continue (pipelined requests join it) → settle (one batch
-// of signatures, then the log's group) → answer receipts → buffers home (everything that read them is done) → arm →
+// of signatures, then the log's group) → take the workers' verdicts → answer receipts → buffers home (everything that read them is done) → arm →
 // commit (takes all that this tick offered) → time-outs. 2xx is written only from a receipt or for a record already on
 // disk (law 1).
 //
@@ -25,6 +25,9 @@ struct PendingRequest {
     var sourceIndex: Int
     /// Place in the verifier's batch, -1 when the verdict was there at once.
     var job: Int
+    var verdict: RecordVerdict
+
+    @inline(__always) var bytes: ByteView { ByteView(base, count: head.byteCount) }
 }
 
 struct IngestLoop: ~Copyable {
@@ -41,10 +44,22 @@ struct IngestLoop: ~Copyable {
     let listeners: UnsafeMutablePointer<Int32>
     let listenerCount: Int
 
+    // Requests that are with a worker, and the blocks they lie in.
+    let verifiers: VerifierLink?
+    var verifyingCount = 0
+    var verifyingBytes = 0
+    var hasFreshOrders = false
+    // What is refused with 401 is copied, within a budget a second for each source, by counter slot.
+    let rejected: RejectedRing?
+    let rejectedSeconds: UnsafeMutablePointer<UInt32>
+    let rejectedCounts: UnsafeMutablePointer<UInt32>
+
     // The configuration in force: copied out of the snapshot, so that a request touches no reference count.
     var snapshot: IngestSnapshot
     var sources: UnsafePointer<IngestSource>
     var routes: RouteView
+    /// Counts configurations.
+    var epoch: UInt32 = 0
 
     let pending: UnsafeMutablePointer<PendingRequest>
     var pendingCount = 0
@@ -102,6 +117,12 @@ struct IngestLoop: ~Copyable {
         self.snapshot = snapshot
         sources = snapshot.sources
         routes = snapshot.routes
+        verifiers = setup.verifiers
+        rejected = setup.rejected
+        rejectedSeconds = .allocate(capacity: IngestMetrics.sourceSlotCount)
+        rejectedSeconds.initialize(repeating: 0, count: IngestMetrics.sourceSlotCount)
+        rejectedCounts = .allocate(capacity: IngestMetrics.sourceSlotCount)
+        rejectedCounts.initialize(repeating: 0, count: IngestMetrics.sourceSlotCount)
         pending = .allocate(capacity: IngestLoop.pendingCountMax)
         held = .allocate(capacity: setup.receiveBufferCount)
         rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
@@ -131,6 +152,8 @@ struct IngestLoop: ~Copyable {
     }
     deinit {
         listeners.deallocate()
+        rejectedSeconds.deallocate()
+        rejectedCounts.deallocate()
         pending.deallocate()
         held.deallocate()
         rearm.deallocate()
@@ -151,16 +174,18 @@ struct IngestLoop: ~Copyable {
 
     mutating func tick() {
         // Asleep only after a last look at what another thread may have brought.
-        let mustNotWait = port.beginSleep() || shared.hasNews
+        let mustNotWait = port.beginSleep() || shared.hasNews || hasVerdicts
         let count = io.enter(waitNanos: mustNotWait ? 0 : port.sleepNanos(waitNanos))
         port.endSleep()
         readClocks()
         for index in 0..<count { handle(io.completion(index)) }
         continueReady()
         settle()
+        if verifyingCount > 0 { takeVerdicts() }
         answerReceipts()
         continueReady()
         settle()
+        if hasFreshOrders { wakeVerifiers() }
         giveBuffersBack()
         armReceives()
         port.startCommit(io, nowNanos: nowNanos)
@@ -276,8 +301,8 @@ struct IngestLoop: ~Copyable {
         switch connection.pointee.phase {
         case .idle, .answering: close(slot)
         case .head, .body: refuse(slot, .requestTimeout)
-        // The disk's time is not the client's fault: it waits for the group's fate.
-        case .committing: break
+        // Neither a worker's nor the disk's time is the client's fault: it waits for the verdict, then for its group.
+        case .verifying, .committing: break
         }
     }
     private mutating func takeNews() {
@@ -285,6 +310,7 @@ struct IngestLoop: ~Copyable {
             snapshot = fresh
             sources = fresh.sources
             routes = fresh.routes
+            epoch &+= 1
             abandonRoutes()
             shared.acknowledge(fresh)
         }
@@ -306,10 +332,10 @@ struct IngestLoop: ~Copyable {
             close(slot)
         }
     }
-    /// True when nobody waits for an answer and nothing waits for the disk, or when the grace period is over and
-    /// nothing is with the disk.
+    /// True when nobody waits for an answer and nothing is with a worker or the disk, or when the grace period is over
+    /// and nothing is with either.
     private var isDrained: Bool {
-        guard port.isIdle else { return false }
+        guard port.isIdle, verifyingCount == 0 else { return false }
         return table.openCount == 0 || nowMillis >= drainedAt
     }
     private mutating func finish() {

@@ -22,6 +22,10 @@ package struct IngestSetup: Sendable {
     /// Head and largest body of any source together.
     package var blockBytesMax = 2 << 20
     package var verifierScratchBytes = 8 << 20
+    /// To the workers that verify what is too slow for the loop; nil = a source that needs them answers 503.
+    package var verifiers: VerifierLink?
+    /// For what is refused with 401; nil = not kept.
+    package var rejected: RejectedRing?
 
     package init() {}
 }

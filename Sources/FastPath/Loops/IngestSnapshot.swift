@@ -22,8 +22,14 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
 @safe package struct IngestSource {
     /// In the snapshot's memory.
     package var name: ByteView
-    /// Nil exactly when the configuration says `unverified: true`.
+    /// Verified on the loop. Nil when the source is verified by a worker or says `unverified: true`.
     package var scheme: SignatureScheme?
+    /// Verified by a worker: the verifier's number in the Engine's registry; 0 when it is not. Never beside `scheme`.
+    package var verifierID: UInt32 = 0
+    /// The signature is checked and counted, and everything is kept with its verdict (`mode: observe`).
+    package var observes = false
+    /// How many refused requests a second are copied for whoever looks into them; 0 = none.
+    package var rejectedPerSecondMax: UInt32 = 0
     package var selectors: EventSelectors
     package var dedupWindowSeconds: UInt32
     package var bodyBytesMax: Int
