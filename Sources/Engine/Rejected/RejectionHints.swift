@@ -194,6 +194,13 @@ enum TimeCandidates {
         return found
     }
 
+    /// The first one in a text, where all of it should be one.
+    static func seconds(in text: String) -> UInt64? {
+        var found: [UInt64] = []
+        collect(Array(text.utf8), &found)
+        return found.first
+    }
+
     private static func collect(_ bytes: [UInt8], _ found: inout [UInt64]) {
         var place = 0
         while place < bytes.count, found.count < countMax {

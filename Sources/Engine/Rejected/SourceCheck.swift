@@ -9,8 +9,10 @@ package struct SourceCheck: Sendable {
     package let parts: CompiledSourceParts
 
     /// Nil when the source cannot be compiled so, or checks nothing.
-    package init?(_ source: SourceConfiguration) {
-        guard let parts = try? SourceCompiler.compile(source), parts.scheme != nil else { return nil }
+    package init?(_ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400) {
+        guard let parts = try? SourceCompiler.compile(source, defaultWindowSeconds: defaultWindowSeconds),
+            parts.scheme != nil
+        else { return nil }
         self.parts = parts
     }
 
@@ -63,7 +65,9 @@ package struct HintSubject: Sendable {
             SourceCheck(source.with(secrets: other.secrets)).map { Named(name: other.name, check: $0) }
         }
         neighbours = others.compactMap { other in SourceCheck(other).map { Named(name: other.name, check: $0) } }
-        untimely = nil
+        let windowed = source.secrets.filter { $0.notBefore != nil || $0.notAfter != nil }
+        untimely =
+            windowed.isEmpty ? nil : SourceCheck(source.with(secrets: windowed.map { SourceSecret($0.value) }))
         let stripped = source.mappingSecrets { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
         self.stripped = stripped.secrets == source.secrets ? nil : SourceCheck(stripped)
         lineEnded = SourceCheck(source.mappingSecrets { $0 + "\n" })
@@ -71,13 +75,16 @@ package struct HintSubject: Sendable {
 }
 
 extension SourceConfiguration {
-    func with(secrets: [String]) -> SourceConfiguration {
+    func with(secrets: [SourceSecret]) -> SourceConfiguration {
         var copy = self
         copy.secrets = secrets
         return copy
     }
     func mappingSecrets(_ change: (String) -> String) -> SourceConfiguration {
-        with(secrets: secrets.map(change))
+        with(
+            secrets: secrets.map {
+                SourceSecret(change($0.value), notBefore: $0.notBefore, notAfter: $0.notAfter)
+            })
     }
 }
 
