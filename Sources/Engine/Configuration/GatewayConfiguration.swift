@@ -20,6 +20,12 @@ package struct GatewayConfiguration: Sendable {
     /// A fixed wall clock in unix seconds for signature windows: tests only.
     package var testClock: UInt64?
     package var verifierEngine = VerifierEngineChoice.auto
+    /// Threads for signatures that are too slow for an ingest loop, and how many requests of each loop may wait for
+    /// them.
+    package var verifierThreadCount = 1
+    package var verifierQueueCount = 1024
+    /// Refused requests copied for a closer look, a second and source; 0 = none.
+    package var rejectedPerSecondMax = 10
 
     package init() {}
 }
@@ -71,6 +77,9 @@ package struct DeliveryConfiguration: Equatable, Sendable {
     package init() {}
 }
 
+/// What a failed signature means: the request is refused, or kept with the verdict (for a cut-over).
+package enum SourceMode: String, CaseIterable, Sendable { case enforce, observe }
+
 package enum Durability: String, CaseIterable, Sendable { case fsync, written, memory }
 
 package struct SourceConfiguration: Sendable {
@@ -90,6 +99,7 @@ package struct SourceConfiguration: Sendable {
     package var dedupWindowSeconds: UInt32?
     package var bodyBytesMax: Int?
     package var durability = Durability.fsync
+    package var mode = SourceMode.enforce
     package var timestampToleranceSeconds: Int?
     /// Where it stands in the file, for messages.
     package var line = 0

@@ -25,12 +25,13 @@ package struct StoredEvent {
     package var eventType: ByteView
     package var fieldLines: ByteView
     package var body: ByteView
+    package var verdict: RecordVerdict
 
     package init(
         place: EventPlace, next: EventPlace, receivedAt: UInt64, source: ByteView, eventType: ByteView,
-        fieldLines: ByteView,
-        body: ByteView
+        fieldLines: ByteView, body: ByteView, verdict: RecordVerdict = .verified
     ) {
+        self.verdict = verdict
         self.place = place
         self.next = next
         self.receivedAt = receivedAt

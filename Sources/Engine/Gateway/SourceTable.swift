@@ -16,7 +16,10 @@ struct SourceTable {
         return names.count - 1
     }
 
-    mutating func snapshot(of configuration: GatewayConfiguration) throws(GatewayError) -> IngestSnapshot {
+    /// The snapshot owns the leases of its verifiers.
+    mutating func snapshot(
+        of configuration: GatewayConfiguration, verifiers: VerifierRegistry
+    ) throws(GatewayError) -> IngestSnapshot {
         let memory = CompiledMemory()
         var owners: [AnyObject] = [memory]
         var sources: [IngestSource] = []
@@ -30,6 +33,13 @@ struct SourceTable {
             var compiled = IngestSource(
                 name: memory.place(text: source.name), scheme: parts.scheme, selectors: parts.selectors,
                 handshake: parts.handshake)
+            if let verifier = parts.verifier {
+                let lease = verifiers.register(verifier)
+                owners.append(lease)
+                compiled.verifierID = lease.id
+            }
+            compiled.observes = source.mode == .observe
+            compiled.rejectedPerSecondMax = UInt32(clamping: configuration.rejectedPerSecondMax)
             compiled.dedupWindowSeconds = parts.dedupWindowSeconds
             compiled.bodyBytesMax = source.bodyBytesMax ?? configuration.limits.bodyBytesMax
             compiled.successStatus = parts.successStatus

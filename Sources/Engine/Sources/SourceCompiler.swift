@@ -9,8 +9,10 @@ package struct CompiledSourceParts: Sendable {
     /// Owns what the others point into: keep it as long as any of them is used.
     package let memory: CompiledMemory
     package let provider: Provider
-    /// Nil exactly when the source is unverified.
+    /// Verified on the ingest loop. Nil when `verifier` is not, or when the source is unverified.
     package let scheme: SignatureScheme?
+    /// Verified by a worker.
+    package let verifier: (any RequestVerifier)?
     package let selectors: EventSelectors
     package let handshake: Handshake?
     package let dedupWindowSeconds: UInt32
@@ -36,7 +38,7 @@ package enum SourceCompiler {
             selectors = try compileSelectors(source, provider, memory)
         } catch { throw fail(error.problem) }
         return CompiledSourceParts(
-            memory: memory, provider: provider, scheme: scheme, selectors: selectors,
+            memory: memory, provider: provider, scheme: scheme, verifier: nil, selectors: selectors,
             handshake: provider.handshake.map { Handshake($0, in: memory) },
             dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds, successStatus: provider.successStatus
         )

@@ -24,9 +24,10 @@ extension IngestLoop {
         var verdict = RecordVerdict.verified
         if source.pointee.verifierID != 0 {
             if handOver(slot, base, head, body) { return }
-            guard source.pointee.observes else { return answerUnavailable(slot, reason: "verifier_busy") }
-            metrics.count(.unchecked, source: source.pointee.counterSlot)
-            verdict = .skipped
+            guard let unchecked = keepUnchecked(slot) else {
+                return answerUnavailable(slot, reason: "verifier_busy")
+            }
+            verdict = unchecked
         } else if let scheme = source.pointee.scheme {
             switch verify(scheme, bytes, head, body) {
             case .queued(let place): job = place

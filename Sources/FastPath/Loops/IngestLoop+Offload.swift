@@ -121,7 +121,12 @@ extension IngestLoop {
         var verdict = RecordVerdict.verified
         switch answer {
         case .accepted: break
-        case .retired: return answerUnavailable(slot, reason: "verifier_busy")
+        case .undecided, .retired:
+            // Retired under the same configuration cannot be, and is no verdict either.
+            guard let unchecked = keepUnchecked(slot) else {
+                return answerUnavailable(slot, reason: "verifier_busy")
+            }
+            verdict = unchecked
         case .rejected(let reason):
             let source = sources + Int(connection.pointee.sourceIndex)
             guard let observed = observe(source, reason) else { return reject(slot, reason, bytes, body) }
@@ -151,6 +156,14 @@ extension IngestLoop {
         guard source.pointee.observes else { return nil }
         metrics.countObserved(reason, source: source.pointee.counterSlot)
         return .rejected(reason)
+    }
+
+    /// The verdict to keep an event with that no worker has checked; nil when its source enforces.
+    mutating func keepUnchecked(_ slot: Int) -> RecordVerdict? {
+        let source = sources + Int(table[slot].pointee.sourceIndex)
+        guard source.pointee.observes else { return nil }
+        metrics.count(.unchecked, source: source.pointee.counterSlot)
+        return .skipped
     }
 
     /// A flood of forgeries costs a copy only up to its source's budget of each second.

@@ -10,6 +10,8 @@ import Synchronization
 package enum VerifierAnswer: Equatable, Sendable, BitwiseCopyable {
     case accepted
     case rejected(SignatureRejection)
+    /// What it takes to decide cannot be had now: the sender is asked to try again.
+    case undecided
     /// The verifier's configuration is no longer in force: the loop judges the request anew.
     case retired
 }

@@ -17,6 +17,11 @@ package enum ConfigurationKeys {
             loops,
             .time("grace", \.gracePeriodMillis, of: initial, 0...3_600_000),
             .word("verifier", \.verifierEngine, of: initial),
+            .count("verifier_threads", \.verifierThreadCount, of: initial, 1...64),
+            .count("verifier_queue", \.verifierQueueCount, of: initial, 64...65_536),
+            .section(
+                "rejected", \.self,
+                keys: [.count("per_second", \.rejectedPerSecondMax, of: initial, 0...10_000)]),
             .section("limits", \.limits, keys: limits),
             .section("log", \.log, keys: log),
             .section("dedup", \.dedup, keys: dedup),
@@ -129,6 +134,7 @@ package enum ConfigurationKeys {
             .section("dedup", \.self, keys: dedup),
             inherited(.optional(body, \.bodyBytesMax, never: false), from: "limits.body"),
             .word("durability", \.durability, of: initial),
+            .word("mode", \.mode, of: initial),
             inherited(.optional(tolerance, \.timestampToleranceMillis, never: false), from: "the scheme's"),
         ]
     }()

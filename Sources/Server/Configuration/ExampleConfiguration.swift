@@ -16,6 +16,9 @@ data: ./sluice-data               # the log and the delivery state; one process 
 # loops: auto                     # ingest threads
 # grace: 10s                      # how long SIGTERM waits for what is in flight
 # verifier: auto                  # auto, openssl, multibuffer
+# verifier_threads: 1             # for signatures too slow for an ingest thread: public keys, certificates
+# verifier_queue: 1024            # requests that may wait for them, an ingest thread
+# rejected: { per_second: 10 }    # refused requests copied for a closer look, a source
 
 # limits:
 #   request_line: 8KiB
@@ -53,6 +56,7 @@ sources:
 #    path: /webhooks/zoom/recording-completed
 #    secrets: ["file:/run/secrets/zoom"]
 #    durability: fsync            # or written, or memory: what an answer of 2xx promises
+#    mode: enforce                # or observe: what fails its check is counted and kept, with its verdict
 #    tolerance: 5m                # how old a signed timestamp may be
 #    body: 4MiB                   # this source's own limit
 

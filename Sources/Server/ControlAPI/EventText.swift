@@ -7,12 +7,13 @@ extension EventRow {
             id: EventID(logIdentity: logIdentity, sequence: record.sequence).text, sequence: record.sequence,
             source: record.source.text, type: record.eventType.text,
             receivedAt: TimeText.of(nanoseconds: record.receivedAt),
-            bodyBytes: record.body.count)
+            bodyBytes: record.body.count, verdict: record.verdict.name)
     }
     /// One line for a person. What a sender chose is quoted, so that it cannot move the cursor or forge a line.
     package var line: String {
         let type = type.isEmpty ? "-" : LogLines.quoted(type)
-        return "\(receivedAt)  \(id)  \(source)  \(type)  \(bodyBytes) B"
+        let words = "\(receivedAt)  \(id)  \(source)  \(type)  \(bodyBytes) B"
+        return verdict == RecordVerdict.verified.name ? words : words + "  \(verdict)"
     }
 }
 

@@ -2,6 +2,7 @@
 // Calls may take a while (they read the log and the store) and come from the control API's one worker thread, never
 // from a loop.
 import Engine
+import FastPath
 import Foundation
 
 package protocol GatewayControl: AnyObject, Sendable {
@@ -59,13 +60,19 @@ package struct EventRow: Codable, Equatable, Sendable {
     /// RFC 3339, UTC.
     package var receivedAt: String
     package var bodyBytes: Int
-    package init(id: String, sequence: UInt64, source: String, type: String, receivedAt: String, bodyBytes: Int) {
+    /// `verified`, `unverified`, `skipped`, or the reason for which a source that observes would have been refused.
+    package var verdict: String
+    package init(
+        id: String, sequence: UInt64, source: String, type: String, receivedAt: String, bodyBytes: Int,
+        verdict: String = RecordVerdict.verified.name
+    ) {
         self.id = id
         self.sequence = sequence
         self.source = source
         self.type = type
         self.receivedAt = receivedAt
         self.bodyBytes = bodyBytes
+        self.verdict = verdict
     }
 }
 

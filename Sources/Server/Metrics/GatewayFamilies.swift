@@ -21,10 +21,16 @@ package enum GatewayFamilies {
     private static func sources(_ status: GatewayStatus) -> [MetricFamily] {
         var events = MetricFamily("sluice_events_total", .counter, help: "Requests to sources, by what became of them.")
         var rejections = MetricFamily("sluice_rejections_total", .counter, help: "Rejected signatures, by reason.")
+        var observations = MetricFamily(
+            "sluice_observed_rejections_total", .counter,
+            help: "Signatures that failed and were kept because their source observes, by reason.")
+        var captures = MetricFamily(
+            "sluice_rejected_requests_total", .counter,
+            help: "Rejected requests copied for a closer look, and those there was no room for.")
         var bytes = MetricFamily("sluice_body_bytes_total", .counter, help: "Bytes of the bodies of accepted events.")
         let outcomes: [(SourceCounter, String)] = [
             (.accepted, "accepted"), (.duplicate, "duplicate"), (.rejected, "rejected"), (.refused, "refused"),
-            (.handshake, "handshake"),
+            (.handshake, "handshake"), (.observed, "observed"), (.unchecked, "unchecked"),
         ]
         for source in status.sources {
             let name = MetricLabel("source", source.name)
@@ -34,9 +40,24 @@ package enum GatewayFamilies {
             for (reason, count) in source.rejections.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
                 rejections.add([name, MetricLabel("reason", reason.rawValue)], Double(count))
             }
+            for (reason, count) in source.observations.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+                observations.add([name, MetricLabel("reason", reason.rawValue)], Double(count))
+            }
+            captures.add([name, MetricLabel("outcome", "kept")], Double(source.counters[.captured] ?? 0))
+            captures.add([name, MetricLabel("outcome", "dropped")], Double(source.counters[.notCaptured] ?? 0))
             bytes.add([name], Double(source.counters[.bodyBytes] ?? 0))
         }
-        return [events, rejections, bytes]
+        return [events, rejections, observations, captures, bytes] + offload(status)
+    }
+    private static func offload(_ status: GatewayStatus) -> [MetricFamily] {
+        [
+            MetricFamily(
+                "sluice_verifier_requests_total", .counter, help: "Requests verified by worker threads.",
+                value: Double(status.offloadedCount)),
+            MetricFamily(
+                "sluice_verifier_seconds_total", .counter, help: "Time that took them.",
+                value: Double(status.offloadedMicros) / 1_000_000),
+        ]
     }
 
     private static func connections(_ status: GatewayStatus) -> [MetricFamily] {
