@@ -11,7 +11,7 @@ package struct SourceCheck: Sendable {
     /// Nil when the source cannot be compiled so, or checks nothing.
     package init?(_ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400) {
         guard let parts = try? SourceCompiler.compile(source, defaultWindowSeconds: defaultWindowSeconds),
-            parts.scheme != nil
+            parts.scheme != nil || parts.verifier != nil
         else { return nil }
         self.parts = parts
     }
@@ -25,6 +25,9 @@ package struct SourceCheck: Sendable {
         guard let captured = try? CapturedRequest(head: head, body: body) else { return .rejected(.malformedHeader) }
         // The scheme points into the parts' memory.
         defer { withExtendedLifetime(parts.memory) {} }
+        if let verifier = parts.verifier {
+            return verifier.verify(captured, origin: origin, nowSeconds: nowSeconds)
+        }
         guard let scheme = parts.scheme else { return .rejected(.invalidSecret) }
         return captured.verify(scheme, nowSeconds: nowSeconds, engine: .openssl)
     }

@@ -47,7 +47,29 @@ package enum GatewayFamilies {
             captures.add([name, MetricLabel("outcome", "dropped")], Double(source.counters[.notCaptured] ?? 0))
             bytes.add([name], Double(source.counters[.bodyBytes] ?? 0))
         }
-        return [events, rejections, observations, captures, bytes] + offload(status)
+        return [events, rejections, observations, captures, bytes] + offload(status) + rejected(status.rejected)
+    }
+    private static func rejected(_ metrics: RejectedMetrics) -> [MetricFamily] {
+        var hints = MetricFamily(
+            "sluice_rejection_hints_total", .counter, help: "Rejected requests whose cause a closer look found, by hint.")
+        for (key, count) in metrics.hints.sorted(by: { ($0.key.source, $0.key.hint.rawValue) < ($1.key.source, $1.key.hint.rawValue) }) {
+            hints.add([MetricLabel("source", key.source), MetricLabel("hint", key.hint.rawValue)], Double(count))
+        }
+        var kept = MetricFamily("sluice_rejected_kept", .gauge, help: "Rejected requests that are kept.")
+        for (source, total) in metrics.totals.sorted(by: { $0.key < $1.key }) {
+            kept.add([MetricLabel("source", source)], Double(total.count))
+        }
+        return [
+            hints, kept,
+            MetricFamily(
+                "sluice_rejected_unexamined_total", .counter,
+                help: "Rejected requests kept without a closer look: more came than may be looked at.",
+                value: Double(metrics.unexamined)),
+            MetricFamily(
+                "sluice_rejected_store_failures_total", .counter,
+                help: "Rejected requests that could not be kept because their store failed.",
+                value: Double(metrics.failed)),
+        ]
     }
     private static func offload(_ status: GatewayStatus) -> [MetricFamily] {
         [
