@@ -77,7 +77,9 @@ private func bounds(count: Int = 1000, bytes: Int = 1 << 20) -> RejectedConfigur
         try store.add([(refused("a", 2), nil)])
         #expect(try #require(try store.list(RejectedQuery()).first).number > number)
         #expect(RejectedRow.number(of: "rej_7") == 7)
-        for bad in ["7", "rej_", "rej_0", "rej_07", "rej_-1", "rej_7x"] { #expect(RejectedRow.number(of: bad) == nil) }
+        for bad in ["7", "rej_", "rej_0", "rej_07", "rej_-1", "rej_7x"] {
+            #expect(RejectedRow.number(of: bad) == nil)
+        }
     }
     @Test func onlyTheOwnerMayReadTheFile() throws {
         let store = try RejectedStore(path: path, bounds: bounds())

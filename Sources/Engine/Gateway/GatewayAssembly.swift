@@ -124,7 +124,8 @@ enum GatewayAssembly {
             link: injection, loopIndex: threads.journal == nil ? nil : threads.loops.count,
             logIdentity: folder.identity.identity)
         var parts = RunningParts(
-            snapshot: snapshot, offload: threads.offload, injector: injector, journalMetrics: IngestMetrics(), egress: egress, delivery: delivery,
+            snapshot: snapshot, offload: threads.offload, injector: injector, journalMetrics: IngestMetrics(),
+            egress: egress, delivery: delivery,
             logWorker: log.worker,
             commitSignal: CommitSignal(delivery.wakeup), folder: folder, tail: tail, recovery: log.report)
         do {
@@ -255,7 +256,9 @@ enum GatewayAssembly {
     }
     private static func ringBytes(_ configuration: GatewayConfiguration, least: Int, events: Int) -> Int {
         var bytes = least
-        while bytes < events * (SourceTable.bodyBytesMax(configuration) + configuration.limits.headBytesMax) { bytes *= 2 }
+        while bytes < events * (SourceTable.bodyBytesMax(configuration) + configuration.limits.headBytesMax) {
+            bytes *= 2
+        }
         return bytes
     }
 }

@@ -152,7 +152,9 @@ struct SignatureText {
         let head = definition.listKey + String(joint)
         var changed = false
         let entries = value.split(separator: separator, omittingEmptySubsequences: false).map { entry -> String in
-            guard entry.hasPrefix(head), let text = signature(entry.dropFirst(head.count)) else { return String(entry) }
+            guard entry.hasPrefix(head), let text = signature(entry.dropFirst(head.count)) else {
+                return String(entry)
+            }
             changed = true
             return head + text
         }

@@ -55,7 +55,8 @@ struct JSONStyle: Sendable {
     /// What the common libraries do: JavaScript and Ruby, Python, Go, PHP, and their indented forms.
     static let common: [(style: JSONStyle, name: String)] = {
         let layouts: [(Layout, String)] = [
-            (.compact, "compact"), (.spaced, "spaced"), (.indented(2), "indented by 2"), (.indented(4), "indented by 4"),
+            (.compact, "compact"), (.spaced, "spaced"), (.indented(2), "indented by 2"),
+            (.indented(4), "indented by 4"),
         ]
         let texts: [(Text, Bool, String)] = [
             (.plain, false, ""), (.ascii, false, ", \\u escapes"), (.html, false, ", HTML escapes"),

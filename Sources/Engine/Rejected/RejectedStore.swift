@@ -167,7 +167,9 @@ package final class RejectedStore: Sendable {
     /// The numbers that a reverification looks at, oldest first.
     package func numbers(source: String?) throws -> [Int64] {
         try database.read { db in
-            guard let source else { return try Int64.fetchAll(db, sql: "SELECT number FROM rejected ORDER BY number") }
+            guard let source else {
+                return try Int64.fetchAll(db, sql: "SELECT number FROM rejected ORDER BY number")
+            }
             return try Int64.fetchAll(
                 db, sql: "SELECT number FROM rejected WHERE source = ? ORDER BY number", arguments: [source])
         }

@@ -90,7 +90,8 @@ package enum RejectionHints {
                 .wrongSecretOld, "signed with a secret that is configured, but outside its not_before and not_after")
         }
         if let stripped = subject.stripped, trial.accepts(request, check: stripped) {
-            return HintFinding(.secretHasWhitespace, "the configured secret has white space around it that is not its")
+            return HintFinding(
+                .secretHasWhitespace, "the configured secret has white space around it that is not its")
         }
         if let lineEnded = subject.lineEnded, trial.accepts(request, check: lineEnded) {
             return HintFinding(.secretHasWhitespace, "the sender's copy of the secret ends with a line end")

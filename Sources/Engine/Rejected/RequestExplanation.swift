@@ -117,7 +117,9 @@ package struct RequestExplanation: Sendable {
                 }
             }
         }
-        if !definition.prefix.isEmpty { add("headers", .note, "\(place)the signature begins with \(definition.prefix)") }
+        if !definition.prefix.isEmpty {
+            add("headers", .note, "\(place)the signature begins with \(definition.prefix)")
+        }
         if definition.algorithm != .token, definition.algorithm != .basic {
             add("headers", .note, "\(place)the signature is written in \(definition.encoding.words)")
         }
@@ -214,7 +216,8 @@ package struct RequestExplanation: Sendable {
             } else {
                 add(
                     "hint", .note,
-                    "no change that was tried makes it verify; the secret or the body is another one than the sender's")
+                    "no change that was tried makes it verify; the secret or the body is another one than the sender's"
+                )
             }
         }
     }

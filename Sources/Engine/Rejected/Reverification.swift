@@ -1,6 +1,6 @@
-// Refused requests verified again after the configuration was mended: each at the time that it came, by the rule of now.
-// What passes becomes an event and leaves the store; what is already an event leaves it too, so that a second run adds
-// nothing; the rest stays, with the reason of now.
+// Refused requests verified again after the configuration was mended: each at the time that it came, by the rule of
+// now. What passes becomes an event and leaves the store; what is already an event leaves it too, so that a second run
+// adds nothing; the rest stays, with the reason of now.
 //
 // Invariant: a request leaves the store only after its event is on disk, or was there before.
 

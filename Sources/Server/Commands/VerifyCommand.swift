@@ -30,14 +30,17 @@ struct VerifyCommand: ParsableCommand {
     var config: String?
     @Option(help: "The source in --config whose requests these are.")
     var source: String?
-    @Option(help: "Scheme and authority that the sender used, such as https://hooks.example.com, where the URL is signed.")
+    @Option(
+        help: "Scheme and authority that the sender used, such as https://hooks.example.com, where the URL is signed."
+    )
     var origin: String?
     @Flag(help: "Say step by step what was read, compared and found; secrets are masked.")
     var explain = false
     @Option(help: "The receiver's clock in unix seconds, instead of now.")
     var now: UInt64?
     @Option(
-        parsing: .upToNextOption, help: "Files of vectors instead of requests.", completion: .file(extensions: ["json"])
+        parsing: .upToNextOption, help: "Files of vectors instead of requests.",
+        completion: .file(extensions: ["json"])
     )
     var vectors: [String] = []
     @Option(help: "The verifier: openssl or multibuffer, instead of the better one here.")
@@ -51,7 +54,8 @@ struct VerifyCommand: ParsableCommand {
         if vectors.isEmpty {
             if config != nil || source != nil {
                 guard config != nil, source != nil, provider == nil, secret.isEmpty else {
-                    throw ValidationError("--config FILE and --source NAME go together, without --provider and --secret")
+                    throw ValidationError(
+                        "--config FILE and --source NAME go together, without --provider and --secret")
                 }
             } else {
                 guard provider != nil else { throw ValidationError("give --provider NAME, or --vectors FILE…") }

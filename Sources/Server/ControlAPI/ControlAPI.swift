@@ -157,7 +157,8 @@ package struct ControlAPI: Sendable {
             let name = context.codingPath.last?.stringValue ?? "?"
             throw ControlError(status: 400, code: "bad_value", message: "`\(name)`: \(context.debugDescription)")
         } catch {
-            throw ControlError(status: 400, code: "bad_json", message: "the body is not the JSON that this call takes")
+            throw ControlError(
+                status: 400, code: "bad_json", message: "the body is not the JSON that this call takes")
         }
     }
 }
