@@ -139,7 +139,6 @@ extension SignedPiece {
         case .id: self.init(kind: .id, literal: .empty)
         case .timestamp: self.init(kind: .timestamp, literal: .empty)
         case .body: self.init(kind: .body, literal: .empty)
-        case .value: self.init(kind: .body, literal: .empty)
         }
     }
 }
