@@ -139,25 +139,4 @@ import Testing
         #expect((0..<signer.byteCount).allSatisfy { room[$0] == 0xEE })
         #expect(throws: SchemeError.noSecret) { try WebhookSigner(secrets: [], in: memory) }
     }
-
-    @Test func keepsAHandshakesAnswerWithinItsRoom() {
-        let memory = CompiledMemory()
-        let key = SigningKey(secret: [1], algorithm: .sha256, in: memory)
-        let zoom = Handshake(.zoomURLValidation, in: memory)
-        let slack = Handshake(.slackURLVerification, in: memory)
-        let body = Array(#"{"event":"endpoint.url_validation","payload":{"plainToken":"abc"}}"#.utf8)
-        let room = GuardedBytes(capacity: 60)
-        let answer = body.withView { zoom.answer(body: $0, key: key, into: room.start(count: 60), capacity: 60) }
-        #expect(answer == .rejected(.malformedChallenge))
-        // Nothing is signed for a source without a key, and nothing that is no challenge is answered.
-        #expect(zoom.answer(body: body, key: nil).answer == .rejected(.invalidSecret))
-        #expect(slack.answer(body: body, key: key).answer == .none)
-        #expect(zoom.answer(body: [], key: key).answer == .none)
-        #expect(zoom.answer(body: Array(#"{"event":"meeting.started"}"#.utf8), key: key).answer == .none)
-        #expect(zoom.answer(body: body + [UInt8](repeating: 0x20, count: 5000), key: key).answer == .none)
-        let control = Array("{\"type\":\"url_verification\",\"challenge\":\"a\u{1}b\"}".utf8)
-        #expect(slack.answer(body: control, key: key).answer == .rejected(.malformedChallenge))
-        let escaped = Array(#"{"type":"url_verification","challenge":"a\"b"}"#.utf8)
-        #expect(slack.answer(body: escaped, key: nil).bytes == Array(#"{"challenge":"a\"b"}"#.utf8))
-    }
 }

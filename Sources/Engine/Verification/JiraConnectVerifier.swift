@@ -89,8 +89,11 @@ package enum QueryHash {
     static func canonical(method: String, path: String, query: String) -> String {
         var trimmed = path[...]
         while trimmed.hasSuffix("/") { trimmed = trimmed.dropLast() }
-        let place = trimmed.isEmpty ? "/" : trimmed.split(separator: "&", omittingEmptySubsequences: false)
-            .joined(separator: "%26")
+        let place =
+            trimmed.isEmpty
+            ? "/"
+            : trimmed.split(separator: "&", omittingEmptySubsequences: false)
+                .joined(separator: "%26")
         var values: [String: [String]] = [:]
         for pair in query.split(separator: "&") {
             let halves = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)

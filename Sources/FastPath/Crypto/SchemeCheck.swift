@@ -102,6 +102,10 @@ extension SchemeDefinition {
         guard wholes < 2 else {
             throw .badTemplate("signed: \"\(signed)\" must have {body} (or {form}) once, or the body could be changed")
         }
+        let valueCount = pieces.filter { if case .value = $0 { true } else { false } }.count
+        guard valueCount <= SchemeData.valueCountMax else {
+            throw .badTemplate("signed: at most \(SchemeData.valueCountMax) of {header:…}, {query:…}, {json:…} are taken")
+        }
         if signsPartOnly {
             guard wholes == 0, bodyHash == nil else {
                 throw .badTemplate("signsPartOnly: \"\(signed)\" signs the body; leave it out")

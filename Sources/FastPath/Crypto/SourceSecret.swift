@@ -33,9 +33,9 @@ package enum SecretEncoding: String, CaseIterable, Sendable {
     case hex
     /// Base 64 with or without `whsec_` before it and padding behind it (Standard Webhooks).
     case whsec
-    /// A public key of Ed25519: 32 bytes as hexadecimal, as base 64, or as `whpk_` and base 64.
+    /// A public key of Ed25519 in any form that `PublicKey` takes; 32 bytes.
     case ed25519
-    /// A public key as SubjectPublicKeyInfo: PEM, or the base 64 of its DER. The bytes are the DER.
+    /// A public key of ECDSA P-256 or RSA in any form that `PublicKey` takes; the DER of its SubjectPublicKeyInfo.
     case spki
 
     package func key(of secret: String, index: Int) throws(SchemeError) -> [UInt8] {
@@ -54,7 +54,10 @@ package enum SecretEncoding: String, CaseIterable, Sendable {
             }
             return key
         case .whsec: return try SecretEncoding.symmetricKey(of: secret, index: index)
-        case .ed25519: return try SecretEncoding.ed25519Key(of: secret, index: index)
+        case .ed25519:
+            do throws(PublicKeyError) {
+                return try PublicKey(secret, for: .ed25519).ed25519Bytes
+            } catch { throw .badSecret(index: index, wanted: error.message) }
         case .spki: return try SecretEncoding.publicKeyInfo(of: secret, index: index)
         }
     }
@@ -73,41 +76,33 @@ package enum SecretEncoding: String, CaseIterable, Sendable {
         return key
     }
 
-    private static func ed25519Key(of secret: String, index: Int) throws(SchemeError) -> [UInt8] {
-        if secret.hasPrefix("whsk_") || secret.hasPrefix("whsk1_") || secret.hasPrefix("whsec_") {
-            throw .badSecret(
-                index: index,
-                wanted: "this is a key that signs; who verifies takes the public one, whpk_ and base 64")
-        }
-        let text = secret.hasPrefix("whpk_") ? String(secret.dropFirst(5)) : secret
-        let isHex = text.utf8.count == 64
-        let bytes = TextEncoding.bytes(of: text, as: isHex ? .hex : .base64)
-        guard let bytes, bytes.count == 32 else {
-            throw .badSecret(
-                index: index,
-                wanted: "an Ed25519 public key of 32 bytes: 64 hexadecimal digits, base 64, or whpk_ and base 64")
-        }
-        return bytes
-    }
-
     private static func publicKeyInfo(of secret: String, index: Int) throws(SchemeError) -> [UInt8] {
-        var text = secret
-        if secret.contains("-----BEGIN") {
-            let lines = secret.split(whereSeparator: \.isNewline).map(trimmed).filter { !$0.isEmpty }
-            guard lines.first == "-----BEGIN PUBLIC KEY-----", lines.last == "-----END PUBLIC KEY-----" else {
-                throw .badSecret(
-                    index: index, wanted: "a PEM that begins with -----BEGIN PUBLIC KEY----- and is whole")
+        do throws(PublicKeyError) {
+            return try PublicKey(secret, for: .ecdsaP256).spki
+        } catch {
+            guard case .otherKind(found: "RSA", _) = error else {
+                throw .badSecret(index: index, wanted: error.message)
             }
-            text = lines.dropFirst().dropLast().joined()
         }
-        // DER of a SEQUENCE: whether it is a key, and of which algorithm, is for whoever verifies with it.
-        guard let bytes = TextEncoding.bytes(of: text, as: .base64), bytes.count > 2, bytes[0] == 0x30 else {
-            throw .badSecret(
-                index: index, wanted: "a public key: PEM (-----BEGIN PUBLIC KEY-----), or base 64 of its DER (SPKI)")
-        }
-        return bytes
+        do throws(PublicKeyError) {
+            return try PublicKey(secret, for: .rsaSHA256).spki
+        } catch { throw .badSecret(index: index, wanted: error.message) }
     }
-    private static func trimmed(_ line: Substring) -> String {
-        String(line.drop(while: \.isWhitespace).reversed().drop(while: \.isWhitespace).reversed())
+}
+
+extension SchemeDefinition {
+    /// The key that verifies by this costly scheme. Traps for the others.
+    package func publicKey(of secret: String, index: Int) throws(SchemeError) -> PublicKey {
+        guard !secret.isEmpty else { throw .emptySecret(index: index) }
+        let algorithm: PublicKeyAlgorithm =
+            switch algorithm {
+            case .ed25519: .ed25519
+            case .ecdsaP256: .ecdsaP256
+            case .rsaSHA256: .rsaSHA256
+            case .hmac, .token, .basic: preconditionFailure("a scheme without public keys")
+            }
+        do throws(PublicKeyError) {
+            return try PublicKey(secret, for: algorithm)
+        } catch { throw .badSecret(index: index, wanted: error.message) }
     }
 }

@@ -182,7 +182,7 @@ struct VerifyCommand: ParsableCommand {
             var line = RequestLine(file: file, result: "accept", id: event.id, type: event.type)
             switch answer {
             case .none: break
-            case .answered(let bytes): line.handshake = String(decoding: bytes, as: UTF8.self)
+            case .answered(let answer): line.handshake = String(decoding: answer.body, as: UTF8.self)
             case .rejected(let reason): line = RequestLine(file: file, result: "reject", reason: reason.rawValue)
             }
             return line
