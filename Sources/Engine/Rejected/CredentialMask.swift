@@ -16,7 +16,7 @@ package struct CredentialMask: Sendable {
     package init(sources: [SourceConfiguration] = []) {
         var names = CredentialMask.known
         let configured = sources.flatMap { SourceCompiler.definitions(of: $0) }
-        let catalogued = ProviderCatalogue.all.flatMap { $0.schemes.map(\.definition) }
+        let catalogued = ProviderCatalogue.all.flatMap { $0.schemes.compactMap(\.definition) }
         for definition in configured + catalogued where CredentialMask.isCredential(definition) {
             names.formUnion(definition.headers.compactMap { SchemePlaces.header($0.signature)?.lowercased() })
         }

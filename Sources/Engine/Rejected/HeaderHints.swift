@@ -210,7 +210,7 @@ enum HeaderNames {
 
     /// The names that any provider's signature stands under, in lower case.
     static let signatures: Set<String> = {
-        let schemes = ProviderCatalogue.all.flatMap { $0.schemes.map(\.definition) }
+        let schemes = ProviderCatalogue.all.flatMap { $0.schemes.compactMap(\.definition) }
         let names = schemes.flatMap(\.headers).compactMap { SchemePlaces.header($0.signature)?.lowercased() }
         return Set(names).union(["x-signature", "signature", "x-hub-signature", "x-hub-signature-256"])
     }()

@@ -44,6 +44,7 @@ package struct RequestExplanation: Sendable {
         if definitions.isEmpty {
             add("signed", .note, "this provider's rule is code; the verdict below is its own")
         }
+        message(request, source, origin, nowSeconds)
         secrets(request, source, origin, nowSeconds)
         decide(request, source, neighbours, origin, nowSeconds)
     }
@@ -165,6 +166,20 @@ package struct RequestExplanation: Sendable {
             let words = piece.hasPrefix("{") ? "\(piece) \(sketch(bytes))" : "the text \(JSONWords.quoted(piece))"
             add("signed", .fine, place + words)
         }
+    }
+
+    /// All of what is signed, as the verifier itself puts it together.
+    private mutating func message(
+        _ request: PlainRequest, _ source: SourceConfiguration, _ origin: String?, _ now: UInt64
+    ) {
+        guard let parts = SourceCheck(source)?.parts, let scheme = parts.scheme,
+            let captured = try? CapturedRequest(head: request.head, body: request.body)
+        else { return }
+        defer { withExtendedLifetime(parts.memory) {} }
+        guard case .success(let reading) = scheme.read(captured, origin: origin, nowSeconds: now),
+            !reading.message.isEmpty
+        else { return }
+        add("signed", .fine, "all of it: a message \(sketch(reading.message))")
     }
 
     private func sketch(_ bytes: [UInt8]) -> String {

@@ -130,7 +130,7 @@ extension SourceCheck {
         case .undecided: return .undecided
         case .accepted(let key):
             defer { withExtendedLifetime(parts.memory) {} }
-            if let handshake = parts.handshake, case .body = handshake.answer(body: request.body, key: key).0 {
+            if let handshake = parts.handshake, case .reply = handshake.answer(body: request.body, key: key) {
                 return .challenge
             }
             guard let captured = try? CapturedRequest(head: request.head, body: request.body) else {

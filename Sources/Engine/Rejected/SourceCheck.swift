@@ -29,7 +29,7 @@ package struct SourceCheck: Sendable {
             return verifier.verify(captured, origin: origin, nowSeconds: nowSeconds)
         }
         guard let scheme = parts.scheme else { return .rejected(.invalidSecret) }
-        return captured.verify(scheme, nowSeconds: nowSeconds, engine: .openssl)
+        return captured.verify(scheme, nowSeconds: nowSeconds, engine: .openssl, origin: origin)
     }
 }
 
@@ -95,7 +95,9 @@ extension SourceCompiler {
     /// What a source's requests are checked by, as data; empty where it is code or does not compile.
     package static func definitions(of source: SourceConfiguration) -> [SchemeDefinition] {
         guard let provider = ProviderCatalogue.provider(named: source.provider) else { return [] }
-        return ((try? alternatives(source, provider)) ?? []).map(\.definition)
+        return ((try? alternatives(source, provider)) ?? []).compactMap {
+            if case .data(let definition) = $0.rule { definition } else { nil }
+        }
     }
 }
 
