@@ -211,6 +211,11 @@ package enum HandshakeAnswer: Sendable {
     }
 }
 
+extension SignatureScheme {
+    /// What an unsigned challenge is answered with: the first key; nil for a scheme without keys.
+    var challengeKey: SigningKey? { keyCount > 0 ? key(at: 0) : nil }
+}
+
 // For worker threads and tests; these allocate.
 extension Handshake {
     package enum CopiedAnswer: Equatable, Sendable {

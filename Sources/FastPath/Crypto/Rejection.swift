@@ -22,4 +22,5 @@ package enum SignatureRejection: String, CaseIterable, Error, Sendable, BitwiseC
     case originNotAllowed = "origin_not_allowed"
     case verifyTokenMismatch = "verify_token_mismatch"
     case emptyBody = "empty_body"
+    case addressNotAllowed = "address_not_allowed"
 }

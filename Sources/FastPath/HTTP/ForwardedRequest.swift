@@ -29,13 +29,13 @@ package struct ForwardedRequest: Sendable {
     @_noAllocation @_noLocks
     package init(
         bytes: ByteView, head: RequestHead, fields: borrowing FieldTable, peer: IPAddress?, isPeerSecure: Bool,
-        trusted: AddressSet
+        trusted: AddressSet?
     ) {
         client = peer
         isSecure = isPeerSecure
         let host = bytes.slice(head.host)
         if ForwardedRequest.isAuthority(host) { authority = host }
-        guard ForwardedRequest.isTrusted(peer, trusted) else { return }
+        guard let trusted, ForwardedRequest.isTrusted(peer, trusted) else { return }
         let standard = Hops(bytes, fields, KnownHops.forwarded, peer, trusted)
         let common = Hops(bytes, fields, KnownHops.addresses, peer, trusted)
         if standard.isPresent {

@@ -59,6 +59,7 @@ struct Connection {
     /// The route's answer when `isDiscarding`: 404 or 405.
     var decidedStatus: UInt16 = 0
     var sourceIndex: Int32 = -1
+    var edge = ConnectionEdge()
     // Copied from the source when the request was complete: a reload may come while the disk has the event.
     var successStatus: UInt16 = 0
     var durability = DurabilityLevel.fsync
