@@ -186,6 +186,7 @@ package final class RejectedWorker: Sendable {
             let plain = PlainRequest(head: request.head, body: request.body)
         else { return nil }
         return RejectionHints.look(
-            at: plain, reason: request.reason, subject: subject, origin: nil, nowSeconds: request.receivedSeconds)
+            at: plain, reason: request.reason, subject: subject, origin: RequestOrigins.candidates(plain).first,
+            nowSeconds: request.receivedSeconds)
     }
 }

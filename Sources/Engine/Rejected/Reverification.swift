@@ -122,9 +122,17 @@ enum ReverifyResult {
 }
 
 extension SourceCheck {
+    private func verdict(of request: RejectedRequest, origin: String?) -> CaptureVerdict {
+        verdict(head: request.head, body: request.body, origin: origin, nowSeconds: request.receivedSeconds)
+    }
+
     func result(of request: RejectedRequest) -> ReverifyResult {
-        let verdict = verdict(
-            head: request.head, body: request.body, origin: nil, nowSeconds: request.receivedSeconds)
+        var verdict = verdict(of: request, origin: nil)
+        for origin in RequestOrigins.candidates(request) {
+            if case .accepted = verdict { break }
+            let other = self.verdict(of: request, origin: origin)
+            if case .accepted = other { verdict = other }
+        }
         switch verdict {
         case .rejected(let reason): return .rejected(reason)
         case .undecided: return .undecided

@@ -33,6 +33,18 @@ package struct SourceCheck: Sendable {
     }
 }
 
+/// Where a request was sent, as far as it says: for schemes that sign their URL.
+enum RequestOrigins {
+    /// By its `Host`. A signature over the URL proves which one it was.
+    static func candidates(_ request: PlainRequest) -> [String] {
+        guard let host = request.value(of: "Host"), !host.isEmpty else { return [] }
+        return ["https://\(host)", "http://\(host)"]
+    }
+    static func candidates(_ request: RejectedRequest) -> [String] {
+        PlainRequest(head: request.head, body: []).map(candidates) ?? []
+    }
+}
+
 /// What a closer look at one source's refused requests tries.
 package struct HintSubject: Sendable {
     package struct Named: Sendable {
