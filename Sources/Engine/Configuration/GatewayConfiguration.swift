@@ -92,6 +92,10 @@ package struct SourceConfiguration: Sendable {
     /// Resolved values, never shown.
     package var secrets: [SourceSecret] = []
     package var unverified = false
+    /// What a challenge must repeat (Meta).
+    package var verifyToken: String?
+    /// Who may ask to send (CloudEvents): host names or URLs, `*` for any.
+    package var allowedOrigins: [String] = []
     /// For `generic`, or to override the provider's.
     package var scheme: SchemeConfiguration?
     package var eventID: [String] = []

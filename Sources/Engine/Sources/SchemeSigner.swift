@@ -71,6 +71,7 @@ struct SchemeSigner: Sendable {
         {
             put(place, time)
         }
+        result.headers += signedHeaders(request)
         let signatures = signatures(request, time)
         if definition.takesEverySet {
             for (set, signature) in zip(definition.headers, signatures) {
@@ -145,11 +146,29 @@ extension SchemeSigner {
             case "url": return Array((request.origin + request.target).utf8)
             case "path": return Array(path.utf8)
             case "query": return Array(query.utf8)
-            default:
-                guard let path = SchemeSigner.path(String(piece.text)) else { return [] }
-                return Array((BodyValue.text(path, in: request.body) ?? "").utf8)
+            default: return Array(self.value(at: String(piece.text), request).utf8)
             }
         }
+    }
+
+    /// What stands at a place of the template; a header is sent with the event's type.
+    private func value(at place: String, _ request: UnsignedRequest) -> String {
+        if let path = SchemeSigner.path(place) { return BodyValue.text(path, in: request.body) ?? "" }
+        guard place.hasPrefix("query:") else { return request.type }
+        let pairs = request.parts.query.split(separator: "&").map { $0.split(separator: "=", maxSplits: 1) }
+        let value = pairs.first { $0.first.map(String.init) == String(place.dropFirst(6)) }?.dropFirst().first
+        return value.flatMap { String($0).removingPercentEncoding } ?? ""
+    }
+    /// The template's headers that are not the signature's own, with what `value(at:)` says.
+    private func signedHeaders(_ request: UnsignedRequest) -> [(name: String, value: String)] {
+        var headers: [(name: String, value: String)] = []
+        for piece in pieces where piece.isName && piece.text.hasPrefix("header:") {
+            let name = String(piece.text.dropFirst(7))
+            if !headers.contains(where: { $0.name.lowercased() == name.lowercased() }) {
+                headers.append((name, request.type))
+            }
+        }
+        return headers
     }
 
     /// What the template takes from the body and the body has not.

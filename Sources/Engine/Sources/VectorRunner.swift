@@ -187,16 +187,16 @@ extension VectorRunner {
         defer { withExtendedLifetime(parts.memory) {} }
         if let handshake = parts.handshake, request.isChallenge(for: handshake) {
             let key = parts.scheme.flatMap { $0.keyCount > 0 ? $0.key(at: 0) : nil }
-            let answer = answer(request.challengeAnswer(handshake, key: key))
-            if case .rejected(let reason) = answer { return .rejected(reason) }
-            if case .answered = answer { return .accepted(answer, event(request, parts)) }
+            let said = answer(request.challengeAnswer(handshake, key: key))
+            if case .rejected(let reason) = said { return .rejected(reason) }
+            if case .answered = said { return .accepted(said, event(request, parts)) }
         }
         switch verdict(request, parts, origin, now, engine) {
         case .rejected(let reason): return .rejected(reason)
         case .undecided: return .unreadable("the sender's certificate cannot be had now")
         case .accepted(let key):
-            let answer = parts.handshake.map { answer($0.answer(body: request.body, key: key)) } ?? .none
-            return .accepted(answer, event(request, parts))
+            let said = parts.handshake.map { $0.answer(body: request.body, key: key) } ?? .none
+            return .accepted(answer(said), event(request, parts))
         }
     }
 
