@@ -25,7 +25,8 @@ package struct GatewayConfiguration: Sendable {
     package var verifierThreadCount = 1
     package var verifierQueueCount = 1024
     /// Refused requests copied for a closer look, a second and source; 0 = none.
-    package var rejectedPerSecondMax = 10
+    package var rejectedPerSecondMax = 100
+    package var rejected = RejectedConfiguration()
 
     package init() {}
 }
