@@ -66,11 +66,13 @@ extension IngestLoop {
         _ scheme: SignatureScheme, _ bytes: ByteView, _ head: RequestHead, _ body: ByteView
     ) -> AddResult {
         let first = verifier.add(
-            scheme: scheme, request: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, origin: edge.origin,
+            nowSeconds: wallSeconds)
         guard case .full = first else { return first }
         settle()
         return verifier.add(
-            scheme: scheme, request: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, origin: edge.origin,
+            nowSeconds: wallSeconds)
     }
 
     /// The round's signatures as one batch, then the log's group.
