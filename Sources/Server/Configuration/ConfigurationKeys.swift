@@ -14,6 +14,7 @@ package enum ConfigurationKeys {
             .texts("listen", \.listen, of: initial),
             .text("admin", \.admin, of: initial),
             .path("data", \.dataFolder, of: initial),
+        ] + edge + [
             loops,
             .time("grace", \.gracePeriodMillis, of: initial, 0...3_600_000),
             .word("verifier", \.verifierEngine, of: initial),
@@ -136,7 +137,7 @@ package enum ConfigurationKeys {
             .word("durability", \.durability, of: initial),
             .word("mode", \.mode, of: initial),
             inherited(.optional(tolerance, \.timestampToleranceMillis, never: false), from: "the scheme's"),
-        ]
+        ] + sourceEdge
     }()
 
     /// Where the default of a key comes from when it is not a value of its own.
