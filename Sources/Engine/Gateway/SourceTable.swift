@@ -45,6 +45,7 @@ struct SourceTable {
             compiled.dedupWindowSeconds = parts.dedupWindowSeconds
             compiled.bodyBytesMax = source.bodyBytesMax ?? configuration.limits.bodyBytesMax
             compiled.successStatus = parts.successStatus
+            if let body = parts.provider.successBody { compiled.setSuccessBody(body) }
             compiled.durability = source.durability.level
             compiled.counterSlot = slot(of: source.name)
             compiled.edge = parts.edge
