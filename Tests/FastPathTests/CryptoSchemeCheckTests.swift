@@ -18,18 +18,51 @@ import Testing
             ({ $0.signed = "{url}" }, "the body could be changed"),
             ({ $0.signed = "{json:$.a}" }, "the body could be changed"),
             ({ $0.signed = "{body}{form}" }, "once"),
-            ({ $0.bodyHash = "X-Hash"; $0.signed = "{url}" }, "does not sign X-Hash"),
-            ({ $0.bodyHash = "query:h"; $0.signed = "{path}" }, "does not sign query:h"),
-            ({ $0.bodyHash = "json:$.h"; $0.signed = "{json:$.h}" }, "cannot have its own hash"),
-            ({ $0.bodyHash = "query:h"; $0.signed = "{url}{body}" }, "leave it out"),
+            (
+                {
+                    $0.bodyHash = "X-Hash"
+                    $0.signed = "{url}"
+                }, "does not sign X-Hash"
+            ),
+            (
+                {
+                    $0.bodyHash = "query:h"
+                    $0.signed = "{path}"
+                }, "does not sign query:h"
+            ),
+            (
+                {
+                    $0.bodyHash = "json:$.h"
+                    $0.signed = "{json:$.h}"
+                }, "cannot have its own hash"
+            ),
+            (
+                {
+                    $0.bodyHash = "query:h"
+                    $0.signed = "{url}{body}"
+                }, "leave it out"
+            ),
             ({ $0.signsPartOnly = true }, "signs the body"),
-            ({ $0.signsPartOnly = true; $0.signed = "fixed" }, "the same for every request"),
+            (
+                {
+                    $0.signsPartOnly = true
+                    $0.signed = "fixed"
+                }, "the same for every request"
+            ),
         ]
         for (place, (change, words)) in bad.enumerated() {
             #expect(problem(change)?.contains(words) == true, "case \(place): \(problem(change) ?? "taken")")
         }
-        #expect(problem { $0.bodyHash = "query:h"; $0.signed = "{url}" } == nil)
-        #expect(problem { $0.signsPartOnly = true; $0.signed = "{json:$.a}" } == nil)
+        #expect(
+            problem {
+                $0.bodyHash = "query:h"
+                $0.signed = "{url}"
+            } == nil)
+        #expect(
+            problem {
+                $0.signsPartOnly = true
+                $0.signed = "{json:$.a}"
+            } == nil)
         var part = SchemeDefinition(algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "X-S")])
         #expect(part.warnings.isEmpty)
         part.signsPartOnly = true
@@ -39,21 +72,52 @@ import Testing
     @Test func refusesTimesThatProveNothing() {
         let bad: [((inout SchemeDefinition) -> Void, String)] = [
             ({ $0.timestamp = TimestampRule() }, "proves nothing"),
-            ({ $0.headers[0].timestamp = "query:t"; $0.timestamp = TimestampRule() }, "proves nothing"),
-            ({ $0.headers[0].timestamp = "json:$.t"; $0.timestamp = TimestampRule(); $0.signed = "{form}" }, "nothing"),
-            ({ $0.signed = "{timestamp}.{body}"; $0.timestamp = TimestampRule(isOptional: true) }, "may be optional"),
             (
-                { $0.signed = "{header:X-T}.{body}"; $0.timestamp = TimestampRule(isOptional: true) },
+                {
+                    $0.headers[0].timestamp = "query:t"
+                    $0.timestamp = TimestampRule()
+                }, "proves nothing"
+            ),
+            (
+                {
+                    $0.headers[0].timestamp = "json:$.t"
+                    $0.timestamp = TimestampRule()
+                    $0.signed = "{form}"
+                }, "nothing"
+            ),
+            (
+                {
+                    $0.signed = "{timestamp}.{body}"
+                    $0.timestamp = TimestampRule(isOptional: true)
+                }, "may be optional"
+            ),
+            (
+                {
+                    $0.signed = "{header:X-T}.{body}"
+                    $0.timestamp = TimestampRule(isOptional: true)
+                },
                 "may be optional"
             ),
         ]
         for (place, (change, words)) in bad.enumerated() {
             #expect(problem(change)?.contains(words) == true, "case \(place): \(problem(change) ?? "taken")")
         }
-        #expect(problem { $0.signed = "{header:x-t}.{body}"; $0.timestamp = TimestampRule() } == nil)
-        #expect(problem { $0.headers[0].timestamp = "json:$.t"; $0.timestamp = TimestampRule(isOptional: true) } == nil)
         #expect(
-            problem { $0.headers[0].timestamp = "query:t"; $0.timestamp = TimestampRule(); $0.signed = "{url}{body}" }
+            problem {
+                $0.signed = "{header:x-t}.{body}"
+                $0.timestamp = TimestampRule()
+            } == nil)
+        #expect(
+            problem {
+                $0.headers[0].timestamp = "json:$.t"
+                $0.timestamp = TimestampRule(isOptional: true)
+            } == nil)
+        #expect(
+            problem {
+                $0.headers[0].timestamp = "query:t"
+                $0.timestamp = TimestampRule()
+                $0.signed = "{url}{body}"
+            }
                 == nil)
     }
 
@@ -69,8 +133,18 @@ import Testing
             ({ $0.signed = (0..<9).map { "{json:$.a\($0)}" }.joined() + "{body}" }, "at most 8"),
             ({ $0.triesBothPorts = true }, "has no {url}"),
             ({ $0.takesEverySet = true }, "takesEverySet"),
-            ({ $0.algorithm = .basic; $0.prefix = "Basic " }, "leave it out"),
-            ({ $0.algorithm = .token; $0.bodyHash = "X-H" }, "leave them out"),
+            (
+                {
+                    $0.algorithm = .basic
+                    $0.prefix = "Basic "
+                }, "leave it out"
+            ),
+            (
+                {
+                    $0.algorithm = .token
+                    $0.bodyHash = "X-H"
+                }, "leave them out"
+            ),
         ]
         for (place, (change, words)) in bad.enumerated() {
             #expect(problem(change)?.contains(words) == true, "case \(place): \(problem(change) ?? "taken")")
@@ -81,7 +155,11 @@ import Testing
         let key = try #require(PrivateKey.generate(.ed25519))
         let point = try #require(PrivateKey.generate(.ecdsaP256))
         func keyed(_ algorithm: SchemeAlgorithm, _ encoding: SecretEncoding, _ secret: String) -> String? {
-            problem({ $0.algorithm = algorithm; $0.secretEncoding = encoding }, secret: secret)
+            problem(
+                {
+                    $0.algorithm = algorithm
+                    $0.secretEncoding = encoding
+                }, secret: secret)
         }
         #expect(keyed(.ed25519, .ed25519, key.publicKey.text) == nil)
         #expect(keyed(.ecdsaP256, .spki, point.publicKey.text) == nil)

@@ -27,7 +27,9 @@ import Testing
         ] {
             #expect(try trial(body, parameters).verdict() == nil, "\(body)")
         }
-        try trial("Body=hello&From=x", "BodyhelloFromx").withstandsMutations(of: ["X-Sig"]) { $0.changesTarget = true }
+        try trial("Body=hello&From=x", "BodyhelloFromx").withstandsMutations(of: ["X-Sig"]) {
+            $0.changesTarget = true
+        }
     }
 
     @Test func sortsManyAsASlowerSortDoes() throws {
@@ -131,7 +133,8 @@ import Testing
                 var parser = HeadParser()
                 var head = RequestHead()
                 var fields = FieldTable()
-                guard case .complete = parser.parse(bytes, into: &head, fields: &fields, limits: IngestLimits()) else {
+                guard case .complete = parser.parse(bytes, into: &head, fields: &fields, limits: IngestLimits())
+                else {
                     Issue.record("no request")
                     return
                 }

@@ -42,7 +42,8 @@ import Testing
         #expect(try query.verdict() == nil)
         var json = SchemeTrial(signed: "{json:$.a}{body}", message: "{}")
         for (body, reason) in [
-            ("{}", SignatureRejection.missingHeader), (#"{"a":null}"#, .missingHeader), (#"{"a":[]}"#, .malformedHeader),
+            ("{}", SignatureRejection.missingHeader), (#"{"a":null}"#, .missingHeader),
+            (#"{"a":[]}"#, .malformedHeader),
             (#"{"a""#, .malformedHeader), (#"{"a":"\ud800"}"#, .malformedHeader), (#"{"a":"\x"}"#, .malformedHeader),
         ] {
             json.body = body
@@ -199,7 +200,8 @@ import Testing
             Issue.record("a loop accepted a public key's signature")
             return
         }
-        guard case .failure(.staleTimestamp) = scheme.read(request, origin: nil, nowSeconds: SchemeTrial.now + 301) else {
+        guard case .failure(.staleTimestamp) = scheme.read(request, origin: nil, nowSeconds: SchemeTrial.now + 301)
+        else {
             Issue.record("not stale")
             return
         }

@@ -73,7 +73,8 @@ import Testing
         let digest = TextEncoding.base64(mac(.sha512, [0, 255, 16], message))
             .map { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 }.filter { $0 != "=" }
         let request = raw(
-            "PUT /in/invented?x=1", [("X-Seal", "at=\(time);s1=old;s2=\(String(digest))"), ("X-Tenant", "acme")], body)
+            "PUT /in/invented?x=1", [("X-Seal", "at=\(time);s1=old;s2=\(String(digest))"), ("X-Tenant", "acme")], body
+        )
         withstands(parts, request, ["X-Tenant"]) { $0.changesTarget = true }
         #expect(isAccepted(parts, request, now: Self.now + 120))
         #expect(!isAccepted(parts, request, now: Self.now + 121))
@@ -153,7 +154,8 @@ import Testing
             ("header: Authorization\nalgorithm: basic", "[nocolon]", "user:password"),
             ("header: X-S", "[{ value: k, not_before: yesterday }]", "is no instant"),
             (
-                "header: X-S", "[{ value: k, not_before: \"2026-01-02T00:00:00Z\", not_after: \"2026-01-01T00:00:00Z\" }]",
+                "header: X-S",
+                "[{ value: k, not_before: \"2026-01-02T00:00:00Z\", not_after: \"2026-01-01T00:00:00Z\" }]",
                 "would never count"
             ),
             ("header: X-S", "[{ not_before: \"2026-01-02T00:00:00Z\" }]", "needs `value`"),
