@@ -53,7 +53,8 @@ package enum ConfigurationKeys {
         } else if let count = Int(text), (1...64).contains(count) {
             root.loops = .fixed(count)
         } else {
-            reading.report(node, "`loops`: `\(node.scalar?.string ?? "")` is neither `auto` nor a number from 1 to 64")
+            reading.report(
+                node, "`loops`: `\(node.scalar?.string ?? "")` is neither `auto` nor a number from 1 to 64")
         }
     }
 
@@ -120,7 +121,8 @@ package enum ConfigurationKeys {
         let event: [ConfigurationKey<SourceConfiguration>] = [
             .texts("id", \.eventID, of: initial), .texts("type", \.eventType, of: initial),
         ]
-        let window = ConfigurationKey<OptionalNumber>.time("window", \.value, of: OptionalNumber(), 0...windowMillisMax)
+        let window = ConfigurationKey<OptionalNumber>.time(
+            "window", \.value, of: OptionalNumber(), 0...windowMillisMax)
         let dedup: [ConfigurationKey<SourceConfiguration>] = [
             .texts("key", \.dedupKey, of: initial),
             inherited(.optional(window, \.dedupWindowMillis, never: false), from: "dedup.window"),

@@ -72,7 +72,7 @@ sources:
 
 #  - name: partner                # any scheme, as data
 #    provider: generic
-#    secrets: ["${PARTNER_SECRET}", "${PARTNER_SECRET_OLD}"]
+#    secrets: ["${PARTNER_SECRET}", { value: "${PARTNER_SECRET_OLD}", not_after: 2026-01-31T00:00:00Z }]
 #    scheme: { algorithm: hmac-sha256, header: X-Signature, prefix: "sha256=", encoding: hex,
 #              signed: "{timestamp}.{body}", timestamp: { header: X-Timestamp, unit: seconds, tolerance: 5m } }
 #    event: { id: "header:X-Event-Id", type: "json:$.type" }
