@@ -79,7 +79,9 @@ extension IngestLoop {
     /// The round's signatures as one batch, then the log's group.
     mutating func settle() {
         guard pendingCount > 0 else { return }
+        let begun = sluice_clock_monotonic()
         verifier.run()
+        metrics.verify.record(micros: (sluice_clock_monotonic() &- begun) / 1000)
         let count = pendingCount
         pendingCount = 0
         for index in 0..<count {

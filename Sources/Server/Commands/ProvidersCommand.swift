@@ -2,6 +2,7 @@
 import ArgumentParser
 import Engine
 import FastPath
+import Foundation
 
 struct ProvidersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
