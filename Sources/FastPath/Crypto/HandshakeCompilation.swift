@@ -1,8 +1,8 @@
 // What a challenge's data must be like, and its compilation: trivial values in a `CompiledMemory`, read by
 // `Handshake.swift`.
 //
-// Invariant: nothing is compiled that would sign what the asker chose freely, or write more than an answer has room for.
-// Safety: the compiled values point into the `CompiledMemory` given and are valid as long as that lives.
+// Invariant: nothing is compiled that would sign what the asker chose freely, or write more than an answer has room
+// for. Safety: the compiled values point into the `CompiledMemory` given and are valid as long as that lives.
 
 /// Why a challenge's data cannot be compiled: a mistake of the catalogue, or of a configuration's verify token.
 package struct HandshakeError: Error, Equatable, Sendable {
