@@ -366,7 +366,7 @@ def through_nginx(gateway, folder):
             except OSError:
                 return False
 
-        wait_until(is_up, 10)
+        wait_until(is_up, 10, "nginx does not listen")
         body = number()
         fields = square("https://hooks.example/in/square", body)
         answered(gateway, raw("POST", "/in/square", fields, body, host="hooks.example"), 200, port=port)
@@ -413,7 +413,7 @@ def proxied_sources():
 
 
 def main():
-    arguments(__doc__).parse_args()
+    arguments(__doc__)
     report = Report("edge")
     with Gateway(challenge_sources()) as gateway:
         for case in (meta, x, dropbox, cloudevents, intercom, slack, methods, not_in_log):

@@ -17,7 +17,9 @@ extension IngestLoop {
     ) -> Bool {
         guard let verifiers, verifyingCount < verifiers.capacity else { return false }
         let connection = table[slot]
-        guard !connection.pointee.held.isNone || hold(slot, base, head, body, origin: origin(slot)) else { return false }
+        guard !connection.pointee.held.isNone || hold(slot, base, head, body, origin: origin(slot)) else {
+            return false
+        }
         let memory = UnsafePointer(arena.pointer(connection.pointee.held) + connection.pointee.heldStart)
         let source = sources + Int(connection.pointee.sourceIndex)
         let order = VerifierOrder(
