@@ -173,8 +173,9 @@ private struct HandshakeCompiler {
         if let challenge = definition.challenge, !(1...Handshake.challengeBytesMax).contains(challenge.bytesMax) {
             throw HandshakeError(message: "a challenge has at most \(Handshake.challengeBytesMax) bytes")
         }
-        guard !definition.headers.contains(where: { $0.value.contains(.challenge) })
-            || definition.challenge?.rule != .printable
+        guard
+            !definition.headers.contains(where: { $0.value.contains(.challenge) })
+                || definition.challenge?.rule != .printable
         else { throw HandshakeError(message: "a header echoes only what is opaque or an origin") }
         for status in [definition.status, definition.refusalStatus] where !Reply.isKnown(status: status) {
             throw HandshakeError(message: "status \(status) is not known")
