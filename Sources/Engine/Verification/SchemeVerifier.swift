@@ -45,7 +45,9 @@ struct SchemeVerifier: RequestVerifier {
         for way in ways {
             let reason: SignatureRejection
             if let algorithm = way.algorithm {
-                guard let found = refusal(way, algorithm, request, origin, nowSeconds) else { return .accepted(key: nil) }
+                guard let found = refusal(way, algorithm, request, origin, nowSeconds) else {
+                    return .accepted(key: nil)
+                }
                 reason = found
             } else {
                 let verdict = request.verify(
