@@ -1,5 +1,5 @@
-// Every provider that can be signed for: what the signer makes the verifier takes, with the URL, the form and the values
-// of the body that its scheme covers.
+// Every provider that can be signed for: what the signer makes the verifier takes, with the URL, the form and the
+// values of the body that its scheme covers.
 import Engine
 import FastPath
 import Testing
@@ -37,7 +37,9 @@ import Testing
     }
     private static let unsigned: Set = ["generic", "aws-sns", "paypal"]
 
-    private func outcome(_ provider: String, _ request: SignedRequest, secret: String, change: Bool) -> CapturedOutcome {
+    private func outcome(_ provider: String, _ request: SignedRequest, secret: String, change: Bool)
+        -> CapturedOutcome
+    {
         var body = request.body
         if change, let place = body.lastIndex(where: { $0 == 0x61 || $0 == 0x70 }) { body[place] = 0x71 }
         var head = "POST \(request.target) HTTP/1.1\r\nHost: hooks.example.com\r\nContent-Length: \(body.count)\r\n"

@@ -122,6 +122,31 @@ import Testing
         #expect(TextEncoding.bytes(of: "-_8=", as: .base64URL) == [0xFB, 0xFF])
     }
 
+    @Test("every byte at every place of a hexadecimal signature: lower-case digits are read, all else never equals")
+    func hexadecimalBytes() {
+        let good = Array("0123456789abcdef".utf8)
+        for place in 0..<good.count {
+            for byte in UInt8.min...UInt8.max {
+                var text = good
+                text[place] = byte
+                var memory = [UInt8](repeating: 0, count: 8)
+                let result = text.withView { view in
+                    memory.withUnsafeMutableBufferPointer {
+                        TextEncoding.decode(view, as: .hex, wanted: 8, into: $0.baseAddress!)
+                    }
+                }
+                let digit = Character(UnicodeScalar(byte))
+                if byte < 0x80, let value = digit.hexDigitValue {
+                    #expect((result == .bytes(8)) == !digit.isUppercase, "\(byte) at \(place)")
+                    if result == .bytes(8) {
+                        #expect(Int(place & 1 == 0 ? memory[place / 2] >> 4 : memory[place / 2] & 15) == value)
+                    }
+                } else {
+                    #expect(result == .malformed, "\(byte) at \(place)")
+                }
+            }
+        }
+    }
     @Test func signsWithEveryKeyAndWritesNothingWhereThereIsNoRoom() throws {
         let memory = CompiledMemory()
         let signer = try WebhookSigner(secrets: ["whsec_AP8=", "AQI="], in: memory)

@@ -13,7 +13,8 @@ import Testing
         let lines = written.split(separator: "\n", omittingEmptySubsequences: false)
         let wanted = ProviderText.markdown.split(separator: "\n", omittingEmptySubsequences: false)
         for (line, want) in zip(lines, wanted) where line != want {
-            Issue.record("docs/providers.md is old; write it with `sluice providers list --markdown`: \(line) → \(want)")
+            Issue.record(
+                "docs/providers.md is old; write it with `sluice providers list --markdown`: \(line) → \(want)")
             return
         }
         #expect(lines.count == wanted.count)

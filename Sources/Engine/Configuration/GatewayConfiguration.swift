@@ -25,7 +25,8 @@ package struct GatewayConfiguration: Sendable {
     package var verifierThreadCount = 1
     package var verifierQueueCount = 1024
     /// Refused requests copied for a closer look, a second and source; 0 = none.
-    package var rejectedPerSecondMax = 10
+    package var rejectedPerSecondMax = 100
+    package var rejected = RejectedConfiguration()
 
     package init() {}
 }
@@ -49,7 +50,8 @@ package struct LimitsConfiguration: Equatable, Sendable {
 }
 
 package struct LogConfiguration: Equatable, Sendable {
-    package var segmentBytes = 256 << 20
+    /// docs/why/segment-size.md has the measurement.
+    package var segmentBytes = 64 << 20
     /// Bytes and age after which whole segments that no endpoint needs go; nil = never for that reason.
     package var retentionBytes: Int? = 64 << 30
     package var retentionMillis: Int? = 7 * 86_400_000

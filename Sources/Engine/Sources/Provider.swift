@@ -64,7 +64,7 @@ package struct Provider: Sendable {
     package var dedupKey: [String] = ["body"]
     package var successStatus = 202
     /// JSON that the provider wants to hear after an event; nil = Sluice's own answer.
-    package var successBody: String?
+    package var successBody: StaticString?
     /// The provider's challenges; the first whose trigger fits a request answers it.
     package var handshakes: [HandshakeDefinition] = []
     /// The methods of its events; those of its challenges come on top.

@@ -30,7 +30,8 @@ package enum SourceCompiler {
             SourceError(source: source.name, line: source.line, problem: problem)
         }
         guard let provider = ProviderCatalogue.provider(named: source.provider) else {
-            throw fail(.unknownProvider(source.provider, nearest: ProviderCatalogue.nearestNames(to: source.provider)))
+            throw fail(
+                .unknownProvider(source.provider, nearest: ProviderCatalogue.nearestNames(to: source.provider)))
         }
         let memory = CompiledMemory()
         let rule: CompiledRule
@@ -44,7 +45,8 @@ package enum SourceCompiler {
         return CompiledSourceParts(
             memory: memory, provider: provider, scheme: rule.scheme, verifier: rule.verifier, selectors: selectors,
             handshake: handshake,
-            dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds, successStatus: provider.successStatus,
+            dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds,
+            successStatus: provider.successStatus,
             warnings: rule.warnings)
     }
 
@@ -78,7 +80,9 @@ package enum SourceCompiler {
             guard tolerance >= 0, tolerance <= 86_400 else { throw SourceProblemError(.badTolerance(tolerance)) }
             var isUsed = false
             for index in alternatives.indices {
-                guard case .data(var definition) = alternatives[index].rule, definition.timestamp != nil else { continue }
+                guard case .data(var definition) = alternatives[index].rule, definition.timestamp != nil else {
+                    continue
+                }
                 definition.timestamp?.toleranceSeconds = UInt64(tolerance)
                 alternatives[index].rule = .data(definition)
                 isUsed = true
@@ -135,7 +139,8 @@ package enum SourceCompiler {
         guard !provider.handshakes.isEmpty else { return nil }
         do throws(HandshakeError) {
             return try Handshake(
-                provider.handshakes, verifyToken: source.verifyToken, allowedOrigins: source.allowedOrigins, in: memory)
+                provider.handshakes, verifyToken: source.verifyToken, allowedOrigins: source.allowedOrigins,
+                in: memory)
         } catch { throw SourceProblemError(.scheme(.badHeader(error.message))) }
     }
 

@@ -46,7 +46,9 @@ package enum VectorRunner {
         case .accepted(.none, _):
             return vector.kind == .handshake ? result(.reject, "no_answer") : result(.accept, nil)
         case .accepted(.answered(let answer), _):
-            guard vector.kind == .handshake, !VectorAnswer.matches(vector, answer) else { return result(.accept, nil) }
+            guard vector.kind == .handshake, !VectorAnswer.matches(vector, answer) else {
+                return result(.accept, nil)
+            }
             return result(.reject, "wrong_answer")
         }
     }
@@ -174,15 +176,21 @@ extension VectorRunner {
         do throws(SourceError) {
             parts = try SourceCompiler.compile(source)
         } catch { return .invalidSecret(error.problem.message) }
-        let request: CapturedRequest
         do throws(CaptureError) {
-            request = try CapturedRequest(rawRequest)
+            return try outcome(parts, origin, now, rawRequest, engine)
         } catch {
             switch error {
             case .refused(let reason): return .unreadable(reason.rawValue)
             case .incomplete: return .unreadable("incomplete")
             }
         }
+    }
+
+    private static func outcome(
+        _ parts: CompiledSourceParts, _ origin: String?, _ now: UInt64, _ rawRequest: [UInt8],
+        _ engine: VerifierEngine
+    ) throws(CaptureError) -> CapturedOutcome {
+        let request = try CapturedRequest(rawRequest)
         // The scheme, the handshake and the key point into it.
         defer { withExtendedLifetime(parts.memory) {} }
         if let handshake = parts.handshake, request.isChallenge(for: handshake) {
@@ -223,8 +231,11 @@ extension VectorRunner {
         case .none: .none
         case .rejected(let reason, _): .rejected(reason)
         case .reply(let status, let contentType, let lines, let body):
+            // Every answer of a loop has the last line (`Reply`).
             .answered(
-                CapturedOutcome.ChallengeAnswer(status: status, contentType: contentType, lines: lines, body: body))
+                CapturedOutcome.ChallengeAnswer(
+                    status: status, contentType: contentType, lines: lines + "X-Content-Type-Options: nosniff\r\n",
+                    body: body))
         }
     }
 }

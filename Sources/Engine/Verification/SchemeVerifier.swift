@@ -1,5 +1,5 @@
-// Verifies by schemes that are data but whose mathematics is too slow for a loop. Each of a source's schemes is tried by
-// itself, so that a sender may change from a shared secret to a public key without a gap.
+// Verifies by schemes that are data but whose mathematics is too slow for a loop. Each of a source's schemes is tried
+// by itself, so that a sender may change from a shared secret to a public key without a gap.
 //
 // Invariant: what the language reads is all that counts: a key is never asked about anything but the signed bytes.
 

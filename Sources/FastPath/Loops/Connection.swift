@@ -62,6 +62,8 @@ struct Connection {
     var edge = ConnectionEdge()
     // Copied from the source when the request was complete: a reload may come while the disk has the event.
     var successStatus: UInt16 = 0
+    /// Empty: our own answer. Static memory.
+    var successBody = ByteView.empty
     var durability = DurabilityLevel.fsync
     var counterSlot: UInt16 = 0
     /// Bytes of a request not yet complete, and of those pipelined behind: `block[inputStart..<inputEnd]`.

@@ -17,6 +17,7 @@ extension IngestLoop {
         connection.pointee.phase = .committing
         connection.pointee.completedAt = nowMillis
         connection.pointee.successStatus = UInt16(source.pointee.successStatus)
+        connection.pointee.successBody = source.pointee.successBody
         connection.pointee.durability = source.pointee.durability
         connection.pointee.counterSlot = UInt16(source.pointee.counterSlot)
         table.setDeadline(slot, ConnectionTable.noDeadline)
@@ -78,7 +79,9 @@ extension IngestLoop {
     /// The round's signatures as one batch, then the log's group.
     mutating func settle() {
         guard pendingCount > 0 else { return }
+        let begun = sluice_clock_monotonic()
         verifier.run()
+        metrics.verify.record(micros: (sluice_clock_monotonic() &- begun) / 1000)
         let count = pendingCount
         pendingCount = 0
         for index in 0..<count {
@@ -157,6 +160,12 @@ extension IngestLoop {
         metrics.commit.record(micros: (nowMillis &- connection.pointee.completedAt) &* 1000)
         var reply = reply(slot, status: Int(connection.pointee.successStatus))
         reply.durability = connection.pointee.durability.text
+        if connection.pointee.successBody.count > 0 {
+            connection.pointee.replyCount = reply.write(
+                connection.pointee.successBody, date: dates, to: table.reply(slot),
+                capacity: ConnectionTable.replyByteCount)
+            return beginReply(slot)
+        }
         connection.pointee.replyCount = reply.writeEvent(
             isDuplicate ? .duplicate : .accepted, id: EventID(logIdentity: port.logIdentity, sequence: sequence),
             date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)

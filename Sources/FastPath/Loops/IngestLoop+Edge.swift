@@ -38,7 +38,7 @@ extension IngestLoop {
             trusted: snapshot.edge.trusted, source: source.pointee.edge)
     }
     /// Who is at the other end, as far as the connection itself says.
-    private mutating func peer(_ slot: Int) -> IPAddress? {
+    mutating func peer(_ slot: Int) -> IPAddress? {
         let connection = table[slot]
         if !connection.pointee.edge.isPeerKnown {
             connection.pointee.edge.isPeerKnown = true

@@ -181,7 +181,8 @@ extension IngestLoop {
         }
         rejectedCounts[place] += 1
         let isKept = rejected.push(
-            source: source.pointee.name, reason: reason, receivedAt: wallNanos, peer: nil, head: bytes, body: body)
+            source: source.pointee.name, reason: reason, receivedAt: wallNanos, peer: peer(slot), head: bytes,
+            body: body)
         metrics.count(isKept ? .captured : .notCaptured, source: place)
     }
 }

@@ -35,6 +35,9 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     package var bodyBytesMax: Int
     /// 200 to 299.
     package var successStatus: Int
+    /// What the sender wants to hear after an event, JSON; empty = our own answer. Static memory, so that it outlives
+    /// reloads.
+    package private(set) var successBody = ByteView.empty
     package var durability: DurabilityLevel
     package var handshake: Handshake?
     /// Place in `IngestMetrics.sources`.
@@ -54,6 +57,8 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
         durability = .fsync
         counterSlot = 0
     }
+    /// `text` is ASCII and short.
+    package mutating func setSuccessBody(_ text: StaticString) { successBody = ByteView(text) }
     @inline(__always) func allows(_ method: Method) -> Bool {
         edge.eventMethods.takes(method) || edge.handshakeMethods.takes(method)
     }

@@ -2,6 +2,7 @@
 import ArgumentParser
 import Engine
 import FastPath
+import Foundation
 
 struct ProvidersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -55,7 +56,8 @@ struct ProvidersCommand: ParsableCommand {
             throw ValidationError(
                 "there is no provider `\(name)`; "
                     + (nearest.isEmpty
-                        ? "`sluice providers list` has them all" : "did you mean \(nearest.joined(separator: " or "))?"))
+                        ? "`sluice providers list` has them all"
+                        : "did you mean \(nearest.joined(separator: " or "))?"))
         }
         func run() {
             guard let provider = ProviderCatalogue.provider(named: name) else { return }
@@ -105,7 +107,7 @@ private struct ProviderFacts: Encodable {
         dedupKey = provider.dedupKey
         handshakes = provider.handshakes.map(ProviderText.words(of:))
         successStatus = provider.successStatus
-        successBody = provider.successBody
+        successBody = provider.successBody.map { "\($0)" }
         answerSecondsMax = provider.answerSecondsMax
         retries = provider.retries.rawValue
         retryHeader = provider.retryHeader

@@ -22,7 +22,8 @@ struct SendCommand: AsyncParsableCommand {
     var secret: [String] = []
     @Option(help: "Where to: http://HOST[:PORT]/PATH.")
     var url: String
-    @Option(help: "What the receiver is called from outside, such as https://hooks.example.com, where URLs are signed.")
+    @Option(
+        help: "What the receiver is called from outside, such as https://hooks.example.com, where URLs are signed.")
     var publicURL: String?
     @Option(help: "The event's type.")
     var type = "test"

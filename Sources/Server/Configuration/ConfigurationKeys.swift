@@ -21,7 +21,11 @@ package enum ConfigurationKeys {
             .count("verifier_queue", \.verifierQueueCount, of: initial, 64...65_536),
             .section(
                 "rejected", \.self,
-                keys: [.count("per_second", \.rejectedPerSecondMax, of: initial, 0...10_000)]),
+                keys: [
+                    .count("per_second", \.rejectedPerSecondMax, of: initial, 0...10_000),
+                    .count("keep", \.rejected.countMax, of: initial, 0...1_000_000),
+                    .size("bytes", \.rejected.bytesMax, of: initial, (1 << 20)...(16 << 30)),
+                ]),
             .section("limits", \.limits, keys: limits),
             .section("log", \.log, keys: log),
             .section("dedup", \.dedup, keys: dedup),

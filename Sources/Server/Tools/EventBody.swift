@@ -31,7 +31,8 @@ package struct EventBody: Sendable {
         let date = Date(timeIntervalSince1970: TimeInterval(timestamp)).ISO8601Format()
         let values: [(name: String, value: String)] = [
             ("%id", isForm ? formText(id) : jsonText(id)), ("%type", isForm ? formText(type) : jsonText(type)),
-            ("%token", EventBody.token(id)), ("%seconds", "\(timestamp)"), ("%millis", "\(timestamp * 1000)"), ("%date", date),
+            ("%token", EventBody.token(id)), ("%seconds", "\(timestamp)"), ("%millis", "\(timestamp * 1000)"),
+            ("%date", date),
         ]
         // One pass, so that a value which looks like a name stays itself.
         var text = ""

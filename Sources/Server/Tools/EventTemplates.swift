@@ -1,5 +1,5 @@
-// The shape of the main providers' events, with invented contents. `%id`, `%type`, `%seconds`, `%millis` and `%date` are
-// filled in by `EventBody`.
+// The shape of the main providers' events, with invented contents. `%id`, `%type`, `%seconds`, `%millis`, `%date` and
+// `%token` are filled in by `EventBody`.
 
 extension EventBody {
     static let templates: [String: String] = [
@@ -59,7 +59,8 @@ extension EventBody {
             + #""data":{"id":"PDEMO","type":"incident","status":"triggered","title":"Disk full"}}}"#,
         "alertmanager":
             #"{"version":"4","groupKey":"%id","status":"%type","receiver":"sluice","groupLabels":{"alertname":"Demo"},"#
-            + #""alerts":[{"status":"%type","labels":{"alertname":"Demo"},"startsAt":"%date","fingerprint":"c0ffee"}]}"#,
+            + #""alerts":[{"status":"%type","labels":{"alertname":"Demo"},"startsAt":"%date","#
+            + #""fingerprint":"c0ffee"}]}"#,
         "sendgrid":
             #"[{"email":"demo@example.com","timestamp":%seconds,"event":"%type","sg_event_id":"%id","#
             + "\"sg_message_id\":\"demo.filter0001\"}]\r\n",
@@ -92,7 +93,8 @@ extension EventBody {
         #"{"action":"%type","ref":"refs/heads/main","after":"%id","#
         + #""repository":{"id":1,"full_name":"demo/shop"},"sender":{"login":"demo"},"commits":[]}"#
     private static let hubSpot =
-        #"[{"eventId":"%id","subscriptionType":"%type","portalId":1,"occurredAt":%millis,"attemptNumber":0,"objectId":7}]"#
+        #"[{"eventId":"%id","subscriptionType":"%type","portalId":1,"occurredAt":%millis,"#
+        + #""attemptNumber":0,"objectId":7}]"#
     private static let jira =
         #"{"timestamp":%millis,"webhookEvent":"%type","issue":{"id":"%id","key":"SHOP-1","#
         + #""fields":{"summary":"Demo"}}}"#

@@ -40,9 +40,9 @@ package enum ProviderText {
         var text = """
             # Providers
 
-            What Sluice knows about each sender: where its URL goes, which secret it signs with, what it signs, where its
-            event id and type are, what it wants to hear. `sluice providers show NAME` prints the same with a ready source
-            block. Written by `sluice providers list --markdown`; do not edit.
+            What Sluice knows about each sender: where its URL goes, which secret it signs with, what it signs, where
+            its event id and type are, what it wants to hear. `sluice providers show NAME` prints the same with a ready
+            source block. Written by `sluice providers list --markdown`; do not edit.
 
             | name | sender | signature | answer |
             |---|---|---|---|
@@ -137,7 +137,8 @@ extension ProviderText {
     static func words(of scheme: ProviderScheme) -> String {
         guard case .data(let definition) = scheme.rule else { return algorithm(of: scheme) }
         let places = definition.headers.map(\.signature)
-        let place = places.count > 3 ? "\(places[0]) to \(places[places.count - 1])" : places.joined(separator: ", else ")
+        let place =
+            places.count > 3 ? "\(places[0]) to \(places[places.count - 1])" : places.joined(separator: ", else ")
         let prefix = definition.prefix.isEmpty ? "" : " after \"\(definition.prefix)\""
         var words: String
         switch definition.algorithm {

@@ -95,7 +95,8 @@ package struct Sender: Sendable {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let handler = SendConnection(plan: plan, tally: tally, timeout: .milliseconds(Int64(timeoutMillis)))
+                    let handler = SendConnection(
+                        plan: plan, tally: tally, timeout: .milliseconds(Int64(timeoutMillis)))
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }

@@ -10,7 +10,8 @@ enum CloudFamily {
             "aws-sns", title: "Amazon SNS",
             guide: ProviderGuide(
                 url: "The topic, Create subscription, protocol HTTPS: Endpoint.",
-                secret: "TopicArn of the topic, arn:aws:sns:…. It is no secret: any topic of any account is signed by "
+                secret:
+                    "TopicArn of the topic, arn:aws:sns:…. It is no secret: any topic of any account is signed by "
                     + "Amazon.",
                 notes: [
                     "The subscription's confirmation is kept as an event of type SubscriptionConfirmation; visit its "
@@ -33,7 +34,8 @@ enum CloudFamily {
             "cloudevents", title: "CloudEvents webhook",
             guide: ProviderGuide(
                 url: "The subscription's sink.",
-                secret: "A bearer token of your own; the sender puts it into Authorization: Bearer or ?access_token=.",
+                secret:
+                    "A bearer token of your own; the sender puts it into Authorization: Bearer or ?access_token=.",
                 notes: [
                     "Nothing of the body is signed: use it over TLS only.",
                     "A sender asks with OPTIONS first; who may is in `allowed_origins`.",

@@ -29,7 +29,8 @@ enum DocumentFamily {
             "docusign", title: "DocuSign Connect",
             guide: ProviderGuide(
                 url: "Settings, Connect, Add Configuration: URL to publish; data format REST v2.1.",
-                secret: "Connect keys, Add secret key: base 64 text, used as it is. Include HMAC signature must be on."))
+                secret:
+                    "Connect keys, Add secret key: base 64 text, used as it is. Include HMAC signature must be on."))
         var scheme = SchemeDefinition.mac(.sha256, "X-DocuSign-Signature-1", encoding: .base64)
         scheme.headers += (2...10).map { SchemeHeaders(signature: "X-DocuSign-Signature-\($0)") }
         scheme.takesEverySet = true

@@ -36,7 +36,8 @@ enum MessagingFamily {
             "sendgrid", title: "SendGrid Event Webhook",
             guide: ProviderGuide(
                 url: "Settings, Mail settings, Event webhooks: Post URL.",
-                secret: "Verification key, after Enable signed event webhook: base 64 of a public key. It is no secret."
+                secret:
+                    "Verification key, after Enable signed event webhook: base 64 of a public key. It is no secret."
             ))
         var scheme = SchemeDefinition(
             algorithm: .ecdsaP256,

@@ -99,7 +99,9 @@ enum OperationsFamily {
             guide: ProviderGuide(
                 url: "webhook_configs: url of a receiver.",
                 secret: "http_config: authorization: credentials (a bearer token), or basic_auth as user:password.",
-                notes: ["Nothing of the body is signed: use it over TLS only.", "A 4xx is not tried again, a 5xx is."]))
+                notes: [
+                    "Nothing of the body is signed: use it over TLS only.", "A 4xx is not tried again, a 5xx is.",
+                ]))
         provider.schemes = [
             ProviderScheme(.basic, takes: .credentials), ProviderScheme(.bearer, takes: .notCredentials),
         ]

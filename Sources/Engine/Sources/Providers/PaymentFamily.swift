@@ -10,7 +10,8 @@ enum PaymentFamily {
             "paypal", title: "PayPal",
             guide: ProviderGuide(
                 url: "Apps & Credentials, the app, Webhooks, Add Webhook: Webhook URL.",
-                secret: "Webhook ID of that webhook, as the list of webhooks shows it. It is no secret; PayPal signs it.",
+                secret:
+                    "Webhook ID of that webhook, as the list of webhooks shows it. It is no secret; PayPal signs it.",
                 notes: [
                     "The certificate is fetched from api.paypal.com or api.sandbox.paypal.com alone, and kept; give "
                         + "it as one more secret, as PEM, where the gateway may not fetch."

@@ -38,7 +38,8 @@ enum StandardWebhooksFamily {
             "standard-webhooks", title: "Standard Webhooks",
             guide: ProviderGuide(
                 url: "The endpoint's URL in the sender's settings.",
-                secret: "The endpoint's secret: whsec_ and base 64 (v1), or the sender's public key whpk_ and base 64 "
+                secret:
+                    "The endpoint's secret: whsec_ and base 64 (v1), or the sender's public key whpk_ and base 64 "
                     + "(v1a).",
                 notes: ["For every sender that follows the specification and has no name of its own here."]))
         provider.schemes = schemes([headers("webhook")])

@@ -86,7 +86,8 @@ enum SupportFamily {
             guide: ProviderGuide(
                 url: "System Web Services, Outbound, REST Message: Endpoint.",
                 secret: "user:password of the Basic Auth Configuration of that REST message.",
-                notes: ["What the body holds, and whether a failure is tried again, is up to the script that sends."]))
+                notes: ["What the body holds, and whether a failure is tried again, is up to the script that sends."])
+        )
         provider.schemes = [ProviderScheme(.basic)]
         provider.successStatus = 200
         return provider
