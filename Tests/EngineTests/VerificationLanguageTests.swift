@@ -42,14 +42,15 @@ import Testing
         return scheme
     }
 
-    private func verifier(_ vector: VerificationVector, window: ClosedRange<UInt64>? = nil) throws -> LanguageVerifier
-    {
+    private func verifier(_ vector: VerificationVector, window: ClosedRange<UInt64>? = nil) throws -> SchemeVerifier {
         let secrets = vector.secrets.map {
             SourceSecret($0.value, notBefore: window?.lowerBound, notAfter: window?.upperBound)
         }
         switch vector.scheme {
-        case "discord": return try LanguageVerifier([(VerificationLanguageTests.discord, secrets)])
-        case "sendgrid": return try LanguageVerifier([(VerificationLanguageTests.sendgrid, secrets)])
+        case "discord":
+            return try SchemeVerifier([(VerificationLanguageTests.discord, secrets)], in: CompiledMemory())
+        case "sendgrid":
+            return try SchemeVerifier([(VerificationLanguageTests.sendgrid, secrets)], in: CompiledMemory())
         default:
             let publicKeys = secrets.filter { $0.value.hasPrefix("whpk_") }
             let symmetric = secrets.filter { !$0.value.hasPrefix("whpk_") }
@@ -60,7 +61,7 @@ import Testing
             if !publicKeys.isEmpty {
                 alternatives.append((VerificationLanguageTests.standard(.ed25519, "v1a", .ed25519), publicKeys))
             }
-            return try LanguageVerifier(alternatives)
+            return try SchemeVerifier(alternatives, in: CompiledMemory())
         }
     }
 
@@ -123,10 +124,11 @@ import Testing
         for algorithm in [SchemeAlgorithm.ed25519, .ecdsaP256] {
             let kind = try #require(PublicKeyAlgorithm(algorithm))
             let key = try #require(PrivateKey.generate(kind))
-            let signer = try #require(try TestSigner(algorithm, secret: key.secretText))
+            let signer = try PrivateKey(key.secretText, for: kind)
             let scheme =
                 algorithm == .ed25519 ? VerificationLanguageTests.discord : VerificationLanguageTests.sendgrid
-            let verifier = try LanguageVerifier([(scheme, [SourceSecret(signer.publicText)])])
+            let verifier = try SchemeVerifier(
+                [(scheme, [SourceSecret(signer.publicKey.text)])], in: CompiledMemory())
             let vector = try #require(
                 VerificationFixtures.own.vectors.first {
                     $0.scheme == (algorithm == .ed25519 ? "discord" : "sendgrid")
@@ -139,9 +141,6 @@ import Testing
             }
             #expect(parts.verdict(verifier, now: vector.now) == "accept")
         }
-        #expect(try TestSigner(.hmac(.sha256), secret: "x") == nil)
-        #expect(throws: SchemeError.self) { try TestSigner(.ed25519, secret: "x") }
-        #expect(throws: SchemeError.emptySecret(index: 2)) { try TestSigner(.ed25519, secret: "", index: 2) }
     }
 
     @Test func saysWhichKeyIsNone() {
@@ -149,7 +148,7 @@ import Testing
             SourceSecret(VerificationFixtures.material("ed25519Public")), "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         ]
         do throws(SchemeError) {
-            _ = try LanguageVerifier([(VerificationLanguageTests.discord, bad)])
+            _ = try SchemeVerifier([(VerificationLanguageTests.discord, bad)], in: CompiledMemory())
             Issue.record("takes a symmetric secret for a public key")
         } catch {
             guard case .badSecret(let index, let wanted) = error else {
