@@ -10,4 +10,5 @@
 #include "xxh.h"
 #include "scan.h"
 #include "egress.h"
+#include "limit_probe.h"
 #endif
