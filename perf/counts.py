@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import tempfile
 
-from serverutil import ROOT
+from perfutil import ROOT
 
 PACKAGE = os.path.join(ROOT, "Benchmarks")
 

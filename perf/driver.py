@@ -1,6 +1,6 @@
 """The load on a server, behind one small interface: `sluice load` where the binary has it, else wrk.
 
-`drive(...)` gives the same keys either way, spelled as in `sluice load --json`; what the generator cannot tell is absent.
+Both give the same keys, spelled as in `sluice load --json`; what the generator cannot tell is absent.
 Every request is a GitHub delivery with an id and a body of its own, signed with SECRET.
 """
 
@@ -25,14 +25,15 @@ LOAD_CPU = "1"
 class SignedRequests:
     """A file of signed requests for perf/signed.lua, one a body size, made once; ids never come twice."""
 
-    def __init__(self, folder=None):
-        self.folder = folder or tempfile.mkdtemp(prefix="sluice-signed-")
-        self.passes = 0
+    def __init__(self):
+        # Removed with this object.
+        self.owned = tempfile.TemporaryDirectory(prefix="sluice-signed-")
+        self.folder, self.passes = self.owned.name, 0
 
     def file(self, body_bytes):
         path = os.path.join(self.folder, f"signed-{body_bytes}.tsv")
         if not os.path.exists(path):
-            count = max(200, min(50_000, SIGNED_BYTES_MAX // (body_bytes + 200)))
+            count = self.count(body_bytes)
             pad = "x" * max(0, body_bytes - 48)
             with open(path + ".new", "w") as file:
                 for number in range(count):
@@ -42,11 +43,16 @@ class SignedRequests:
             os.rename(path + ".new", path)
         return path
 
-    def environment(self, body_bytes, path):
-        """A range of passes of its own for each run of wrk."""
-        self.passes += 1
+    def count(self, body_bytes):
+        """Requests in the file."""
+        return max(200, min(50_000, SIGNED_BYTES_MAX // (body_bytes + 200)))
+
+    def environment(self, body_bytes, path, repeats=False):
+        """A range of passes of its own for each run of wrk; with `repeats` the last run's first pass again."""
+        self.passes += not repeats
         return {
             **os.environ,
+            **({"REPEAT": "1"} if repeats else {}),
             "SIGNED": self.file(body_bytes),
             "TARGET": path,
             "PASS": str(self.passes << 12),
@@ -54,7 +60,8 @@ class SignedRequests:
 
 
 def has_load():
-    return subprocess.run([BINARY, "load", "--help"], capture_output=True).returncode == 0
+    # An unknown command answers with everybody's help.
+    return "USAGE: sluice load" in subprocess.run([BINARY, "load", "--help"], capture_output=True, text=True).stdout
 
 
 def micros(text):
@@ -62,13 +69,14 @@ def micros(text):
     return float(found[1]) * UNITS[found[2]]
 
 
-def drive_wrk(signed, url, connections, seconds, body=1024, cpu=LOAD_CPU, timeout=30):
+def drive_wrk(signed, url, connections, seconds, body=1024, cpu=LOAD_CPU, timeout=30, repeats=False):
     """A closed loop. Sub-second durations are rounded up to one second, which is wrk's least."""
     seconds = max(1, round(seconds))
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", f"--timeout={timeout}s"]
     command += ["-s", os.path.join(HERE, "signed.lua"), url]
     path = "/" + url.split("/", 3)[3]
-    run = subprocess.run(pinned(cpu, command), capture_output=True, text=True, env=signed.environment(body, path))
+    environment = signed.environment(body, path, repeats)
+    run = subprocess.run(pinned(cpu, command), capture_output=True, text=True, env=environment)
     if run.returncode != 0:
         raise RuntimeError(f"wrk: {run.stdout[-300:]}{run.stderr[-300:]}")
     text = run.stdout

@@ -161,7 +161,8 @@ def nginx(lua=False):
         text = file.read().replace("{port}", str(port)).replace("{modules}", modules)
     with open(os.path.join(folder, "nginx.conf"), "w") as file:
         file.write(text)
-    command = [program, "-p", folder, "-e", f"{folder}/error.log", "-g", f"pid {folder}/pid;", "-c", f"{folder}/nginx.conf"]
+    command = [program, "-p", folder, "-e", f"{folder}/error.log", "-g", f"pid {folder}/pid;"]
+    command += ["-c", f"{folder}/nginx.conf"]
     return Process("nginx-lua" if lua else "nginx", command, port, folder=folder)
 
 

@@ -100,7 +100,8 @@ private func problem(_ run: GateRun, _ baseline: GateRun) -> GateProblem? {
     }
     @Test func wildRoundsDecideNothing() throws {
         let wild = (0..<10).map { $0.isMultiple(of: 2) ? 0.5 : 2.2 }
-        let comparison = try GateComparison(run: run([figure("a", wild)]), baseline: run([figure("a", wild.reversed())]))
+        let comparison = try GateComparison(
+            run: run([figure("a", wild)]), baseline: run([figure("a", wild.reversed())]))
         #expect(comparison.verdict == .undecided)
     }
     @Test func tooFewRoundsDecideNothing() throws {
@@ -163,7 +164,9 @@ private func problem(_ run: GateRun, _ baseline: GateRun) -> GateProblem? {
         var numbers = GateNumbers(seed: 4)
         func sample() -> [Double] {
             // A sum of twelve uniform numbers is as good as normal here.
-            (0..<12).map { _ in (0..<12).reduce(0) { sum, _ in sum + Double(numbers.below(1 << 20)) / Double(1 << 20) } }
+            (0..<12).map { _ in
+                (0..<12).reduce(0) { sum, _ in sum + Double(numbers.below(1 << 20)) / Double(1 << 20) }
+            }
         }
         var held = 0
         let trials = 400

@@ -26,6 +26,7 @@ enum RecoveryClaim {
     private final class TemporaryLog {
         private let path: String
         private(set) var recordBytes = 0
+        private let entryCount: Int
         private static let window: UInt32 = 86_400
         private static let nowSeconds: UInt32 = 1_700_000_000
         private static let segmentBytes = 64 << 20
@@ -34,6 +35,7 @@ enum RecoveryClaim {
             var template = Array("\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/recovery-XXXXXX".utf8CString)
             guard mkdtemp(&template) != nil else { throw BenchmarkError("no temporary folder: \(errno)") }
             path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            entryCount = 2 * recordCount
             try write(recordCount)
         }
         deinit {
@@ -59,7 +61,7 @@ enum RecoveryClaim {
                     nowSeconds: TemporaryLog.nowSeconds))
         }
         private func write(_ recordCount: Int) throws {
-            let log = try open(2 * recordCount)
+            let log = try open(entryCount)
             let folder = log.folder
             guard
                 var keeper = SegmentKeeper(folder: folder, segmentBytes: TemporaryLog.segmentBytes, freeBytesMin: 0)
@@ -110,7 +112,7 @@ enum RecoveryClaim {
         func run(_ count: Int) -> UInt64 {
             var found = 0
             for _ in 0..<count {
-                guard let log = try? open(1 << 18), log.report.damages.isEmpty else { return 0 }
+                guard let log = try? open(entryCount), log.report.damages.isEmpty else { return 0 }
                 found = log.report.recordCount
                 recordBytes = log.report.recordBytes
                 if let current = log.current { Glibc.close(current.descriptor.file) }

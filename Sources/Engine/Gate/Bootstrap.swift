@@ -25,6 +25,12 @@ package struct GateInterval: Equatable, Sendable {
     package var estimate: Double
     package var low: Double
     package var high: Double
+
+    package init(estimate: Double, low: Double, high: Double) {
+        self.estimate = estimate
+        self.low = low
+        self.high = high
+    }
 }
 
 package enum Bootstrap {

@@ -1,4 +1,4 @@
-// A run against its baseline, figure by figure, and the one verdict on all. Pure; the same two files give the same answer.
+// A run against its baseline, figure by figure, and the one verdict on all. Pure; the same files give the same answer.
 //
 // Invariant: `worse` needs comparable files. Another machine shape, another effort, a figure that the baseline does not
 // have is a `GateProblem`, never a verdict; a figure of the baseline that was not measured is listed.

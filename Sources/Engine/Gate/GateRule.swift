@@ -1,10 +1,12 @@
 // The decision: what a figure's rounds and its baseline's say together. The numbers of the rule are chosen by simulation
-// over recorded rounds of a real machine (GateRuleTests, perf/gate_power.py), not by taste.
+// over recorded rounds of real machines (GateRuleTests, perf/gate_power.py), not by taste.
 //
 // Timed figures are compared as logarithms, so that "a tenth slower" is the same distance from any value and in both
-// directions. A figure is worse exactly when its estimate is beyond half of the slowdown that the effort answers for AND
-// the interval leaves no doubt that it is slower at all: the first keeps out what a machine's moods make of the same
-// code (real, repeatable, and of no interest), the second what chance does.
+// directions. A figure is worse exactly when its estimate is beyond half of the slowdown that the effort answers for
+// AND the interval leaves no doubt that it is slower at all: the first keeps out what a machine's moods make of the
+// same code (real, repeatable, and of no interest), the second what chance does. And an interval half as wide again as
+// what is looked for is no measurement: a machine that is busy with other things gets `undecided`, however slow the run
+// looks.
 import Foundation
 
 package enum GateVerdict: String, Codable, Sendable, CaseIterable {
@@ -26,8 +28,8 @@ package struct GateRule: Equatable, Sendable {
 
     package static func of(_ effort: GateEffort) -> GateRule {
         switch effort {
-        case .quick: GateRule(slowdown: 0.2, confidence: 0.98, roundCountMin: 4, countChange: 0.03)
-        case .full: GateRule(slowdown: 0.1, confidence: 0.98, roundCountMin: 8, countChange: 0.03)
+        case .quick: GateRule(slowdown: 0.2, confidence: 0.99, roundCountMin: 6, countChange: 0.03)
+        case .full: GateRule(slowdown: 0.1, confidence: 0.99, roundCountMin: 8, countChange: 0.03)
         }
     }
 
@@ -36,6 +38,7 @@ package struct GateRule: Equatable, Sendable {
 
     /// `change` is positive for worse.
     package func verdict(_ change: GateInterval) -> GateVerdict {
+        guard change.high - change.low <= 1.5 * reach else { return .undecided }
         if change.estimate >= reach / 2, change.low > 0 { return .worse }
         if change.estimate <= -reach / 2, change.high < 0 { return .better }
         // The slowdown (and as large a gain) is outside the interval: it can be ruled out.

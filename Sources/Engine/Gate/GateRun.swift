@@ -1,6 +1,6 @@
 // A benchmark run as a file: where it was measured, what of, and each figure as rounds of subject beside yardstick.
-// Versioned JSON, so that a baseline committed today is readable in a year or refused with a clear word. Pure: bytes in,
-// values or a problem out.
+// Versioned JSON, so that a baseline committed today is readable in a year or refused with a clear word. Pure: bytes
+// in, values or a problem out.
 //
 // Invariants of a `GateRun` that was read: it has figures, no name twice, each figure has rounds, and every number of a
 // round is finite and above zero. If these failed, a ratio would be infinite and the verdict on it arbitrary.
