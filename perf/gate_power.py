@@ -60,6 +60,13 @@ class Copy:
         resolved = os.path.join(ROOT, "Package.resolved")
         if os.path.exists(resolved):
             shutil.copy(resolved, self.tree)
+        # What was fetched for this tree serves the copy too.
+        for name in ("checkouts", "repositories", "workspace-state.json"):
+            source, target = os.path.join(ROOT, ".build", name), os.path.join(self.tree, ".build", name)
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            if os.path.exists(source):
+                copy = shutil.copytree if os.path.isdir(source) else shutil.copy
+                copy(source, target, **({"symlinks": True} if copy is shutil.copytree else {}))
         self.plain = open(os.path.join(self.tree, PLACE)).read()
 
     def build(self, name, iterations):

@@ -1,4 +1,4 @@
-// The decision: what a figure's rounds and its baseline's say together. The numbers of the rule are chosen by simulation
+// The decision: what a figure's rounds and its baseline's say together. The rule's numbers are chosen by simulation
 // over recorded rounds of real machines (GateRuleTests, perf/gate_power.py), not by taste.
 //
 // Timed figures are compared as logarithms, so that "a tenth slower" is the same distance from any value and in both
