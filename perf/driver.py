@@ -109,7 +109,7 @@ def drive_wrk(signed, url, connections, seconds, body=1024, cpu=LOAD_CPU, timeou
 
 def drive_load(url, arguments, cpu=LOAD_CPU, timeout=600):
     """`sluice load` with these arguments; its summary as it is."""
-    command = pinned(cpu, [BINARY, "load", url, *map(str, arguments), "--json"])
+    command = pinned(cpu, [BINARY, "load", "--url", url, *map(str, arguments), "--json"])
     run = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
     try:
         return {"generator_name": "sluice load", **json.loads(run.stdout)}

@@ -115,9 +115,9 @@ def mixed(what, outcome, scale):
         if not driver.has_load():
             outcome.note("burst and sustained rate need `sluice load`, which this binary has not")
             return
-        open_loop = [("burst", f"constant:{what['burst_rate']}"), ("sustained", f"constant:{what['sustained_rate']}")]
-        for name, rate in open_loop:
-            arguments = ["--rate", rate, "--duration", f"{max(3, seconds)}s", "--connections", what["connections"]]
+        for name in ("burst", "sustained"):
+            arguments = ["--rate", what[f"{name}_rate"], "--duration", f"{max(3, seconds)}s"]
+            arguments += ["--size", f"{what['body']}B", "--connections", what["connections"]]
             arguments += ["--provider", "github", "--secret", driver.SECRET]
             done = driver.drive_load(server.url, arguments)
             for part in ("mean", "p95", "p99", "max"):
