@@ -30,6 +30,7 @@ SUITES = [
     ("Conformance/delivery.py", [], [], 240),
     ("Conformance/rejected.py", [], [], 180),
     ("Conformance/benchmarks.py", [], [], 600),
+    ("Conformance/gate.py", [], [], 420),
     ("Crash/kill9.py", ["--rounds", "5"], ["--rounds", "50"], 240),
     ("Crash/powercut.py", ["--rounds", "3"], ["--rounds", "30"], 180),
     ("Crash/crashstates.py", ["--states", "40"], ["--states", "300"], 300),

@@ -11,4 +11,5 @@
 #include "scan.h"
 #include "egress.h"
 #include "publickey.h"
+#include "limit_probe.h"
 #endif

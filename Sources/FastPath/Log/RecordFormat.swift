@@ -108,6 +108,15 @@ package enum RecordFormat {
         place += view.count
     }
 
+    /// The record as a whole, checksum included, in the segment that `seed` stands for. Safety: as for `write`.
+    @inline(__always) package static func encode(
+        _ event: EventInput, print: Fingerprint, sequence: UInt64, groupOffset: UInt32, length: Int, seed: UInt64,
+        to memory: UnsafeMutableRawPointer
+    ) {
+        write(event, print: print, sequence: sequence, groupOffset: groupOffset, length: length, to: memory)
+        setChecksum(memory, length: length, seed: seed)
+    }
+
     /// The checksum of the record at `memory` in the segment that `seed` stands for. Safety: `length` bytes are
     /// readable.
     @inline(__always) static func checksum(_ memory: UnsafeRawPointer, length: Int, seed: UInt64) -> UInt64 {
