@@ -29,6 +29,7 @@ SUITES = [
     ("Conformance/edge.py", [], [], 120),
     ("Conformance/delivery.py", [], [], 240),
     ("Conformance/rejected.py", [], [], 180),
+    ("Conformance/load.py", [], [], 240),
     ("Conformance/benchmarks.py", [], [], 600),
     ("Conformance/gate.py", [], [], 420),
     ("Crash/kill9.py", ["--rounds", "5"], ["--rounds", "50"], 240),

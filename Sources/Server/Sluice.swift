@@ -17,9 +17,9 @@ struct Sluice: AsyncParsableCommand {
             Exit status: 0 done, 1 the answer is no, 2 usage or configuration, 70 a fault of Sluice's own.
             """,
         subcommands: [
-            ServeCommand.self, VerifyCommand.self, SendCommand.self, SinkCommand.self, EventsCommand.self,
-            LogCommand.self,
-            ConfigCommand.self, DoctorCommand.self, ProvidersCommand.self, GateCommand.self,
+            ServeCommand.self, VerifyCommand.self, SendCommand.self, LoadCommand.self, SinkCommand.self,
+            EventsCommand.self, LogCommand.self, ConfigCommand.self, DoctorCommand.self, ProvidersCommand.self,
+            GateCommand.self,
         ])
 
     /// ArgumentParser's own status for a wrong command line is 64; Sluice's is 2.

@@ -115,11 +115,11 @@ private func look(
         #expect(finding?.detail.contains("sha256=") == true)
     }
     @Test func findsAStrayPrefix() throws {
-        let marked = try request(provider: "shopify", secret: "s").mapping("X-Shopify-Hmac-Sha256") { "sha256=" + $0 }
+        let marked = try request(provider: "shopify", secret: "s").mapping("Shopify-Hmac-Sha256") { "sha256=" + $0 }
         #expect(try look(marked, source(provider: "shopify", secrets: ["s"]))?.hint == .unexpectedPrefix)
     }
     @Test func findsHexadecimalInPlaceOfBase64() throws {
-        let hex = try request(provider: "shopify", secret: "s").mapping("X-Shopify-Hmac-Sha256") {
+        let hex = try request(provider: "shopify", secret: "s").mapping("Shopify-Hmac-Sha256") {
             TextEncoding.hex(TextEncoding.bytes(of: $0, as: .base64) ?? [])
         }
         let finding = try look(hex, source(provider: "shopify", secrets: ["s"]))

@@ -102,7 +102,7 @@ import Testing
         let message = problem(source("standard-webhooks", [secret]))
         #expect(message?.contains("secret 1 has the wrong form") == true)
         #expect(message?.contains("SECRET") == false)
-        #expect(problem(source("standard-webhooks", ["whpk_AAAA"]))?.contains("ed25519") == true)
+        #expect(problem(source("standard-webhooks", ["whpk_AAAA"]))?.contains("Ed25519") == true)
     }
 
     @Test func takesATokenAndASigningTokenForGitLab() throws {

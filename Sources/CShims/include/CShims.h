@@ -12,4 +12,5 @@
 #include "egress.h"
 #include "publickey.h"
 #include "limit_probe.h"
+#include "load.h"
 #endif

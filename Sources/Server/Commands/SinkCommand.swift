@@ -19,7 +19,8 @@ struct SinkCommand: AsyncParsableCommand {
             EXAMPLE
               sluice sink --listen 127.0.0.1:9000 --secret whsec_… --fail 0.1 --ledger sink.log
 
-            A ledger has one line a request: microseconds since 1970, the webhook-id, the status answered.
+            A ledger has one line a request: microseconds since 1970, the webhook-id, the status answered (0 = reset),
+            and the event of `sluice load` where the body carries one.
             Exit status: 0; 1 if a signature did not verify, or (with --expect-all) if an event is missing; 2 usage.
             """)
 
@@ -29,8 +30,21 @@ struct SinkCommand: AsyncParsableCommand {
     var secret: [String] = []
     @Option(help: "Share of requests to answer with 500, from 0 to 1.")
     var fail = 0.0
-    @Option(help: "How long to wait before each answer, such as 200ms.")
-    var delay = TimeArgument(argument: "0s")!
+    @Option(help: "How long to wait before each answer: \(SinkDelay.forms).")
+    var delay = "0s"
+    @Option(
+        help: "What to answer, in which share, such as 200:0.9,503:0.1; 410 alone says that the endpoint is gone.")
+    var status: String?
+    @Option(help: "Share of requests whose connection is reset instead of an answer, from 0 to 1.")
+    var resets = 0.0
+    @Option(help: "Seconds of Retry-After with each 429 and 503.")
+    var retryAfter: Int?
+    @Option(help: "Once, nothing is answered: LENGTH@TIME after the first request, such as 1s@5s.")
+    var stall: String?
+    @Option(help: "Up and down in turns: UP,DOWN such as 10s,2s. While down connections are reset.")
+    var flap: String?
+    @Option(help: "Read so slowly: bytes a second of a connection, such as 10KiB.")
+    var slowRead: String?
     @Option(help: "A file that gets a line for each request.", completion: .file())
     var ledger: String?
     @Flag(help: "A missing event is a loss: exit 1.")
@@ -39,7 +53,43 @@ struct SinkCommand: AsyncParsableCommand {
     var json = false
 
     func validate() throws {
-        guard (0.0...1.0).contains(fail) else { throw ValidationError("--fail takes a share from 0 to 1, such as 0.1") }
+        guard (0.0...1.0).contains(fail) else {
+            throw ValidationError("--fail takes a share from 0 to 1, such as 0.1")
+        }
+        guard (0.0...1.0).contains(resets) else { throw ValidationError("--resets takes a share from 0 to 1") }
+        if let retryAfter, retryAfter < 0 { throw ValidationError("--retry-after takes seconds from 0") }
+        _ = try behaviour()
+    }
+
+    private func behaviour() throws -> SinkBehaviour {
+        var behaviour = SinkBehaviour()
+        guard let wanted = SinkDelay(delay) else { throw ValidationError("--delay takes \(SinkDelay.forms)") }
+        behaviour.delay = wanted
+        if let status {
+            guard let statuses = SinkStatuses(status) else {
+                throw ValidationError("--status takes statuses from 200 to 599 with shares, such as 200:0.9,503:0.1")
+            }
+            behaviour.statuses = statuses
+        }
+        behaviour.resetShare = resets
+        behaviour.retryAfterSeconds = retryAfter
+        if let stall {
+            guard let value = SinkStall(stall) else {
+                throw ValidationError("--stall takes LENGTH@TIME such as 1s@5s")
+            }
+            behaviour.stall = value
+        }
+        if let flap {
+            guard let value = SinkFlapping(flap) else { throw ValidationError("--flap takes UP,DOWN such as 10s,2s") }
+            behaviour.flapping = value
+        }
+        if let slowRead {
+            guard let bytes = ByteSize.parse(slowRead), bytes > 0 else {
+                throw ValidationError("--slow-read takes bytes a second such as 10KiB")
+            }
+            behaviour.readBytesPerSecond = bytes
+        }
+        return behaviour
     }
 
     private struct Summary: Encodable {
@@ -67,7 +117,7 @@ struct SinkCommand: AsyncParsableCommand {
         var plan = SinkPlan()
         plan.secrets = try secret.map { try SecretText.resolve($0) }
         plan.failShare = fail
-        plan.delayMillis = delay.millis
+        plan.behaviour = try behaviour()
         plan.ledger = ledger
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let server = try await start(plan)
@@ -104,7 +154,8 @@ struct SinkCommand: AsyncParsableCommand {
     private static func words(_ tally: SinkTally) -> String {
         "\(tally.received) received: \(tally.distinct) events, \(tally.duplicates) duplicates, "
             + "\(tally.disordered) out of order, "
-            + "\(tally.missing) missing; \(tally.rejected) with a bad signature, \(tally.refused) answered 500"
+            + "\(tally.missing) missing; \(tally.rejected) with a bad signature, "
+            + "\(tally.refused) answered with an error on purpose"
     }
 
     /// A line a second on a terminal, nothing in a pipe.

@@ -37,6 +37,8 @@ enum SupportFamily {
         // A body is a list of events.
         provider.eventID = ["json:$[0].eventId"]
         provider.eventType = ["json:$[0].subscriptionType"]
+        // Workflows may be set to GET.
+        provider.methods = [.get, .post, .put]
         provider.successStatus = 200
         provider.retries = .automatic
         provider.answerSecondsMax = 5

@@ -1,0 +1,79 @@
+// The load command's texts: profiles, mixes, destinations, the page; and the bad sink's.
+import Engine
+import Server
+import Testing
+
+@Suite struct LoadTextTests {
+    @Test func profilesAreReadAndNonsenseIsNot() {
+        #expect(LoadProfileText.parse("500") == .constant(500))
+        #expect(LoadProfileText.parse("ramp:1-9") == .ramp(from: 1, to: 9))
+        #expect(LoadProfileText.parse("sine:10-50/10s") == .sine(low: 10, high: 50, periodSeconds: 10))
+        #expect(
+            LoadProfileText.parse("burst:5s,500ms@100") == .burst(silenceSeconds: 5, stormSeconds: 0.5, rate: 100))
+        for text in ["", "saw:1-2", "ramp:5", "ramp:0-0", "step:1@", "sine:9-1/1s", "burst:1s", "-5", "nan", "1e99"] {
+            #expect(LoadProfileText.parse(text) == nil, "\(text)")
+        }
+    }
+    @Test func aMixSaysWhatIsWrongAndWhere() throws {
+        let good = "shares: {stale: 0.1}\ntraffic:\n  - {provider: slack, secret: s, size: 1KiB-2KiB, weight: 2}\n"
+        let entries = try LoadMixFile(text: good, name: "m").entries
+        #expect(entries.count == 1 && entries[0].name == "slack" && entries[0].sizes == .uniform(1024, 2048))
+        #expect(entries[0].shares.stale == 0.1 && !entries[0].hasOwnStale)
+        for (text, part) in [
+            ("traffic: []", "traffic"), ("traffic:\n  - {secret: s}", "provider"), ("x: 1", "unknown key `x`"),
+            ("traffic:\n  - {provider: a, size: 9-1}", "size"), ("traffic:\n  - {provider: a, weight: x}", "weight"),
+            ("traffic:\n  - {provider: a}\n  - {provider: a}", "taken"),
+            ("shares: {stale: 2}\ntraffic: [{provider: a}]", "1"),
+        ] {
+            #expect(throws: LoadMixProblem.self, "\(part)") { try LoadMixFile(text: text, name: "m") }
+        }
+    }
+    @Test func whatBelongsToOthersNeedsAWord() throws {
+        #expect(throws: LoadDestination.Problem.self) { try LoadDestination("http://8.8.8.8/x", isOwned: false) }
+        #expect(throws: LoadDestination.Problem.self) {
+            try LoadDestination("http://169.254.169.254/x", isOwned: false)
+        }
+        #expect(try LoadDestination("http://8.8.8.8/x", isOwned: true).target.target == "/x")
+        for url in ["http://127.0.0.1:9", "http://[::1]:9/x", "http://10.0.0.1/x", "unix:/tmp/s:/in/x"] {
+            #expect(throws: Never.self, "\(url)") { try LoadDestination(url, isOwned: false) }
+        }
+    }
+    @Test func aPageNeedsNoNetworkAndEscapes() {
+        var summary = LoadSummary()
+        summary.target = "http://h/<x>"
+        let page = LoadPage.of(summary, curve: [(0.5, 10), (1, 20)])
+        #expect(page.contains("&lt;x&gt;") && !page.contains("<x>") && !page.contains("src="))
+    }
+}
+
+@Suite struct SinkBehaviourTests {
+    @Test func delaysAreReadAndNonsenseIsNot() {
+        #expect(SinkDelay("200ms") == .fixed(0.2) && SinkDelay("uniform:1s-2s") == .uniform(1, 2))
+        #expect(SinkDelay("bimodal:5ms,100ms@0.1") == .bimodal(0.005, 0.1, share: 0.1))
+        for text in ["", "often", "uniform:2s-1s", "bimodal:1s@2", "lognormal:1s", "x:1s"] {
+            #expect(SinkDelay(text) == nil, "\(text)")
+        }
+    }
+    @Test func aStallHoldsEveryRequestOfItsTimeToItsEnd() {
+        var behaviour = SinkBehaviour()
+        behaviour.stall = SinkStall("1s@5s")
+        var random = LoadRandom(state: 1)
+        #expect(behaviour.decide(elapsed: 4.9, using: &random).seconds == 0)
+        #expect(abs(behaviour.decide(elapsed: 5.25, using: &random).seconds - 0.75) < 1e-9)
+        #expect(behaviour.decide(elapsed: 6, using: &random).seconds == 0)
+    }
+    @Test func statusesComeInTheirShares() throws {
+        let statuses = try #require(SinkStatuses("200:0.9,503:0.1"))
+        #expect(statuses.status(0.5) == 200 && statuses.status(0.95) == 503)
+        #expect(SinkStatuses("410")?.status(0.3) == 410)
+        for text in ["", "99", "200:x", "200:0", "200:1:1"] { #expect(SinkStatuses(text) == nil, "\(text)") }
+    }
+    @Test func flappingIsUpThenDown() {
+        var behaviour = SinkBehaviour()
+        behaviour.flapping = SinkFlapping("10s,2s")
+        var random = LoadRandom(state: 1)
+        #expect(!behaviour.decide(elapsed: 9.9, using: &random).resets)
+        #expect(behaviour.decide(elapsed: 11, using: &random).resets)
+        #expect(!behaviour.decide(elapsed: 12.5, using: &random).resets)
+    }
+}
