@@ -104,21 +104,21 @@ struct IngestLoop: ~Copyable {
         table = parts.table
         arena = parts.arena
         io = parts.io
+        // References first: assigned behind a loop, Swift 6.3.1 releases what lay in their place before (seen: a crash).
         limits = setup.limits
         metrics = setup.metrics
         self.shared = shared
+        self.snapshot = snapshot
+        verifiers = setup.verifiers
+        rejected = setup.rejected
         verifier = BatchVerifier(
             engine: setup.engine, jobCountMax: IngestLoop.pendingCountMax, scratchBytes: setup.verifierScratchBytes)
         listenerCount = setup.listeners.count
         precondition(listenerCount <= IngestSetup.listenerCountMax)
-        listeners = .allocate(capacity: max(listenerCount, 1))
-        for (index, listener) in setup.listeners.enumerated() { listeners[index] = listener }
+        listeners = IngestLoop.copy(setup.listeners)
         self.port = port
-        self.snapshot = snapshot
         sources = snapshot.sources
         routes = snapshot.routes
-        verifiers = setup.verifiers
-        rejected = setup.rejected
         rejectedSeconds = .allocate(capacity: IngestMetrics.sourceSlotCount)
         rejectedSeconds.initialize(repeating: 0, count: IngestMetrics.sourceSlotCount)
         rejectedCounts = .allocate(capacity: IngestMetrics.sourceSlotCount)
@@ -128,6 +128,11 @@ struct IngestLoop: ~Copyable {
         rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
         ready = .allocate(capacity: setup.limits.connectionCountMax)
         scratch = .allocate(capacity: IngestLoop.handshakeBytesMax)
+    }
+    private static func copy(_ listeners: [Int32]) -> UnsafeMutablePointer<Int32> {
+        let memory = UnsafeMutablePointer<Int32>.allocate(capacity: max(listeners.count, 1))
+        for (index, listener) in listeners.enumerated() { memory[index] = listener }
+        return memory
     }
     private struct Parts: ~Copyable {
         var table: ConnectionTable
