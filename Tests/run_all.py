@@ -27,6 +27,7 @@ SUITES = [
     ("Conformance/tools_clients.py", [], [], 120),
     ("Conformance/timing_scenarios.py", [], [], 180),
     ("Conformance/delivery.py", [], [], 240),
+    ("Conformance/rejected.py", [], [], 180),
     ("Conformance/benchmarks.py", [], [], 600),
     ("Crash/kill9.py", ["--rounds", "5"], ["--rounds", "50"], 240),
     ("Crash/powercut.py", ["--rounds", "3"], ["--rounds", "30"], 180),

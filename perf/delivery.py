@@ -25,7 +25,7 @@ def main():
     target = endpoint(
         "sink", f"http://127.0.0.1:{port}/hooks", secret="whsec_" + "A" * 32, concurrency=options.concurrency
     )
-    large = {"segment": "256MiB", "group": "16MiB"}
+    large = {"segment": "64MiB", "group": "16MiB"}
     with tempfile.TemporaryDirectory(prefix="sluice-perf-") as folder:
         with Gateway([open_source()], [{**target, "disabled": True}], folder=folder, log=large, loops=1) as gateway:
             total, number = 0, 0

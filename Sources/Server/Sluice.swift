@@ -19,7 +19,7 @@ struct Sluice: AsyncParsableCommand {
         subcommands: [
             ServeCommand.self, VerifyCommand.self, SendCommand.self, SinkCommand.self, EventsCommand.self,
             LogCommand.self,
-            ConfigCommand.self, DoctorCommand.self,
+            ConfigCommand.self, DoctorCommand.self, ProvidersCommand.self,
         ])
 
     /// ArgumentParser's own status for a wrong command line is 64; Sluice's is 2.

@@ -1,6 +1,8 @@
 // The configuration as plain values, already parsed and with its secrets resolved; Server makes it from YAML, Engine
 // compiles it. Defaults live here and nowhere else; `docs/configuration.md` documents each.
 
+import FastPath
+
 package struct GatewayConfiguration: Sendable {
     /// Ingest listeners: `HOST:PORT`, `[V6]:PORT` or `unix:PATH`.
     package var listen = ["127.0.0.1:8080"]
@@ -23,7 +25,8 @@ package struct GatewayConfiguration: Sendable {
     package var verifierThreadCount = 1
     package var verifierQueueCount = 1024
     /// Refused requests copied for a closer look, a second and source; 0 = none.
-    package var rejectedPerSecondMax = 10
+    package var rejectedPerSecondMax = 100
+    package var rejected = RejectedConfiguration()
 
     package init() {}
 }
@@ -47,7 +50,8 @@ package struct LimitsConfiguration: Equatable, Sendable {
 }
 
 package struct LogConfiguration: Equatable, Sendable {
-    package var segmentBytes = 256 << 20
+    /// docs/why/segment-size.md has the measurement.
+    package var segmentBytes = 64 << 20
     /// Bytes and age after which whole segments that no endpoint needs go; nil = never for that reason.
     package var retentionBytes: Int? = 64 << 30
     package var retentionMillis: Int? = 7 * 86_400_000
@@ -87,8 +91,12 @@ package struct SourceConfiguration: Sendable {
     /// Default `/in/<name>`.
     package var path: String?
     /// Resolved values, never shown.
-    package var secrets: [String] = []
+    package var secrets: [SourceSecret] = []
     package var unverified = false
+    /// What a challenge must repeat (Meta).
+    package var verifyToken: String?
+    /// Who may ask to send (CloudEvents): host names or URLs, `*` for any.
+    package var allowedOrigins: [String] = []
     /// For `generic`, or to override the provider's.
     package var scheme: SchemeConfiguration?
     package var eventID: [String] = []
@@ -101,41 +109,6 @@ package struct SourceConfiguration: Sendable {
     package var timestampToleranceSeconds: Int?
     /// Where it stands in the file, for messages.
     package var line = 0
-    package init() {}
-}
-
-/// A signature scheme as data, as the configuration spells it.
-package struct SchemeConfiguration: Equatable, Sendable {
-    /// `hmac-sha256`, `hmac-sha1`, `hmac-sha512` or `token` (constant-time equality of the header with the secret).
-    package var algorithm = "hmac-sha256"
-    package var header = ""
-    package var prefix = ""
-    /// `hex`, `base64` or `base64url`.
-    package var encoding = "hex"
-    /// Template of `{timestamp}`, `{id}`, `{body}` and literal text.
-    package var signed = "{body}"
-    /// `none`, or how several signatures share the header: `space` (Standard Webhooks `v1,…`), `comma` (Stripe
-    /// `t=…,v1=…`), `semicolon`.
-    package var list = "none"
-    /// The key of the entries of a list that count, such as `v1`.
-    package var listKey = ""
-    package var idHeader: String?
-    package var timestamp: TimestampConfiguration?
-    /// How a secret's text becomes key bytes: `text`, `base64`, `hex`, `whsec`.
-    package var secretEncoding = "text"
-    package init() {}
-}
-
-package struct TimestampConfiguration: Equatable, Sendable {
-    /// A header's name, or nil when it is the list entry `listKey`.
-    package var header: String?
-    /// The key of the timestamp in the signature header's list (`t` at Stripe).
-    package var listKey: String?
-    /// `seconds` or `milliseconds`.
-    package var unit = "seconds"
-    package var toleranceSeconds = 300
-    /// False when a timestamp in the future is accepted however far (Stripe's libraries).
-    package var checksFuture = true
     package init() {}
 }
 

@@ -199,6 +199,9 @@ extension Dispatcher {
             lease: lease, at: idEnd)
         let bodyEnd = pool.write(event.body, to: lease, at: linesEnd)
         let known = origin ?? .first(ticket: lane.outstanding.append(event.place))
+        if origin == nil {
+            lane.counters.recordQueueWait(millis: clock.millis(at: now) - Int64(event.receivedAt / 1_000_000))
+        }
         lane.attemptBegan(known, bytes: block)
         let slot = slots.take(
             OrderSlot(

@@ -72,6 +72,7 @@ package final class Gateway: Sendable {
         running.egress.replace(compiled.snapshot)
         try running.delivery.reload(compiled.plans)
         running.commitSignal.setWanted(!compiled.plans.isEmpty)
+        running.rejected?.reload(fresh.sources)
         for loop in running.loops { loop.publish(snapshot) }
         let old = state.withLock { state in
             let old = state.running?.snapshot
@@ -100,6 +101,7 @@ package final class Gateway: Sendable {
         for listener in running.listeners { listener.stop() }
         for thread in running.loopThreads { thread.join() }
         running.offload.workers.stop()
+        running.rejected?.stop()
         running.journal?.drain()
         running.journalThread?.join()
         for listener in running.listeners { listener.close() }

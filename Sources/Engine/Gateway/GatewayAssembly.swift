@@ -8,6 +8,8 @@ struct RunningParts {
     var snapshot: IngestSnapshot
     var offload: OffloadParts
     var injector: EventInjector
+    /// Nil when nothing of what is refused is kept.
+    var rejected: RejectedWorker?
     var loops: [IngestShared] = []
     var loopThreads: [LoopThread] = []
     var metrics: [IngestMetrics] = []
@@ -77,6 +79,25 @@ enum GatewayAssembly {
         do { return try SQLiteStore(path: path) } catch { throw .store(path: path, reason: "\(error)") }
     }
 
+    private static func startRejected(
+        _ configuration: GatewayConfiguration, _ offload: OffloadParts, _ logger: Logger
+    ) throws(GatewayError) -> RejectedWorker? {
+        guard configuration.rejected.isOn else {
+            RejectedStore.remove(folder: configuration.dataFolder)
+            return nil
+        }
+        let path = configuration.dataFolder + "/" + RejectedStore.fileName
+        let store: RejectedStore
+        do {
+            store = try RejectedStore(path: path, bounds: configuration.rejected)
+        } catch { throw .store(path: path, reason: "\(error)") }
+        let worker = RejectedWorker(
+            store: store, feeds: offload.rejectedRings, wakeup: offload.rejectedWakeup,
+            sources: configuration.sources, logger: logger)
+        do { try worker.start() } catch { throw .thread(error) }
+        return worker
+    }
+
     private static func run(
         _ configuration: GatewayConfiguration, _ snapshot: IngestSnapshot, _ endpoints: EndpointTable.Compiled,
         _ egressLimits: EgressLimits, _ engine: VerifierEngine, _ log: LogParts, _ store: SQLiteStore,
@@ -103,16 +124,19 @@ enum GatewayAssembly {
             link: injection, loopIndex: threads.journal == nil ? nil : threads.loops.count,
             logIdentity: folder.identity.identity)
         var parts = RunningParts(
-            snapshot: snapshot, offload: threads.offload, injector: injector, journalMetrics: IngestMetrics(), egress: egress, delivery: delivery,
+            snapshot: snapshot, offload: threads.offload, injector: injector, journalMetrics: IngestMetrics(),
+            egress: egress, delivery: delivery,
             logWorker: log.worker,
             commitSignal: CommitSignal(delivery.wakeup), folder: folder, tail: tail, recovery: log.report)
         do {
+            parts.rejected = try startRejected(configuration, threads.offload, logger)
             try startIngest(&parts, configuration, engine, log, listeners, threads)
             parts.commitSignal.setWanted(!endpoints.plans.isEmpty)
         } catch {
             for loop in parts.loops { loop.drain() }
             for thread in parts.loopThreads { thread.join() }
             threads.offload.workers.stop()
+            parts.rejected?.stop()
             egress.stop()
             egress.join()
             delivery.stop()
@@ -232,7 +256,9 @@ enum GatewayAssembly {
     }
     private static func ringBytes(_ configuration: GatewayConfiguration, least: Int, events: Int) -> Int {
         var bytes = least
-        while bytes < events * (SourceTable.bodyBytesMax(configuration) + configuration.limits.headBytesMax) { bytes *= 2 }
+        while bytes < events * (SourceTable.bodyBytesMax(configuration) + configuration.limits.headBytesMax) {
+            bytes *= 2
+        }
         return bytes
     }
 }

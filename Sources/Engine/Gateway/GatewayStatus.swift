@@ -25,6 +25,8 @@ package struct GatewayStatus: Sendable {
     /// Bucket counts as in `LatencyHistogram`, and sums in microseconds.
     package var commitBuckets = [UInt64](repeating: 0, count: LatencyHistogram.bucketCount)
     package var commitMicros: UInt64 = 0
+    package var verifyBuckets = [UInt64](repeating: 0, count: LatencyHistogram.bucketCount)
+    package var verifyMicros: UInt64 = 0
     package var delivery = DeliveryMetrics()
     package var committedSequence: UInt64 = 0
     package var segmentsRemoved: UInt64 = 0
@@ -36,6 +38,7 @@ package struct GatewayStatus: Sendable {
     /// Requests verified by workers, and the time that took.
     package var offloadedCount: UInt64 = 0
     package var offloadedMicros: UInt64 = 0
+    package var rejected = RejectedMetrics()
     package init() {}
 }
 
@@ -46,6 +49,8 @@ package struct GatewayAccess: Sendable {
     package let tail: CommittedTail
     /// Puts events into the log beside the loops, for a worker thread.
     package let injector: EventInjector
+    /// Nil when nothing of what is refused is kept.
+    package let rejected: RejectedWorker?
     package func makeReader(from sequence: UInt64) -> LogReader { LogReader(folder: folder, from: sequence) }
 }
 
@@ -53,7 +58,9 @@ extension Gateway {
     package var access: GatewayAccess? {
         state.withLock { state in
             state.running.map {
-                GatewayAccess(delivery: $0.delivery, folder: $0.folder, tail: $0.tail, injector: $0.injector)
+                GatewayAccess(
+                    delivery: $0.delivery, folder: $0.folder, tail: $0.tail, injector: $0.injector,
+                    rejected: $0.rejected)
             }
         }
     }
@@ -78,11 +85,14 @@ extension Gateway {
         for metrics in running.metrics {
             for (index, count) in metrics.commit.counts().enumerated() { status.commitBuckets[index] += count }
             status.commitMicros += metrics.commit.sumMicros
+            for (index, count) in metrics.verify.counts().enumerated() { status.verifyBuckets[index] += count }
+            status.verifyMicros += metrics.verify.sumMicros
         }
         status.sources = sourceStatus(running)
         let verified = running.offload.workers.verified
         status.offloadedCount = verified.count
         status.offloadedMicros = verified.micros
+        if let rejected = running.rejected { status.rejected = rejected.metrics }
         status.delivery = running.delivery.metrics
         status.committedSequence = running.tail.snapshot.sequence
         let log = running.logWorker.current

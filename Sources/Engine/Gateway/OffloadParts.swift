@@ -26,7 +26,7 @@ struct OffloadParts {
         links = loops.map {
             VerifierLink(capacity: configuration.verifierQueueCount, bell: workers.bell, loopWakeup: $0.wakeup)
         }
-        guard configuration.rejectedPerSecondMax > 0 else {
+        guard configuration.rejectedPerSecondMax > 0, configuration.rejected.isOn else {
             rejectedRings = []
             memoryBytes = 0
             return

@@ -43,6 +43,7 @@ struct SourceTable {
             compiled.dedupWindowSeconds = parts.dedupWindowSeconds
             compiled.bodyBytesMax = source.bodyBytesMax ?? configuration.limits.bodyBytesMax
             compiled.successStatus = parts.successStatus
+            if let body = parts.provider.successBody { compiled.setSuccessBody(body) }
             compiled.durability = source.durability.level
             compiled.counterSlot = slot(of: source.name)
             sources.append(compiled)

@@ -89,31 +89,42 @@ package struct CapturedRequest: ~Copyable {
     /// The caller keeps the scheme's `CompiledMemory`. `copies`: the same request so many times in one batch, so that
     /// the lanes of the multi-buffer engine are used; one verdict that differs from the others traps.
     package func verify(
-        _ scheme: SignatureScheme, nowSeconds: UInt64, engine: VerifierEngine, copies: Int = 1
+        _ scheme: SignatureScheme, nowSeconds: UInt64, engine: VerifierEngine, copies: Int = 1, origin: String? = nil
     ) -> CaptureVerdict {
-        bytes.withView { view in
+        let originBytes = Array((origin ?? "").utf8)
+        return bytes.withView { view in
             body.withView { bodyView in
-                var verifier = BatchVerifier(
-                    engine: engine, jobCountMax: copies, scratchBytes: copies * (view.count + bodyView.count + 1024))
-                var jobCount = 0
-                for _ in 0..<copies {
-                    let added = verifier.add(
-                        scheme: scheme, request: view, head: head, fields: fields, body: bodyView,
-                        nowSeconds: nowSeconds)
-                    switch added {
-                    case .queued: jobCount += 1
-                    case .accepted: return .accepted(key: nil)
-                    case .rejected(let reason): return .rejected(reason)
-                    case .full: preconditionFailure("the verifier has room for every copy")
-                    }
+                originBytes.withView { originView in
+                    verify(scheme, view, bodyView, originView, nowSeconds, engine, copies)
                 }
-                verifier.run()
-                let reason = verifier.verdict(job: 0)
-                for job in 1..<max(jobCount, 1) { precondition(verifier.verdict(job: job) == reason) }
-                if let reason { return .rejected(reason) }
-                return .accepted(key: verifier.matchedKey(job: 0))
             }
         }
+    }
+    private func verify(
+        _ scheme: SignatureScheme, _ view: ByteView, _ bodyView: ByteView, _ origin: ByteView, _ nowSeconds: UInt64,
+        _ engine: VerifierEngine, _ copies: Int
+    ) -> CaptureVerdict {
+        var verifier = BatchVerifier(
+            engine: engine, jobCountMax: copies, scratchBytes: copies * (view.count + bodyView.count + 1024))
+        var jobCount = 0
+        copying: for _ in 0..<copies {
+            let added = verifier.add(
+                scheme: scheme, request: view, head: head, fields: fields, body: bodyView,
+                origin: origin, nowSeconds: nowSeconds)
+            switch added {
+            case .queued: jobCount += 1
+            case .accepted: return .accepted(key: nil)
+            case .rejected(let reason): return .rejected(reason)
+            // There is room for every copy, but not always for what each composes; the first always fits.
+            case .full: break copying
+            }
+        }
+        precondition(jobCount > 0)
+        verifier.run()
+        let reason = verifier.verdict(job: 0)
+        for job in 1..<max(jobCount, 1) { precondition(verifier.verdict(job: job) == reason) }
+        if let reason { return .rejected(reason) }
+        return .accepted(key: verifier.matchedKey(job: 0))
     }
 
     /// What the selectors find, as text; nil where the request has nothing.

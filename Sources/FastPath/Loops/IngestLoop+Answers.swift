@@ -17,9 +17,11 @@ extension IngestLoop {
         connection.pointee.phase = .committing
         connection.pointee.completedAt = nowMillis
         connection.pointee.successStatus = UInt16(source.pointee.successStatus)
+        connection.pointee.successBody = source.pointee.successBody
         connection.pointee.durability = source.pointee.durability
         connection.pointee.counterSlot = UInt16(source.pointee.counterSlot)
         table.setDeadline(slot, ConnectionTable.noDeadline)
+        if answersBeforeVerification(slot, bytes, body) { return }
         var job = -1
         var verdict = RecordVerdict.verified
         if source.pointee.verifierID != 0 {
@@ -65,17 +67,21 @@ extension IngestLoop {
         _ scheme: SignatureScheme, _ bytes: ByteView, _ head: RequestHead, _ body: ByteView
     ) -> AddResult {
         let first = verifier.add(
-            scheme: scheme, request: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, origin: edge.origin,
+            nowSeconds: wallSeconds)
         guard case .full = first else { return first }
         settle()
         return verifier.add(
-            scheme: scheme, request: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, origin: edge.origin,
+            nowSeconds: wallSeconds)
     }
 
     /// The round's signatures as one batch, then the log's group.
     mutating func settle() {
         guard pendingCount > 0 else { return }
+        let begun = sluice_clock_monotonic()
         verifier.run()
+        metrics.verify.record(micros: (sluice_clock_monotonic() &- begun) / 1000)
         let count = pendingCount
         pendingCount = 0
         for index in 0..<count {
@@ -98,7 +104,7 @@ extension IngestLoop {
     private mutating func admit(_ request: PendingRequest) {
         let source = sources + request.sourceIndex
         // What failed its check is kept when the source observes, but no challenge in it is answered.
-        if request.verdict.isTrusted, let handshake = source.pointee.handshake, answerHandshake(handshake, request) {
+        if request.verdict.isTrusted, let handshake = source.pointee.handshake, answersChallenge(handshake, request) {
             return
         }
         var event = EventInput()
@@ -130,22 +136,6 @@ extension IngestLoop {
             answerUnavailable(request.slot, reason: reason.rawValue)
         }
     }
-    private mutating func answerHandshake(_ handshake: Handshake, _ request: PendingRequest) -> Bool {
-        switch handshake.answer(
-            body: request.body, key: request.job >= 0 ? verifier.matchedKey(job: request.job) : nil, into: scratch,
-            capacity: IngestLoop.handshakeBytesMax)
-        {
-        case .none: return false
-        case .rejected(let reason): reject(request.slot, reason, request.bytes, request.body)
-        case .body(let count):
-            metrics.count(.handshake, source: sources[request.sourceIndex].counterSlot)
-            table[request.slot].pointee.replyCount = reply(request.slot, status: 200).write(
-                ByteView(scratch, count: count), date: dates, to: table.reply(request.slot),
-                capacity: ConnectionTable.replyByteCount)
-            beginReply(request.slot)
-        }
-        return true
-    }
 
     /// What the log has decided since the last tick.
     mutating func answerReceipts() {
@@ -170,13 +160,19 @@ extension IngestLoop {
         metrics.commit.record(micros: (nowMillis &- connection.pointee.completedAt) &* 1000)
         var reply = reply(slot, status: Int(connection.pointee.successStatus))
         reply.durability = connection.pointee.durability.text
+        if connection.pointee.successBody.count > 0 {
+            connection.pointee.replyCount = reply.write(
+                connection.pointee.successBody, date: dates, to: table.reply(slot),
+                capacity: ConnectionTable.replyByteCount)
+            return beginReply(slot)
+        }
         connection.pointee.replyCount = reply.writeEvent(
             isDuplicate ? .duplicate : .accepted, id: EventID(logIdentity: port.logIdentity, sequence: sequence),
             date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
         beginReply(slot)
     }
     /// What every answer of this request says.
-    @inline(__always) private func reply(_ slot: Int, status: Int) -> Reply {
+    @inline(__always) func reply(_ slot: Int, status: Int) -> Reply {
         let connection = table[slot]
         var reply = Reply(status: status)
         reply.closes = connection.pointee.closesAfterReply
@@ -184,13 +180,15 @@ extension IngestLoop {
         reply.isHead = connection.pointee.isHead
         return reply
     }
-    /// 401, with the reason's code and nothing else: never the expected value.
-    mutating func reject(_ slot: Int, _ reason: SignatureRejection, _ bytes: ByteView, _ body: ByteView) {
+    /// 401 by default, with the reason's code and nothing else: never the expected value.
+    mutating func reject(
+        _ slot: Int, _ reason: SignatureRejection, _ bytes: ByteView, _ body: ByteView, status: Int = 401
+    ) {
         let connection = table[slot]
         let source = sources + Int(connection.pointee.sourceIndex)
         metrics.countRejection(reason, source: source.pointee.counterSlot)
         if source.pointee.rejectedPerSecondMax > 0 { keepRejected(slot, reason, bytes, body) }
-        answer(slot, status: 401, reason: reason.rawValue)
+        answer(slot, status: status, reason: reason.rawValue)
     }
     /// The route's own answer, after the body was read and thrown away.
     mutating func answerDecided(_ slot: Int) {
@@ -199,7 +197,10 @@ extension IngestLoop {
         if status == 404 {
             answer(slot, status: 404, reason: "not_found")
         } else {
-            answer(slot, status: 405, reason: "method_not_allowed", allow: "POST")
+            // The index may be of sources that a reload has replaced while the body was thrown away.
+            let index = Int(table[slot].pointee.sourceIndex)
+            let allow = index >= 0 && index < snapshot.sourceCount ? sources[index].edge.allow : ByteView("POST")
+            answer(slot, status: 405, reason: "method_not_allowed", allow: allow)
         }
     }
     /// The framing is in doubt or a limit passed: answer once, discard the rest, close.
@@ -227,7 +228,7 @@ extension IngestLoop {
         answer(slot, status: 503, reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
     }
     private mutating func answer(
-        _ slot: Int, status: Int, reason: String, allow: StaticString? = nil, retryAfterSeconds: Int = 0
+        _ slot: Int, status: Int, reason: String, allow: ByteView? = nil, retryAfterSeconds: Int = 0
     ) {
         var reply = reply(slot, status: status)
         reply.allow = allow
@@ -239,7 +240,7 @@ extension IngestLoop {
 
     // MARK: sending
 
-    private mutating func beginReply(_ slot: Int) {
+    mutating func beginReply(_ slot: Int) {
         let connection = table[slot]
         precondition(connection.pointee.replyCount <= ConnectionTable.replyByteCount)
         connection.pointee.phase = .answering

@@ -40,7 +40,7 @@ extension IngestLoop {
     }
 
     /// Scheme and authority as the sender used them; empty when unknown.
-    private func origin(_ slot: Int) -> ByteView { .empty }
+    private func origin(_ slot: Int) -> ByteView { edge.origin }
 
     /// Puts head, body and origin behind each other into a block of their own. False when there is no memory for it, or
     /// half of all is held already: sources that the loop verifies itself keep the other half.
@@ -181,7 +181,8 @@ extension IngestLoop {
         }
         rejectedCounts[place] += 1
         let isKept = rejected.push(
-            source: source.pointee.name, reason: reason, receivedAt: wallNanos, peer: nil, head: bytes, body: body)
+            source: source.pointee.name, reason: reason, receivedAt: wallNanos, peer: peer(slot), head: bytes,
+            body: body)
         metrics.count(isKept ? .captured : .notCaptured, source: place)
     }
 }

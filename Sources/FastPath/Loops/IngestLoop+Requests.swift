@@ -72,8 +72,9 @@ extension IngestLoop {
     }
 
     /// The common case: nothing waits, and the buffer begins with a request's first byte.
-    private mutating func takeDirectly(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
+    mutating func takeDirectly(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
         let connection = table[slot]
+        if connection.pointee.edge.expectsPreamble { return takePreamble(slot, bytes, count) }
         connection.pointee.beginRequest()
         var taken = 0
         switch connection.pointee.parser.parse(
@@ -115,6 +116,7 @@ extension IngestLoop {
         precondition(connection.pointee.state == .open)
         if connection.pointee.phase == .body { return continueBody(slot) }
         guard connection.pointee.phase == .idle || connection.pointee.phase == .head else { return }
+        if connection.pointee.edge.expectsPreamble, !continuesBehindPreamble(slot) { return }
         let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
         let view = ByteView(base, count: connection.pointee.inputEnd - connection.pointee.inputStart)
         switch connection.pointee.parser.parse(view, into: &connection.pointee.head, fields: &fields, limits: limits)

@@ -72,8 +72,9 @@ struct IngestLoop: ~Copyable {
     let ready: UnsafeMutablePointer<UInt32>
     var readyCount = 0
 
-    // A handshake's body, until it is in the reply.
+    // A handshake's answer, until it is in the reply.
     let scratch: UnsafeMutablePointer<UInt8>
+    var edge: EdgeScratch
 
     var nowNanos: UInt64 = 0
     var nowMillis: UInt64 = 0
@@ -92,8 +93,6 @@ struct IngestLoop: ~Copyable {
     /// Room that a body gets before any of it has come.
     static let firstReserveBytes = 32_768
     static let sweepMillis: UInt64 = 200
-    /// What a handshake's body may take of a reply.
-    static let handshakeBytesMax = ConnectionTable.replyByteCount - Reply.headBytesMax
     /// More than this behind a request that is being answered: the connection is not read until it has drained.
     static let pipelineBytesMax = 65_536
 
@@ -127,7 +126,8 @@ struct IngestLoop: ~Copyable {
         held = .allocate(capacity: setup.receiveBufferCount)
         rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
         ready = .allocate(capacity: setup.limits.connectionCountMax)
-        scratch = .allocate(capacity: IngestLoop.handshakeBytesMax)
+        scratch = .allocate(capacity: Handshake.scratchBytesMax)
+        edge = EdgeScratch(preambleListeners: setup.preambleListeners)
     }
     private static func copy(_ listeners: [Int32]) -> UnsafeMutablePointer<Int32> {
         let memory = UnsafeMutablePointer<Int32>.allocate(capacity: max(listeners.count, 1))
@@ -247,6 +247,7 @@ struct IngestLoop: ~Copyable {
         }
         metrics.count(.connectionsAccepted)
         table.setDeadline(slot, nowMillis + UInt64(limits.headMillisMax))
+        beginConnection(slot, listener: Int(completion.tag.slot))
         armReceive(slot)
     }
     private mutating func pauseAccept() { acceptAgainAt = nowMillis + 100 }
@@ -305,7 +306,9 @@ struct IngestLoop: ~Copyable {
         guard connection.pointee.state == .open else { return close(slot) }
         switch connection.pointee.phase {
         case .idle, .answering: close(slot)
-        case .head, .body: refuse(slot, .requestTimeout)
+        case .head, .body:
+            if connection.pointee.edge.expectsPreamble { return close(slot) }
+            refuse(slot, .requestTimeout)
         // Neither a worker's nor the disk's time is the client's fault: it waits for the verdict, then for its group.
         case .verifying, .committing: break
         }

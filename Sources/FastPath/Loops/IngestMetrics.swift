@@ -77,6 +77,7 @@ extension SignatureRejection {
         case .originNotAllowed: 16
         case .verifyTokenMismatch: 17
         case .emptyBody: 18
+        case .addressNotAllowed: 19
         }
     }
 }

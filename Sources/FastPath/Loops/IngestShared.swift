@@ -13,6 +13,8 @@ package struct IngestSetup: Sendable {
     package static let listenerCountMax = 64
     package var limits = IngestLimits()
     package var listeners: [Int32] = []
+    /// One bit a listener whose connections begin with a PROXY preamble.
+    package var preambleListeners: UInt64 = 0
     package var metrics = IngestMetrics()
     package var engine = VerifierEngine.automatic
     /// A power of two.

@@ -22,6 +22,9 @@ struct SendCommand: AsyncParsableCommand {
     var secret: [String] = []
     @Option(help: "Where to: http://HOST[:PORT]/PATH.")
     var url: String
+    @Option(
+        help: "What the receiver is called from outside, such as https://hooks.example.com, where URLs are signed.")
+    var publicURL: String?
     @Option(help: "The event's type.")
     var type = "test"
     @Option(help: "The body, from a file, or - for standard input.", completion: .file())
@@ -57,9 +60,10 @@ struct SendCommand: AsyncParsableCommand {
         } catch let error as SourceError {
             throw ValidationError("--provider \(provider): \(error.problem.message)")
         }
-        let plan = SendPlan(
+        var plan = SendPlan(
             signer: signer, eventBody: EventBody(provider: provider), body: try body.map { try InputFile.read($0) },
             type: type, url: URLComponents(string: url) ?? URLComponents(), count: count)
+        plan.origin = publicURL.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }
         let started = Date()
         let result = try await Sender(plan).run(connections: min(concurrency, count), timeoutMillis: timeout.millis)
         let seconds = Date().timeIntervalSince(started)

@@ -21,7 +21,11 @@ package enum ConfigurationKeys {
             .count("verifier_queue", \.verifierQueueCount, of: initial, 64...65_536),
             .section(
                 "rejected", \.self,
-                keys: [.count("per_second", \.rejectedPerSecondMax, of: initial, 0...10_000)]),
+                keys: [
+                    .count("per_second", \.rejectedPerSecondMax, of: initial, 0...10_000),
+                    .count("keep", \.rejected.countMax, of: initial, 0...1_000_000),
+                    .size("bytes", \.rejected.bytesMax, of: initial, (1 << 20)...(16 << 30)),
+                ]),
             .section("limits", \.limits, keys: limits),
             .section("log", \.log, keys: log),
             .section("dedup", \.dedup, keys: dedup),
@@ -127,7 +131,7 @@ package enum ConfigurationKeys {
             .text("name", \.name, of: initial).required,
             inherited(.text("provider", \.provider, of: initial), from: initial.provider),
             inherited(.optionalText("path", \.path), from: "/in/NAME"),
-            .secrets("secrets", \.secrets),
+            .sourceSecrets("secrets", \.secrets),
             .flag("unverified", \.unverified, of: initial),
             scheme,
             .section("event", \.self, keys: event),
@@ -147,51 +151,12 @@ package enum ConfigurationKeys {
     }
 
     private static let scheme = ConfigurationKey<SourceConfiguration>(
-        name: "scheme", form: "mapping", nested: schemeKeys.flatMap { $0.descriptions(prefix: ".") }
+        name: "scheme", form: "mapping", nested: SchemeKeys.scheme.flatMap { $0.descriptions(prefix: ".") }
     ) { node, source, reading in
         var scheme = SchemeConfiguration()
-        readMapping(node, into: &scheme, keys: schemeKeys, called: "`scheme`", reading)
+        readMapping(node, into: &scheme, keys: SchemeKeys.scheme, called: "`scheme`", reading)
         source.scheme = scheme
     }
-
-    private static let schemeKeys: [ConfigurationKey<SchemeConfiguration>] = {
-        let initial = SchemeConfiguration()
-        let algorithms = ["hmac-sha256", "hmac-sha1", "hmac-sha512", "token"]
-        return [
-            .word("algorithm", \.algorithm, of: initial, words: algorithms),
-            .text("header", \.header, of: initial).required,
-            .text("prefix", \.prefix, of: initial),
-            .word("encoding", \.encoding, of: initial, words: ["hex", "base64", "base64url"]),
-            .text("signed", \.signed, of: initial),
-            .word("list", \.list, of: initial, words: ["none", "space", "comma", "semicolon"]),
-            .text("list_key", \.listKey, of: initial),
-            .optionalText("id_header", \.idHeader),
-            timestamp,
-            .word("secret_encoding", \.secretEncoding, of: initial, words: ["text", "base64", "hex", "whsec"]),
-        ]
-    }()
-
-    private static let timestamp = ConfigurationKey<SchemeConfiguration>(
-        name: "timestamp", form: "mapping", nested: timestampKeys.flatMap { $0.descriptions(prefix: ".") }
-    ) { node, scheme, reading in
-        var timestamp = TimestampConfiguration()
-        readMapping(node, into: &timestamp, keys: timestampKeys, called: "`timestamp`", reading)
-        if timestamp.header == nil, timestamp.listKey == nil {
-            reading.report(node, "`timestamp` needs `header` (or `list_key`, when it stands in the signature's header)")
-        }
-        scheme.timestamp = timestamp
-    }
-
-    private static let timestampKeys: [ConfigurationKey<TimestampConfiguration>] = {
-        let initial = TimestampConfiguration()
-        return [
-            .optionalText("header", \.header),
-            .optionalText("list_key", \.listKey),
-            .word("unit", \.unit, of: initial, words: ["seconds", "milliseconds"]),
-            .time("tolerance", \.toleranceMillis, of: initial, 1000...(7 * 86_400_000)),
-            .flag("future", \.checksFuture, of: initial),
-        ]
-    }()
 
     private static let endpoint: [ConfigurationKey<EndpointConfiguration>] = {
         let initial = EndpointConfiguration()
@@ -265,11 +230,5 @@ extension SourceConfiguration {
     fileprivate var timestampToleranceMillis: Int? {
         get { timestampToleranceSeconds.map { $0 * 1000 } }
         set { timestampToleranceSeconds = newValue.map { $0 / 1000 } }
-    }
-}
-extension TimestampConfiguration {
-    fileprivate var toleranceMillis: Int {
-        get { toleranceSeconds * 1000 }
-        set { toleranceSeconds = newValue / 1000 }
     }
 }

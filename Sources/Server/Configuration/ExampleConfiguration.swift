@@ -18,7 +18,10 @@ data: ./sluice-data               # the log and the delivery state; one process 
 # verifier: auto                  # auto, openssl, multibuffer
 # verifier_threads: 1             # for signatures too slow for an ingest thread: public keys, certificates
 # verifier_queue: 1024            # requests that may wait for them, an ingest thread
-# rejected: { per_second: 10 }    # refused requests copied for a closer look, a source
+# rejected:                       # what was answered 401 is kept for a closer look; each number is a source's
+#   per_second: 100
+#   keep: 1000                    # 0 keeps none
+#   bytes: 16MiB
 
 # limits:
 #   request_line: 8KiB
@@ -32,7 +35,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 #   assembly: 64MiB               # memory for requests larger than one receive buffer, a loop
 
 # log:
-#   segment: 256MiB
+#   segment: 64MiB
 #   retention: { size: 64GiB, age: 7d }   # never a segment that an endpoint still needs; `never` switches one off
 #   free_space: 256MiB            # refuse new events when the disk has less
 #   group: 16MiB                  # bytes of one commit

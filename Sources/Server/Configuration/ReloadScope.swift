@@ -14,6 +14,8 @@ package enum ReloadScope {
         if old.limits != new.limits { keys.append("limits") }
         if old.log != new.log { keys.append("log") }
         if old.dedup.entryCount != new.dedup.entryCount { keys.append("dedup.entries") }
+        if old.rejected != new.rejected { keys.append("rejected") }
+        if (old.rejectedPerSecondMax == 0) != (new.rejectedPerSecondMax == 0) { keys.append("rejected.per_second") }
         if old.delivery.bufferBytes != new.delivery.bufferBytes { keys.append("delivery.buffer") }
         return keys
     }

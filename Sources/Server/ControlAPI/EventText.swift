@@ -1,4 +1,5 @@
 // A record of the log as the API and the commands show it. Copies; the record's views are not kept.
+import Engine
 import FastPath
 
 extension EventRow {
@@ -31,6 +32,13 @@ extension EventDetail {
             return [String(parts[0]), String(value.reversed().drop { $0 == " " || $0 == "\t" }.reversed())]
         }
     }
+    /// Without the credentials that the sender sent.
+    package func masked(_ mask: CredentialMask) -> EventDetail {
+        var copy = self
+        copy.headers = mask.headers(headers)
+        copy.target = mask.target(target)
+        return copy
+    }
     /// For a person: the request as it came, then what became of it. Control characters in the head are shown, not
     /// obeyed.
     package var text: String {
@@ -46,7 +54,7 @@ extension EventDetail {
         return lines.joined(separator: "\n")
     }
     /// Line ends and tabs of a body stay, other control characters are made visible.
-    private static func visibleText(_ text: String) -> String {
+    static func visibleText(_ text: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
             line.split(separator: "\t", omittingEmptySubsequences: false).map { LogLines.visible(String($0)) }.joined(
                 separator: "\t")

@@ -12,11 +12,17 @@ package protocol GatewayControl: AnyObject, Sendable {
     /// Empty exactly when new events are taken and all that is needed works.
     func readiness() -> [ReadinessProblem]
     func events(_ query: EventQuery) throws -> EventPage
-    func event(id: String) throws -> EventDetail?
+    /// With credentials masked unless `reveal`.
+    func event(id: String, reveal: Bool) throws -> EventDetail?
     func deliveries(_ query: DeliveryFilter) throws -> [DeliveryItem]
     func endpoints() throws -> [EndpointStatus]
     /// Counts what matches; delivers it again unless `dryRun`.
     func replay(_ request: ReplayRequest) throws -> ReplayAnswer
+    func rejected(_ filter: RejectedFilter) throws -> RejectedPage
+    /// With credentials masked unless `reveal`.
+    func rejected(id: String, reveal: Bool) throws -> RejectedDetail?
+    /// Verifies refused requests again; those that pass become events unless `dryRun`.
+    func reverify(_ request: ReverifyRequest) throws -> ReverifyAnswer
 }
 
 /// Something that keeps the gateway from being ready; `code` is stable.
