@@ -198,9 +198,9 @@ def observes(report):
                 assert gateway.post("/in/github", good, github_headers(good))[0] == 202
                 assert gateway.post("/in/github", bad, github_headers(bad, secret="another"))[0] == 202
                 wait_until(lambda: receiver.count() >= 2, 10, "two deliveries")
-                told = {d.body: d.headers.get("Sluice-Verdict") for d in receiver.snapshot()}
+                told = {d.body: d.headers.get("sluice-verdict") for d in receiver.snapshot()}
                 assert told == {good: None, bad: "signature_mismatch"}, f"{told}"
-                admin = f"http://127.0.0.1:{gateway.admin_port}"
+                admin = f"127.0.0.1:{gateway.admin_port}"
                 listed = sluice("events", "list", "--admin", admin, "--json", check=0).stdout
                 assert listed.count('"signature_mismatch"') == 1 and listed.count('"verified"') == 1, listed
                 count = gateway.metric_sum("sluice_observed_rejections_total", reason="signature_mismatch")
