@@ -6,6 +6,12 @@ import FastPath
 package struct GatewayConfiguration: Sendable {
     /// Ingest listeners: `HOST:PORT`, `[V6]:PORT` or `unix:PATH`.
     package var listen = ["127.0.0.1:8080"]
+    /// Scheme and host as senders use them, such as `https://hooks.example.com`; nil = told by each request.
+    package var publicURL: String?
+    /// CIDR ranges of proxies whose word on a request's origin counts; `unix` for local sockets.
+    package var trustedProxies: [String] = []
+    /// `true` or `false` for all listeners, or those of `listen` whose connections begin with a PROXY preamble.
+    package var proxyProtocol = ["false"]
     package var admin = "127.0.0.1:8081"
     package var dataFolder = "./sluice-data"
     package var loops = LoopCount.auto
@@ -93,6 +99,10 @@ package struct SourceConfiguration: Sendable {
     /// Resolved values, never shown.
     package var secrets: [SourceSecret] = []
     package var unverified = false
+    /// Scheme and host as the sender uses them; nil = the gateway's.
+    package var publicURL: String?
+    /// CIDR ranges that requests are taken from, `provider` for the catalogue's; empty = from everywhere.
+    package var allowAddresses: [String] = []
     /// What a challenge must repeat (Meta).
     package var verifyToken: String?
     /// Who may ask to send (CloudEvents): host names or URLs, `*` for any.

@@ -3,8 +3,8 @@
 
 /// Places of values are a header's name (or `header:NAME`), `query:NAME` or `json:$.a.b`.
 package struct SchemeConfiguration: Equatable, Sendable {
-    /// `hmac-sha256`, `hmac-sha1`, `hmac-sha512`, `token` (constant-time equality of the value with the secret), `basic`
-    /// (secret `user:password`), `ed25519`, `ecdsa-p256` or `rsa-sha256`.
+    /// `hmac-sha256`, `hmac-sha1`, `hmac-sha512`, `token` (constant-time equality of the value with the secret),
+    /// `basic` (secret `user:password`), `ed25519`, `ecdsa-p256` or `rsa-sha256`.
     package var algorithm = "hmac-sha256"
     /// The place of the signature.
     package var header = ""

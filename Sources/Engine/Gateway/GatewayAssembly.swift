@@ -164,6 +164,7 @@ enum GatewayAssembly {
         setup.blockBytesMax = SourceTable.bodyBytesMax(configuration) + configuration.limits.headBytesMax
         setup.assemblyBytes = max(configuration.limits.assemblyBytes, setup.blockBytesMax)
         setup.listeners = listeners
+        setup.preambleListeners = configuration.preambleListeners
         setup.metrics = metrics
         setup.engine = engine
         return setup

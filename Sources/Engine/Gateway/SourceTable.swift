@@ -27,7 +27,9 @@ struct SourceTable {
         for source in configuration.sources {
             let parts: CompiledSourceParts
             do {
-                parts = try SourceCompiler.compile(source, defaultWindowSeconds: configuration.dedup.windowSeconds)
+                parts = try SourceCompiler.compile(
+                    source, defaultWindowSeconds: configuration.dedup.windowSeconds,
+                    gatewayURL: configuration.publicURL)
             } catch { throw .source(error) }
             owners.append(parts.memory)
             var compiled = IngestSource(
@@ -46,10 +48,13 @@ struct SourceTable {
             if let body = parts.provider.successBody { compiled.setSuccessBody(body) }
             compiled.durability = source.durability.level
             compiled.counterSlot = slot(of: source.name)
+            compiled.edge = parts.edge
             sources.append(compiled)
             paths.append(memory.place(text: source.path ?? "/in/\(source.name)"))
         }
-        return IngestSnapshot(sources: sources, paths: paths, owners: owners)
+        let edge: EdgePolicy
+        do { edge = try EdgeCompiler.policy(configuration, in: memory) } catch { throw .limits(error.message) }
+        return IngestSnapshot(sources: sources, paths: paths, edge: edge, owners: owners)
     }
     /// The largest body that any source takes.
     static func bodyBytesMax(_ configuration: GatewayConfiguration) -> Int {

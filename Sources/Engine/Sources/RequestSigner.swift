@@ -60,6 +60,8 @@ package struct RequestSigner: Sendable {
             var schemes = provider.schemes
             if let scheme { schemes = [ProviderScheme(try SourceCompiler.definition(of: scheme))] }
             guard !schemes.isEmpty else { throw SourceProblemError(.noScheme) }
+            // What only some requests are signed with is not what the provider does by itself.
+            schemes = schemes.filter { $0.definition?.appliesWhen == nil }
             guard let chosen = schemes.first(where: { $0.takes.takes(RequestSigner.publicForm(secrets[0])) }) else {
                 throw SourceProblemError(.unusableSecret(index: 0))
             }

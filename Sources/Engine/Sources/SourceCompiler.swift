@@ -15,6 +15,7 @@ package struct CompiledSourceParts: Sendable {
     package let verifier: (any RequestVerifier)?
     package let selectors: EventSelectors
     package let handshake: Handshake?
+    package let edge: SourceEdge
     package let dedupWindowSeconds: UInt32
     package let successStatus: Int
     /// What a person should know although the source is sound; one sentence each.
@@ -24,7 +25,7 @@ package struct CompiledSourceParts: Sendable {
 package enum SourceCompiler {
     /// `defaultWindowSeconds`: the installation's dedup window, for a source that sets none.
     package static func compile(
-        _ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400
+        _ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400, gatewayURL: String? = nil
     ) throws(SourceError) -> CompiledSourceParts {
         func fail(_ problem: SourceProblem) -> SourceError {
             SourceError(source: source.name, line: source.line, problem: problem)
@@ -37,14 +38,16 @@ package enum SourceCompiler {
         let rule: CompiledRule
         let selectors: EventSelectors
         let handshake: Handshake?
+        let edge: SourceEdge
         do throws(SourceProblemError) {
             rule = try compileRule(source, provider, memory)
             handshake = try compileHandshake(source, provider, memory)
             selectors = try compileSelectors(source, provider, memory)
+            edge = try compileEdge(source, provider, gatewayURL, memory)
         } catch { throw fail(error.problem) }
         return CompiledSourceParts(
             memory: memory, provider: provider, scheme: rule.scheme, verifier: rule.verifier, selectors: selectors,
-            handshake: handshake,
+            handshake: handshake, edge: edge,
             dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds,
             successStatus: provider.successStatus,
             warnings: rule.warnings)
@@ -142,6 +145,15 @@ package enum SourceCompiler {
                 provider.handshakes, verifyToken: source.verifyToken, allowedOrigins: source.allowedOrigins,
                 in: memory)
         } catch { throw SourceProblemError(.scheme(.badHeader(error.message))) }
+    }
+
+    private static func compileEdge(
+        _ source: SourceConfiguration, _ provider: Provider, _ gatewayURL: String?, _ memory: CompiledMemory
+    ) throws(SourceProblemError) -> SourceEdge {
+        let signsURL = EdgeCompiler.signsURL(try alternatives(source, provider))
+        do throws(EdgeProblem) {
+            return try EdgeCompiler.source(source, provider, signsURL: signsURL, gatewayURL: gatewayURL, in: memory)
+        } catch { throw SourceProblemError(.edge(error)) }
     }
 
     private static func compileSelectors(

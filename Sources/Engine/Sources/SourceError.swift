@@ -14,6 +14,7 @@ package enum SourceProblem: Equatable, Sendable {
     case toleranceWithoutTimestamp
     case badTolerance(Int)
     case selector(key: String, why: String)
+    case edge(EdgeProblem)
 }
 
 package struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -50,6 +51,7 @@ extension SourceProblem {
             "timestamp tolerance is set, but the provider signs no timestamp; leave it out"
         case .badTolerance(let seconds): "timestamp tolerance of \(seconds) s is out of range; wanted is 0 to 86400 s"
         case .selector(let key, let why): "\(key): \(why)"
+        case .edge(let problem): problem.message
         }
     }
     private static func suggestion(_ nearest: [String]) -> String {

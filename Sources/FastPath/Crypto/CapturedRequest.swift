@@ -128,8 +128,9 @@ package struct CapturedRequest: ~Copyable {
     }
 
     /// What the selectors find, as text; nil where the request has nothing.
-    package func select(_ selectors: EventSelectors) -> (id: String?, type: String?, dedupKey: String?, keyIsBody: Bool)
-    {
+    package func select(_ selectors: EventSelectors) -> (
+        id: String?, type: String?, dedupKey: String?, keyIsBody: Bool
+    ) {
         bytes.withView { view in
             body.withView { bodyView in
                 let values = selectors.select(bytes: view, head: head, fields: fields, body: bodyView)

@@ -68,7 +68,9 @@ struct FormParameters {
         return true
     }
 
-    private func name(_ entry: Entry) -> ByteView { ByteView(text + Int(entry.nameStart), count: Int(entry.nameCount)) }
+    private func name(_ entry: Entry) -> ByteView {
+        ByteView(text + Int(entry.nameStart), count: Int(entry.nameCount))
+    }
     private func value(_ entry: Entry) -> ByteView {
         ByteView(text + Int(entry.valueStart), count: Int(entry.valueCount))
     }

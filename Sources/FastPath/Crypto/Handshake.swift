@@ -212,8 +212,14 @@ package enum HandshakeAnswer: Sendable {
 }
 
 extension SignatureScheme {
-    /// What an unsigned challenge is answered with: the first key; nil for a scheme without keys.
-    var challengeKey: SigningKey? { keyCount > 0 ? key(at: 0) : nil }
+    /// What an unsigned challenge is answered with: the first key whose time it is; nil when there is none.
+    package func challengeKey(nowSeconds: UInt64) -> SigningKey? {
+        for index in 0..<keyCount {
+            if let windows = data.pointee.windows, !windows[index].contains(nowSeconds) { continue }
+            return key(at: index)
+        }
+        return nil
+    }
 }
 
 // For worker threads and tests; these allocate.

@@ -35,7 +35,9 @@ extension SchemeDefinition {
     /// Words for a person about what a sound scheme cannot protect; empty for most.
     package var warnings: [String] {
         guard signsPartOnly, algorithm != .token, algorithm != .basic else { return [] }
-        return ["signs nothing of the body: who has seen one request can send others with any body until its time is up"]
+        return [
+            "signs nothing of the body: who has seen one request can send others with any body until its time is up"
+        ]
     }
 
     private func checkPlaces() throws(SchemeError) {
@@ -100,11 +102,13 @@ extension SchemeDefinition {
         let pieces = try SignedTemplate.pieces(of: signed)
         let wholes = pieces.filter { $0 == .body || $0 == .form }.count
         guard wholes < 2 else {
-            throw .badTemplate("signed: \"\(signed)\" must have {body} (or {form}) once, or the body could be changed")
+            throw .badTemplate(
+                "signed: \"\(signed)\" must have {body} (or {form}) once, or the body could be changed")
         }
         let valueCount = pieces.filter { if case .value = $0 { true } else { false } }.count
         guard valueCount <= SchemeData.valueCountMax else {
-            throw .badTemplate("signed: at most \(SchemeData.valueCountMax) of {header:…}, {query:…}, {json:…} are taken")
+            throw .badTemplate(
+                "signed: at most \(SchemeData.valueCountMax) of {header:…}, {query:…}, {json:…} are taken")
         }
         if signsPartOnly {
             guard wholes == 0, bodyHash == nil else {
@@ -156,10 +160,13 @@ extension SchemeDefinition {
             if pieces.contains(.timestamp) { throw .badTemplate("signed: {timestamp} needs timestamp") }
             return
         }
-        guard timestamp.toleranceSeconds <= 1 << 32 else { throw .badTimestamp("timestamp: tolerance is out of range") }
+        guard timestamp.toleranceSeconds <= 1 << 32 else {
+            throw .badTimestamp("timestamp: tolerance is out of range")
+        }
         if let key = timestamp.listKey {
             guard list == .comma || list == .semicolon, !key.isEmpty, key != listKey else {
-                throw .badTimestamp("timestamp: listKey \"\(key)\" needs list comma or semicolon, and a key of its own")
+                throw .badTimestamp(
+                    "timestamp: listKey \"\(key)\" needs list comma or semicolon, and a key of its own")
             }
         } else {
             guard headers.allSatisfy({ $0.timestamp != nil }) else {

@@ -189,7 +189,8 @@ extension SchemeData {
         return SchemeData.single(set.signature, &request, fields, into: &parts.signature)
     }
     private static func single(
-        _ place: ReadPlace, _ request: inout RequestReading, _ fields: borrowing FieldTable, into value: inout ByteView
+        _ place: ReadPlace, _ request: inout RequestReading, _ fields: borrowing FieldTable,
+        into value: inout ByteView
     ) -> SignatureRejection? {
         switch place.find(&request, fields) {
         case .absent: return .missingHeader

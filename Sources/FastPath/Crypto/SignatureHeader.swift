@@ -75,9 +75,11 @@ struct SignatureParts {
 extension SchemeData {
     /// The scheme to check by: the first of the alternatives whose signature header the request has, else the first.
     @inline(__always)
-    static func chosenPlain(_ scheme: SignatureScheme, bytes: ByteView, fields: borrowing FieldTable) -> UnsafePointer<
-        SchemeData
-    > {
+    static func chosenPlain(_ scheme: SignatureScheme, bytes: ByteView, fields: borrowing FieldTable)
+        -> UnsafePointer<
+            SchemeData
+        >
+    {
         guard scheme.data.pointee.alternative != nil else { return scheme.data }
         var next: UnsafePointer<SchemeData>? = scheme.data
         while let candidate = next {
@@ -92,7 +94,8 @@ extension SchemeData {
 
     /// Nil when all headers that the scheme needs are there, once each and not empty.
     @inline(__always)
-    func gather(bytes: ByteView, fields: borrowing FieldTable, into parts: inout SignatureParts) -> SignatureRejection?
+    func gather(bytes: ByteView, fields: borrowing FieldTable, into parts: inout SignatureParts)
+        -> SignatureRejection?
     {
         var names = headers[headersCount - 1]
         for index in 0..<headersCount - 1 {

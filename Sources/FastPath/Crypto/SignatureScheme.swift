@@ -76,7 +76,9 @@ struct SchemeHeaderNames {
 struct SecretWindow {
     var notBefore: UInt64
     var notAfter: UInt64
-    @inline(__always) func contains(_ nowSeconds: UInt64) -> Bool { nowSeconds >= notBefore && nowSeconds <= notAfter }
+    @inline(__always) func contains(_ nowSeconds: UInt64) -> Bool {
+        nowSeconds >= notBefore && nowSeconds <= notAfter
+    }
 }
 
 struct SignedPiece {
@@ -210,7 +212,8 @@ extension HeaderName {
 extension SchemeDefinition {
     /// Whether the quick way can read it; the general way reads everything.
     fileprivate var isPlain: Bool {
-        guard !takesEverySet, appliesWhen == nil, !prefixIgnoresCase, bodyHash == nil, !triesBothPorts, !signsPartOnly,
+        guard !takesEverySet, appliesWhen == nil, !prefixIgnoresCase, bodyHash == nil, !triesBothPorts,
+            !signsPartOnly,
             let places = try? places(),
             places.allSatisfy({ if case .header = $0 { true } else { false } })
         else { return false }

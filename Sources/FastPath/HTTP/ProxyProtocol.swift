@@ -10,6 +10,8 @@ package struct ProxyPreamble: Equatable, Sendable {
     /// True when the client spoke TLS to the proxy, as far as the preamble tells: by its TLS field, else by the port 443.
     package var isSecure = false
     package var byteCount = 0
+
+    package init() {}
 }
 
 package enum ProxyPreambleResult: Equatable, Sendable {

@@ -18,7 +18,11 @@ struct SendCommand: AsyncParsableCommand {
 
     @Option(help: "The provider's name in the catalogue.")
     var provider: String
-    @Option(help: "The secret, or file:PATH. Repeat it to sign as during a rotation.")
+    @Option(
+        help: """
+            The secret, or file:PATH; for a scheme with public keys the private one. Repeat it to sign as during a \
+            rotation.
+            """)
     var secret: [String] = []
     @Option(help: "Where to: http://HOST[:PORT]/PATH.")
     var url: String

@@ -11,6 +11,7 @@ enum ConfigurationChecks {
         let top = Lines(root)
         checkListeners(configuration, top, reading)
         checkBounds(configuration, top, reading)
+        checkEdge(configuration, top, reading)
         let sources = Lines.items(root, "sources")
         if configuration.sources.isEmpty {
             reading.report(root.mark?.line ?? 1, "there is no source; without one nothing can come in (see `sources`)")
@@ -59,6 +60,26 @@ enum ConfigurationChecks {
                     top.line("listen", item: index),
                     "`\(top.text("listen", item: index))` is asked for twice; each listener needs its own")
             }
+        }
+    }
+
+    private static func checkEdge(
+        _ configuration: GatewayConfiguration, _ top: Lines, _ reading: ConfigurationReading
+    ) {
+        if let url = configuration.publicURL {
+            do { _ = try EdgeCompiler.origin(url) } catch { reading.report(top.line("public_url"), error.message) }
+        }
+        for (index, text) in configuration.trustedProxies.enumerated()
+        where text != EdgeCompiler.localWord && CIDR(text) == nil {
+            let problem = EdgeProblem.badAddress(key: "trusted_proxies", text: top.text("trusted_proxies", item: index))
+            reading.report(top.line("trusted_proxies", item: index), problem.message)
+        }
+        let words = configuration.proxyProtocol
+        for (index, word) in words.enumerated() where words != ["true"] && words != ["false"] {
+            guard !configuration.listen.contains(word) else { continue }
+            reading.report(
+                top.line("proxy_protocol", item: index),
+                "`proxy_protocol` takes true, false, or listeners as `listen` spells them")
         }
     }
 
@@ -249,6 +270,8 @@ private struct Lines {
             line("secrets", item: index)
         case .scheme, .badSchemeValue: line("scheme")
         case .toleranceWithoutTimestamp, .badTolerance: line("tolerance")
+        case .edge(.badPublicURL): line("public_url")
+        case .edge: line("allow_addresses")
         case .selector(let key, _): key.hasPrefix("dedup") ? line("dedup", "key") : line("event")
         case .noSecret, .secretsAndUnverified, .noScheme: line()
         }

@@ -42,7 +42,8 @@ enum SchemeKeys {
         var timestamp = TimestampConfiguration()
         readMapping(node, into: &timestamp, keys: timestampKeys, called: "`timestamp`", reading)
         if timestamp.header == nil, timestamp.listKey == nil {
-            reading.report(node, "`timestamp` needs `header` (or `list_key`, when it stands in the signature's header)")
+            reading.report(
+                node, "`timestamp` needs `header` (or `list_key`, when it stands in the signature's header)")
         }
         scheme.timestamp = timestamp
     }

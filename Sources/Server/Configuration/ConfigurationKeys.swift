@@ -14,6 +14,7 @@ package enum ConfigurationKeys {
             .texts("listen", \.listen, of: initial),
             .text("admin", \.admin, of: initial),
             .path("data", \.dataFolder, of: initial),
+        ] + edge + [
             loops,
             .time("grace", \.gracePeriodMillis, of: initial, 0...3_600_000),
             .word("verifier", \.verifierEngine, of: initial),
@@ -52,7 +53,8 @@ package enum ConfigurationKeys {
         } else if let count = Int(text), (1...64).contains(count) {
             root.loops = .fixed(count)
         } else {
-            reading.report(node, "`loops`: `\(node.scalar?.string ?? "")` is neither `auto` nor a number from 1 to 64")
+            reading.report(
+                node, "`loops`: `\(node.scalar?.string ?? "")` is neither `auto` nor a number from 1 to 64")
         }
     }
 
@@ -119,7 +121,8 @@ package enum ConfigurationKeys {
         let event: [ConfigurationKey<SourceConfiguration>] = [
             .texts("id", \.eventID, of: initial), .texts("type", \.eventType, of: initial),
         ]
-        let window = ConfigurationKey<OptionalNumber>.time("window", \.value, of: OptionalNumber(), 0...windowMillisMax)
+        let window = ConfigurationKey<OptionalNumber>.time(
+            "window", \.value, of: OptionalNumber(), 0...windowMillisMax)
         let dedup: [ConfigurationKey<SourceConfiguration>] = [
             .texts("key", \.dedupKey, of: initial),
             inherited(.optional(window, \.dedupWindowMillis, never: false), from: "dedup.window"),
@@ -140,7 +143,7 @@ package enum ConfigurationKeys {
             .word("durability", \.durability, of: initial),
             .word("mode", \.mode, of: initial),
             inherited(.optional(tolerance, \.timestampToleranceMillis, never: false), from: "the scheme's"),
-        ]
+        ] + sourceEdge
     }()
 
     /// Where the default of a key comes from when it is not a value of its own.

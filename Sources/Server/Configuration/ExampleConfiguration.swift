@@ -13,6 +13,9 @@ package enum ExampleConfiguration {
 listen: 127.0.0.1:8080            # ingest; a list for several: ["0.0.0.0:8080", "[::]:8080", "unix:/run/sluice.sock"]
 admin: 127.0.0.1:8081             # control API, metrics, health; it has no password, keep it on loopback
 data: ./sluice-data               # the log and the delivery state; one process a folder
+# public_url: https://hooks.example.com   # as senders use it, for signatures over the URL
+# trusted_proxies: ["10.0.0.0/8", "unix"]   # whose X-Forwarded-* and Forwarded fields count
+# proxy_protocol: false           # true, or a list of listeners: connections begin with a PROXY preamble
 # loops: auto                     # ingest threads
 # grace: 10s                      # how long SIGTERM waits for what is in flight
 # verifier: auto                  # auto, openssl, multibuffer
@@ -61,11 +64,15 @@ sources:
 #    durability: fsync            # or written, or memory: what an answer of 2xx promises
 #    mode: enforce                # or observe: what fails its check is counted and kept, with its verdict
 #    tolerance: 5m                # how old a signed timestamp may be
+#    public_url: https://hooks.example.com
+#    allow_addresses: provider    # or ["203.0.113.0/24"]; others are answered 403
+#    verify_token: "${META_VERIFY_TOKEN}"   # what a challenge must repeat (Meta)
+#    allowed_origins: ["events.example.com"]   # who may ask to send (CloudEvents)
 #    body: 4MiB                   # this source's own limit
 
 #  - name: partner                # any scheme, as data
 #    provider: generic
-#    secrets: ["${PARTNER_SECRET}", "${PARTNER_SECRET_OLD}"]
+#    secrets: ["${PARTNER_SECRET}", { value: "${PARTNER_SECRET_OLD}", not_after: 2026-01-31T00:00:00Z }]
 #    scheme: { algorithm: hmac-sha256, header: X-Signature, prefix: "sha256=", encoding: hex,
 #              signed: "{timestamp}.{body}", timestamp: { header: X-Timestamp, unit: seconds, tolerance: 5m } }
 #    event: { id: "header:X-Event-Id", type: "json:$.type" }

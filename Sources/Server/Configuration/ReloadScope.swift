@@ -7,6 +7,7 @@ package enum ReloadScope {
     package static func restartKeys(from old: GatewayConfiguration, to new: GatewayConfiguration) -> [String] {
         var keys: [String] = []
         if old.listen != new.listen { keys.append("listen") }
+        if old.proxyProtocol != new.proxyProtocol { keys.append("proxy_protocol") }
         if old.admin != new.admin { keys.append("admin") }
         if old.dataFolder != new.dataFolder { keys.append("data") }
         if old.loops != new.loops { keys.append("loops") }

@@ -4,7 +4,7 @@ import FastPath
 
 extension HandshakeDefinition {
     /// `{"type":"url_verification","challenge":C}` → `{"challenge":C}`.
-    static let slackURLVerification: HandshakeDefinition = {
+    package static let slackURLVerification: HandshakeDefinition = {
         var handshake = HandshakeDefinition(.body([.text(path: "$.type", equals: "url_verification")]))
         handshake.challenge = HandshakeChallenge("json:$.challenge", .printable)
         handshake.body = [.literal(#"{"challenge":""#), .challenge, .literal(#""}"#)]
@@ -13,7 +13,7 @@ extension HandshakeDefinition {
 
     /// `{"event":"endpoint.url_validation","payload":{"plainToken":P}}` →
     /// `{"plainToken":P,"encryptedToken":hex(HMAC(secret,P))}`.
-    static let zoomURLValidation: HandshakeDefinition = {
+    package static let zoomURLValidation: HandshakeDefinition = {
         var handshake = HandshakeDefinition(.body([.text(path: "$.event", equals: "endpoint.url_validation")]))
         // Zoom's tokens have 22 characters.
         handshake.challenge = HandshakeChallenge("json:$.payload.plainToken", .opaque, bytesMax: 128)
@@ -25,7 +25,7 @@ extension HandshakeDefinition {
     }()
 
     /// An interaction of type 1 → `{"type":1}`. A webhook event of type 1 has an `event`, an interaction never.
-    static let discordPing: HandshakeDefinition = {
+    package static let discordPing: HandshakeDefinition = {
         var handshake = HandshakeDefinition(
             .body([.number(path: "$.type", equals: "1"), .absent(path: "$.event")]))
         handshake.body = [.literal(#"{"type":1}"#)]
@@ -33,7 +33,7 @@ extension HandshakeDefinition {
     }()
 
     /// A webhook event of type 0 → 204.
-    static let discordEventsPing: HandshakeDefinition = {
+    package static let discordEventsPing: HandshakeDefinition = {
         var handshake = HandshakeDefinition(
             .body([.number(path: "$.type", equals: "0"), .absent(path: "$.event")]))
         handshake.status = 204
@@ -41,7 +41,7 @@ extension HandshakeDefinition {
     }()
 
     /// `GET ?hub.mode=subscribe&hub.verify_token=T&hub.challenge=C` → C, as text.
-    static let metaSubscription: HandshakeDefinition = {
+    package static let metaSubscription: HandshakeDefinition = {
         var handshake = HandshakeDefinition(.get)
         handshake.requirements = [
             .parameter("hub.mode", equals: "subscribe"), .verifyToken(parameter: "hub.verify_token"),
@@ -54,7 +54,7 @@ extension HandshakeDefinition {
     }()
 
     /// `GET ?crc_token=T` → `{"response_token":"sha256=" + base64(HMAC(secret,T))}`.
-    static let xChallenge: HandshakeDefinition = {
+    package static let xChallenge: HandshakeDefinition = {
         var handshake = HandshakeDefinition(.get)
         handshake.challenge = HandshakeChallenge("query:crc_token", .opaque, bytesMax: 128)
         handshake.body = [.literal(#"{"response_token":"sha256="#), .mac(.base64), .literal(#""}"#)]
@@ -63,7 +63,7 @@ extension HandshakeDefinition {
     }()
 
     /// `GET ?challenge=C` → C, as text that no browser takes for a page.
-    static let dropboxChallenge: HandshakeDefinition = {
+    package static let dropboxChallenge: HandshakeDefinition = {
         var handshake = HandshakeDefinition(.get)
         handshake.challenge = HandshakeChallenge("query:challenge", .printable)
         handshake.contentType = .text
@@ -74,7 +74,7 @@ extension HandshakeDefinition {
 
     /// `OPTIONS` with `WebHook-Request-Origin` → that origin and any rate, when the source allows the origin. A refusal
     /// is an answer without `WebHook-Allowed-Origin` (HTTP 1.1 Web Hooks for Event Delivery, section 4).
-    static let cloudEventsOptions: HandshakeDefinition = {
+    package static let cloudEventsOptions: HandshakeDefinition = {
         var handshake = HandshakeDefinition(.options)
         handshake.requirements = [.allowedOrigin]
         handshake.challenge = HandshakeChallenge("header:WebHook-Request-Origin", .origin)
@@ -88,5 +88,5 @@ extension HandshakeDefinition {
     }()
 
     /// `HEAD` → 200: the endpoint is there.
-    static let headCheck = HandshakeDefinition(.head)
+    package static let headCheck = HandshakeDefinition(.head)
 }
