@@ -195,8 +195,8 @@ extension Dispatcher {
         let idEnd = pool.write(id, to: lease, at: 0)
         let linesEnd = ForwardedFields.write(
             received: event.fieldLines, forwarding: lane.settings.forwarding, id: id, source: event.source,
-            eventType: event.eventType, verdict: event.verdict, attempt: UInt32(attempts) + 1, withheld: lane.settings.withheld, to: pool,
-            lease: lease, at: idEnd)
+            eventType: event.eventType, verdict: event.verdict, attempt: UInt32(attempts) + 1,
+            withheld: lane.settings.withheld, to: pool, lease: lease, at: idEnd)
         let bodyEnd = pool.write(event.body, to: lease, at: linesEnd)
         let known = origin ?? .first(ticket: lane.outstanding.append(event.place))
         if origin == nil {

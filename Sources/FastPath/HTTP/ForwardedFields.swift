@@ -16,7 +16,8 @@ package enum ForwardedFields {
     /// Writes the field lines of one attempt at `offset`; returns the place behind them.
     package static func write(
         received lines: ByteView, forwarding: FieldForwarding, id: EventID, source: ByteView, eventType: ByteView,
-        verdict: RecordVerdict = .verified, attempt: UInt32, withheld: [HeaderName] = [], to pool: PayloadPool, lease: PayloadLease, at offset: Int
+        verdict: RecordVerdict = .verified, attempt: UInt32, withheld: [HeaderName] = [], to pool: PayloadPool,
+        lease: PayloadLease, at offset: Int
     ) -> Int {
         var place = copy(lines, forwarding: forwarding, withheld: withheld, to: pool, lease: lease, at: offset)
         place = pool.write("webhook-id: ", to: lease, at: place)

@@ -3,9 +3,9 @@
 // disk.
 //
 // The order of a tick, and why: receive (fills the batch) → continue (pipelined requests join it) → settle (one batch
-// of signatures, then the log's group) → take the workers' verdicts → answer receipts → buffers home (everything that read them is done) → arm →
-// commit (takes all that this tick offered) → time-outs. 2xx is written only from a receipt or for a record already on
-// disk (law 1).
+// of signatures, then the log's group) → take the workers' verdicts → answer receipts → buffers home (everything that
+// read them is done) → arm → commit (takes all that this tick offered) → time-outs. 2xx is written only from a receipt
+// or for a record already on disk (law 1).
 //
 // Invariants: a receive buffer is read only in the tick that brought it; a block moves only after the batch that views
 // it was settled; one request a connection is between its last byte and its answer. Safety: views in `pending` point

@@ -113,7 +113,8 @@ final class IngestHarness {
         for (index, source) in sources.enumerated() {
             var definition: SchemeDefinition?
             switch source.check {
-            case .token: definition = SchemeDefinition(algorithm: .token, headers: [SchemeHeaders(signature: "X-Token")])
+            case .token:
+                definition = SchemeDefinition(algorithm: .token, headers: [SchemeHeaders(signature: "X-Token")])
             case .hmac:
                 definition = SchemeDefinition(
                     algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "X-Signature")])
