@@ -27,6 +27,7 @@ SUITES = [
     ("Conformance/providers_clients.py", [], [], 120),
     ("Conformance/tools_clients.py", [], [], 120),
     ("Conformance/timing_scenarios.py", [], [], 180),
+    ("Conformance/edge.py", [], [], 120),
     ("Conformance/delivery.py", [], [], 240),
     ("Conformance/rejected.py", [], [], 180),
     ("Conformance/benchmarks.py", [], [], 600),

@@ -167,19 +167,28 @@ private func look(
         var begun = 0
         for _ in 0..<20 where budget.begin(at: 1000) { begun += 1 }
         #expect(begun == 5)
-        #expect(budget.begin(at: 1000 + 400_000_000))
+        let soon = budget.begin(at: 1000 + 400_000_000)
+        #expect(soon)
         budget.spent(nanos: 10_000_000)
         // Ten milliseconds are ten seconds' worth here.
-        #expect(!budget.begin(at: 5_000_000_000))
-        #expect(budget.begin(at: 20_000_000_000))
+        let early = budget.begin(at: 5_000_000_000)
+        #expect(!early)
+        let late = budget.begin(at: 20_000_000_000)
+        #expect(late)
     }
     @Test func aLineIsWrittenOnceAMinute() {
         var lines = RejectedLines()
         let key = RejectedLines.Key(source: "a", reason: .signatureMismatch, hint: nil)
-        #expect(lines.note(key, detail: "", at: 1)?.count == 1)
-        for time in 2...10 { #expect(lines.note(key, detail: "", at: UInt64(time)) == nil) }
+        let first = lines.note(key, detail: "", at: 1)
+        #expect(first?.count == 1)
+        for time in 2...10 {
+            let again = lines.note(key, detail: "", at: UInt64(time))
+            #expect(again == nil)
+        }
         let other = RejectedLines.Key(source: "a", reason: .signatureMismatch, hint: .clockSkew)
-        #expect(lines.note(other, detail: "", at: 11) != nil)
-        #expect(lines.note(key, detail: "", at: RejectedLines.pauseNanos + 12)?.count == 10)
+        let others = lines.note(other, detail: "", at: 11)
+        #expect(others != nil)
+        let later = lines.note(key, detail: "", at: RejectedLines.pauseNanos + 12)
+        #expect(later?.count == 10)
     }
 }

@@ -60,7 +60,8 @@ import Testing
         #expect(read(start + ["X-Forwarded-Port: 443"]).origin == "https://h.example")
         #expect(read(["X-Forwarded-Host: h.example", "X-Forwarded-Port: 443"]).origin == "http://h.example:443")
         #expect(read(["X-Forwarded-Host: h.example:9", "X-Forwarded-Port: 8443"]).origin == "http://h.example:9")
-        #expect(read(["X-Forwarded-Host: [2001:db8::1]", "X-Forwarded-Port: 81"]).origin == "http://[2001:db8::1]:81")
+        #expect(
+            read(["X-Forwarded-Host: [2001:db8::1]", "X-Forwarded-Port: 81"]).origin == "http://[2001:db8::1]:81")
         for port in ["0", "65536", "08", "-1", "x", ""] {
             #expect(read(start + ["X-Forwarded-Port: \(port)"]).origin == "https://h.example", "\(port)")
         }
@@ -74,7 +75,8 @@ import Testing
         let two = read(["Forwarded: for=192.0.2.1;proto=https;host=h.example, for=10.0.0.7;proto=http;host=inner2"])
         #expect(two == Read(client: "192.0.2.1", origin: "https://h.example"))
         let lists = [
-            "X-Forwarded-For: 192.0.2.1, 10.0.0.7", "X-Forwarded-Proto: https, http", "X-Forwarded-Host: h.example, i",
+            "X-Forwarded-For: 192.0.2.1, 10.0.0.7", "X-Forwarded-Proto: https, http",
+            "X-Forwarded-Host: h.example, i",
         ]
         #expect(read(lists) == Read(client: "192.0.2.1", origin: "https://h.example"))
     }
@@ -106,7 +108,8 @@ import Testing
         ] { #expect(read(["X-Forwarded-For: \(value)"]).client == nil, "\(value)") }
         for value in [
             "for=unknown", "for=_x", "for=192.0.2.1;for=192.0.2.2", "for", "=192.0.2.1", "for=", "for=\"192.0.2.1",
-            "for=192.0.2.1;", "for=192.0.2.1 proto=https", "for=\"192.0.2.\\1\"", "proto=https;proto=http;for=192.0.2.1",
+            "for=192.0.2.1;", "for=192.0.2.1 proto=https", "for=\"192.0.2.\\1\"",
+            "proto=https;proto=http;for=192.0.2.1",
         ] { #expect(read(["Forwarded: \(value)"]).client == nil, "\(value)") }
         // A chain longer than anyone's.
         let long = "X-Forwarded-For: 192.0.2.1" + String(repeating: ", 10.0.0.9", count: 40)

@@ -65,8 +65,12 @@ import Testing
         #expect(answer(#"{"type":"check","n":1}"#) == .rejected(.missingChallenge, status: 401))
         #expect(answer(#"{"type":"check","n":1,"v":{"c":""}}"#) == .rejected(.missingChallenge, status: 401))
         #expect(answer(#"{"type":"check","n":1,"v":{"c":7}}"#) == .rejected(.malformedChallenge, status: 401))
-        #expect(answer("{\"type\":\"check\",\"n\":1,\"v\":{\"c\":\"a\u{1}\"}}") == .rejected(.malformedChallenge, status: 401))
-        #expect(answer("{\"type\":\"check\",\"n\":1,\"v\":{\"c\":\"\u{e9}\"}}") == .rejected(.malformedChallenge, status: 401))
+        #expect(
+            answer("{\"type\":\"check\",\"n\":1,\"v\":{\"c\":\"a\u{1}\"}}")
+                == .rejected(.malformedChallenge, status: 401))
+        #expect(
+            answer("{\"type\":\"check\",\"n\":1,\"v\":{\"c\":\"\u{e9}\"}}")
+                == .rejected(.malformedChallenge, status: 401))
     }
     @Test func signsOnlyWhatIsOpaqueAndOnlyWithAKey() throws {
         let handshake = try Handshake([signing(.get, "query:t")], in: memory)
@@ -118,7 +122,8 @@ import Testing
         definition.requirements = [.allowedOrigin]
         definition.challenge = HandshakeChallenge("header:X-Origin", .origin)
         definition.headers = [
-            HandshakeHeader("X-Allowed", [.challenge]), HandshakeHeader("X-Rate", [.literal("*")], whenAsked: "X-Asked"),
+            HandshakeHeader("X-Allowed", [.challenge]),
+            HandshakeHeader("X-Rate", [.literal("*")], whenAsked: "X-Asked"),
         ]
         definition.refusalStatus = 403
         let handshake = try Handshake([definition], allowedOrigins: ["A.example"], in: memory)

@@ -18,7 +18,8 @@ import Testing
     }
     static let signature: [UInt8] = [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A]
     private func binary(_ command: UInt8, _ family: UInt8, _ payload: [UInt8]) -> [UInt8] {
-        ProxyProtocolTests.signature + [command, family, UInt8(payload.count >> 8), UInt8(payload.count & 255)] + payload
+        ProxyProtocolTests.signature + [command, family, UInt8(payload.count >> 8), UInt8(payload.count & 255)]
+            + payload
     }
     private let v4: [UInt8] = [192, 0, 2, 7, 198, 51, 100, 1, 0x30, 0x39, 0x00, 0x50]
     private let v6: [UInt8] =
@@ -27,7 +28,9 @@ import Testing
 
     @Test func readsLines() {
         #expect(parse("PROXY TCP4 192.0.2.7 198.51.100.1 12345 80\r\n") == preamble("192.0.2.7", bytes: 44))
-        #expect(parse("PROXY TCP4 192.0.2.7 198.51.100.1 1 443\r\nGET /") == preamble("192.0.2.7", secure: true, bytes: 41))
+        #expect(
+            parse("PROXY TCP4 192.0.2.7 198.51.100.1 1 443\r\nGET /")
+                == preamble("192.0.2.7", secure: true, bytes: 41))
         let six = "PROXY TCP6 2001:db8::1 ::1 65535 0\r\n"
         #expect(parse(six) == preamble("2001:db8::1", bytes: six.utf8.count))
         #expect(parse("PROXY UNKNOWN\r\n") == preamble(nil, bytes: 15))

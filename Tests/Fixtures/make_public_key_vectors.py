@@ -383,8 +383,11 @@ def certificates():
     other = certificate("example.com", RSA, "Sluice test middle", middle_key)
     public = RSA.public_key().public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    server = certificate("localhost", RSA, "Sluice test root", root_key, alternative="localhost")
+    server_key = RSA.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
     return {
-        "root": root, "middle": middle, "leaf": leaf, "past": past, "otherName": other,
+        "server": server, "serverKey": server_key, "root": root, "middle": middle, "leaf": leaf, "past": past, "otherName": other,
         "alone": certificate(name, RSA), "sns": certificate("sns.amazonaws.com", RSA), "rsaPublic": public,
         "rsaShort": b64(spki(rsa_key("sluice short rsa", 1024))),
         "snsMessage": b64(sns_message()), "ed25519Private": "whsk_" + b64(

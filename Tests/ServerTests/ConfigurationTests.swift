@@ -1,5 +1,6 @@
 // The configuration file: what it becomes, and what every mistake in it is called, at which line.
 import Engine
+import FastPath
 import Foundation
 import Server
 import Testing

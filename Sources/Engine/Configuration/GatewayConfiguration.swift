@@ -37,6 +37,17 @@ package struct GatewayConfiguration: Sendable {
     package init() {}
 }
 
+extension GatewayConfiguration {
+    /// The sources, each with the public URL that holds for it.
+    package var sourcesWithPublicURL: [SourceConfiguration] {
+        sources.map { source in
+            var copy = source
+            copy.publicURL = source.publicURL ?? publicURL
+            return copy
+        }
+    }
+}
+
 package enum LoopCount: Equatable, Sendable { case auto, fixed(Int) }
 package enum VerifierEngineChoice: String, CaseIterable, Sendable { case auto, openssl, multibuffer }
 

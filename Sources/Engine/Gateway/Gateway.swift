@@ -72,7 +72,7 @@ package final class Gateway: Sendable {
         running.egress.replace(compiled.snapshot)
         try running.delivery.reload(compiled.plans)
         running.commitSignal.setWanted(!compiled.plans.isEmpty)
-        running.rejected?.reload(fresh.sources)
+        running.rejected?.reload(fresh.sourcesWithPublicURL)
         for loop in running.loops { loop.publish(snapshot) }
         let old = state.withLock { state in
             let old = state.running?.snapshot

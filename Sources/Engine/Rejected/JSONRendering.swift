@@ -2,7 +2,7 @@
 // write it: to find out whether something on the way parsed a body and wrote it anew. Pure functions; the depth is
 // bounded, so that no body can exhaust the stack.
 
-indirect enum JSONTree {
+package indirect enum JSONTree {
     case object([(key: [Unicode.Scalar], value: JSONTree)])
     case array([JSONTree])
     case string([Unicode.Scalar])
@@ -10,7 +10,7 @@ indirect enum JSONTree {
     case literal([UInt8])
 
     /// Nil when `bytes` are no JSON document, or one that nests deeper than `depthMax`.
-    static func parse(_ bytes: [UInt8]) -> JSONTree? {
+    package static func parse(_ bytes: [UInt8]) -> JSONTree? {
         var reader = JSONTreeReader(bytes)
         guard let tree = reader.value(depth: 0) else { return nil }
         return reader.isAtEnd ? tree : nil

@@ -10,6 +10,12 @@ package struct RejectedLines: Sendable {
         package var source: String
         package var reason: SignatureRejection
         package var hint: RejectionHint?
+
+        package init(source: String, reason: SignatureRejection, hint: RejectionHint?) {
+            self.source = source
+            self.reason = reason
+            self.hint = hint
+        }
     }
     package struct Line: Equatable, Sendable {
         package var key: Key

@@ -186,7 +186,7 @@ package final class RejectedWorker: Sendable {
             let plain = PlainRequest(head: request.head, body: request.body)
         else { return nil }
         return RejectionHints.look(
-            at: plain, reason: request.reason, subject: subject, origin: RequestOrigins.candidates(plain).first,
+            at: plain, reason: request.reason, subject: subject, origin: subject.check.origins(of: plain).first,
             nowSeconds: request.receivedSeconds)
     }
 }

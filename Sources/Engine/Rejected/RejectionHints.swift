@@ -25,7 +25,7 @@ package struct HintTrial {
         bytesLeft = bytesMax
     }
 
-    mutating func verdict(
+    package mutating func verdict(
         _ request: PlainRequest, check: SourceCheck? = nil, origin: String? = nil, nowSeconds: UInt64? = nil
     ) -> CaptureVerdict? {
         // A head and a MAC's fixed part cost about as much as a kilobyte.

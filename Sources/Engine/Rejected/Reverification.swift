@@ -46,7 +46,7 @@ package struct Reverification {
         offer: @escaping ([InjectedEvent]) -> [InjectionFate]
     ) {
         self.store = store
-        sources = configuration.sources
+        sources = configuration.sourcesWithPublicURL
         defaultWindowSeconds = configuration.dedup.windowSeconds
         self.offer = offer
     }
@@ -73,6 +73,11 @@ package struct Reverification {
         for number in numbers {
             // One that went meanwhile, to make room, is none.
             guard let row = try store.row(number) else { continue }
+            // A signature does not say where a request came from; who may send is the loop's to decide.
+            guard row.request.reason != .addressNotAllowed else {
+                outcome.rejected[.addressNotAllowed, default: 0] += 1
+                continue
+            }
             guard let check = check(row.request.sourceName, &checks) else {
                 outcome.withoutSource += 1
                 continue
@@ -128,7 +133,7 @@ extension SourceCheck {
 
     func result(of request: RejectedRequest) -> ReverifyResult {
         var verdict = verdict(of: request, origin: nil)
-        for origin in RequestOrigins.candidates(request) {
+        for origin in PlainRequest(head: request.head, body: []).map(origins) ?? [] {
             if case .accepted = verdict { break }
             let other = self.verdict(of: request, origin: origin)
             if case .accepted = other { verdict = other }

@@ -7,6 +7,8 @@ import Synchronization
 
 package struct SourceCheck: Sendable {
     package let parts: CompiledSourceParts
+    /// The only origin that counts when the source has a public URL: a `Host` field proves nothing then.
+    let publicOrigin: String?
 
     /// Nil when the source cannot be compiled so, or checks nothing.
     package init?(_ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400) {
@@ -14,6 +16,12 @@ package struct SourceCheck: Sendable {
             parts.scheme != nil || parts.verifier != nil
         else { return nil }
         self.parts = parts
+        publicOrigin = parts.edge.publicOrigin.count > 0 ? parts.edge.publicOrigin.text : nil
+    }
+
+    /// Where a request may have been sent, likeliest first: for schemes that sign their URL.
+    func origins(of request: PlainRequest) -> [String] {
+        publicOrigin.map { [$0] } ?? RequestOrigins.candidates(request)
     }
 
     package func verdict(_ request: PlainRequest, origin: String?, nowSeconds: UInt64) -> CaptureVerdict {
@@ -39,9 +47,6 @@ enum RequestOrigins {
     static func candidates(_ request: PlainRequest) -> [String] {
         guard let host = request.value(of: "Host"), !host.isEmpty else { return [] }
         return ["https://\(host)", "http://\(host)"]
-    }
-    static func candidates(_ request: RejectedRequest) -> [String] {
-        PlainRequest(head: request.head, body: []).map(candidates) ?? []
     }
 }
 

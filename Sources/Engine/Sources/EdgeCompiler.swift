@@ -82,7 +82,9 @@ package enum EdgeCompiler {
     /// `https://host[:port]`, a slash behind it dropped.
     package static func origin(_ url: String) throws(EdgeProblem) -> String {
         let text = url.hasSuffix("/") ? String(url.dropLast()) : url
-        guard let scheme = ["https://", "http://"].first(where: { text.hasPrefix($0) }) else { throw .badPublicURL(url) }
+        guard let scheme = ["https://", "http://"].first(where: { text.hasPrefix($0) }) else {
+            throw .badPublicURL(url)
+        }
         let authority = Array(text.dropFirst(scheme.count).utf8)
         guard !authority.isEmpty, authority.count <= 255, authority.withView({ HostRules.isValid($0) }),
             authority.first != 0x3A

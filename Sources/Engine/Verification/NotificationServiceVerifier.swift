@@ -1,8 +1,8 @@
 // Amazon SNS: an RSA signature in the body over some of its decoded values, by a certificate of Amazon's.
 //
 // Invariants: a valid signature says only that some AWS account sent it, so the topics are given and compared before a
-// certificate is asked for. `SubscribeURL` is signed, and never fetched here: an operator confirms. No header is signed,
-// so none is looked at; what routes by the type takes it from the body.
+// certificate is asked for. `SubscribeURL` is signed, and never fetched here: an operator confirms. No header is
+// signed, so none is looked at; what routes by the type takes it from the body.
 
 import FastPath
 

@@ -5,7 +5,7 @@
 
 import FastPath
 
-struct SchemeVerifier: RequestVerifier {
+package struct SchemeVerifier: RequestVerifier {
     private struct Way: Sendable {
         let scheme: SignatureScheme
         /// Nil: the scheme is one of the quick ones.
@@ -16,7 +16,7 @@ struct SchemeVerifier: RequestVerifier {
     private let memory: CompiledMemory
     private let ways: [Way]
 
-    init(
+    package init(
         _ alternatives: [(definition: SchemeDefinition, secrets: [SourceSecret])], in memory: CompiledMemory
     ) throws(SchemeError) {
         self.memory = memory
@@ -37,7 +37,7 @@ struct SchemeVerifier: RequestVerifier {
         self.ways = ways
     }
 
-    func verify(
+    package func verify(
         _ request: borrowing CapturedRequest, origin: String?, nowSeconds: UInt64
     ) -> CaptureVerdict {
         defer { withExtendedLifetime(memory) {} }
@@ -81,7 +81,7 @@ struct SchemeVerifier: RequestVerifier {
 
 extension PublicKeyAlgorithm {
     /// Nil for what a loop computes.
-    init?(_ algorithm: SchemeAlgorithm) {
+    package init?(_ algorithm: SchemeAlgorithm) {
         switch algorithm {
         case .hmac, .token, .basic: return nil
         case .ed25519: self = .ed25519

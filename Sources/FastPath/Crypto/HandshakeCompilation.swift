@@ -1,8 +1,8 @@
 // What a challenge's data must be like, and its compilation: trivial values in a `CompiledMemory`, read by
 // `Handshake.swift`.
 //
-// Invariant: nothing is compiled that would sign what the asker chose freely, or write more than an answer has room for.
-// Safety: the compiled values point into the `CompiledMemory` given and are valid as long as that lives.
+// Invariant: nothing is compiled that would sign what the asker chose freely, or write more than an answer has room
+// for. Safety: the compiled values point into the `CompiledMemory` given and are valid as long as that lives.
 
 /// Why a challenge's data cannot be compiled: a mistake of the catalogue, or of a configuration's verify token.
 package struct HandshakeError: Error, Equatable, Sendable {
@@ -173,8 +173,9 @@ private struct HandshakeCompiler {
         if let challenge = definition.challenge, !(1...Handshake.challengeBytesMax).contains(challenge.bytesMax) {
             throw HandshakeError(message: "a challenge has at most \(Handshake.challengeBytesMax) bytes")
         }
-        guard !definition.headers.contains(where: { $0.value.contains(.challenge) })
-            || definition.challenge?.rule != .printable
+        guard
+            !definition.headers.contains(where: { $0.value.contains(.challenge) })
+                || definition.challenge?.rule != .printable
         else { throw HandshakeError(message: "a header echoes only what is opaque or an origin") }
         for status in [definition.status, definition.refusalStatus] where !Reply.isKnown(status: status) {
             throw HandshakeError(message: "status \(status) is not known")

@@ -89,7 +89,8 @@ package struct TimestampRule: Equatable, Sendable {
 package struct SchemeDefinition: Equatable, Sendable {
     package var algorithm: SchemeAlgorithm
     package var headers: [SchemeHeaders]
-    /// True when the signatures of all sets that a request has are read and any may match (DocuSign's numbered headers).
+    /// True when the signatures of all sets that a request has are read and any may match (DocuSign's numbered
+    /// headers).
     package var takesEverySet = false
     /// A place that a request must have to be checked by this one of a source's schemes; nil = its signature's.
     package var appliesWhen: String?

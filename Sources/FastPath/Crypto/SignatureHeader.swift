@@ -192,7 +192,8 @@ extension SchemeData {
         return value.slice(prefix.count, value.count - prefix.count)
     }
 
-    /// The window of a plain scheme's timestamp. A difference of exactly the tolerance passes, as in the providers' libraries.
+    /// The window of a plain scheme's timestamp. A difference of exactly the tolerance passes, as in the providers'
+    /// libraries.
     @inline(__always)
     func checkTimestamp(_ text: ByteView, nowSeconds: UInt64) -> SignatureRejection? {
         // 16 digits: past any unit's date, far from overflow.

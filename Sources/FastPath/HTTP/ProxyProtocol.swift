@@ -7,7 +7,8 @@
 package struct ProxyPreamble: Equatable, Sendable {
     /// The address that the proxy was connected from; nil when it says nothing (LOCAL, UNKNOWN, a local socket).
     package var source: IPAddress?
-    /// True when the client spoke TLS to the proxy, as far as the preamble tells: by its TLS field, else by the port 443.
+    /// True when the client spoke TLS to the proxy, as far as the preamble tells: by its TLS field, else by the port
+    /// 443.
     package var isSecure = false
     package var byteCount = 0
 

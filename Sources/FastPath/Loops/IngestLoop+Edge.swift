@@ -31,7 +31,8 @@ extension IngestLoop {
         guard method != .post, source.pointee.edge.handshakeMethods.takes(method) else { return false }
         return answersChallenge(slot, bytes, body)
     }
-    private mutating func client(_ slot: Int, _ bytes: ByteView, _ source: UnsafePointer<IngestSource>) -> IPAddress? {
+    private mutating func client(_ slot: Int, _ bytes: ByteView, _ source: UnsafePointer<IngestSource>) -> IPAddress?
+    {
         let peer = peer(slot)
         return edge.read(
             bytes, table[slot].pointee.head, fields, peer: peer, isPeerSecure: table[slot].pointee.edge.isPeerSecure,
@@ -86,7 +87,11 @@ extension IngestLoop {
             return false
         }
     }
-    private enum PreambleStep { case incomplete, complete(Int), refused }
+    private enum PreambleStep {
+        case incomplete
+        case complete(Int)
+        case refused
+    }
     private mutating func readPreamble(_ slot: Int, _ bytes: ByteView) -> PreambleStep {
         switch ProxyProtocol.parse(bytes) {
         case .incomplete: return .incomplete

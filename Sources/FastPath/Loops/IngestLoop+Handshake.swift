@@ -11,7 +11,8 @@ extension IngestLoop {
         let head = table[slot].pointee.head
         guard let handshake = source.pointee.handshake else { return false }
         let answer = handshake.answer(
-            bytes: bytes, head: head, fields: fields, key: source.pointee.scheme?.challengeKey(nowSeconds: wallSeconds), into: scratch,
+            bytes: bytes, head: head, fields: fields,
+            key: source.pointee.scheme?.challengeKey(nowSeconds: wallSeconds), into: scratch,
             capacity: Handshake.scratchBytesMax)
         if sends(answer, slot, bytes, body) { return true }
         if source.pointee.edge.eventMethods.takes(head.method) { return false }

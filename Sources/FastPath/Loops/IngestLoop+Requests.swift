@@ -164,7 +164,8 @@ extension IngestLoop {
     mutating func routeAgain(_ slot: Int) {
         let connection = table[slot]
         // What was thrown away cannot come back: such a request keeps the answer it had.
-        guard !connection.pointee.isDiscarding, !connection.pointee.block.isNone, connection.pointee.head.byteCount > 0
+        guard !connection.pointee.isDiscarding, !connection.pointee.block.isNone,
+            connection.pointee.head.byteCount > 0
         else { return }
         let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
         setRoute(

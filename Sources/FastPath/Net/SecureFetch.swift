@@ -22,9 +22,13 @@ package enum SecureFetch {
         for address in addresses.prefix(4) {
             guard let descriptor = connect(address, until: deadline) else { continue }
             defer { _ = sluice_close(descriptor) }
-            let session =
-                roots.map { sluice_tls_open(descriptor, host, $0, $0.count) }
-                ?? sluice_tls_open(descriptor, host, nil, 0)
+            // Roots that are given and are none must not fall back to the system's.
+            let session: OpaquePointer?
+            if let roots {
+                session = sluice_tls_open(descriptor, host, roots, roots.count)
+            } else {
+                session = sluice_tls_open(descriptor, host, nil, 0)
+            }
             guard let session else { return nil }
             defer { sluice_tls_close(session) }
             return exchange(session, descriptor, host, path, deadline)

@@ -36,7 +36,8 @@ struct ConfigCommand: ParsableCommand {
                 }
             } catch let error as ConfigurationError {
                 if json {
-                    Output.json(Verdict(file: file, ok: false, problems: error.problems.map { .init($0) }, warnings: []))
+                    Output.json(
+                        Verdict(file: file, ok: false, problems: error.problems.map { .init($0) }, warnings: []))
                 } else {
                     Output.failure(error.description)
                 }

@@ -14,7 +14,8 @@ enum ConfigurationChecks {
         checkEdge(configuration, top, reading)
         let sources = Lines.items(root, "sources")
         if configuration.sources.isEmpty {
-            reading.report(root.mark?.line ?? 1, "there is no source; without one nothing can come in (see `sources`)")
+            reading.report(
+                root.mark?.line ?? 1, "there is no source; without one nothing can come in (see `sources`)")
         }
         for (index, source) in configuration.sources.enumerated() where index < sources.count {
             let before = reading.problems.count
@@ -71,7 +72,8 @@ enum ConfigurationChecks {
         }
         for (index, text) in configuration.trustedProxies.enumerated()
         where text != EdgeCompiler.localWord && CIDR(text) == nil {
-            let problem = EdgeProblem.badAddress(key: "trusted_proxies", text: top.text("trusted_proxies", item: index))
+            let problem = EdgeProblem.badAddress(
+                key: "trusted_proxies", text: top.text("trusted_proxies", item: index))
             reading.report(top.line("trusted_proxies", item: index), problem.message)
         }
         let words = configuration.proxyProtocol
@@ -108,7 +110,8 @@ enum ConfigurationChecks {
         if configuration.log.segmentBytes < 2 * configuration.log.groupBytes {
             reading.report(
                 top.line("log", "segment"),
-                "`log.segment` must be at least twice `log.group` (\(ByteSize.text(of: configuration.log.groupBytes)))")
+                "`log.segment` must be at least twice `log.group` (\(ByteSize.text(of: configuration.log.groupBytes)))"
+            )
         }
         if let kept = configuration.log.retentionBytes, kept < 2 * configuration.log.segmentBytes {
             reading.report(

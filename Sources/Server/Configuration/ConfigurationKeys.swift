@@ -10,11 +10,12 @@ package enum ConfigurationKeys {
 
     static let top: [ConfigurationKey<GatewayConfiguration>] = {
         let initial = GatewayConfiguration()
-        return [
+        let first: [ConfigurationKey<GatewayConfiguration>] = [
             .texts("listen", \.listen, of: initial),
             .text("admin", \.admin, of: initial),
             .path("data", \.dataFolder, of: initial),
-        ] + edge + [
+        ]
+        let rest: [ConfigurationKey<GatewayConfiguration>] = [
             loops,
             .time("grace", \.gracePeriodMillis, of: initial, 0...3_600_000),
             .word("verifier", \.verifierEngine, of: initial),
@@ -42,6 +43,7 @@ package enum ConfigurationKeys {
                 return endpoint
             },
         ]
+        return first + edge + rest
     }()
 
     private static let loops = ConfigurationKey<GatewayConfiguration>(
@@ -130,7 +132,7 @@ package enum ConfigurationKeys {
         let body = ConfigurationKey<OptionalNumber>.size("body", \.value, of: OptionalNumber(), 1...(64 << 20))
         let tolerance = ConfigurationKey<OptionalNumber>.time(
             "tolerance", \.value, of: OptionalNumber(), 1000...(7 * 86_400_000))
-        return [
+        let own: [ConfigurationKey<SourceConfiguration>] = [
             .text("name", \.name, of: initial).required,
             inherited(.text("provider", \.provider, of: initial), from: initial.provider),
             inherited(.optionalText("path", \.path), from: "/in/NAME"),
@@ -143,7 +145,8 @@ package enum ConfigurationKeys {
             .word("durability", \.durability, of: initial),
             .word("mode", \.mode, of: initial),
             inherited(.optional(tolerance, \.timestampToleranceMillis, never: false), from: "the scheme's"),
-        ] + sourceEdge
+        ]
+        return own + sourceEdge
     }()
 
     /// Where the default of a key comes from when it is not a value of its own.
