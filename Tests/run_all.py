@@ -20,6 +20,7 @@ FULL = os.environ.get("SLUICE_ROUNDS") == "full"
 SUITES = [
     ("Conformance/operator_suite.py", [], [], 300),
     ("Conformance/churn.py", [], [], 120),
+    ("Conformance/offload_suite.py", [], [], 120),
     ("Conformance/readme_tour.py", [], [], 150),
     ("Conformance/run_http_cases.py", [], ["--stride", "1", "--inputs", "20000"], 300),
     ("Conformance/vectors_port.py", [], [], 240),

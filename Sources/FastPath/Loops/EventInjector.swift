@@ -73,16 +73,17 @@ package final class EventInjector: Sendable {
             var waiting: [UInt64: Int] = [:]
             var offered = 0
             while offered < events.count || !waiting.isEmpty {
-                while offered < events.count, let fate = push(events[offered], &state, &waiting, offered) {
-                    fates[offered] = fate
-                    offered += 1
-                }
-                link.journalWakeup.signal()
                 while let receipt = link.receipts.pop() {
                     state.outstandingCount -= 1
                     // A ticket that is not known is of a call that did not wait for it.
                     if let index = waiting.removeValue(forKey: receipt.ticket) { fates[index] = fate(of: receipt) }
                 }
+                // After the receipts, which make the room: whoever sleeps has offered all that there is room for.
+                while offered < events.count, let fate = push(events[offered], &state, &waiting, offered) {
+                    fates[offered] = fate
+                    offered += 1
+                }
+                link.journalWakeup.signal()
                 if offered == events.count, waiting.isEmpty { break }
                 let now = sluice_clock_monotonic()
                 guard now < end else { break }

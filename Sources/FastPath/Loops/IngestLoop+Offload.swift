@@ -17,8 +17,11 @@ extension IngestLoop {
     ) -> Bool {
         guard let verifiers, verifyingCount < verifiers.capacity else { return false }
         let connection = table[slot]
-        guard !connection.pointee.held.isNone || hold(slot, base, head, body, origin: origin(slot)) else {
-            return false
+        if connection.pointee.held.isNone {
+            guard hold(slot, base, head, body, origin: edge.origin) else { return false }
+        } else {
+            // Judged anew, and perhaps by another public URL.
+            guard putOrigin(slot, edge.origin) else { return false }
         }
         let memory = UnsafePointer(arena.pointer(connection.pointee.held) + connection.pointee.heldStart)
         let source = sources + Int(connection.pointee.sourceIndex)
@@ -41,9 +44,16 @@ extension IngestLoop {
         verifiers!.wakeWorkers()
     }
 
-    /// Scheme and authority as the sender used them; empty when unknown.
-    private func origin(_ slot: Int) -> ByteView { edge.origin }
-
+    /// Puts scheme and authority, as the sender used them, behind the held body. False when the block is too small.
+    private mutating func putOrigin(_ slot: Int, _ origin: ByteView) -> Bool {
+        let connection = table[slot]
+        let end =
+            connection.pointee.heldStart + connection.pointee.head.byteCount + connection.pointee.heldBodyCount
+        guard end + origin.count <= connection.pointee.held.byteCount else { return false }
+        (arena.pointer(connection.pointee.held) + end).update(from: origin.base, count: origin.count)
+        connection.pointee.heldOriginCount = origin.count
+        return true
+    }
     /// Puts head, body and origin behind each other into a block of their own. False when there is no memory for it, or
     /// half of all is held already: sources that the loop verifies itself keep the other half.
     private mutating func hold(
@@ -78,11 +88,10 @@ extension IngestLoop {
             connection.pointee.heldStart = 0
             if isInBlock { dropRequest(slot) }
         }
-        let end = arena.pointer(connection.pointee.held) + connection.pointee.heldStart + count
-        end.update(from: origin.base, count: origin.count)
         connection.pointee.heldBodyCount = body.count
-        connection.pointee.heldOriginCount = origin.count
         verifyingBytes += connection.pointee.held.byteCount
+        let isPlaced = putOrigin(slot, origin)
+        precondition(isPlaced, "room for it was asked for")
         return true
     }
     private mutating func dropHeld(_ slot: Int) {

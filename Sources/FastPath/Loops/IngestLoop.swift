@@ -99,35 +99,44 @@ struct IngestLoop: ~Copyable {
     init(
         setup: IngestSetup, shared: IngestShared, snapshot: IngestSnapshot, port: consuming JournalPort
     ) throws(IngestStartError) {
+        precondition(setup.listeners.count <= IngestSetup.listenerCountMax)
         let parts = try IngestLoop.parts(setup)
+        // Nothing of `self` is read before all of it is set: Swift 6.3.1 then releases what lay in the place of the
+        // references that are set later (seen: crashes when the stack was not all zeros).
         table = parts.table
         arena = parts.arena
         io = parts.io
+        self.port = port
         limits = setup.limits
         metrics = setup.metrics
         self.shared = shared
-        verifier = BatchVerifier(
-            engine: setup.engine, jobCountMax: IngestLoop.pendingCountMax, scratchBytes: setup.verifierScratchBytes)
-        listenerCount = setup.listeners.count
-        precondition(listenerCount <= IngestSetup.listenerCountMax)
-        listeners = .allocate(capacity: max(listenerCount, 1))
-        for (index, listener) in setup.listeners.enumerated() { listeners[index] = listener }
-        self.port = port
         self.snapshot = snapshot
         sources = snapshot.sources
         routes = snapshot.routes
         verifiers = setup.verifiers
         rejected = setup.rejected
-        rejectedSeconds = .allocate(capacity: IngestMetrics.sourceSlotCount)
-        rejectedSeconds.initialize(repeating: 0, count: IngestMetrics.sourceSlotCount)
-        rejectedCounts = .allocate(capacity: IngestMetrics.sourceSlotCount)
-        rejectedCounts.initialize(repeating: 0, count: IngestMetrics.sourceSlotCount)
+        edge = EdgeScratch(preambleListeners: setup.preambleListeners)
+        verifier = BatchVerifier(
+            engine: setup.engine, jobCountMax: IngestLoop.pendingCountMax, scratchBytes: setup.verifierScratchBytes)
+        listenerCount = setup.listeners.count
+        listeners = IngestLoop.copy(setup.listeners)
+        rejectedSeconds = IngestLoop.zeros(IngestMetrics.sourceSlotCount)
+        rejectedCounts = IngestLoop.zeros(IngestMetrics.sourceSlotCount)
         pending = .allocate(capacity: IngestLoop.pendingCountMax)
         held = .allocate(capacity: setup.receiveBufferCount)
         rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
         ready = .allocate(capacity: setup.limits.connectionCountMax)
         scratch = .allocate(capacity: Handshake.scratchBytesMax)
-        edge = EdgeScratch(preambleListeners: setup.preambleListeners)
+    }
+    private static func copy(_ listeners: [Int32]) -> UnsafeMutablePointer<Int32> {
+        let memory = UnsafeMutablePointer<Int32>.allocate(capacity: max(listeners.count, 1))
+        for (index, listener) in listeners.enumerated() { memory[index] = listener }
+        return memory
+    }
+    private static func zeros(_ count: Int) -> UnsafeMutablePointer<UInt32> {
+        let memory = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
+        memory.initialize(repeating: 0, count: count)
+        return memory
     }
     private struct Parts: ~Copyable {
         var table: ConnectionTable
