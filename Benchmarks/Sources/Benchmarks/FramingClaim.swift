@@ -26,7 +26,8 @@ enum FramingClaim {
         init(isChunked: Bool) {
             let body = String(repeating: "x", count: bodyBytes)
             let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(bodyBytes)"
-            let head = "POST /in/github HTTP/1.1\r\nHost: hooks.example.com\r\nX-GitHub-Event: push\r\n\(framing)\r\n\r\n"
+            let head =
+                "POST /in/github HTTP/1.1\r\nHost: hooks.example.com\r\nX-GitHub-Event: push\r\n\(framing)\r\n\r\n"
             let half = String(bodyBytes / 2, radix: 16) + "\r\n" + body.prefix(bodyBytes / 2) + "\r\n"
             input = ByteMemory(
                 String(repeating: head + (isChunked ? half + half + "0\r\n\r\n" : body), count: requestCount))

@@ -1,7 +1,7 @@
 // How everything here is measured: candidates take turns, round by round, and the best round of each counts, so that
 // what else the machine does falls on all of them and ratios hold. Each candidate returns a hash of its results, which
-// is printed, so that no compiler may leave the work out. Under callgrind the same bodies are counted instead: once each,
-// instructions in the place of nanoseconds.
+// is printed, so that no compiler may leave the work out. Under callgrind the same bodies are counted instead: once
+// each, instructions in the place of nanoseconds.
 //
 // Safety: `ByteMemory` owns what its views point to; whoever holds a view holds it.
 import FastPath
@@ -110,7 +110,10 @@ extension String {
 
 extension UInt64 {
     /// Order matters; good enough to notice that a result changed.
-    mutating func mix(_ value: UInt64) { self = (self ^ value) &* 0x9E37_79B9_7F4A_7C15; self ^= self >> 29 }
+    mutating func mix(_ value: UInt64) {
+        self = (self ^ value) &* 0x9E37_79B9_7F4A_7C15
+        self ^= self >> 29
+    }
     mutating func mix(_ value: Int) { mix(UInt64(bitPattern: Int64(value))) }
 }
 

@@ -32,7 +32,8 @@ enum RecoveryClaim {
         private static let segmentBytes = 64 << 20
 
         init(recordCount: Int) throws {
-            var template = Array("\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/recovery-XXXXXX".utf8CString)
+            var template = Array(
+                "\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/recovery-XXXXXX".utf8CString)
             guard mkdtemp(&template) != nil else { throw BenchmarkError("no temporary folder: \(errno)") }
             path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
             entryCount = 2 * recordCount
@@ -97,8 +98,9 @@ enum RecoveryClaim {
                 case .refuse: throw BenchmarkError("no segment for the records")
                 }
                 let written = pwrite(write.file, write.bytes, write.byteCount, off_t(write.fileOffset))
-                guard case .continueWith(let more) = journal.commitCompleted(
-                    placed: placed, written: written, synced: 0)
+                guard
+                    case .continueWith(let more) = journal.commitCompleted(
+                        placed: placed, written: written, synced: 0)
                 else { break }
                 step = more
             }

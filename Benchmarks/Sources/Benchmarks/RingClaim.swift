@@ -1,5 +1,6 @@
-// One way through the ring between two threads, and there and back through two of them. The ring's source is in this target by symlink: a generic of another
-// module is not specialised here, and the loops, which use it in its own module, do not pay that.
+// One way through the ring between two threads, and there and back through two of them. The ring's source is in this
+// target by symlink: a generic of another module is not specialised here, and the loops, which use it in its own
+// module, do not pay that.
 import FastPath
 import Glibc
 import Synchronization
