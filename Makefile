@@ -11,8 +11,8 @@ build: ## The release binary, .build/release/sluice
 	@scripts/setup.sh build
 	@swift build -c release --product sluice
 
-bench: build ## Ingest beside the durable limit probe and nginx, in one run
-	@perf/ingest.sh
+bench: build ## Ingest beside the limit probe and the peers, in one run
+	@perf/run ingest-steady --no-file
 
 clean:
 	@rm -rf .build .venv

@@ -28,8 +28,10 @@ let package = Package(
             ] + multiBufferLibrary),
         .target(name: "FastPath", dependencies: ["CShims"], swiftSettings: strict),
         .target(name: "MallocCounter", cSettings: strictC),
+        .target(name: "InstructionCounter", cSettings: strictC),
         .executableTarget(
-            name: "benchmarks", dependencies: ["FastPath"], path: "Sources/Benchmarks", swiftSettings: strict),
+            name: "benchmarks", dependencies: ["FastPath", "InstructionCounter"], path: "Sources/Benchmarks",
+            swiftSettings: strict),
         .executableTarget(
             name: "allocation-probe", dependencies: ["FastPath", "MallocCounter"], path: "Sources/AllocationProbe",
             swiftSettings: strict),

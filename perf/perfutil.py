@@ -6,7 +6,23 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "Tests", "Conformance"))
+
+
+def commit():
+    """Of the tree, with a `+` when it has changes of its own."""
+    git = ["git", "-C", ROOT]
+    head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
+    changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout.strip()
+    return (head or "unknown") + ("+" if changes else "")
+
+
+def shape_name(machine):
+    """A machine's shape as a part of file names."""
+    text = f"{machine['architecture']}-{machine['processor']}-{machine['processorCount']}cpu"
+    return re.sub(r"[^a-z0-9.]+", "-", text.lower())
+
 
 UNIQUE = """-- A body of its own for each request, as long as BODY says.
 local n, pad, run = 0, string.rep("x", tonumber(os.getenv("BODY")) - 40), os.getenv("RUN")

@@ -263,3 +263,5 @@ int sluice_batch_completed(const struct sluice_batch *batch, uint32_t index) {
     return 0;
 }
 #endif
+
+void sluice_sha256(const uint8_t *message, size_t bytes, uint8_t *digest) { SHA256(message, bytes, digest); }

@@ -19,6 +19,23 @@ void *sluice_memory_map(size_t bytes) {
 void sluice_memory_unmap(void *memory, size_t bytes) { munmap(memory, bytes); }
 
 void sluice_shutdown_write(int fd) { shutdown(fd, SHUT_WR); }
+int sluice_peer_address(int fd, uint64_t *high, uint64_t *low) {
+    struct sockaddr_storage address;
+    socklen_t bytes = sizeof address;
+    if (getpeername(fd, (struct sockaddr *)&address, &bytes) < 0) return 0;
+    if (address.ss_family == AF_INET) {
+        *low = ntohl(((struct sockaddr_in *)&address)->sin_addr.s_addr);
+        return 4;
+    }
+    if (address.ss_family != AF_INET6) return 0;
+    const uint8_t *b = ((struct sockaddr_in6 *)&address)->sin6_addr.s6_addr;
+    *high = *low = 0;
+    for (int i = 0; i < 8; i++) {
+        *high = *high << 8 | b[i];
+        *low = *low << 8 | b[i + 8];
+    }
+    return 6;
+}
 int sluice_close(int fd) { return close(fd) < 0 ? -errno : 0; }
 
 int sluice_listen(const void *address, unsigned bytes, int shared) {

@@ -18,8 +18,8 @@ struct Sluice: AsyncParsableCommand {
             """,
         subcommands: [
             ServeCommand.self, VerifyCommand.self, SendCommand.self, LoadCommand.self, SinkCommand.self,
-            EventsCommand.self, LogCommand.self,
-            ConfigCommand.self, DoctorCommand.self,
+            EventsCommand.self, LogCommand.self, ConfigCommand.self, DoctorCommand.self, ProvidersCommand.self,
+            GateCommand.self,
         ])
 
     /// ArgumentParser's own status for a wrong command line is 64; Sluice's is 2.

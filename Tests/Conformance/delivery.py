@@ -72,6 +72,23 @@ def permanent(report, status):
                 assert [(d["event"], d["status"]) for d in dead] == [(name, status)], dead
 
 
+def stages(report):
+    with report.case("each stage of an event's way is in the histograms"):
+        with Receiver() as receiver:
+            with Gateway([github_source()], one_endpoint(receiver)) as gateway:
+                send(gateway, 3)
+                wait_until(lambda: receiver.count() >= 3, 10, "the deliveries")
+
+                def counts():
+                    stages = ("verify", "commit", "queue_wait", "connect", "first_byte", "done")
+                    return {s: gateway.metric_sum("sluice_stage_seconds_count", stage=s) for s in stages}
+
+                wait_until(lambda: counts()["done"] >= 3, 5, lambda: f"stages: {counts()}")
+                seen = counts()
+                assert seen["commit"] == seen["queue_wait"] == seen["first_byte"] == seen["done"] == 3, seen
+                assert 1 <= seen["verify"] <= 3 and 1 <= seen["connect"] <= 3, seen
+
+
 def redirect(report):
     with report.case("302 is a failure and is not followed"):
         with Receiver() as other, Receiver() as receiver:
@@ -310,6 +327,7 @@ def main():
         lambda: retried_after(report, "a reset", reset),
         lambda: permanent(report, 400),
         lambda: permanent(report, 404),
+        lambda: stages(report),
         lambda: redirect(report),
         lambda: gone(report),
         lambda: throttled(report),

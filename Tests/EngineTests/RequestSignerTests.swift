@@ -35,7 +35,7 @@ import Testing
                 continue
             }
             #expect(event.type == "order.paid", "\(provider)")
-            let hasNoID = ["zoom", "fireflies", "otter"].contains(provider)
+            let hasNoID = ["zoom", "fireflies", "otter", "calendly", "meta", "x"].contains(provider)
             #expect(event.id == (hasNoID ? nil : "evt_7"), "\(provider)")
             #expect((event.dedupKey == nil) == hasNoID, "\(provider)")
         }

@@ -58,7 +58,7 @@ import Testing
     }
     @Test func saysAllowRetryAfterKeepAliveAndType() {
         var reply = Reply(status: 405)
-        reply.allow = "POST"
+        reply.allow = ByteView("POST")
         reply.retryAfterSeconds = 120
         reply.keepsVersion10 = true
         reply.contentType = .text
@@ -78,7 +78,7 @@ import Testing
         for status in 100...599 where Reply.isKnown(status: status) {
             knownCount += 1
             var reply = Reply(status: status)
-            reply.allow = longest
+            reply.allow = ByteView(longest)
             reply.durability = longest
             reply.retryAfterSeconds = .max
             reply.closes = true

@@ -301,7 +301,8 @@ final class FileLog {
             expected.append(
                 #"{"body": \#(record.body.count), "bodyStart": "\#(hex.joined())", "key": "\#(record.key.text)", "#
                     + #""receivedAt": \#(record.receivedAt), "sequence": \#(record.sequence), "source": "github", "#
-                    + #""target": "/in/github?a=1", "type": "invoice.paid"}"#)
+                    + #""target": "/in/github?a=1", "type": "invoice.paid", "#
+                    + #""verdict": "\#(record.verdict.name)"}"#)
             return true
         }
         #expect(lines == expected)

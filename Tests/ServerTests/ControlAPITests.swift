@@ -20,7 +20,10 @@ private final class RecordingGateway: GatewayControl {
             events: [],
             next: [query.source, query.type, query.after, "\(query.limit)"].compactMap(\.self).joined(separator: "|"))
     }
-    func event(id: String) throws -> EventDetail? { nil }
+    func event(id: String, reveal: Bool) throws -> EventDetail? { nil }
+    func rejected(_ filter: RejectedFilter) throws -> RejectedPage { throw CancellationError() }
+    func rejected(id: String, reveal: Bool) throws -> RejectedDetail? { nil }
+    func reverify(_ request: ReverifyRequest) throws -> ReverifyAnswer { throw CancellationError() }
     func deliveries(_ filter: DeliveryFilter) throws -> [DeliveryItem] {
         [
             DeliveryItem(

@@ -64,7 +64,8 @@ final class ProbeGateway: Sendable {
         let journalPort: Handover<JournalPort>
         if hasJournalThread {
             let link = try JournalLink(
-                eventBytes: 8 << 20, eventBytesMax: 1 << 20, receiptCount: ProbeGateway.connectionCount, journalWakeup: journalShared.wakeup,
+                eventBytes: 8 << 20, eventBytesMax: 1 << 20, receiptCount: ProbeGateway.connectionCount,
+                journalWakeup: journalShared.wakeup,
                 loopWakeup: shared.wakeup)
             let thread = try ProbeGateway.startJournal(Handover(driver), link, journalShared)
             journalThread = (journalShared, thread)

@@ -2,8 +2,10 @@
 // time; a claim fails only when what it computes is wrong.
 //
 //   benchmarks [--small] [--json] [CLAIM…]      a claim by a part of its name
+//   benchmarks --count [CLAIM…]                 under callgrind: instructions, as JSON (perf/counts.py calls it so)
 import FastPath
 import Glibc
+import InstructionCounter
 
 #if DEBUG
 #error("Build with -c release: nobody wants to know how fast the debug build is.")
@@ -11,27 +13,34 @@ import Glibc
 
 @main struct Benchmarks {
     private static let claims = [
-        HeadParseClaim.claim, ChunkDecodeClaim.claim, SignatureClaim.claim, FingerprintClaim.claim, DedupClaim.claim,
-        RingClaim.claim, JournalClaim.claim, JSONScanClaim.claim, ReplyClaim.claim,
+        YardstickClaim.claim, HeadParseClaim.claim, FramingClaim.claim, ChunkDecodeClaim.claim, SignatureClaim.claim,
+        FingerprintClaim.claim, DedupClaim.claim, RingClaim.claim, RecordClaim.claim, JournalClaim.claim,
+        RecoveryClaim.claim, JSONScanClaim.claim, FilterClaim.claim, RetryClaim.claim, ReplyClaim.claim,
     ]
+    private static let known = ["--small", "--json", "--count"]
 
     static func main() {
         let arguments = CommandLine.arguments.dropFirst()
         let options = arguments.filter { $0.hasPrefix("--") }
         let words = arguments.filter { !$0.hasPrefix("--") }
-        if let unknown = options.first(where: { $0 != "--small" && $0 != "--json" }) {
-            print("FAIL  benchmarks: \(unknown) is neither --small nor --json")
+        if let unknown = options.first(where: { !known.contains($0) }) {
+            print("FAIL  benchmarks: \(unknown) is none of \(known.joined(separator: ", "))")
             exit(2)
         }
-        let effort = Effort(isSmall: options.contains("--small"))
-        let isJSON = options.contains("--json")
+        let isCounting = options.contains("--count")
+        if isCounting, instruction_counter_is_there() == 0 {
+            print("FAIL  benchmarks: --count needs callgrind, its headers at build time, and INSTRUCTION_COUNTER_FILE")
+            exit(2)
+        }
+        let effort = Effort(isSmall: isCounting || options.contains("--small"), isCounting: isCounting)
+        let isJSON = isCounting || options.contains("--json")
         let wanted = claims.filter { claim in words.isEmpty || words.contains { claim.name.contains($0) } }
         var failures = 0
         var results: [Measurement] = []
         for claim in wanted {
             do {
                 let measured = try claim.measure(effort)
-                results += measured
+                results += isCounting ? measured.compactMap(\.counted) : measured
                 if !isJSON { for measurement in measured { print(measurement.line) } }
             } catch {
                 failures += 1

@@ -23,12 +23,7 @@ enum JournalClaim {
 
     private final class Work {
         private var journal: Journal
-        private let key = ByteMemory("72d3162e-cc78-11e3-81ab-4c9367dc0958")
-        private let texts = ["github", "pull_request", "POST", "/in/github"].map { ByteMemory($0) }
-        private let fieldLines = ByteMemory(
-            "Content-Type: application/json\r\nX-GitHub-Event: pull_request\r\nUser-Agent: GitHub-Hookshot/044aadd\r\n")
-        private let body: ByteMemory
-        private let window: UInt32
+        private let sample: SampleEvent
         private var serial: UInt64 = 0
 
         init?(bodyBytes: Int, window: UInt32) {
@@ -45,33 +40,15 @@ enum JournalClaim {
                 nextSequence: 1)
             guard let journal else { return nil }
             self.journal = journal
-            self.window = window
-            var numbers = SeededNumbers(state: 5)
-            body = ByteMemory((0..<bodyBytes).map { _ in UInt8(truncatingIfNeeded: numbers.next()) })
-        }
-        private func event() -> EventInput {
-            var event = EventInput()
-            event.source = texts[0].view
-            event.dedupKey = key.view
-            event.dedupWindowSeconds = window
-            event.eventType = texts[1].view
-            event.method = texts[2].view
-            event.target = texts[3].view
-            event.fieldLines = fieldLines.view
-            event.body = body.view
-            event.receivedAt = 1_700_000_000_000_000_000
-            return event
+            sample = SampleEvent(bodyBytes: bodyBytes, window: window)
         }
         /// 0 when an event was refused.
         func run(_ count: Int) -> UInt64 {
-            let event = event()
+            let event = sample.event
             var kept: UInt64 = 1
             for _ in 0..<count {
                 serial += 1
-                // A key of its own, in hexadecimal digits.
-                for digit in 0..<16 {
-                    key.start[digit] = UInt8(truncatingIfNeeded: 0x61 + (serial >> UInt64(4 * digit)) & 15)
-                }
+                sample.setKey(serial)
                 var verdict = journal.offer(event, ticket: serial)
                 if case .refused = verdict {
                     guard commit(&kept) else { return 0 }

@@ -1,9 +1,11 @@
 // How everything here is measured: candidates take turns, round by round, and the best round of each counts, so that
 // what else the machine does falls on all of them and ratios hold. Each candidate returns a hash of its results, which
-// is printed, so that no compiler may leave the work out.
+// is printed, so that no compiler may leave the work out. Under callgrind the same bodies are counted instead: once
+// each, instructions in the place of nanoseconds.
 //
 // Safety: `ByteMemory` owns what its views point to; whoever holds a view holds it.
 import FastPath
+import InstructionCounter
 
 struct BenchmarkError: Error, CustomStringConvertible {
     let description: String
@@ -25,8 +27,15 @@ struct Measurement {
         return left + " " + unit.padded(to: 6) + " (\(claim))  #" + String(hash, radix: 16)
     }
     var json: String {
-        "{\"name\":\"\(name)\",\"value\":\(Number.text(value)),\"unit\":\"\(unit)\",\"claim\":\"\(claim)\","
+        "{\"name\":\"\(name)\",\"value\":\(value),\"unit\":\"\(unit)\",\"claim\":\"\(claim)\","
             + "\"hash\":\"\(String(hash, radix: 16))\"}"
+    }
+    /// What was counted, or nil where the value is a ratio or a rate of its own.
+    var counted: Measurement? {
+        guard unit == "ns", value.isFinite, value > 0 else { return nil }
+        var counted = self
+        counted.unit = "instructions"
+        return counted
     }
 }
 
@@ -38,9 +47,11 @@ struct Claim: Sendable {
 
 struct Effort {
     let isSmall: Bool
+    /// Instructions are counted, not nanoseconds; then everything is as small as a count can be.
+    var isCounting = false
     var rounds: Int { isSmall ? 3 : 9 }
     /// Iterations of one round.
-    func count(_ full: Int) -> Int { isSmall ? max(full / 20, 1) : full }
+    func count(_ full: Int) -> Int { isCounting ? max(full / 2000, 8) : isSmall ? max(full / 20, 1) : full }
 }
 
 struct Timing {
@@ -55,6 +66,12 @@ enum Stopwatch {
         _ effort: Effort, count: Int, reset: () -> Void = {}, _ bodies: [(Int) -> UInt64]
     ) -> [Timing] {
         var timings = [Timing](repeating: Timing(), count: bodies.count)
+        if effort.isCounting {
+            for (place, body) in bodies.enumerated() {
+                timings[place] = counted(count: count, reset: reset, body)
+            }
+            return timings
+        }
         for _ in 0..<effort.rounds {
             for (place, body) in bodies.enumerated() {
                 reset()
@@ -65,6 +82,16 @@ enum Stopwatch {
             }
         }
         return timings
+    }
+    /// Once to make everything lazy be done, once for the count.
+    private static func counted(count: Int, reset: () -> Void, _ body: (Int) -> UInt64) -> Timing {
+        reset()
+        _ = body(count)
+        reset()
+        instruction_counter_begin()
+        let hash = body(count)
+        let total = instruction_counter_end()
+        return Timing(nanos: total < 0 ? .nan : Double(total) / Double(count), hash: hash)
     }
 }
 
@@ -83,7 +110,10 @@ extension String {
 
 extension UInt64 {
     /// Order matters; good enough to notice that a result changed.
-    mutating func mix(_ value: UInt64) { self = (self ^ value) &* 0x9E37_79B9_7F4A_7C15; self ^= self >> 29 }
+    mutating func mix(_ value: UInt64) {
+        self = (self ^ value) &* 0x9E37_79B9_7F4A_7C15
+        self ^= self >> 29
+    }
     mutating func mix(_ value: Int) { mix(UInt64(bitPattern: Int64(value))) }
 }
 

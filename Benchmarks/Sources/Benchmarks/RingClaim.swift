@@ -1,11 +1,14 @@
-// One way through the ring between two threads. The ring's source is in this target by symlink: a generic of another
-// module is not specialised here, and the loops, which use it in its own module, do not pay that.
+// One way through the ring between two threads, and there and back through two of them. The ring's source is in this
+// target by symlink: a generic of another module is not specialised here, and the loops, which use it in its own
+// module, do not pay that.
 import FastPath
 import Glibc
 import Synchronization
 
 enum RingClaim {
     static let claim = Claim(name: "ring") { effort in
+        // Two threads take turns under callgrind as its scheduler likes: a count would not repeat.
+        if effort.isCounting { return [] }
         let count = effort.count(4_000_000)
         var lines: [Measurement] = []
         for (name, batch) in [("one by one", 1), ("in batches of 64", 64)] {
@@ -25,7 +28,50 @@ enum RingClaim {
                     name: "ring, \(name)", value: timing.nanos, unit: "ns",
                     claim: "an element of 8 B from one thread to another, 1024 slots", hash: timing.hash))
         }
+        lines.append(try roundTrip(effort))
         return lines
+    }
+
+    /// One element under way at a time: what a hand-over and its answer cost when both sides look all the time.
+    private static func roundTrip(_ effort: Effort) throws -> Measurement {
+        var failure: BenchmarkError?
+        func run(_ count: Int) -> UInt64 {
+            let there = SPSCRing<UInt64>(capacity: 16)
+            let back = SPSCRing<UInt64>(capacity: 16)
+            let echo: LoopThread
+            do {
+                echo = try LoopThread(name: "ring-echo") {
+                    for _ in 0..<count { send(take(there), back) }
+                }
+            } catch {
+                failure = BenchmarkError("no thread: \(error.errno)")
+                return 0
+            }
+            var sum: UInt64 = 0
+            for serial in 0..<count {
+                send(UInt64(serial), there)
+                sum &+= take(back)
+            }
+            echo.join()
+            return sum
+        }
+        let count = effort.count(200_000)
+        let timing = Stopwatch.best(effort, count: count, [run])[0]
+        if let failure { throw failure }
+        guard timing.hash == UInt64(count) * UInt64(count - 1) / 2 else { throw BenchmarkError("an answer is wrong") }
+        return Measurement(
+            name: "ring, round trip", value: timing.nanos, unit: "ns",
+            claim: "an element to another thread and its answer, one at a time", hash: timing.hash)
+    }
+    private static func send(_ value: UInt64, _ ring: SPSCRing<UInt64>) {
+        var idle = 0
+        while !ring.push(value) { wait(&idle, hadWork: false) }
+    }
+    private static func take(_ ring: SPSCRing<UInt64>) -> UInt64 {
+        var idle = 0
+        var taken: UInt64 = 0
+        while ring.drain(maximum: 1, { taken = $0 }) == 0 { wait(&idle, hadWork: false) }
+        return taken
     }
 
     /// The sum of what came.

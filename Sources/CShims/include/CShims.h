@@ -10,5 +10,7 @@
 #include "xxh.h"
 #include "scan.h"
 #include "egress.h"
+#include "publickey.h"
+#include "limit_probe.h"
 #include "load.h"
 #endif

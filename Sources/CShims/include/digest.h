@@ -30,6 +30,9 @@ SLUICE_HOT void sluice_hmac_add(struct sluice_hmac_state *state, const struct sl
                                 const uint8_t *piece, size_t bytes);
 SLUICE_HOT void sluice_hmac_end(struct sluice_hmac_state *state, const struct sluice_hmac_key *key, uint8_t *tag);
 
+// The plain hash, 32 bytes, without allocation.
+SLUICE_HOT void sluice_sha256(const uint8_t *message, size_t bytes, uint8_t *digest);
+
 // 1 exactly when the `bytes` bytes are equal; the time depends on `bytes` alone.
 SLUICE_HOT int sluice_digest_equal(const uint8_t *left, const uint8_t *right, size_t bytes);
 // Overwrites secrets so that the compiler cannot leave it out.

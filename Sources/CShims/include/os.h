@@ -27,6 +27,8 @@ void sluice_memory_unmap(void *memory, size_t bytes);
 int sluice_close(int fd);
 // No more will be sent; the peer reads what was, then the end. Does not wait.
 SLUICE_HOT void sluice_shutdown_write(int fd);
+// The address at the other end in host order (an IPv4 one in `low`); 4, 6, or 0 when it has none.
+SLUICE_HOT int sluice_peer_address(int fd, uint64_t *high, uint64_t *low);
 
 // A bound socket, not yet listening, on `address` (bytes of a sockaddr), with SO_REUSEPORT when `shared`, TCP_NODELAY
 // inherited by what it accepts, or -errno. A Unix socket's stale path is the caller's to remove.

@@ -1,9 +1,17 @@
 // The configuration as plain values, already parsed and with its secrets resolved; Server makes it from YAML, Engine
 // compiles it. Defaults live here and nowhere else; `docs/configuration.md` documents each.
 
+import FastPath
+
 package struct GatewayConfiguration: Sendable {
     /// Ingest listeners: `HOST:PORT`, `[V6]:PORT` or `unix:PATH`.
     package var listen = ["127.0.0.1:8080"]
+    /// Scheme and host as senders use them, such as `https://hooks.example.com`; nil = told by each request.
+    package var publicURL: String?
+    /// CIDR ranges of proxies whose word on a request's origin counts; `unix` for local sockets.
+    package var trustedProxies: [String] = []
+    /// `true` or `false` for all listeners, or those of `listen` whose connections begin with a PROXY preamble.
+    package var proxyProtocol = ["false"]
     package var admin = "127.0.0.1:8081"
     package var dataFolder = "./sluice-data"
     package var loops = LoopCount.auto
@@ -18,8 +26,26 @@ package struct GatewayConfiguration: Sendable {
     /// A fixed wall clock in unix seconds for signature windows: tests only.
     package var testClock: UInt64?
     package var verifierEngine = VerifierEngineChoice.auto
+    /// Threads for signatures that are too slow for an ingest loop, and how many requests of each loop may wait for
+    /// them.
+    package var verifierThreadCount = 1
+    package var verifierQueueCount = 1024
+    /// Refused requests copied for a closer look, a second and source; 0 = none.
+    package var rejectedPerSecondMax = 100
+    package var rejected = RejectedConfiguration()
 
     package init() {}
+}
+
+extension GatewayConfiguration {
+    /// The sources, each with the public URL that holds for it.
+    package var sourcesWithPublicURL: [SourceConfiguration] {
+        sources.map { source in
+            var copy = source
+            copy.publicURL = source.publicURL ?? publicURL
+            return copy
+        }
+    }
 }
 
 package enum LoopCount: Equatable, Sendable { case auto, fixed(Int) }
@@ -41,7 +67,8 @@ package struct LimitsConfiguration: Equatable, Sendable {
 }
 
 package struct LogConfiguration: Equatable, Sendable {
-    package var segmentBytes = 256 << 20
+    /// docs/why/segment-size.md has the measurement.
+    package var segmentBytes = 64 << 20
     /// Bytes and age after which whole segments that no endpoint needs go; nil = never for that reason.
     package var retentionBytes: Int? = 64 << 30
     package var retentionMillis: Int? = 7 * 86_400_000
@@ -69,6 +96,9 @@ package struct DeliveryConfiguration: Equatable, Sendable {
     package init() {}
 }
 
+/// What a failed signature means: the request is refused, or kept with the verdict (for a cut-over).
+package enum SourceMode: String, CaseIterable, Sendable { case enforce, observe }
+
 package enum Durability: String, CaseIterable, Sendable { case fsync, written, memory }
 
 package struct SourceConfiguration: Sendable {
@@ -78,8 +108,16 @@ package struct SourceConfiguration: Sendable {
     /// Default `/in/<name>`.
     package var path: String?
     /// Resolved values, never shown.
-    package var secrets: [String] = []
+    package var secrets: [SourceSecret] = []
     package var unverified = false
+    /// Scheme and host as the sender uses them; nil = the gateway's.
+    package var publicURL: String?
+    /// CIDR ranges that requests are taken from, `provider` for the catalogue's; empty = from everywhere.
+    package var allowAddresses: [String] = []
+    /// What a challenge must repeat (Meta).
+    package var verifyToken: String?
+    /// Who may ask to send (CloudEvents): host names or URLs, `*` for any.
+    package var allowedOrigins: [String] = []
     /// For `generic`, or to override the provider's.
     package var scheme: SchemeConfiguration?
     package var eventID: [String] = []
@@ -88,44 +126,10 @@ package struct SourceConfiguration: Sendable {
     package var dedupWindowSeconds: UInt32?
     package var bodyBytesMax: Int?
     package var durability = Durability.fsync
+    package var mode = SourceMode.enforce
     package var timestampToleranceSeconds: Int?
     /// Where it stands in the file, for messages.
     package var line = 0
-    package init() {}
-}
-
-/// A signature scheme as data, as the configuration spells it.
-package struct SchemeConfiguration: Equatable, Sendable {
-    /// `hmac-sha256`, `hmac-sha1`, `hmac-sha512` or `token` (constant-time equality of the header with the secret).
-    package var algorithm = "hmac-sha256"
-    package var header = ""
-    package var prefix = ""
-    /// `hex`, `base64` or `base64url`.
-    package var encoding = "hex"
-    /// Template of `{timestamp}`, `{id}`, `{body}` and literal text.
-    package var signed = "{body}"
-    /// `none`, or how several signatures share the header: `space` (Standard Webhooks `v1,…`), `comma` (Stripe
-    /// `t=…,v1=…`), `semicolon`.
-    package var list = "none"
-    /// The key of the entries of a list that count, such as `v1`.
-    package var listKey = ""
-    package var idHeader: String?
-    package var timestamp: TimestampConfiguration?
-    /// How a secret's text becomes key bytes: `text`, `base64`, `hex`, `whsec`.
-    package var secretEncoding = "text"
-    package init() {}
-}
-
-package struct TimestampConfiguration: Equatable, Sendable {
-    /// A header's name, or nil when it is the list entry `listKey`.
-    package var header: String?
-    /// The key of the timestamp in the signature header's list (`t` at Stripe).
-    package var listKey: String?
-    /// `seconds` or `milliseconds`.
-    package var unit = "seconds"
-    package var toleranceSeconds = 300
-    /// False when a timestamp in the future is accepted however far (Stripe's libraries).
-    package var checksFuture = true
     package init() {}
 }
 

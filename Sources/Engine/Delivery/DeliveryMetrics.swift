@@ -3,7 +3,7 @@
 
 import FastPath
 
-/// Attempt durations, from the order's arrival in the loop to the outcome.
+/// Durations of one stage of delivery.
 package struct DurationHistogram: Equatable, Sendable {
     /// Upper bounds in microseconds; the last bucket has none.
     package static let boundsMicros: [UInt32] = [
@@ -17,6 +17,11 @@ package struct DurationHistogram: Equatable, Sendable {
     package private(set) var count: UInt64 = 0
 
     package init() {}
+    package mutating func add(_ other: DurationHistogram) {
+        for index in buckets.indices { buckets[index] += other.buckets[index] }
+        sumMicros += other.sumMicros
+        count += other.count
+    }
     package mutating func record(micros: UInt32) {
         var index = 0
         while index < DurationHistogram.boundsMicros.count, micros > DurationHistogram.boundsMicros[index] {
@@ -40,13 +45,25 @@ package struct LaneCounters: Equatable, Sendable {
     package var replayed: UInt64 = 0
     /// `DeadLetterReason.rawValue` is the index; 0 is unused.
     package private(set) var deadLetters = [UInt64](repeating: 0, count: DeadLetterReason.allCases.count + 1)
+    /// Attempts, from the order's arrival in the loop to the outcome.
     package private(set) var durations = DurationHistogram()
+    /// From the event's arrival to its first order.
+    package private(set) var queueWaits = DurationHistogram()
+    /// From an order to its new connection, and to the answer's first byte.
+    package private(set) var connects = DurationHistogram()
+    package private(set) var firstBytes = DurationHistogram()
 
     package init() {}
+    package mutating func recordQueueWait(millis: Int64) {
+        queueWaits.record(micros: UInt32(clamping: max(millis, 0) * 1000))
+    }
     package mutating func record(_ outcome: DeliveryOutcome) {
         attempts[Int(outcome.result.rawValue)] += 1
         if outcome.result == .answered { answers[min(5, Int(outcome.status) / 100)] += 1 }
         durations.record(micros: outcome.durationMicros)
+        // Nought is "did not happen": the connection was there already, no byte came.
+        if outcome.connectMicros > 0 { connects.record(micros: outcome.connectMicros) }
+        if outcome.firstByteMicros > 0 { firstBytes.record(micros: outcome.firstByteMicros) }
     }
     package mutating func recordDeadLetter(_ reason: DeadLetterReason) { deadLetters[Int(reason.rawValue)] += 1 }
 }

@@ -40,7 +40,8 @@ extension Dispatcher {
     }
     private func sendDeferred(_ index: Int, now: UInt64) {
         let lane = lanes[index]
-        while let next = lane.deferred.last, lane.hasRoomForDeferred(now: now), slots.hasFree, makeRoomInBatch(now: now)
+        while let next = lane.deferred.last, lane.hasRoomForDeferred(now: now), slots.hasFree,
+            makeRoomInBatch(now: now)
         {
             guard attempt(index, place: next.place, attempts: next.attempts, origin: next.origin, now: now) else {
                 return
@@ -49,7 +50,8 @@ extension Dispatcher {
         }
     }
     /// Reads the event again and sends it; false when that cannot be done now.
-    private func attempt(_ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin, now: UInt64) -> Bool
+    private func attempt(_ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin, now: UInt64)
+        -> Bool
     {
         switch log.read(at: place) {
         case .event(let event) where event.place.sequence == place.sequence:
@@ -195,10 +197,14 @@ extension Dispatcher {
         let idEnd = pool.write(id, to: lease, at: 0)
         let linesEnd = ForwardedFields.write(
             received: event.fieldLines, forwarding: lane.settings.forwarding, id: id, source: event.source,
-            eventType: event.eventType, attempt: UInt32(attempts) + 1, withheld: lane.settings.withheld, to: pool,
+            eventType: event.eventType, verdict: event.verdict, attempt: UInt32(attempts) + 1,
+            withheld: lane.settings.withheld, to: pool,
             lease: lease, at: idEnd)
         let bodyEnd = pool.write(event.body, to: lease, at: linesEnd)
         let known = origin ?? .first(ticket: lane.outstanding.append(event.place))
+        if origin == nil {
+            lane.counters.recordQueueWait(millis: clock.millis(at: now) - Int64(event.receivedAt / 1_000_000))
+        }
         lane.attemptBegan(known, bytes: block)
         let slot = slots.take(
             OrderSlot(

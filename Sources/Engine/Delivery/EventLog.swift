@@ -2,18 +2,6 @@
 
 import FastPath
 
-/// Where an event stands. The sequence decides; the position is where the log said it is, opaque to everybody else, and
-/// a log that does not find the sequence there any more looks it up.
-package struct EventPlace: Equatable, Sendable {
-    package var sequence: UInt64
-    package var position: UInt64
-
-    package init(sequence: UInt64, position: UInt64) {
-        self.sequence = sequence
-        self.position = position
-    }
-}
-
 /// One event as it came. The views are valid until the next read of the same log.
 package struct StoredEvent {
     package var place: EventPlace
@@ -25,12 +13,13 @@ package struct StoredEvent {
     package var eventType: ByteView
     package var fieldLines: ByteView
     package var body: ByteView
+    package var verdict: RecordVerdict
 
     package init(
         place: EventPlace, next: EventPlace, receivedAt: UInt64, source: ByteView, eventType: ByteView,
-        fieldLines: ByteView,
-        body: ByteView
+        fieldLines: ByteView, body: ByteView, verdict: RecordVerdict = .verified
     ) {
+        self.verdict = verdict
         self.place = place
         self.next = next
         self.receivedAt = receivedAt

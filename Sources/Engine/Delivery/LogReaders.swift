@@ -131,7 +131,8 @@ package final class LogReaders: EventLog {
             place: EventPlace(sequence: sequence, position: packed.bits),
             next: EventPlace(sequence: sequence + 1, position: packed.ofRecordBefore.bits),
             receivedAt: record.receivedAt,
-            source: record.source, eventType: record.eventType, fieldLines: record.fieldLines, body: record.body)
+            source: record.source, eventType: record.eventType, fieldLines: record.fieldLines, body: record.body,
+            verdict: record.verdict)
     }
 }
 

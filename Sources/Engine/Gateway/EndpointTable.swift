@@ -41,17 +41,20 @@ struct EndpointTable {
             throw .endpointRefused(name: EndpointTable.name(of: error, places), error)
         }
     }
-    /// The headers whose value is a source's secret, of token schemes.
+    /// The headers whose value is a source's secret, of tokens and credentials.
     private static func secretHeaders(_ configuration: GatewayConfiguration) -> [HeaderName] {
         var names: Set<String> = []
         for source in configuration.sources {
-            if let scheme = source.scheme, scheme.algorithm == "token" { names.insert(scheme.header) }
+            if let scheme = source.scheme, ["token", "basic"].contains(scheme.algorithm) { names.insert(scheme.header) }
             let schemes = ProviderCatalogue.provider(named: source.provider)?.schemes ?? []
-            for scheme in schemes where scheme.definition.algorithm == .token {
-                names.formUnion(scheme.definition.headers.map(\.signature))
+            for definition in schemes.compactMap(\.definition)
+            where definition.algorithm == .token || definition.algorithm == .basic {
+                names.formUnion(definition.headers.map(\.signature))
             }
         }
-        return names.sorted().map { HeaderName($0) }
+        // A place of a value: a header's name, bare or behind `header:`.
+        let headers = names.map { $0.hasPrefix("header:") ? String($0.dropFirst(7)) : $0 }.filter { !$0.contains(":") }
+        return Set(headers).sorted().map { HeaderName($0) }
     }
     private static func name(of error: EgressEndpointError, _ places: [String: Int]) -> String {
         switch error {

@@ -17,6 +17,7 @@ package final class Gateway: Sendable {
     let state = Mutex(State())
     private let sourceTable = Mutex(SourceTable())
     private let endpointTable = Mutex(EndpointTable())
+    private let verifiers = VerifierRegistry()
 
     /// What runs; nil before `start` and after `drain`.
     struct State: @unchecked Sendable {
@@ -33,17 +34,23 @@ package final class Gateway: Sendable {
     package var memoryBudgetBytes: Int { state.withLock { $0.running?.memoryBytes ?? 0 } }
     var sourceNames: [String] { sourceTable.withLock { $0.names } }
 
+    private func snapshot(of configuration: GatewayConfiguration) throws(GatewayError) -> IngestSnapshot {
+        try sourceTable.withLock { table throws(GatewayError) in
+            try table.snapshot(of: configuration, verifiers: verifiers)
+        }
+    }
+
     /// Throws `GatewayError`, with nothing left running.
     package func start() throws {
         let configuration = currentConfiguration
-        let snapshot = try sourceTable.withLock { table throws(GatewayError) in try table.snapshot(of: configuration)
-        }
+        let snapshot = try snapshot(of: configuration)
         let egressLimits = GatewayAssembly.egressLimits(configuration)
         let compiled = try endpointTable.withLock { table throws(GatewayError) in
             try table.compile(configuration, limits: egressLimits, version: Gateway.version)
         }
         let parts = try GatewayAssembly.start(
-            configuration, snapshot: snapshot, endpoints: compiled, egressLimits: egressLimits, logger: logger)
+            configuration, snapshot: snapshot, verifiers: verifiers, endpoints: compiled, egressLimits: egressLimits,
+            logger: logger)
         state.withLock { $0.running = parts }
     }
 
@@ -61,10 +68,11 @@ package final class Gateway: Sendable {
         let compiled = try endpointTable.withLock { table throws(GatewayError) in
             try table.compile(fresh, limits: running.egress.limits, version: Gateway.version)
         }
-        let snapshot = try sourceTable.withLock { table throws(GatewayError) in try table.snapshot(of: fresh) }
+        let snapshot = try snapshot(of: fresh)
         running.egress.replace(compiled.snapshot)
         try running.delivery.reload(compiled.plans)
         running.commitSignal.setWanted(!compiled.plans.isEmpty)
+        running.rejected?.reload(fresh.sourcesWithPublicURL)
         for loop in running.loops { loop.publish(snapshot) }
         let old = state.withLock { state in
             let old = state.running?.snapshot
@@ -88,9 +96,12 @@ package final class Gateway: Sendable {
         }
         guard let running else { return true }
         let end = ProcessResources.monotonicNanos + UInt64(max(withinMillis, 1)) * 1_000_000
+        running.injector.close()
         for loop in running.loops { loop.drain() }
         for listener in running.listeners { listener.stop() }
         for thread in running.loopThreads { thread.join() }
+        running.offload.workers.stop()
+        running.rejected?.stop()
         running.journal?.drain()
         running.journalThread?.join()
         for listener in running.listeners { listener.close() }

@@ -6,6 +6,10 @@ import Logging
 /// Everything that runs.
 struct RunningParts {
     var snapshot: IngestSnapshot
+    var offload: OffloadParts
+    var injector: EventInjector
+    /// Nil when nothing of what is refused is kept.
+    var rejected: RejectedWorker?
     var loops: [IngestShared] = []
     var loopThreads: [LoopThread] = []
     var metrics: [IngestMetrics] = []
@@ -51,14 +55,14 @@ enum GatewayAssembly {
     }
 
     static func start(
-        _ configuration: GatewayConfiguration, snapshot: IngestSnapshot, endpoints: EndpointTable.Compiled,
-        egressLimits: EgressLimits, logger: Logger
+        _ configuration: GatewayConfiguration, snapshot: IngestSnapshot, verifiers: VerifierRegistry,
+        endpoints: EndpointTable.Compiled, egressLimits: EgressLimits, logger: Logger
     ) throws -> RunningParts {
         let engine = try engine(configuration)
         guard configuration.log.groupBytes + RecordFormat.blockBytes <= configuration.log.segmentBytes else {
             throw GatewayError.limits("log.group must be smaller than log.segment")
         }
-        let threads = try IngestThreads(configuration)
+        let threads = try IngestThreads(configuration, verifiers: verifiers)
         let log = try LogParts(configuration, driverWakeup: threads.driverWakeup, logger: logger)
         let store = try openStore(configuration)
         let listeners = try Listeners(configuration, loopCount: loopCount(configuration))
@@ -73,6 +77,25 @@ enum GatewayAssembly {
     private static func openStore(_ configuration: GatewayConfiguration) throws(GatewayError) -> SQLiteStore {
         let path = configuration.dataFolder + "/store.sqlite"
         do { return try SQLiteStore(path: path) } catch { throw .store(path: path, reason: "\(error)") }
+    }
+
+    private static func startRejected(
+        _ configuration: GatewayConfiguration, _ offload: OffloadParts, _ logger: Logger
+    ) throws(GatewayError) -> RejectedWorker? {
+        guard configuration.rejected.isOn else {
+            RejectedStore.remove(folder: configuration.dataFolder)
+            return nil
+        }
+        let path = configuration.dataFolder + "/" + RejectedStore.fileName
+        let store: RejectedStore
+        do {
+            store = try RejectedStore(path: path, bounds: configuration.rejected)
+        } catch { throw .store(path: path, reason: "\(error)") }
+        let worker = RejectedWorker(
+            store: store, feeds: offload.rejectedRings, wakeup: offload.rejectedWakeup,
+            sources: configuration.sourcesWithPublicURL, logger: logger)
+        do { try worker.start() } catch { throw .thread(error) }
+        return worker
     }
 
     private static func run(
@@ -96,21 +119,31 @@ enum GatewayAssembly {
         do { try egress.start() } catch { throw GatewayError.ring(error) }
         try delivery.start(endpoints.plans)
         log.worker.setLowWater { delivery.retentionLowWater }
+        let injection = try threads.offload.injectionLink(configuration, driver: threads.driverWakeup)
+        let injector = EventInjector(
+            link: injection, loopIndex: threads.journal == nil ? nil : threads.loops.count,
+            logIdentity: folder.identity.identity)
         var parts = RunningParts(
-            snapshot: snapshot, journalMetrics: IngestMetrics(), egress: egress, delivery: delivery,
+            snapshot: snapshot, offload: threads.offload, injector: injector, journalMetrics: IngestMetrics(),
+            egress: egress, delivery: delivery,
             logWorker: log.worker,
             commitSignal: CommitSignal(delivery.wakeup), folder: folder, tail: tail, recovery: log.report)
         do {
+            parts.rejected = try startRejected(configuration, threads.offload, logger)
             try startIngest(&parts, configuration, engine, log, listeners, threads)
             parts.commitSignal.setWanted(!endpoints.plans.isEmpty)
         } catch {
             for loop in parts.loops { loop.drain() }
+            for thread in parts.loopThreads { thread.join() }
+            threads.offload.workers.stop()
+            parts.rejected?.stop()
             egress.stop()
             egress.join()
             delivery.stop()
             log.worker.stop()
             throw error
         }
+        parts.memoryBytes += threads.offload.memoryBytes + injection.events.byteCount
         parts.memoryBytes += log.memoryBytes + egressLimits.memoryBytes + configuration.delivery.bufferBytes
         return parts
     }
@@ -131,6 +164,7 @@ enum GatewayAssembly {
         setup.blockBytesMax = SourceTable.bodyBytesMax(configuration) + configuration.limits.headBytesMax
         setup.assemblyBytes = max(configuration.limits.assemblyBytes, setup.blockBytesMax)
         setup.listeners = listeners
+        setup.preambleListeners = configuration.preambleListeners
         setup.metrics = metrics
         setup.engine = engine
         return setup
@@ -144,10 +178,13 @@ enum GatewayAssembly {
         let count = shareds.count
         let ports = try ports(&parts, threads, configuration, log)
         try log.worker.start()
+        try threads.offload.start()
         try listeners.activate()
         for index in 0..<count {
             let metrics = count == 1 ? parts.journalMetrics : IngestMetrics()
-            let setup = setup(configuration, engine, listeners.byLoop[index], metrics)
+            var setup = setup(configuration, engine, listeners.byLoop[index], metrics)
+            setup.verifiers = threads.offload.links[index]
+            if !threads.offload.rejectedRings.isEmpty { setup.rejected = threads.offload.rejectedRings[index] }
             parts.metrics.append(metrics)
             parts.loops.append(shareds[index])
             parts.memoryBytes += ingestMemoryBytes(setup)
@@ -158,7 +195,7 @@ enum GatewayAssembly {
             let failure = FailureBox()
             do {
                 parts.loopThreads.append(
-                    try LoopThread(name: "ingest-\(index)") {
+                    try LoopThread(name: "ingest-\(index)") { [setup] in
                         runIngestLoop(setup: setup, shared: shared, snapshot: snapshot, port: port) {
                             failure.set($0)
                         }
@@ -179,7 +216,9 @@ enum GatewayAssembly {
         let made = log.makeDriver(
             configuration, reader: parts.commitSignal, metrics: parts.journalMetrics)
         guard let journal = threads.journal else {
-            return [Handover(JournalPort(driver: made, wakeup: shareds[0].wakeup))]
+            return [
+                Handover(JournalPort(driver: made, wakeup: shareds[0].wakeup, injection: parts.injector.link))
+            ]
         }
         let driver = Handover(made)
         var links: [JournalLink] = []
@@ -195,7 +234,7 @@ enum GatewayAssembly {
             parts.memoryBytes += GatewayAssembly.ringBytes(configuration)
         }
         let failure = FailureBox()
-        let shared = links
+        let shared = links + [parts.injector.link]
         do {
             parts.journalThread = try LoopThread(name: "journal") {
                 runJournalLoop(driver: driver, links: shared, shared: journal) {
@@ -211,8 +250,16 @@ enum GatewayAssembly {
     }
     /// A power of two that takes the largest event several times.
     private static func ringBytes(_ configuration: GatewayConfiguration) -> Int {
-        var bytes = 8 << 20
-        while bytes < 4 * (SourceTable.bodyBytesMax(configuration) + configuration.limits.headBytesMax) { bytes *= 2 }
+        ringBytes(configuration, least: 8 << 20, events: 4)
+    }
+    static func injectionRingBytes(_ configuration: GatewayConfiguration) -> Int {
+        ringBytes(configuration, least: 1 << 20, events: 2)
+    }
+    private static func ringBytes(_ configuration: GatewayConfiguration, least: Int, events: Int) -> Int {
+        var bytes = least
+        while bytes < events * (SourceTable.bodyBytesMax(configuration) + configuration.limits.headBytesMax) {
+            bytes *= 2
+        }
         return bytes
     }
 }
@@ -221,9 +268,10 @@ enum GatewayAssembly {
 struct IngestThreads {
     let loops: [IngestShared]
     let journal: JournalShared?
+    let offload: OffloadParts
     var driverWakeup: Wakeup { journal?.wakeup ?? loops[0].wakeup }
 
-    init(_ configuration: GatewayConfiguration) throws(GatewayError) {
+    init(_ configuration: GatewayConfiguration, verifiers: VerifierRegistry) throws(GatewayError) {
         // The rest of the grace period is the deliveries'.
         let grace = UInt64(configuration.gracePeriodMillis) / 2
         var loops: [IngestShared] = []
@@ -234,6 +282,7 @@ struct IngestThreads {
             loops.append(shared)
         }
         self.loops = loops
+        offload = try OffloadParts(configuration, registry: verifiers, loops: loops)
         guard loops.count > 1 else {
             journal = nil
             return

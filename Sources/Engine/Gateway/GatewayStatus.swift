@@ -14,6 +14,8 @@ package struct SourceStatus: Sendable {
     /// By `SourceCounter`, without the reasons.
     package let counters: [SourceCounter: UInt64]
     package let rejections: [SignatureRejection: UInt64]
+    /// What would have been rejected, of sources that observe.
+    package let observations: [SignatureRejection: UInt64]
 }
 
 package struct GatewayStatus: Sendable {
@@ -23,6 +25,8 @@ package struct GatewayStatus: Sendable {
     /// Bucket counts as in `LatencyHistogram`, and sums in microseconds.
     package var commitBuckets = [UInt64](repeating: 0, count: LatencyHistogram.bucketCount)
     package var commitMicros: UInt64 = 0
+    package var verifyBuckets = [UInt64](repeating: 0, count: LatencyHistogram.bucketCount)
+    package var verifyMicros: UInt64 = 0
     package var delivery = DeliveryMetrics()
     package var committedSequence: UInt64 = 0
     package var segmentsRemoved: UInt64 = 0
@@ -31,6 +35,10 @@ package struct GatewayStatus: Sendable {
     package var dedupCapacity = 0
     package var problems: [GatewayProblem] = []
     package var memoryBudgetBytes = 0
+    /// Requests verified by workers, and the time that took.
+    package var offloadedCount: UInt64 = 0
+    package var offloadedMicros: UInt64 = 0
+    package var rejected = RejectedMetrics()
     package init() {}
 }
 
@@ -39,13 +47,21 @@ package struct GatewayAccess: Sendable {
     package let delivery: DeliveryService<LogReaders>
     package let folder: LogFolder
     package let tail: CommittedTail
+    /// Puts events into the log beside the loops, for a worker thread.
+    package let injector: EventInjector
+    /// Nil when nothing of what is refused is kept.
+    package let rejected: RejectedWorker?
     package func makeReader(from sequence: UInt64) -> LogReader { LogReader(folder: folder, from: sequence) }
 }
 
 extension Gateway {
     package var access: GatewayAccess? {
         state.withLock { state in
-            state.running.map { GatewayAccess(delivery: $0.delivery, folder: $0.folder, tail: $0.tail) }
+            state.running.map {
+                GatewayAccess(
+                    delivery: $0.delivery, folder: $0.folder, tail: $0.tail, injector: $0.injector,
+                    rejected: $0.rejected)
+            }
         }
     }
 
@@ -69,8 +85,14 @@ extension Gateway {
         for metrics in running.metrics {
             for (index, count) in metrics.commit.counts().enumerated() { status.commitBuckets[index] += count }
             status.commitMicros += metrics.commit.sumMicros
+            for (index, count) in metrics.verify.counts().enumerated() { status.verifyBuckets[index] += count }
+            status.verifyMicros += metrics.verify.sumMicros
         }
         status.sources = sourceStatus(running)
+        let verified = running.offload.workers.verified
+        status.offloadedCount = verified.count
+        status.offloadedMicros = verified.micros
+        if let rejected = running.rejected { status.rejected = rejected.metrics }
         status.delivery = running.delivery.metrics
         status.committedSequence = running.tail.snapshot.sequence
         let log = running.logWorker.current
@@ -92,12 +114,17 @@ extension Gateway {
             for counter in SourceCounter.allCases where counter != .rejectedFirst {
                 counters[counter] = sum(counter.rawValue)
             }
-            var rejections: [SignatureRejection: UInt64] = [:]
-            for reason in SignatureRejection.allCases {
-                let count = sum(SourceCounter.rejectedFirst.rawValue + reason.index)
-                if count > 0 { rejections[reason] = count }
+            func reasons(from first: Int) -> [SignatureRejection: UInt64] {
+                var counts: [SignatureRejection: UInt64] = [:]
+                for reason in SignatureRejection.allCases {
+                    let count = sum(first + reason.index)
+                    if count > 0 { counts[reason] = count }
+                }
+                return counts
             }
-            return SourceStatus(name: name, counters: counters, rejections: rejections)
+            return SourceStatus(
+                name: name, counters: counters, rejections: reasons(from: SourceCounter.rejectedFirst.rawValue),
+                observations: reasons(from: SourceCounter.observedFirst))
         }
     }
     private func problems(_ status: GatewayStatus, _ log: LogWorker.Status, _ isDraining: Bool) -> [GatewayProblem] {

@@ -16,7 +16,10 @@ struct SourceTable {
         return names.count - 1
     }
 
-    mutating func snapshot(of configuration: GatewayConfiguration) throws(GatewayError) -> IngestSnapshot {
+    /// The snapshot owns the leases of its verifiers.
+    mutating func snapshot(
+        of configuration: GatewayConfiguration, verifiers: VerifierRegistry
+    ) throws(GatewayError) -> IngestSnapshot {
         let memory = CompiledMemory()
         var owners: [AnyObject] = [memory]
         var sources: [IngestSource] = []
@@ -24,21 +27,34 @@ struct SourceTable {
         for source in configuration.sources {
             let parts: CompiledSourceParts
             do {
-                parts = try SourceCompiler.compile(source, defaultWindowSeconds: configuration.dedup.windowSeconds)
+                parts = try SourceCompiler.compile(
+                    source, defaultWindowSeconds: configuration.dedup.windowSeconds,
+                    gatewayURL: configuration.publicURL)
             } catch { throw .source(error) }
             owners.append(parts.memory)
             var compiled = IngestSource(
                 name: memory.place(text: source.name), scheme: parts.scheme, selectors: parts.selectors,
                 handshake: parts.handshake)
+            if let verifier = parts.verifier {
+                let lease = verifiers.register(verifier)
+                owners.append(lease)
+                compiled.verifierID = lease.id
+            }
+            compiled.observes = source.mode == .observe
+            compiled.rejectedPerSecondMax = UInt32(clamping: configuration.rejectedPerSecondMax)
             compiled.dedupWindowSeconds = parts.dedupWindowSeconds
             compiled.bodyBytesMax = source.bodyBytesMax ?? configuration.limits.bodyBytesMax
             compiled.successStatus = parts.successStatus
+            if let body = parts.provider.successBody { compiled.setSuccessBody(body) }
             compiled.durability = source.durability.level
             compiled.counterSlot = slot(of: source.name)
+            compiled.edge = parts.edge
             sources.append(compiled)
             paths.append(memory.place(text: source.path ?? "/in/\(source.name)"))
         }
-        return IngestSnapshot(sources: sources, paths: paths, owners: owners)
+        let edge: EdgePolicy
+        do { edge = try EdgeCompiler.policy(configuration, in: memory) } catch { throw .limits(error.message) }
+        return IngestSnapshot(sources: sources, paths: paths, edge: edge, owners: owners)
     }
     /// The largest body that any source takes.
     static func bodyBytesMax(_ configuration: GatewayConfiguration) -> Int {

@@ -25,28 +25,41 @@ struct LoadSigning {
         var source = SourceConfiguration()
         source.name = entry.name
         source.provider = entry.provider
-        source.secrets = entry.secrets
+        source.secrets = entry.secrets.map { SourceSecret($0) }
         do throws(SourceError) {
             // Compiled once, so that a bad secret is reported in the words that `serve` has for it.
             _ = try SourceCompiler.compile(source)
         } catch { throw .source(entry: entry.name, error.problem.message) }
-        let chosen: (definition: SchemeDefinition, secrets: [String])
+        let alternatives: [SourceCompiler.Alternative]
         do throws(SourceProblemError) {
-            chosen = try SourceCompiler.alternatives(source, provider)[0]
+            alternatives = try SourceCompiler.alternatives(source, provider)
         } catch { throw .source(entry: entry.name, error.problem.message) }
-        let definition = chosen.definition
         func refuse(_ why: String) -> LoadTrafficError {
             .notSignedLive(entry: entry.name, provider: entry.provider, why: why)
         }
+        // The scheme that the provider uses by itself; what a header asks for is another's.
+        var known: (definition: SchemeDefinition, secret: String)?
+        for alternative in alternatives {
+            guard known == nil, case .data(let candidate) = alternative.rule, candidate.appliesWhen == nil else {
+                continue
+            }
+            known = (candidate, alternative.secrets[0].value)
+        }
+        guard let (definition, secret) = known else { throw refuse("its scheme is code, not data") }
+        let places = definition.headers[0]
+        for place in [places.signature, places.id, places.timestamp].compactMap({ $0 }) where place.contains(":") {
+            throw refuse("its signature has a part at \(place), which is no header")
+        }
+        guard definition.timestamp?.form != .iso8601 else { throw refuse("it writes its time as a date") }
         if case .hmac(let algorithm) = definition.algorithm {
             let key: [UInt8]
-            do throws(SchemeError) { key = try definition.secretEncoding.key(of: chosen.secrets[0], index: 0) } catch
+            do throws(SchemeError) { key = try definition.secretEncoding.key(of: secret, index: 0) } catch
             {
                 throw .source(entry: entry.name, error.message)
             }
             credential = .hmac(secret: key, algorithm, definition.encoding)
         } else if case .token = definition.algorithm {
-            credential = .fixed(chosen.secrets[0])
+            credential = .fixed(secret)
         } else {
             throw refuse("its scheme is neither an HMAC nor a token")
         }

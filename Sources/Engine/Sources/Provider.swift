@@ -1,5 +1,6 @@
 // What Sluice knows about a provider, as data: how it signs, where its event id and type are, what it wants to hear,
-// how it retries. One file a family under Providers/.
+// how it retries, what a person has to copy from where. One file a family under Providers/; docs/providers.md is
+// written from it (`sluice providers list --markdown`).
 
 import FastPath
 
@@ -8,28 +9,23 @@ package enum SecretForm: Equatable, Sendable {
     case any
     case prefixed(String)
     case notPrefixed(String)
+    /// `user:password`.
+    case credentials
+    case notCredentials
 
     package func takes(_ secret: String) -> Bool {
         switch self {
         case .any: true
         case .prefixed(let prefix): secret.hasPrefix(prefix)
         case .notPrefixed(let prefix): !secret.hasPrefix(prefix)
+        case .credentials: secret.contains(":")
+        case .notCredentials: !secret.contains(":")
         }
     }
 }
 
-package struct ProviderScheme: Equatable, Sendable {
-    package let definition: SchemeDefinition
-    package let takes: SecretForm
-
-    package init(_ definition: SchemeDefinition, takes: SecretForm = .any) {
-        self.definition = definition
-        self.takes = takes
-    }
-}
-
 /// What a provider does when it is not answered with success.
-package enum ProviderRetries: Equatable, Sendable {
+package enum ProviderRetries: String, Equatable, Sendable {
     /// It sends the event again by itself.
     case automatic
     /// What is refused is lost unless someone sends it again by hand: such sources are refused last.
@@ -37,8 +33,29 @@ package enum ProviderRetries: Equatable, Sendable {
     case unknown
 }
 
+/// What a person has to do at the provider.
+package struct ProviderGuide: Equatable, Sendable {
+    /// Where the source's URL goes.
+    package let url: String
+    /// What the secret is, where it stands and which form it has.
+    package let secret: String
+    /// What else one should know, a sentence each.
+    package var notes: [String]
+    /// More lines of the ready source block, as the configuration spells them.
+    package var settings: [String]
+
+    package init(url: String, secret: String, notes: [String] = [], settings: [String] = []) {
+        self.url = url
+        self.secret = secret
+        self.notes = notes
+        self.settings = settings
+    }
+}
+
 package struct Provider: Sendable {
     package let name: String
+    package let title: String
+    package var guide: ProviderGuide
     /// In the order in which a request is matched to them. Empty for `generic`: its scheme is in the configuration.
     package var schemes: [ProviderScheme] = []
     /// Selectors as `EventSelectors` spells them.
@@ -46,10 +63,26 @@ package struct Provider: Sendable {
     package var eventType: [String] = []
     package var dedupKey: [String] = ["body"]
     package var successStatus = 202
-    package var handshake: HandshakeKind?
+    /// JSON that the provider wants to hear after an event; nil = Sluice's own answer.
+    package var successBody: StaticString?
+    /// The provider's challenges; the first whose trigger fits a request answers it.
+    package var handshakes: [HandshakeDefinition] = []
+    /// The methods of its events; those of its challenges come on top.
+    package var methods: MethodSet = .post
     package var retries = ProviderRetries.unknown
+    /// The header that says which try a request is.
+    package var retryHeader: String?
+    /// True exactly when the provider waits as long as `Retry-After` says.
+    package var retryAfterHonoured = false
     /// How long the provider waits for an answer, where it says so.
     package var answerSecondsMax: Int?
+    /// CIDR ranges or addresses that the provider has published as the places its webhooks come from; empty where it
+    /// publishes none. An optional allow-list, never a proof.
+    package var addresses: [String] = []
 
-    package init(name: String) { self.name = name }
+    package init(_ name: String, title: String, guide: ProviderGuide) {
+        self.name = name
+        self.title = title
+        self.guide = guide
+    }
 }

@@ -5,12 +5,21 @@ import FastPath
 package enum ProviderCatalogue {
     /// Sorted by name.
     package static let all: [Provider] =
-        (StandardWebhooksFamily.providers + CodeHostFamily.providers + CommerceFamily.providers
-        + CollaborationFamily.providers
-        + MeetingFamily.providers + [generic]).sorted { $0.name < $1.name }
+        [
+            StandardWebhooksFamily.providers, CodeHostFamily.providers, AtlassianFamily.providers,
+            CommerceFamily.providers, PaymentFamily.providers, ChatFamily.providers, MeetingFamily.providers,
+            DocumentFamily.providers, SocialFamily.providers, SupportFamily.providers, MessagingFamily.providers,
+            OperationsFamily.providers, CloudFamily.providers, [generic],
+        ].flatMap(\.self).sorted { $0.name < $1.name }
 
     /// Any scheme, as data in the configuration.
-    package static let generic = Provider(name: "generic")
+    package static let generic = Provider(
+        "generic", title: "Any other sender",
+        guide: ProviderGuide(
+            url: "The source's URL, wherever the sender takes it.",
+            secret: "What the sender signs with; `secret_encoding` says in which form.",
+            notes: ["The scheme is written in the source's `scheme`: see docs/configuration.md."],
+            settings: [#"scheme: { header: X-Signature, prefix: "sha256=", signed: "{body}" }"#]))
 
     package static func provider(named name: String) -> Provider? { all.first { $0.name == name } }
 

@@ -1,106 +1,133 @@
 // Signs a request as a provider would: for `sluice send`, for load and for tests. Works from the same scheme data as
-// the verifier, so that a scheme that cannot be signed cannot be verified either.
+// the verifier, so that a scheme that cannot be signed cannot be verified either. Schemes in code are signed by
+// `NamedSigner`.
 
 import FastPath
 
-package struct RequestSigner: Sendable {
-    private let memory: CompiledMemory
-    private let provider: Provider
-    private let definition: SchemeDefinition
-    private let secrets: [String]
-    private let keys: [SigningKey]
+/// A request before it is signed.
+package struct UnsignedRequest: Sendable {
+    package var method = "POST"
+    /// Scheme and authority of the receiver's public URL, such as "https://hooks.example.com".
+    package var origin = ""
+    /// Path and query as they stand in the request line.
+    package var target = "/"
+    package var body: [UInt8]
+    package var id: String
+    package var type: String
+    /// Unix seconds.
+    package var timestamp: UInt64
 
-    /// `scheme` for `generic`. Without secrets the request goes unsigned.
+    package init(body: [UInt8], id: String, type: String = "", timestamp: UInt64) {
+        self.body = body
+        self.id = id
+        self.type = type
+        self.timestamp = timestamp
+    }
+    /// Path and query apart.
+    var parts: (path: String, query: String) {
+        guard let mark = target.firstIndex(of: "?") else { return (target, "") }
+        return (String(target[..<mark]), String(target[target.index(after: mark)...]))
+    }
+}
+
+/// A request as it goes out. Some providers sign in the body or in the query.
+package struct SignedRequest: Sendable {
+    package var headers: [(name: String, value: String)]
+    package var target: String
+    package var body: [UInt8]
+}
+
+package struct RequestSigner: Sendable {
+    private let provider: Provider
+    private let signing: Signing
+
+    private enum Signing: Sendable {
+        case data(SchemeSigner)
+        case named(NamedSigner)
+    }
+
+    /// `scheme` for `generic`. `secrets` are the source's; for a scheme with public keys the private ones that belong
+    /// to them. Of several schemes the first that the first secret fits; its secrets alone sign.
     package init(provider name: String, secrets: [String], scheme: SchemeConfiguration? = nil) throws(SourceError) {
-        var source = SourceConfiguration()
-        source.name = name
-        source.provider = name
-        source.secrets = secrets
-        source.scheme = scheme
         func fail(_ problem: SourceProblem) -> SourceError { SourceError(source: name, line: 0, problem: problem) }
         guard let provider = ProviderCatalogue.provider(named: name) else {
             throw fail(.unknownProvider(name, nearest: ProviderCatalogue.nearestNames(to: name)))
         }
         self.provider = provider
-        memory = CompiledMemory()
+        guard !secrets.isEmpty else { throw fail(.noSecret) }
+        if let empty = secrets.firstIndex(where: \.isEmpty) { throw fail(.scheme(.emptySecret(index: empty))) }
         do throws(SourceProblemError) {
-            // Of several schemes the first that a secret fits; its secrets alone sign.
-            let chosen = try SourceCompiler.alternatives(source, provider)[0]
-            definition = chosen.definition
-            self.secrets = chosen.secrets
-        } catch { throw fail(error.problem) }
-        do throws(SchemeError) {
-            _ = try SignatureScheme([(definition, self.secrets)], in: memory)
-            var keys: [SigningKey] = []
-            if case .hmac(let algorithm) = definition.algorithm {
-                for (index, secret) in self.secrets.enumerated() {
-                    let bytes = try definition.secretEncoding.key(of: secret, index: index)
-                    keys.append(SigningKey(secret: bytes, algorithm: algorithm, in: memory))
-                }
+            var schemes = provider.schemes
+            if let scheme { schemes = [ProviderScheme(try SourceCompiler.definition(of: scheme))] }
+            guard !schemes.isEmpty else { throw SourceProblemError(.noScheme) }
+            // What only some requests are signed with is not what the provider does by itself.
+            schemes = schemes.filter { $0.definition?.appliesWhen == nil }
+            guard let chosen = schemes.first(where: { $0.takes.takes(RequestSigner.publicForm(secrets[0])) }) else {
+                throw SourceProblemError(.unusableSecret(index: 0))
             }
-            self.keys = keys
-        } catch { throw fail(.scheme(error)) }
+            let own = secrets.filter { chosen.takes.takes(RequestSigner.publicForm($0)) }
+            switch chosen.rule {
+            case .data(let definition): signing = .data(try SchemeSigner(definition, secrets: own))
+            case .named(let named): signing = .named(try NamedSigner(named, secrets: own))
+            }
+        } catch { throw fail(error.problem) }
+    }
+
+    /// A private key is told by the form of the public key that belongs to it.
+    private static func publicForm(_ secret: String) -> String {
+        secret.hasPrefix("whsk_") ? "whpk_" + secret.dropFirst(5) : secret
+    }
+
+    /// All that the provider would send besides `Host` and framing: content type, event id and type, signature.
+    package func sign(_ request: UnsignedRequest) -> SignedRequest {
+        let signed = signatures(request)
+        var headers: [(name: String, value: String)] = [
+            ("Content-Type", BodyForm(request.body).contentType)
+        ]
+        for (selectors, value) in [(provider.eventID, request.id), (provider.eventType, request.type)]
+        where !value.isEmpty {
+            guard let selector = selectors.first(where: { $0.hasPrefix("header:") }) else { continue }
+            let name = String(selector.dropFirst("header:".count))
+            if !signed.headers.contains(where: { $0.name.lowercased() == name.lowercased() }) {
+                headers.append((name, value))
+            }
+        }
+        return SignedRequest(headers: headers + signed.headers, target: signed.target, body: signed.body)
     }
 
     /// The signature's headers alone, in the order id, timestamp, signature. `timestamp` in seconds.
     package func signatureHeaders(body: [UInt8], id: String, timestamp: UInt64) -> [(name: String, value: String)] {
-        let names = definition.headers[0]
-        let time = String(timestamp * (definition.timestamp?.unitsPerSecond ?? 1))
-        var headers: [(name: String, value: String)] = []
-        if let name = names.id { headers.append((name, id)) }
-        if let rule = definition.timestamp, rule.listKey == nil, let name = names.timestamp {
-            headers.append((name, time))
-        }
-        headers.append((names.signature, value(body: body, id: id, time: time)))
-        return headers
+        signatures(UnsignedRequest(body: body, id: id, timestamp: timestamp)).headers
     }
 
-    /// All that the provider would send besides `Host` and framing: content type, event id and type, signature.
+    /// For providers that sign in headers alone.
     package func headers(
         body: [UInt8], type: String, id: String, timestamp: UInt64
     ) -> [(name: String, value: String)] {
-        var headers: [(name: String, value: String)] = [("Content-Type", "application/json")]
-        let signed = signatureHeaders(body: body, id: id, timestamp: timestamp)
-        for (selectors, value) in [(provider.eventID, id), (provider.eventType, type)] where !value.isEmpty {
-            guard let selector = selectors.first(where: { $0.hasPrefix("header:") }) else { continue }
-            let name = String(selector.dropFirst("header:".count))
-            if !signed.contains(where: { $0.name.lowercased() == name.lowercased() }) { headers.append((name, value)) }
-        }
-        return headers + signed
+        sign(UnsignedRequest(body: body, id: id, type: type, timestamp: timestamp)).headers
     }
 
-    private func value(body: [UInt8], id: String, time: String) -> String {
-        if definition.algorithm == .token { return definition.prefix + secrets[0] }
-        let message = signedBytes(body: body, id: id, time: time)
-        let signatures = withExtendedLifetime(memory) { keys.map { encoded($0.mac(over: message)) } }
-        switch definition.list {
-        case .none: return definition.prefix + signatures[0]
-        case .space: return signatures.map { "\(definition.listKey),\($0)" }.joined(separator: " ")
-        case .comma, .semicolon:
-            var entries = signatures.map { "\(definition.listKey)=\($0)" }
-            if let key = definition.timestamp?.listKey { entries.insert("\(key)=\(time)", at: 0) }
-            return entries.joined(separator: definition.list == .comma ? "," : ";")
+    private func signatures(_ request: UnsignedRequest) -> SignedRequest {
+        switch signing {
+        case .data(let signer): signer.sign(request)
+        case .named(let signer): signer.sign(request)
         }
     }
-    private func signedBytes(body: [UInt8], id: String, time: String) -> [UInt8] {
-        // The template was compiled in `init`, so it parses.
-        let pieces = (try? SignedTemplate.pieces(of: definition.signed)) ?? []
-        return pieces.flatMap { piece -> [UInt8] in
-            switch piece {
-            case .literal(let text): Array(text.utf8)
-            case .id: Array(id.utf8)
-            case .timestamp: Array(time.utf8)
-            case .body: body
-            }
-        }
+}
+
+/// What a body is, told by its first byte: the forms that providers send.
+enum BodyForm {
+    case json, form
+
+    init(_ body: [UInt8]) {
+        let first = body.first { $0 != 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D }
+        let isForm = first.map { $0 != 0x7B && $0 != 0x5B && $0 < 0x80 && body.contains(0x3D) } ?? false
+        self = isForm ? .form : .json
     }
-    private func encoded(_ digest: [UInt8]) -> String {
-        switch definition.encoding {
-        case .hex: return TextEncoding.hex(digest)
-        case .base64: return TextEncoding.base64(digest)
-        case .base64URL:
-            let text = TextEncoding.base64(digest).map { $0 == "+" ? "-" : $0 == "/" ? "_" : $0 }
-            return String(text.prefix(while: { $0 != "=" }))
+    var contentType: String {
+        switch self {
+        case .json: "application/json"
+        case .form: "application/x-www-form-urlencoded"
         }
     }
 }

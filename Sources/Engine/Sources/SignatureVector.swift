@@ -6,6 +6,8 @@ package struct SignatureVector: Decodable, Sendable {
     package struct Secret: Decodable, Sendable {
         package let value: String
         package let type: String?
+        /// Of type `header`: its name.
+        package let header: String?
     }
     package struct Response: Decodable, Sendable {
         struct Choice: Decodable, Sendable {
@@ -13,9 +15,12 @@ package struct SignatureVector: Decodable, Sendable {
             let json: JSONNode?
         }
         let status: Int?
+        let content_type: String?
         let body: String?
         let json: JSONNode?
         let any_of: [Choice]?
+        /// A value, several of which any will do, or `<…>` and `contains …`, which say what it must be like.
+        let headers: [String: JSONNode]?
     }
     package let id: String
     package let provider: String
@@ -33,6 +38,7 @@ package struct SignatureVector: Decodable, Sendable {
     package let alt_expect: [String]?
     let expect_response: Response?
     let expect_headers: [[String]]?
+    let expect_qsh: String?
     let msg_id: String?
 }
 

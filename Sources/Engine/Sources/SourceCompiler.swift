@@ -9,82 +9,151 @@ package struct CompiledSourceParts: Sendable {
     /// Owns what the others point into: keep it as long as any of them is used.
     package let memory: CompiledMemory
     package let provider: Provider
-    /// Nil exactly when the source is unverified.
+    /// Verified on the ingest loop. Nil when `verifier` is not, or when the source is unverified.
     package let scheme: SignatureScheme?
+    /// Verified by a worker.
+    package let verifier: (any RequestVerifier)?
     package let selectors: EventSelectors
     package let handshake: Handshake?
+    package let edge: SourceEdge
     package let dedupWindowSeconds: UInt32
     package let successStatus: Int
+    /// What a person should know although the source is sound; one sentence each.
+    package let warnings: [String]
 }
 
 package enum SourceCompiler {
     /// `defaultWindowSeconds`: the installation's dedup window, for a source that sets none.
     package static func compile(
-        _ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400
+        _ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400, gatewayURL: String? = nil
     ) throws(SourceError) -> CompiledSourceParts {
         func fail(_ problem: SourceProblem) -> SourceError {
             SourceError(source: source.name, line: source.line, problem: problem)
         }
         guard let provider = ProviderCatalogue.provider(named: source.provider) else {
-            throw fail(.unknownProvider(source.provider, nearest: ProviderCatalogue.nearestNames(to: source.provider)))
+            throw fail(
+                .unknownProvider(source.provider, nearest: ProviderCatalogue.nearestNames(to: source.provider)))
         }
         let memory = CompiledMemory()
-        let scheme: SignatureScheme?
+        let rule: CompiledRule
         let selectors: EventSelectors
+        let handshake: Handshake?
+        let edge: SourceEdge
         do throws(SourceProblemError) {
-            scheme = try compileScheme(source, provider, memory)
+            rule = try compileRule(source, provider, memory)
+            handshake = try compileHandshake(source, provider, memory)
             selectors = try compileSelectors(source, provider, memory)
+            edge = try compileEdge(source, provider, gatewayURL, memory)
         } catch { throw fail(error.problem) }
         return CompiledSourceParts(
-            memory: memory, provider: provider, scheme: scheme, selectors: selectors,
-            handshake: provider.handshake.map { Handshake($0, in: memory) },
-            dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds, successStatus: provider.successStatus
-        )
+            memory: memory, provider: provider, scheme: rule.scheme, verifier: rule.verifier, selectors: selectors,
+            handshake: handshake, edge: edge,
+            dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds,
+            successStatus: provider.successStatus,
+            warnings: rule.warnings)
     }
+
+    typealias Alternative = (rule: ProviderRule, secrets: [SourceSecret])
 
     /// The schemes of a source with the secrets of each; empty when it is unverified.
     static func alternatives(
         _ source: SourceConfiguration, _ provider: Provider
-    ) throws(SourceProblemError) -> [(definition: SchemeDefinition, secrets: [String])] {
+    ) throws(SourceProblemError) -> [Alternative] {
         if source.unverified {
             guard source.secrets.isEmpty else { throw SourceProblemError(.secretsAndUnverified) }
             return []
         }
         guard !source.secrets.isEmpty else { throw SourceProblemError(.noSecret) }
-        if let empty = source.secrets.firstIndex(where: \.isEmpty) {
+        if let empty = source.secrets.firstIndex(where: \.value.isEmpty) {
             throw SourceProblemError(.scheme(.emptySecret(index: empty)))
         }
         var schemes = provider.schemes
         if let configured = source.scheme { schemes = [ProviderScheme(try definition(of: configured))] }
         guard !schemes.isEmpty else { throw SourceProblemError(.noScheme) }
-        for (index, secret) in source.secrets.enumerated() where !schemes.contains(where: { $0.takes.takes(secret) }) {
+        for (index, secret) in source.secrets.enumerated()
+        where !schemes.contains(where: { $0.takes.takes(secret.value) }) {
             throw SourceProblemError(.unusableSecret(index: index))
         }
-        var alternatives: [(definition: SchemeDefinition, secrets: [String])] = []
+        var alternatives: [Alternative] = []
         for scheme in schemes {
-            let secrets = source.secrets.filter { scheme.takes.takes($0) }
-            if !secrets.isEmpty { alternatives.append((scheme.definition, secrets)) }
+            let secrets = source.secrets.filter { scheme.takes.takes($0.value) }
+            if !secrets.isEmpty { alternatives.append((scheme.rule, secrets)) }
         }
         if let tolerance = source.timestampToleranceSeconds {
             guard tolerance >= 0, tolerance <= 86_400 else { throw SourceProblemError(.badTolerance(tolerance)) }
-            guard alternatives.contains(where: { $0.definition.timestamp != nil }) else {
-                throw SourceProblemError(.toleranceWithoutTimestamp)
-            }
+            var isUsed = false
             for index in alternatives.indices {
-                alternatives[index].definition.timestamp?.toleranceSeconds = UInt64(tolerance)
+                guard case .data(var definition) = alternatives[index].rule, definition.timestamp != nil else {
+                    continue
+                }
+                definition.timestamp?.toleranceSeconds = UInt64(tolerance)
+                alternatives[index].rule = .data(definition)
+                isUsed = true
             }
+            guard isUsed else { throw SourceProblemError(.toleranceWithoutTimestamp) }
         }
         return alternatives
     }
 
-    private static func compileScheme(
+    /// One of the two, or neither when the source is unverified.
+    private struct CompiledRule {
+        var scheme: SignatureScheme?
+        var verifier: (any RequestVerifier)?
+        var warnings: [String] = []
+    }
+
+    private static func compileRule(
         _ source: SourceConfiguration, _ provider: Provider, _ memory: CompiledMemory
-    ) throws(SourceProblemError) -> SignatureScheme? {
+    ) throws(SourceProblemError) -> CompiledRule {
         let alternatives = try alternatives(source, provider)
-        guard !alternatives.isEmpty else { return nil }
+        guard !alternatives.isEmpty else { return CompiledRule() }
         do throws(SchemeError) {
-            return try SignatureScheme(alternatives, in: memory)
+            var definitions: [(definition: SchemeDefinition, secrets: [SourceSecret])] = []
+            for alternative in alternatives {
+                switch alternative.rule {
+                case .data(let definition): definitions.append((definition, alternative.secrets))
+                case .named(let named):
+                    // A provider has one scheme in code, and no other beside it.
+                    return CompiledRule(verifier: try NamedScheme.verifier(named, secrets: alternative.secrets))
+                }
+            }
+            guard definitions.contains(where: \.definition.isCostly) else {
+                return CompiledRule(
+                    scheme: try SignatureScheme(definitions, in: memory), warnings: warnings(of: definitions))
+            }
+            return CompiledRule(
+                verifier: try SchemeVerifier(definitions, in: memory), warnings: warnings(of: definitions))
         } catch { throw SourceProblemError(.scheme(error)) }
+    }
+
+    private static func warnings(
+        of definitions: [(definition: SchemeDefinition, secrets: [SourceSecret])]
+    ) -> [String] {
+        var warnings: [String] = []
+        for warning in definitions.flatMap(\.definition.warnings) where !warnings.contains(warning) {
+            warnings.append(warning)
+        }
+        return warnings
+    }
+
+    private static func compileHandshake(
+        _ source: SourceConfiguration, _ provider: Provider, _ memory: CompiledMemory
+    ) throws(SourceProblemError) -> Handshake? {
+        guard !provider.handshakes.isEmpty else { return nil }
+        do throws(HandshakeError) {
+            return try Handshake(
+                provider.handshakes, verifyToken: source.verifyToken, allowedOrigins: source.allowedOrigins,
+                in: memory)
+        } catch { throw SourceProblemError(.scheme(.badHeader(error.message))) }
+    }
+
+    private static func compileEdge(
+        _ source: SourceConfiguration, _ provider: Provider, _ gatewayURL: String?, _ memory: CompiledMemory
+    ) throws(SourceProblemError) -> SourceEdge {
+        let signsURL = EdgeCompiler.signsURL(try alternatives(source, provider))
+        do throws(EdgeProblem) {
+            return try EdgeCompiler.source(source, provider, signsURL: signsURL, gatewayURL: gatewayURL, in: memory)
+        } catch { throw SourceProblemError(.edge(error)) }
     }
 
     private static func compileSelectors(
@@ -115,15 +184,30 @@ struct SourceProblemError: Error {
 extension SourceCompiler {
     /// The configuration's words as a definition.
     static func definition(of scheme: SchemeConfiguration) throws(SourceProblemError) -> SchemeDefinition {
-        let headers = SchemeHeaders(signature: scheme.header, id: scheme.idHeader, timestamp: scheme.timestamp?.header)
+        let headers = ([scheme.header] + scheme.otherHeaders).map {
+            SchemeHeaders(signature: $0, id: scheme.idHeader, timestamp: scheme.timestamp?.header)
+        }
         var definition = SchemeDefinition(
-            algorithm: try word("algorithm", scheme.algorithm, algorithms), headers: [headers])
+            algorithm: try word("algorithm", scheme.algorithm, algorithms), headers: headers)
+        definition.takesEverySet = scheme.takesEveryHeader
         definition.prefix = scheme.prefix
+        definition.prefixIgnoresCase = scheme.prefixIgnoresCase
+        definition.signsPartOnly = scheme.signsPartOnly
+        definition.bodyHash = scheme.bodyHash
+        definition.triesBothPorts = try word("urlPorts", scheme.urlPorts, [("as-received", false), ("both", true)])
         definition.encoding = try word("encoding", scheme.encoding, encodings)
         definition.list = try word("list", scheme.list, lists)
         definition.listKey = scheme.listKey
         definition.signed = scheme.signed
-        guard let secretEncoding = SecretEncoding(rawValue: scheme.secretEncoding) else {
+        // A public key has one form for each algorithm; what is not said is that one.
+        let ownEncoding: SecretEncoding? =
+            switch definition.algorithm {
+            case .ed25519: .ed25519
+            case .ecdsaP256, .rsaSHA256: .spki
+            case .hmac, .token, .basic: nil
+            }
+        let usesOwn = ownEncoding != nil && scheme.secretEncoding == SchemeConfiguration().secretEncoding
+        guard let secretEncoding = usesOwn ? ownEncoding : SecretEncoding(rawValue: scheme.secretEncoding) else {
             let wanted = SecretEncoding.allCases.map(\.rawValue).joined(separator: ", ")
             throw SourceProblemError(
                 .badSchemeValue(key: "secretEncoding", value: scheme.secretEncoding, wanted: wanted))
@@ -134,8 +218,9 @@ extension SourceCompiler {
                 throw SourceProblemError(.badTolerance(timestamp.toleranceSeconds))
             }
             definition.timestamp = TimestampRule(
-                listKey: timestamp.listKey, unitsPerSecond: try word("timestamp: unit", timestamp.unit, units),
-                toleranceSeconds: UInt64(timestamp.toleranceSeconds), checksFuture: timestamp.checksFuture)
+                listKey: timestamp.listKey, form: try word("timestamp: unit", timestamp.unit, units),
+                toleranceSeconds: UInt64(timestamp.toleranceSeconds), checksFuture: timestamp.checksFuture,
+                checksPast: timestamp.checksPast, isOptional: timestamp.isOptional)
         }
         return definition
     }
@@ -149,7 +234,8 @@ extension SourceCompiler {
     }
     private static let algorithms: [(String, SchemeAlgorithm)] = [
         ("hmac-sha256", .hmac(.sha256)), ("hmac-sha1", .hmac(.sha1)), ("hmac-sha512", .hmac(.sha512)),
-        ("token", .token),
+        ("token", .token), ("basic", .basic), ("ed25519", .ed25519), ("ecdsa-p256", .ecdsaP256),
+        ("rsa-sha256", .rsaSHA256),
     ]
     private static let encodings: [(String, SignatureEncoding)] = [
         ("hex", .hex), ("base64", .base64), ("base64url", .base64URL),
@@ -157,5 +243,7 @@ extension SourceCompiler {
     private static let lists: [(String, SignatureList)] = [
         ("none", .none), ("space", .space), ("comma", .comma), ("semicolon", .semicolon),
     ]
-    private static let units: [(String, UInt64)] = [("seconds", 1), ("milliseconds", 1000)]
+    private static let units: [(String, TimestampForm)] = [
+        ("seconds", .seconds), ("milliseconds", .milliseconds), ("iso8601", .iso8601),
+    ]
 }

@@ -14,6 +14,7 @@ package enum SourceProblem: Equatable, Sendable {
     case toleranceWithoutTimestamp
     case badTolerance(Int)
     case selector(key: String, why: String)
+    case edge(EdgeProblem)
 }
 
 package struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -39,15 +40,18 @@ extension SourceProblem {
         case .noScheme:
             "provider generic needs a scheme, such as "
                 + "scheme: { header: X-Signature, encoding: hex, signed: \"{body}\" }"
-        case .scheme(.emptySecret(let index)): "secret \(index + 1) is empty; is its environment variable or file set?"
+        case .scheme(.emptySecret(let index)):
+            "secret \(index + 1) is empty; is its environment variable or file set?"
         case .scheme(.badSecret(let index, let wanted)): "secret \(index + 1) has the wrong form; wanted is \(wanted)"
         case .scheme(let error): "scheme: \(error.message)"
         case .badSchemeValue(let key, let value, let wanted):
             "scheme: \(key): \"\(value)\" is unknown; wanted is \(wanted)"
         case .unusableSecret(let index): "secret \(index + 1) fits no scheme of this provider"
-        case .toleranceWithoutTimestamp: "timestamp tolerance is set, but the provider signs no timestamp; leave it out"
+        case .toleranceWithoutTimestamp:
+            "timestamp tolerance is set, but the provider signs no timestamp; leave it out"
         case .badTolerance(let seconds): "timestamp tolerance of \(seconds) s is out of range; wanted is 0 to 86400 s"
         case .selector(let key, let why): "\(key): \(why)"
+        case .edge(let problem): problem.message
         }
     }
     private static func suggestion(_ nearest: [String]) -> String {

@@ -23,47 +23,75 @@ package enum VectorRunner {
                 id: vector.id, result: outcome, reason: reason, expected: vector.expect,
                 passes: outcome != .skipped && wanted.contains(text))
         }
-        if let why = skipReason(vector) { return result(.skipped, why) }
-        let provider = providerName(vector)
-        let secrets = vector.secrets.map(\.value)
-        if vector.kind == .sign {
-            return signs(vector, provider, secrets) ? result(.accept, nil) : result(.reject, "sign_output_differs")
+        guard ProviderCatalogue.provider(named: providerName(vector)) != nil else {
+            return result(.skipped, "provider \(vector.provider) is not of this version")
         }
         guard let body = Data(base64Encoded: vector.body), let raw = rendered(vector, body: [UInt8](body)) else {
             return result(.skipped, "the vector is malformed")
         }
-        switch verify(provider: provider, secrets: secrets, now: vector.now, rawRequest: raw, engine: engine) {
-        case .rejected(let reason): return result(.reject, reason.rawValue)
+        switch vector.kind {
+        case .sign:
+            let secrets = vector.secrets.map(\.value)
+            return signs(vector, providerName(vector), secrets)
+                ? result(.accept, nil) : result(.reject, "sign_output_differs")
+        case .derive: return derives(vector) ? result(.accept, nil) : result(.reject, "derived_value_differs")
+        case .verify, .handshake: break
+        }
+        let outcome = verify(
+            source: source(vector), origin: origin(vector), now: vector.now, rawRequest: raw, engine: engine)
+        switch outcome {
+        case .rejected(let reason), .accepted(.rejected(let reason), _): return result(.reject, reason.rawValue)
         case .invalidSecret: return result(.reject, SignatureRejection.invalidSecret.rawValue)
         case .unreadable(let why): return result(.reject, why)
-        case .accepted(let answer, _):
-            guard vector.kind == .handshake else { return result(.accept, nil) }
-            switch answer {
-            case .answered(let bytes):
-                return matches(vector, bytes) ? result(.accept, nil) : result(.reject, "wrong_answer")
-            case .none: return result(.reject, "no_answer")
-            case .rejected(let reason): return result(.reject, reason.rawValue)
+        case .accepted(.none, _):
+            return vector.kind == .handshake ? result(.reject, "no_answer") : result(.accept, nil)
+        case .accepted(.answered(let answer), _):
+            guard vector.kind == .handshake, !VectorAnswer.matches(vector, answer) else {
+                return result(.accept, nil)
             }
+            return result(.reject, "wrong_answer")
         }
     }
 
-    private static func providerName(_ vector: SignatureVector) -> String {
-        // `github-sha1` is a profile of its own; `gitlab-token` is a scheme of `gitlab`.
+    /// The catalogue's name: `github-sha1` is a profile of its own; `gitlab-token` is a scheme of `gitlab`.
+    package static func providerName(_ vector: SignatureVector) -> String {
+        switch vector.scheme {
+        case "hubspot-v1", "hubspot-v2": return "hubspot-legacy"
+        default: break
+        }
         let isProfile =
             vector.scheme.hasPrefix(vector.provider + "-") && ProviderCatalogue.provider(named: vector.scheme) != nil
         return isProfile ? vector.scheme : vector.provider
     }
 
-    private static func skipReason(_ vector: SignatureVector) -> String? {
-        guard vector.kind != .derive else { return "kind derive is not of this version" }
-        guard let provider = ProviderCatalogue.provider(named: providerName(vector)), !provider.schemes.isEmpty else {
-            return "provider \(vector.provider) is not of this version"
+    /// The source that the vector's secrets describe.
+    private static func source(_ vector: SignatureVector) -> SourceConfiguration {
+        var source = SourceConfiguration()
+        source.name = vector.provider
+        source.provider = providerName(vector)
+        for secret in vector.secrets {
+            switch secret.type {
+            case "verify-token": source.verifyToken = secret.value
+            case "allowed-origin": source.allowedOrigins.append(secret.value)
+            case "header":
+                source.secrets.append(SourceSecret(secret.value))
+                var scheme = SchemeConfiguration()
+                scheme.algorithm = "token"
+                scheme.header = secret.header ?? ""
+                source.scheme = scheme
+            default: source.secrets.append(SourceSecret(secret.value))
+            }
         }
-        if vector.kind == .handshake, provider.handshake == nil {
-            return "provider \(vector.provider) has no handshake"
-        }
-        if let type = vector.secrets.compactMap(\.type).first { return "secret type \(type) is not of this version" }
-        return nil
+        return source
+    }
+    private static func origin(_ vector: SignatureVector) -> String? {
+        guard let end = vector.url.range(of: "://")?.upperBound else { return nil }
+        return String(vector.url[..<end]) + vector.url[end...].prefix(while: { $0 != "/" && $0 != "?" })
+    }
+    private static func derives(_ vector: SignatureVector) -> Bool {
+        guard let url = URLComponents(string: vector.url), let wanted = vector.expect_qsh else { return false }
+        return QueryHash.hash(
+            method: vector.method, path: url.percentEncodedPath, query: url.percentEncodedQuery ?? "") == wanted
     }
 
     /// The request as bytes; nil when a header is no pair or the URL has no path.
@@ -92,16 +120,6 @@ package enum VectorRunner {
         let headers = signer.signatureHeaders(body: [UInt8](body), id: vector.msg_id ?? "", timestamp: vector.now)
         return headers.map { [$0.name, $0.value] } == wanted
     }
-
-    /// A handshake is always answered 200 with JSON.
-    private static func matches(_ vector: SignatureVector, _ bytes: [UInt8]) -> Bool {
-        guard let wanted = vector.expect_response else { return true }
-        guard wanted.status ?? 200 == 200, wanted.body == nil else { return false }
-        guard let answer = try? JSONDecoder().decode(JSONNode.self, from: Data(bytes)) else { return false }
-        if let json = wanted.json, json != answer { return false }
-        if let choices = wanted.any_of { return choices.contains { $0.json == answer } }
-        return true
-    }
 }
 
 /// What a captured request is.
@@ -109,9 +127,16 @@ package enum CapturedOutcome: Sendable {
     package enum Answer: Sendable {
         /// An event, no challenge.
         case none
-        /// A challenge: 200 with these bytes of JSON.
-        case answered([UInt8])
+        /// A challenge, and what is said to it.
+        case answered(ChallengeAnswer)
         case rejected(SignatureRejection)
+    }
+    package struct ChallengeAnswer: Equatable, Sendable {
+        package let status: Int
+        package let contentType: String
+        /// Header lines besides, as they go out.
+        package let lines: String
+        package let body: [UInt8]
     }
     package struct Event: Equatable, Sendable {
         package let id: String?
@@ -133,49 +158,84 @@ extension VectorRunner {
     /// `scheme` must be given.
     package static func verify(
         provider: String, secrets: [String], scheme: SchemeConfiguration? = nil, now: UInt64, rawRequest: [UInt8],
-        engine: VerifierEngine = .automatic
+        engine: VerifierEngine = .automatic, origin: String? = nil
     ) -> CapturedOutcome {
         var source = SourceConfiguration()
         source.name = provider
         source.provider = provider
-        source.secrets = secrets
+        source.secrets = secrets.map { SourceSecret($0) }
         source.scheme = scheme
+        return verify(source: source, origin: origin, now: now, rawRequest: rawRequest, engine: engine)
+    }
+
+    /// `origin`: scheme and authority as the sender used them; nil when unknown.
+    package static func verify(
+        source: SourceConfiguration, origin: String?, now: UInt64, rawRequest: [UInt8], engine: VerifierEngine
+    ) -> CapturedOutcome {
         let parts: CompiledSourceParts
         do throws(SourceError) {
             parts = try SourceCompiler.compile(source)
         } catch { return .invalidSecret(error.problem.message) }
-        let request: CapturedRequest
         do throws(CaptureError) {
-            request = try CapturedRequest(rawRequest)
+            return try outcome(parts, origin, now, rawRequest, engine)
         } catch {
             switch error {
             case .refused(let reason): return .unreadable(reason.rawValue)
             case .incomplete: return .unreadable("incomplete")
             }
         }
-        // The source has secrets, so it has a scheme; without one nothing is accepted here.
-        guard let compiled = parts.scheme else { return .invalidSecret("has no scheme") }
-        // More than the lanes, so that the engine that was asked for is the one that computes.
-        let copies =
-            engine == .multiBuffer ? 2 * (MACAlgorithm.allCases.map { VerifierEngine.laneCount($0) }.max() ?? 1) : 1
-        // The scheme and the key point into it.
+    }
+
+    private static func outcome(
+        _ parts: CompiledSourceParts, _ origin: String?, _ now: UInt64, _ rawRequest: [UInt8],
+        _ engine: VerifierEngine
+    ) throws(CaptureError) -> CapturedOutcome {
+        let request = try CapturedRequest(rawRequest)
+        // The scheme, the handshake and the key point into it.
         defer { withExtendedLifetime(parts.memory) {} }
-        switch request.verify(compiled, nowSeconds: now, engine: engine, copies: copies) {
+        if let handshake = parts.handshake, request.isChallenge(for: handshake) {
+            let key = parts.scheme.flatMap { $0.keyCount > 0 ? $0.key(at: 0) : nil }
+            let said = answer(request.challengeAnswer(handshake, key: key))
+            if case .rejected(let reason) = said { return .rejected(reason) }
+            if case .answered = said { return .accepted(said, event(request, parts)) }
+        }
+        switch verdict(request, parts, origin, now, engine) {
         case .rejected(let reason): return .rejected(reason)
+        case .undecided: return .unreadable("the sender's certificate cannot be had now")
         case .accepted(let key):
-            let found = request.select(parts.selectors)
-            let event = CapturedOutcome.Event(id: found.id, type: found.type, dedupKey: found.dedupKey)
-            return .accepted(answer(parts.handshake, request.body, key), event)
+            let said = parts.handshake.map { $0.answer(body: request.body, key: key) } ?? .none
+            return .accepted(answer(said), event(request, parts))
         }
     }
 
-    private static func answer(_ handshake: Handshake?, _ body: [UInt8], _ key: SigningKey?) -> CapturedOutcome.Answer {
-        guard let handshake else { return .none }
-        let (answer, bytes) = handshake.answer(body: body, key: key)
+    private static func verdict(
+        _ request: borrowing CapturedRequest, _ parts: CompiledSourceParts, _ origin: String?, _ now: UInt64,
+        _ engine: VerifierEngine
+    ) -> CaptureVerdict {
+        if let verifier = parts.verifier { return verifier.verify(request, origin: origin, nowSeconds: now) }
+        // The source has secrets, so it has a scheme; without one nothing is accepted here.
+        guard let scheme = parts.scheme else { return .rejected(.invalidSecret) }
+        // More than the lanes, so that the engine that was asked for is the one that computes.
+        let copies =
+            engine == .multiBuffer ? 2 * (MACAlgorithm.allCases.map { VerifierEngine.laneCount($0) }.max() ?? 1) : 1
+        return request.verify(scheme, nowSeconds: now, engine: engine, copies: copies, origin: origin)
+    }
+    private static func event(
+        _ request: borrowing CapturedRequest, _ parts: CompiledSourceParts
+    ) -> CapturedOutcome.Event {
+        let found = request.select(parts.selectors)
+        return CapturedOutcome.Event(id: found.id, type: found.type, dedupKey: found.dedupKey)
+    }
+    private static func answer(_ answer: Handshake.CopiedAnswer) -> CapturedOutcome.Answer {
         switch answer {
-        case .none: return .none
-        case .body: return .answered(bytes)
-        case .rejected(let reason): return .rejected(reason)
+        case .none: .none
+        case .rejected(let reason, _): .rejected(reason)
+        case .reply(let status, let contentType, let lines, let body):
+            // Every answer of a loop has the last line (`Reply`).
+            .answered(
+                CapturedOutcome.ChallengeAnswer(
+                    status: status, contentType: contentType, lines: lines + "X-Content-Type-Options: nosniff\r\n",
+                    body: body))
         }
     }
 }

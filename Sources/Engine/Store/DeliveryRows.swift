@@ -116,21 +116,6 @@ package struct OutcomeBatch: Sendable {
     package var isEmpty: Bool { rows.isEmpty && marks.isEmpty && switches.isEmpty }
 }
 
-/// Order of pending rows: by due time, then sequence.
-package struct RetryKey: Comparable, Sendable {
-    package var dueMillis: Int64
-    package var sequence: UInt64
-
-    package init(dueMillis: Int64, sequence: UInt64) {
-        self.dueMillis = dueMillis
-        self.sequence = sequence
-    }
-    package static let first = RetryKey(dueMillis: .min, sequence: 0)
-    package static func < (left: RetryKey, right: RetryKey) -> Bool {
-        left.dueMillis != right.dueMillis ? left.dueMillis < right.dueMillis : left.sequence < right.sequence
-    }
-}
-
 /// What a listing asks for; all parts must hold.
 package struct DeliveryQuery: Sendable {
     package var endpoint: Int

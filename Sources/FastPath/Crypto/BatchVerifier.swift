@@ -4,7 +4,8 @@
 //
 // Invariants: a job is accepted only by a claim that equals a digest computed here, for this job, in this batch;
 // whatever is left over, skipped or failed is a mismatch. No allocation after `init`. Where memory for a contiguous
-// message runs out the job is computed piece by piece; the answer is the same, only slower.
+// message runs out the job is computed piece by piece; the answer is the same, only slower. A key outside its window is
+// computed with by no pass.
 //
 // Safety: views given to `add` must stay valid until `run` has returned. All own memory is taken in `init` and freed in
 // `deinit`; indexes are checked against the counts.
@@ -26,6 +27,8 @@ package enum AddResult: Equatable, Sendable {
     package let jobCountMax: Int
     package private(set) var jobCount = 0
     private let jobs: UnsafeMutablePointer<VerifierJob>
+    /// What is signed in the jobs whose scheme was read the general way.
+    private let messages: UnsafeMutablePointer<ComposedMessage>
     private let claims: UnsafeMutablePointer<UInt8>
     private let tags: UnsafeMutablePointer<UInt8>
     /// Jobs that wait for a MAC in the current pass, by place.
@@ -33,6 +36,12 @@ package enum AddResult: Equatable, Sendable {
     private let scratch: UnsafeMutablePointer<UInt8>
     private let scratchBytes: Int
     private var scratchUsed = 0
+    /// For what the general way decodes and composes; its pages are touched by such schemes alone.
+    private let composed: UnsafeMutablePointer<UInt8>
+    private var composedUsed = 0
+    private let form = FormParameters()
+    /// A request that needs more is refused.
+    package static let composedBytesMax = 256 << 10
     /// Nil exactly when the engine is OpenSSL.
     private let batch: OpaquePointer?
     private let companyMin: (sha256: Int?, sha1: Int?, sha512: Int?)
@@ -49,6 +58,8 @@ package enum AddResult: Equatable, Sendable {
             VerifierEngine.companyMin(.sha256), VerifierEngine.companyMin(.sha1), VerifierEngine.companyMin(.sha512)
         )
         jobs = .allocate(capacity: jobCountMax)
+        messages = .allocate(capacity: jobCountMax)
+        composed = .allocate(capacity: BatchVerifier.composedBytesMax)
         claims = .allocate(capacity: jobCountMax * SignatureClaims.bytesMax)
         tags = .allocate(capacity: jobCountMax * MACAlgorithm.digestBytesMax)
         tags.initialize(repeating: 0, count: jobCountMax * MACAlgorithm.digestBytesMax)
@@ -59,6 +70,9 @@ package enum AddResult: Equatable, Sendable {
         sluice_batch_destroy(batch)
         sluice_memory_cleanse(tags, jobCountMax * MACAlgorithm.digestBytesMax)
         jobs.deallocate()
+        messages.deallocate()
+        composed.deallocate()
+        form.deallocate()
         claims.deallocate()
         tags.deallocate()
         waiting.deallocate()
@@ -67,27 +81,42 @@ package enum AddResult: Equatable, Sendable {
 
     /// Bytes taken in `init`, without the multi-buffer library's own.
     package var memoryBytes: Int {
-        jobCountMax * (MemoryLayout<VerifierJob>.stride + SignatureClaims.bytesMax + MACAlgorithm.digestBytesMax + 4)
-            + scratchBytes
+        jobCountMax
+            * (MemoryLayout<VerifierJob>.stride + MemoryLayout<ComposedMessage>.stride + SignatureClaims.bytesMax
+                + MACAlgorithm.digestBytesMax + 4) + scratchBytes + BatchVerifier.composedBytesMax
+            + FormParameters.memoryBytes
     }
 
     package mutating func removeAll() {
         jobCount = 0
         scratchUsed = 0
+        composedUsed = 0
     }
 
     /// Reads what the request claims and queues the MAC, or decides at once. `bytes` are those that `head` and `fields`
-    /// mean.
+    /// mean. `origin`: scheme and authority as the sender used them (`https://hooks.example.com`), empty when unknown;
+    /// `{url}` is it and the target.
     @_noAllocation @_noLocks
     package mutating func add(
         scheme: SignatureScheme, request bytes: ByteView, head: RequestHead, fields: borrowing FieldTable,
-        body: ByteView,
-        nowSeconds: UInt64
+        body: ByteView, origin: ByteView = .empty, nowSeconds: UInt64
     ) -> AddResult {
-        let data = SchemeData.chosen(scheme, bytes: bytes, fields: fields)
+        var data = scheme.data
+        if data.pointee.isPlainChain {
+            data = SchemeData.chosenPlain(scheme, bytes: bytes, fields: fields)
+        } else {
+            var request = RequestReading(
+                bytes: bytes, head: head, body: body, origin: origin, nowSeconds: nowSeconds, form: form,
+                composed: ComposedBytes(memory: composed, capacity: BatchVerifier.composedBytesMax))
+            request.composed.count = composedUsed
+            data = SchemeData.chosen(scheme, &request, fields)
+            if !data.pointee.isPlain { return addGeneral(data, &request, fields) }
+        }
         var parts = SignatureParts()
         if let reason = data.pointee.gather(bytes: bytes, fields: fields, into: &parts) { return .rejected(reason) }
-        if data.pointee.isToken { return BatchVerifier.compareToken(data, parts.signature) }
+        if data.pointee.kind == .token {
+            return BatchVerifier.compareToken(data, parts.signature, nowSeconds: nowSeconds)
+        }
         guard jobCount < jobCountMax else { return .full }
         var claimed = SignatureClaims(
             memory: claims + jobCount * SignatureClaims.bytesMax, digestBytes: data.pointee.algorithm.digestBytes)
@@ -99,41 +128,98 @@ package enum AddResult: Equatable, Sendable {
         {
             return .rejected(late)
         }
-        if let reason { return .rejected(reason) }
+        if reason != nil { return .rejected(data.pointee.mismatch) }
         let job = jobCount
         jobs[job] = VerifierJob(
             scheme: data, id: parts.id, timestamp: parts.timestamp, body: body, message: .empty, hasMessage: false,
-            claimCount: UInt32(claimed.count), matchedKey: -1)
+            isComposed: false, claimCount: UInt32(claimed.count), matchedKey: -1, key: 0, nowSeconds: nowSeconds)
         if batch != nil { makeContiguous(job) }
         jobCount += 1
         return .queued(job: job)
     }
 
-    /// Computes every job's MACs: all first keys as one batch, then the second keys of what did not match, and so on.
+    /// A scheme that is not plain. `request.composed` begins where the batch's other requests end.
+    @inline(never)
+    private mutating func addGeneral(
+        _ data: UnsafePointer<SchemeData>, _ request: inout RequestReading, _ fields: borrowing FieldTable
+    ) -> AddResult {
+        // Public keys are a worker thread's; nothing that comes here by mistake may pass.
+        guard data.pointee.kind != .costly else { return .rejected(data.pointee.mismatch) }
+        guard jobCount < jobCountMax else { return .full }
+        var parts = SignatureParts()
+        var message = ComposedMessage()
+        var claimed = SignatureClaims(
+            memory: claims + jobCount * SignatureClaims.bytesMax, digestBytes: data.pointee.algorithm.digestBytes)
+        let reason = data.pointee.read(&request, fields, parts: &parts, claims: &claimed, message: &message)
+        // With less room than was needed nothing that was read counts. Alone in the batch it will never fit.
+        if request.composed.overflowed { return composedUsed > 0 ? .full : .rejected(.malformedHeader) }
+        if let reason { return .rejected(reason) }
+        if data.pointee.kind != .mac {
+            return BatchVerifier.compareToken(data, parts.signature, nowSeconds: request.nowSeconds)
+        }
+        let job = jobCount
+        jobs[job] = VerifierJob(
+            scheme: data, id: parts.id, timestamp: parts.timestamp, body: request.body, message: .empty,
+            hasMessage: false, isComposed: true, claimCount: UInt32(claimed.count), matchedKey: -1, key: 0,
+            nowSeconds: request.nowSeconds)
+        messages[job] = message
+        composedUsed = request.composed.count
+        if batch != nil { makeContiguous(job) }
+        jobCount += 1
+        return .queued(job: job)
+    }
+
+    /// Computes every job's MACs: all first keys as one batch, then the second keys of what did not match, and so on;
+    /// after the last key the same again for what has another spelling of its URL.
     @_noAllocation @_noLocks
     package mutating func run() {
-        var keyIndex = 0
+        var pass = 0
         while true {
             var count = 0
-            for job in 0..<jobCount where jobs[job].matchedKey < 0 && jobs[job].scheme.pointee.keyCount > keyIndex {
+            var isDone = true
+            for job in 0..<jobCount where jobs[job].matchedKey < 0 && passCount(job) > pass {
+                isDone = false
+                guard beginPass(job, pass) else { continue }
                 waiting[count] = Int32(truncatingIfNeeded: job)
                 count += 1
             }
-            guard count > 0 else { break }
+            if isDone { break }
             if let batch {
-                runBatch(batch, count: count, keyIndex: keyIndex)
+                runBatch(batch, count: count)
             } else {
-                for place in 0..<count { computeOne(Int(waiting[place]), keyIndex: keyIndex) }
+                for place in 0..<count { computeOne(Int(waiting[place])) }
             }
-            for place in 0..<count { compare(Int(waiting[place]), keyIndex: keyIndex) }
-            keyIndex += 1
+            for place in 0..<count { compare(Int(waiting[place])) }
+            pass += 1
         }
+    }
+    @inline(__always) private func passCount(_ job: Int) -> Int {
+        let keyCount = jobs[job].scheme.pointee.keyCount
+        return jobs[job].isComposed && messages[job].hasOther ? 2 * keyCount : keyCount
+    }
+    /// Sets the key that the job is computed with; false when it does not count now.
+    @inline(__always) private mutating func beginPass(_ job: Int, _ pass: Int) -> Bool {
+        let scheme = jobs[job].scheme
+        var key = pass
+        if key >= scheme.pointee.keyCount {
+            key -= scheme.pointee.keyCount
+            if key == 0 { takeOtherMessage(job) }
+        }
+        jobs[job].key = Int32(truncatingIfNeeded: key)
+        guard let windows = scheme.pointee.windows else { return true }
+        return windows[key].contains(jobs[job].nowSeconds)
+    }
+    @inline(never) private mutating func takeOtherMessage(_ job: Int) {
+        messages[job].before = messages[job].otherBefore
+        messages[job].after = messages[job].otherAfter
+        jobs[job].hasMessage = false
+        if batch != nil { makeContiguous(job) }
     }
 
     /// After `run`: nil = accepted.
     package func verdict(job: Int) -> SignatureRejection? {
         precondition(job >= 0 && job < jobCount)
-        return jobs[job].matchedKey >= 0 ? nil : .signatureMismatch
+        return jobs[job].matchedKey >= 0 ? nil : jobs[job].scheme.pointee.mismatch
     }
     /// After `run`: the key whose digest equalled a claim (a handshake is answered with it); nil when none did.
     package func matchedKey(job: Int) -> SigningKey? {
@@ -152,33 +238,56 @@ struct VerifierJob {
     /// All signed pieces in one place; meaningful exactly when `hasMessage`.
     var message: ByteView
     var hasMessage: Bool
+    /// True exactly when `messages` has what is signed, and the scheme's pieces are not looked at.
+    var isComposed: Bool
     var claimCount: UInt32
     /// Place of the key whose digest equalled a claim, -1 while none did.
     var matchedKey: Int32
+    /// Place of the key that the current pass computes with.
+    var key: Int32
+    var nowSeconds: UInt64
 
+    /// Of a plain scheme, which has these four alone.
     @inline(__always) func view(of piece: SignedPiece) -> ByteView {
         switch piece.kind {
         case .literal: piece.literal
         case .id: id
         case .timestamp: timestamp
         case .body: body
+        case .method, .url, .path, .query, .form, .value: .empty
         }
     }
 }
 
 extension BatchVerifier {
     @inline(__always)
-    private static func compareToken(_ data: UnsafePointer<SchemeData>, _ value: ByteView) -> AddResult {
-        guard let token = SchemeData.rest(of: value, behind: data.pointee.prefix) else {
+    private static func compareToken(
+        _ data: UnsafePointer<SchemeData>, _ value: ByteView, nowSeconds: UInt64
+    ) -> AddResult {
+        guard let token = data.pointee.kind == .basic ? credentials(value) : data.pointee.rest(of: value) else {
             return .rejected(.malformedHeader)
         }
         var matches: Int32 = 0
         // Every token is compared, so that the time does not tell which one was near.
         for index in 0..<data.pointee.tokenCount {
             let known = data.pointee.tokens[index]
+            if let windows = data.pointee.windows, !windows[index].contains(nowSeconds) { continue }
             if known.count == token.count { matches |= sluice_digest_equal(known.base, token.base, token.count) }
         }
-        return matches != 0 ? .accepted : .rejected(.tokenMismatch)
+        return matches != 0 ? .accepted : .rejected(data.pointee.mismatch)
+    }
+    /// The base 64 behind `Basic`, as it came; nil when it is none. One text for one value, so it is compared as text.
+    private static func credentials(_ value: ByteView) -> ByteView? {
+        let scheme: StaticString = "basic "
+        guard value.count > 6,
+            value.slice(0, 6).equalsIgnoringCase(lowered: ByteView(scheme.utf8Start, count: 6))
+        else { return nil }
+        var start = 6
+        while start < value.count, value[start] == 0x20 { start += 1 }
+        let text = value.slice(start, value.count - start)
+        var nothing: UInt8 = 0
+        // Of no length that is wanted: only looked through, nothing is written.
+        return TextEncoding.decode(text, as: .base64, wanted: -1, into: &nothing) == .malformed ? nil : text
     }
 
     /// Gives the job a contiguous message where the multi-buffer engine can use one.
@@ -190,6 +299,7 @@ extension BatchVerifier {
             jobs[job].hasMessage = true
             return
         }
+        if jobs[job].isComposed { return makeComposedContiguous(job) }
         var bytes = 0
         for index in 0..<data.pointee.pieceCount { bytes += jobs[job].view(of: data.pointee.pieces[index]).count }
         guard bytes <= Int(SLUICE_BATCH_BYTES_MAX), bytes <= scratchBytes - scratchUsed else { return }
@@ -205,13 +315,37 @@ extension BatchVerifier {
         scratchUsed += bytes
     }
 
+    @inline(never)
+    private mutating func makeComposedContiguous(_ job: Int) {
+        let message = messages[job]
+        if !message.hasBody {
+            jobs[job].message = message.before
+            jobs[job].hasMessage = true
+            return
+        }
+        let body = jobs[job].body
+        let bytes = message.before.count + body.count + message.after.count
+        guard bytes <= Int(SLUICE_BATCH_BYTES_MAX), bytes <= scratchBytes - scratchUsed else { return }
+        var room = ComposedBytes(memory: scratch + scratchUsed, capacity: bytes)
+        room.append(message.before)
+        room.append(body)
+        room.append(message.after)
+        jobs[job].message = room.written(since: 0)
+        jobs[job].hasMessage = true
+        scratchUsed += bytes
+    }
+
     /// One MAC by OpenSSL, of the pieces where they lie.
     @inline(__always)
-    private func computeOne(_ job: Int, keyIndex: Int) {
+    private func computeOne(_ job: Int) {
         let data = jobs[job].scheme
-        var stream = MACStream(data.pointee.keys[keyIndex])
+        var stream = MACStream(data.pointee.keys[Int(jobs[job].key)])
         if jobs[job].hasMessage {
             stream.add(jobs[job].message)
+        } else if jobs[job].isComposed {
+            stream.add(messages[job].before)
+            if messages[job].hasBody { stream.add(jobs[job].body) }
+            stream.add(messages[job].after)
         } else {
             for index in 0..<data.pointee.pieceCount { stream.add(jobs[job].view(of: data.pointee.pieces[index])) }
         }
@@ -220,7 +354,7 @@ extension BatchVerifier {
 
     /// Each claim against the digest, all of them, in constant time for each.
     @inline(__always)
-    private func compare(_ job: Int, keyIndex: Int) {
+    private func compare(_ job: Int) {
         let digestBytes = jobs[job].scheme.pointee.algorithm.digestBytes
         let tag = tags + job * MACAlgorithm.digestBytesMax
         var claim = claims + job * SignatureClaims.bytesMax
@@ -229,19 +363,19 @@ extension BatchVerifier {
             matches |= sluice_digest_equal(tag, claim, digestBytes)
             claim += digestBytes
         }
-        if matches != 0 { jobs[job].matchedKey = Int32(truncatingIfNeeded: keyIndex) }
+        if matches != 0 { jobs[job].matchedKey = jobs[job].key }
     }
 
     @inline(__always)
-    private func runBatch(_ batch: OpaquePointer, count: Int, keyIndex: Int) {
-        runBatch(batch, .sha256, companyMin.sha256, count: count, keyIndex: keyIndex)
-        runBatch(batch, .sha1, companyMin.sha1, count: count, keyIndex: keyIndex)
-        runBatch(batch, .sha512, companyMin.sha512, count: count, keyIndex: keyIndex)
+    private func runBatch(_ batch: OpaquePointer, count: Int) {
+        runBatch(batch, .sha256, companyMin.sha256, count: count)
+        runBatch(batch, .sha1, companyMin.sha1, count: count)
+        runBatch(batch, .sha512, companyMin.sha512, count: count)
     }
     /// A pass of the lanes takes as long as its longest message. So a message goes in only when its company brings
     /// enough blocks (`VerifierEngine.companyMin`); the others are computed one by one.
     private func runBatch(
-        _ batch: OpaquePointer, _ algorithm: MACAlgorithm, _ companyMin: Int?, count: Int, keyIndex: Int
+        _ batch: OpaquePointer, _ algorithm: MACAlgorithm, _ companyMin: Int?, count: Int
     ) {
         // Each pass may throw out long messages, after which others may be too long for the rest; what is left after
         // four passes goes in, at a cost and not at a risk.
@@ -263,11 +397,11 @@ extension BatchVerifier {
             guard jobs[job].scheme.pointee.algorithm == algorithm else { continue }
             let blocks = batchBlocks(job, algorithm)
             guard blocks > 0 && blocks <= blocksMax else {
-                computeOne(job, keyIndex: keyIndex)
+                computeOne(job)
                 continue
             }
             sluice_batch_place(
-                batch, placed, jobs[job].scheme.pointee.keys[keyIndex].midstates, jobs[job].message.base,
+                batch, placed, jobs[job].scheme.pointee.keys[Int(jobs[job].key)].midstates, jobs[job].message.base,
                 jobs[job].message.count, tags + job * MACAlgorithm.digestBytesMax)
             placed += 1
         }
@@ -279,7 +413,7 @@ extension BatchVerifier {
             let job = Int(waiting[place])
             let blocks = batchBlocks(job, algorithm)
             guard blocks > 0 && blocks <= blocksMax else { continue }
-            if sluice_batch_completed(batch, index) == 0 { computeOne(job, keyIndex: keyIndex) }
+            if sluice_batch_completed(batch, index) == 0 { computeOne(job) }
             index += 1
         }
     }

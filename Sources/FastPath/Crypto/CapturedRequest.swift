@@ -14,12 +14,15 @@ package enum CaptureVerdict: Sendable {
     /// `key` is the one that matched; nil for a token and for an unverified source.
     case accepted(key: SigningKey?)
     case rejected(SignatureRejection)
+    /// What it takes to decide (a certificate that must be fetched) cannot be had now. Answered 503, so that the sender
+    /// tries again; the loop's own schemes never say it.
+    case undecided
 }
 
 package struct CapturedRequest: ~Copyable {
-    private let bytes: [UInt8]
-    private let head: RequestHead
-    private let fields: FieldTable
+    let bytes: [UInt8]
+    let head: RequestHead
+    let fields: FieldTable
     /// Without its framing.
     package let body: [UInt8]
 
@@ -50,6 +53,24 @@ package struct CapturedRequest: ~Copyable {
         self.fields = fields
     }
 
+    /// A request whose body was taken out of its framing before: what a loop hands to a worker.
+    package init(
+        head raw: [UInt8], body: [UInt8], limits: IngestLimits = .widest
+    ) throws(CaptureError) {
+        var parser = HeadParser()
+        var head = RequestHead()
+        var fields = FieldTable()
+        switch raw.withView({ parser.parse($0, into: &head, fields: &fields, limits: limits) }) {
+        case .complete: break
+        case .incomplete: throw .incomplete
+        case .failed(let error): throw .refused(error)
+        }
+        bytes = raw
+        self.body = body
+        self.head = head
+        self.fields = fields
+    }
+
     private static func dechunked(_ raw: [UInt8], limits: IngestLimits) throws(CaptureError) -> [UInt8] {
         var data = raw
         let result = data.withUnsafeMutableBufferPointer { buffer -> ChunkedResult in
@@ -68,36 +89,48 @@ package struct CapturedRequest: ~Copyable {
     /// The caller keeps the scheme's `CompiledMemory`. `copies`: the same request so many times in one batch, so that
     /// the lanes of the multi-buffer engine are used; one verdict that differs from the others traps.
     package func verify(
-        _ scheme: SignatureScheme, nowSeconds: UInt64, engine: VerifierEngine, copies: Int = 1
+        _ scheme: SignatureScheme, nowSeconds: UInt64, engine: VerifierEngine, copies: Int = 1, origin: String? = nil
     ) -> CaptureVerdict {
-        bytes.withView { view in
+        let originBytes = Array((origin ?? "").utf8)
+        return bytes.withView { view in
             body.withView { bodyView in
-                var verifier = BatchVerifier(
-                    engine: engine, jobCountMax: copies, scratchBytes: copies * (view.count + bodyView.count + 1024))
-                var jobCount = 0
-                for _ in 0..<copies {
-                    let added = verifier.add(
-                        scheme: scheme, request: view, head: head, fields: fields, body: bodyView,
-                        nowSeconds: nowSeconds)
-                    switch added {
-                    case .queued: jobCount += 1
-                    case .accepted: return .accepted(key: nil)
-                    case .rejected(let reason): return .rejected(reason)
-                    case .full: preconditionFailure("the verifier has room for every copy")
-                    }
+                originBytes.withView { originView in
+                    verify(scheme, view, bodyView, originView, nowSeconds, engine, copies)
                 }
-                verifier.run()
-                let reason = verifier.verdict(job: 0)
-                for job in 1..<max(jobCount, 1) { precondition(verifier.verdict(job: job) == reason) }
-                if let reason { return .rejected(reason) }
-                return .accepted(key: verifier.matchedKey(job: 0))
             }
         }
     }
+    private func verify(
+        _ scheme: SignatureScheme, _ view: ByteView, _ bodyView: ByteView, _ origin: ByteView, _ nowSeconds: UInt64,
+        _ engine: VerifierEngine, _ copies: Int
+    ) -> CaptureVerdict {
+        var verifier = BatchVerifier(
+            engine: engine, jobCountMax: copies, scratchBytes: copies * (view.count + bodyView.count + 1024))
+        var jobCount = 0
+        copying: for _ in 0..<copies {
+            let added = verifier.add(
+                scheme: scheme, request: view, head: head, fields: fields, body: bodyView,
+                origin: origin, nowSeconds: nowSeconds)
+            switch added {
+            case .queued: jobCount += 1
+            case .accepted: return .accepted(key: nil)
+            case .rejected(let reason): return .rejected(reason)
+            // There is room for every copy, but not always for what each composes; the first always fits.
+            case .full: break copying
+            }
+        }
+        precondition(jobCount > 0)
+        verifier.run()
+        let reason = verifier.verdict(job: 0)
+        for job in 1..<max(jobCount, 1) { precondition(verifier.verdict(job: job) == reason) }
+        if let reason { return .rejected(reason) }
+        return .accepted(key: verifier.matchedKey(job: 0))
+    }
 
     /// What the selectors find, as text; nil where the request has nothing.
-    package func select(_ selectors: EventSelectors) -> (id: String?, type: String?, dedupKey: String?, keyIsBody: Bool)
-    {
+    package func select(_ selectors: EventSelectors) -> (
+        id: String?, type: String?, dedupKey: String?, keyIsBody: Bool
+    ) {
         bytes.withView { view in
             body.withView { bodyView in
                 let values = selectors.select(bytes: view, head: head, fields: fields, body: bodyView)

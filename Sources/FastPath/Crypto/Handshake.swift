@@ -1,150 +1,250 @@
-// The challenges that a provider sends before it delivers, answered as a pure function of the verified request's body.
+// The challenges that a provider sends before it delivers, answered as a pure function of the request. A challenge in
+// a body is answered only after its signature was verified (the caller's duty: `BatchVerifier` first); one in a query
+// or a header has no signature, and its answer says nothing that the asker does not know, but for the MAC of an opaque
+// value.
 //
-// Invariants: only what was verified may be answered (the caller's duty: `BatchVerifier` first), and only an opaque
-// challenge is ever signed: a challenge that could be the signed string of a delivery would turn the endpoint into a
-// signing oracle.
+// Invariants: only an opaque challenge is ever signed: one that could be the signed string of a delivery would turn
+// the endpoint into a signing oracle. What goes back is printable ASCII, so it can begin no other header line and no
+// other answer.
 //
-// Safety: writes only within the capacity the caller states; the compiled paths live in the `CompiledMemory` given.
+// Safety: writes only within the capacity the caller states; the compiled data lives in the `CompiledMemory` given.
 
-package enum HandshakeKind: UInt8, CaseIterable, Sendable {
-    /// `{"type":"url_verification","challenge":C}` → `{"challenge":C}`.
-    case slackURLVerification
-    /// `{"event":"endpoint.url_validation","payload":{"plainToken":P}}` →
-    /// `{"plainToken":P,"encryptedToken":hex(HMAC(secret,P))}`.
-    case zoomURLValidation
+/// An answer in the memory that the caller lent.
+package struct HandshakeReply: Sendable {
+    package let status: Int
+    package let contentType: ByteView
+    /// Whole header lines, each with its CRLF.
+    package let lines: ByteView
+    package let body: ByteView
 }
 
-package enum HandshakeAnswer: Equatable, Sendable {
-    /// The body is no challenge: an event like any other.
+package enum HandshakeAnswer: Sendable {
+    /// No challenge: an event like any other.
     case none
-    /// Answer 200 with so many bytes of `application/json`.
-    case body(byteCount: Int)
-    case rejected(SignatureRejection)
+    case reply(HandshakeReply)
+    case rejected(SignatureRejection, status: Int)
 }
 
-package struct Handshake: Sendable {
-    package static let contentType: StaticString = "application/json"
-    /// What an answer needs at most.
-    package static let answerBytesMax = 1024
+@safe package struct Handshake: @unchecked Sendable {
+    /// Header lines and body of an answer together.
+    package static let answerBytesMax = 512
+    /// What an answer is made in: the challenge as it is echoed, then lines and body.
+    package static let scratchBytesMax = challengeBytesMax + answerBytesMax
+    static let challengeBytesMax = 512
     /// A challenge is a small document; what is longer is an event and is not searched.
     private static let bodyBytesMax = 4096
-    /// Zoom's tokens have 22 characters, Slack's 52.
-    private static let tokenBytesMax = 128
-    private static let challengeBytesMax = 512
 
-    package let kind: HandshakeKind
-    private let finder: JSONFinder
+    private let items: UnsafePointer<CompiledHandshake>
+    private let count: Int
+    private let paths: JSONPathSet
+    private let origins: UnsafePointer<ByteView>
+    private let originCount: Int
+    /// The methods that challenges come with.
+    package let methods: MethodSet
+    private let hasBody: Bool
 
-    package init(_ kind: HandshakeKind, in memory: CompiledMemory) {
-        self.kind = kind
-        let paths: [[JSONPathStep]] =
-            switch kind {
-            case .slackURLVerification: [[.key("type")], [.key("challenge")]]
-            case .zoomURLValidation: [[.key("event")], [.key("payload"), .key("plainToken")]]
-            }
-        finder = JSONFinder(paths.map { JSONPath(steps: $0) }, in: memory)
+    init(
+        items: UnsafePointer<CompiledHandshake>, count: Int, paths: JSONPathSet, origins: UnsafePointer<ByteView>,
+        originCount: Int, methods: MethodSet, hasBody: Bool
+    ) {
+        self.items = items
+        self.count = count
+        self.paths = paths
+        self.origins = origins
+        self.originCount = originCount
+        self.methods = methods
+        self.hasBody = hasBody
     }
 
-    /// `key`: the one that verified this request (`BatchVerifier.matchedKey`), nil when the source is unverified; then
-    /// nothing is signed. Writes at most `capacity` bytes, which should be `answerBytesMax`.
+    /// For a verified POST. `key`: the one that verified it (`BatchVerifier.matchedKey`), nil when the source is
+    /// unverified; then nothing is signed. `capacity` should be `scratchBytesMax`.
     @_noAllocation @_noLocks
     package func answer(
         body: ByteView, key: SigningKey?, into memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> HandshakeAnswer {
-        guard body.count > 0, body.count <= Handshake.bodyBytesMax else { return .none }
-        let found = finder.find(in: body)
-        guard found[0].kind == .string else { return .none }
-        let name = body.slice(found[0].range)
-        switch kind {
-        case .slackURLVerification:
-            guard name.equals("url_verification") else { return .none }
-        case .zoomURLValidation:
-            guard name.equals("endpoint.url_validation") else { return .none }
+        guard hasBody, body.count > 0, body.count <= Handshake.bodyBytesMax else { return .none }
+        let found = JSONPathScan.run(body, paths)
+        for index in 0..<count where items[index].trigger == .body && fulfils(index, found, body) {
+            let item = items + index
+            var writer = HandshakeWriter(memory: memory, capacity: capacity)
+            if item.pointee.place == .json {
+                let value = found[item.pointee.path]
+                switch value.kind {
+                case .absent: return refusal(index, .missingChallenge)
+                case .string: break
+                default: return refusal(index, .malformedChallenge)
+                }
+                guard writer.setChallenge(body.slice(value.range), bytesMax: item.pointee.bytesMax) else {
+                    return refusal(index, tooLong(index))
+                }
+            }
+            return finish(index, &writer, key)
         }
-        switch found[1].kind {
-        case .absent: return .rejected(.missingChallenge)
-        case .string: break
-        default: return .rejected(.malformedChallenge)
-        }
-        var writer = AnswerWriter(memory: memory, capacity: capacity)
-        let challenge = body.slice(found[1].range)
-        guard challenge.count > 0 else { return .rejected(.missingChallenge) }
-        switch kind {
-        case .slackURLVerification: return Handshake.echo(challenge, &writer)
-        case .zoomURLValidation: return Handshake.sign(challenge, key, &writer)
-        }
+        return .none
     }
 
-    private static func echo(_ challenge: ByteView, _ writer: inout AnswerWriter) -> HandshakeAnswer {
-        guard challenge.count <= challengeBytesMax else { return .rejected(.malformedChallenge) }
-        // The raw text of a JSON string goes back as the text of a JSON string; control characters would not be one.
-        for index in 0..<challenge.count where challenge[index] < 0x20 { return .rejected(.malformedChallenge) }
-        writer.append("{\"challenge\":\"")
-        writer.append(challenge)
-        writer.append("\"}")
-        return writer.answer
+    /// For a GET, HEAD or OPTIONS, which is not verified. `key`: what a MAC is made with, the source's first one.
+    @_noAllocation @_noLocks
+    package func answer(
+        bytes: ByteView, head: RequestHead, fields: borrowing FieldTable, key: SigningKey?,
+        into memory: UnsafeMutablePointer<UInt8>, capacity: Int
+    ) -> HandshakeAnswer {
+        let trigger: CompiledHandshake.Trigger
+        switch head.method {
+        case .get: trigger = .get
+        case .head: trigger = .head
+        case .options: trigger = .options
+        default: return .none
+        }
+        for index in 0..<count where items[index].trigger == trigger {
+            let item = items + index
+            let query = bytes.slice(head.query)
+            if item.pointee.otherwiseEvent, QueryText.value(of: item.pointee.parameter, in: query) == nil { continue }
+            var writer = HandshakeWriter(memory: memory, capacity: capacity)
+            if let reason = unmetRequirement(index, query, &writer) { return refusal(index, reason) }
+            switch item.pointee.place {
+            case .none, .json: break
+            case .query:
+                guard let value = QueryText.value(of: item.pointee.parameter, in: query), value.count > 0 else {
+                    return refusal(index, .missingChallenge)
+                }
+                guard writer.setDecodedChallenge(value, bytesMax: item.pointee.bytesMax) else {
+                    return refusal(index, tooLong(index))
+                }
+            case .header:
+                guard let name = item.pointee.header else { break }
+                let place = fields.firstIndex(of: name, in: bytes)
+                guard place >= 0 else { return refusal(index, .missingHeader) }
+                guard fields.firstIndex(of: name, in: bytes, from: place + 1) < 0 else {
+                    return refusal(index, .duplicateHeader)
+                }
+                guard writer.setChallenge(bytes.slice(fields[place].value), bytesMax: item.pointee.bytesMax) else {
+                    return refusal(index, tooLong(index))
+                }
+            }
+            for place in 0..<item.pointee.headerCount {
+                let line = item.pointee.headers[place]
+                if let asked = line.whenAsked, fields.firstIndex(of: asked, in: bytes) < 0 { continue }
+                append(line, of: index, key, &writer)
+            }
+            return finish(index, &writer, key)
+        }
+        return .none
     }
 
-    private static func sign(_ token: ByteView, _ key: SigningKey?, _ writer: inout AnswerWriter) -> HandshakeAnswer {
-        guard isOpaque(token) else { return .rejected(.challengeNotOpaque) }
-        guard let key else { return .rejected(.invalidSecret) }
-        writer.append("{\"plainToken\":\"")
-        writer.append(token)
-        writer.append("\",\"encryptedToken\":\"")
-        writer.appendHexMAC(of: token, key)
-        writer.append("\"}")
-        return writer.answer
+    private func refusal(_ index: Int, _ reason: SignatureRejection) -> HandshakeAnswer {
+        .rejected(reason, status: items[index].refusalStatus)
+    }
+    private func tooLong(_ index: Int) -> SignatureRejection {
+        items[index].rule == .opaque ? .challengeNotOpaque : .malformedChallenge
     }
 
-    /// Letters, digits, `-` and `_` only: no signed string of any scheme is spelled with these alone.
-    private static func isOpaque(_ token: ByteView) -> Bool {
-        guard token.count <= tokenBytesMax else { return false }
-        for index in 0..<token.count {
-            switch token[index] {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: continue
-            default: return false
+    private func fulfils(_ index: Int, _ found: JSONMatches, _ body: ByteView) -> Bool {
+        for place in 0..<items[index].conditionCount {
+            let condition = items[index].conditions[place]
+            let value = found[condition.path]
+            switch condition.kind {
+            case .absent: if value.kind != .absent { return false }
+            case .text:
+                if value.kind != .string || !body.slice(value.range).equals(condition.value) { return false }
+            case .number:
+                if value.kind != .number || !body.slice(value.range).equals(condition.value) { return false }
             }
         }
         return true
     }
 
-    /// Allocates; for worker threads and tests.
-    package func answer(body: [UInt8], key: SigningKey?) -> (answer: HandshakeAnswer, bytes: [UInt8]) {
-        var result = HandshakeAnswer.none
-        let bytes = [UInt8](unsafeUninitializedCapacity: Handshake.answerBytesMax) { buffer, count in
-            result = body.withView { answer(body: $0, key: key, into: buffer.baseAddress!, capacity: buffer.count) }
-            count = if case .body(let byteCount) = result { byteCount } else { 0 }
+    private func unmetRequirement(
+        _ index: Int, _ query: ByteView, _ writer: inout HandshakeWriter
+    ) -> SignatureRejection? {
+        for place in 0..<items[index].requirementCount {
+            let requirement = items[index].requirements[place]
+            let value = QueryText.value(of: requirement.parameter, in: query)
+            if requirement.isVerifyToken {
+                guard let value, requirement.value.count > 0, writer.decodesSecretly(value, as: requirement.value)
+                else { return .verifyTokenMismatch }
+            } else {
+                guard let value else { return .missingChallenge }
+                guard writer.decodesSecretly(value, as: requirement.value) else { return .malformedChallenge }
+            }
         }
-        return (result, bytes)
+        return nil
+    }
+
+    /// The challenge's rules, then the body.
+    private func finish(_ index: Int, _ writer: inout HandshakeWriter, _ key: SigningKey?) -> HandshakeAnswer {
+        let item = items + index
+        if item.pointee.place != .none {
+            guard writer.challenge.count > 0 else { return refusal(index, .missingChallenge) }
+            if let reason = ChallengeText.problem(
+                writer.challenge, item.pointee.rule, refusesEscapes: item.pointee.refusesEscapes)
+            {
+                return refusal(index, reason)
+            }
+            if item.pointee.checksOrigin, !allows(writer.challenge) { return refusal(index, .originNotAllowed) }
+        }
+        writer.beginBody()
+        for place in 0..<item.pointee.bodyCount {
+            let piece = item.pointee.body[place]
+            if key == nil, piece.kind == .hexMAC || piece.kind == .base64MAC { return refusal(index, .invalidSecret) }
+            writer.append(piece, key, escapes: item.pointee.escapes)
+        }
+        guard !writer.hasOverflowed else { return refusal(index, .malformedChallenge) }
+        return .reply(
+            HandshakeReply(
+                status: item.pointee.status, contentType: item.pointee.contentType, lines: writer.lines,
+                body: writer.body))
+    }
+    private func append(
+        _ line: CompiledHandshakeHeader, of index: Int, _ key: SigningKey?, _ writer: inout HandshakeWriter
+    ) {
+        writer.append(line.name)
+        for place in 0..<line.valueCount { writer.append(line.value[place], key, escapes: false) }
+        writer.append("\r\n")
+    }
+    private func allows(_ origin: ByteView) -> Bool {
+        for place in 0..<originCount {
+            let allowed = origins[place]
+            if allowed.equals("*") || origin.equalsIgnoringCase(lowered: allowed) { return true }
+        }
+        return false
     }
 }
 
-/// Appends within a capacity; what does not fit makes the whole answer fail.
-private struct AnswerWriter {
-    let memory: UnsafeMutablePointer<UInt8>
-    let capacity: Int
-    var count = 0
-    var overflowed = false
+extension SignatureScheme {
+    /// What an unsigned challenge is answered with: the first key whose time it is; nil when there is none.
+    package func challengeKey(nowSeconds: UInt64) -> SigningKey? {
+        for index in 0..<keyCount {
+            if let windows = data.pointee.windows, !windows[index].contains(nowSeconds) { continue }
+            return key(at: index)
+        }
+        return nil
+    }
+}
 
-    init(memory: UnsafeMutablePointer<UInt8>, capacity: Int) {
-        self.memory = memory
-        self.capacity = capacity
+// For worker threads and tests; these allocate.
+extension Handshake {
+    package enum CopiedAnswer: Equatable, Sendable {
+        case none
+        case reply(status: Int, contentType: String, lines: String, body: [UInt8])
+        case rejected(SignatureRejection, status: Int)
     }
-    mutating func append(_ bytes: ByteView) {
-        guard !overflowed, bytes.count <= capacity - count else {
-            overflowed = true
-            return
+    package func answer(body: [UInt8], key: SigningKey?) -> CopiedAnswer {
+        Handshake.copied { memory in
+            body.withView { answer(body: $0, key: key, into: memory, capacity: Handshake.scratchBytesMax) }
         }
-        UnsafeMutableRawPointer(memory + count).copyMemory(from: bytes.base, byteCount: bytes.count)
-        count += bytes.count
     }
-    mutating func append(_ text: StaticString) { append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount)) }
-    mutating func appendHexMAC(of message: ByteView, _ key: SigningKey) {
-        guard !overflowed, 2 * key.algorithm.digestBytes <= capacity - count else {
-            overflowed = true
-            return
+    static func copied(_ make: (UnsafeMutablePointer<UInt8>) -> HandshakeAnswer) -> CopiedAnswer {
+        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: scratchBytesMax)
+        memory.initialize(repeating: 0, count: scratchBytesMax)
+        defer { memory.deallocate() }
+        switch make(memory) {
+        case .none: return .none
+        case .rejected(let reason, let status): return .rejected(reason, status: status)
+        case .reply(let reply):
+            return .reply(
+                status: reply.status, contentType: reply.contentType.text, lines: reply.lines.text,
+                body: reply.body.array)
         }
-        count += key.writeHex(over: message, into: memory + count)
     }
-    var answer: HandshakeAnswer { overflowed ? .rejected(.malformedChallenge) : .body(byteCount: count) }
 }

@@ -1,7 +1,8 @@
 // Why a request is refused: one vocabulary for answers, metrics, logs, `sluice verify` and tests.
 
-/// The reason codes of a signature check. Raw values are the stable names that users, metrics and vectors see.
-package enum SignatureRejection: String, CaseIterable, Sendable {
+/// The reason codes of a signature check. Raw values are the stable names that users, metrics and vectors see; places
+/// are in the records of the log (docs/log-format.md), so a new one is appended, never put between.
+package enum SignatureRejection: String, CaseIterable, Error, Sendable, BitwiseCopyable {
     case signatureMismatch = "signature_mismatch"
     case missingHeader = "missing_header"
     case malformedHeader = "malformed_header"
@@ -21,4 +22,5 @@ package enum SignatureRejection: String, CaseIterable, Sendable {
     case originNotAllowed = "origin_not_allowed"
     case verifyTokenMismatch = "verify_token_mismatch"
     case emptyBody = "empty_body"
+    case addressNotAllowed = "address_not_allowed"
 }

@@ -1,53 +1,18 @@
-// What a scheme's data must be like before it is compiled, and the template language of its signed string. A scheme
-// that would accept what it should not (a body or a timestamp that no signature covers) is refused here, at start.
-
-package enum SignedTemplate: Equatable, Sendable {
-    case literal(String)
-    case id
-    case timestamp
-    case body
-
-    package static func pieces(of template: String) throws(SchemeError) -> [SignedTemplate] {
-        var pieces: [SignedTemplate] = []
-        var literal = ""
-        var rest = template[...]
-        while let character = rest.first {
-            guard character == "{" else {
-                literal.append(character)
-                rest = rest.dropFirst()
-                continue
-            }
-            guard let close = rest.firstIndex(of: "}") else { throw .badTemplate("signed: a { without its }") }
-            let name = rest[rest.index(after: rest.startIndex)..<close]
-            if !literal.isEmpty { pieces.append(.literal(literal)) }
-            literal = ""
-            switch name {
-            case "id": pieces.append(.id)
-            case "timestamp": pieces.append(.timestamp)
-            case "body": pieces.append(.body)
-            default: throw .badTemplate("signed: {\(name)} is none of {timestamp}, {id}, {body}")
-            }
-            rest = rest[rest.index(after: close)...]
-        }
-        if !literal.isEmpty { pieces.append(.literal(literal)) }
-        return pieces
-    }
-}
+// What a scheme's data must be like before it is compiled. A scheme that would accept what it should not (a body or a
+// timestamp that no signature covers) is refused here, at start, in words that say what would be right.
 
 extension SchemeDefinition {
-    func check() throws(SchemeError) {
+    /// DocuSign numbers its headers up to 100.
+    static let setCountMax = 100
+
+    package func check() throws(SchemeError) {
         guard !headers.isEmpty else { throw .badHeader("header: the name of the signature's header is missing") }
-        for set in headers {
-            for name in [set.signature, set.id, set.timestamp].compactMap({ $0 }) where !SchemeDefinition.isToken(name)
-            {
-                throw .badHeader("header: \"\(name)\" is no header name")
-            }
+        guard headers.count <= SchemeDefinition.setCountMax else {
+            throw .badHeader("header: at most \(SchemeDefinition.setCountMax) places are taken")
         }
-        if algorithm == .token {
-            guard list == .none else { throw .badList("list: a token shares its header with nothing; use none") }
-            guard timestamp == nil else { throw .badTimestamp("timestamp: a token covers no timestamp; leave it out") }
-            return
-        }
+        try checkPlaces()
+        try checkSecretEncoding()
+        if algorithm == .token || algorithm == .basic { return try checkToken() }
         guard (list == .none) == listKey.isEmpty else {
             throw .badList(
                 list == .none
@@ -57,36 +22,177 @@ extension SchemeDefinition {
         guard list == .none || prefix.isEmpty else {
             throw .badList("prefix: the entries of a list have none; leave it out")
         }
+        if takesEverySet {
+            guard headers.count > 1, headers.allSatisfy({ $0.id == nil && $0.timestamp == nil }), list == .none else {
+                throw .badHeader(
+                    "takesEverySet: needs several places of signatures, without a list, an id or a timestamp of their "
+                        + "own")
+            }
+        }
         try checkTemplate()
+    }
+
+    /// Words for a person about what a sound scheme cannot protect; empty for most.
+    package var warnings: [String] {
+        guard signsPartOnly, algorithm != .token, algorithm != .basic else { return [] }
+        return [
+            "signs nothing of the body: who has seen one request can send others with any body until its time is up"
+        ]
+    }
+
+    private func checkPlaces() throws(SchemeError) {
+        for set in headers {
+            _ = try ValuePlace(set.signature, for: "header")
+            if let id = set.id { _ = try ValuePlace(id, for: "idHeader") }
+            if let time = set.timestamp { _ = try ValuePlace(time, for: "timestamp") }
+        }
+        if let appliesWhen { _ = try ValuePlace(appliesWhen, for: "appliesWhen") }
+        var paths: [JSONPath] = []
+        for place in try places() {
+            if case .json(let path) = place, !paths.contains(path) { paths.append(path) }
+        }
+        guard paths.count <= JSONPathSet.pathCountMax else {
+            throw .badHeader("a scheme takes at most \(JSONPathSet.pathCountMax) different JSON paths")
+        }
+    }
+    /// All places that the scheme reads.
+    func places() throws(SchemeError) -> [ValuePlace] {
+        var places: [ValuePlace] = []
+        for set in headers {
+            for spelling in [set.signature, set.id, set.timestamp].compactMap({ $0 }) {
+                places.append(try ValuePlace(spelling, for: "header"))
+            }
+        }
+        for spelling in [appliesWhen, bodyHash].compactMap({ $0 }) {
+            places.append(try ValuePlace(spelling, for: "bodyHash"))
+        }
+        guard algorithm != .token, algorithm != .basic else { return places }
+        for case .value(let place) in try SignedTemplate.pieces(of: signed) { places.append(place) }
+        return places
+    }
+
+    private func checkSecretEncoding() throws(SchemeError) {
+        let wanted: [SecretEncoding] =
+            switch algorithm {
+            case .hmac, .token: [.text, .base64, .hex, .whsec]
+            case .basic: [.text]
+            case .ed25519: [.ed25519]
+            case .ecdsaP256, .rsaSHA256: [.spki]
+            }
+        guard wanted.contains(secretEncoding) else {
+            throw .badAlgorithm(
+                "secretEncoding: \"\(secretEncoding.rawValue)\" does not go with the algorithm; wanted is "
+                    + wanted.map(\.rawValue).joined(separator: ", "))
+        }
+    }
+
+    private func checkToken() throws(SchemeError) {
+        guard list == .none else { throw .badList("list: a token shares its header with nothing; use none") }
+        guard timestamp == nil else { throw .badTimestamp("timestamp: a token covers no timestamp; leave it out") }
+        guard !takesEverySet else { throw .badHeader("takesEverySet: a token has one place; leave it out") }
+        guard bodyHash == nil, !triesBothPorts else {
+            throw .badTemplate("bodyHash and triesBothPorts: a token signs nothing; leave them out")
+        }
+        guard algorithm == .token || prefix.isEmpty else {
+            throw .badHeader("prefix: basic credentials begin with Basic by themselves; leave it out")
+        }
     }
 
     private func checkTemplate() throws(SchemeError) {
         let pieces = try SignedTemplate.pieces(of: signed)
-        guard pieces.filter({ $0 == .body }).count == 1 else {
-            throw .badTemplate("signed: \"\(signed)\" must have {body} once, or the body could be changed")
+        let wholes = pieces.filter { $0 == .body || $0 == .form }.count
+        guard wholes < 2 else {
+            throw .badTemplate(
+                "signed: \"\(signed)\" must have {body} (or {form}) once, or the body could be changed")
+        }
+        let valueCount = pieces.filter { if case .value = $0 { true } else { false } }.count
+        guard valueCount <= SchemeData.valueCountMax else {
+            throw .badTemplate(
+                "signed: at most \(SchemeData.valueCountMax) of {header:…}, {query:…}, {json:…} are taken")
+        }
+        if signsPartOnly {
+            guard wholes == 0, bodyHash == nil else {
+                throw .badTemplate("signsPartOnly: \"\(signed)\" signs the body; leave it out")
+            }
+            guard pieces.contains(where: { if case .literal = $0 { false } else { true } }) else {
+                throw .badTemplate("signed: \"\(signed)\" is the same for every request, so it proves nothing")
+            }
+        } else if wholes == 0, bodyHash == nil {
+            throw .badTemplate(
+                "signed: \"\(signed)\" must have {body} once, or the body could be changed; where the sender does not "
+                    + "sign it, say signsPartOnly")
+        }
+        if triesBothPorts, !pieces.contains(.url) {
+            throw .badTemplate("triesBothPorts: \"\(signed)\" has no {url}; leave it out")
         }
         guard !pieces.contains(.id) || headers.allSatisfy({ $0.id != nil }) else {
             throw .badTemplate("signed: {id} needs idHeader")
         }
+        if let bodyHash {
+            let place = try ValuePlace(bodyHash, for: "bodyHash")
+            if case .json = place { throw .badTemplate("bodyHash: the body cannot have its own hash") }
+            guard SchemeDefinition.isCovered(place, by: pieces) else {
+                throw .badTemplate("bodyHash: \"\(signed)\" does not sign \(bodyHash), so it proves nothing")
+            }
+            guard !pieces.contains(.body) else {
+                throw .badTemplate("bodyHash: \"\(signed)\" signs the body itself; leave it out")
+            }
+        }
+        try checkTimestamp(pieces)
+    }
+
+    /// True when a change of the value changes the signed string.
+    private static func isCovered(_ place: ValuePlace, by pieces: [SignedTemplate]) -> Bool {
+        if pieces.contains(.value(place)) { return true }
+        return isCoveredWhole(place, by: pieces)
+    }
+    /// True when the value cannot even be taken out unseen.
+    private static func isCoveredWhole(_ place: ValuePlace, by pieces: [SignedTemplate]) -> Bool {
+        switch place {
+        case .header: false
+        case .query: pieces.contains(.url) || pieces.contains(.query)
+        case .json: pieces.contains(.body)
+        }
+    }
+
+    private func checkTimestamp(_ pieces: [SignedTemplate]) throws(SchemeError) {
         guard let timestamp else {
             if pieces.contains(.timestamp) { throw .badTemplate("signed: {timestamp} needs timestamp") }
             return
         }
-        guard pieces.contains(.timestamp) else {
-            throw .badTimestamp(
-                "timestamp: \"\(signed)\" does not sign it, so it proves nothing; leave it out or add {timestamp}")
+        guard timestamp.toleranceSeconds <= 1 << 32 else {
+            throw .badTimestamp("timestamp: tolerance is out of range")
         }
         if let key = timestamp.listKey {
             guard list == .comma || list == .semicolon, !key.isEmpty, key != listKey else {
-                throw .badTimestamp("timestamp: listKey \"\(key)\" needs list comma or semicolon, and a key of its own")
+                throw .badTimestamp(
+                    "timestamp: listKey \"\(key)\" needs list comma or semicolon, and a key of its own")
             }
         } else {
             guard headers.allSatisfy({ $0.timestamp != nil }) else {
                 throw .badTimestamp("timestamp: name its header, or its listKey")
             }
         }
-        guard timestamp.unitsPerSecond > 0, timestamp.toleranceSeconds <= 1 << 32 else {
-            throw .badTimestamp("timestamp: tolerance is out of range")
+        let places = try headers.compactMap(\.timestamp).map { spelling throws(SchemeError) in
+            try ValuePlace(spelling, for: "timestamp")
+        }
+        let isSigned =
+            pieces.contains(.timestamp)
+            || (timestamp.listKey == nil && places.allSatisfy { SchemeDefinition.isCovered($0, by: pieces) })
+        guard isSigned else {
+            throw .badTimestamp(
+                "timestamp: \"\(signed)\" does not sign it, so it proves nothing; leave it out or add {timestamp}")
+        }
+        guard !timestamp.isOptional else {
+            // An empty {timestamp} would let the time be moved into what stands beside it.
+            guard timestamp.listKey == nil, !pieces.contains(.timestamp),
+                places.allSatisfy({ SchemeDefinition.isCoveredWhole($0, by: pieces) })
+            else {
+                throw .badTimestamp(
+                    "timestamp: only one that stands in the signed body or URL may be optional; elsewhere it could be "
+                        + "taken out")
+            }
+            return
         }
     }
 

@@ -14,28 +14,52 @@ struct SignatureClaims {
     /// Sixteen SHA-256 digests. A sender that rotates shows two or three; what has more than fit is malformed.
     static let bytesMax = 512
     let memory: UnsafeMutablePointer<UInt8>
+    /// 0 where claims have a length of their own (public keys): then each stands behind its length in two bytes.
     let digestBytes: Int
+    let capacity: Int
     private(set) var count = 0
+    /// Of `memory`, where claims have a length of their own.
+    private(set) var byteCount = 0
     /// True exactly when a well-formed claim was seen that can equal no digest.
     private(set) var sawNeverEqual = false
     private(set) var sawMalformed = false
     private(set) var overflowed = false
 
-    init(memory: UnsafeMutablePointer<UInt8>, digestBytes: Int) {
+    init(memory: UnsafeMutablePointer<UInt8>, digestBytes: Int, capacity: Int = bytesMax) {
         self.memory = memory
         self.digestBytes = digestBytes
+        self.capacity = capacity
     }
 
     @inline(__always) mutating func append(_ text: ByteView, as encoding: SignatureEncoding) {
-        guard (count + 1) * digestBytes <= SignatureClaims.bytesMax else {
+        guard digestBytes > 0 else { return appendAnyLength(text, as: encoding) }
+        guard (count + 1) * digestBytes <= capacity else {
             overflowed = true
             return
         }
-        switch TextEncoding.decode(text, as: encoding, wanted: digestBytes, into: memory + count * digestBytes) {
+        note(TextEncoding.decode(text, as: encoding, wanted: digestBytes, into: memory + count * digestBytes))
+    }
+    @inline(__always) private mutating func note(_ result: DecodeResult) {
+        switch result {
         case .bytes: count += 1
         case .neverEqual: sawNeverEqual = true
         case .malformed: sawMalformed = true
         }
+    }
+    @inline(never) private mutating func appendAnyLength(_ text: ByteView, as encoding: SignatureEncoding) {
+        var digits = text.count
+        if encoding != .hex { while digits > 0, text[digits - 1] == 0x3D { digits -= 1 } }
+        let wanted = encoding == .hex ? digits / 2 : digits * 3 / 4
+        guard wanted < 1 << 16, byteCount + 2 + wanted <= capacity else {
+            overflowed = true
+            return
+        }
+        let before = count
+        note(TextEncoding.decode(text, as: encoding, wanted: wanted, into: memory + byteCount + 2))
+        guard count > before else { return }
+        memory[byteCount] = UInt8(truncatingIfNeeded: wanted >> 8)
+        memory[byteCount + 1] = UInt8(truncatingIfNeeded: wanted)
+        byteCount += 2 + wanted
     }
     mutating func noteMalformed() { sawMalformed = true }
     mutating func noteNeverEqual() { sawNeverEqual = true }
@@ -51,9 +75,11 @@ struct SignatureParts {
 extension SchemeData {
     /// The scheme to check by: the first of the alternatives whose signature header the request has, else the first.
     @inline(__always)
-    static func chosen(_ scheme: SignatureScheme, bytes: ByteView, fields: borrowing FieldTable) -> UnsafePointer<
-        SchemeData
-    > {
+    static func chosenPlain(_ scheme: SignatureScheme, bytes: ByteView, fields: borrowing FieldTable)
+        -> UnsafePointer<
+            SchemeData
+        >
+    {
         guard scheme.data.pointee.alternative != nil else { return scheme.data }
         var next: UnsafePointer<SchemeData>? = scheme.data
         while let candidate = next {
@@ -68,7 +94,8 @@ extension SchemeData {
 
     /// Nil when all headers that the scheme needs are there, once each and not empty.
     @inline(__always)
-    func gather(bytes: ByteView, fields: borrowing FieldTable, into parts: inout SignatureParts) -> SignatureRejection?
+    func gather(bytes: ByteView, fields: borrowing FieldTable, into parts: inout SignatureParts)
+        -> SignatureRejection?
     {
         var names = headers[headersCount - 1]
         for index in 0..<headersCount - 1 {
@@ -81,7 +108,7 @@ extension SchemeData {
             }
         }
         if let id = names.id, let reason = SchemeData.single(id, bytes, fields, into: &parts.id) { return reason }
-        if timestampPlace == .header, let name = names.timestamp,
+        if timestampPlace == .value, let name = names.timestamp,
             let reason = SchemeData.single(name, bytes, fields, into: &parts.timestamp)
         {
             return reason
@@ -114,8 +141,11 @@ extension SchemeData {
         case .semicolon:
             readEntries(parts.signature, separator: 0x3B, assignment: 0x3D, parts: &parts, into: &claims)
         }
-        if claims.overflowed { return .malformedHeader }
         if timestampPlace == .list, parts.timestamp.count == 0 { return .malformedHeader }
+        return SchemeData.outcome(of: claims)
+    }
+    @inline(__always) static func outcome(of claims: SignatureClaims) -> SignatureRejection? {
+        if claims.overflowed { return .malformedHeader }
         if claims.count > 0 { return nil }
         // A list without an entry that counts is a mismatch when it is a well-formed list of other versions.
         if claims.sawNeverEqual { return .signatureMismatch }
@@ -162,7 +192,8 @@ extension SchemeData {
         return value.slice(prefix.count, value.count - prefix.count)
     }
 
-    /// The window of the timestamp. A difference of exactly the tolerance passes, as in the providers' libraries.
+    /// The window of a plain scheme's timestamp. A difference of exactly the tolerance passes, as in the providers'
+    /// libraries.
     @inline(__always)
     func checkTimestamp(_ text: ByteView, nowSeconds: UInt64) -> SignatureRejection? {
         // 16 digits: past any unit's date, far from overflow.

@@ -1,8 +1,8 @@
 // A signature scheme compiled for the loops: one pointer, trivially copyable, nothing to look up or allocate when a
 // request is checked. `SignatureHeader.swift` reads requests by it, `BatchVerifier.swift` computes.
 //
-// Invariants: every scheme has at least one key (or token), none of them empty, and covers the body; a source without a
-// scheme has none of these, never one that accepts.
+// Invariants: every scheme has at least one key (or token), none of them empty, and covers the body unless its
+// definition says that the sender does not; a source without a scheme has none of these, never one that accepts.
 //
 // Safety: points into the `CompiledMemory` given at compilation and is valid as long as that lives.
 
@@ -10,9 +10,9 @@
     let data: UnsafePointer<SchemeData>
 
     /// A key per secret, in the order of the configuration; the place of the one that matched is
-    /// `BatchVerifier.matchedKey`.
+    /// `BatchVerifier.matchedKey`. 0 for tokens, credentials and public keys.
     package var keyCount: Int { data.pointee.keyCount }
-    /// Traps when the scheme compares tokens.
+    /// Traps when the scheme has no such key.
     package func key(at index: Int) -> SigningKey {
         precondition(index >= 0 && index < data.pointee.keyCount)
         return data.pointee.keys[index]
@@ -21,14 +21,25 @@
 
 /// What `SchemeDefinition` says, resolved. Trivial, so that it can lie in raw memory.
 struct SchemeData {
-    var isToken: Bool
+    var kind: SchemeKind
+    /// True exactly when the quick way reads it: header places alone, a signed string of literals, id, timestamp and
+    /// body, a timestamp in digits that must not be old.
+    var isPlain: Bool
+    /// True exactly when it and all alternatives behind it are plain.
+    var isPlainChain: Bool
     var algorithm: MACAlgorithm
     var encoding: SignatureEncoding
     var list: SignatureList
     var timestampPlace: TimestampPlace
+    var timestampForm: TimestampForm
     var checksFuture: Bool
+    var checksPast: Bool
+    var timestampIsOptional: Bool
     /// True exactly when the signed bytes are the body's, so that nothing need be copied.
     var signsBodyAlone: Bool
+    var prefixIgnoresCase: Bool
+    var mismatch: SignatureRejection
+    /// Meaningful for plain schemes alone.
     var headers: UnsafePointer<SchemeHeaderNames>
     var headersCount: Int
     var prefix: ByteView
@@ -36,17 +47,25 @@ struct SchemeData {
     var timestampKey: ByteView
     var unitsPerSecond: UInt64
     var toleranceUnits: UInt64
+    /// Meaningful for plain schemes alone.
     var pieces: UnsafePointer<SignedPiece>
     var pieceCount: Int
     var keys: UnsafePointer<SigningKey>
     var keyCount: Int
+    /// For `token` the secrets; for `basic` the base 64 that must come.
     var tokens: UnsafePointer<ByteView>
     var tokenCount: Int
+    /// One a secret; nil when none has a window.
+    var windows: UnsafePointer<SecretWindow>?
+    /// How the general way reads it.
+    var general: GeneralScheme
     /// The next scheme that the same source takes (GitLab: signature, else token).
     var alternative: UnsafePointer<SchemeData>?
 }
 
-enum TimestampPlace: UInt8 { case none, header, list }
+enum SchemeKind: UInt8 { case mac, token, basic, costly }
+
+enum TimestampPlace: UInt8 { case none, value, list }
 
 struct SchemeHeaderNames {
     var signature: HeaderName
@@ -54,15 +73,30 @@ struct SchemeHeaderNames {
     var timestamp: HeaderName?
 }
 
+struct SecretWindow {
+    var notBefore: UInt64
+    var notAfter: UInt64
+    @inline(__always) func contains(_ nowSeconds: UInt64) -> Bool {
+        nowSeconds >= notBefore && nowSeconds <= notAfter
+    }
+}
+
 struct SignedPiece {
-    enum Kind: UInt8 { case literal, id, timestamp, body }
+    enum Kind: UInt8 { case literal, id, timestamp, body, method, url, path, query, form, value }
     var kind: Kind
     var literal: ByteView
+    /// Of `value`.
+    var place: ReadPlace
 }
 
 extension SignatureScheme {
-    /// Compiles alternatives, of which a request is checked by the first whose signature header it has.
+    /// Compiles alternatives, of which a request is checked by the first whose signature it has.
     package init(_ alternatives: [(definition: SchemeDefinition, secrets: [String])], in memory: CompiledMemory)
+        throws(SchemeError)
+    {
+        try self.init(alternatives.map { ($0.definition, $0.secrets.map { SourceSecret($0) }) }, in: memory)
+    }
+    package init(_ alternatives: [(definition: SchemeDefinition, secrets: [SourceSecret])], in memory: CompiledMemory)
         throws(SchemeError)
     {
         precondition(!alternatives.isEmpty)
@@ -77,62 +111,146 @@ extension SignatureScheme {
 
 extension SchemeData {
     init(
-        _ definition: SchemeDefinition, secrets: [String], alternative: UnsafePointer<SchemeData>?,
+        _ definition: SchemeDefinition, secrets: [SourceSecret], alternative: UnsafePointer<SchemeData>?,
         in memory: CompiledMemory
     ) throws(SchemeError) {
         try definition.check()
-        guard !secrets.isEmpty else { throw .noSecret }
-        var keys: [SigningKey] = []
-        var tokens: [ByteView] = []
-        for (index, secret) in secrets.enumerated() {
-            let bytes = try definition.secretEncoding.key(of: secret, index: index)
-            switch definition.algorithm {
-            case .hmac(let algorithm): keys.append(SigningKey(secret: bytes, algorithm: algorithm, in: memory))
-            case .token: tokens.append(memory.place(bytes: bytes))
-            }
-        }
-        if case .hmac(let algorithm) = definition.algorithm {
-            self.algorithm = algorithm
-            isToken = false
-        } else {
-            algorithm = .sha256
-            isToken = true
-        }
+        let verifies = try SchemeKeys(definition, secrets, in: memory)
+        kind = verifies.kind
+        algorithm = verifies.algorithm
+        isPlain = definition.isPlain
+        isPlainChain = definition.isPlain && alternative?.pointee.isPlainChain ?? true
         encoding = definition.encoding
         list = definition.list
-        timestampPlace = definition.timestamp.map { $0.listKey == nil ? .header : .list } ?? .none
+        timestampPlace = definition.timestamp.map { $0.listKey == nil ? .value : .list } ?? .none
+        timestampForm = definition.timestamp?.form ?? .seconds
         checksFuture = definition.timestamp?.checksFuture ?? true
-        let names = definition.headers.map {
-            SchemeHeaderNames(
-                signature: HeaderName($0.signature), id: $0.id.map { HeaderName($0) },
-                timestamp: $0.timestamp.map { HeaderName($0) })
-        }
+        checksPast = definition.timestamp?.checksPast ?? true
+        timestampIsOptional = definition.timestamp?.isOptional ?? false
+        mismatch = definition.mismatch
+        let names =
+            !definition.isPlain
+            ? []
+            : try definition.headers.map { set throws(SchemeError) in
+                SchemeHeaderNames(
+                    signature: try HeaderName(place: set.signature), id: try set.id.map(HeaderName.init(place:)),
+                    timestamp: try set.timestamp.map(HeaderName.init(place:)))
+            }
         headers = UnsafePointer(memory.place(names))
         headersCount = names.count
-        prefix = memory.place(bytes: Array(definition.prefix.utf8))
-        listKey = memory.place(bytes: Array(definition.listKey.utf8))
-        timestampKey = memory.place(bytes: Array((definition.timestamp?.listKey ?? "").utf8))
+        prefixIgnoresCase = definition.prefixIgnoresCase
+        let prefixText = definition.prefixIgnoresCase ? definition.prefix.lowercased() : definition.prefix
+        prefix = memory.place(text: prefixText)
+        listKey = memory.place(text: definition.listKey)
+        timestampKey = memory.place(text: definition.timestamp?.listKey ?? "")
         unitsPerSecond = definition.timestamp?.unitsPerSecond ?? 1
         toleranceUnits = (definition.timestamp?.toleranceSeconds ?? 0) * unitsPerSecond
-        let template = try SignedTemplate.pieces(of: definition.signed)
+        var paths: [JSONPath] = []
+        let isMAC = kind == .mac || kind == .costly
+        let template = isMAC ? try SignedTemplate.pieces(of: definition.signed) : []
         signsBodyAlone = template == [.body]
-        pieces = UnsafePointer(memory.place(template.map { SignedPiece($0, in: memory) }))
+        pieces = UnsafePointer(memory.place(template.map { SignedPiece($0, paths: &paths, in: memory) }))
         pieceCount = template.count
-        self.keys = UnsafePointer(memory.place(keys))
-        keyCount = keys.count
-        self.tokens = UnsafePointer(memory.place(tokens))
-        tokenCount = tokens.count
+        general = try GeneralScheme(definition, paths: &paths, in: memory)
+        keys = UnsafePointer(memory.place(verifies.keys))
+        keyCount = verifies.keys.count
+        tokens = UnsafePointer(memory.place(verifies.tokens))
+        tokenCount = verifies.tokens.count
+        windows = verifies.windows.map { UnsafePointer(memory.place($0)) }
         self.alternative = alternative
     }
 }
 
+/// The secrets, ready to use.
+private struct SchemeKeys {
+    var kind = SchemeKind.mac
+    var algorithm = MACAlgorithm.sha256
+    var keys: [SigningKey] = []
+    var tokens: [ByteView] = []
+    var windows: [SecretWindow]?
+
+    init(_ definition: SchemeDefinition, _ secrets: [SourceSecret], in memory: CompiledMemory) throws(SchemeError) {
+        guard !secrets.isEmpty else { throw .noSecret }
+        for (index, secret) in secrets.enumerated() {
+            guard !definition.isCostly else {
+                kind = .costly
+                _ = try definition.publicKey(of: secret.value, index: index)
+                continue
+            }
+            let bytes = try definition.secretEncoding.key(of: secret.value, index: index)
+            switch definition.algorithm {
+            case .hmac(let algorithm):
+                self.algorithm = algorithm
+                keys.append(SigningKey(secret: bytes, algorithm: algorithm, in: memory))
+            case .token:
+                kind = .token
+                tokens.append(memory.place(bytes: bytes))
+            case .basic:
+                kind = .basic
+                // RFC 7617 §2: the name has no colon, and neither has control characters.
+                guard bytes.contains(0x3A), bytes.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }) else {
+                    throw .badSecret(index: index, wanted: "user:password")
+                }
+                tokens.append(memory.place(text: TextEncoding.base64(bytes)))
+            case .ed25519, .ecdsaP256, .rsaSHA256: break
+            }
+        }
+        guard secrets.contains(where: { $0.notBefore != nil || $0.notAfter != nil }) else { return }
+        windows = secrets.map { SecretWindow(notBefore: $0.notBefore ?? 0, notAfter: $0.notAfter ?? .max) }
+    }
+}
+
+extension HeaderName {
+    fileprivate init(place spelling: String) throws(SchemeError) {
+        guard case .header(let name) = try ValuePlace(spelling, for: "header") else {
+            throw .badHeader("header: \"\(spelling)\" is no header name")
+        }
+        self.init(name)
+    }
+}
+
+extension SchemeDefinition {
+    /// Whether the quick way can read it; the general way reads everything.
+    fileprivate var isPlain: Bool {
+        guard !takesEverySet, appliesWhen == nil, !prefixIgnoresCase, bodyHash == nil, !triesBothPorts,
+            !signsPartOnly,
+            let places = try? places(),
+            places.allSatisfy({ if case .header = $0 { true } else { false } })
+        else { return false }
+        if let timestamp, timestamp.form == .iso8601 || !timestamp.checksPast || timestamp.isOptional { return false }
+        switch algorithm {
+        case .token: return true
+        case .basic, .ed25519, .ecdsaP256, .rsaSHA256: return false
+        case .hmac:
+            let pieces = (try? SignedTemplate.pieces(of: signed)) ?? []
+            return pieces.allSatisfy { piece in
+                switch piece {
+                case .literal, .id, .timestamp, .body: true
+                case .method, .url, .path, .query, .form, .value: false
+                }
+            }
+        }
+    }
+}
+
 extension SignedPiece {
-    init(_ piece: SignedTemplate, in memory: CompiledMemory) {
+    init(_ piece: SignedTemplate, paths: inout [JSONPath], in memory: CompiledMemory) {
+        self.init(kind: .body, literal: .empty, place: .none)
         switch piece {
-        case .literal(let text): self.init(kind: .literal, literal: memory.place(bytes: Array(text.utf8)))
-        case .id: self.init(kind: .id, literal: .empty)
-        case .timestamp: self.init(kind: .timestamp, literal: .empty)
-        case .body: self.init(kind: .body, literal: .empty)
+        case .literal(let text):
+            kind = .literal
+            literal = memory.place(text: text)
+        case .id: kind = .id
+        case .timestamp: kind = .timestamp
+        case .body: kind = .body
+        case .method: kind = .method
+        case .url: kind = .url
+        case .path: kind = .path
+        case .query: kind = .query
+        case .form: kind = .form
+        case .value(let value):
+            kind = .value
+            place = ReadPlace(value, paths: &paths, in: memory)
         }
     }
 }

@@ -60,6 +60,18 @@ package enum MACAlgorithm: UInt8, CaseIterable, Sendable {
         }
         return 2 * count
     }
+    /// The MAC in padded base 64. Safety: `memory` has room for `TextEncoding.base64Count(digestBytes)`.
+    package func writeBase64(over message: ByteView, into memory: UnsafeMutablePointer<UInt8>) -> Int {
+        var tag = MACTag()
+        let count = algorithm.digestBytes
+        withUnsafeMutablePointer(to: &tag) {
+            $0.withMemoryRebound(to: UInt8.self, capacity: MACAlgorithm.digestBytesMax) { bytes in
+                compute(over: message, into: bytes)
+                TextEncoding.writeBase64(ByteView(bytes, count: count), into: memory)
+            }
+        }
+        return TextEncoding.base64Count(count)
+    }
     /// Allocates; for worker threads and tests.
     package func mac(over message: [UInt8]) -> [UInt8] {
         message.withView { view in

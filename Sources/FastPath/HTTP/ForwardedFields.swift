@@ -10,13 +10,14 @@ package enum FieldForwarding: Sendable { case all, contentTypeOnly }
 
 package enum ForwardedFields {
     /// More than `write` ever adds to the received lines, the source's and the type's bytes.
-    package static let ownBytesMax = 192
+    package static let ownBytesMax = 256
     private static let typeBytesMax = 256
 
     /// Writes the field lines of one attempt at `offset`; returns the place behind them.
     package static func write(
         received lines: ByteView, forwarding: FieldForwarding, id: EventID, source: ByteView, eventType: ByteView,
-        attempt: UInt32, withheld: [HeaderName] = [], to pool: PayloadPool, lease: PayloadLease, at offset: Int
+        verdict: RecordVerdict = .verified, attempt: UInt32, withheld: [HeaderName] = [], to pool: PayloadPool,
+        lease: PayloadLease, at offset: Int
     ) -> Int {
         var place = copy(lines, forwarding: forwarding, withheld: withheld, to: pool, lease: lease, at: offset)
         place = pool.write("webhook-id: ", to: lease, at: place)
@@ -27,9 +28,22 @@ package enum ForwardedFields {
             place = pool.write("\r\nSluice-Event-Type: ", to: lease, at: place)
             place = writeValue(eventType, to: pool, lease: lease, at: place)
         }
+        if verdict != .verified {
+            place = pool.write("\r\nSluice-Verdict: ", to: lease, at: place)
+            place = writeVerdict(verdict, to: pool, lease: lease, at: place)
+        }
         place = pool.write("\r\nSluice-Attempt: ", to: lease, at: place)
         place = pool.write(decimal: attempt, to: lease, at: place)
         return pool.write("\r\n", to: lease, at: place)
+    }
+
+    private static func writeVerdict(
+        _ verdict: RecordVerdict, to pool: PayloadPool, lease: PayloadLease, at offset: Int
+    ) -> Int {
+        // The common ones without an allocation: an unverified source may deliver much.
+        if verdict == .unverified { return pool.write("unverified", to: lease, at: offset) }
+        if verdict == .skipped { return pool.write("skipped", to: lease, at: offset) }
+        return Array(verdict.name.utf8).withView { pool.write($0, to: lease, at: offset) }
     }
 
     private static func copy(

@@ -12,7 +12,7 @@ package struct Reply: Sendable {
     package enum EventStatus: Sendable { case accepted, duplicate }
 
     /// The head's bytes at most: 46 of status line, 37 of date, 160 of the fixed fields, 3 × 20 of numbers, and
-    /// `Allow` and `Sluice-Durability` with `textBytesMax` each.
+    /// `Allow`, `Sluice-Durability` and a content type of the caller's own with `textBytesMax` each.
     package static let headBytesMax = 512
     package static let textBytesMax = 64
     /// The largest answer without a body of the caller's own.
@@ -22,6 +22,10 @@ package struct Reply: Sendable {
 
     package var status: Int
     package var contentType = ContentType.json
+    /// A content type of the caller's own, instead of `contentType`; at most `textBytesMax`.
+    package var ownContentType: ByteView?
+    /// Whole header lines of the caller's own, each with its CRLF; they count as body where room is reckoned.
+    package var lines = ByteView.empty
     /// True exactly when the connection is closed behind this answer.
     package var closes = false
     /// True exactly when an HTTP/1.0 client's connection is kept, which that version must be told.
@@ -31,7 +35,7 @@ package struct Reply: Sendable {
     /// 0: no `Retry-After`.
     package var retryAfterSeconds = 0
     /// The methods of a 405, as `Allow` lists them.
-    package var allow: StaticString?
+    package var allow: ByteView?
     /// How safe the event is: the value of `Sluice-Durability`.
     package var durability: StaticString?
 
@@ -42,7 +46,7 @@ package struct Reply: Sendable {
         closes = true
     }
 
-    /// Any body. Needs `headBytesMax` and the body's count of room. Returns the bytes written.
+    /// Any body. Needs `headBytesMax` and the counts of body and `lines` of room. Returns the bytes written.
     @_noAllocation @_noLocks package func write(
         _ body: ByteView, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> Int {
@@ -97,7 +101,9 @@ package struct Reply: Sendable {
         writer.append("\r\nX-Content-Type-Options: nosniff\r\n")
         if hasBody {
             if bodyCount > 0 {
-                if contentType == .json {
+                if let ownContentType {
+                    writer.append("Content-Type: ", value: ownContentType)
+                } else if contentType == .json {
                     writer.append("Content-Type: application/json\r\n")
                 } else {
                     writer.append("Content-Type: text/plain\r\n")
@@ -119,6 +125,7 @@ package struct Reply: Sendable {
             writer.append(number: retryAfterSeconds)
             writer.append("\r\n")
         }
+        writer.append(lines)
         writer.append("\r\n")
     }
 
@@ -179,6 +186,12 @@ package struct Reply: Sendable {
     }
     @inline(__always) mutating func append(_ name: StaticString, value: StaticString) {
         precondition(value.utf8CodeUnitCount <= Reply.textBytesMax)
+        append(name)
+        append(value)
+        append("\r\n")
+    }
+    @inline(__always) mutating func append(_ name: StaticString, value: ByteView) {
+        precondition(value.count <= Reply.textBytesMax)
         append(name)
         append(value)
         append("\r\n")

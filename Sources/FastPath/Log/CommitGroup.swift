@@ -64,12 +64,9 @@ struct GroupTicket {
             self.seed = seed
             firstReceivedAt = event.receivedAt
         }
-        let place = records + byteCount
-        RecordFormat.write(
+        RecordFormat.encode(
             event, print: print, sequence: firstSequence &+ UInt64(recordCount), groupOffset: recordCount,
-            length: length,
-            to: place)
-        RecordFormat.setChecksum(place, length: length, seed: self.seed)
+            length: length, seed: self.seed, to: records + byteCount)
         byteCount += length
         recordCount += 1
     }

@@ -22,8 +22,44 @@ package struct EventInput {
     package var body = ByteView.empty
     /// Wall clock, nanoseconds since 1970.
     package var receivedAt: UInt64 = 0
+    package var verdict = RecordVerdict.verified
 
     package init() {}
+}
+
+/// What is known of an event's signature; a byte of its record. `mode: observe` keeps what fails its check.
+package struct RecordVerdict: Equatable, Sendable, BitwiseCopyable {
+    package let code: UInt8
+
+    @inline(__always) package init(code: UInt8) { self.code = code }
+    /// Checked and right. In records from before this byte was used also: the source is not verified.
+    @inline(__always) package static var verified: RecordVerdict { RecordVerdict(code: 0) }
+    /// The source's configuration says `unverified: true`.
+    @inline(__always) package static var unverified: RecordVerdict { RecordVerdict(code: 1) }
+    /// The source observes, and its verifier had no room.
+    @inline(__always) package static var skipped: RecordVerdict { RecordVerdict(code: 2) }
+    /// The source observes, and the check failed.
+    @inline(__always) package static func rejected(_ reason: SignatureRejection) -> RecordVerdict {
+        RecordVerdict(code: firstReason + UInt8(truncatingIfNeeded: reason.index))
+    }
+    @inline(__always) private static var firstReason: UInt8 { 16 }
+
+    /// True exactly when nothing of the source's check failed or was left out.
+    @inline(__always) var isTrusted: Bool { code < 2 }
+    /// The stable name: `verified`, `unverified`, `skipped`, a reason's code, or `unknown` for a later version's.
+    package var name: String {
+        switch code {
+        case 0: return "verified"
+        case 1: return "unverified"
+        case 2: return "skipped"
+        default: return reason?.rawValue ?? "unknown"
+        }
+    }
+    package var reason: SignatureRejection? {
+        guard code >= RecordVerdict.firstReason else { return nil }
+        let index = Int(code - RecordVerdict.firstReason)
+        return index < SignatureRejection.allCases.count ? SignatureRejection.allCases[index] : nil
+    }
 }
 
 /// What became of an offered event. `sequence` names the record that holds it.

@@ -39,6 +39,7 @@ package enum RecordFormat {
         static var methodCount: Int { 88 }
         static var sourceCount: Int { 89 }
         static var tenantCount: Int { 90 }
+        static var verdict: Int { 91 }
     }
 
     @inline(__always) package static func roundUp(_ count: Int, to unit: Int) -> Int {
@@ -86,6 +87,7 @@ package enum RecordFormat {
         put(UInt8(event.method.count), memory, Offset.methodCount)
         put(UInt8(event.source.count), memory, Offset.sourceCount)
         put(UInt8(event.tenant.count), memory, Offset.tenantCount)
+        put(event.verdict.code, memory, Offset.verdict)
         var place = memory + headerBytes
         append(event.tenant, &place)
         append(event.source, &place)
@@ -104,6 +106,15 @@ package enum RecordFormat {
     @inline(__always) private static func append(_ view: ByteView, _ place: inout UnsafeMutableRawPointer) {
         place.copyMemory(from: view.base, byteCount: view.count)
         place += view.count
+    }
+
+    /// The record as a whole, checksum included, in the segment that `seed` stands for. Safety: as for `write`.
+    @inline(__always) package static func encode(
+        _ event: EventInput, print: Fingerprint, sequence: UInt64, groupOffset: UInt32, length: Int, seed: UInt64,
+        to memory: UnsafeMutableRawPointer
+    ) {
+        write(event, print: print, sequence: sequence, groupOffset: groupOffset, length: length, to: memory)
+        setChecksum(memory, length: length, seed: seed)
     }
 
     /// The checksum of the record at `memory` in the segment that `seed` stands for. Safety: `length` bytes are
@@ -147,6 +158,7 @@ package struct RecordView {
                 low: number(RecordFormat.Offset.fingerprint), high: number(RecordFormat.Offset.fingerprint + 8)),
             tag: Hash128(low: number(RecordFormat.Offset.tag), high: number(RecordFormat.Offset.tag + 8)))
     }
+    package var verdict: RecordVerdict { RecordVerdict(code: bytes[RecordFormat.Offset.verdict]) }
     package var receivedSeconds: UInt32 { UInt32(clamping: receivedAt / 1_000_000_000) }
 
     package var tenant: ByteView { bytes.slice(RecordFormat.headerBytes, tenantCount) }

@@ -2,7 +2,7 @@
 //
 // Invariants: at most one request of a connection is between its last byte and its answer (answers keep the order of
 // requests, RFC 9112 §9.3.2); bytes that come meanwhile wait in `block`. The slot is free again only when nothing of it
-// is with the kernel: no receive armed, no send on its way (style habit 4).
+// is with the kernel or a worker: no receive armed, no send on its way, no verdict awaited (style habit 4).
 
 /// Where the request being received or answered stands.
 enum RequestPhase: UInt8, CaseIterable {
@@ -12,6 +12,8 @@ enum RequestPhase: UInt8, CaseIterable {
     case head
     /// The head is complete, the body is not.
     case body
+    /// With a worker that verifies it; the request lies in `held`.
+    case verifying
     /// Verified in this tick, then waiting for its group's commit.
     case committing
     /// The answer is with the kernel, or waits for an interim answer to leave.
@@ -57,8 +59,11 @@ struct Connection {
     /// The route's answer when `isDiscarding`: 404 or 405.
     var decidedStatus: UInt16 = 0
     var sourceIndex: Int32 = -1
+    var edge = ConnectionEdge()
     // Copied from the source when the request was complete: a reload may come while the disk has the event.
     var successStatus: UInt16 = 0
+    /// Empty: our own answer. Static memory.
+    var successBody = ByteView.empty
     var durability = DurabilityLevel.fsync
     var counterSlot: UInt16 = 0
     /// Bytes of a request not yet complete, and of those pipelined behind: `block[inputStart..<inputEnd]`.
@@ -73,12 +78,25 @@ struct Connection {
     /// Bytes at the front of the block that the request being answered has taken; 0 when it was read from a receive
     /// buffer.
     var requestInBlock = 0
+    /// The request that a worker verifies, head, body and origin behind each other; it stays put until the verdict is
+    /// back, also when the connection closes meanwhile.
+    var held = ArenaBlock.none
+    var heldStart = 0
+    var heldBodyCount = 0
+    var heldOriginCount = 0
+    /// The configuration under which the request went to the worker.
+    var heldEpoch: UInt32 = 0
+    /// True exactly while a worker may read `held`.
+    var isVerifying = false
     /// True exactly while the round's batch of signatures views the request's bytes.
     var isPending = false
     var replyCount = 0
     var replySent = 0
     /// Monotonic milliseconds of the request's last byte, for the commit histogram.
     var completedAt: UInt64 = 0
+
+    /// A request is between its last byte and the end of its answer: what comes meanwhile waits in `block`.
+    @inline(__always) var isBusy: Bool { phase == .verifying || phase == .committing || phase == .answering }
 
     mutating func beginRequest() {
         phase = .idle

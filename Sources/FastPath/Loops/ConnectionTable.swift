@@ -5,8 +5,8 @@
 // its last owner finds another generation. Safety: pointers to slots and replies are valid while the table lives.
 
 @safe struct ConnectionTable: ~Copyable {
-    /// `Reply.byteCountMax` and room for a handshake's body.
-    static let replyByteCount = 768
+    /// A head, and a handshake's own header lines and body.
+    static let replyByteCount = Reply.headBytesMax + Handshake.answerBytesMax
     static let noDeadline = UInt64.max
 
     private let memory: MappedMemory
@@ -61,6 +61,7 @@
         let connection = self[slot]
         precondition(
             !connection.pointee.isReceiving && !connection.pointee.isSending && connection.pointee.block.isNone)
+        precondition(!connection.pointee.isVerifying && connection.pointee.held.isNone)
         precondition(connection.pointee.state == .closing)
         connection.pointee.state = .free
         connection.pointee.descriptor = -1

@@ -12,61 +12,90 @@ extension IngestLoop {
     mutating func complete(_ slot: Int, _ base: UnsafePointer<UInt8>, _ body: ByteView) {
         let connection = table[slot]
         let head = connection.pointee.head
-        let sourceIndex = Int(connection.pointee.sourceIndex)
-        let source = sources + sourceIndex
+        let source = sources + Int(connection.pointee.sourceIndex)
         let bytes = ByteView(base, count: head.byteCount)
         connection.pointee.phase = .committing
         connection.pointee.completedAt = nowMillis
         connection.pointee.successStatus = UInt16(source.pointee.successStatus)
+        connection.pointee.successBody = source.pointee.successBody
         connection.pointee.durability = source.pointee.durability
         connection.pointee.counterSlot = UInt16(source.pointee.counterSlot)
         table.setDeadline(slot, ConnectionTable.noDeadline)
+        if answersBeforeVerification(slot, bytes, body) { return }
         var job = -1
-        if let scheme = source.pointee.scheme {
+        var verdict = RecordVerdict.verified
+        if source.pointee.verifierID != 0 {
+            if handOver(slot, base, head, body) { return }
+            guard let unchecked = keepUnchecked(slot) else {
+                return answerUnavailable(slot, reason: "verifier_busy")
+            }
+            verdict = unchecked
+        } else if let scheme = source.pointee.scheme {
             switch verify(scheme, bytes, head, body) {
             case .queued(let place): job = place
             case .accepted: break
-            case .rejected(let reason): return reject(slot, reason)
+            case .rejected(let reason):
+                guard let observed = observe(source, reason) else { return reject(slot, reason, bytes, body) }
+                verdict = observed
             case .full:
                 // A request that no empty batch takes is larger than the verifier was built for: refuse, never fail
                 // open.
                 return answerUnavailable(slot, reason: "verifier_busy")
             }
+        } else {
+            verdict = .unverified
         }
+        queue(slot, base, body, job: job, verdict: verdict)
+        if pendingCount == IngestLoop.pendingCountMax { settle() }
+    }
+    /// Joins the round's batch with what is needed of its fields, which the next request overwrites.
+    mutating func queue(
+        _ slot: Int, _ base: UnsafePointer<UInt8>, _ body: ByteView, job: Int, verdict: RecordVerdict
+    ) {
+        let connection = table[slot]
+        let head = connection.pointee.head
+        let source = sources + Int(connection.pointee.sourceIndex)
+        let bytes = ByteView(base, count: head.byteCount)
         let values = source.pointee.selectors.select(bytes: bytes, head: head, fields: fields, body: body)
         connection.pointee.isPending = true
         pending[pendingCount] = PendingRequest(
             slot: slot, base: base, head: head, body: body, dedupKey: values.dedupKey, keyIsBody: values.keyIsBody,
-            eventType: values.eventType, sourceIndex: sourceIndex, job: job)
+            eventType: values.eventType, sourceIndex: Int(connection.pointee.sourceIndex), job: job, verdict: verdict)
         pendingCount += 1
-        if pendingCount == IngestLoop.pendingCountMax { settle() }
     }
     private mutating func verify(
         _ scheme: SignatureScheme, _ bytes: ByteView, _ head: RequestHead, _ body: ByteView
     ) -> AddResult {
         let first = verifier.add(
-            scheme: scheme, request: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, origin: edge.origin,
+            nowSeconds: wallSeconds)
         guard case .full = first else { return first }
         settle()
         return verifier.add(
-            scheme: scheme, request: bytes, head: head, fields: fields, body: body, nowSeconds: wallSeconds)
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, origin: edge.origin,
+            nowSeconds: wallSeconds)
     }
 
     /// The round's signatures as one batch, then the log's group.
     mutating func settle() {
         guard pendingCount > 0 else { return }
+        let begun = sluice_clock_monotonic()
         verifier.run()
+        metrics.verify.record(micros: (sluice_clock_monotonic() &- begun) / 1000)
         let count = pendingCount
         pendingCount = 0
         for index in 0..<count {
-            let request = pending[index]
+            var request = pending[index]
             table[request.slot].pointee.isPending = false
             guard table[request.slot].pointee.state == .open else { continue }
             if request.job >= 0, let reason = verifier.verdict(job: request.job) {
-                reject(request.slot, reason)
-            } else {
-                admit(request)
+                guard let observed = observe(sources + request.sourceIndex, reason) else {
+                    reject(request.slot, reason, request.bytes, request.body)
+                    continue
+                }
+                request.verdict = observed
             }
+            admit(request)
         }
         verifier.removeAll()
     }
@@ -74,9 +103,12 @@ extension IngestLoop {
     /// Genuine: a handshake is answered, an event is offered to the log.
     private mutating func admit(_ request: PendingRequest) {
         let source = sources + request.sourceIndex
-        if let handshake = source.pointee.handshake, answerHandshake(handshake, request) { return }
+        // What failed its check is kept when the source observes, but no challenge in it is answered.
+        if request.verdict.isTrusted, let handshake = source.pointee.handshake, answersChallenge(handshake, request) {
+            return
+        }
         var event = EventInput()
-        let bytes = ByteView(request.base, count: request.head.byteCount)
+        let bytes = request.bytes
         event.source = source.pointee.name
         event.dedupKey = request.dedupKey
         event.keyIsBody = request.keyIsBody
@@ -87,6 +119,7 @@ extension IngestLoop {
         event.fieldLines = bytes.slice(request.head.fieldLines)
         event.body = request.body
         event.receivedAt = wallNanos
+        event.verdict = request.verdict
         metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(request.body.count))
         let slot = UInt32(request.slot)
         let ticket = Tag(.send, slot: slot, generation: table[request.slot].pointee.generation).bits
@@ -102,22 +135,6 @@ extension IngestLoop {
             metrics.count(.refused, source: source.pointee.counterSlot)
             answerUnavailable(request.slot, reason: reason.rawValue)
         }
-    }
-    private mutating func answerHandshake(_ handshake: Handshake, _ request: PendingRequest) -> Bool {
-        switch handshake.answer(
-            body: request.body, key: request.job >= 0 ? verifier.matchedKey(job: request.job) : nil, into: scratch,
-            capacity: IngestLoop.handshakeBytesMax)
-        {
-        case .none: return false
-        case .rejected(let reason): reject(request.slot, reason)
-        case .body(let count):
-            metrics.count(.handshake, source: sources[request.sourceIndex].counterSlot)
-            table[request.slot].pointee.replyCount = reply(request.slot, status: 200).write(
-                ByteView(scratch, count: count), date: dates, to: table.reply(request.slot),
-                capacity: ConnectionTable.replyByteCount)
-            beginReply(request.slot)
-        }
-        return true
     }
 
     /// What the log has decided since the last tick.
@@ -143,13 +160,19 @@ extension IngestLoop {
         metrics.commit.record(micros: (nowMillis &- connection.pointee.completedAt) &* 1000)
         var reply = reply(slot, status: Int(connection.pointee.successStatus))
         reply.durability = connection.pointee.durability.text
+        if connection.pointee.successBody.count > 0 {
+            connection.pointee.replyCount = reply.write(
+                connection.pointee.successBody, date: dates, to: table.reply(slot),
+                capacity: ConnectionTable.replyByteCount)
+            return beginReply(slot)
+        }
         connection.pointee.replyCount = reply.writeEvent(
             isDuplicate ? .duplicate : .accepted, id: EventID(logIdentity: port.logIdentity, sequence: sequence),
             date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
         beginReply(slot)
     }
     /// What every answer of this request says.
-    @inline(__always) private func reply(_ slot: Int, status: Int) -> Reply {
+    @inline(__always) func reply(_ slot: Int, status: Int) -> Reply {
         let connection = table[slot]
         var reply = Reply(status: status)
         reply.closes = connection.pointee.closesAfterReply
@@ -157,12 +180,15 @@ extension IngestLoop {
         reply.isHead = connection.pointee.isHead
         return reply
     }
-    /// 401, with the reason's code and nothing else: never the expected value.
-    private mutating func reject(_ slot: Int, _ reason: SignatureRejection) {
+    /// 401 by default, with the reason's code and nothing else: never the expected value.
+    mutating func reject(
+        _ slot: Int, _ reason: SignatureRejection, _ bytes: ByteView, _ body: ByteView, status: Int = 401
+    ) {
         let connection = table[slot]
         let source = sources + Int(connection.pointee.sourceIndex)
         metrics.countRejection(reason, source: source.pointee.counterSlot)
-        answer(slot, status: 401, reason: reason.rawValue)
+        if source.pointee.rejectedPerSecondMax > 0 { keepRejected(slot, reason, bytes, body) }
+        answer(slot, status: status, reason: reason.rawValue)
     }
     /// The route's own answer, after the body was read and thrown away.
     mutating func answerDecided(_ slot: Int) {
@@ -171,7 +197,10 @@ extension IngestLoop {
         if status == 404 {
             answer(slot, status: 404, reason: "not_found")
         } else {
-            answer(slot, status: 405, reason: "method_not_allowed", allow: "POST")
+            // The index may be of sources that a reload has replaced while the body was thrown away.
+            let index = Int(table[slot].pointee.sourceIndex)
+            let allow = index >= 0 && index < snapshot.sourceCount ? sources[index].edge.allow : ByteView("POST")
+            answer(slot, status: 405, reason: "method_not_allowed", allow: allow)
         }
     }
     /// The framing is in doubt or a limit passed: answer once, discard the rest, close.
@@ -184,7 +213,7 @@ extension IngestLoop {
     }
     mutating func refuseForMemory(_ slot: Int) {
         let connection = table[slot]
-        guard connection.pointee.phase != .committing, connection.pointee.phase != .answering else {
+        guard !connection.pointee.isBusy else {
             // An answer is owed first; what piled up behind it is not read any more.
             connection.pointee.closesAfterReply = true
             return
@@ -193,13 +222,13 @@ extension IngestLoop {
         connection.pointee.lingersAfterReply = true
         answerUnavailable(slot, reason: "memory_busy")
     }
-    private mutating func answerUnavailable(_ slot: Int, reason: String) {
+    mutating func answerUnavailable(_ slot: Int, reason: String) {
         metrics.count(.unavailable)
         // Spread over 1 to 4 seconds, so that what was refused together does not come back together.
         answer(slot, status: 503, reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
     }
     private mutating func answer(
-        _ slot: Int, status: Int, reason: String, allow: StaticString? = nil, retryAfterSeconds: Int = 0
+        _ slot: Int, status: Int, reason: String, allow: ByteView? = nil, retryAfterSeconds: Int = 0
     ) {
         var reply = reply(slot, status: status)
         reply.allow = allow
@@ -211,7 +240,7 @@ extension IngestLoop {
 
     // MARK: sending
 
-    private mutating func beginReply(_ slot: Int) {
+    mutating func beginReply(_ slot: Int) {
         let connection = table[slot]
         precondition(connection.pointee.replyCount <= ConnectionTable.replyByteCount)
         connection.pointee.phase = .answering
@@ -310,7 +339,8 @@ extension IngestLoop {
     }
     mutating func finishClose(_ slot: Int) {
         let connection = table[slot]
-        guard connection.pointee.state == .closing, !connection.pointee.isReceiving, !connection.pointee.isSending
+        guard connection.pointee.state == .closing, !connection.pointee.isReceiving, !connection.pointee.isSending,
+            !connection.pointee.isVerifying
         else { return }
         dropBlock(slot)
         metrics.count(.connectionsClosed)

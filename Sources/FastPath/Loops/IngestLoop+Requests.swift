@@ -34,7 +34,7 @@ extension IngestLoop {
             takeDirectly(slot, bytes, count)
         } else {
             guard append(slot, bytes, count) else { return }
-            if connection.pointee.phase == .committing || connection.pointee.phase == .answering {
+            if connection.pointee.isBusy {
                 pauseIfTooMuchWaits(slot)
             } else {
                 advance(slot)
@@ -57,7 +57,7 @@ extension IngestLoop {
             return
         }
         if result == 0 { connection.pointee.isPeerDone = true }
-        let isBusy = connection.pointee.phase == .committing || connection.pointee.phase == .answering
+        let isBusy = connection.pointee.isBusy
         // A half-closed peer still reads its answer (RFC 9112 §9.6).
         // Pipelined requests that wait in the block are answered too; what is no whole request by then ends it.
         let isWaiting = connection.pointee.phase == .idle && !connection.pointee.block.isNone
@@ -72,8 +72,9 @@ extension IngestLoop {
     }
 
     /// The common case: nothing waits, and the buffer begins with a request's first byte.
-    private mutating func takeDirectly(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
+    mutating func takeDirectly(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
         let connection = table[slot]
+        if connection.pointee.edge.expectsPreamble { return takePreamble(slot, bytes, count) }
         connection.pointee.beginRequest()
         var taken = 0
         switch connection.pointee.parser.parse(
@@ -115,6 +116,7 @@ extension IngestLoop {
         precondition(connection.pointee.state == .open)
         if connection.pointee.phase == .body { return continueBody(slot) }
         guard connection.pointee.phase == .idle || connection.pointee.phase == .head else { return }
+        if connection.pointee.edge.expectsPreamble, !continuesBehindPreamble(slot) { return }
         let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
         let view = ByteView(base, count: connection.pointee.inputEnd - connection.pointee.inputStart)
         switch connection.pointee.parser.parse(view, into: &connection.pointee.head, fields: &fields, limits: limits)
@@ -147,14 +149,14 @@ extension IngestLoop {
         }
         return true
     }
-    private mutating func setRoute(_ slot: Int, _ sourceIndex: Int) {
+    mutating func setRoute(_ slot: Int, _ sourceIndex: Int) {
         let connection = table[slot]
         connection.pointee.sourceIndex = Int32(sourceIndex)
         let isAllowed = sourceIndex >= 0 && sources[sourceIndex].allows(connection.pointee.head.method)
         connection.pointee.isDiscarding = !isAllowed
         connection.pointee.decidedStatus = isAllowed ? 0 : sourceIndex < 0 ? 404 : 405
     }
-    private func bodyBytesMax(_ slot: Int) -> Int {
+    func bodyBytesMax(_ slot: Int) -> Int {
         let index = Int(table[slot].pointee.sourceIndex)
         return index >= 0 ? sources[index].bodyBytesMax : limits.bodyBytesMax
     }
@@ -162,7 +164,8 @@ extension IngestLoop {
     mutating func routeAgain(_ slot: Int) {
         let connection = table[slot]
         // What was thrown away cannot come back: such a request keeps the answer it had.
-        guard !connection.pointee.isDiscarding, !connection.pointee.block.isNone, connection.pointee.head.byteCount > 0
+        guard !connection.pointee.isDiscarding, !connection.pointee.block.isNone,
+            connection.pointee.head.byteCount > 0
         else { return }
         let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
         setRoute(
@@ -231,14 +234,19 @@ extension IngestLoop {
     private mutating func completeInBlock(_ slot: Int, bodyCount: Int) {
         let connection = table[slot]
         let base = arena.pointer(connection.pointee.block) + connection.pointee.inputStart
-        let head = connection.pointee.head
+        let byteCount = connection.pointee.head.byteCount
+        parseAgain(slot, UnsafePointer(base))
+        complete(slot, UnsafePointer(base), ByteView(base + byteCount, count: bodyCount))
+    }
+    mutating func parseAgain(_ slot: Int, _ base: UnsafePointer<UInt8>) {
+        let connection = table[slot]
+        let byteCount = connection.pointee.head.byteCount
         var parser = HeadParser()
         let result = parser.parse(
-            ByteView(base, count: head.byteCount), into: &connection.pointee.head, fields: &fields, limits: limits)
-        guard case .complete = result, connection.pointee.head.byteCount == head.byteCount else {
+            ByteView(base, count: byteCount), into: &connection.pointee.head, fields: &fields, limits: limits)
+        guard case .complete = result, connection.pointee.head.byteCount == byteCount else {
             preconditionFailure("a head that was good does not parse again")
         }
-        complete(slot, UnsafePointer(base), ByteView(base + head.byteCount, count: bodyCount))
     }
 
     // MARK: blocks

@@ -3,9 +3,9 @@
 // disk.
 //
 // The order of a tick, and why: receive (fills the batch) → continue (pipelined requests join it) → settle (one batch
-// of signatures, then the log's group) → answer receipts → buffers home (everything that read them is done) → arm →
-// commit (takes all that this tick offered) → time-outs. 2xx is written only from a receipt or for a record already on
-// disk (law 1).
+// of signatures, then the log's group) → take the workers' verdicts → answer receipts → buffers home (everything that
+// read them is done) → arm → commit (takes all that this tick offered) → time-outs. 2xx is written only from a receipt
+// or for a record already on disk (law 1).
 //
 // Invariants: a receive buffer is read only in the tick that brought it; a block moves only after the batch that views
 // it was settled; one request a connection is between its last byte and its answer. Safety: views in `pending` point
@@ -25,6 +25,9 @@ struct PendingRequest {
     var sourceIndex: Int
     /// Place in the verifier's batch, -1 when the verdict was there at once.
     var job: Int
+    var verdict: RecordVerdict
+
+    @inline(__always) var bytes: ByteView { ByteView(base, count: head.byteCount) }
 }
 
 struct IngestLoop: ~Copyable {
@@ -41,10 +44,22 @@ struct IngestLoop: ~Copyable {
     let listeners: UnsafeMutablePointer<Int32>
     let listenerCount: Int
 
+    // Requests that are with a worker, and the blocks they lie in.
+    let verifiers: VerifierLink?
+    var verifyingCount = 0
+    var verifyingBytes = 0
+    var hasFreshOrders = false
+    // What is refused with 401 is copied, within a budget a second for each source, by counter slot.
+    let rejected: RejectedRing?
+    let rejectedSeconds: UnsafeMutablePointer<UInt32>
+    let rejectedCounts: UnsafeMutablePointer<UInt32>
+
     // The configuration in force: copied out of the snapshot, so that a request touches no reference count.
     var snapshot: IngestSnapshot
     var sources: UnsafePointer<IngestSource>
     var routes: RouteView
+    /// Counts configurations.
+    var epoch: UInt32 = 0
 
     let pending: UnsafeMutablePointer<PendingRequest>
     var pendingCount = 0
@@ -57,8 +72,9 @@ struct IngestLoop: ~Copyable {
     let ready: UnsafeMutablePointer<UInt32>
     var readyCount = 0
 
-    // A handshake's body, until it is in the reply.
+    // A handshake's answer, until it is in the reply.
     let scratch: UnsafeMutablePointer<UInt8>
+    var edge: EdgeScratch
 
     var nowNanos: UInt64 = 0
     var nowMillis: UInt64 = 0
@@ -77,36 +93,50 @@ struct IngestLoop: ~Copyable {
     /// Room that a body gets before any of it has come.
     static let firstReserveBytes = 32_768
     static let sweepMillis: UInt64 = 200
-    /// What a handshake's body may take of a reply.
-    static let handshakeBytesMax = ConnectionTable.replyByteCount - Reply.headBytesMax
     /// More than this behind a request that is being answered: the connection is not read until it has drained.
     static let pipelineBytesMax = 65_536
 
     init(
         setup: IngestSetup, shared: IngestShared, snapshot: IngestSnapshot, port: consuming JournalPort
     ) throws(IngestStartError) {
+        precondition(setup.listeners.count <= IngestSetup.listenerCountMax)
         let parts = try IngestLoop.parts(setup)
+        // Nothing of `self` is read before all of it is set: Swift 6.3.1 then releases what lay in the place of the
+        // references that are set later (seen: crashes when the stack was not all zeros).
         table = parts.table
         arena = parts.arena
         io = parts.io
+        self.port = port
         limits = setup.limits
         metrics = setup.metrics
         self.shared = shared
-        verifier = BatchVerifier(
-            engine: setup.engine, jobCountMax: IngestLoop.pendingCountMax, scratchBytes: setup.verifierScratchBytes)
-        listenerCount = setup.listeners.count
-        precondition(listenerCount <= IngestSetup.listenerCountMax)
-        listeners = .allocate(capacity: max(listenerCount, 1))
-        for (index, listener) in setup.listeners.enumerated() { listeners[index] = listener }
-        self.port = port
         self.snapshot = snapshot
         sources = snapshot.sources
         routes = snapshot.routes
+        verifiers = setup.verifiers
+        rejected = setup.rejected
+        edge = EdgeScratch(preambleListeners: setup.preambleListeners)
+        verifier = BatchVerifier(
+            engine: setup.engine, jobCountMax: IngestLoop.pendingCountMax, scratchBytes: setup.verifierScratchBytes)
+        listenerCount = setup.listeners.count
+        listeners = IngestLoop.copy(setup.listeners)
+        rejectedSeconds = IngestLoop.zeros(IngestMetrics.sourceSlotCount)
+        rejectedCounts = IngestLoop.zeros(IngestMetrics.sourceSlotCount)
         pending = .allocate(capacity: IngestLoop.pendingCountMax)
         held = .allocate(capacity: setup.receiveBufferCount)
         rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
         ready = .allocate(capacity: setup.limits.connectionCountMax)
-        scratch = .allocate(capacity: IngestLoop.handshakeBytesMax)
+        scratch = .allocate(capacity: Handshake.scratchBytesMax)
+    }
+    private static func copy(_ listeners: [Int32]) -> UnsafeMutablePointer<Int32> {
+        let memory = UnsafeMutablePointer<Int32>.allocate(capacity: max(listeners.count, 1))
+        for (index, listener) in listeners.enumerated() { memory[index] = listener }
+        return memory
+    }
+    private static func zeros(_ count: Int) -> UnsafeMutablePointer<UInt32> {
+        let memory = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
+        memory.initialize(repeating: 0, count: count)
+        return memory
     }
     private struct Parts: ~Copyable {
         var table: ConnectionTable
@@ -131,6 +161,8 @@ struct IngestLoop: ~Copyable {
     }
     deinit {
         listeners.deallocate()
+        rejectedSeconds.deallocate()
+        rejectedCounts.deallocate()
         pending.deallocate()
         held.deallocate()
         rearm.deallocate()
@@ -151,16 +183,18 @@ struct IngestLoop: ~Copyable {
 
     mutating func tick() {
         // Asleep only after a last look at what another thread may have brought.
-        let mustNotWait = port.beginSleep() || shared.hasNews
+        let mustNotWait = port.beginSleep() || shared.hasNews || hasVerdicts
         let count = io.enter(waitNanos: mustNotWait ? 0 : port.sleepNanos(waitNanos))
         port.endSleep()
         readClocks()
         for index in 0..<count { handle(io.completion(index)) }
         continueReady()
         settle()
+        if verifyingCount > 0 { takeVerdicts() }
         answerReceipts()
         continueReady()
         settle()
+        if hasFreshOrders { wakeVerifiers() }
         giveBuffersBack()
         armReceives()
         port.startCommit(io, nowNanos: nowNanos)
@@ -217,6 +251,7 @@ struct IngestLoop: ~Copyable {
         }
         metrics.count(.connectionsAccepted)
         table.setDeadline(slot, nowMillis + UInt64(limits.headMillisMax))
+        beginConnection(slot, listener: Int(completion.tag.slot))
         armReceive(slot)
     }
     private mutating func pauseAccept() { acceptAgainAt = nowMillis + 100 }
@@ -275,9 +310,11 @@ struct IngestLoop: ~Copyable {
         guard connection.pointee.state == .open else { return close(slot) }
         switch connection.pointee.phase {
         case .idle, .answering: close(slot)
-        case .head, .body: refuse(slot, .requestTimeout)
-        // The disk's time is not the client's fault: it waits for the group's fate.
-        case .committing: break
+        case .head, .body:
+            if connection.pointee.edge.expectsPreamble { return close(slot) }
+            refuse(slot, .requestTimeout)
+        // Neither a worker's nor the disk's time is the client's fault: it waits for the verdict, then for its group.
+        case .verifying, .committing: break
         }
     }
     private mutating func takeNews() {
@@ -285,6 +322,7 @@ struct IngestLoop: ~Copyable {
             snapshot = fresh
             sources = fresh.sources
             routes = fresh.routes
+            epoch &+= 1
             abandonRoutes()
             shared.acknowledge(fresh)
         }
@@ -306,10 +344,10 @@ struct IngestLoop: ~Copyable {
             close(slot)
         }
     }
-    /// True when nobody waits for an answer and nothing waits for the disk, or when the grace period is over and
-    /// nothing is with the disk.
+    /// True when nobody waits for an answer and nothing is with a worker or the disk, or when the grace period is over
+    /// and nothing is with either.
     private var isDrained: Bool {
-        guard port.isIdle else { return false }
+        guard port.isIdle, verifyingCount == 0 else { return false }
         return table.openCount == 0 || nowMillis >= drainedAt
     }
     private mutating func finish() {

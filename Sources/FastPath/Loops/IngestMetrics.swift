@@ -15,9 +15,17 @@ package enum IngestCounter: Int, CaseIterable, Sendable {
 
 package enum SourceCounter: Int, CaseIterable, Sendable {
     case accepted, duplicate, rejected, refused, handshake, bodyBytes
-    /// One cell for each signature reason follows, in the order of `SignatureRejection.allCases`.
+    /// Kept although the signature failed, and kept unchecked because the workers had no room (`mode: observe`).
+    case observed, unchecked
+    /// Refused requests copied for a closer look, and those that the budget or the ring had no room for.
+    case captured, notCaptured
+    /// One cell for each signature reason follows, in the order of `SignatureRejection.allCases`, first of what was
+    /// refused, then of what was observed.
     case rejectedFirst
-    package static let count = SourceCounter.allCases.count - 1 + SignatureRejection.allCases.count
+    /// Room for reasons to come.
+    package static var reasonCellCount: Int { 32 }
+    package static var observedFirst: Int { SourceCounter.rejectedFirst.rawValue + reasonCellCount }
+    package static var count: Int { observedFirst + reasonCellCount }
 }
 
 /// The metrics of one loop; made by the Engine, written by the loop, read by whoever asks.
@@ -39,6 +47,10 @@ package final class IngestMetrics: Sendable {
     @inline(__always) func countRejection(_ reason: SignatureRejection, source slot: Int) {
         sources.add(slot * SourceCounter.count + SourceCounter.rejectedFirst.rawValue + reason.index)
         count(.rejected, source: slot)
+    }
+    @inline(__always) func countObserved(_ reason: SignatureRejection, source slot: Int) {
+        sources.add(slot * SourceCounter.count + SourceCounter.observedFirst + reason.index)
+        count(.observed, source: slot)
     }
 }
 
@@ -65,6 +77,7 @@ extension SignatureRejection {
         case .originNotAllowed: 16
         case .verifyTokenMismatch: 17
         case .emptyBody: 18
+        case .addressNotAllowed: 19
         }
     }
 }

@@ -13,6 +13,8 @@ package struct IngestSetup: Sendable {
     package static let listenerCountMax = 64
     package var limits = IngestLimits()
     package var listeners: [Int32] = []
+    /// One bit a listener whose connections begin with a PROXY preamble.
+    package var preambleListeners: UInt64 = 0
     package var metrics = IngestMetrics()
     package var engine = VerifierEngine.automatic
     /// A power of two.
@@ -22,6 +24,10 @@ package struct IngestSetup: Sendable {
     /// Head and largest body of any source together.
     package var blockBytesMax = 2 << 20
     package var verifierScratchBytes = 8 << 20
+    /// To the workers that verify what is too slow for the loop; nil = a source that needs them answers 503.
+    package var verifiers: VerifierLink?
+    /// For what is refused with 401; nil = not kept.
+    package var rejected: RejectedRing?
 
     package init() {}
 }

@@ -22,17 +22,27 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
 @safe package struct IngestSource {
     /// In the snapshot's memory.
     package var name: ByteView
-    /// Nil exactly when the configuration says `unverified: true`.
+    /// Verified on the loop. Nil when the source is verified by a worker or says `unverified: true`.
     package var scheme: SignatureScheme?
+    /// Verified by a worker: the verifier's number in the Engine's registry; 0 when it is not. Never beside `scheme`.
+    package var verifierID: UInt32 = 0
+    /// The signature is checked and counted, and everything is kept with its verdict (`mode: observe`).
+    package var observes = false
+    /// How many refused requests a second are copied for whoever looks into them; 0 = none.
+    package var rejectedPerSecondMax: UInt32 = 0
     package var selectors: EventSelectors
     package var dedupWindowSeconds: UInt32
     package var bodyBytesMax: Int
     /// 200 to 299.
     package var successStatus: Int
+    /// What the sender wants to hear after an event, JSON; empty = our own answer. Static memory, so that it outlives
+    /// reloads.
+    package private(set) var successBody = ByteView.empty
     package var durability: DurabilityLevel
     package var handshake: Handshake?
     /// Place in `IngestMetrics.sources`.
     package var counterSlot: Int
+    package var edge = SourceEdge()
 
     package init(
         name: ByteView, scheme: SignatureScheme?, selectors: EventSelectors, handshake: Handshake?
@@ -47,7 +57,11 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
         durability = .fsync
         counterSlot = 0
     }
-    @inline(__always) func allows(_ method: Method) -> Bool { method == .post }
+    /// `text` is ASCII and short.
+    package mutating func setSuccessBody(_ text: StaticString) { successBody = ByteView(text) }
+    @inline(__always) func allows(_ method: Method) -> Bool {
+        edge.eventMethods.takes(method) || edge.handshakeMethods.takes(method)
+    }
 }
 
 /// The paths of a snapshot: open addressing, at most half full.
@@ -79,12 +93,16 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
 @safe package final class IngestSnapshot: @unchecked Sendable {
     let sources: UnsafePointer<IngestSource>
     let routes: RouteView
+    let edge: EdgePolicy
     package let sourceCount: Int
     // Keys and schemes live as long as whoever uses them.
     private let owners: [AnyObject]
 
     /// `paths[i]` leads to `sources[i]`; paths are distinct. `owners` hold the memory that the sources point into.
-    package init(sources list: [IngestSource], paths: [ByteView], owners: [AnyObject]) {
+    package init(
+        sources list: [IngestSource], paths: [ByteView], edge: EdgePolicy = EdgePolicy(), owners: [AnyObject]
+    ) {
+        self.edge = edge
         precondition(list.count == paths.count)
         let memory = UnsafeMutablePointer<IngestSource>.allocate(capacity: max(list.count, 1))
         for (index, source) in list.enumerated() { (memory + index).initialize(to: source) }

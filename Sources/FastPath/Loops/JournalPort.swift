@@ -1,7 +1,8 @@
 // How an ingest loop reaches the log: its own ring when it is alone, the journal thread's when there are several loops.
 // docs/why/journal-driver.md has the measurement behind the choice.
 //
-// Invariant: exactly one of `driver` and `link` is there. Each offered event with a ticket gets exactly one receipt.
+// Invariants: exactly one of `driver` and `link` is there, `injection` only beside `driver`. Each offered event with a
+// ticket gets exactly one receipt.
 // Safety: `wakeValue` is the kernel's while the wake-up read is armed; it lives as long as the port.
 import CShims
 
@@ -30,6 +31,8 @@ package final class JournalLink: Sendable {
 @safe package struct JournalPort: ~Copyable {
     private var driver: JournalDriver?
     private let link: JournalLink?
+    /// Events that a worker offers, taken in before each commit; the journal thread has it among its links.
+    private let injection: JournalLink?
     let logIdentity: UInt64
     private let loopIndex: UInt64
     private let wakeup: Wakeup
@@ -37,9 +40,14 @@ package final class JournalLink: Sendable {
     private var offeredCount: UInt64 = 0
     private var answeredCount: UInt64 = 0
 
+    /// Leads the tickets of `injection`: no kind of tag has this number.
+    static var injectionMark: UInt64 { 255 }
+    private static let injectedPerTickMax = 256
+
     /// The loop drives the journal itself.
-    package init(driver: consuming JournalDriver, wakeup: Wakeup) {
+    package init(driver: consuming JournalDriver, wakeup: Wakeup, injection: JournalLink? = nil) {
         logIdentity = driver.logIdentity
+        self.injection = injection
         self.driver = consume driver
         link = nil
         loopIndex = 0
@@ -51,6 +59,7 @@ package final class JournalLink: Sendable {
         precondition(loopIndex < 255)
         self.logIdentity = logIdentity
         driver = nil
+        injection = nil
         self.link = link
         self.loopIndex = UInt64(loopIndex)
         wakeup = link.loopWakeup
@@ -84,19 +93,46 @@ package final class JournalLink: Sendable {
     @inline(__always) var answersMemoryAtOnce: Bool { link == nil }
 
     mutating func startCommit(_ io: borrowing UringIO, nowNanos: UInt64) {
-        if driver != nil { driver!.startCommit(io, nowNanos: nowNanos) } else { link!.journalWakeup.signal() }
+        guard driver != nil else { return link!.journalWakeup.signal() }
+        if hasInjected { takeInjected() }
+        driver!.startCommit(io, nowNanos: nowNanos)
+    }
+    @inline(__always) private var hasInjected: Bool { injection != nil && !injection!.events.isEmpty }
+    private mutating func takeInjected() {
+        var left = JournalPort.injectedPerTickMax
+        while left > 0, let front = injection!.events.front() {
+            left -= 1
+            switch driver!.offer(front.event, ticket: front.ticket, durability: .fsync) {
+            case .appended, .pending: break
+            case .duplicate(let sequence):
+                deliverInjected(Receipt(ticket: front.ticket, sequence: sequence, fate: .duplicate))
+            case .refused: deliverInjected(Receipt(ticket: front.ticket, sequence: 0, fate: .failed))
+            }
+            injection!.events.dropFront(front)
+        }
+    }
+    private func deliverInjected(_ receipt: Receipt) {
+        let isTaken = injection!.receipts.push(receipt)
+        precondition(isTaken, "the injector has more out than its receipts take")
+        injection!.loopWakeup.signal()
     }
     mutating func completed(_ completion: Completion, _ io: borrowing UringIO) {
         driver!.completed(completion, io)
     }
     @inline(__always) mutating func nextReceipt() -> Receipt? {
-        if driver != nil { return driver!.nextReceipt() }
+        if driver != nil {
+            while let receipt = driver!.nextReceipt() {
+                guard receipt.ticket >> 56 == JournalPort.injectionMark else { return receipt }
+                deliverInjected(receipt)
+            }
+            return nil
+        }
         guard let receipt = link!.receipts.pop() else { return nil }
         answeredCount &+= 1
         return receipt
     }
     /// True exactly when nothing offered waits for its fate.
-    var isIdle: Bool { isDriverIdle && offeredCount == answeredCount }
+    var isIdle: Bool { isDriverIdle && offeredCount == answeredCount && !hasInjected }
 
     private var isDriverIdle: Bool {
         switch driver {
@@ -120,7 +156,7 @@ package final class JournalLink: Sendable {
     /// Between the two the loop may sleep; true when it must not because receipts are there.
     @inline(__always) func beginSleep() -> Bool {
         wakeup.beginSleep()
-        return link.map { !$0.receipts.isEmpty } ?? false
+        return link.map { !$0.receipts.isEmpty } ?? hasInjected
     }
     @inline(__always) func endSleep() { wakeup.endSleep() }
     /// The loop ends: nothing is with the disk.

@@ -28,6 +28,10 @@ package struct ByteRange: Equatable, Sendable {
         self.base = base
         self.count = count
     }
+    /// A literal's own bytes, which are never freed.
+    @inline(__always) package init(_ text: StaticString) {
+        self.init(text.utf8Start, count: text.utf8CodeUnitCount)
+    }
     /// Valid only inside the closure that lent `buffer`.
     package init(_ buffer: UnsafeBufferPointer<UInt8>) {
         self.base = buffer.baseAddress ?? ByteView.nothing

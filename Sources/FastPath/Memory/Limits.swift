@@ -24,4 +24,10 @@ package struct IngestLimits: Equatable, Sendable {
     package var connectionCountMax = 10_000
 
     package init() {}
+    /// Nothing that a loop has taken is refused: for requests that are parsed a second time elsewhere.
+    package static var widest: IngestLimits {
+        var limits = IngestLimits()
+        limits.requestLineBytesMax = limits.headBytesMax
+        return limits
+    }
 }

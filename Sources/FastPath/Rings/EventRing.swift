@@ -75,7 +75,8 @@ import Synchronization
             key: UInt32(key), type: UInt16(event.eventType.count), method: UInt16(event.method.count),
             target: UInt32(event.target.count), fieldLines: UInt32(event.fieldLines.count),
             body: UInt32(event.body.count),
-            window: event.dedupWindowSeconds, flags: (event.keyIsBody ? 1 : 0) | UInt32(durability.rawValue) << 1,
+            window: event.dedupWindowSeconds,
+            flags: (event.keyIsBody ? 1 : 0) | UInt32(durability.rawValue) << 1 | UInt32(event.verdict.code) << 16,
             receivedAt: event.receivedAt, ticket: ticket)
         var to = pointer(at)
         to.storeBytes(of: header, as: Header.self)
@@ -124,6 +125,7 @@ import Synchronization
         if event.keyIsBody { event.dedupKey = event.body }
         event.dedupWindowSeconds = header.window
         event.receivedAt = header.receivedAt
+        event.verdict = RecordVerdict(code: UInt8(truncatingIfNeeded: header.flags >> 16))
         let durability = DurabilityLevel(rawValue: UInt8(truncatingIfNeeded: header.flags >> 1)) ?? .fsync
         return Front(event: event, ticket: header.ticket, durability: durability, end: at &+ UInt64(header.byteCount))
     }

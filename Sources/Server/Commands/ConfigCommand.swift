@@ -24,9 +24,11 @@ struct ConfigCommand: ParsableCommand {
         func run() throws {
             do {
                 let configuration = try ConfigurationFile.load(file)
+                let warnings = SourceCompiler.warnings(of: configuration)
                 if json {
-                    Output.json(Verdict(file: file, ok: true, problems: []))
+                    Output.json(Verdict(file: file, ok: true, problems: [], warnings: warnings))
                 } else {
+                    for warning in warnings { Output.line("\(file): warning: \(warning)") }
                     Output.line(
                         "\(file): good; \(configuration.sources.count) sources, "
                             + "\(configuration.endpoints.count) endpoints"
@@ -34,7 +36,8 @@ struct ConfigCommand: ParsableCommand {
                 }
             } catch let error as ConfigurationError {
                 if json {
-                    Output.json(Verdict(file: file, ok: false, problems: error.problems.map { .init($0) }))
+                    Output.json(
+                        Verdict(file: file, ok: false, problems: error.problems.map { .init($0) }, warnings: []))
                 } else {
                     Output.failure(error.description)
                 }
@@ -87,5 +90,7 @@ struct ConfigCommand: ParsableCommand {
         let file: String
         let ok: Bool
         let problems: [Problem]
+        /// What is sound, but should be known.
+        let warnings: [String]
     }
 }

@@ -7,7 +7,7 @@ import Foundation
 struct EventsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "events", abstract: "See events and their deliveries, and send them again.",
-        subcommands: [Tail.self, List.self, Show.self, Replay.self])
+        subcommands: [Tail.self, List.self, Show.self, Replay.self, RejectedCommand.self, ReverifyCommand.self])
 
     struct Gateway: ParsableArguments {
         @Option(help: "The running gateway's admin address; by default that of --config, else 127.0.0.1:8081.")
@@ -142,6 +142,8 @@ struct EventsCommand: AsyncParsableCommand {
         var data: String?
         @Flag(help: "Print JSON.")
         var json = false
+        @Flag(help: "Show credentials in header fields and the URL, too.")
+        var reveal = false
         @Argument(help: "The event's id.")
         var event: String
 
@@ -157,9 +159,10 @@ struct EventsCommand: AsyncParsableCommand {
                     Output.failure("there is no event \(event) in \(data)")
                     throw ExitStatus.no
                 }
-                detail = found
+                detail = reveal ? found : found.masked(CredentialMask())
             } else {
-                detail = try await gateway.ask { try await $0.get("/api/events/\(event)", EventDetail.self) }
+                let path = "/api/events/\(event)" + (reveal ? "?reveal=true" : "")
+                detail = try await gateway.ask { try await $0.get(path, EventDetail.self) }
             }
             if json { Output.json(detail) } else { Output.line(detail.text) }
         }

@@ -18,10 +18,17 @@ struct SendCommand: AsyncParsableCommand {
 
     @Option(help: "The provider's name in the catalogue.")
     var provider: String
-    @Option(help: "The secret, or file:PATH. Repeat it to sign as during a rotation.")
+    @Option(
+        help: """
+            The secret, or file:PATH; for a scheme with public keys the private one. Repeat it to sign as during a \
+            rotation.
+            """)
     var secret: [String] = []
     @Option(help: "Where to: http://HOST[:PORT]/PATH.")
     var url: String
+    @Option(
+        help: "What the receiver is called from outside, such as https://hooks.example.com, where URLs are signed.")
+    var publicURL: String?
     @Option(help: "The event's type.")
     var type = "test"
     @Option(help: "The body, from a file, or - for standard input.", completion: .file())
@@ -57,9 +64,10 @@ struct SendCommand: AsyncParsableCommand {
         } catch let error as SourceError {
             throw ValidationError("--provider \(provider): \(error.problem.message)")
         }
-        let plan = SendPlan(
+        var plan = SendPlan(
             signer: signer, eventBody: EventBody(provider: provider), body: try body.map { try InputFile.read($0) },
             type: type, url: URLComponents(string: url) ?? URLComponents(), count: count)
+        plan.origin = publicURL.map { $0.hasSuffix("/") ? String($0.dropLast()) : $0 }
         let started = Date()
         let result = try await Sender(plan).run(connections: min(concurrency, count), timeoutMillis: timeout.millis)
         let seconds = Date().timeIntervalSince(started)

@@ -14,6 +14,7 @@ struct VerifyCommand: ParsableCommand {
 
             EXAMPLES
               sluice verify --provider github --secret file:github.secret request.http
+              sluice verify --explain --config sluice.yaml --source github request.http
               sluice verify --vectors vectors/github.json vectors/stripe.json
 
             Exit status: 0 all verify (or agree with what they expect), 1 one does not, 2 usage.
@@ -23,10 +24,23 @@ struct VerifyCommand: ParsableCommand {
     var provider: String?
     @Option(help: "The secret, or file:PATH. Repeat it while a secret rotates: any one may match.")
     var secret: [String] = []
+    @Option(
+        help: "A configuration file, for the rule and the secrets of --source.",
+        completion: .file(extensions: ["yaml"]))
+    var config: String?
+    @Option(help: "The source in --config whose requests these are.")
+    var source: String?
+    @Option(
+        help: "Scheme and authority that the sender used, such as https://hooks.example.com, where the URL is signed."
+    )
+    var origin: String?
+    @Flag(help: "Say step by step what was read, compared and found; secrets are masked.")
+    var explain = false
     @Option(help: "The receiver's clock in unix seconds, instead of now.")
     var now: UInt64?
     @Option(
-        parsing: .upToNextOption, help: "Files of vectors instead of requests.", completion: .file(extensions: ["json"])
+        parsing: .upToNextOption, help: "Files of vectors instead of requests.",
+        completion: .file(extensions: ["json"])
     )
     var vectors: [String] = []
     @Option(help: "The verifier: openssl or multibuffer, instead of the better one here.")
@@ -38,12 +52,19 @@ struct VerifyCommand: ParsableCommand {
 
     func validate() throws {
         if vectors.isEmpty {
-            guard provider != nil else { throw ValidationError("give --provider NAME, or --vectors FILE…") }
-            guard !secret.isEmpty else { throw ValidationError("give --secret S, or --secret file:PATH") }
+            if config != nil || source != nil {
+                guard config != nil, source != nil, provider == nil, secret.isEmpty else {
+                    throw ValidationError(
+                        "--config FILE and --source NAME go together, without --provider and --secret")
+                }
+            } else {
+                guard provider != nil else { throw ValidationError("give --provider NAME, or --vectors FILE…") }
+                guard !secret.isEmpty else { throw ValidationError("give --secret S, or --secret file:PATH") }
+            }
             guard !requests.isEmpty else {
                 throw ValidationError("give the files of captured requests, or - for standard input")
             }
-        } else if provider != nil || !secret.isEmpty || !requests.isEmpty || now != nil {
+        } else if provider != nil || !secret.isEmpty || !requests.isEmpty || now != nil || config != nil || explain {
             throw ValidationError("--vectors files have their own provider, secrets, clock and requests")
         }
         if let provider {
@@ -66,7 +87,12 @@ struct VerifyCommand: ParsableCommand {
 
     func run() throws {
         let engine = engine.flatMap { VerifierEngine(rawValue: $0) } ?? .automatic
-        let isGood = vectors.isEmpty ? try runRequests(engine) : try runVectors(engine)
+        let isGood =
+            if !vectors.isEmpty { try runVectors(engine) } else if explain || config != nil {
+                try VerifyExplained.run(self)
+            } else {
+                try runRequests(engine)
+            }
         if !isGood { throw ExitStatus.no }
     }
 
@@ -156,7 +182,7 @@ struct VerifyCommand: ParsableCommand {
             var line = RequestLine(file: file, result: "accept", id: event.id, type: event.type)
             switch answer {
             case .none: break
-            case .answered(let bytes): line.handshake = String(decoding: bytes, as: UTF8.self)
+            case .answered(let answer): line.handshake = String(decoding: answer.body, as: UTF8.self)
             case .rejected(let reason): line = RequestLine(file: file, result: "reject", reason: reason.rawValue)
             }
             return line

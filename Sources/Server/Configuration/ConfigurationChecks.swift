@@ -11,9 +11,11 @@ enum ConfigurationChecks {
         let top = Lines(root)
         checkListeners(configuration, top, reading)
         checkBounds(configuration, top, reading)
+        checkEdge(configuration, top, reading)
         let sources = Lines.items(root, "sources")
         if configuration.sources.isEmpty {
-            reading.report(root.mark?.line ?? 1, "there is no source; without one nothing can come in (see `sources`)")
+            reading.report(
+                root.mark?.line ?? 1, "there is no source; without one nothing can come in (see `sources`)")
         }
         for (index, source) in configuration.sources.enumerated() where index < sources.count {
             let before = reading.problems.count
@@ -62,6 +64,27 @@ enum ConfigurationChecks {
         }
     }
 
+    private static func checkEdge(
+        _ configuration: GatewayConfiguration, _ top: Lines, _ reading: ConfigurationReading
+    ) {
+        if let url = configuration.publicURL {
+            do { _ = try EdgeCompiler.origin(url) } catch { reading.report(top.line("public_url"), error.message) }
+        }
+        for (index, text) in configuration.trustedProxies.enumerated()
+        where text != EdgeCompiler.localWord && CIDR(text) == nil {
+            let problem = EdgeProblem.badAddress(
+                key: "trusted_proxies", text: top.text("trusted_proxies", item: index))
+            reading.report(top.line("trusted_proxies", item: index), problem.message)
+        }
+        let words = configuration.proxyProtocol
+        for (index, word) in words.enumerated() where words != ["true"] && words != ["false"] {
+            guard !configuration.listen.contains(word) else { continue }
+            reading.report(
+                top.line("proxy_protocol", item: index),
+                "`proxy_protocol` takes true, false, or listeners as `listen` spells them")
+        }
+    }
+
     private static func checkBounds(
         _ configuration: GatewayConfiguration, _ top: Lines, _ reading: ConfigurationReading
     ) {
@@ -87,7 +110,8 @@ enum ConfigurationChecks {
         if configuration.log.segmentBytes < 2 * configuration.log.groupBytes {
             reading.report(
                 top.line("log", "segment"),
-                "`log.segment` must be at least twice `log.group` (\(ByteSize.text(of: configuration.log.groupBytes)))")
+                "`log.segment` must be at least twice `log.group` (\(ByteSize.text(of: configuration.log.groupBytes)))"
+            )
         }
         if let kept = configuration.log.retentionBytes, kept < 2 * configuration.log.segmentBytes {
             reading.report(
@@ -249,6 +273,8 @@ private struct Lines {
             line("secrets", item: index)
         case .scheme, .badSchemeValue: line("scheme")
         case .toleranceWithoutTimestamp, .badTolerance: line("tolerance")
+        case .edge(.badPublicURL): line("public_url")
+        case .edge: line("allow_addresses")
         case .selector(let key, _): key.hasPrefix("dedup") ? line("dedup", "key") : line("event")
         case .noSecret, .secretsAndUnverified, .noScheme: line()
         }

@@ -94,7 +94,8 @@ extension ConfigurationKey {
         }
     }
     /// One of some words.
-    static func word(_ name: String, _ place: Place<Root, String>, of root: Root, words: [String]) -> ConfigurationKey {
+    static func word(_ name: String, _ place: Place<Root, String>, of root: Root, words: [String]) -> ConfigurationKey
+    {
         ConfigurationKey(
             name: name, form: "word", initial: root[keyPath: place], range: words.joined(separator: ", ")
         ) { node, root, reading in

@@ -10,13 +10,24 @@ package enum ConfigurationKeys {
 
     static let top: [ConfigurationKey<GatewayConfiguration>] = {
         let initial = GatewayConfiguration()
-        return [
+        let first: [ConfigurationKey<GatewayConfiguration>] = [
             .texts("listen", \.listen, of: initial),
             .text("admin", \.admin, of: initial),
             .path("data", \.dataFolder, of: initial),
+        ]
+        let rest: [ConfigurationKey<GatewayConfiguration>] = [
             loops,
             .time("grace", \.gracePeriodMillis, of: initial, 0...3_600_000),
             .word("verifier", \.verifierEngine, of: initial),
+            .count("verifier_threads", \.verifierThreadCount, of: initial, 1...64),
+            .count("verifier_queue", \.verifierQueueCount, of: initial, 64...65_536),
+            .section(
+                "rejected", \.self,
+                keys: [
+                    .count("per_second", \.rejectedPerSecondMax, of: initial, 0...10_000),
+                    .count("keep", \.rejected.countMax, of: initial, 0...1_000_000),
+                    .size("bytes", \.rejected.bytesMax, of: initial, (1 << 20)...(16 << 30)),
+                ]),
             .section("limits", \.limits, keys: limits),
             .section("log", \.log, keys: log),
             .section("dedup", \.dedup, keys: dedup),
@@ -32,6 +43,7 @@ package enum ConfigurationKeys {
                 return endpoint
             },
         ]
+        return first + edge + rest
     }()
 
     private static let loops = ConfigurationKey<GatewayConfiguration>(
@@ -43,7 +55,8 @@ package enum ConfigurationKeys {
         } else if let count = Int(text), (1...64).contains(count) {
             root.loops = .fixed(count)
         } else {
-            reading.report(node, "`loops`: `\(node.scalar?.string ?? "")` is neither `auto` nor a number from 1 to 64")
+            reading.report(
+                node, "`loops`: `\(node.scalar?.string ?? "")` is neither `auto` nor a number from 1 to 64")
         }
     }
 
@@ -110,7 +123,8 @@ package enum ConfigurationKeys {
         let event: [ConfigurationKey<SourceConfiguration>] = [
             .texts("id", \.eventID, of: initial), .texts("type", \.eventType, of: initial),
         ]
-        let window = ConfigurationKey<OptionalNumber>.time("window", \.value, of: OptionalNumber(), 0...windowMillisMax)
+        let window = ConfigurationKey<OptionalNumber>.time(
+            "window", \.value, of: OptionalNumber(), 0...windowMillisMax)
         let dedup: [ConfigurationKey<SourceConfiguration>] = [
             .texts("key", \.dedupKey, of: initial),
             inherited(.optional(window, \.dedupWindowMillis, never: false), from: "dedup.window"),
@@ -118,19 +132,21 @@ package enum ConfigurationKeys {
         let body = ConfigurationKey<OptionalNumber>.size("body", \.value, of: OptionalNumber(), 1...(64 << 20))
         let tolerance = ConfigurationKey<OptionalNumber>.time(
             "tolerance", \.value, of: OptionalNumber(), 1000...(7 * 86_400_000))
-        return [
+        let own: [ConfigurationKey<SourceConfiguration>] = [
             .text("name", \.name, of: initial).required,
             inherited(.text("provider", \.provider, of: initial), from: initial.provider),
             inherited(.optionalText("path", \.path), from: "/in/NAME"),
-            .secrets("secrets", \.secrets),
+            .sourceSecrets("secrets", \.secrets),
             .flag("unverified", \.unverified, of: initial),
             scheme,
             .section("event", \.self, keys: event),
             .section("dedup", \.self, keys: dedup),
             inherited(.optional(body, \.bodyBytesMax, never: false), from: "limits.body"),
             .word("durability", \.durability, of: initial),
+            .word("mode", \.mode, of: initial),
             inherited(.optional(tolerance, \.timestampToleranceMillis, never: false), from: "the scheme's"),
         ]
+        return own + sourceEdge
     }()
 
     /// Where the default of a key comes from when it is not a value of its own.
@@ -141,51 +157,12 @@ package enum ConfigurationKeys {
     }
 
     private static let scheme = ConfigurationKey<SourceConfiguration>(
-        name: "scheme", form: "mapping", nested: schemeKeys.flatMap { $0.descriptions(prefix: ".") }
+        name: "scheme", form: "mapping", nested: SchemeKeys.scheme.flatMap { $0.descriptions(prefix: ".") }
     ) { node, source, reading in
         var scheme = SchemeConfiguration()
-        readMapping(node, into: &scheme, keys: schemeKeys, called: "`scheme`", reading)
+        readMapping(node, into: &scheme, keys: SchemeKeys.scheme, called: "`scheme`", reading)
         source.scheme = scheme
     }
-
-    private static let schemeKeys: [ConfigurationKey<SchemeConfiguration>] = {
-        let initial = SchemeConfiguration()
-        let algorithms = ["hmac-sha256", "hmac-sha1", "hmac-sha512", "token"]
-        return [
-            .word("algorithm", \.algorithm, of: initial, words: algorithms),
-            .text("header", \.header, of: initial).required,
-            .text("prefix", \.prefix, of: initial),
-            .word("encoding", \.encoding, of: initial, words: ["hex", "base64", "base64url"]),
-            .text("signed", \.signed, of: initial),
-            .word("list", \.list, of: initial, words: ["none", "space", "comma", "semicolon"]),
-            .text("list_key", \.listKey, of: initial),
-            .optionalText("id_header", \.idHeader),
-            timestamp,
-            .word("secret_encoding", \.secretEncoding, of: initial, words: ["text", "base64", "hex", "whsec"]),
-        ]
-    }()
-
-    private static let timestamp = ConfigurationKey<SchemeConfiguration>(
-        name: "timestamp", form: "mapping", nested: timestampKeys.flatMap { $0.descriptions(prefix: ".") }
-    ) { node, scheme, reading in
-        var timestamp = TimestampConfiguration()
-        readMapping(node, into: &timestamp, keys: timestampKeys, called: "`timestamp`", reading)
-        if timestamp.header == nil, timestamp.listKey == nil {
-            reading.report(node, "`timestamp` needs `header` (or `list_key`, when it stands in the signature's header)")
-        }
-        scheme.timestamp = timestamp
-    }
-
-    private static let timestampKeys: [ConfigurationKey<TimestampConfiguration>] = {
-        let initial = TimestampConfiguration()
-        return [
-            .optionalText("header", \.header),
-            .optionalText("list_key", \.listKey),
-            .word("unit", \.unit, of: initial, words: ["seconds", "milliseconds"]),
-            .time("tolerance", \.toleranceMillis, of: initial, 1000...(7 * 86_400_000)),
-            .flag("future", \.checksFuture, of: initial),
-        ]
-    }()
 
     private static let endpoint: [ConfigurationKey<EndpointConfiguration>] = {
         let initial = EndpointConfiguration()
@@ -259,11 +236,5 @@ extension SourceConfiguration {
     fileprivate var timestampToleranceMillis: Int? {
         get { timestampToleranceSeconds.map { $0 * 1000 } }
         set { timestampToleranceSeconds = newValue.map { $0 / 1000 } }
-    }
-}
-extension TimestampConfiguration {
-    fileprivate var toleranceMillis: Int {
-        get { toleranceSeconds * 1000 }
-        set { toleranceSeconds = newValue / 1000 }
     }
 }

@@ -13,9 +13,18 @@ package enum ExampleConfiguration {
 listen: 127.0.0.1:8080            # ingest; a list for several: ["0.0.0.0:8080", "[::]:8080", "unix:/run/sluice.sock"]
 admin: 127.0.0.1:8081             # control API, metrics, health; it has no password, keep it on loopback
 data: ./sluice-data               # the log and the delivery state; one process a folder
+# public_url: https://hooks.example.com   # as senders use it, for signatures over the URL
+# trusted_proxies: ["10.0.0.0/8", "unix"]   # whose X-Forwarded-* and Forwarded fields count
+# proxy_protocol: false           # true, or a list of listeners: connections begin with a PROXY preamble
 # loops: auto                     # ingest threads
 # grace: 10s                      # how long SIGTERM waits for what is in flight
 # verifier: auto                  # auto, openssl, multibuffer
+# verifier_threads: 1             # for signatures too slow for an ingest thread: public keys, certificates
+# verifier_queue: 1024            # requests that may wait for them, an ingest thread
+# rejected:                       # what was answered 401 is kept for a closer look; each number is a source's
+#   per_second: 100
+#   keep: 1000                    # 0 keeps none
+#   bytes: 16MiB
 
 # limits:
 #   request_line: 8KiB
@@ -29,7 +38,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 #   assembly: 64MiB               # memory for requests larger than one receive buffer, a loop
 
 # log:
-#   segment: 256MiB
+#   segment: 64MiB
 #   retention: { size: 64GiB, age: 7d }   # never a segment that an endpoint still needs; `never` switches one off
 #   free_space: 256MiB            # refuse new events when the disk has less
 #   group: 16MiB                  # bytes of one commit
@@ -53,12 +62,17 @@ sources:
 #    path: /webhooks/zoom/recording-completed
 #    secrets: ["file:/run/secrets/zoom"]
 #    durability: fsync            # or written, or memory: what an answer of 2xx promises
+#    mode: enforce                # or observe: what fails its check is counted and kept, with its verdict
 #    tolerance: 5m                # how old a signed timestamp may be
+#    public_url: https://hooks.example.com
+#    allow_addresses: provider    # or ["203.0.113.0/24"]; others are answered 403
+#    verify_token: "${META_VERIFY_TOKEN}"   # what a challenge must repeat (Meta)
+#    allowed_origins: ["events.example.com"]   # who may ask to send (CloudEvents)
 #    body: 4MiB                   # this source's own limit
 
 #  - name: partner                # any scheme, as data
 #    provider: generic
-#    secrets: ["${PARTNER_SECRET}", "${PARTNER_SECRET_OLD}"]
+#    secrets: ["${PARTNER_SECRET}", { value: "${PARTNER_SECRET_OLD}", not_after: 2026-01-31T00:00:00Z }]
 #    scheme: { algorithm: hmac-sha256, header: X-Signature, prefix: "sha256=", encoding: hex,
 #              signed: "{timestamp}.{body}", timestamp: { header: X-Timestamp, unit: seconds, tolerance: 5m } }
 #    event: { id: "header:X-Event-Id", type: "json:$.type" }

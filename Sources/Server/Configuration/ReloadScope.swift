@@ -7,6 +7,7 @@ package enum ReloadScope {
     package static func restartKeys(from old: GatewayConfiguration, to new: GatewayConfiguration) -> [String] {
         var keys: [String] = []
         if old.listen != new.listen { keys.append("listen") }
+        if old.proxyProtocol != new.proxyProtocol { keys.append("proxy_protocol") }
         if old.admin != new.admin { keys.append("admin") }
         if old.dataFolder != new.dataFolder { keys.append("data") }
         if old.loops != new.loops { keys.append("loops") }
@@ -14,6 +15,8 @@ package enum ReloadScope {
         if old.limits != new.limits { keys.append("limits") }
         if old.log != new.log { keys.append("log") }
         if old.dedup.entryCount != new.dedup.entryCount { keys.append("dedup.entries") }
+        if old.rejected != new.rejected { keys.append("rejected") }
+        if (old.rejectedPerSecondMax == 0) != (new.rejectedPerSecondMax == 0) { keys.append("rejected.per_second") }
         if old.delivery.bufferBytes != new.delivery.bufferBytes { keys.append("delivery.buffer") }
         return keys
     }

@@ -61,12 +61,13 @@ package struct ControlAPI: Sendable {
             return ControlAnswer.text(PrometheusText.of(families), contentType: PrometheusText.contentType)
         }
         router.get("/api/events") { request, _ in try await events(request) }
-        router.get("/api/events/{id}") { _, context in try await event(context) }
+        router.get("/api/events/{id}") { request, context in try await event(request, context) }
         router.get("/api/deliveries") { request, _ in try await deliveries(request) }
         router.get("/api/endpoints") { _, _ in
             ControlAnswer.json(Listing(endpoints: try await worker.run { try control.endpoints() }))
         }
         router.post("/api/replay") { request, _ in try await replay(request) }
+        addRejectedRoutes(router)
         router.post("/api/reload") { _, _ in
             try await worker.run { try reload() }
             return ControlAnswer.json(["status": "reloaded"])
@@ -98,9 +99,10 @@ package struct ControlAPI: Sendable {
         return ControlAnswer.json(try await worker.run { try control.events(asked) })
     }
 
-    private func event(_ context: ControlContext) async throws -> Response {
+    private func event(_ request: Request, _ context: ControlContext) async throws -> Response {
         let id = try context.parameters.require("id")
-        guard let detail = try await worker.run({ try control.event(id: id) }) else {
+        let reveal = try ControlAPI.reveal(request)
+        guard let detail = try await worker.run({ try control.event(id: id, reveal: reveal) }) else {
             throw ControlError(status: 404, code: "no_such_event", message: "there is no event `\(id)` in the log")
         }
         return ControlAnswer.json(detail)
@@ -130,10 +132,18 @@ package struct ControlAPI: Sendable {
 
     /// An unknown key would silently widen what is replayed, so it is an error.
     package static func replayRequest(_ body: Data) throws -> ReplayRequest {
-        let known = ["event", "endpoint", "source", "type", "from", "until", "dead", "dryRun"]
+        try decode(
+            body, ReplayRequest.self,
+            known: ["event", "endpoint", "source", "type", "from", "until", "dead", "dryRun"],
+            empty: "{} counts all events")
+    }
+    /// `empty` says what an empty object asks for.
+    static func decode<Value: Decodable>(
+        _ body: Data, _ type: Value.Type, known: [String], empty: String
+    ) throws -> Value {
         guard let object = try? JSONSerialization.jsonObject(with: body) as? [String: Any] else {
             throw ControlError(
-                status: 400, code: "bad_json", message: "the body must be a JSON object; {} counts all events")
+                status: 400, code: "bad_json", message: "the body must be a JSON object; \(empty)")
         }
         if let name = object.keys.sorted().first(where: { !known.contains($0) }) {
             let advice =
@@ -142,12 +152,13 @@ package struct ControlAPI: Sendable {
             throw ControlError(status: 400, code: "unknown_key", message: "unknown key `\(name)`; \(advice)")
         }
         do {
-            return try JSONDecoder().decode(ReplayRequest.self, from: body)
+            return try JSONDecoder().decode(type, from: body)
         } catch let DecodingError.typeMismatch(_, context) {
             let name = context.codingPath.last?.stringValue ?? "?"
             throw ControlError(status: 400, code: "bad_value", message: "`\(name)`: \(context.debugDescription)")
         } catch {
-            throw ControlError(status: 400, code: "bad_json", message: "the body is not the JSON that replay takes")
+            throw ControlError(
+                status: 400, code: "bad_json", message: "the body is not the JSON that this call takes")
         }
     }
 }

@@ -1,4 +1,5 @@
 // A record of the log as the API and the commands show it. Copies; the record's views are not kept.
+import Engine
 import FastPath
 
 extension EventRow {
@@ -7,12 +8,13 @@ extension EventRow {
             id: EventID(logIdentity: logIdentity, sequence: record.sequence).text, sequence: record.sequence,
             source: record.source.text, type: record.eventType.text,
             receivedAt: TimeText.of(nanoseconds: record.receivedAt),
-            bodyBytes: record.body.count)
+            bodyBytes: record.body.count, verdict: record.verdict.name)
     }
     /// One line for a person. What a sender chose is quoted, so that it cannot move the cursor or forge a line.
     package var line: String {
         let type = type.isEmpty ? "-" : LogLines.quoted(type)
-        return "\(receivedAt)  \(id)  \(source)  \(type)  \(bodyBytes) B"
+        let words = "\(receivedAt)  \(id)  \(source)  \(type)  \(bodyBytes) B"
+        return verdict == RecordVerdict.verified.name ? words : words + "  \(verdict)"
     }
 }
 
@@ -30,6 +32,13 @@ extension EventDetail {
             return [String(parts[0]), String(value.reversed().drop { $0 == " " || $0 == "\t" }.reversed())]
         }
     }
+    /// Without the credentials that the sender sent.
+    package func masked(_ mask: CredentialMask) -> EventDetail {
+        var copy = self
+        copy.headers = mask.headers(headers)
+        copy.target = mask.target(target)
+        return copy
+    }
     /// For a person: the request as it came, then what became of it. Control characters in the head are shown, not
     /// obeyed.
     package var text: String {
@@ -45,7 +54,7 @@ extension EventDetail {
         return lines.joined(separator: "\n")
     }
     /// Line ends and tabs of a body stay, other control characters are made visible.
-    private static func visibleText(_ text: String) -> String {
+    static func visibleText(_ text: String) -> String {
         text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
             line.split(separator: "\t", omittingEmptySubsequences: false).map { LogLines.visible(String($0)) }.joined(
                 separator: "\t")

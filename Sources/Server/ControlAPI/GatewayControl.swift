@@ -2,6 +2,7 @@
 // Calls may take a while (they read the log and the store) and come from the control API's one worker thread, never
 // from a loop.
 import Engine
+import FastPath
 import Foundation
 
 package protocol GatewayControl: AnyObject, Sendable {
@@ -11,11 +12,17 @@ package protocol GatewayControl: AnyObject, Sendable {
     /// Empty exactly when new events are taken and all that is needed works.
     func readiness() -> [ReadinessProblem]
     func events(_ query: EventQuery) throws -> EventPage
-    func event(id: String) throws -> EventDetail?
+    /// With credentials masked unless `reveal`.
+    func event(id: String, reveal: Bool) throws -> EventDetail?
     func deliveries(_ query: DeliveryFilter) throws -> [DeliveryItem]
     func endpoints() throws -> [EndpointStatus]
     /// Counts what matches; delivers it again unless `dryRun`.
     func replay(_ request: ReplayRequest) throws -> ReplayAnswer
+    func rejected(_ filter: RejectedFilter) throws -> RejectedPage
+    /// With credentials masked unless `reveal`.
+    func rejected(id: String, reveal: Bool) throws -> RejectedDetail?
+    /// Verifies refused requests again; those that pass become events unless `dryRun`.
+    func reverify(_ request: ReverifyRequest) throws -> ReverifyAnswer
 }
 
 /// Something that keeps the gateway from being ready; `code` is stable.
@@ -59,13 +66,19 @@ package struct EventRow: Codable, Equatable, Sendable {
     /// RFC 3339, UTC.
     package var receivedAt: String
     package var bodyBytes: Int
-    package init(id: String, sequence: UInt64, source: String, type: String, receivedAt: String, bodyBytes: Int) {
+    /// `verified`, `unverified`, `skipped`, or the reason for which a source that observes would have been refused.
+    package var verdict: String
+    package init(
+        id: String, sequence: UInt64, source: String, type: String, receivedAt: String, bodyBytes: Int,
+        verdict: String = RecordVerdict.verified.name
+    ) {
         self.id = id
         self.sequence = sequence
         self.source = source
         self.type = type
         self.receivedAt = receivedAt
         self.bodyBytes = bodyBytes
+        self.verdict = verdict
     }
 }
 

@@ -39,8 +39,10 @@ package final class LiveGateway: RunningGateway {
         gateway.status.problems.map { ReadinessProblem(code: $0.code, message: $0.message) }
     }
 
+    var configuration: GatewayConfiguration { gateway.currentConfiguration }
+
     /// 503 before the start and after the drain.
-    private func access() throws -> GatewayAccess {
+    func access() throws -> GatewayAccess {
         guard let access = gateway.access else {
             throw ControlError(status: 503, code: "not_running", message: "the gateway is not running, or is stopping")
         }
@@ -54,7 +56,7 @@ package final class LiveGateway: RunningGateway {
         guard let after = query.after else { return browser.latest(query) }
         return browser.page(query, from: try browser.sequence(of: after) + 1)
     }
-    package func event(id: String) throws -> EventDetail? {
+    package func event(id: String, reveal: Bool) throws -> EventDetail? {
         let access = try access()
         guard let event = EventID(id), event == EventID(logIdentity: access.identity, sequence: event.sequence) else {
             return nil
@@ -64,7 +66,8 @@ package final class LiveGateway: RunningGateway {
             record.sequence == event.sequence
         else { return nil }
         let deliveries = try access.delivery.deliveries(of: event).map { DeliveryItem($0) }
-        return EventDetail(record, logIdentity: access.identity, deliveries: deliveries)
+        let detail = EventDetail(record, logIdentity: access.identity, deliveries: deliveries)
+        return reveal ? detail : detail.masked(CredentialMask(sources: configuration.sources))
     }
 
     // MARK: deliveries
@@ -125,7 +128,7 @@ package final class LiveGateway: RunningGateway {
         event text: String, _ request: ReplayRequest, _ isDry: Bool, _ delivery: DeliveryService<LogReaders>
     ) throws -> ReplayAnswer {
         let gone = ControlError(status: 404, code: "no_such_event", message: "there is no event `\(text)` in the log")
-        guard let event = EventID(text), try self.event(id: text) != nil else { throw gone }
+        guard let event = EventID(text), try self.event(id: text, reveal: false) != nil else { throw gone }
         var targets = try delivery.deliveries(of: event).filter { $0.state != .pending }
         if request.dead == true { targets.removeAll { $0.state != .dead } }
         var names = targets.map(\.endpoint)

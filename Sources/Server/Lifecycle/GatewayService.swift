@@ -50,6 +50,7 @@ package final class GatewayService: Sendable {
         ProcessLimits.ignoreBrokenPipe()
         let configuration = current.withLock { $0 }
         try StartChecks.run(configuration)
+        warn(of: configuration)
         // Trapped before the start, so that a signal during a long recovery is not lost.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let gateway = try make(configuration, logger)
@@ -140,5 +141,10 @@ package final class GatewayService: Sendable {
             running = fresh
         }
         logger.notice("configuration reloaded")
+        warn(of: current.withLock { $0 })
+    }
+
+    private func warn(of configuration: GatewayConfiguration) {
+        for warning in SourceCompiler.warnings(of: configuration) { logger.warning("\(warning)") }
     }
 }

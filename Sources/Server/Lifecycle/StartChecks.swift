@@ -31,7 +31,8 @@ enum StartChecks {
             return
         }
         // What a fresh disk's root has, and what a start that ended early leaves.
-        let own = ["lost+found", "LOCK", "store.sqlite", "store.sqlite-wal", "store.sqlite-shm"]
+        let databases = ["store.sqlite", RejectedStore.fileName].flatMap { [$0, $0 + "-wal", $0 + "-shm"] }
+        let own = ["lost+found", "LOCK"] + databases
         guard let foreign = names.sorted().first(where: { !own.contains($0) }) else { return }
         throw StartError(
             "\(path): not a data folder of sluice: it holds `\(foreign)` and no log",

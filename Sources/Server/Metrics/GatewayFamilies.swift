@@ -19,12 +19,19 @@ package enum GatewayFamilies {
     // MARK: ingest
 
     private static func sources(_ status: GatewayStatus) -> [MetricFamily] {
-        var events = MetricFamily("sluice_events_total", .counter, help: "Requests to sources, by what became of them.")
+        var events = MetricFamily(
+            "sluice_events_total", .counter, help: "Requests to sources, by what became of them.")
         var rejections = MetricFamily("sluice_rejections_total", .counter, help: "Rejected signatures, by reason.")
+        var observations = MetricFamily(
+            "sluice_observed_rejections_total", .counter,
+            help: "Signatures that failed and were kept because their source observes, by reason.")
+        var captures = MetricFamily(
+            "sluice_rejected_requests_total", .counter,
+            help: "Rejected requests copied for a closer look, and those there was no room for.")
         var bytes = MetricFamily("sluice_body_bytes_total", .counter, help: "Bytes of the bodies of accepted events.")
         let outcomes: [(SourceCounter, String)] = [
             (.accepted, "accepted"), (.duplicate, "duplicate"), (.rejected, "rejected"), (.refused, "refused"),
-            (.handshake, "handshake"),
+            (.handshake, "handshake"), (.observed, "observed"), (.unchecked, "unchecked"),
         ]
         for source in status.sources {
             let name = MetricLabel("source", source.name)
@@ -34,9 +41,49 @@ package enum GatewayFamilies {
             for (reason, count) in source.rejections.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
                 rejections.add([name, MetricLabel("reason", reason.rawValue)], Double(count))
             }
+            for (reason, count) in source.observations.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+                observations.add([name, MetricLabel("reason", reason.rawValue)], Double(count))
+            }
+            captures.add([name, MetricLabel("outcome", "kept")], Double(source.counters[.captured] ?? 0))
+            captures.add([name, MetricLabel("outcome", "dropped")], Double(source.counters[.notCaptured] ?? 0))
             bytes.add([name], Double(source.counters[.bodyBytes] ?? 0))
         }
-        return [events, rejections, bytes]
+        return [events, rejections, observations, captures, bytes] + offload(status) + rejected(status.rejected)
+    }
+    private static func rejected(_ metrics: RejectedMetrics) -> [MetricFamily] {
+        var hints = MetricFamily(
+            "sluice_rejection_hints_total", .counter,
+            help: "Rejected requests whose cause a closer look found, by hint.")
+        for (key, count) in metrics.hints.sorted(by: {
+            ($0.key.source, $0.key.hint.rawValue) < ($1.key.source, $1.key.hint.rawValue)
+        }) {
+            hints.add([MetricLabel("source", key.source), MetricLabel("hint", key.hint.rawValue)], Double(count))
+        }
+        var kept = MetricFamily("sluice_rejected_kept", .gauge, help: "Rejected requests that are kept.")
+        for (source, total) in metrics.totals.sorted(by: { $0.key < $1.key }) {
+            kept.add([MetricLabel("source", source)], Double(total.count))
+        }
+        return [
+            hints, kept,
+            MetricFamily(
+                "sluice_rejected_unexamined_total", .counter,
+                help: "Rejected requests kept without a closer look: more came than may be looked at.",
+                value: Double(metrics.unexamined)),
+            MetricFamily(
+                "sluice_rejected_store_failures_total", .counter,
+                help: "Rejected requests that could not be kept because their store failed.",
+                value: Double(metrics.failed)),
+        ]
+    }
+    private static func offload(_ status: GatewayStatus) -> [MetricFamily] {
+        [
+            MetricFamily(
+                "sluice_verifier_requests_total", .counter, help: "Requests verified by worker threads.",
+                value: Double(status.offloadedCount)),
+            MetricFamily(
+                "sluice_verifier_seconds_total", .counter, help: "Time that took them.",
+                value: Double(status.offloadedMicros) / 1_000_000),
+        ]
     }
 
     private static func connections(_ status: GatewayStatus) -> [MetricFamily] {
@@ -56,7 +103,8 @@ package enum GatewayFamilies {
         ]
         for (counter, event) in ends { connections.add([MetricLabel("event", event)], value(counter)) }
         var shortages = MetricFamily(
-            "sluice_ingest_memory_exhausted_total", .counter, help: "Times that memory for requests ran out, by which.")
+            "sluice_ingest_memory_exhausted_total", .counter,
+            help: "Times that memory for requests ran out, by which.")
         shortages.add([MetricLabel("memory", "receive_buffers")], value(.receiveBuffersExhausted))
         shortages.add([MetricLabel("memory", "assembly")], value(.assemblyExhausted))
         return [
@@ -68,7 +116,8 @@ package enum GatewayFamilies {
             MetricFamily(
                 "sluice_received_bytes_total", .counter, help: "Bytes received from senders.",
                 value: value(.bytesReceived)),
-            MetricFamily("sluice_sent_bytes_total", .counter, help: "Bytes sent to senders.", value: value(.bytesSent)),
+            MetricFamily(
+                "sluice_sent_bytes_total", .counter, help: "Bytes sent to senders.", value: value(.bytesSent)),
             MetricFamily(
                 "sluice_assembly_free_bytes", .gauge, help: "Memory left for requests larger than a receive buffer.",
                 value: value(.assemblyBytesFree)),
@@ -80,7 +129,12 @@ package enum GatewayFamilies {
 
     private static func log(_ status: GatewayStatus) -> [MetricFamily] {
         func value(_ counter: IngestCounter) -> Double { Double(status.ingest[counter] ?? 0) }
-        let commit = histogram(status.commitBuckets, sumMicros: status.commitMicros)
+        let ingest = [
+            MetricSample(
+                [MetricLabel("stage", "verify")], histogram(status.verifyBuckets, sumMicros: status.verifyMicros)),
+            MetricSample(
+                [MetricLabel("stage", "commit")], histogram(status.commitBuckets, sumMicros: status.commitMicros)),
+        ]
         return [
             MetricFamily(
                 "sluice_log_commits_total", .counter, help: "Groups written and synced.", value: value(.commits)),
@@ -92,13 +146,15 @@ package enum GatewayFamilies {
             MetricFamily(
                 "sluice_log_segment_rolls_total", .counter, help: "Segments begun.", value: value(.segmentRolls)),
             MetricFamily(
-                "sluice_log_segment_failures_total", .counter, help: "Segments given up after a failed write or sync.",
+                "sluice_log_segment_failures_total", .counter,
+                help: "Segments given up after a failed write or sync.",
                 value: value(.segmentFailures)),
             MetricFamily(
                 "sluice_log_segments_removed_total", .counter, help: "Segments removed by retention.",
                 value: Double(status.segmentsRemoved)),
             MetricFamily(
-                "sluice_log_segments_held_back", .gauge, help: "Segments past retention that an endpoint still needs.",
+                "sluice_log_segments_held_back", .gauge,
+                help: "Segments past retention that an endpoint still needs.",
                 value: Double(status.segmentsHeldBack)),
             MetricFamily(
                 "sluice_log_damages", .gauge, help: "Damaged places found at start.",
@@ -116,9 +172,25 @@ package enum GatewayFamilies {
                 value: value(.dedupEvictions)),
             MetricFamily(
                 "sluice_stage_seconds", .histogram,
-                help: "Time in a stage: commit is from a request's last byte to its answer.",
-                samples: [MetricSample([MetricLabel("stage", "commit")], commit)]),
+                help: "Time in a stage of an event's way; docs/operations.md says from where to where.",
+                samples: ingest + stages(status.delivery)),
         ]
+    }
+    /// The stages of delivery, of all endpoints together; each endpoint's attempts have a histogram of their own.
+    private static func stages(_ metrics: DeliveryMetrics) -> [MetricSample] {
+        let stages: [(String, KeyPath<LaneCounters, DurationHistogram>)] = [
+            ("queue_wait", \.queueWaits), ("connect", \.connects), ("first_byte", \.firstBytes), ("done", \.durations),
+        ]
+        return stages.map { name, path in
+            var sum = DurationHistogram()
+            for lane in metrics.lanes { sum.add(lane.counters[keyPath: path]) }
+            return MetricSample([MetricLabel("stage", name)], histogram(sum))
+        }
+    }
+    private static func histogram(_ durations: DurationHistogram) -> HistogramSample {
+        HistogramSample(
+            bounds: DurationHistogram.boundsMicros.map { Double($0) / 1_000_000 }, counts: durations.buckets,
+            sum: Double(durations.sumMicros) / 1_000_000)
     }
 
     /// `LatencyHistogram`'s buckets, four of which are one here; 64 µs to 16.8 s.
@@ -139,7 +211,8 @@ package enum GatewayFamilies {
         var finished = MetricFamily(
             "sluice_delivery_events_total", .counter, help: "Deliveries finished or put off, by outcome.")
         var attempts = MetricFamily("sluice_delivery_attempts_total", .counter, help: "Attempts, by how they ended.")
-        var dead = MetricFamily("sluice_delivery_dead_letters_total", .counter, help: "Deliveries given up, by reason.")
+        var dead = MetricFamily(
+            "sluice_delivery_dead_letters_total", .counter, help: "Deliveries given up, by reason.")
         var durations = MetricFamily("sluice_delivery_attempt_seconds", .histogram, help: "Duration of an attempt.")
         var gauges = LaneGauges()
         for lane in metrics.lanes {
@@ -153,11 +226,7 @@ package enum GatewayFamilies {
                 let count = lane.counters.deadLetters[Int(reason.rawValue)]
                 dead.add([name, MetricLabel("reason", reason.name)], Double(count))
             }
-            let histogram = HistogramSample(
-                bounds: DurationHistogram.boundsMicros.map { Double($0) / 1_000_000 },
-                counts: lane.counters.durations.buckets,
-                sum: Double(lane.counters.durations.sumMicros) / 1_000_000)
-            durations.samples.append(MetricSample([name], histogram))
+            durations.samples.append(MetricSample([name], histogram(lane.counters.durations)))
             gauges.add(lane, name)
         }
         return [finished, attempts, dead, durations] + gauges.families + store(metrics)
@@ -166,7 +235,9 @@ package enum GatewayFamilies {
         for result in DeliveryResult.allCases where result != .answered {
             family.add([name, MetricLabel("result", result.code)], Double(counters.attempts[Int(result.rawValue)]))
         }
-        for digit in 1...5 { family.add([name, MetricLabel("result", "\(digit)xx")], Double(counters.answers[digit])) }
+        for digit in 1...5 {
+            family.add([name, MetricLabel("result", "\(digit)xx")], Double(counters.answers[digit]))
+        }
     }
 
     private struct LaneGauges {

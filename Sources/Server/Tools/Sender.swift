@@ -15,6 +15,8 @@ package struct SendPlan: Sendable {
     let type: String
     let url: URLComponents
     let count: Int
+    /// Scheme and authority that are signed, when they are not those of `url`.
+    var origin: String?
     /// Keeps the ids of two runs apart.
     let run = String(UInt64.random(in: 0 ... .max), radix: 36)
 
@@ -43,16 +45,18 @@ package struct SendPlan: Sendable {
 
     func request(number: Int) -> (head: HTTPRequestHead, body: [UInt8]) {
         let id = "send-\(run)-\(number)"
-        let content = body ?? eventBody.bytes(id: id, type: type)
         let now = UInt64(Date().timeIntervalSince1970)
-        var fields = HTTPHeaders([
-            ("Host", host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"), ("User-Agent", "sluice-send"),
-        ])
-        for field in signer.headers(body: content, type: type, id: id, timestamp: now) {
-            fields.add(name: field.name, value: field.value)
-        }
-        fields.add(name: "Content-Length", value: "\(content.count)")
-        return (HTTPRequestHead(version: .http1_1, method: .POST, uri: target, headers: fields), content)
+        let content = body ?? eventBody.bytes(id: id, type: type, timestamp: now)
+        let authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        var unsigned = UnsignedRequest(body: content, id: id, type: type, timestamp: now)
+        unsigned.origin = origin ?? "http://\(authority)"
+        unsigned.target = target
+        let signed = signer.sign(unsigned)
+        var fields = HTTPHeaders([("Host", authority), ("User-Agent", "sluice-send")])
+        for field in signed.headers { fields.add(name: field.name, value: field.value) }
+        fields.add(name: "Content-Length", value: "\(signed.body.count)")
+        let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: signed.target, headers: fields)
+        return (head, signed.body)
     }
 }
 
@@ -91,7 +95,8 @@ package struct Sender: Sendable {
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let handler = SendConnection(plan: plan, tally: tally, timeout: .milliseconds(Int64(timeoutMillis)))
+                    let handler = SendConnection(
+                        plan: plan, tally: tally, timeout: .milliseconds(Int64(timeoutMillis)))
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     try channel.pipeline.syncOperations.addHandler(handler)
                 }

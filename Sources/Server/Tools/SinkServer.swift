@@ -35,7 +35,7 @@ final class SinkState {
             var source = SourceConfiguration()
             source.name = "sink"
             source.provider = "standard-webhooks"
-            source.secrets = plan.secrets
+            source.secrets = plan.secrets.map { SourceSecret($0) }
             parts = try SourceCompiler.compile(source)
         }
         scheme = parts?.scheme

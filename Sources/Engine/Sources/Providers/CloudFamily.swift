@@ -1,0 +1,53 @@
+// Amazon SNS, and CloudEvents by HTTP 1.1 Web Hooks for Event Delivery.
+
+import FastPath
+
+enum CloudFamily {
+    static let providers: [Provider] = [sns, cloudEvents]
+
+    private static let sns: Provider = {
+        var provider = Provider(
+            "aws-sns", title: "Amazon SNS",
+            guide: ProviderGuide(
+                url: "The topic, Create subscription, protocol HTTPS: Endpoint.",
+                secret:
+                    "TopicArn of the topic, arn:aws:sns:…. It is no secret: any topic of any account is signed by "
+                    + "Amazon.",
+                notes: [
+                    "The subscription's confirmation is kept as an event of type SubscriptionConfirmation; visit its "
+                        + "SubscribeURL. Sluice never fetches it by itself.",
+                    "The certificate is fetched from sns.REGION.amazonaws.com alone, and kept; give it as one "
+                        + "more secret, as PEM, where the gateway may not fetch.",
+                ]))
+        provider.schemes = [ProviderScheme(named: .notificationService)]
+        provider.eventID = ["json:$.MessageId", "header:x-amz-sns-message-id"]
+        provider.eventType = ["json:$.Type"]
+        provider.dedupKey = ["json:$.MessageId", "body"]
+        provider.successStatus = 200
+        provider.retries = .automatic
+        provider.answerSecondsMax = 15
+        return provider
+    }()
+
+    private static let cloudEvents: Provider = {
+        var provider = Provider(
+            "cloudevents", title: "CloudEvents webhook",
+            guide: ProviderGuide(
+                url: "The subscription's sink.",
+                secret:
+                    "A bearer token of your own; the sender puts it into Authorization: Bearer or ?access_token=.",
+                notes: [
+                    "Nothing of the body is signed: use it over TLS only.",
+                    "A sender asks with OPTIONS first; who may is in `allowed_origins`.",
+                ],
+                settings: ["allowed_origins: [events.example.com]"]))
+        provider.schemes = [ProviderScheme(.bearer), ProviderScheme(.token("query:access_token"))]
+        provider.eventID = ["header:ce-id", "json:$.id"]
+        provider.eventType = ["header:ce-type", "json:$.type"]
+        // `id` is unique for one `source` only; the body tells sources apart.
+        provider.handshakes = [.cloudEventsOptions]
+        provider.retries = .automatic
+        provider.retryAfterHonoured = true
+        return provider
+    }()
+}

@@ -1,0 +1,92 @@
+// Verifies by schemes that are data but whose mathematics is too slow for a loop. Each of a source's schemes is tried
+// by itself, so that a sender may change from a shared secret to a public key without a gap.
+//
+// Invariant: what the language reads is all that counts: a key is never asked about anything but the signed bytes.
+
+import FastPath
+
+package struct SchemeVerifier: RequestVerifier {
+    private struct Way: Sendable {
+        let scheme: SignatureScheme
+        /// Nil: the scheme is one of the quick ones.
+        let algorithm: PublicKeyAlgorithm?
+        let keys: [TimedKey<PublicKey>]
+        let mismatch: SignatureRejection
+    }
+    private let memory: CompiledMemory
+    private let ways: [Way]
+
+    package init(
+        _ alternatives: [(definition: SchemeDefinition, secrets: [SourceSecret])], in memory: CompiledMemory
+    ) throws(SchemeError) {
+        self.memory = memory
+        var ways: [Way] = []
+        for (definition, secrets) in alternatives {
+            let scheme = try SignatureScheme([(definition, secrets)], in: memory)
+            let algorithm = PublicKeyAlgorithm(definition.algorithm)
+            var keys: [TimedKey<PublicKey>] = []
+            if let algorithm {
+                for (index, secret) in secrets.enumerated() {
+                    do throws(PublicKeyError) {
+                        keys.append(TimedKey(try PublicKey(secret.value, for: algorithm), of: secret))
+                    } catch { throw SchemeError.badSecret(index: index, wanted: error.message) }
+                }
+            }
+            ways.append(Way(scheme: scheme, algorithm: algorithm, keys: keys, mismatch: definition.mismatch))
+        }
+        self.ways = ways
+    }
+
+    package func verify(
+        _ request: borrowing CapturedRequest, origin: String?, nowSeconds: UInt64
+    ) -> CaptureVerdict {
+        defer { withExtendedLifetime(memory) {} }
+        var first: SignatureRejection?
+        for way in ways {
+            let reason: SignatureRejection
+            if let algorithm = way.algorithm {
+                guard let found = refusal(way, algorithm, request, origin, nowSeconds) else {
+                    return .accepted(key: nil)
+                }
+                reason = found
+            } else {
+                let verdict = request.verify(
+                    way.scheme, nowSeconds: nowSeconds, engine: .automatic, origin: origin)
+                guard case .rejected(let found) = verdict else { return verdict }
+                reason = found
+            }
+            // What is missing for one scheme is what another looks at.
+            if first == nil || first == .missingHeader { first = reason }
+        }
+        return .rejected(first ?? .invalidSecret)
+    }
+
+    private func refusal(
+        _ way: Way, _ algorithm: PublicKeyAlgorithm, _ request: borrowing CapturedRequest, _ origin: String?,
+        _ nowSeconds: UInt64
+    ) -> SignatureRejection? {
+        switch way.scheme.read(request, origin: origin, nowSeconds: nowSeconds) {
+        case .failure(let reason): return reason
+        case .success(let reading):
+            let formed = reading.signatures.filter { PublicKey.isWellFormed($0, for: algorithm) }
+            guard !formed.isEmpty else { return .malformedHeader }
+            let messages = [reading.message] + (reading.otherMessage.map { [$0] } ?? [])
+            for key: PublicKey in way.keys.usable(at: nowSeconds) {
+                for message in messages where formed.contains(where: { key.verifies($0, of: message) }) { return nil }
+            }
+            return way.mismatch
+        }
+    }
+}
+
+extension PublicKeyAlgorithm {
+    /// Nil for what a loop computes.
+    package init?(_ algorithm: SchemeAlgorithm) {
+        switch algorithm {
+        case .hmac, .token, .basic: return nil
+        case .ed25519: self = .ed25519
+        case .ecdsaP256: self = .ecdsaP256
+        case .rsaSHA256: self = .rsaSHA256
+        }
+    }
+}

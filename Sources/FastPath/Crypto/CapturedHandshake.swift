@@ -1,0 +1,18 @@
+// A captured request as a challenge: for `sluice verify`, vectors and tests. Allocates.
+
+extension CapturedRequest {
+    /// For a GET, HEAD or OPTIONS. `key`: what a MAC is made with.
+    package func challengeAnswer(_ handshake: Handshake, key: SigningKey?) -> Handshake.CopiedAnswer {
+        bytes.withView { view in
+            Handshake.copied { memory in
+                handshake.answer(
+                    bytes: view, head: head, fields: fields, key: key, into: memory,
+                    capacity: Handshake.scratchBytesMax)
+            }
+        }
+    }
+    /// True exactly when challenges may come with its method, unverified.
+    package func isChallenge(for handshake: Handshake) -> Bool {
+        head.method != .post && handshake.methods.takes(head.method)
+    }
+}

@@ -1,0 +1,75 @@
+// What the general way of reading needs of a scheme beyond the quick one: places anywhere in a request, and what
+// conditions it has. Compiled once; trivial.
+
+/// A place, resolved. `query` and `json` values may need decoding, for which there is room in `ComposedBytes`.
+struct ReadPlace {
+    enum Kind: UInt8 { case none, header, query, json }
+    var kind: Kind
+    var header: HeaderName?
+    var name: ByteView
+    /// Place in the path set.
+    var path: Int
+
+    static var none: ReadPlace { ReadPlace(kind: .none, header: nil, name: .empty, path: 0) }
+
+    init(kind: Kind, header: HeaderName?, name: ByteView, path: Int) {
+        self.kind = kind
+        self.header = header
+        self.name = name
+        self.path = path
+    }
+    init(_ place: ValuePlace, paths: inout [JSONPath], in memory: CompiledMemory) {
+        self = .none
+        switch place {
+        case .header(let name):
+            kind = .header
+            header = HeaderName(name)
+        case .query(let name):
+            kind = .query
+            self.name = memory.place(text: name)
+        case .json(let path):
+            kind = .json
+            self.path = paths.firstIndex(of: path) ?? paths.count
+            if self.path == paths.count { paths.append(path) }
+        }
+    }
+}
+
+struct PlaceSet {
+    var signature: ReadPlace
+    var id: ReadPlace
+    var timestamp: ReadPlace
+}
+
+struct GeneralScheme {
+    var sets: UnsafePointer<PlaceSet>
+    var setCount: Int
+    var takesEverySet: Bool
+    var appliesWhen: ReadPlace
+    var bodyHash: ReadPlace
+    var triesBothPorts: Bool
+    /// Those of all places and pieces: one pass over the body finds them.
+    var paths: JSONPathSet
+
+    /// The definition was checked, so its places parse and its paths are few enough.
+    init(_ definition: SchemeDefinition, paths: inout [JSONPath], in memory: CompiledMemory) throws(SchemeError) {
+        func place(_ spelling: String?, _ paths: inout [JSONPath]) throws(SchemeError) -> ReadPlace {
+            guard let spelling else { return .none }
+            return ReadPlace(try ValuePlace(spelling, for: "header"), paths: &paths, in: memory)
+        }
+        var places: [PlaceSet] = []
+        for set in definition.headers {
+            places.append(
+                PlaceSet(
+                    signature: try place(set.signature, &paths), id: try place(set.id, &paths),
+                    timestamp: try place(definition.timestamp?.listKey == nil ? set.timestamp : nil, &paths)))
+        }
+        sets = UnsafePointer(memory.place(places))
+        setCount = places.count
+        takesEverySet = definition.takesEverySet
+        appliesWhen = try place(definition.appliesWhen, &paths)
+        bodyHash = try place(definition.bodyHash, &paths)
+        triesBothPorts = definition.triesBothPorts
+        self.paths = JSONPathSet(paths, in: memory)
+    }
+}

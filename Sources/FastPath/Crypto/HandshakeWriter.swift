@@ -1,0 +1,176 @@
+// How a challenge is read and its answer written: query values, percent-decoding, the rules of what may go back.
+//
+// Invariants: a query's value is compared and echoed decoded, once; what a rule lets through is printable ASCII.
+// Safety: the writer appends within the capacity it was given; what does not fit makes the whole answer fail.
+
+import CShims
+
+/// The parameters of a query (`application/x-www-form-urlencoded`).
+enum QueryText {
+    /// The raw value of the first parameter called `name` (not encoded itself); nil when there is none.
+    static func value(of name: ByteView, in query: ByteView) -> ByteView? {
+        guard name.count > 0 else { return nil }
+        var start = 0
+        while start < query.count {
+            var end = start
+            while end < query.count, query[end] != 0x26 { end += 1 }
+            let pair = query.slice(start, end - start)
+            if pair.count >= name.count, pair.slice(0, name.count).equals(name) {
+                if pair.count == name.count { return pair.slice(name.count, 0) }
+                if pair[name.count] == ASCII.equals {
+                    return pair.slice(name.count + 1, pair.count - name.count - 1)
+                }
+            }
+            start = end + 1
+        }
+        return nil
+    }
+    /// The byte at `place` and the place behind it: `%41` is `A`, `+` a space. A `%` without its digits is itself.
+    @inline(__always) static func byte(_ value: ByteView, at place: Int) -> (byte: UInt8, next: Int) {
+        let byte = value[place]
+        if byte == 0x2B { return (ASCII.space, place + 1) }
+        guard byte == 0x25, place + 2 < value.count, CharacterClasses.isHexadecimal(value[place + 1]),
+            CharacterClasses.isHexadecimal(value[place + 2])
+        else { return (byte, place + 1) }
+        let high = CharacterClasses.hexadecimalValue(value[place + 1])
+        return (high << 4 | CharacterClasses.hexadecimalValue(value[place + 2]), place + 3)
+    }
+}
+
+enum ChallengeText {
+    /// Why `text` may not go back; nil when it may.
+    static func problem(_ text: ByteView, _ rule: ChallengeRule, refusesEscapes: Bool) -> SignatureRejection? {
+        switch rule {
+        case .printable:
+            for index in 0..<text.count {
+                let byte = text[index]
+                guard byte >= 0x20, byte < 0x7F, !refusesEscapes || byte != ASCII.backslash else {
+                    return .malformedChallenge
+                }
+            }
+        case .opaque:
+            for index in 0..<text.count {
+                switch text[index] {
+                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: continue
+                default: return .challengeNotOpaque
+                }
+            }
+        case .origin:
+            for index in 0..<text.count {
+                let byte = text[index]
+                let isSeparator = byte == ASCII.colon || byte == 0x2F || byte == 0x5B || byte == 0x5D
+                guard isSeparator || CharacterClasses.isRegisteredName(byte) else { return .malformedChallenge }
+            }
+        }
+        return nil
+    }
+}
+
+/// One answer in the making: the challenge at the front, then header lines, then the body.
+struct HandshakeWriter {
+    private let memory: UnsafeMutablePointer<UInt8>
+    private let capacity: Int
+    private var challengeCount = 0
+    private var count = 0
+    private var bodyStart = 0
+    private(set) var hasOverflowed = false
+
+    init(memory: UnsafeMutablePointer<UInt8>, capacity: Int) {
+        self.memory = memory
+        self.capacity = capacity
+    }
+
+    var challenge: ByteView { ByteView(memory, count: challengeCount) }
+    var lines: ByteView { ByteView(memory + challengeCount, count: bodyStart - challengeCount) }
+    var body: ByteView { ByteView(memory + bodyStart, count: count - bodyStart) }
+
+    /// False when it is longer than `bytesMax`. Before anything is appended.
+    mutating func setChallenge(_ text: ByteView, bytesMax: Int) -> Bool {
+        guard text.count <= bytesMax, text.count <= capacity else { return false }
+        UnsafeMutableRawPointer(memory).copyMemory(from: text.base, byteCount: text.count)
+        place(challengeCount: text.count)
+        return true
+    }
+    mutating func setDecodedChallenge(_ value: ByteView, bytesMax: Int) -> Bool {
+        var place = 0
+        var decoded = 0
+        while place < value.count {
+            guard decoded < bytesMax, decoded < capacity else { return false }
+            let (byte, next) = QueryText.byte(value, at: place)
+            memory[decoded] = byte
+            decoded += 1
+            place = next
+        }
+        self.place(challengeCount: decoded)
+        return true
+    }
+    private mutating func place(challengeCount: Int) {
+        self.challengeCount = challengeCount
+        count = challengeCount
+        bodyStart = challengeCount
+    }
+    /// Whether `value`, decoded, is `wanted`; in a time that depends on the lengths alone. Before a challenge is set.
+    func decodesSecretly(_ value: ByteView, as wanted: ByteView) -> Bool {
+        guard wanted.count <= capacity else { return false }
+        var place = 0
+        var decoded = 0
+        while place < value.count {
+            let (byte, next) = QueryText.byte(value, at: place)
+            guard decoded < wanted.count else { return false }
+            memory[decoded] = byte
+            decoded += 1
+            place = next
+        }
+        return decoded == wanted.count && sluice_digest_equal(memory, wanted.base, wanted.count) != 0
+    }
+
+    mutating func beginBody() { bodyStart = count }
+    mutating func append(_ piece: CompiledHandshakePiece, _ key: SigningKey?, escapes: Bool) {
+        switch piece.kind {
+        case .literal: append(piece.literal)
+        case .challenge: if escapes { appendEscaped(challenge) } else { append(challenge) }
+        case .hexMAC: appendMAC(key, inHex: true)
+        case .base64MAC: appendMAC(key, inHex: false)
+        }
+    }
+    mutating func append(_ text: StaticString) { append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount)) }
+    mutating func append(_ bytes: ByteView) {
+        guard hasRoom(for: bytes.count) else { return }
+        UnsafeMutableRawPointer(memory + count).copyMemory(from: bytes.base, byteCount: bytes.count)
+        count += bytes.count
+    }
+    /// As the text of a JSON string; the rules have kept control characters out.
+    private mutating func appendEscaped(_ text: ByteView) {
+        for index in 0..<text.count {
+            let byte = text[index]
+            let needsEscape = byte == ASCII.quote || byte == ASCII.backslash
+            guard hasRoom(for: needsEscape ? 2 : 1) else { return }
+            if needsEscape {
+                memory[count] = ASCII.backslash
+                count += 1
+            }
+            memory[count] = byte
+            count += 1
+        }
+    }
+    private mutating func appendMAC(_ key: SigningKey?, inHex: Bool) {
+        guard let key else {
+            hasOverflowed = true
+            return
+        }
+        let bytes = key.algorithm.digestBytes
+        guard hasRoom(for: inHex ? 2 * bytes : TextEncoding.base64Count(bytes)) else { return }
+        count +=
+            inHex
+            ? key.writeHex(over: challenge, into: memory + count)
+            : key.writeBase64(over: challenge, into: memory + count)
+    }
+    /// Lines and body together stay within an answer's room.
+    private mutating func hasRoom(for bytes: Int) -> Bool {
+        let used = count - challengeCount
+        if hasOverflowed || bytes > capacity - count || bytes > Handshake.answerBytesMax - used {
+            hasOverflowed = true
+        }
+        return !hasOverflowed
+    }
+}

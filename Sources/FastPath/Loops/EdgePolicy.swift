@@ -1,0 +1,67 @@
+// What the loops must know of the world in front of them: whose word counts on where a request came from. Part of a
+// snapshot and of a source; trivially copyable.
+//
+// Safety: the sets point into memory that the snapshot owns.
+
+/// Gateway-wide.
+package struct EdgePolicy: Sendable {
+    /// Proxies whose fields and preambles are believed; nil = none.
+    package var trusted: AddressSet?
+
+    package init(trusted: AddressSet? = nil) { self.trusted = trusted }
+}
+
+/// A source's own.
+package struct SourceEdge: Sendable {
+    /// `https://hooks.example.com`; empty = told by the request and its proxies.
+    package var publicOrigin = ByteView.empty
+    /// True exactly when its scheme or verifier signs the URL.
+    package var needsOrigin = false
+    /// Requests from elsewhere are answered 403; nil = from everywhere.
+    package var addresses: AddressSet?
+    /// The methods of its events, and those of its challenges.
+    package var eventMethods: MethodSet = .post
+    package var handshakeMethods: MethodSet = []
+    /// What a 405 names.
+    package var allow = ByteView("POST")
+
+    package init() {}
+}
+
+/// What a loop keeps of the request it looks at: written when a request is complete, read until the next one is.
+struct EdgeScratch: ~Copyable {
+    private let memory: UnsafeMutablePointer<UInt8>
+    /// One bit a listener whose connections begin with a PROXY preamble.
+    let preambleListeners: UInt64
+    /// Scheme and authority as the sender used them; empty when not asked for or not known.
+    var origin = ByteView.empty
+
+    init(preambleListeners: UInt64) {
+        self.preambleListeners = preambleListeners
+        memory = .allocate(capacity: ForwardedRequest.originBytesMax)
+    }
+    deinit { memory.deallocate() }
+
+    /// The client's address; nil when it is not known.
+    @inline(__always) mutating func read(
+        _ bytes: ByteView, _ head: RequestHead, _ fields: borrowing FieldTable, peer: IPAddress?, isPeerSecure: Bool,
+        trusted: AddressSet?, source: SourceEdge
+    ) -> IPAddress? {
+        let request = ForwardedRequest(
+            bytes: bytes, head: head, fields: fields, peer: peer, isPeerSecure: isPeerSecure, trusted: trusted)
+        if source.needsOrigin {
+            origin = source.publicOrigin.count > 0 ? source.publicOrigin : request.writeOrigin(to: memory)
+        }
+        return request.client
+    }
+}
+
+/// How a connection began.
+struct ConnectionEdge {
+    /// True exactly until the PROXY preamble has come.
+    var expectsPreamble = false
+    var isPeerKnown = false
+    var isPeerSecure = false
+    /// The other end, or whom its preamble names; nil for a local socket.
+    var peer: IPAddress?
+}

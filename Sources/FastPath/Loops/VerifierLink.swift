@@ -1,0 +1,102 @@
+// The two rings between one ingest loop and the workers that verify what is too slow for it: orders out, verdicts back.
+// The loop's ends take no lock; the workers share the other ends under one each.
+//
+// Invariants: each order that was taken gets exactly one verdict; at most `capacity` orders are out, so a verdict
+// always has room. An order's views lie in a block of the loop's that stays put until the verdict is back.
+// Safety: views are read in `next` alone, before the verdict is given; the loop ends only when no order is out.
+import Synchronization
+
+/// What a worker says of a request.
+package enum VerifierAnswer: Equatable, Sendable, BitwiseCopyable {
+    case accepted
+    case rejected(SignatureRejection)
+    /// What it takes to decide cannot be had now: the sender is asked to try again.
+    case undecided
+    /// The verifier's configuration is no longer in force: the loop judges the request anew.
+    case retired
+}
+
+/// Wakes the workers that sleep.
+package final class VerifierBell: Sendable {
+    private let wakeups: [Wakeup]
+    package init(_ wakeups: [Wakeup]) { self.wakeups = wakeups }
+    package func ring() { for wakeup in wakeups { wakeup.signal() } }
+}
+
+struct VerifierOrder: BitwiseCopyable {
+    var ticket: UInt64
+    var verifierID: UInt32
+    var nowSeconds: UInt64
+    var head: ByteView
+    var body: ByteView
+    var origin: ByteView
+}
+
+struct VerifierReceipt: BitwiseCopyable {
+    var ticket: UInt64
+    var answer: VerifierAnswer
+}
+
+/// One request as a worker gets it; owns its bytes.
+package struct OffloadedRequest: ~Copyable {
+    let ticket: UInt64
+    package let verifierID: UInt32
+    /// The clock that signature windows are measured by, as the loop read it when the request was complete.
+    package let nowSeconds: UInt64
+    /// Scheme and authority as the sender used them; nil when unknown.
+    package let origin: String?
+    package let request: CapturedRequest
+}
+
+@safe package final class VerifierLink: @unchecked Sendable {
+    private let orders: SPSCRing<VerifierOrder>
+    private let receipts: SPSCRing<VerifierReceipt>
+    private let taking = Mutex<Void>(())
+    private let answering = Mutex<Void>(())
+    private let bell: VerifierBell
+    private let loopWakeup: Wakeup
+    package var capacity: Int { orders.capacity }
+
+    /// `capacity`: how many requests may be with the workers at once.
+    package init(capacity: Int, bell: VerifierBell, loopWakeup: Wakeup) {
+        orders = SPSCRing(capacity: capacity)
+        receipts = SPSCRing(capacity: capacity)
+        self.bell = bell
+        self.loopWakeup = loopWakeup
+    }
+
+    // MARK: the loop
+
+    @inline(__always) func push(_ order: VerifierOrder) -> Bool { orders.push(order) }
+    @inline(__always) func nextReceipt() -> VerifierReceipt? { receipts.pop() }
+    @inline(__always) var hasReceipts: Bool { !receipts.isEmpty }
+    func wakeWorkers() { bell.ring() }
+
+    // MARK: workers, any number of them
+
+    package var hasOrders: Bool { !orders.isEmpty }
+
+    /// The oldest request that no worker has; nil when there is none. It must be answered.
+    package func next() -> OffloadedRequest? {
+        while let order = taking.withLock({ _ in orders.pop() }) {
+            do throws(CaptureError) {
+                let request = try CapturedRequest(head: order.head.array, body: order.body.array)
+                return OffloadedRequest(
+                    ticket: order.ticket, verifierID: order.verifierID, nowSeconds: order.nowSeconds,
+                    origin: order.origin.count > 0 ? order.origin.text : nil, request: request)
+            } catch {
+                // The loop has parsed it; whatever does not parse here is not genuine.
+                answer(ticket: order.ticket, .rejected(.malformedHeader))
+            }
+        }
+        return nil
+    }
+    package func answer(_ request: borrowing OffloadedRequest, _ answer: VerifierAnswer) {
+        self.answer(ticket: request.ticket, answer)
+    }
+    private func answer(ticket: UInt64, _ answer: VerifierAnswer) {
+        let isTaken = answering.withLock { _ in receipts.push(VerifierReceipt(ticket: ticket, answer: answer)) }
+        precondition(isTaken, "more orders are out than verdicts have room")
+        loopWakeup.signal()
+    }
+}

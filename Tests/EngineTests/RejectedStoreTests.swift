@@ -1,0 +1,180 @@
+// The store of refused requests: its bounds, its ids, and verifying again what it keeps.
+
+import Engine
+import FastPath
+import Foundation
+import Synchronization
+import Testing
+
+private func refused(_ source: String, _ number: Int, bodyBytes: Int = 10) -> RejectedRequest {
+    RejectedRequest(
+        sourceName: source, reason: number.isMultiple(of: 2) ? .signatureMismatch : .missingHeader,
+        receivedAt: UInt64(number) * 1_000_000_000, peer: IPAddress("192.0.2.\(number % 200 + 1)"),
+        head: Array("POST /in/\(source) HTTP/1.1\r\nHost: h\r\n\r\n".utf8),
+        body: [UInt8](repeating: 0x61, count: bodyBytes))
+}
+private func bounds(count: Int = 1000, bytes: Int = 1 << 20) -> RejectedConfiguration {
+    var bounds = RejectedConfiguration()
+    bounds.countMax = count
+    bounds.bytesMax = bytes
+    return bounds
+}
+
+@Suite struct RejectedStoreTests {
+    private let folder: TemporaryFolder
+    init() throws { folder = try TemporaryFolder() }
+    private var path: String { folder.url.appending(path: RejectedStore.fileName).path }
+
+    @Test func keepsTheNewestOfEachSourceByCount() throws {
+        let store = try RejectedStore(path: path, bounds: bounds(count: 5))
+        try store.add((0..<20).map { (refused("a", $0), nil) })
+        try store.add([(refused("b", 99), nil)])
+        var query = RejectedQuery()
+        query.source = "a"
+        #expect(try store.list(query).map { $0.request.receivedSeconds } == [19, 18, 17, 16, 15])
+        #expect(store.sourceTotals()["b"]?.count == 1)
+    }
+    @Test func keepsTheNewestByBytes() throws {
+        let store = try RejectedStore(path: path, bounds: bounds(bytes: 5000))
+        for number in 0..<20 { try store.add([(refused("a", number, bodyBytes: 1000), nil)]) }
+        let total = try #require(store.sourceTotals()["a"])
+        #expect(total.count == 4 && total.bytes <= 5000)
+        // One that is larger than all of the room is not kept.
+        try store.add([(refused("a", 30, bodyBytes: 6000), nil)])
+        #expect(store.sourceTotals()["a"]?.bytes ?? 0 <= 5000)
+    }
+    @Test func smallerBoundsHoldAfterARestart() throws {
+        do {
+            let store = try RejectedStore(path: path, bounds: bounds())
+            try store.add((0..<20).map { (refused("a", $0), HintFinding(.clockSkew, "d")) })
+        }
+        let store = try RejectedStore(path: path, bounds: bounds(count: 3))
+        let rows = try store.list(RejectedQuery())
+        #expect(rows.count == 3)
+        #expect(rows[0].finding == HintFinding(.clockSkew, "d"))
+        #expect(rows[0].request.peer == IPAddress("192.0.2.20"))
+        #expect(rows[0].request.body.isEmpty)
+        let whole = try #require(try store.row(rows[0].number))
+        #expect(whole.request.body.count == 10 && whole.request.head == refused("a", 19).head)
+    }
+    @Test func filtersAndPages() throws {
+        let store = try RejectedStore(path: path, bounds: bounds())
+        try store.add((0..<10).map { (refused("a", $0), nil) })
+        var query = RejectedQuery()
+        query.reason = .missingHeader
+        query.limit = 2
+        let first = try store.list(query)
+        #expect(first.map { $0.request.receivedSeconds } == [9, 7])
+        query.before = first[1].number
+        #expect(try store.list(query).map { $0.request.receivedSeconds } == [5, 3])
+    }
+    @Test func aNumberIsNeverGivenTwice() throws {
+        let store = try RejectedStore(path: path, bounds: bounds())
+        try store.add([(refused("a", 1), nil)])
+        let number = try #require(try store.list(RejectedQuery()).first?.number)
+        try store.remove([number, number, 12345])
+        #expect(store.sourceTotals()["a"]?.count == 0)
+        try store.add([(refused("a", 2), nil)])
+        #expect(try #require(try store.list(RejectedQuery()).first).number > number)
+        #expect(RejectedRow.number(of: "rej_7") == 7)
+        for bad in ["7", "rej_", "rej_0", "rej_07", "rej_-1", "rej_7x"] {
+            #expect(RejectedRow.number(of: bad) == nil)
+        }
+    }
+    @Test func onlyTheOwnerMayReadTheFile() throws {
+        let store = try RejectedStore(path: path, bounds: bounds())
+        try store.add([(refused("a", 1), nil)])
+        for name in try FileManager.default.contentsOfDirectory(atPath: folder.url.path) {
+            let file = folder.url.appending(path: name).path
+            let rights = try FileManager.default.attributesOfItem(atPath: file)[.posixPermissions] as? Int
+            #expect(rights == 0o600, "\(name)")
+        }
+    }
+
+    // MARK: verifying again
+
+    private func signed(_ number: Int, secret: String) throws -> RejectedRequest {
+        let signer = try RequestSigner(provider: "slack", secrets: [secret])
+        let body = Array(#"{"event_id":"Ev\#(number)"}"#.utf8)
+        var head = "POST /in/s HTTP/1.1\r\nHost: h\r\n"
+        let seconds = UInt64(1_700_000_000 + number)
+        for header in signer.signatureHeaders(body: body, id: "", timestamp: seconds) {
+            head += "\(header.name): \(header.value)\r\n"
+        }
+        return RejectedRequest(
+            sourceName: "s", reason: .signatureMismatch, receivedAt: seconds * 1_000_000_000, peer: nil,
+            head: Array((head + "\r\n").utf8), body: body)
+    }
+    private func configuration(_ secret: SourceSecret) -> GatewayConfiguration {
+        var source = SourceConfiguration()
+        source.name = "s"
+        source.provider = "slack"
+        source.secrets = [secret]
+        var configuration = GatewayConfiguration()
+        configuration.sources = [source]
+        return configuration
+    }
+
+    @Test func whatVerifiesNowBecomesAnEventOnce() throws {
+        let store = try RejectedStore(path: path, bounds: bounds())
+        try store.add(try (0..<50).map { (try signed($0, secret: $0 < 40 ? "new" : "never"), nil) })
+        try store.add([(refused("gone", 1), nil)])
+        let seen = Mutex<[InjectedEvent]>([])
+        let offer: ([InjectedEvent]) -> [InjectionFate] = { events in
+            events.map { event in
+                seen.withLock { seen in
+                    defer { seen.append(event) }
+                    let id = EventID(logIdentity: 1, sequence: UInt64(seen.count + 1))
+                    return seen.contains { $0.body == event.body } ? .duplicate(id) : .kept(id)
+                }
+            }
+        }
+        let again = Reverification(store: store, configuration: configuration("new"), offer: offer)
+        var query = ReverifyQuery()
+        let dry = try again.run(query)
+        #expect(dry.accepted == 40 && dry.rejected == [.signatureMismatch: 10] && dry.withoutSource == 1)
+        #expect(seen.withLock { $0.isEmpty })
+        query.isDry = false
+        #expect(try again.run(query).accepted == 40)
+        #expect(seen.withLock { $0.map(\.receivedAt).first } == 1_700_000_000_000_000_000)
+        let second = try again.run(query)
+        #expect(second.accepted == 0 && second.rejected == [.signatureMismatch: 10])
+        // The same request once more, as a provider's own retry: known, and not kept any longer.
+        try store.add([(try signed(3, secret: "new"), nil)])
+        #expect(try again.run(query).duplicates == 1)
+        #expect(store.sourceTotals()["s"]?.count == 10)
+    }
+    @Test func whatTheLogDoesNotTakeStays() throws {
+        let store = try RejectedStore(path: path, bounds: bounds())
+        try store.add([(try signed(1, secret: "new"), nil)])
+        let again = Reverification(store: store, configuration: configuration("new")) { $0.map { _ in .failed } }
+        var query = ReverifyQuery()
+        query.isDry = false
+        #expect(try again.run(query).deferred == 1)
+        #expect(store.sourceTotals()["s"]?.count == 1)
+    }
+}
+
+@Suite struct CredentialMaskTests {
+    @Test func masksCredentialsAndNothingElse() {
+        let mask = CredentialMask()
+        #expect(mask.value("Bearer abcdef", of: "authorization") == "Bearer ***(6 characters)")
+        #expect(mask.value("tok", of: "X-Gitlab-Token") == "***(3 characters)")
+        #expect(mask.value("a=b", of: "Cookie") == "***(3 characters)")
+        #expect(mask.value("application/json", of: "Content-Type") == "application/json")
+        #expect(mask.target("/x?access_token=abc&a=b") == "/x?access_token=***(3 characters)&a=b")
+        #expect(CredentialMask.secret("whsec_abcdefgh") == "whse…(14 characters)")
+        #expect(CredentialMask.secret("short") == "…(5 characters)")
+    }
+    @Test func masksTheHeaderOfAConfiguredToken() {
+        var source = SourceConfiguration()
+        source.name = "p"
+        source.secrets = ["t"]
+        var scheme = SchemeConfiguration()
+        scheme.algorithm = "token"
+        scheme.header = "X-Own"
+        source.scheme = scheme
+        #expect(CredentialMask(sources: [source]).hides("x-own"))
+        #expect(!CredentialMask().hides("x-own"))
+    }
+}

@@ -1,0 +1,1 @@
+../FastPathTests/Support/RequestMutations.swift

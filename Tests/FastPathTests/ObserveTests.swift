@@ -1,0 +1,154 @@
+// Sources that observe, copies of what is refused, and events that a worker puts into the log, over a real loop.
+
+import FastPath
+import Testing
+
+struct ObserveTests {
+    private let zeros = "X-Signature: " + String(repeating: "0", count: 64)
+    private let tokenLine = "X-Token: \(IngestHarness.token)"
+
+    @Test("A source that observes keeps what fails its check, with the verdict")
+    func observes() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(
+            folder.path,
+            [
+                HarnessSource(name: "hot", check: .hmac, observes: true),
+                HarnessSource(name: "costly", check: .worker(3), observes: true),
+                HarnessSource(name: "open", check: .none), HarnessSource(name: "token", check: .token, observes: true),
+            ], capacity: 1)
+        let client = IngestClient(port: harness.port)
+        func statuses(_ count: Int) -> [Int?] { (0..<count).map { _ in client.answer()?.status } }
+        client.send(IngestClient.request("hot", [zeros], body: "mismatch") + IngestClient.request("hot", body: "bare"))
+        client.send(IngestClient.request("open", body: "unverified"))
+        client.send(IngestClient.request("token", [tokenLine], body: "right"))
+        #expect(statuses(4) == [202, 202, 202, 202])
+        client.send(IngestClient.request("costly", body: "by worker"))
+        let order = try harness.nextOrder()
+        let other = IngestClient(port: harness.port)
+        other.send(IngestClient.request("costly", body: "no room"))
+        #expect(other.answer()?.status == 202)
+        harness.link.answer(order, .rejected(.wrongAlgorithm))
+        #expect(client.answer()?.status == 202)
+        #expect(harness.count(.observed) == 2)
+        #expect(harness.count(.rejected) == 0)
+        #expect(harness.count(.accepted) == 2)
+        #expect(harness.count(.observed, source: 1) == 1)
+        #expect(harness.count(.unchecked, source: 1) == 1)
+        let events = try harness.finish()
+        let verdicts = events.map { String(decoding: $0.body, as: UTF8.self) + ": " + $0.verdict }
+        #expect(
+            verdicts.sorted() == [
+                "bare: missing_header", "by worker: wrong_algorithm", "mismatch: signature_mismatch",
+                "no room: skipped", "right: verified", "unverified: unverified",
+            ])
+    }
+
+    @Test("A refused request is copied whole, up to its source's budget of a second")
+    func rejectedCopies() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(
+            folder.path,
+            [
+                HarnessSource(name: "few", check: .token, rejectedPerSecondMax: 2),
+                HarnessSource(name: "none", check: .token),
+                HarnessSource(name: "hot", check: .hmac, rejectedPerSecondMax: 1000),
+                HarnessSource(name: "costly", check: .worker(1), rejectedPerSecondMax: 1000),
+            ])
+        let client = IngestClient(port: harness.port)
+        for number in 0..<50 {
+            client.send(IngestClient.request("few", ["X-Token: bad"], body: "few \(number)"))
+            client.send(IngestClient.request("none", ["X-Token: bad"], body: "none"))
+        }
+        for _ in 0..<100 { #expect(client.answer()?.status == 401) }
+        let kept = harness.count(.captured)
+        #expect(kept >= 2 && kept < 50)
+        #expect(kept + harness.count(.notCaptured) == 50)
+        #expect(harness.count(.captured, source: 1) == 0)
+        for _ in 0..<kept {
+            let request = try #require(harness.rejected.next())
+            #expect(request.sourceName == "few")
+            #expect(request.reason == .tokenMismatch)
+        }
+        #expect(harness.rejected.next() == nil)
+        client.send(IngestClient.request("hot", [zeros], body: "exactly this"))
+        #expect(client.answer()?.status == 401)
+        client.send(IngestClient.request("costly", body: "and this"))
+        harness.link.answer(try harness.nextOrder(), .rejected(.invalidSecret))
+        #expect(client.answer()?.status == 401)
+        // Too large to be copied at all: counted, not cut.
+        client.send(IngestClient.request("hot", body: [UInt8](repeating: 1, count: RejectedRing.requestBytesMax)))
+        #expect(client.answer()?.status == 401)
+        let hot = try #require(harness.rejected.next())
+        #expect(hot.reason == .signatureMismatch)
+        #expect(hot.head + hot.body == IngestClient.request("hot", [zeros], body: "exactly this"))
+        #expect(hot.receivedAt > 0)
+        #expect(try hot.captured().body == hot.body)
+        let costly = try #require(harness.rejected.next())
+        #expect(costly.sourceName == "costly" && costly.reason == .invalidSecret)
+        #expect(harness.rejected.next() == nil)
+        #expect(harness.count(.notCaptured, source: 2) == 1)
+        #expect(try harness.finish().isEmpty)
+    }
+
+    @Test("An injected event is in the log once, whoever brought it first", arguments: [false, true])
+    func injection(hasJournalThread: Bool) throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(
+            folder.path, [HarnessSource(name: "token", check: .token)], hasJournalThread: hasJournalThread)
+        let client = IngestClient(port: harness.port)
+        client.send(IngestClient.request("token", [tokenLine, "X-Id: known"], body: "from outside"))
+        #expect(client.answer()?.status == 202)
+        var event = InjectedEvent(source: "token")
+        event.receivedAt = ProcessResources.wallNanos
+        event.dedupKey = Array("fresh".utf8)
+        event.body = Array("injected".utf8)
+        guard case .kept(let id) = harness.injector.offer(event) else {
+            Issue.record("a fresh event was not kept")
+            return
+        }
+        #expect(harness.injector.offer(event) == .duplicate(id))
+        var known = event
+        known.dedupKey = Array("known".utf8)
+        guard case .duplicate = harness.injector.offer(known) else {
+            Issue.record("an event of the loop was kept a second time")
+            return
+        }
+        // More than the ring of receipts takes at once, each twice.
+        let many = (0..<60).map { number in
+            var copy = event
+            copy.dedupKey = Array("many \(number / 2)".utf8)
+            copy.body = Array("many".utf8)
+            return copy
+        }
+        let fates = harness.injector.offer(contentsOf: many)
+        #expect(fates.count { if case .kept = $0 { true } else { false } } == 30)
+        #expect(fates.count { if case .duplicate = $0 { true } else { false } } == 30)
+        var large = event
+        large.body = [UInt8](repeating: 0, count: 2 << 20)
+        #expect(harness.injector.offer(large) == .tooLarge)
+        client.send(IngestClient.request("token", [tokenLine, "X-Id: fresh"], body: "too late"))
+        #expect(client.answer()?.status == 202)
+        harness.injector.close()
+        #expect(harness.injector.offer(event) == .closed)
+        let events = try harness.finish()
+        #expect(events.count { $0.body == Array("injected".utf8) } == 1)
+        #expect(events.count == 32)
+    }
+
+    @Test("The names of verdicts, and the codes they have on disk, never change")
+    func verdictNames() {
+        let names = (0..<256).map { RecordVerdict(code: UInt8($0)).name }
+        #expect(Array(names[0...3]) == ["verified", "unverified", "skipped", "unknown"])
+        #expect(
+            Array(names[16..<36]) == [
+                "signature_mismatch", "missing_header", "malformed_header", "duplicate_header", "stale_timestamp",
+                "future_timestamp", "malformed_timestamp", "token_mismatch", "invalid_credentials", "wrong_algorithm",
+                "untrusted_cert_url", "body_hash_mismatch", "challenge_not_opaque", "missing_challenge",
+                "malformed_challenge", "invalid_secret", "origin_not_allowed", "verify_token_mismatch", "empty_body",
+                "address_not_allowed",
+            ])
+        for reason in SignatureRejection.allCases { #expect(RecordVerdict.rejected(reason).reason == reason) }
+        #expect(SignatureRejection.allCases.count <= SourceCounter.reasonCellCount)
+    }
+}

@@ -1,0 +1,194 @@
+// A whole ingest side for tests: recovered log in a temporary folder with one segment, one ingest loop on loopback,
+// with or without a journal thread. The test itself plays the worker that verifies, so that it says when a verdict
+// comes.
+
+import FastPath
+import Glibc
+import Testing
+
+/// One source of a harness' snapshot; its path is its name behind `/in/`.
+struct HarnessSource {
+    enum Check { case worker(UInt32), token, hmac, none }
+    var name: String
+    var check: Check
+    var observes = false
+    var rejectedPerSecondMax: UInt32 = 0
+}
+
+final class IngestHarness {
+    static let token = "the right one"
+    private static let connectionCount = 64
+    private static let groupBytes = 1 << 20
+    let port: UInt16
+    let link: VerifierLink
+    let rejected: RejectedRing
+    let injector: EventInjector
+    let metrics = IngestMetrics()
+    let shared: IngestShared
+    let path: String
+    private let folder: LogFolder
+    private let listener: Listener
+    private var loop: LoopThread?
+    private var journal: (shared: JournalShared, thread: LoopThread)?
+    private var snapshots: [IngestSnapshot] = []
+
+    init(
+        _ path: String, _ sources: [HarnessSource], hasJournalThread: Bool = false, capacity: Int = 64
+    ) throws {
+        self.path = path
+        shared = try #require(IngestShared(testClock: nil, graceMillis: 20_000))
+        let journalShared = try #require(JournalShared())
+        let recovered = try Recovery.open(
+            path: path,
+            settings: RecoverySettings(dedupEntryCount: 4096, dedupWindowSecondsMax: 86_400, nowSeconds: 1))
+        folder = recovered.folder
+        let identity = folder.identity.identity
+        let wakeup = hasJournalThread ? journalShared.wakeup : shared.wakeup
+        let driver = try IngestHarness.driver(recovered, wakeup, metrics)
+        let injection = try JournalLink(
+            eventBytes: 4 << 20, eventBytesMax: IngestHarness.groupBytes, receiptCount: 16, journalWakeup: wakeup,
+            loopWakeup: try #require(Wakeup()))
+        injector = EventInjector(link: injection, loopIndex: hasJournalThread ? 1 : nil, logIdentity: identity)
+        let journalPort: Handover<JournalPort>
+        if hasJournalThread {
+            let events = try JournalLink(
+                eventBytes: 4 << 20, eventBytesMax: IngestHarness.groupBytes,
+                receiptCount: IngestHarness.connectionCount, journalWakeup: wakeup, loopWakeup: shared.wakeup)
+            let thread = try LoopThread(name: "journal") {
+                runJournalLoop(driver: driver, links: [events, injection], shared: journalShared) { _ in }
+            }
+            journal = (journalShared, thread)
+            journalPort = Handover(JournalPort(link: events, loopIndex: 0, logIdentity: identity))
+        } else {
+            journalPort = Handover(JournalPort(driver: driver.take(), wakeup: wakeup, injection: injection))
+        }
+        listener = try Listener("127.0.0.1:0", isShared: false)
+        try listener.activate()
+        port = try #require(UInt16(listener.text.split(separator: ":").last ?? ""))
+        link = VerifierLink(capacity: capacity, bell: VerifierBell([]), loopWakeup: shared.wakeup)
+        rejected = try RejectedRing(byteCount: 1 << 20, wakeup: try #require(Wakeup()))
+        try start(sources, journalPort)
+    }
+    private static func driver(
+        _ recovered: consuming RecoveredLog, _ wakeup: Wakeup, _ metrics: IngestMetrics
+    ) throws -> Handover<JournalDriver> {
+        let folder = recovered.folder
+        var journal = try recovered.makeJournal(
+            segmentBytes: 8 << 20, groupBytes: groupBytes, groupTicketCountMax: 256)
+        // As much as any of these tests writes; nobody answers for a second one.
+        guard var keeper = SegmentKeeper(folder: folder, segmentBytes: 8 << 20, freeBytesMin: 0) else {
+            throw HarnessError.noKeeper
+        }
+        let spare = try keeper.prepareSpare()
+        let isWanted = journal.takeSpareRequest(now: 1)
+        #expect(isWanted)
+        journal.spareBecameReady(spare)
+        let mailbox = SpareMailbox(keeper: try #require(Wakeup()), driver: wakeup)
+        return Handover(
+            JournalDriver(
+                journal: journal, logIdentity: folder.identity.identity, folder: folder.directory,
+                tail: CommittedTail(journal), spares: mailbox, reader: CommitSignal(try #require(Wakeup())),
+                metrics: metrics, ticketCountMax: 256))
+    }
+    private func start(_ sources: [HarnessSource], _ port: Handover<JournalPort>) throws {
+        var setup = IngestSetup()
+        setup.listeners = [listener.descriptor]
+        setup.metrics = metrics
+        setup.limits.connectionCountMax = IngestHarness.connectionCount
+        setup.verifiers = link
+        setup.rejected = rejected
+        let snapshot = try IngestHarness.snapshot(sources)
+        snapshots.append(snapshot)
+        let shared = shared
+        loop = try LoopThread(name: "ingest-0") { [setup] in
+            runIngestLoop(setup: setup, shared: shared, snapshot: snapshot, port: port) { _ in }
+        }
+        waitUntil { shared.stage != .starting }
+        #expect(shared.stage == .running)
+    }
+
+    private static func snapshot(_ sources: [HarnessSource]) throws -> IngestSnapshot {
+        let memory = CompiledMemory()
+        var compiled: [IngestSource] = []
+        for (index, source) in sources.enumerated() {
+            var definition: SchemeDefinition?
+            switch source.check {
+            case .token:
+                definition = SchemeDefinition(algorithm: .token, headers: [SchemeHeaders(signature: "X-Token")])
+            case .hmac:
+                definition = SchemeDefinition(
+                    algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "X-Signature")])
+            case .worker, .none: break
+            }
+            let scheme = try definition.map { try SignatureScheme([($0, [token])], in: memory) }
+            var fresh = IngestSource(
+                name: memory.place(text: source.name), scheme: scheme,
+                selectors: try EventSelectors(
+                    eventID: ["header:X-Id"], eventType: [], dedupKey: ["header:X-Id", "body"], in: memory),
+                handshake: nil)
+            if case .worker(let id) = source.check { fresh.verifierID = id }
+            fresh.observes = source.observes
+            fresh.rejectedPerSecondMax = source.rejectedPerSecondMax
+            fresh.counterSlot = index
+            compiled.append(fresh)
+        }
+        return IngestSnapshot(
+            sources: compiled, paths: sources.map { memory.place(text: "/in/\($0.name)") }, owners: [memory])
+    }
+
+    /// Other sources from now on; returns when the loop uses them.
+    func reload(_ sources: [HarnessSource]) throws {
+        let snapshot = try IngestHarness.snapshot(sources)
+        snapshots.append(snapshot)
+        shared.publish(snapshot)
+        waitUntil { self.shared.isInForce(snapshot) }
+    }
+    /// True when no request waits for a worker.
+    func hasNoOrder() -> Bool { !link.hasOrders }
+    /// The next request for a worker, as soon as there is one.
+    func nextOrder() throws -> OffloadedRequest {
+        for _ in 0..<20_000 {
+            if let request = link.next() { return request }
+            usleep(500)
+        }
+        throw HarnessError.noOrder
+    }
+    func count(_ counter: SourceCounter, source index: Int = 0) -> UInt64 {
+        metrics.sources.read(index * SourceCounter.count + counter.rawValue)
+    }
+    func count(_ counter: IngestCounter) -> UInt64 { metrics.loop.read(counter.rawValue) }
+
+    /// Ends the threads, then reads what is in the log, in order.
+    func finish() throws -> [LoggedEvent] {
+        injector.close()
+        shared.drain()
+        loop?.join()
+        journal?.shared.drain()
+        journal?.thread.join()
+        listener.close()
+        var events: [LoggedEvent] = []
+        _ = try LogCheck.run(path: path) { record, _ in
+            events.append(
+                LoggedEvent(source: record.source.text, body: record.body.array, verdict: record.verdict.name))
+            return true
+        }
+        return events
+    }
+}
+
+enum HarnessError: Error { case noOrder, noKeeper }
+
+struct LoggedEvent: Equatable {
+    var source: String
+    var body: [UInt8]
+    var verdict: String
+}
+
+/// Until it holds; gives up after ten seconds, and the test fails.
+func waitUntil(_ holds: () -> Bool) {
+    for _ in 0..<20_000 {
+        if holds() { return }
+        usleep(500)
+    }
+    Issue.record("waited ten seconds in vain")
+}

@@ -1,0 +1,117 @@
+"""The load on a server, behind one small interface: `sluice load` where the binary has it, else wrk.
+
+Both give the same keys, spelled as in `sluice load --json`; what the generator cannot tell is absent.
+Every request is a GitHub delivery with an id and a body of its own, signed with SECRET.
+"""
+
+import hashlib
+import hmac
+import json
+import os
+import re
+import subprocess
+import tempfile
+import uuid
+
+from perfutil import HERE, pinned
+from serverutil import BINARY
+
+SECRET = "bench-secret"
+UNITS = {"us": 1, "ms": 1e3, "s": 1e6, "m": 6e7}
+SIGNED_BYTES_MAX = 100 << 20
+LOAD_CPU = "1"
+
+
+class SignedRequests:
+    """A file of signed requests for perf/signed.lua, one a body size, made once; ids never come twice."""
+
+    def __init__(self):
+        # Removed with this object.
+        self.owned = tempfile.TemporaryDirectory(prefix="sluice-signed-")
+        self.folder, self.passes = self.owned.name, 0
+
+    def file(self, body_bytes):
+        path = os.path.join(self.folder, f"signed-{body_bytes}.tsv")
+        if not os.path.exists(path):
+            count = self.count(body_bytes)
+            pad = "x" * max(0, body_bytes - 48)
+            with open(path + ".new", "w") as file:
+                for number in range(count):
+                    body = f'{{"id":"{number:012d}","pad":"{pad}"}}'
+                    signature = hmac.new(SECRET.encode(), body.encode(), hashlib.sha256).hexdigest()
+                    file.write(f"{uuid.uuid4()}\tsha256={signature}\t{body}\n")
+            os.rename(path + ".new", path)
+        return path
+
+    def count(self, body_bytes):
+        """Requests in the file."""
+        return max(200, min(50_000, SIGNED_BYTES_MAX // (body_bytes + 200)))
+
+    def environment(self, body_bytes, path, repeats=False):
+        """A range of passes of its own for each run of wrk; with `repeats` the last run's first pass again."""
+        self.passes += not repeats
+        return {
+            **os.environ,
+            **({"REPEAT": "1"} if repeats else {}),
+            "SIGNED": self.file(body_bytes),
+            "TARGET": path,
+            "PASS": str(self.passes << 12),
+        }
+
+
+def has_load():
+    # An unknown command answers with everybody's help.
+    return "USAGE: sluice load" in subprocess.run([BINARY, "load", "--help"], capture_output=True, text=True).stdout
+
+
+def micros(text):
+    found = re.match(r"([\d.]+)(us|ms|s|m)$", text)
+    return float(found[1]) * UNITS[found[2]]
+
+
+def drive_wrk(signed, url, connections, seconds, body=1024, cpu=LOAD_CPU, timeout=30, repeats=False):
+    """A closed loop. Sub-second durations are rounded up to one second, which is wrk's least."""
+    seconds = max(1, round(seconds))
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency", f"--timeout={timeout}s"]
+    command += ["-s", os.path.join(HERE, "signed.lua"), url]
+    path = "/" + url.split("/", 3)[3]
+    environment = signed.environment(body, path, repeats)
+    run = subprocess.run(pinned(cpu, command), capture_output=True, text=True, env=environment)
+    if run.returncode != 0:
+        raise RuntimeError(f"wrk: {run.stdout[-300:]}{run.stderr[-300:]}")
+    text = run.stdout
+    answered = int(re.search(r"(\d+) requests in", text)[1])
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    lost = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    refused = int(bad[1]) if bad else 0
+
+    def percentile(name):
+        found = re.search(rf"(?m)^\s+{name}%\s+(\S+)", text)
+        return micros(found[1]) if found else None
+
+    spread = re.search(r"(?m)^\s+Latency\s+(\S+)\s+(\S+)\s+(\S+)", text)
+    latency = {"p50": percentile("50"), "p90": percentile("90"), "p99": percentile("99")}
+    latency.update({"mean": micros(spread[1]), "max": micros(spread[3])} if spread else {})
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", text)[1])
+    return {
+        "generator_name": "wrk",
+        "loop": "closed",
+        "answered": answered,
+        "accepted": answered - refused,
+        "refused": refused,
+        "failed": sum(int(part) for part in lost.groups()) if lost else 0,
+        "answeredPerSecond": rate,
+        "acceptedPerSecond": rate * (answered - refused) / max(answered, 1),
+        "latency": latency,
+        "measuredSeconds": answered / rate if rate else seconds,
+    }
+
+
+def drive_load(url, arguments, cpu=LOAD_CPU, timeout=600):
+    """`sluice load` with these arguments; its summary as it is."""
+    command = pinned(cpu, [BINARY, "load", "--url", url, *map(str, arguments), "--json"])
+    run = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    try:
+        return {"generator_name": "sluice load", **json.loads(run.stdout)}
+    except json.JSONDecodeError:
+        raise RuntimeError(f"sluice load: status {run.returncode}: {(run.stdout + run.stderr)[-400:]}") from None

@@ -1,0 +1,136 @@
+"""The scenarios of the way in: beside the limit probe and the peers, in a storm, repeated, and as a published test."""
+
+import statistics
+import time
+
+import driver
+import turns
+from servers import PEERS, Sluice, Unavailable
+
+# What a provider's stress test published: one gateway, 100 concurrent requests. Milliseconds.
+PUBLISHED = {"average": 127.0, "p95": 310.0, "p99": 890.0, "success": 0.9997, "sustained_p99": 130.0}
+
+
+def middle(done, name, what):
+    return statistics.median(one[name][what] for one in done)
+
+
+def beside(what, outcome, scale):
+    """All servers in turns, for each number of connections and body size."""
+    signed = driver.SignedRequests()
+    seconds = max(1, round(what["seconds"] * scale))
+
+    def load(url, **how):
+        return driver.drive_wrk(signed, url, **how)
+
+    for body in what["body"]:
+        for connections in what["connections"]:
+            servers = []
+            try:
+                for name in what["servers"]:
+                    try:
+                        servers.append(PEERS[name]().__enter__())
+                    except Unavailable as reason:
+                        outcome.note(f"{name}: {reason}")
+                done = turns.rounds(servers, load, what["rounds"], connections, seconds, body)
+            finally:
+                for server in reversed(servers):
+                    server.__exit__(None, None, None)
+            case = f"{connections}x{body}"
+            for server in servers:
+                for part, digits in (("rate", 0), ("cpu", 2), ("p50", 0), ("p99", 0)):
+                    outcome.figure(f"{case}.{server.name}.{part}", middle(done, server.name, part), digits)
+            first = servers[0].name
+            for part in ("rate", "cpu", "p99"):
+                ratio = statistics.median(one["sluice"][part] / one[first][part] for one in done)
+                outcome.figure(f"{case}.ratio-to-{first}.{part}", ratio)
+            outcome.check(f"{case}: every answer an event on disk, none refused", True)
+
+
+def burst(what, outcome, scale):
+    """Silence, then everybody at once, several times."""
+    signed = driver.SignedRequests()
+    seconds = max(1, round(what["seconds"] * scale))
+    with Sluice() as server:
+        worst, rates, refused, before = 0.0, [], 0, server.kept()
+        answered = 0
+        for _ in range(what["bursts"]):
+            time.sleep(what["silence"] * min(1, scale))
+            how = {"connections": what["connections"], "seconds": seconds, "body": what["body"]}
+            done = driver.drive_wrk(signed, server.url, **how)
+            worst = max(worst, done["latency"]["max"])
+            rates.append(done["answeredPerSecond"])
+            refused += done["refused"] + done["failed"]
+            answered += done["accepted"]
+        outcome.figure("rate", statistics.median(rates), 0)
+        outcome.figure("slowest_answer_ms", worst / 1e3, 1)
+        outcome.check("nobody was refused or disconnected", refused == 0)
+        outcome.check("every answer is an event on disk", server.kept() - before >= answered)
+
+
+def duplicates(what, outcome, scale):
+    """The same requests again and again: each is kept once, and the repeats do not slow the fresh ones down."""
+    signed = driver.SignedRequests()
+    seconds = max(1, round(what["seconds"] * scale))
+    with Sluice() as server:
+        how = {"connections": what["connections"], "seconds": seconds, "body": what["body"]}
+        fresh = driver.drive_wrk(signed, server.url, **how)
+        before, used = server.kept(), server.cpu_nanos()
+        storm = driver.drive_wrk(signed, server.url, **{**how, "seconds": max(1, seconds // 2)}, repeats=True)
+        used = (server.cpu_nanos() - used) / 1e3 / max(storm["answered"], 1)
+        kept = server.kept() - before
+        outcome.figure("fresh.rate", fresh["answeredPerSecond"], 0)
+        outcome.figure("repeated.rate", storm["answeredPerSecond"], 0)
+        outcome.figure("repeated.cpu", used, 2)
+        outcome.figure("repeated.kept_share", kept / max(storm["answered"], 1))
+        outcome.check("every repeat is answered as received", storm["refused"] + storm["failed"] == 0)
+        # A generator that is faster than before gets beyond what was sent then; those are no repeats.
+        # What the first run did not get to is fresh.
+        beyond = max(0, signed.count(what["body"]) - fresh["answered"])
+        outcome.check("repeats leave no second event", kept <= beyond + what["connections"])
+
+
+def mixed(what, outcome, scale):
+    """The published stress test's three loads: many at once, a burst, a sustained rate."""
+    signed = driver.SignedRequests()
+    seconds = max(1, round(what["seconds"] * scale))
+    with Sluice() as server:
+        done = driver.drive_wrk(signed, server.url, connections=what["connections"], seconds=seconds, body=what["body"])
+        success = done["accepted"] / max(done["answered"] + done["failed"], 1)
+        average, p99 = done["latency"]["mean"] / 1e3, done["latency"]["p99"] / 1e3
+        outcome.figure("concurrent.rate", done["answeredPerSecond"], 0)
+        outcome.figure("concurrent.average_ms", average)
+        outcome.figure("concurrent.p90_ms", done["latency"]["p90"] / 1e3)
+        outcome.figure("concurrent.p99_ms", p99)
+        outcome.figure("concurrent.success", success, 6)
+        outcome.figure("published.average_ms", PUBLISHED["average"])
+        outcome.figure("published.p95_ms", PUBLISHED["p95"])
+        outcome.figure("published.p99_ms", PUBLISHED["p99"])
+        outcome.figure("published.success", PUBLISHED["success"], 6)
+        outcome.figure("published.sustained_p99_ms", PUBLISHED["sustained_p99"])
+        outcome.figure("times_better.average", PUBLISHED["average"] / average, 0)
+        outcome.figure("times_better.p99", PUBLISHED["p99"] / p99, 0)
+        outcome.check("success at least as published", success >= PUBLISHED["success"])
+        outcome.check("no slower than published", average <= PUBLISHED["average"] and p99 <= PUBLISHED["p99"])
+        if not driver.has_load():
+            outcome.note("burst and sustained rate need `sluice load`, which this binary has not")
+            return
+        for name in ("burst", "sustained"):
+            arguments = ["--rate", what[f"{name}_rate"], "--duration", f"{max(3, seconds)}s"]
+            arguments += ["--size", f"{what['body']}B", "--connections", what["connections"]]
+            arguments += ["--provider", "github", "--secret", driver.SECRET]
+            done = driver.drive_load(server.url, arguments)
+            for part in ("mean", "p95", "p99", "max"):
+                outcome.figure(f"{name}.{part}_ms", done["latency"][part] / 1e3)
+            outcome.check(f"{name}: nothing refused or failed", done["refused"] + done["failed"] == 0)
+
+
+KINDS = {
+    "ingest": (
+        beside,
+        {"connections": [64], "body": [1024], "seconds": 4, "rounds": 3, "servers": ["probe-durable", "sluice"]},
+    ),
+    "burst": (burst, {"connections": 512, "body": 1024, "seconds": 2, "silence": 5, "bursts": 4}),
+    "duplicates": (duplicates, {"connections": 64, "body": 1024, "seconds": 8}),
+    "mixed": (mixed, {"connections": 100, "body": 8192, "seconds": 10, "burst_rate": 500, "sustained_rate": 200}),
+}
