@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -40,10 +41,20 @@ SUITES = [
 ]
 
 
+# Seconds for the Swift tests; they take some forty.
+SWIFT_SECONDS = 420
+# No suite starts later than this in a routine run: one that hangs must not take the others' verdicts along.
+ROUTINE_SECONDS = 2400
+
+
 def swift_tests():
-    """(passed, failed, skipped) of `swift test`; its output goes through."""
+    """(passed, failed, skipped) of `swift test`; what is not a passed test goes through."""
     command = ["swift", "test", "-c", "release", "--skip-build"]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
+        start_new_session=True)
+    limit = threading.Timer(SWIFT_SECONDS, os.killpg, [process.pid, signal.SIGKILL])
+    limit.start()
     passed = failed = skipped = 0
     finished = False
     for line in process.stdout:
@@ -54,9 +65,10 @@ def swift_tests():
             skipped += verdict[2] == "skipped"
         finished = finished or bool(re.search(r"Test run with \d+ tests?", line))
         if not verdict or verdict[2] != "passed":
-            if not re.match(r"\S+ (Test|Suite|Test case) .* started\.", line):
+            if not re.match(r"\S+ (Test|Suite|Test case) .* (started|passed)\b", line):
                 print(line, end="", flush=True)
     status = process.wait()
+    limit.cancel()
     if status != 0 and failed == 0 or not finished or passed + failed == 0:
         print(f"FAIL  swift test ended with status {status} after {passed} passed tests", flush=True)
         failed += 1
@@ -101,6 +113,10 @@ def main():
         add(swift_tests())
     for script, routine, full, seconds in SUITES:
         if only and not any(word in script for word in only):
+            continue
+        if not FULL and time.monotonic() - started > ROUTINE_SECONDS:
+            print(f"FAIL  {script}: not started, {ROUTINE_SECONDS} s are over", flush=True)
+            add((0, 1, 0))
             continue
         print(f"-- {script}", flush=True)
         add(run_suite(script, full if FULL else routine, seconds * (12 if FULL else 1)))

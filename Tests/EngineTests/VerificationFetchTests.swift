@@ -4,7 +4,8 @@ import FastPath
 import Foundation
 import Testing
 
-@Suite struct VerificationFetchTests {
+// One server at a time: Foundation sees a child's end at a socket, which a second child would hold open.
+@Suite(.serialized) struct VerificationFetchTests {
     /// `openssl s_server` with `answer` as the file "/answer"; killed when the value goes.
     private final class Server {
         let port: UInt16
@@ -44,7 +45,8 @@ import Testing
             }
         }
         deinit {
-            process.terminate()
+            // Not SIGTERM: a child started from a task's thread inherits its mask, in which that is blocked.
+            kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
             try? FileManager.default.removeItem(at: folder)
         }

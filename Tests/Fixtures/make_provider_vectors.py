@@ -89,12 +89,13 @@ def bodies():
         "pagerduty": plain("X-PagerDuty-Signature", "v1="),
     }.items():
         cases(provider, sign)
-    cases(
-        "msteams", plain("Authorization", "HMAC ", b64, key=base64.b64decode), b64(b"k" * 32), b64(b"l" * 32)
-    )
+    cases("msteams", plain("Authorization", "HMAC ", b64, key=base64.b64decode), b64(b"k" * 32), b64(b"l" * 32))
     hexadecimal = plain("HmacSignature", "", b64, key=bytes.fromhex)
     cases("adyen-payload", hexadecimal, "ab" * 32, "cd" * 32)
-    signatures = [["X-DocuSign-Signature-1", b64(mac(b"old", BODY))], ["X-DocuSign-Signature-2", b64(mac(b"new", BODY))]]
+    signatures = [
+        ["X-DocuSign-Signature-1", b64(mac(b"old", BODY))],
+        ["X-DocuSign-Signature-2", b64(mac(b"new", BODY))],
+    ]
     add("second-header", "docusign", ["new"], signatures, BODY, "accept")
     add("no-header-of-ours", "docusign", ["third"], signatures, BODY, "reject:signature_mismatch")
     both = "v1=" + "0" * 64 + ",v1=" + mac(SECRET.encode(), BODY).hex()
@@ -116,7 +117,9 @@ def timed():
         return [["Paddle-Signature", f"ts={now};h1=" + mac(secret.encode(), f"{now}:".encode() + body).hex()]]
 
     def calendly(secret, body, now=NOW):
-        return [["Calendly-Webhook-Signature", f"t={now},v1=" + mac(secret.encode(), f"{now}.".encode() + body).hex()]]
+        return [
+            ["Calendly-Webhook-Signature", f"t={now},v1=" + mac(secret.encode(), f"{now}.".encode() + body).hex()]
+        ]
 
     def openai(secret, body, now=NOW):
         key = base64.b64decode(secret.removeprefix("whsec_"))
@@ -144,14 +147,25 @@ def timed():
 
 
 def mailgun(secret, now=NOW, token="t" * 50, **changes):
-    signed = {"timestamp": str(now), "token": token, "signature": mac(secret.encode(), f"{now}{token}".encode()).hex()}
+    signed = {
+        "timestamp": str(now),
+        "token": token,
+        "signature": mac(secret.encode(), f"{now}{token}".encode()).hex(),
+    }
     return json.dumps({"signature": {**signed, **changes}, "event-data": {"id": "e1", "event": "opened"}}).encode()
 
 
 def values():
     add("valid", "mailgun", [SECRET], [], mailgun(SECRET), "accept")
     add("unknown-secret", "mailgun", [OTHER], [], mailgun(SECRET), "reject:signature_mismatch")
-    add("token-changed", "mailgun", [SECRET], [], mailgun(SECRET, token="u" * 50, signature="0" * 64), "reject:signature_mismatch")
+    add(
+        "token-changed",
+        "mailgun",
+        [SECRET],
+        [],
+        mailgun(SECRET, token="u" * 50, signature="0" * 64),
+        "reject:signature_mismatch",
+    )
     add("old", "mailgun", [SECRET], [], mailgun(SECRET), "reject:stale_timestamp", now=NOW + 301)
     add("no-signature", "mailgun", [SECRET], [], b'{"event-data":{}}', "reject:missing_header")
 
@@ -190,16 +204,36 @@ def urls():
 
     def hubspot(secret, body, now=NOW * 1000, method="POST"):
         signed = (method + url).encode() + body + str(now).encode()
-        return [["X-HubSpot-Request-Timestamp", str(now)], ["X-HubSpot-Signature-v3", b64(mac(secret.encode(), signed))]]
+        return [
+            ["X-HubSpot-Request-Timestamp", str(now)],
+            ["X-HubSpot-Signature-v3", b64(mac(secret.encode(), signed))],
+        ]
 
     add("valid", "hubspot", [SECRET], hubspot(SECRET, BODY), BODY, "accept", url=url)
-    add("other-method", "hubspot", [SECRET], hubspot(SECRET, BODY, method="PUT"), BODY, "reject:signature_mismatch", url=url)
+    add(
+        "other-method",
+        "hubspot",
+        [SECRET],
+        hubspot(SECRET, BODY, method="PUT"),
+        BODY,
+        "reject:signature_mismatch",
+        url=url,
+    )
     add("stale", "hubspot", [SECRET], hubspot(SECRET, BODY), BODY, "reject:stale_timestamp", url=url, now=NOW + 301)
     add("ahead", "hubspot", [SECRET], hubspot(SECRET, BODY), BODY, "accept", url=url, now=NOW - 3000)
     v2 = hashlib.sha256((SECRET + "POST" + url).encode() + BODY).hexdigest()
     legacy = [["X-HubSpot-Signature-Version", "v2"], ["X-HubSpot-Signature", v2]]
     add("v2", "hubspot", [SECRET], legacy, BODY, "accept", url=url, scheme="hubspot-v2")
-    add("v2-changed", "hubspot", [SECRET], legacy, BODY + b" ", "reject:signature_mismatch", url=url, scheme="hubspot-v2")
+    add(
+        "v2-changed",
+        "hubspot",
+        [SECRET],
+        legacy,
+        BODY + b" ",
+        "reject:signature_mismatch",
+        url=url,
+        scheme="hubspot-v2",
+    )
 
     form = b"To=%2B1555&Body=Hello+%E2%98%83&Body=again&Empty=&MessageSid=SM1"
     parameters = "BodyHello \u2603BodyagainEmptyMessageSidSM1To+1555"
@@ -226,7 +260,15 @@ def urls():
     hashed = plain_url + "?bodySHA256=" + hashlib.sha256(BODY).hexdigest()
     json_kind = [["Content-Type", "application/json"]]
     add("json", "twilio", [SECRET], json_kind + twilio(hashed, ""), BODY, "accept", url=hashed)
-    add("json-changed", "twilio", [SECRET], json_kind + twilio(hashed, ""), BODY + b" ", "reject:body_hash_mismatch", url=hashed)
+    add(
+        "json-changed",
+        "twilio",
+        [SECRET],
+        json_kind + twilio(hashed, ""),
+        BODY + b" ",
+        "reject:body_hash_mismatch",
+        url=hashed,
+    )
 
 
 def public_keys():
@@ -234,24 +276,51 @@ def public_keys():
     public = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
 
     def discord(body, now=NOW):
-        return [["X-Signature-Timestamp", str(now)], ["X-Signature-Ed25519", key.sign(str(now).encode() + body).hex()]]
+        return [
+            ["X-Signature-Timestamp", str(now)],
+            ["X-Signature-Ed25519", key.sign(str(now).encode() + body).hex()],
+        ]
 
     secret = [(public.hex(), "ed25519-public-hex")]
     for name, body, headers, expect in [
         ("valid", BODY, discord(BODY), "accept"),
         ("body-changed", BODY + b" ", discord(BODY), "reject:signature_mismatch"),
-        ("signature-short", BODY, [["X-Signature-Timestamp", str(NOW)], ["X-Signature-Ed25519", "abcd"]], "reject:malformed_header"),
+        (
+            "signature-short",
+            BODY,
+            [["X-Signature-Timestamp", str(NOW)], ["X-Signature-Ed25519", "abcd"]],
+            "reject:malformed_header",
+        ),
         ("no-headers", BODY, [], "reject:missing_header"),
     ]:
         add(name, "discord", secret, headers, body, expect)
     ping = b'{"id":"1","type":1}'
-    add("ping", "discord", secret, discord(ping), ping, "accept", kind="handshake",
-        expect_response={"status": 200, "content_type": "application/json", "json": {"type": 1}})
+    add(
+        "ping",
+        "discord",
+        secret,
+        discord(ping),
+        ping,
+        "accept",
+        kind="handshake",
+        expect_response={"status": 200, "content_type": "application/json", "json": {"type": 1}},
+    )
     events = b'{"version":1,"application_id":"1","type":0}'
-    add("ping", "discord-events", secret, discord(events), events, "accept", kind="handshake", expect_response={"status": 204})
+    add(
+        "ping",
+        "discord-events",
+        secret,
+        discord(events),
+        events,
+        "accept",
+        kind="handshake",
+        expect_response={"status": 204},
+    )
 
     curve = ec.derive_private_key(0x5EED5EED5EED, ec.SECP256R1())
-    spki = curve.public_key().public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    spki = curve.public_key().public_bytes(
+        serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
     # ECDSA needs a fresh number each time: the file changes whenever it is made.
     signature = b64(curve.sign(str(NOW).encode() + BODY, ec.ECDSA(hashes.SHA256())))
     name = "X-Twilio-Email-Event-Webhook"
@@ -263,7 +332,10 @@ def public_keys():
 
 
 def tokens():
-    for provider, header, prefix in [("cloudevents", "Authorization", "Bearer "), ("alertmanager", "Authorization", "Bearer ")]:
+    for provider, header, prefix in [
+        ("cloudevents", "Authorization", "Bearer "),
+        ("alertmanager", "Authorization", "Bearer "),
+    ]:
         cases(provider, lambda s, b: [[header, prefix + s]], mismatch="token_mismatch", covers_body=False)
     url = "https://gateway.example/in/cloudevents?access_token=" + SECRET
     add("token-in-query", "cloudevents", [SECRET], [], BODY, "accept", url=url)
@@ -273,7 +345,9 @@ def tokens():
     for provider in ("servicenow", "alertmanager", "datadog"):
         name = "basic" if provider != "servicenow" else "valid"
         add(name, provider, ["user:p\u00e4ss"], credentials("user:p\u00e4ss", b""), BODY, "accept")
-        add(name + "-wrong", provider, ["user:pass"], credentials("user:pas", b""), BODY, "reject:invalid_credentials")
+        add(
+            name + "-wrong", provider, ["user:pass"], credentials("user:pas", b""), BODY, "reject:invalid_credentials"
+        )
 
 
 def challenges():
@@ -281,23 +355,60 @@ def challenges():
         add(name, provider, secrets, list(headers), b"", expect, kind="handshake", method=method, url=url, **more)
 
     base = "https://gateway.example/in/"
-    shake("challenge", "dropbox", base + "dropbox?challenge=ab%26c", [SECRET], "accept",
-          expect_response={"status": 200, "content_type": "text/plain", "body": "ab&c"})
+    shake(
+        "challenge",
+        "dropbox",
+        base + "dropbox?challenge=ab%26c",
+        [SECRET],
+        "accept",
+        expect_response={"status": 200, "content_type": "text/plain", "body": "ab&c"},
+    )
     shake("no-challenge", "dropbox", base + "dropbox", [SECRET], "reject:missing_challenge")
     token = b64(mac(SECRET.encode(), b"abc-123"))
-    shake("crc", "x", base + "x?crc_token=abc-123", [SECRET], "accept",
-          expect_response={"status": 200, "json": {"response_token": "sha256=" + token}})
+    shake(
+        "crc",
+        "x",
+        base + "x?crc_token=abc-123",
+        [SECRET],
+        "accept",
+        expect_response={"status": 200, "json": {"response_token": "sha256=" + token}},
+    )
     shake("crc-of-a-body", "x", base + "x?crc_token=%7B%22a%22%3A1%7D", [SECRET], "reject:challenge_not_opaque")
     meta = [SECRET, ("verify-me", "verify-token")]
     query = "meta?hub.mode=subscribe&hub.challenge=42&hub.verify_token="
-    shake("subscription", "meta", base + query + "verify-me", meta, "accept", expect_response={"status": 200, "body": "42"})
+    shake(
+        "subscription",
+        "meta",
+        base + query + "verify-me",
+        meta,
+        "accept",
+        expect_response={"status": 200, "body": "42"},
+    )
     shake("wrong-token", "meta", base + query + "verify-you", meta, "reject:verify_token_mismatch")
     events = [(SECRET, "bearer"), ("events.example", "allowed-origin")]
     asks = [["WebHook-Request-Origin", "events.example"], ["WebHook-Request-Rate", "60"]]
-    shake("options", "cloudevents", base + "cloudevents", events, "accept", asks, "OPTIONS",
-          expect_response={"status": 200, "headers": {"WebHook-Allowed-Origin": ["events.example", "*"], "Allow": "contains POST"}})
-    shake("options-of-a-stranger", "cloudevents", base + "cloudevents", events, "reject:origin_not_allowed",
-          [["WebHook-Request-Origin", "evil.example"]], "OPTIONS")
+    shake(
+        "options",
+        "cloudevents",
+        base + "cloudevents",
+        events,
+        "accept",
+        asks,
+        "OPTIONS",
+        expect_response={
+            "status": 200,
+            "headers": {"WebHook-Allowed-Origin": ["events.example", "*"], "Allow": "contains POST"},
+        },
+    )
+    shake(
+        "options-of-a-stranger",
+        "cloudevents",
+        base + "cloudevents",
+        events,
+        "reject:origin_not_allowed",
+        [["WebHook-Request-Origin", "evil.example"]],
+        "OPTIONS",
+    )
 
 
 for group in (bodies, timed, values, urls, public_keys, tokens, challenges):

@@ -127,7 +127,11 @@ def discord():
 
 def standard():
     def headers(signatures, time=NOW):
-        return [["webhook-id", "msg_1"], ["webhook-timestamp", str(time)], ["webhook-signature", " ".join(signatures)]]
+        return [
+            ["webhook-id", "msg_1"],
+            ["webhook-timestamp", str(time)],
+            ["webhook-signature", " ".join(signatures)],
+        ]
 
     def message(time=NOW):
         return f"msg_1.{time}.".encode() + BODY
@@ -144,8 +148,14 @@ def standard():
     add("both-held-v1-sent", "standard-webhooks", [public, held], headers([symmetric]), BODY, "accept")
     add("both-held-v1a-sent", "standard-webhooks", [held, public], headers([good]), BODY, "accept")
     add("other-key", "standard-webhooks", [public], headers([other]), BODY, "reject:signature_mismatch")
-    add("v1-alone-for-a-public-key", "standard-webhooks", [public], headers([symmetric]), BODY,
-        "reject:signature_mismatch")
+    add(
+        "v1-alone-for-a-public-key",
+        "standard-webhooks",
+        [public],
+        headers([symmetric]),
+        BODY,
+        "reject:signature_mismatch",
+    )
     forged = "v1," + b64(mac(raw(ED), message()))
     add("public-key-as-secret", "standard-webhooks", [public], headers([forged]), BODY, "reject:signature_mismatch")
     stale = "v1a," + b64(ED.sign(message(NOW - 301)))
@@ -161,8 +171,11 @@ def sendgrid():
     body = b'[{"event":"open"}]\r\n'
     public = b64(spki(P256))
     add("valid", "sendgrid", [public], headers(body), body, "accept")
-    pem = P256.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    pem = (
+        P256.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
     add("key-as-pem", "sendgrid", [pem], headers(body), body, "accept")
     add("without-line-end", "sendgrid", [public], headers(body), body[:-2], "reject:signature_mismatch")
     add("no-timestamp", "sendgrid", [public], headers(body)[1:], body, "reject:missing_header")
@@ -174,8 +187,12 @@ TOPIC = "arn:aws:sns:eu-west-1:123456789012:orders"
 
 def sns_message(kind="Notification", version="2", key=RSA, url=SNS_URL, drop=(), **values):
     message = {
-        "Type": kind, "MessageId": "11111111-2222-3333-4444-555555555555", "TopicArn": TOPIC,
-        "Message": "Zoë\n\U0001F600 \"paid\"", "Timestamp": "2025-10-09T08:53:20.000Z", "SignatureVersion": version,
+        "Type": kind,
+        "MessageId": "11111111-2222-3333-4444-555555555555",
+        "TopicArn": TOPIC,
+        "Message": 'Zoë\n\U0001f600 "paid"',
+        "Timestamp": "2025-10-09T08:53:20.000Z",
+        "SignatureVersion": version,
         "SigningCertURL": url,
     }
     if kind == "Notification":
@@ -220,14 +237,27 @@ def sns():
     one("no-json", b"Type=Notification", "reject:malformed_header")
     one("no-signature", sns_message(Signature=""), "reject:malformed_header")
     host = "https://sns.eu-west-1.amazonaws.com"
-    for index, url in enumerate([
-        "http://sns.eu-west-1.amazonaws.com/a.pem", "https://sns.eu-west-1.amazonaws.com.example.com/a.pem",
-        "https://example.com/sns.eu-west-1.amazonaws.com/a.pem", host + ":443/a.pem", host + "@example.com/a.pem",
-        "https://user@sns.eu-west-1.amazonaws.com/a.pem", host + "/a.pem?x=1", host + "/a.pem#x", host + "/a.txt",
-        host + "/../a.pem", host + "//a.pem", host + "/%2e/a.pem", "https://sns.a.b.amazonaws.com/a.pem",
-        "https://s3.eu-west-1.amazonaws.com/a.pem", "https://SNS.eu-west-1.amazonaws.com/a.pem",
-        "https://sns.eu-west-1.amazonaws.com\\.example.com/a.pem", "https://sns.eu-west-1.amazonaws.comx/a.pem",
-    ]):
+    for index, url in enumerate(
+        [
+            "http://sns.eu-west-1.amazonaws.com/a.pem",
+            "https://sns.eu-west-1.amazonaws.com.example.com/a.pem",
+            "https://example.com/sns.eu-west-1.amazonaws.com/a.pem",
+            host + ":443/a.pem",
+            host + "@example.com/a.pem",
+            "https://user@sns.eu-west-1.amazonaws.com/a.pem",
+            host + "/a.pem?x=1",
+            host + "/a.pem#x",
+            host + "/a.txt",
+            host + "/../a.pem",
+            host + "//a.pem",
+            host + "/%2e/a.pem",
+            "https://sns.a.b.amazonaws.com/a.pem",
+            "https://s3.eu-west-1.amazonaws.com/a.pem",
+            "https://SNS.eu-west-1.amazonaws.com/a.pem",
+            "https://sns.eu-west-1.amazonaws.com\\.example.com/a.pem",
+            "https://sns.eu-west-1.amazonaws.comx/a.pem",
+        ]
+    ):
         one(f"certificate-elsewhere-{index}", sns_message(url=url), "reject:untrusted_cert_url")
     one("certificate-in-china", sns_message(url="https://sns.cn-north-1.amazonaws.com.cn/a.pem"), "accept")
 
@@ -256,10 +286,15 @@ def paypal():
     one("body-changed", headers(), "reject:signature_mismatch", body=BODY + b" ")
     one("other-key", headers(key=RSA_OTHER), "reject:signature_mismatch")
     one("algorithm", headers(algorithm="SHA1withRSA"), "reject:wrong_algorithm")
-    one("certificate-elsewhere", headers(cert=url.replace("paypal.com", "paypal.com.example.com")),
-        "reject:untrusted_cert_url")
+    one(
+        "certificate-elsewhere",
+        headers(cert=url.replace("paypal.com", "paypal.com.example.com")),
+        "reject:untrusted_cert_url",
+    )
     one("no-certificate", headers(drop="PAYPAL-CERT-URL"), "reject:missing_header")
-    one("signature-no-base64", [[n, "!" if n.endswith("SIG") else v] for n, v in headers()], "reject:malformed_header")
+    one(
+        "signature-no-base64", [[n, "!" if n.endswith("SIG") else v] for n, v in headers()], "reject:malformed_header"
+    )
     one("time-no-time", [[n, "a|b" if n.endswith("TIME") else v] for n, v in headers()], "reject:malformed_timestamp")
 
 
@@ -281,8 +316,17 @@ def jira():
         return signed + "." + b64url(mac(key.encode(), signed.encode()))
 
     def one(name, value, expect, url=url, method="POST", now=NOW, secrets=(secret,)):
-        add(name, "jira-connect", list(secrets), [["Authorization", value]] if value else [], BODY, expect, url=url,
-            method=method, now=now)
+        add(
+            name,
+            "jira-connect",
+            list(secrets),
+            [["Authorization", value]] if value else [],
+            BODY,
+            expect,
+            url=url,
+            method=method,
+            now=now,
+        )
 
     one("valid", "JWT " + token(), "accept")
     one("second-secret", "JWT " + token(), "accept", secrets=["another-secret", secret])
@@ -311,8 +355,12 @@ def adyen():
 
     def item(name="TestPayment-1", value=1130, drop=(), sign=True, **more):
         said = {
-            "pspReference": "7914073381342284", "originalReference": "", "merchantAccountCode": "TestMerchant",
-            "merchantReference": name, "amount": {"currency": "EUR", "value": value}, "eventCode": "AUTHORISATION",
+            "pspReference": "7914073381342284",
+            "originalReference": "",
+            "merchantAccountCode": "TestMerchant",
+            "merchantReference": name,
+            "amount": {"currency": "EUR", "value": value},
+            "eventCode": "AUTHORISATION",
             "success": "true",
         }
         amount = said["amount"]
@@ -364,8 +412,13 @@ def hubspot():
     one("valid", "v2", b"POST" + url.encode() + BODY, "accept")
     one("body-changed", "v1", BODY, "reject:signature_mismatch", body=BODY + b" ")
     one("method-changed", "v2", b"POST" + url.encode() + BODY, "reject:signature_mismatch", method="PUT")
-    one("version-2-as-1", "v1", b"POST" + url.encode() + BODY, "reject:signature_mismatch",
-        body=b"POST" + url.encode() + BODY)
+    one(
+        "version-2-as-1",
+        "v1",
+        b"POST" + url.encode() + BODY,
+        "reject:signature_mismatch",
+        body=b"POST" + url.encode() + BODY,
+    )
     one("version-unknown", "v1", BODY, "reject:wrong_algorithm", said="v9")
     # What a lengthened message has: 0x80, zeros, the length.
     long = BODY + b"\x80" + b"\x00" * 15 + b'{"more":1}'
@@ -381,18 +434,31 @@ def certificates():
     leaf = certificate(name, RSA, "Sluice test middle", middle_key, alternative=name)
     past = certificate(name, RSA, "Sluice test middle", middle_key, years=(2001, 2002))
     other = certificate("example.com", RSA, "Sluice test middle", middle_key)
-    public = RSA.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+    public = (
+        RSA.public_key()
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+        .decode()
+    )
     server = certificate("localhost", RSA, "Sluice test root", root_key, alternative="localhost")
     server_key = RSA.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()).decode()
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    ).decode()
     return {
-        "server": server, "serverKey": server_key, "root": root, "middle": middle, "leaf": leaf, "past": past, "otherName": other,
-        "alone": certificate(name, RSA), "sns": certificate("sns.amazonaws.com", RSA), "rsaPublic": public,
+        "server": server,
+        "serverKey": server_key,
+        "root": root,
+        "middle": middle,
+        "leaf": leaf,
+        "past": past,
+        "otherName": other,
+        "alone": certificate(name, RSA),
+        "sns": certificate("sns.amazonaws.com", RSA),
+        "rsaPublic": public,
         "rsaShort": b64(spki(rsa_key("sluice short rsa", 1024))),
-        "snsMessage": b64(sns_message()), "ed25519Private": "whsk_" + b64(
-            hashlib.sha256(b"sluice test ed25519").digest() + raw(ED)),
-        "ed25519Public": "whpk_" + b64(raw(ED)), "topic": TOPIC,
+        "snsMessage": b64(sns_message()),
+        "ed25519Private": "whsk_" + b64(hashlib.sha256(b"sluice test ed25519").digest() + raw(ED)),
+        "ed25519Public": "whpk_" + b64(raw(ED)),
+        "topic": TOPIC,
     }
 
 

@@ -75,7 +75,10 @@ import Testing
         let request = raw(
             "PUT /in/invented?x=1", [("X-Seal", "at=\(time);s1=old;s2=\(String(digest))"), ("X-Tenant", "acme")], body
         )
-        withstands(parts, request, ["X-Tenant"]) { $0.changesTarget = true }
+        withstands(parts, request, ["X-Tenant"]) {
+            $0.changesTarget = true
+            $0.changesMethod = true
+        }
         #expect(isAccepted(parts, request, now: Self.now + 120))
         #expect(!isAccepted(parts, request, now: Self.now + 121))
         #expect(!isAccepted(parts, request, now: Self.now - 120))

@@ -1,5 +1,6 @@
 // The catalogue in words, and the page that is written from it.
 import Engine
+import FastPath
 import Foundation
 import Server
 import Testing
@@ -45,16 +46,18 @@ import Testing
 /// A secret of the form that the provider's first scheme takes.
 private enum CatalogueSecret {
     static func example(_ provider: Provider) -> String {
-        let key = Data(1...32).base64EncodedString()
-        return switch provider.name {
-        case "standard-webhooks", "svix", "openai": "whsec_" + key
-        case "msteams": key
-        case "discord", "discord-events", "adyen", "adyen-payload": String(repeating: "ab", count: 32)
-        case "sendgrid":
-            ""
-                + ""
+        switch provider.name {
+        case "standard-webhooks", "svix", "openai": "whsec_" + Data(1...32).base64EncodedString()
+        case "msteams": Data(1...32).base64EncodedString()
+        case "discord", "discord-events": publicKey(.ed25519)
+        case "sendgrid": publicKey(.ecdsaP256)
+        case "adyen", "adyen-payload": String(repeating: "ab", count: 32)
+        case "aws-sns": "arn:aws:sns:eu-west-1:123456789012:orders"
         case "servicenow": "user:password"
         default: "text"
         }
+    }
+    private static func publicKey(_ algorithm: PublicKeyAlgorithm) -> String {
+        PrivateKey.generate(algorithm)?.publicKey.text ?? "no key"
     }
 }

@@ -1,5 +1,7 @@
 // What the general way of reading needs of a scheme beyond the quick one: places anywhere in a request, and what
 // conditions it has. Compiled once; trivial.
+//
+// Safety: `sets` points into the `CompiledMemory` that made the scheme; `setCount` values are read while that lives.
 
 /// A place, resolved. `query` and `json` values may need decoding, for which there is room in `ComposedBytes`.
 struct ReadPlace {

@@ -37,7 +37,7 @@ package enum SignatureList: UInt8, CaseIterable, Sendable {
 }
 
 /// The places that belong together. A scheme may have several sets; the first one of which a request has the signature
-/// or the id is used.
+/// is used.
 package struct SchemeHeaders: Equatable, Sendable {
     package var signature: String
     package var id: String?

@@ -174,7 +174,7 @@ extension SchemeData {
         var set = general.sets[general.setCount - 1]
         for index in 0..<general.setCount - 1 {
             let candidate = general.sets[index]
-            if candidate.signature.isPresent(&request, fields) || candidate.id.isPresent(&request, fields) {
+            if candidate.signature.isPresent(&request, fields) {
                 set = candidate
                 break
             }

@@ -100,9 +100,7 @@ extension SchemeData {
         var names = headers[headersCount - 1]
         for index in 0..<headersCount - 1 {
             let set = headers[index]
-            var isPresent = fields.firstIndex(of: set.signature, in: bytes) >= 0
-            if !isPresent, let id = set.id { isPresent = fields.firstIndex(of: id, in: bytes) >= 0 }
-            if isPresent {
+            if fields.firstIndex(of: set.signature, in: bytes) >= 0 {
                 names = set
                 break
             }

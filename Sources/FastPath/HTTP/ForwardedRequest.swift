@@ -8,6 +8,9 @@
 // Invariants: an untrusted peer's fields change nothing. An address that cannot be read, and two kinds of field that
 // name different clients, leave the client unknown, so that an allow-list refuses it: a proxy passes on the kind that
 // it does not write.
+//
+// Safety: `writeOrigin` writes at most `originBytesMax` bytes to memory that its caller owns; the views are of the head
+// and live as long as that.
 
 package struct ForwardedRequest: Sendable {
     /// Nil when a trusted proxy names none that can be read, or the peer has none (a local socket).
@@ -72,7 +75,7 @@ package struct ForwardedRequest: Sendable {
         }
     }
 
-    /// `https://host[:port]`; empty when the request names no host. Safety: `memory` has room for `originBytesMax`.
+    /// `https://host[:port]`; empty when the request names no host. `memory` has room for `originBytesMax`.
     @_noAllocation @_noLocks package func writeOrigin(to memory: UnsafeMutablePointer<UInt8>) -> ByteView {
         guard authority.count > 0 else { return .empty }
         let scheme = ByteView(isSecure ? "https://" : "http://")

@@ -17,8 +17,10 @@ struct RequestMutations {
     var changesBody = true
     /// What is put behind a value. In a list an entry that does not count is no forgery, so nothing there begins one.
     var paddings = ["0", "=", "A"]
-    /// True for the request line's bytes too, where the URL or the method is signed.
+    /// True for the bytes of the target and the version too, where the URL is signed.
     var changesTarget = false
+    /// True for the method's bytes too, where it is signed beside the URL.
+    var changesMethod = false
 
     private var headEnd: Int {
         var place = 0
@@ -72,7 +74,8 @@ struct RequestMutations {
         }
         if changesTarget {
             // All but the version's last digit: HTTP/1.0 signs the same.
-            for index in lines[0].indices.dropLast() {
+            let begin = changesMethod ? 0 : (lines[0].firstIndex(of: 0x20) ?? 0)
+            for index in lines[0].indices[begin...].dropLast() {
                 for bit in [0x01, 0x20] as [UInt8] {
                     var changed = lines
                     changed[0][index] ^= bit
