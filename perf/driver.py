@@ -6,11 +6,14 @@ Every request is a GitHub delivery with an id and a body of its own, signed with
 
 import hashlib
 import hmac
+import itertools
 import json
 import os
 import re
+import signal
 import subprocess
 import tempfile
+import time
 import uuid
 
 from perfutil import HERE, pinned
@@ -79,7 +82,11 @@ def drive_wrk(signed, url, connections, seconds, body=1024, cpu=LOAD_CPU, timeou
     run = subprocess.run(pinned(cpu, command), capture_output=True, text=True, env=environment)
     if run.returncode != 0:
         raise RuntimeError(f"wrk: {run.stdout[-300:]}{run.stderr[-300:]}")
-    text = run.stdout
+    return wrk_summary(run.stdout, seconds)
+
+
+def wrk_summary(text, seconds):
+    """What wrk printed, under `sluice load --json`'s keys."""
     answered = int(re.search(r"(\d+) requests in", text)[1])
     bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
     lost = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
@@ -105,6 +112,48 @@ def drive_wrk(signed, url, connections, seconds, body=1024, cpu=LOAD_CPU, timeou
         "latency": latency,
         "measuredSeconds": answered / rate if rate else seconds,
     }
+
+
+class StoppedLoad:
+    """A `sluice load` in a closed loop that runs only inside `slice`: between its slices it is stopped, and its server
+    idle. Each has a seed of its own, so that no request comes twice."""
+
+    seeds = itertools.count(int(time.time()) << 16)
+
+    def __init__(self, server, connections, body, cpu=LOAD_CPU):
+        command = [BINARY, "load", "--url", server.url, "--closed", "--connections", connections, "--duration", "1h"]
+        command += ["--warmup", "0s", "--timeout", "30s", "--provider", "github", "--secret", SECRET, "--size", body]
+        command += ["--seed", next(self.seeds), "--json"]
+        self.process = subprocess.Popen(
+            pinned(cpu, list(map(str, command))), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        self.process.send_signal(signal.SIGSTOP)
+        self.active = 0.0
+
+    def slice(self, seconds):
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGCONT)
+        time.sleep(seconds)
+        self.process.send_signal(signal.SIGSTOP)
+        self.active += time.monotonic() - started
+
+    def finish(self):
+        """Its summary; `answeredPerSecond` counts the time of its slices alone."""
+        started = time.monotonic()
+        self.process.send_signal(signal.SIGCONT)
+        self.process.send_signal(signal.SIGINT)
+        out, errors = self.process.communicate(timeout=60)
+        self.active += time.monotonic() - started
+        try:
+            done = json.loads(out)
+        except json.JSONDecodeError:
+            raise RuntimeError(f"sluice load: {(out + errors)[-400:]}") from None
+        return {**done, "answeredPerSecond": done["answered"] / self.active}
+
+    def kill(self):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.communicate()
 
 
 def drive_load(url, arguments, cpu=LOAD_CPU, timeout=600):

@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""Does the gate work? Builds the tree as it is and with a deliberate slowdown of the hot path (in a copy; the product
-has no such thing), records rounds of both in turns, and lets `sluice gate` judge many runs resampled from them.
+"""Does the gate work? Builds a copy of the tree with a deliberate slowdown of the hot path (the product has no such
+thing), records rounds of it and of the tree itself, and lets `sluice gate` judge many runs taken from them.
 
-  perf/gate_power.py --record --effort quick    builds, records, judges; about 25 minutes, 10 of them measuring
-  perf/gate_power.py                            judges the recorded rounds again, a minute
+  perf/gate_power.py --record    builds, records for both efforts, judges; about 25 minutes
+  perf/gate_power.py             judges the recorded rounds again, a minute
 
-A resampled run takes a stretch of consecutive rounds, the baseline another one that does not overlap with it: what the
-machine did at one time and not at the other is in the result. Recorded rounds: perf/results/gate-rounds-*.json.
+A run is a stretch of consecutive rounds, its baseline another one that does not overlap with it, from the other half of
+the recording, before which all servers were started anew: what the machine did at one time and not at the other is in
+the result. Judged is the first case of perf/gate, 64 connections and bodies of 1 KiB: two figures of a full run's six.
+Recorded rounds: perf/results/gate-rounds-*.json.
 Exit status: 1 when the gate misses its goals (detection 95 %, false alarms 2 %).
 """
 
@@ -21,7 +23,6 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import driver
 import turns
 from perfutil import HERE
 from report import arguments
@@ -29,16 +30,19 @@ from serverutil import BINARY, ROOT
 from servers import Sluice, probe
 
 SLOWDOWN = {"quick": 0.20, "full": 0.10}
-SECONDS = {"quick": 1, "full": 3}
+SECONDS = 2
 # As many as perf/gate measures.
 RUN_ROUNDS = {"quick": 12, "full": 24}
 DETECTION_MIN, FALSE_ALARMS_MAX = 0.95, 0.02
 FIGURES = [("rate", "higher", "answers/s"), ("cpu", "lower", "us/answer")]
 PLACE = "Sources/FastPath/Loops/IngestLoop+Requests.swift"
 BURN = """// Burns time on purpose, in a copy of the sources that nobody ships: what the gate must notice.
+import Foundation
+
+let slowdownTurns = Int(ProcessInfo.processInfo.environment["SLOWDOWN_TURNS"] ?? "0") ?? 0
 @inline(never) func slowdownBurn(_ seed: Int) -> Int {
     var value = UInt64(truncatingIfNeeded: seed) | 1
-    for _ in 0..<{iterations} { value = value &* 0x9E37_79B9_7F4A_7C15 ^ value >> 29 }
+    for _ in 0..<slowdownTurns { value = value &* 0x9E37_79B9_7F4A_7C15 ^ value >> 29 }
     return Int(truncatingIfNeeded: value & 1)
 }
 """
@@ -47,48 +51,36 @@ HOOK = "\n        if slowdownBurn(slot) > 1 { return }"
 HOOK_FUNCTION = r"mutating func setRoute\(_ slot: Int[^)]*\)[^{\n]*\{"
 
 
-class Copy:
-    """A copy of the sources that is built three times, each build's binary kept."""
-
-    def __init__(self, folder):
-        self.folder, self.tree = folder, os.path.join(folder, "tree")
-        os.makedirs(self.tree)
-        for name in ("Package.swift", "Sources", "Tests"):
-            source = os.path.join(ROOT, name)
-            copy = shutil.copytree if os.path.isdir(source) else shutil.copy
-            copy(source, os.path.join(self.tree, name))
-        resolved = os.path.join(ROOT, "Package.resolved")
-        if os.path.exists(resolved):
-            shutil.copy(resolved, self.tree)
-        # What was fetched for this tree serves the copy too.
-        for name in ("checkouts", "repositories", "workspace-state.json"):
-            source, target = os.path.join(ROOT, ".build", name), os.path.join(self.tree, ".build", name)
-            os.makedirs(os.path.dirname(target), exist_ok=True)
-            if os.path.exists(source):
-                copy = shutil.copytree if os.path.isdir(source) else shutil.copy
-                copy(source, target, **({"symlinks": True} if copy is shutil.copytree else {}))
-        self.plain = open(os.path.join(self.tree, PLACE)).read()
-
-    def build(self, name, iterations):
-        text = self.plain
-        burn = os.path.join(self.tree, os.path.dirname(PLACE), "SlowdownBurn.swift")
-        if os.path.exists(burn):
-            os.unlink(burn)
-        if iterations:
-            with open(burn, "w") as file:
-                file.write(BURN.replace("{iterations}", str(iterations)))
-            text = hooked(text)
-        with open(os.path.join(self.tree, PLACE), "w") as file:
-            file.write(text)
-        print(f"building {name}", flush=True)
-        done = subprocess.run(
-            ["swift", "build", "-c", "release", "--product", "sluice"], cwd=self.tree, capture_output=True, text=True
-        )
-        if done.returncode != 0:
-            sys.exit(f"{name} does not build: {done.stdout[-1500:]}{done.stderr[-500:]}")
-        kept = os.path.join(self.folder, name)
-        shutil.copy(os.path.join(self.tree, ".build", "release", "sluice"), kept)
-        return kept
+def build_slowed(folder):
+    """The path of a `sluice` of this tree that burns SLOWDOWN_TURNS turns at each request."""
+    for name in ("Package.swift", "Sources", "Tests"):
+        source = os.path.join(ROOT, name)
+        copy = shutil.copytree if os.path.isdir(source) else shutil.copy
+        copy(source, os.path.join(folder, name))
+    resolved = os.path.join(ROOT, "Package.resolved")
+    if os.path.exists(resolved):
+        shutil.copy(resolved, folder)
+    # What was fetched for this tree serves the copy too.
+    for name in ("checkouts", "repositories", "artifacts", "workspace-state.json"):
+        source, target = os.path.join(ROOT, ".build", name), os.path.join(folder, ".build", name)
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if os.path.isdir(source):
+            shutil.copytree(source, target, symlinks=True)
+        elif os.path.exists(source):
+            shutil.copy(source, target)
+    place = os.path.join(folder, PLACE)
+    with open(os.path.join(os.path.dirname(place), "SlowdownBurn.swift"), "w") as file:
+        file.write(BURN)
+    with open(place) as file:
+        text = hooked(file.read())
+    with open(place, "w") as file:
+        file.write(text)
+    print("building the copy that burns", flush=True)
+    command = ["swift", "build", "-c", "release", "--product", "sluice"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"the copy does not build: {done.stdout[-1500:]}{done.stderr[-500:]}")
+    return os.path.join(folder, ".build", "release", "sluice")
 
 
 def hooked(text):
@@ -99,23 +91,22 @@ def hooked(text):
     return text[: found.end()] + HOOK + text[found.end() :]
 
 
-def measure(binaries, count, effort):
-    """Rounds of the probe and each binary in turns: [{name: turn}]."""
-    signed = driver.SignedRequests()
-
-    def load(url, **how):
-        return driver.drive_wrk(signed, url, **how)
+def measure(builds, count):
+    """Rounds of the probe and each build: [{name: {rate, cpu}}]. `builds`: {name: (binary, turns of the burn)}."""
 
     def show(number, one):
         said = "  ".join(f"{name} {turn['rate']:.0f}/s {turn['cpu']:.2f} us" for name, turn in one.items())
         print(f"{number:>4}  {said}", flush=True)
 
-    servers = [Sluice(binary=path, name=name) for name, path in binaries.items()]
+    servers = [
+        Sluice(binary=path, name=name, environment={"SLOWDOWN_TURNS": str(burnt)})
+        for name, (path, burnt) in builds.items()
+    ]
     entered = []
     try:
         for server in [probe(), *servers]:
             entered.append(server.__enter__())
-        return turns.rounds(entered, load, count, 64, SECONDS[effort], 1024, progress=show)
+        return turns.sliced_rounds(entered, count, 64, SECONDS, 1024, progress=show)
     finally:
         for server in reversed(entered):
             server.__exit__(None, None, None)
@@ -129,35 +120,36 @@ def middle(rounds, name):
 def record(options):
     folder = tempfile.mkdtemp(prefix="sluice-power-", dir=os.path.join(ROOT, ".build"))
     try:
-        copy = Copy(folder)
-        base = copy.build("base", 0)
-        # What a thousand turns of the burn cost beside a request, then as many as the wanted share needs.
-        trial = copy.build("trial", 1000)
-        tried = measure({"base": base, "trial": trial}, options.calibration, options.effort)
+        burning = options.binary or build_slowed(folder)
+        # The same binary throughout, so that its layout is no part of the difference.
+        tried = measure({"base": (burning, 0), "trial": (burning, 1000)}, options.calibration)
         share = middle(tried, "trial") / middle(tried, "base") - 1
-        iterations = max(1, round(1000 * SLOWDOWN[options.effort] / max(share, 0.01)))
-        print(f"1000 turns cost {share:.1%} of a request; {iterations} are taken", flush=True)
-        slow = copy.build("slow", iterations)
-        rounds = measure({"base": base, "slow": slow}, options.rounds, options.effort)
+        burnt = {effort: max(1, round(1000 * part / max(share, 0.01))) for effort, part in SLOWDOWN.items()}
+        print(f"1000 turns cost {share:.1%} of a request; taken are {burnt}", flush=True)
+        builds = {"base": (burning, 0), **{effort: (burning, turns) for effort, turns in burnt.items()}}
+        halves = [measure(builds, options.rounds // 2) for _ in range(2)]
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+    rounds = halves[0] + halves[1]
     machine = json.loads(subprocess.run([BINARY, "gate", "machine", "--json"], capture_output=True, check=True).stdout)
-    value = {
-        "format": "sluice-gate-rounds/1",
-        "effort": options.effort,
-        "slowdown": SLOWDOWN[options.effort],
-        "real_slowdown_cpu": middle(rounds, "slow") / middle(rounds, "base") - 1,
-        "seconds": SECONDS[options.effort],
-        "machine": machine,
-        "rounds": [
-            {name: {what: turn[what] for what, _, _ in FIGURES} for name, turn in one.items()} for one in rounds
-        ],
-    }
-    path = os.path.join(HERE, "results", f"gate-rounds-{options.effort}.json")
+    for effort, part in SLOWDOWN.items():
+        names = {"probe-durable": "probe-durable", "base": "base", effort: "slow"}
+        value = {
+            "format": "sluice-gate-rounds/1",
+            "effort": effort,
+            "slowdown": part,
+            "real_slowdown_cpu": middle(rounds, effort) / middle(rounds, "base") - 1,
+            "seconds": SECONDS,
+            "machine": machine,
+            "rounds": [{new: one[old] for old, new in names.items()} for one in rounds],
+        }
+        save(value, os.path.join(HERE, "results", f"gate-rounds-{effort}.json"))
+
+
+def save(value, path):
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w") as file:
         file.write(json.dumps(value, sort_keys=True).replace('{"base"', '\n{"base"') + "\n")
-    return path
 
 
 def run_file(value, rounds, name):
@@ -176,14 +168,11 @@ def run_file(value, rounds, name):
 
 
 def stretches(rounds, count, numbers):
-    """A run's rounds and a baseline's: two stretches that do not overlap, each resampled within itself."""
+    """A run's rounds and a baseline's: consecutive ones, each from its own half of the recording."""
     half = len(rounds) // 2
-    length = max(count, half // 2)
-    first = numbers.randrange(0, half - length + 1)
-    second = half + numbers.randrange(0, len(rounds) - half - length + 1)
-    places = [first, second]
+    places = [numbers.randrange(0, half - count + 1), half + numbers.randrange(0, len(rounds) - half - count + 1)]
     numbers.shuffle(places)
-    return [[numbers.choice(rounds[place : place + length]) for _ in range(count)] for place in places]
+    return [rounds[place : place + count] for place in places]
 
 
 def judge(value, trials):
@@ -206,7 +195,7 @@ def judge(value, trials):
 
 
 def main():
-    options = arguments(__doc__, record=False, effort="quick", rounds=120, calibration=8, trials=100)
+    options = arguments(__doc__, record=False, binary="", rounds=120, calibration=8, trials=100)
     if options.record:
         record(options)
     good = True
@@ -223,8 +212,7 @@ def main():
             + ("as wanted" if is_good else "NOT as wanted")
         )
         value["judged"] = {"trials": options.trials, "detection": shares["slow"], "false_alarms": shares["base"]}
-        with open(path, "w") as file:
-            file.write(json.dumps(value, sort_keys=True).replace('{"base"', '\n{"base"') + "\n")
+        save(value, path)
     if not files:
         sys.exit("perf/gate_power.py: no recorded rounds; --record makes them")
     sys.exit(0 if good else 1)

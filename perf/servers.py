@@ -49,7 +49,7 @@ def processor_nanos(pid):
 class Sluice:
     """`sluice serve` with GitHub's scheme, one loop, history kept short so that a long run fits the disk."""
 
-    def __init__(self, binary=None, name="sluice", **keys):
+    def __init__(self, binary=None, name="sluice", environment=None, **keys):
         self.name, self.binary = name, binary
         self.folder = data_folder()
         settings = {
@@ -59,7 +59,11 @@ class Sluice:
             **keys,
         }
         self.gateway = Gateway(
-            [github_source(secret=SECRET)], folder=self.folder, wrapper=pinned(SERVER_CPU, []), **settings
+            [github_source(secret=SECRET)],
+            folder=self.folder,
+            wrapper=pinned(SERVER_CPU, []),
+            environment=environment,
+            **settings,
         )
 
     def __enter__(self):

@@ -8,12 +8,29 @@ repeats itself would be measured being answered from memory.
 import random
 import time
 
+from driver import StoppedLoad
+
 KEPT_SHARE_MIN = 0.97
 ATTEMPTS = 3
+SLICE_SECONDS = 0.05
 
 
 class NotComparable(Exception):
-    """A turn that measures something else; the text says what."""
+    """A turn that measures something else; the text says what, `server` whose it was."""
+
+    def __init__(self, server, why):
+        super().__init__(f"{server}: {why}")
+        self.server = server
+
+
+def check(server, done, kept):
+    """Raises NotComparable unless (nearly) every answer was an event kept."""
+    if done["refused"] or done["failed"]:
+        raise NotComparable(server.name, f"{done['refused']} refused, {done['failed']} failed")
+    if kept is not None:
+        share = (server.kept() - kept) / max(done["answered"], 1)
+        if share < KEPT_SHARE_MIN:
+            raise NotComparable(server.name, f"{share:.0%} of the answers are events on disk")
 
 
 def turn(server, load, connections, seconds, body):
@@ -22,12 +39,7 @@ def turn(server, load, connections, seconds, body):
     before, started = server.cpu_nanos(), time.monotonic()
     done = load(server.url, connections=connections, seconds=seconds, body=body)
     used = server.cpu_nanos() - before
-    if done["refused"] or done["failed"]:
-        raise NotComparable(f"{server.name}: {done['refused']} refused, {done['failed']} failed")
-    if kept is not None:
-        share = (server.kept() - kept) / max(done["answered"], 1)
-        if share < KEPT_SHARE_MIN:
-            raise NotComparable(f"{server.name}: {share:.0%} of the answers are events on disk")
+    check(server, done, kept)
     return {
         "rate": done["answeredPerSecond"],
         "cpu": used / 1e3 / max(done["answered"], 1),
@@ -56,3 +68,43 @@ def rounds(servers, load, count, connections=64, seconds=1, body=1024, seed=1, p
         if progress:
             progress(number + 1, done[-1])
     return done
+
+
+def sliced_rounds(servers, count, connections=64, seconds=2, body=1024, progress=None):
+    """[{name: {rate, cpu}}] for comparing processor time closely: in a round each server gets `seconds`, in slices of
+    a twentieth of a second, turn about, so that a machine's mood falls on all of them alike. The first round is thrown
+    away."""
+    done = []
+    for number in range(count + 1):
+        for attempt in range(ATTEMPTS):
+            try:
+                one = sliced_round(servers, connections, seconds, body)
+                break
+            except NotComparable:
+                if attempt == ATTEMPTS - 1:
+                    raise
+        if number:
+            done.append(one)
+            if progress:
+                progress(number, one)
+    return done
+
+
+def sliced_round(servers, connections, seconds, body):
+    kept = [server.kept() for server in servers]
+    before = [server.cpu_nanos() for server in servers]
+    loads, result = [], {}
+    try:
+        loads += [StoppedLoad(server, connections, body) for server in servers]
+        for _ in range(max(1, round(seconds / SLICE_SECONDS))):
+            for load in loads:
+                load.slice(SLICE_SECONDS)
+        for server, load, known, used in zip(servers, loads, kept, before):
+            done = load.finish()
+            cpu = (server.cpu_nanos() - used) / 1e3 / max(done["answered"], 1)
+            check(server, done, known)
+            result[server.name] = {"rate": done["answeredPerSecond"], "cpu": cpu}
+    finally:
+        for load in loads:
+            load.kill()
+    return result

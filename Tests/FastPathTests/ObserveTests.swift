@@ -91,6 +91,21 @@ struct ObserveTests {
         #expect(try harness.finish().isEmpty)
     }
 
+    @Test("What was not proven takes no genuine event's key, and is a duplicate among its like")
+    func unprovenKeys() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(folder.path, [HarnessSource(name: "token", check: .token, observes: true)])
+        let client = IngestClient(port: harness.port)
+        for (token, body) in [
+            ("X-Token: forged", "forged"), ("X-Token: forged", "again"), (tokenLine, "genuine"), (tokenLine, "retried"),
+        ] {
+            client.send(IngestClient.request("token", [token, "X-Id: 1001"], body: body))
+            #expect(client.answer()?.status == 202)
+        }
+        let events = try harness.finish()
+        #expect(events.map { String(decoding: $0.body, as: UTF8.self) } == ["forged", "genuine"])
+    }
+
     @Test("An injected event is in the log once, whoever brought it first", arguments: [false, true])
     func injection(hasJournalThread: Bool) throws {
         let folder = TemporaryFolder()
@@ -100,7 +115,6 @@ struct ObserveTests {
         client.send(IngestClient.request("token", [tokenLine, "X-Id: known"], body: "from outside"))
         #expect(client.answer()?.status == 202)
         var event = InjectedEvent(source: "token")
-        event.receivedAt = ProcessResources.wallNanos
         event.dedupKey = Array("fresh".utf8)
         event.body = Array("injected".utf8)
         guard case .kept(let id) = harness.injector.offer(event) else {

@@ -108,6 +108,10 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("limits: 5\n", 1, "`limits` takes keys"),
         ("limits:\n  head: 4KiB\n  request_line: 8KiB\n", 3, "larger than the whole head"),
         ("grace: 5\n", 1, "`5` is not a time"),
+        (
+            "proxy_protocol: true\nsources:\n  - { name: a, provider: github, secrets: [s], "
+                + "allow_addresses: [192.0.2.0/24] }\n", 1, "name the proxies in `trusted_proxies`"
+        ),
         ("grace:\n", 1, "has no value"),
         ("grace: [1s]\n", 1, "takes one value, not a list"),
         ("loops: many\n", 1, "neither `auto` nor"),

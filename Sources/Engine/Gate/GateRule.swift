@@ -4,9 +4,9 @@
 // Timed figures are compared as logarithms, so that "a tenth slower" is the same distance from any value and in both
 // directions. A figure is worse exactly when its estimate is beyond half of the slowdown that the effort answers for
 // AND the interval leaves no doubt that it is slower at all: the first keeps out what a machine's moods make of the
-// same code (real, repeatable, and of no interest), the second what chance does. And an interval half as wide again as
-// what is looked for is no measurement: a machine that is busy with other things gets `undecided`, however slow the run
-// looks.
+// same code (real, repeatable, and of no interest), the second what chance does. An interval half as wide again as what
+// is looked for is no measurement: a machine that is busy with other things gets `undecided`, unless even the near end
+// of the interval is beyond the slowdown that is looked for.
 import Foundation
 
 package enum GateVerdict: String, Codable, Sendable, CaseIterable {
@@ -38,6 +38,8 @@ package struct GateRule: Equatable, Sendable {
 
     /// `change` is positive for worse.
     package func verdict(_ change: GateInterval) -> GateVerdict {
+        if change.low >= reach { return .worse }
+        if change.high <= -reach { return .better }
         guard change.high - change.low <= 1.5 * reach else { return .undecided }
         if change.estimate >= reach / 2, change.low > 0 { return .worse }
         if change.estimate <= -reach / 2, change.high < 0 { return .better }

@@ -135,6 +135,9 @@ enum GatewayAssembly {
         } catch {
             for loop in parts.loops { loop.drain() }
             for thread in parts.loopThreads { thread.join() }
+            injector.close()
+            parts.journal?.drain()
+            parts.journalThread?.join()
             threads.offload.workers.stop()
             parts.rejected?.stop()
             egress.stop()

@@ -152,7 +152,7 @@ extension SourceCheck {
             return .event(
                 captured.event(
                     source: request.sourceName, selectors: parts.selectors,
-                    dedupWindowSeconds: parts.dedupWindowSeconds, receivedAt: request.receivedAt))
+                    dedupWindowSeconds: parts.dedupWindowSeconds))
         }
     }
 }

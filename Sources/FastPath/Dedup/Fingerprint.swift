@@ -46,4 +46,10 @@ package struct Fingerprint: Equatable, Sendable {
         slot = Hash128(low: print.fingerprint.low, high: print.fingerprint.high)
         tag = Hash128(low: print.tag.low, high: print.tag.high)
     }
+    /// The same key of an event whose sender was not proven: never the same event as one whose sender was, so that
+    /// nobody takes a genuine event's key while its source observes.
+    @inline(__always) package var ofUnproven: Fingerprint {
+        Fingerprint(
+            slot: Hash128(low: ~slot.low, high: slot.high), tag: Hash128(low: ~tag.low, high: tag.high))
+    }
 }

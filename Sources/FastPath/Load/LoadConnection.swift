@@ -50,6 +50,8 @@ package struct LoadExchange: Sendable {
     private var answer: AnswerReader
     /// False until the present connect succeeded.
     private(set) var isConnected = false
+    /// True exactly when an answer was complete on the present connection.
+    private(set) var hasAnswered = false
     private var isConnectInFlight = false
     private var isSendInFlight = false
     private var isReceiveArmed = false
@@ -80,6 +82,7 @@ package struct LoadExchange: Sendable {
         self.deadline = deadline
         isConnectInFlight = true
         isConnected = false
+        hasAnswered = false
         systemError = 0
         state = .connecting
     }
@@ -214,6 +217,7 @@ package struct LoadExchange: Sendable {
         self.result = result
         endedAt = now
         isDecided = true
+        hasAnswered = true
         return isSendInFlight ? .none : finish()
     }
     private mutating func finish() -> EgressActions {

@@ -183,12 +183,14 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         if actions.contains(.free) {
             let error = table[slot].systemError
             let wasConnected = table[slot].isConnected
+            let hadAnswer = table[slot].hasAnswered
             io.close(table[slot].descriptor, tag: Tag(.ignored))
             table[slot].freed()
             table.closed()
             if phase == .over { return }
-            if wasConnected, phase != .connecting { return connect(slot) }
-            // Again, but not at once: a server that refuses is not helped by a storm of connects.
+            if hadAnswer, phase != .connecting { return connect(slot) }
+            // Again, but not at once: a server that refuses, or accepts only to close, is not helped by a storm of
+            // connects.
             table[slot].deadline = now + LoadDriver.reconnectNanos
             if !wasConnected {
                 figures.connectErrno = error

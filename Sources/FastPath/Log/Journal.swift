@@ -146,6 +146,7 @@ package struct PlacedSegment: Equatable, Sendable {
         if window > 0 {
             print = Fingerprint(
                 tenant: event.tenant, source: event.source, key: event.dedupKey, keys: configuration.keys)
+            if !event.verdict.isTrusted { print = print.ofUnproven }
             // Before any refusal: what is on disk is a duplicate whatever state the disk is in now.
             if let original = dedup.lookup(print, nowSeconds: seconds, windowSeconds: window) {
                 return duplicate(of: original, ticket: ticket)

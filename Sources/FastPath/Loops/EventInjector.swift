@@ -19,8 +19,6 @@ package struct InjectedEvent: Sendable {
     package var target: [UInt8] = []
     package var fieldLines: [UInt8] = []
     package var body: [UInt8] = []
-    /// Wall clock, nanoseconds since 1970: of the request, not of the injection.
-    package var receivedAt: UInt64 = 0
 
     package init(source: String) { self.source = source }
 }
@@ -148,7 +146,8 @@ extension InjectedEvent {
             input.keyIsBody = keyIsBody
             if keyIsBody { input.dedupKey = input.body }
             input.dedupWindowSeconds = dedupWindowSeconds
-            input.receivedAt = receivedAt
+            // Of the injection: the dedup window, a segment's age and recovery read the log as written in its order.
+            input.receivedAt = sluice_clock_wall()
             return body(input)
         }
     }
@@ -157,7 +156,7 @@ extension InjectedEvent {
 extension CapturedRequest {
     /// The event that a loop would have made of this request.
     package func event(
-        source: String, selectors: EventSelectors, dedupWindowSeconds: UInt32, receivedAt: UInt64
+        source: String, selectors: EventSelectors, dedupWindowSeconds: UInt32
     ) -> InjectedEvent {
         bytes.withView { view in
             body.withView { bodyView in
@@ -171,7 +170,6 @@ extension CapturedRequest {
                 event.target = view.slice(head.target).array
                 event.fieldLines = view.slice(head.fieldLines).array
                 event.body = body
-                event.receivedAt = receivedAt
                 return event
             }
         }

@@ -83,6 +83,13 @@ enum ConfigurationChecks {
                 top.line("proxy_protocol", item: index),
                 "`proxy_protocol` takes true, false, or listeners as `listen` spells them")
         }
+        let isListed = configuration.sources.contains { !$0.allowAddresses.isEmpty }
+        if words != ["false"], configuration.trustedProxies.isEmpty, isListed {
+            reading.report(
+                top.line("proxy_protocol"),
+                "with `proxy_protocol` whoever connects names the address that `allow_addresses` looks at; name the "
+                    + "proxies in `trusted_proxies` (0.0.0.0/0 and ::/0 if nobody else can connect)")
+        }
     }
 
     private static func checkBounds(
