@@ -1,14 +1,21 @@
 """The scenarios of the way in: beside the limit probe and the peers, in a storm, repeated, and as a published test."""
 
+import os
+import re
 import statistics
 import time
 
 import driver
+from perfutil import HERE
 import turns
 from servers import PEERS, Sluice, Unavailable
 
 # What a provider's stress test published: one gateway, 100 concurrent requests. Milliseconds.
-PUBLISHED = {"average": 127.0, "p95": 310.0, "p99": 890.0, "success": 0.9997, "sustained_p99": 130.0}
+PUBLISHED = {
+    "closed": {"mean": 127.0, "p95": 310.0, "p99": 890.0},
+    "at_once": {"mean": 127.0, "p95": 310.0, "p99": 890.0},
+    "sustained": {"p99": 130.0},
+}
 
 
 def middle(done, name, what):
@@ -91,38 +98,37 @@ def duplicates(what, outcome, scale):
 
 
 def mixed(what, outcome, scale):
-    """The published stress test's three loads: many at once, a burst, a sustained rate."""
-    signed = driver.SignedRequests()
-    seconds = max(1, round(what["seconds"] * scale))
-    with Sluice() as server:
-        done = driver.drive_wrk(signed, server.url, connections=what["connections"], seconds=seconds, body=what["body"])
-        success = done["accepted"] / max(done["answered"] + done["failed"], 1)
-        average, p99 = done["latency"]["mean"] / 1e3, done["latency"]["p99"] / 1e3
-        outcome.figure("concurrent.rate", done["answeredPerSecond"], 0)
-        outcome.figure("concurrent.average_ms", average)
-        outcome.figure("concurrent.p90_ms", done["latency"]["p90"] / 1e3)
-        outcome.figure("concurrent.p99_ms", p99)
-        outcome.figure("concurrent.success", success, 6)
-        outcome.figure("published.average_ms", PUBLISHED["average"])
-        outcome.figure("published.p95_ms", PUBLISHED["p95"])
-        outcome.figure("published.p99_ms", PUBLISHED["p99"])
-        outcome.figure("published.success", PUBLISHED["success"], 6)
-        outcome.figure("published.sustained_p99_ms", PUBLISHED["sustained_p99"])
-        outcome.figure("times_better.average", PUBLISHED["average"] / average, 0)
-        outcome.figure("times_better.p99", PUBLISHED["p99"] / p99, 0)
-        outcome.check("success at least as published", success >= PUBLISHED["success"])
-        outcome.check("no slower than published", average <= PUBLISHED["average"] and p99 <= PUBLISHED["p99"])
-        if not driver.has_load():
-            outcome.note("burst and sustained rate need `sluice load`, which this binary has not")
-            return
-        for name in ("burst", "sustained"):
-            arguments = ["--rate", what[f"{name}_rate"], "--duration", f"{max(3, seconds)}s"]
-            arguments += ["--size", f"{what['body']}B", "--connections", what["connections"]]
-            arguments += ["--provider", "github", "--secret", driver.SECRET]
-            done = driver.drive_load(server.url, arguments)
+    """The published stress test's three loads with traffic of six providers: many at once, a burst, a sustained rate."""
+    seconds = max(3, round(what["seconds"] * scale))
+    mix = os.path.join(HERE, "mixes", what["mix"] + ".yaml")
+    with open(mix) as file:
+        entries = re.findall(r"name: (\S+), provider: (\S+), .*?secret: ([^,\s]+)", file.read())
+    sources = [{"name": name, "provider": provider, "secrets": [secret]} for name, provider, secret in entries]
+    loads = {
+        "closed": ["--closed"],
+        "at_once": ["--profile", f"burst:1s,10ms@{what['connections'] * 100}"],
+        "burst": ["--profile", f"burst:{seconds}s,1s@{what['burst_rate']}", "--warmup", "0s"],
+        "sustained": ["--rate", what["sustained_rate"]],
+    }
+    with Sluice(sources=sources) as server:
+        for name, arguments in loads.items():
+            arguments = ["--connections", what["connections"], "--duration", f"{2 * seconds}s", *arguments]
+            done = driver.drive_load(server.url, ["--mix", mix, *arguments])
+            outcome.figure(f"{name}.rate", done["answeredPerSecond"], 0)
             for part in ("mean", "p95", "p99", "max"):
                 outcome.figure(f"{name}.{part}_ms", done["latency"][part] / 1e3)
-            outcome.check(f"{name}: nothing refused or failed", done["refused"] + done["failed"] == 0)
+            outcome.check(f"{name}: nothing failed, refused or accepted wrongly", is_exact(done))
+            for part, published in PUBLISHED[name].items() if name in PUBLISHED else ():
+                outcome.figure(f"published.{name}.{part}_ms", published)
+                better = published / (done["latency"][part] / 1e3)
+                outcome.figure(f"times_better.{name}.{part}", better, 0)
+                outcome.check(f"{name}: {part} no slower than published", better >= 1)
+    outcome.note("published: 99.97 % success; here every request got the answer that it had to get, or the check fails")
+
+
+def is_exact(done):
+    """`refused` has what was refused against the plan; the bad ones of the mix must be refused, all others accepted."""
+    return done["refused"] + done["failed"] + done["unsent"] + done["wronglyAccepted"] == 0
 
 
 KINDS = {
@@ -132,5 +138,8 @@ KINDS = {
     ),
     "burst": (burst, {"connections": 512, "body": 1024, "seconds": 2, "silence": 5, "bursts": 4}),
     "duplicates": (duplicates, {"connections": 64, "body": 1024, "seconds": 8}),
-    "mixed": (mixed, {"connections": 100, "body": 8192, "seconds": 10, "burst_rate": 500, "sustained_rate": 200}),
+    "mixed": (
+        mixed,
+        {"connections": 100, "mix": "providers", "seconds": 10, "burst_rate": 500, "sustained_rate": 200},
+    ),
 }

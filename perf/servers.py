@@ -49,8 +49,8 @@ def processor_nanos(pid):
 class Sluice:
     """`sluice serve` with GitHub's scheme, one loop, history kept short so that a long run fits the disk."""
 
-    def __init__(self, binary=None, name="sluice", environment=None, **keys):
-        self.name, self.binary = name, binary
+    def __init__(self, binary=None, name="sluice", environment=None, sources=None, **keys):
+        self.name, self.binary, self.sources = name, binary, sources
         self.folder = data_folder()
         settings = {
             "log": {"segment": "256MiB", "group": "16MiB", "retention": {"size": "2GiB"}},
@@ -59,7 +59,7 @@ class Sluice:
             **keys,
         }
         self.gateway = Gateway(
-            [github_source(secret=SECRET)],
+            sources or [github_source(secret=SECRET)],
             folder=self.folder,
             wrapper=pinned(SERVER_CPU, []),
             environment=environment,
@@ -75,7 +75,8 @@ class Sluice:
             self.gateway.__enter__()
         finally:
             serverutil.BINARY = usual
-        self.url = f"http://127.0.0.1:{self.gateway.port}/in/github"
+        # With sources of its own the load says where each request goes.
+        self.url = f"http://127.0.0.1:{self.gateway.port}/" + ("" if self.sources else "in/github")
         return self
 
     def __exit__(self, *error):
