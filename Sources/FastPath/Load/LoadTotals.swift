@@ -2,7 +2,7 @@
 // by interval. Passive.
 //
 // Invariants: one writer; only measured requests come here, but for the intervals. A reason beyond the table's room is
-// counted as `other`; intervals beyond theirs go into the last.
+// counted as `other`; intervals beyond theirs are not kept.
 // Safety: owns its memory; every index is bounded before use.
 import CShims
 

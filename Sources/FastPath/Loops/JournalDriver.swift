@@ -71,6 +71,9 @@ import CShims
         return verdict
     }
 
+    /// Looked at after `beginSleep`: an answer of the segment keeper's from just before would wake nobody.
+    @inline(__always) var hasNews: Bool { spares.hasReady }
+
     /// Everything that arrived while the last commit was on its way goes out as one write; no timer, no added delay.
     @inline(__always) mutating func startCommit(_ io: borrowing UringIO, nowNanos: UInt64) {
         if owesSignal, nowNanos &- signalledAt >= CommitSignal.intervalNanos { signalReader(nowNanos) }

@@ -61,7 +61,7 @@ package final class JournalShared: Sendable {
 
     private mutating func tick() {
         shared.wakeup.beginSleep()
-        let mustNotWait = !areRingsEmpty || shared.isDrainWanted
+        let mustNotWait = !areRingsEmpty || shared.isDrainWanted || driver.hasNews
         let longest: UInt64 = driver.owesSignal ? CommitSignal.intervalNanos : 1_000_000_000
         let count = io.enter(waitNanos: mustNotWait ? 0 : longest)
         shared.wakeup.endSleep()

@@ -153,10 +153,11 @@ package final class JournalLink: Sendable {
 
     func armWake(_ io: borrowing UringIO) { io.readWake(wakeup.descriptor, into: wakeValue, tag: Tag(.wake)) }
     func woken(_ io: borrowing UringIO) { armWake(io) }
-    /// Between the two the loop may sleep; true when it must not because receipts are there.
+    /// Between the two the loop may sleep; true when it must not because receipts or a new segment are there.
     @inline(__always) func beginSleep() -> Bool {
         wakeup.beginSleep()
-        return link.map { !$0.receipts.isEmpty } ?? hasInjected
+        if let link { return !link.receipts.isEmpty }
+        return hasInjected || driver?.hasNews == true
     }
     @inline(__always) func endSleep() { wakeup.endSleep() }
     /// The loop ends: nothing is with the disk.

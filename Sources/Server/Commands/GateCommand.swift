@@ -83,8 +83,10 @@ struct GateCommand: ParsableCommand {
         var unit = ""
         @Option(help: "ratio (timed) or count (instructions, the same each time).")
         var kind = GateFigureKind.ratio
-        @Option(help: "How much is measured, and so the slowdown that is found: quick (20 %) or full (10 %).")
-        var effort = GateEffort.full
+        @Option(
+            help: "How much is measured, and so the slowdown that is found: quick (20 %) or full (10 %), the file's or full."
+        )
+        var effort: GateEffort?
         @Option(help: "The commit that was measured.")
         var commit = "unknown"
         @Option(help: "The command that measures it again.")
@@ -95,9 +97,12 @@ struct GateCommand: ParsableCommand {
                 var run: GateRun
                 if FileManager.default.fileExists(atPath: file) {
                     run = try GateFile.read(file)
+                    if let effort, effort != run.effort {
+                        throw .otherEffort(run: effort, baseline: run.effort)
+                    }
                 } else {
                     run = GateRun(
-                        effort: effort, machine: GateMachineProbe.machine(), commit: commit,
+                        effort: effort ?? .full, machine: GateMachineProbe.machine(), commit: commit,
                         date: TimeText.of(nanoseconds: ProcessResources.wallNanos), command: command, figures: [])
                 }
                 let round = GateRound(subject: subject, yardstick: yardstick)
