@@ -45,6 +45,7 @@ import Testing
     // MARK: a challenge that signs
 
     private func answerSignature(_ parts: CompiledSourceParts, _ token: String) throws -> String {
+        defer { withExtendedLifetime(parts.memory) {} }
         let handshake = try #require(parts.handshake)
         let asked = try request("GET /in/x?crc_token=\(token)", [], "")
         let key = try #require(parts.scheme?.challengeKey(nowSeconds: Self.now))
@@ -97,6 +98,7 @@ import Testing
 
     @Test func aTokenSpelledAnewIsTheSameEvent() throws {
         let parts = try compile("mailgun", ["key"])
+        defer { withExtendedLifetime(parts.memory) {} }
         let signature = TextEncoding.hex(mac(Array("key".utf8), "\(Self.now)a8ce/0edb"))
         var keys: Set<String> = []
         for token in [#"a8ce/0edb"#, #"\u00618ce/0edb"#, #"a8ce\/0edb"#, #"a8ce\u002f0ed\u0062"#] {
@@ -112,14 +114,15 @@ import Testing
     @Test func aNotificationSpelledAnewIsTheSameEventOrNone() throws {
         let vector = try #require(VerificationFixtures.own.vectors.first { $0.id == "aws-sns/version-2" })
         let verifier = try #require(try vector.namedVerifier())
-        let selectors = try compile("aws-sns", ["arn:aws:sns:eu-west-1:123456789012:orders"]).selectors
+        let source = try compile("aws-sns", ["arn:aws:sns:eu-west-1:123456789012:orders"])
+        defer { withExtendedLifetime(source.memory) {} }
         let text = String(decoding: RequestParts(vector).body, as: UTF8.self)
         func respelled(_ from: String, _ to: String) throws -> (verdict: String, key: String?) {
             var parts = RequestParts(vector)
             let pieces = text.split(separator: from, maxSplits: 1, omittingEmptySubsequences: false)
             try #require(pieces.count == 2)
             parts.body = Array("\(pieces[0])\(to)\(pieces[1])".utf8)
-            let key = try CapturedRequest(parts.bytes).select(selectors).dedupKey
+            let key = try CapturedRequest(parts.bytes).select(source.selectors).dedupKey
             return (parts.verdict(verifier, now: vector.now), key)
         }
         let plain = try respelled(#""MessageId""#, #""MessageId""#)

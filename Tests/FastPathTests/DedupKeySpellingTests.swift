@@ -38,6 +38,7 @@ import Testing
 
     @Test func aWorkerSeesTheKeyThatTheLoopSees() throws {
         let memory = CompiledMemory()
+        defer { withExtendedLifetime(memory) {} }
         let selectors = try EventSelectors(
             eventID: ["json:$.t"], eventType: [], dedupKey: ["json:$.t", "body"], in: memory)
         var seen: Set<[UInt8]> = []
