@@ -80,6 +80,9 @@ package struct Provider: Sendable {
     /// publishes none. An optional allow-list, never a proof.
     package var addresses: [String] = []
 
+    /// True exactly when a challenge's answer has the MAC of what anyone may ask.
+    package var signsForAnyone: Bool { handshakes.contains(where: \.signsForAnyone) }
+
     package init(_ name: String, title: String, guide: ProviderGuide) {
         self.name = name
         self.title = title

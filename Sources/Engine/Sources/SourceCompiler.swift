@@ -68,7 +68,11 @@ package enum SourceCompiler {
             throw SourceProblemError(.scheme(.emptySecret(index: empty)))
         }
         var schemes = provider.schemes
-        if let configured = source.scheme { schemes = [ProviderScheme(try definition(of: configured))] }
+        if let configured = source.scheme {
+            var definition = try definition(of: configured)
+            if provider.signsForAnyone { definition.refuseOpaqueBodies() }
+            schemes = [ProviderScheme(definition)]
+        }
         guard !schemes.isEmpty else { throw SourceProblemError(.noScheme) }
         for (index, secret) in source.secrets.enumerated()
         where !schemes.contains(where: { $0.takes.takes(secret.value) }) {
@@ -114,9 +118,12 @@ package enum SourceCompiler {
                 case .data(let definition): definitions.append((definition, alternative.secrets))
                 case .named(let named):
                     // A provider has one scheme in code, and no other beside it.
-                    return CompiledRule(verifier: try NamedScheme.verifier(named, secrets: alternative.secrets))
+                    return CompiledRule(
+                        verifier: try NamedScheme.verifier(named, secrets: alternative.secrets),
+                        warnings: [named.warning].compactMap(\.self))
                 }
             }
+            if provider.signsForAnyone { try checkChallenges(definitions.map(\.definition)) }
             guard definitions.contains(where: \.definition.isCostly) else {
                 return CompiledRule(
                     scheme: try SignatureScheme(definitions, in: memory), warnings: warnings(of: definitions))
@@ -124,6 +131,18 @@ package enum SourceCompiler {
             return CompiledRule(
                 verifier: try SchemeVerifier(definitions, in: memory), warnings: warnings(of: definitions))
         } catch { throw SourceProblemError(.scheme(error)) }
+    }
+
+    /// The provider's challenge signs what anyone asks for: that must be no request of these schemes.
+    private static func checkChallenges(_ definitions: [SchemeDefinition]) throws(SchemeError) {
+        for definition in definitions {
+            try definition.check()
+            guard definition.signsNoOpaqueText else {
+                throw .badTemplate(
+                    "signed: \"\(definition.signed)\" could be a challenge of this provider, which is signed for "
+                        + "anyone; it needs {body}, {url} or text with more than letters, digits, - and _")
+            }
+        }
     }
 
     private static func warnings(

@@ -15,8 +15,20 @@ package enum NamedScheme: String, CaseIterable, Sendable {
     /// Secrets: the app's client secret.
     case hubSpotLegacy
 
-    /// True exactly when part of what it verifies leaves the body unsigned, of which a start warns.
-    package var signsPartOnly: Bool { self == .jiraConnect || self == .adyenItem }
+    /// What a person should know about what it cannot protect, as `SchemeDefinition.warnings` says it of the others.
+    package var warning: String? {
+        switch self {
+        case .notificationService, .hubSpotLegacy: nil
+        case .payPal:
+            "signs the CRC-32 of the body alone, which anyone can steer: who has seen one request can send others with "
+                + "another body"
+        case .jiraConnect:
+            "signs nothing of the body: who has seen one request can send others with any body until its token expires"
+        case .adyenItem:
+            "signs eight values of each item and nothing else of the body: who has seen one request can send others "
+                + "with the rest changed"
+        }
+    }
 }
 
 /// What a source may say besides its secrets.

@@ -20,7 +20,8 @@ struct NotificationServiceVerifier: StepwiseVerifier {
     func check(
         _ request: borrowing CapturedRequest, origin: String?, nowSeconds: UInt64
     ) throws(VerificationFailure) {
-        guard let message = SignedJSON(request.body), case .object = message else {
+        // A name spelled with escapes is one that the event's selectors do not see.
+        guard let message = SignedJSON(request.body, refusesEscapedNames: true), case .object = message else {
             throw .rejected(.malformedHeader)
         }
         let type = try text(of: "Type", in: message)

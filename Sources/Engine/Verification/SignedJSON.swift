@@ -15,8 +15,10 @@ indirect enum SignedJSON: Equatable, Sendable {
 
     static let depthMax = 64
 
-    init?(_ bytes: [UInt8]) {
-        var reader = SignedJSONReader(bytes)
+    /// `refusesEscapedNames`: of the outermost object, so that a reader that compares names as they are spelled
+    /// (`JSONPathScan`) finds the same members.
+    init?(_ bytes: [UInt8], refusesEscapedNames: Bool = false) {
+        var reader = SignedJSONReader(bytes, refusesEscapedNames: refusesEscapedNames)
         guard let value = reader.document() else { return nil }
         self = value
     }
@@ -51,9 +53,13 @@ indirect enum SignedJSON: Equatable, Sendable {
 
 private struct SignedJSONReader {
     private let bytes: [UInt8]
+    private let refusesEscapedNames: Bool
     private var place = 0
 
-    init(_ bytes: [UInt8]) { self.bytes = bytes }
+    init(_ bytes: [UInt8], refusesEscapedNames: Bool) {
+        self.bytes = bytes
+        self.refusesEscapedNames = refusesEscapedNames
+    }
 
     mutating func document() -> SignedJSON? {
         guard let value = value(depth: 0) else { return nil }
@@ -97,7 +103,10 @@ private struct SignedJSONReader {
         if takes(0x7D) { return .object(members) }
         repeat {
             skipSpace()
-            guard next == 0x22, let name = string(), takes(0x3A), let value = value(depth: depth + 1),
+            let start = place
+            guard next == 0x22, let name = string() else { return nil }
+            if refusesEscapedNames, depth == 0, bytes[start..<place].contains(0x5C) { return nil }
+            guard takes(0x3A), let value = value(depth: depth + 1),
                 members.updateValue(value, forKey: name) == nil
             else { return nil }
         } while takes(0x2C)

@@ -128,7 +128,7 @@ package enum AddResult: Equatable, Sendable {
         {
             return .rejected(late)
         }
-        if reason != nil { return .rejected(data.pointee.mismatch) }
+        if reason != nil || data.pointee.refuses(body: body) { return .rejected(data.pointee.mismatch) }
         let job = jobCount
         jobs[job] = VerifierJob(
             scheme: data, id: parts.id, timestamp: parts.timestamp, body: body, message: .empty, hasMessage: false,

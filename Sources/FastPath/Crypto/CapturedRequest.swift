@@ -137,7 +137,7 @@ package struct CapturedRequest: ~Copyable {
                 return (
                     values.eventID.count > 0 ? values.eventID.text : nil,
                     values.eventType.count > 0 ? values.eventType.text : nil,
-                    values.keyIsBody ? nil : values.dedupKey.text, values.keyIsBody
+                    values.keyIsBody ? nil : String(decoding: values.plainKey, as: UTF8.self), values.keyIsBody
                 )
             }
         }

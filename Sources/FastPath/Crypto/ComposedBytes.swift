@@ -41,6 +41,21 @@ struct ComposedBytes {
 
 // Decoding: all of it writes at most as many bytes as it reads.
 extension ComposedBytes {
+    /// What `text` spells, as the reading of a scheme decodes it (`ReadPlace.find`), so that all spellings of one value
+    /// are one; `text` itself where it spells nothing. Nil when there is no room.
+    mutating func plainText(of text: ByteView, _ spelling: ValueSpelling) -> ByteView? {
+        let start = count
+        switch spelling {
+        case .plain: return text
+        case .percentEncoded: appendPercentDecoded(text, plusIsSpace: false)
+        case .escaped:
+            guard appendJSONDecoded(text) else {
+                truncate(to: start)
+                return text
+            }
+        }
+        return overflowed ? nil : written(since: start)
+    }
     /// `%41` becomes `A`; a `%` without two digits stays what it is, as the frameworks' own decoders have it.
     /// `plusIsSpace` in forms.
     mutating func appendPercentDecoded(_ text: ByteView, plusIsSpace: Bool) {

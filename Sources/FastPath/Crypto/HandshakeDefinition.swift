@@ -1,8 +1,9 @@
 // A provider's challenge and its answer as data, before it is compiled: what the catalogue says. `HandshakeCheck.swift`
 // says what the data must be like, `Handshake.swift` compiles it, `HandshakeAnswering.swift` answers by it.
 //
-// Invariant kept by the check: a value that the asker chose is signed only when it must be opaque, so that no challenge
-// makes the endpoint sign a delivery of its own.
+// Invariant kept by the check: a value that the asker chose is signed only when it must be opaque, and, where nothing
+// verifies the asker, only beside schemes for which no opaque text is a delivery (`SourceCompiler`), so that no
+// challenge makes the endpoint sign a delivery of its own.
 
 /// Which requests are this challenge.
 package enum HandshakeTrigger: Equatable, Sendable {
@@ -37,7 +38,9 @@ package enum HandshakeRequirement: Equatable, Sendable {
 package enum ChallengeRule: Equatable, Sendable {
     /// Printable ASCII; goes back as text or as the text of a JSON string.
     case printable
-    /// Letters, digits, `-` and `_` only: no signed string of any scheme is spelled with these alone.
+    /// Letters, digits, `-` and `_` only. Most signed strings have another character by their template; where the body
+    /// alone is signed a body of these letters must be refused (`SchemeDefinition.refusesOpaqueBody`), because its
+    /// signature may be had for the asking. `true` and `12345` are such bodies.
     case opaque
     /// A host name with or without its port, or a URL without anything that could end a header line.
     case origin
@@ -99,4 +102,10 @@ package struct HandshakeDefinition: Equatable, Sendable {
     package var otherwiseEvent = false
 
     package init(_ trigger: HandshakeTrigger) { self.trigger = trigger }
+
+    /// True exactly when the answer has the MAC of a value of a request that nothing verifies.
+    package var signsForAnyone: Bool {
+        if case .body = trigger { return false }
+        return (body + headers.flatMap(\.value)).contains { if case .mac = $0 { true } else { false } }
+    }
 }

@@ -38,6 +38,12 @@ enum QueryText {
 }
 
 enum ChallengeText {
+    static func isOpaque(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: true
+        default: false
+        }
+    }
     /// Why `text` may not go back; nil when it may.
     static func problem(_ text: ByteView, _ rule: ChallengeRule, refusesEscapes: Bool) -> SignatureRejection? {
         switch rule {
@@ -50,10 +56,7 @@ enum ChallengeText {
             }
         case .opaque:
             for index in 0..<text.count {
-                switch text[index] {
-                case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x5F: continue
-                default: return .challengeNotOpaque
-                }
+                guard isOpaque(text[index]) else { return .challengeNotOpaque }
             }
         case .origin:
             for index in 0..<text.count {

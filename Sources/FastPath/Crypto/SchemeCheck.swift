@@ -40,6 +40,26 @@ extension SchemeDefinition {
         ]
     }
 
+    /// False when a text of letters, digits, `-` and `_` alone may be what is signed: then nobody may have such a text
+    /// signed by the same key for the asking (`HandshakeDefinition.signsForAnyone`).
+    package var signsNoOpaqueText: Bool {
+        guard case .hmac = algorithm else { return true }
+        if refusesOpaqueBody { return true }
+        return ((try? SignedTemplate.pieces(of: signed)) ?? []).contains { piece in
+            switch piece {
+            case .literal(let text): !text.utf8.allSatisfy(ChallengeText.isOpaque)
+            // A target has a slash.
+            case .url: true
+            default: false
+            }
+        }
+    }
+    /// Where that helps, has bodies refused that a challenge could be.
+    package mutating func refuseOpaqueBodies() {
+        guard !signsNoOpaqueText, (try? SignedTemplate.pieces(of: signed))?.contains(.body) == true else { return }
+        refusesOpaqueBody = true
+    }
+
     private func checkPlaces() throws(SchemeError) {
         for set in headers {
             _ = try ValuePlace(set.signature, for: "header")
@@ -93,6 +113,9 @@ extension SchemeDefinition {
         guard bodyHash == nil, !triesBothPorts else {
             throw .badTemplate("bodyHash and triesBothPorts: a token signs nothing; leave them out")
         }
+        guard !refusesOpaqueBody else {
+            throw .badTemplate("refusesOpaqueBody: a token signs nothing; leave it out")
+        }
         guard algorithm == .token || prefix.isEmpty else {
             throw .badHeader("prefix: basic credentials begin with Basic by themselves; leave it out")
         }
@@ -121,6 +144,9 @@ extension SchemeDefinition {
             throw .badTemplate(
                 "signed: \"\(signed)\" must have {body} once, or the body could be changed; where the sender does not "
                     + "sign it, say signsPartOnly")
+        }
+        guard !refusesOpaqueBody || pieces.contains(.body) else {
+            throw .badTemplate("refusesOpaqueBody: \"\(signed)\" has no {body}; leave it out")
         }
         if triesBothPorts, !pieces.contains(.url) {
             throw .badTemplate("triesBothPorts: \"\(signed)\" has no {url}; leave it out")

@@ -37,7 +37,7 @@ package enum SignatureList: UInt8, CaseIterable, Sendable {
 }
 
 /// The places that belong together. A scheme may have several sets; the first one of which a request has the signature
-/// is used.
+/// is used. An id or a time at the places of another set must then be the same or absent.
 package struct SchemeHeaders: Equatable, Sendable {
     package var signature: String
     package var id: String?
@@ -110,6 +110,9 @@ package struct SchemeDefinition: Equatable, Sendable {
     package var bodyHash: String?
     /// True when `{url}` is tried as received, and with the port put in (80 or 443) or left out (Twilio).
     package var triesBothPorts = false
+    /// True when a body that a challenge could be is refused: who asks for the MAC of a text (X's GET with `crc_token`)
+    /// has the signature of that text as a body, where the sender signs both with one key.
+    package var refusesOpaqueBody = false
     package var timestamp: TimestampRule?
     package var secretEncoding = SecretEncoding.text
     private var ownMismatch: SignatureRejection?

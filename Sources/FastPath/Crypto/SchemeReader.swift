@@ -165,7 +165,7 @@ extension SchemeData {
         var hasBodyHash = false
         if let wrong = checkBodyHash(&request, fields, &hasBodyHash) { return wrong }
         if let missing = compose(&request, fields, parts, hasBodyHash: hasBodyHash, into: &message) { return missing }
-        return reason == nil ? nil : mismatch
+        return reason == nil && !refuses(body: request.body) ? nil : mismatch
     }
 
     private func gather(
@@ -186,7 +186,31 @@ extension SchemeData {
             let reason = SchemeData.single(set.timestamp, &request, fields, into: &parts.timestamp)
             if let reason, !(timestampIsOptional && reason == .missingHeader) { return reason }
         }
-        return SchemeData.single(set.signature, &request, fields, into: &parts.signature)
+        if let reason = SchemeData.single(set.signature, &request, fields, into: &parts.signature) { return reason }
+        return hasRivalPlaces ? contradiction(&request, fields, parts) : nil
+    }
+    /// What another set says of the id or the time is not signed: it must be the same, or be absent. Else whoever reads
+    /// the event by that set's places (a dedup key, a receiver) would take what anyone can write.
+    private func contradiction(
+        _ request: inout RequestReading, _ fields: borrowing FieldTable, _ parts: SignatureParts
+    ) -> SignatureRejection? {
+        for index in 0..<general.setCount {
+            let set = general.sets[index]
+            if let reason = SchemeData.differs(set.id, from: parts.id, &request, fields) { return reason }
+            if let reason = SchemeData.differs(set.timestamp, from: parts.timestamp, &request, fields) {
+                return reason
+            }
+        }
+        return nil
+    }
+    private static func differs(
+        _ place: ReadPlace, from signed: ByteView, _ request: inout RequestReading, _ fields: borrowing FieldTable
+    ) -> SignatureRejection? {
+        switch place.find(&request, fields) {
+        case .absent: nil
+        case .rejected(let reason): reason
+        case .value(let value): value.equals(signed) ? nil : .malformedHeader
+        }
     }
     private static func single(
         _ place: ReadPlace, _ request: inout RequestReading, _ fields: borrowing FieldTable,

@@ -13,6 +13,8 @@
 struct SignatureClaims {
     /// Sixteen SHA-256 digests. A sender that rotates shows two or three; what has more than fit is malformed.
     static let bytesMax = 512
+    /// Of claims with a length of their own: each costs a public-key operation for each key.
+    static let costlyCountMax = 16
     let memory: UnsafeMutablePointer<UInt8>
     /// 0 where claims have a length of their own (public keys): then each stands behind its length in two bytes.
     let digestBytes: Int
@@ -50,7 +52,7 @@ struct SignatureClaims {
         var digits = text.count
         if encoding != .hex { while digits > 0, text[digits - 1] == 0x3D { digits -= 1 } }
         let wanted = encoding == .hex ? digits / 2 : digits * 3 / 4
-        guard wanted < 1 << 16, byteCount + 2 + wanted <= capacity else {
+        guard count < SignatureClaims.costlyCountMax, wanted < 1 << 16, byteCount + 2 + wanted <= capacity else {
             overflowed = true
             return
         }
@@ -111,7 +113,32 @@ extension SchemeData {
         {
             return reason
         }
-        return SchemeData.single(names.signature, bytes, fields, into: &parts.signature)
+        if let reason = SchemeData.single(names.signature, bytes, fields, into: &parts.signature) { return reason }
+        return hasRivalPlaces && contradicts(bytes, fields, parts) ? .malformedHeader : nil
+    }
+    /// True when another set says something else of the id or the time, which is not signed: whoever reads the event by
+    /// that set's places (a dedup key, a receiver) would take what anyone can write.
+    @inline(never)
+    private func contradicts(_ bytes: ByteView, _ fields: borrowing FieldTable, _ parts: SignatureParts) -> Bool {
+        for index in 0..<headersCount {
+            if let id = headers[index].id, SchemeData.differs(id, from: parts.id, bytes, fields) { return true }
+            if timestampPlace == .value, let time = headers[index].timestamp,
+                SchemeData.differs(time, from: parts.timestamp, bytes, fields)
+            {
+                return true
+            }
+        }
+        return false
+    }
+    private static func differs(
+        _ name: HeaderName, from signed: ByteView, _ bytes: ByteView, _ fields: borrowing FieldTable
+    ) -> Bool {
+        var place = fields.firstIndex(of: name, in: bytes)
+        while place >= 0 {
+            if !bytes.slice(fields[place].value).equals(signed) { return true }
+            place = fields.firstIndex(of: name, in: bytes, from: place + 1)
+        }
+        return false
     }
 
     @inline(__always)

@@ -18,7 +18,9 @@ package struct SignatureReading: Sendable {
 }
 
 extension SignatureScheme {
-    private static let claimBytesMax = 16 << 10
+    /// As many claims of a public key as `SignatureClaims.costlyCountMax`, of less than 1 KiB each (RSA of 4096 bits
+    /// has 512).
+    private static let claimBytesMax = SignatureClaims.costlyCountMax << 10
 
     /// Reads by the alternative that the request is checked by. A failure is what the loop would say before any
     /// signature is computed.

@@ -38,6 +38,9 @@ struct SchemeData {
     /// True exactly when the signed bytes are the body's, so that nothing need be copied.
     var signsBodyAlone: Bool
     var prefixIgnoresCase: Bool
+    var refusesOpaqueBody: Bool
+    /// True exactly when some of its sets of places have an id or a timestamp of their own.
+    var hasRivalPlaces: Bool
     var mismatch: SignatureRejection
     /// Meaningful for plain schemes alone.
     var headers: UnsafePointer<SchemeHeaderNames>
@@ -128,6 +131,8 @@ extension SchemeData {
         checksPast = definition.timestamp?.checksPast ?? true
         timestampIsOptional = definition.timestamp?.isOptional ?? false
         mismatch = definition.mismatch
+        refusesOpaqueBody = definition.refusesOpaqueBody
+        hasRivalPlaces = definition.hasRivalPlaces
         let names =
             !definition.isPlain
             ? []
@@ -200,6 +205,16 @@ private struct SchemeKeys {
     }
 }
 
+extension SchemeData {
+    /// Such a body's signature could be the answer to a challenge. An empty one is none, but what is signed beside it
+    /// may be.
+    @inline(__always) func refuses(body: ByteView) -> Bool {
+        guard refusesOpaqueBody, body.count <= Handshake.challengeBytesMax else { return false }
+        guard body.count > 0 else { return !signsBodyAlone }
+        return ChallengeText.problem(body, .opaque, refusesEscapes: false) == nil
+    }
+}
+
 extension HeaderName {
     fileprivate init(place spelling: String) throws(SchemeError) {
         guard case .header(let name) = try ValuePlace(spelling, for: "header") else {
@@ -210,6 +225,11 @@ extension HeaderName {
 }
 
 extension SchemeDefinition {
+    fileprivate var hasRivalPlaces: Bool {
+        guard !takesEverySet, let first = headers.first else { return false }
+        return headers.contains { $0.id != first.id || $0.timestamp != first.timestamp }
+    }
+
     /// Whether the quick way can read it; the general way reads everything.
     fileprivate var isPlain: Bool {
         guard !takesEverySet, appliesWhen == nil, !prefixIgnoresCase, bodyHash == nil, !triesBothPorts,

@@ -3,8 +3,8 @@
 // `json:$.event.id`, `body`; a list is read in its order and the first that has a value counts.
 //
 // Values are bytes of the request as they came: of a JSON string what stands between the quotes, escapes as they are; a
-// JSON
-// `null` and an empty value count as none.
+// JSON `null` and an empty value count as none. A dedup key says how it is spelled besides, and is decoded before it is
+// compared: verifiers decode what they sign, so two spellings of one signed value must be one key.
 //
 // Safety: points into the `CompiledMemory` given at compilation; what is selected points into the request.
 
@@ -13,8 +13,37 @@ package struct SelectedValues {
     package var eventID = ByteView.empty
     package var eventType = ByteView.empty
     package var dedupKey = ByteView.empty
+    /// What `dedupKey` must be decoded by before it is a key (`ComposedBytes.plainText`).
+    var keySpelling = ValueSpelling.plain
     /// True exactly when `dedupKey` is the body itself (or the source names it and the body is empty).
     package var keyIsBody = false
+}
+
+extension SelectedValues {
+    /// The dedup key as the log takes it. Allocates, so not for a loop.
+    var plainKey: [UInt8] {
+        let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: max(dedupKey.count, 1))
+        defer { memory.deallocate() }
+        // Decoding writes at most what it reads.
+        var room = ComposedBytes(memory: memory, capacity: dedupKey.count)
+        return room.plainText(of: dedupKey, keySpelling)?.array ?? dedupKey.array
+    }
+}
+
+enum ValueSpelling: UInt8 {
+    /// Compared as it came.
+    case plain
+    /// Of a JSON string that has escapes.
+    case escaped
+    /// Of a parameter of the query that has `%`.
+    case percentEncoded
+}
+
+/// What one list found.
+struct SelectedValue {
+    var view: ByteView
+    var isBody = false
+    var spelling = ValueSpelling.plain
 }
 
 package enum SelectorError: Error, Equatable, Sendable {
@@ -64,25 +93,36 @@ struct Selector {
     func select(
         _ bytes: ByteView, _ head: RequestHead, _ fields: borrowing FieldTable, _ body: ByteView,
         _ document: inout ScannedDocument
-    ) -> (view: ByteView, isBody: Bool)? {
+    ) -> SelectedValue? {
         for index in 0..<count {
             let selector = selectors[index]
             var value = ByteView.empty
+            var spelling = ValueSpelling.plain
             switch selector.kind {
-            case .body: return (body, true)
+            case .body: return SelectedValue(view: body, isBody: true)
             case .header:
                 if let name = selector.header {
                     let place = fields.firstIndex(of: name, in: bytes)
                     if place >= 0 { value = bytes.slice(fields[place].value) }
                 }
-            case .query: value = ValueSelector.parameter(selector.name, of: bytes.slice(head.query))
-            case .json: value = document.value(selector.path, paths, body)
+            case .query:
+                value = ValueSelector.parameter(selector.name, of: bytes.slice(head.query))
+                if ValueSelector.contains(0x25, value) { spelling = .percentEncoded }
+            case .json:
+                value = document.value(selector.path, paths, body)
+                if document.isString(selector.path), ValueSelector.contains(ASCII.backslash, value) {
+                    spelling = .escaped
+                }
             }
-            if value.count > 0 { return (value, false) }
+            if value.count > 0 { return SelectedValue(view: value, spelling: spelling) }
         }
         return nil
     }
 
+    @inline(__always) private static func contains(_ byte: UInt8, _ value: ByteView) -> Bool {
+        for index in 0..<value.count where value[index] == byte { return true }
+        return false
+    }
     /// The raw value of the first parameter called `name`.
     private static func parameter(_ name: ByteView, of query: ByteView) -> ByteView {
         var start = 0
@@ -167,6 +207,8 @@ struct ScannedDocument {
         case .literal: return body[Int(value.range.start)] == 0x6E ? .empty : body.slice(value.range)
         }
     }
+    /// Of a path whose value was asked for.
+    @inline(__always) func isString(_ path: Int) -> Bool { matches[path].kind == .string }
 }
 
 /// The three lists of a source; one call, at most one pass over the body.
@@ -196,6 +238,7 @@ package struct EventSelectors: Sendable {
         if let key = dedupKey.select(bytes, head, fields, body, &document) {
             selected.dedupKey = key.view
             selected.keyIsBody = key.isBody
+            selected.keySpelling = key.spelling
         } else {
             selected.dedupKey = body
             selected.keyIsBody = true

@@ -163,7 +163,7 @@ extension CapturedRequest {
                 let values = selectors.select(bytes: view, head: head, fields: fields, body: bodyView)
                 var event = InjectedEvent(source: source)
                 event.keyIsBody = values.keyIsBody
-                event.dedupKey = values.keyIsBody ? [] : values.dedupKey.array
+                event.dedupKey = values.keyIsBody ? [] : values.plainKey
                 event.dedupWindowSeconds = dedupWindowSeconds
                 event.eventType = values.eventType.array
                 event.method = view.slice(head.methodRange).array

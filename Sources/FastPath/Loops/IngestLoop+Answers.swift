@@ -59,8 +59,9 @@ extension IngestLoop {
         let values = source.pointee.selectors.select(bytes: bytes, head: head, fields: fields, body: body)
         connection.pointee.isPending = true
         pending[pendingCount] = PendingRequest(
-            slot: slot, base: base, head: head, body: body, dedupKey: values.dedupKey, keyIsBody: values.keyIsBody,
-            eventType: values.eventType, sourceIndex: Int(connection.pointee.sourceIndex), job: job, verdict: verdict)
+            slot: slot, base: base, head: head, body: body, dedupKey: values.dedupKey,
+            keySpelling: values.keySpelling, keyIsBody: values.keyIsBody, eventType: values.eventType,
+            sourceIndex: Int(connection.pointee.sourceIndex), job: job, verdict: verdict)
         pendingCount += 1
     }
     private mutating func verify(
@@ -111,6 +112,13 @@ extension IngestLoop {
         let bytes = request.bytes
         event.source = source.pointee.name
         event.dedupKey = request.dedupKey
+        if request.keySpelling != .plain {
+            var room = ComposedBytes(memory: keyScratch, capacity: IngestLoop.keyBytesMax)
+            guard let key = room.plainText(of: request.dedupKey, request.keySpelling) else {
+                return refuse(request.slot, .bodyTooLarge)
+            }
+            event.dedupKey = key
+        }
         event.keyIsBody = request.keyIsBody
         event.dedupWindowSeconds = source.pointee.dedupWindowSeconds
         event.eventType = request.eventType

@@ -20,6 +20,7 @@ struct PendingRequest {
     var head: RequestHead
     var body: ByteView
     var dedupKey: ByteView
+    var keySpelling: ValueSpelling
     var keyIsBody: Bool
     var eventType: ByteView
     var sourceIndex: Int
@@ -74,6 +75,8 @@ struct IngestLoop: ~Copyable {
 
     // A handshake's answer, until it is in the reply.
     let scratch: UnsafeMutablePointer<UInt8>
+    // A dedup key that came with escapes, decoded, until the log has taken it.
+    let keyScratch: UnsafeMutablePointer<UInt8>
     var edge: EdgeScratch
 
     var nowNanos: UInt64 = 0
@@ -90,6 +93,8 @@ struct IngestLoop: ~Copyable {
     var sentBytes: UInt64 = 0
 
     static let pendingCountMax = 4096
+    /// No less than a signed value may have: a spelling that has no room must not pass as another key.
+    static let keyBytesMax = BatchVerifier.composedBytesMax
     /// Room that a body gets before any of it has come.
     static let firstReserveBytes = 32_768
     static let sweepMillis: UInt64 = 200
@@ -127,6 +132,7 @@ struct IngestLoop: ~Copyable {
         rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
         ready = .allocate(capacity: setup.limits.connectionCountMax)
         scratch = .allocate(capacity: Handshake.scratchBytesMax)
+        keyScratch = .allocate(capacity: IngestLoop.keyBytesMax)
     }
     private static func copy(_ listeners: [Int32]) -> UnsafeMutablePointer<Int32> {
         let memory = UnsafeMutablePointer<Int32>.allocate(capacity: max(listeners.count, 1))
@@ -168,6 +174,7 @@ struct IngestLoop: ~Copyable {
         rearm.deallocate()
         ready.deallocate()
         scratch.deallocate()
+        keyScratch.deallocate()
     }
 
     /// Runs until a drain has finished. The thread is this loop's alone.

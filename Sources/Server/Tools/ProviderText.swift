@@ -142,8 +142,8 @@ extension ProviderText {
         let prefix = definition.prefix.isEmpty ? "" : " after \"\(definition.prefix)\""
         var words: String
         switch definition.algorithm {
-        case .token: return "the secret itself, in \(place)\(prefix)"
-        case .basic: return "user and password, in \(place) (RFC 7617)"
+        case .token: return "the secret itself, in \(place)\(prefix); the body is not signed"
+        case .basic: return "user and password, in \(place) (RFC 7617); the body is not signed"
         case .hmac, .ed25519, .ecdsaP256, .rsaSHA256:
             words = "\(name(of: definition.algorithm)) over \(definition.signed), as \(encoding(of: definition))"
             words += definition.list == .none ? "" : ", entries \(definition.listKey)"
@@ -155,6 +155,7 @@ extension ProviderText {
         }
         if let hash = definition.bodyHash { words += "; the body's SHA-256 in \(hash) where that is" }
         if definition.signsPartOnly { words += "; the rest of the body is not signed" }
+        if definition.refusesOpaqueBody { words += "; a body of letters, digits, - and _ alone is refused" }
         switch definition.secretEncoding {
         case .text: break
         case .base64: words += "; the key is the secret, base 64 decoded"

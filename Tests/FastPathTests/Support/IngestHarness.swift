@@ -13,6 +13,7 @@ struct HarnessSource {
     var check: Check
     var observes = false
     var rejectedPerSecondMax: UInt32 = 0
+    var dedupKey = ["header:X-Id", "body"]
 }
 
 final class IngestHarness {
@@ -124,7 +125,7 @@ final class IngestHarness {
             var fresh = IngestSource(
                 name: memory.place(text: source.name), scheme: scheme,
                 selectors: try EventSelectors(
-                    eventID: ["header:X-Id"], eventType: [], dedupKey: ["header:X-Id", "body"], in: memory),
+                    eventID: ["header:X-Id"], eventType: [], dedupKey: source.dedupKey, in: memory),
                 handshake: nil)
             if case .worker(let id) = source.check { fresh.verifierID = id }
             fresh.observes = source.observes

@@ -14,7 +14,8 @@ enum PaymentFamily {
                     "Webhook ID of that webhook, as the list of webhooks shows it. It is no secret; PayPal signs it.",
                 notes: [
                     "The certificate is fetched from api.paypal.com or api.sandbox.paypal.com alone, and kept; give "
-                        + "it as one more secret, as PEM, where the gateway may not fetch."
+                        + "it as one more secret, as PEM, where the gateway may not fetch.",
+                    "The body is signed by its CRC-32 alone, which is no protection against who has seen a request.",
                 ]))
         provider.schemes = [ProviderScheme(named: .payPal)]
         provider.eventID = ["json:$.id"]

@@ -27,9 +27,11 @@ enum SocialFamily {
             guide: ProviderGuide(
                 url: "`url` of POST /2/webhooks. Start Sluice first: X tries the URL, and again every hour.",
                 secret: "Consumer secret (API key secret) of the app."))
-        provider.schemes = [
-            ProviderScheme(.mac(.sha256, "x-twitter-webhooks-signature", prefix: "sha256=", encoding: .base64))
-        ]
+        var scheme = SchemeDefinition.mac(
+            .sha256, "x-twitter-webhooks-signature", prefix: "sha256=", encoding: .base64)
+        // The challenge's answer is the signature of its token, with the same key in the same form.
+        scheme.refusesOpaqueBody = true
+        provider.schemes = [ProviderScheme(scheme)]
         provider.successStatus = 200
         provider.handshakes = [.xChallenge]
         provider.answerSecondsMax = 10
