@@ -153,6 +153,74 @@ private func bounds(count: Int = 1000, bytes: Int = 1 << 20) -> RejectedConfigur
         #expect(try again.run(query).deferred == 1)
         #expect(store.sourceTotals()["s"]?.count == 1)
     }
+
+    /// What a run that is not dry makes of one request; none of these may become an event.
+    private func outcome(
+        _ request: RejectedRequest, _ change: (inout SourceConfiguration) -> Void
+    ) throws -> ReverifyOutcome {
+        let store = try RejectedStore(path: path, bounds: bounds())
+        try store.add([(request, nil)])
+        var configuration = configuration("new")
+        change(&configuration.sources[0])
+        var offered = 0
+        let again = Reverification(store: store, configuration: configuration) { events in
+            offered += events.count
+            return events.map { _ in .kept(EventID(logIdentity: 1, sequence: 1)) }
+        }
+        var query = ReverifyQuery()
+        query.isDry = false
+        let outcome = try again.run(query)
+        #expect(offered == outcome.accepted)
+        return outcome
+    }
+    private func asked(_ origin: String) -> RejectedRequest {
+        let head = "OPTIONS /in/s HTTP/1.1\r\nHost: h\r\nWebHook-Request-Origin: \(origin)\r\n"
+        return RejectedRequest(
+            sourceName: "s", reason: .originNotAllowed, receivedAt: 1_700_000_000_000_000_000, peer: nil,
+            head: Array((head + "Authorization: Bearer new\r\n\r\n").utf8), body: [])
+    }
+
+    /// An OPTIONS with the right bearer was once an event.
+    @Test func aQuestionIsNeverAnEvent() throws {
+        func asCloudEvents(_ source: inout SourceConfiguration) {
+            source.provider = "cloudevents"
+            source.allowedOrigins = ["events.example"]
+        }
+        #expect(try outcome(asked("evil.example"), asCloudEvents).rejected == [.originNotAllowed: 1])
+        RejectedStore.remove(folder: folder.url.path)
+        #expect(try outcome(asked("events.example"), asCloudEvents).challenges == 1)
+        RejectedStore.remove(folder: folder.url.path)
+        var plain = asked("events.example")
+        plain.head = Array("GET /in/s HTTP/1.1\r\nHost: h\r\nAuthorization: Bearer new\r\n\r\n".utf8)
+        let other = try outcome(plain, asCloudEvents)
+        #expect(other.accepted == 0 && other.rejected == [.missingChallenge: 1])
+    }
+    @Test func aChallengeThatIsRefusedIsNoEvent() throws {
+        let body = Array(#"{"type":"url_verification"}"#.utf8)
+        let signer = try RequestSigner(provider: "slack", secrets: ["new"])
+        var head = "POST /in/s HTTP/1.1\r\nHost: h\r\n"
+        for header in signer.signatureHeaders(body: body, id: "", timestamp: 1_700_000_000) {
+            head += "\(header.name): \(header.value)\r\n"
+        }
+        let request = RejectedRequest(
+            sourceName: "s", reason: .signatureMismatch, receivedAt: 1_700_000_000_000_000_000, peer: nil,
+            head: Array((head + "\r\n").utf8), body: body)
+        let result = try outcome(request) { _ in }
+        #expect(result.accepted == 0 && result.rejected == [.missingChallenge: 1])
+    }
+    @Test func whoMaySendIsAskedAgain() throws {
+        for (number, peer, isTaken) in [
+            (1, "203.0.113.9", true), (2, "198.51.100.1", false), (3, nil, false),
+        ] as [(Int, String?, Bool)] {
+            var request = try signed(number, secret: "new")
+            request.peer = peer.flatMap { IPAddress($0) }
+            request.reason = .addressNotAllowed
+            let result = try outcome(request) { $0.allowAddresses = ["203.0.113.0/24"] }
+            #expect(result.accepted == (isTaken ? 1 : 0), "\(peer ?? "-")")
+            #expect(result.rejected == (isTaken ? [:] : [.addressNotAllowed: 1]), "\(peer ?? "-")")
+            RejectedStore.remove(folder: folder.url.path)
+        }
+    }
 }
 
 @Suite struct CredentialMaskTests {
@@ -176,5 +244,41 @@ private func bounds(count: Int = 1000, bytes: Int = 1 << 20) -> RejectedConfigur
         source.scheme = scheme
         #expect(CredentialMask(sources: [source]).hides("x-own"))
         #expect(!CredentialMask().hides("x-own"))
+    }
+    private func tokenSource(_ header: String, _ others: [String] = []) -> SourceConfiguration {
+        var source = SourceConfiguration()
+        source.name = "p"
+        source.provider = "generic"
+        source.secrets = ["wholesecret123"]
+        var scheme = SchemeConfiguration()
+        scheme.algorithm = "token"
+        scheme.header = header
+        scheme.otherHeaders = others
+        source.scheme = scheme
+        return source
+    }
+    @Test func masksTheParameterOfAConfiguredToken() {
+        let mask = CredentialMask(sources: [tokenSource("query:Sig")])
+        for name in ["Sig", "sig", "%53ig", "S%69%67"] {
+            #expect(mask.target("/x?a=b&\(name)=wholesecret123") == "/x?a=b&\(name)=***(14 characters)")
+        }
+        #expect(mask.target("/x?signature=s") == "/x?signature=s")
+        let asked = CredentialMask().target("/x?hub.verify_token=t&hub.mode=m")
+        #expect(asked == "/x?hub.verify_token=***(1 characters)&hub.mode=m")
+    }
+    @Test func anExplanationDoesNotTellAToken() {
+        let source = tokenSource("query:sig", ["header:X-Old"])
+        let raw = Array("POST /in/p?sig=wholesecret123 HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n".utf8)
+        let explanation = RequestExplanation(raw, source: source, origin: nil, nowSeconds: 1)
+        #expect(explanation.isAccepted)
+        #expect(explanation.steps.contains { $0.text.contains("sig=***(14 characters)") })
+        #expect(!explanation.steps.contains { $0.text.contains("wholesecret123") })
+    }
+    /// Only the first place was once withheld from the endpoints.
+    @Test func everyPlaceOfATokenIsACredential() {
+        let places = CredentialPlaces.of(tokenSource("X-Token", ["X-Old", "header:X-Older", "query:t", "json:$.t"]))
+        #expect(CredentialPlaces.headers(places) == ["x-token", "x-old", "x-older"])
+        let other = CredentialPlaces.of(tokenSource("header:X-Token"))
+        #expect(CredentialPlaces.headers(other) == ["x-token"])
     }
 }

@@ -156,6 +156,29 @@ private func look(
         for _ in 0..<10 where small.verdict(wrong) != nil { answered += 1 }
         #expect(answered == 3)
     }
+    /// Two bytes at a depth of 62 are some 250 when they are indented: once 64 KiB cost a gigabyte.
+    @Test func aForgedBodyIsNotWrittenBeyondItsBounds() throws {
+        let subject = try #require(HintSubject(source(), among: [source()]))
+        let deep = String(repeating: "[", count: 62) + String(repeating: "1,", count: 30_000) + "1"
+        let forged = try request(deep + String(repeating: "]", count: 62), secret: "unknown")
+        #expect(JSONTree.parse(forged.body) != nil)
+        var trial = HintTrial(subject: subject, origin: nil, nowSeconds: now)
+        #expect(RejectionHints.body(forged, &trial) == nil)
+        #expect(trial.bytesWritten > forged.body.count)
+        #expect(trial.bytesWritten <= 40 * (2 * forged.body.count + 4096))
+        var poor = HintTrial(subject: subject, origin: nil, nowSeconds: now, bytesMax: 1 << 20)
+        #expect(RejectionHints.body(forged, &poor) == nil)
+        #expect(poor.bytesWritten <= 1 << 20)
+    }
+    @Test func aLargeBodyIsNotWrittenAnew() throws {
+        let subject = try #require(HintSubject(source(), among: [source()]))
+        let items = String(repeating: "1, ", count: HintTrial.rewrittenBytesMax / 3)
+        let forged = try request("[" + items + "1]", secret: "unknown")
+        #expect(forged.body.count > HintTrial.rewrittenBytesMax && JSONTree.parse(forged.body) != nil)
+        var trial = HintTrial(subject: subject, origin: nil, nowSeconds: now)
+        #expect(RejectionHints.body(forged, &trial) == nil)
+        #expect(trial.bytesWritten == 0)
+    }
     @Test func deepJSONIsNoTree() {
         let deep = [UInt8](repeating: 0x5B, count: 100_000)
         #expect(JSONTree.parse(deep + [UInt8](repeating: 0x5D, count: 100_000)) == nil)

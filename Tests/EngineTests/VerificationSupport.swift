@@ -90,6 +90,18 @@ struct NoFetcher: CertificateFetcher {
     func certificates(host: String, path: String) -> [UInt8]? { nil }
 }
 
+extension NamedScheme {
+    /// With certificates of its own, waited for.
+    static func verifier(
+        _ scheme: NamedScheme, secrets: [SourceSecret], fetcher: any CertificateFetcher,
+        trust: CertificateTrust? = nil
+    ) throws(SchemeError) -> any RequestVerifier {
+        try verifier(
+            scheme, secrets: secrets,
+            certificates: CertificateDesk(fetcher: fetcher, trust: trust, manner: .waits))
+    }
+}
+
 extension VerificationVector {
     var named: NamedScheme? {
         switch scheme {

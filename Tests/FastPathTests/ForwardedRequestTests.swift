@@ -128,4 +128,56 @@ import Testing
             #expect(read(["X-Forwarded-Proto: \(scheme)"]).origin == inner, "\(scheme)")
         }
     }
+
+    /// How far one walk to the leftmost element went, how many elements it gave, and whether they were too many.
+    private func walk(_ values: [String]) -> (bytesRead: Int, count: Int, isMalformed: Bool) {
+        let lines = values.map { "X-Forwarded-For: \($0)\r\n" }.joined()
+        let bytes = Array("POST / HTTP/1.1\r\nHost: h\r\n\(lines)\r\n".utf8)
+        return bytes.withView { view in
+            var parser = HeadParser()
+            var head = RequestHead()
+            var table = FieldTable()
+            guard case .complete = parser.parse(view, into: &head, fields: &table, limits: .widest) else {
+                return (-1, 0, false)
+            }
+            var elements = FieldElements(table, .addresses)
+            var count = 0
+            while elements.previous(view, table) != nil { count += 1 }
+            return (elements.bytesRead, count, elements.isMalformed)
+        }
+    }
+    /// Each element was once looked for from the left again: 64 KiB of commas held a loop for two seconds.
+    @Test func aWalkReadsEachByteOnce() {
+        let most = FieldElements.countMax
+        let full = Array(repeating: "10.0.0.9", count: most).joined(separator: ", ")
+        #expect(walk([full]) == (full.utf8.count, most, false))
+        #expect(walk([full + ","]).isMalformed)
+        #expect(walk(["1.1.1.1", full]).isMalformed)
+        let half = Array(repeating: "10.0.0.9", count: most / 2).joined(separator: ",")
+        #expect(walk([half, half]) == (2 * half.utf8.count, most, false))
+        let quoted = "\"" + String(repeating: ",\\\"", count: 5000) + "\", 10.0.0.9"
+        #expect(walk([quoted]) == (quoted.utf8.count, 2, false))
+        for value in [",", "a,", ", ", "10.0.0.9,"] {
+            let long = String(repeating: value, count: 16_000 / value.utf8.count)
+            let result = walk([long])
+            #expect(result.isMalformed && result.count == 0, "\(value)")
+            #expect(result.bytesRead <= (most + 1) * value.utf8.count, "\(value): \(result.bytesRead)")
+        }
+        let empty = walk(Array(repeating: "", count: 90))
+        #expect(empty == (0, 0, true))
+    }
+    /// Empty elements count: nobody is the client of such a list, and the peer is not either.
+    @Test func aListOfTooManyElementsLeavesTheClientUnknown() {
+        let commas = String(repeating: ",", count: 100)
+        #expect(read(["X-Forwarded-For: \(commas)"]).client == nil)
+        #expect(read(["X-Forwarded-For: \(commas)192.0.2.1"]).client == nil)
+        #expect(read(["X-Forwarded-For: 192.0.2.1\(commas)"]).client == nil)
+        #expect(read(["Forwarded: \(commas)"]).client == nil)
+        #expect(read(["Forwarded: \(commas)", "X-Forwarded-For: 192.0.2.1"]).client == nil)
+        #expect(read(["X-Forwarded-For: 192.0.2.1,,,,,,,,"]).client == "192.0.2.1")
+        // What is left of the line that names the client is not looked at.
+        #expect(read(["X-Forwarded-For: \(commas)", "X-Forwarded-For: 192.0.2.1"]).client == "192.0.2.1")
+        let host = ["X-Forwarded-Host: \(commas)evil.example", "X-Forwarded-Proto: \(commas)https"]
+        #expect(read(host).origin == inner)
+    }
 }

@@ -106,6 +106,54 @@ struct ObserveTests {
         #expect(events.map { String(decoding: $0.body, as: UTF8.self) } == ["forged", "genuine"])
     }
 
+    @Test("A refused request is kept with its client's address, whoever verifies it")
+    func clientOfTheRefused() throws {
+        let folder = TemporaryFolder()
+        let sources = [
+            HarnessSource(name: "token", check: .token, rejectedPerSecondMax: 100),
+            HarnessSource(name: "hot", check: .hmac, rejectedPerSecondMax: 100),
+            HarnessSource(name: "costly", check: .worker(1), rejectedPerSecondMax: 100),
+        ]
+        let harness = try IngestHarness(folder.path, sources, trusted: [try #require(CIDR("127.0.0.0/8"))])
+        let client = IngestClient(port: harness.port)
+        func kept() throws -> String? {
+            waitUntil { !harness.rejected.isEmpty }
+            return try #require(harness.rejected.next()).peer?.text
+        }
+        // One batch: the fields of the first are gone when its signature is known to be wrong.
+        client.send(
+            IngestClient.request("hot", [zeros, "X-Forwarded-For: 203.0.113.1"], body: "a")
+                + IngestClient.request("hot", [zeros, "Forwarded: for=203.0.113.2"], body: "b")
+                + IngestClient.request("token", ["X-Forwarded-For: 203.0.113.3, 127.0.0.9"], body: "c"))
+        for _ in 0..<3 { #expect(client.answer()?.status == 401) }
+        let batch = [try kept(), try kept(), try kept()]
+        #expect(Set(batch) == ["203.0.113.1", "203.0.113.2", "203.0.113.3"])
+        client.send(IngestClient.request("costly", ["X-Forwarded-For: 203.0.113.4"], body: "d"))
+        harness.link.answer(try harness.nextOrder(), .rejected(.invalidSecret))
+        #expect(client.answer()?.status == 401)
+        #expect(try kept() == "203.0.113.4")
+        client.send(IngestClient.request("token", ["X-Forwarded-For: unknown"], body: "e"))
+        #expect(client.answer()?.status == 401)
+        #expect(try kept() == nil)
+        client.send(IngestClient.request("token", body: "f"))
+        #expect(client.answer()?.status == 401)
+        #expect(try kept() == "127.0.0.1")
+        #expect(try harness.finish().isEmpty)
+    }
+
+    @Test("Whom nobody trusts names no client of a refused request")
+    func untrustedClientOfTheRefused() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(
+            folder.path, [HarnessSource(name: "token", check: .token, rejectedPerSecondMax: 100)])
+        let client = IngestClient(port: harness.port)
+        client.send(IngestClient.request("token", ["X-Forwarded-For: 203.0.113.3"], body: "c"))
+        #expect(client.answer()?.status == 401)
+        waitUntil { !harness.rejected.isEmpty }
+        #expect(harness.rejected.next()?.peer?.text == "127.0.0.1")
+        #expect(try harness.finish().isEmpty)
+    }
+
     @Test("An injected event is in the log once, whoever brought it first", arguments: [false, true])
     func injection(hasJournalThread: Bool) throws {
         let folder = TemporaryFolder()

@@ -236,30 +236,47 @@ def sns():
     one("message-twice", twice, "reject:malformed_header")
     one("no-json", b"Type=Notification", "reject:malformed_header")
     one("no-signature", sns_message(Signature=""), "reject:malformed_header")
-    host = "https://sns.eu-west-1.amazonaws.com"
+    # Each differs from the right address in one thing.
+    host, path = SNS_URL[: SNS_URL.rindex("/")], SNS_URL[SNS_URL.rindex("/") :]
     for index, url in enumerate(
         [
-            "http://sns.eu-west-1.amazonaws.com/a.pem",
-            "https://sns.eu-west-1.amazonaws.com.example.com/a.pem",
-            "https://example.com/sns.eu-west-1.amazonaws.com/a.pem",
-            host + ":443/a.pem",
-            host + "@example.com/a.pem",
-            "https://user@sns.eu-west-1.amazonaws.com/a.pem",
-            host + "/a.pem?x=1",
-            host + "/a.pem#x",
-            host + "/a.txt",
-            host + "/../a.pem",
-            host + "//a.pem",
-            host + "/%2e/a.pem",
-            "https://sns.a.b.amazonaws.com/a.pem",
-            "https://s3.eu-west-1.amazonaws.com/a.pem",
-            "https://SNS.eu-west-1.amazonaws.com/a.pem",
-            "https://sns.eu-west-1.amazonaws.com\\.example.com/a.pem",
-            "https://sns.eu-west-1.amazonaws.comx/a.pem",
+            "http://sns.eu-west-1.amazonaws.com" + path,
+            "https://sns.eu-west-1.amazonaws.com.example.com" + path,
+            "https://example.com/sns.eu-west-1.amazonaws.com" + path,
+            host + ":443" + path,
+            host + "@example.com" + path,
+            "https://user@sns.eu-west-1.amazonaws.com" + path,
+            SNS_URL + "?x=1",
+            SNS_URL + "#x",
+            SNS_URL.replace(".pem", ".txt"),
+            host + "/.." + path,
+            host + "/" + path,
+            host + "/%2e" + path,
+            "https://sns.a.b.amazonaws.com" + path,
+            "https://s3.eu-west-1.amazonaws.com" + path,
+            "https://SNS.eu-west-1.amazonaws.com" + path,
+            "https://sns.eu-west-1.amazonaws.com\\.example.com" + path,
+            "https://sns.eu-west-1.amazonaws.comx" + path,
+            # A bucket of S3 may be called `sns`.
+            "https://sns.s3-us-west-2.amazonaws.com" + path,
+            "https://sns.s3.amazonaws.com" + path,
+            "https://sns.s3-website-us-east-1.amazonaws.com" + path,
+            "https://sns.eu-west.amazonaws.com" + path,
+            "https://sns.eu-1.amazonaws.com" + path,
+            "https://sns.eu-west-123.amazonaws.com" + path,
+            "https://sns.eu--west-1.amazonaws.com" + path,
+            "https://sns.eu-west-1a.amazonaws.com" + path,
+            "https://sns.cn-north-1.amazonaws.com" + path,
+            "https://sns.eu-west-1.amazonaws.com.cn" + path,
+            host + "/a.pem",
+            host + path.replace("0123", "012"),
+            host + path.replace("abcdef", "ABCDEF"),
+            host + "/x" + path,
         ]
     ):
         one(f"certificate-elsewhere-{index}", sns_message(url=url), "reject:untrusted_cert_url")
-    one("certificate-in-china", sns_message(url="https://sns.cn-north-1.amazonaws.com.cn/a.pem"), "accept")
+    for name, place in [("in-china", "cn-north-1.amazonaws.com.cn"), ("for-offices", "us-gov-east-1.amazonaws.com")]:
+        one(f"certificate-{name}", sns_message(url=f"https://sns.{place}{path}"), "accept")
 
 
 def paypal():
@@ -286,11 +303,16 @@ def paypal():
     one("body-changed", headers(), "reject:signature_mismatch", body=BODY + b" ")
     one("other-key", headers(key=RSA_OTHER), "reject:signature_mismatch")
     one("algorithm", headers(algorithm="SHA1withRSA"), "reject:wrong_algorithm")
-    one(
-        "certificate-elsewhere",
-        headers(cert=url.replace("paypal.com", "paypal.com.example.com")),
-        "reject:untrusted_cert_url",
-    )
+    elsewhere = [
+        ("", url.replace("paypal.com", "paypal.com.example.com")),
+        ("-path", "https://api.paypal.com/v1/x/1"),
+        ("-deeper", url + "/1"),
+        ("-no-id", url[: url.index("360c")]),
+        ("-id", url.replace("-fca2", "_fca2")),
+        ("-folder", url.replace("/v1/", "/v2/")),
+    ]
+    for name, address in elsewhere:
+        one("certificate-elsewhere" + name, headers(cert=address), "reject:untrusted_cert_url")
     one("no-certificate", headers(drop="PAYPAL-CERT-URL"), "reject:missing_header")
     one(
         "signature-no-base64", [[n, "!" if n.endswith("SIG") else v] for n, v in headers()], "reject:malformed_header"

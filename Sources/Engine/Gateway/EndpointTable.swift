@@ -43,18 +43,7 @@ struct EndpointTable {
     }
     /// The headers whose value is a source's secret, of tokens and credentials.
     private static func secretHeaders(_ configuration: GatewayConfiguration) -> [HeaderName] {
-        var names: Set<String> = []
-        for source in configuration.sources {
-            if let scheme = source.scheme, ["token", "basic"].contains(scheme.algorithm) { names.insert(scheme.header) }
-            let schemes = ProviderCatalogue.provider(named: source.provider)?.schemes ?? []
-            for definition in schemes.compactMap(\.definition)
-            where definition.algorithm == .token || definition.algorithm == .basic {
-                names.formUnion(definition.headers.map(\.signature))
-            }
-        }
-        // A place of a value: a header's name, bare or behind `header:`.
-        let headers = names.map { $0.hasPrefix("header:") ? String($0.dropFirst(7)) : $0 }.filter { !$0.contains(":") }
-        return Set(headers).sorted().map { HeaderName($0) }
+        CredentialPlaces.headers(configuration.sources.flatMap(CredentialPlaces.of)).sorted().map { HeaderName($0) }
     }
     private static func name(of error: EgressEndpointError, _ places: [String: Int]) -> String {
         switch error {

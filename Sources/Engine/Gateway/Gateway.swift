@@ -43,6 +43,7 @@ package final class Gateway: Sendable {
     /// Throws `GatewayError`, with nothing left running.
     package func start() throws {
         let configuration = currentConfiguration
+        verifiers.certificates.open()
         let snapshot = try snapshot(of: configuration)
         let egressLimits = GatewayAssembly.egressLimits(configuration)
         let compiled = try endpointTable.withLock { table throws(GatewayError) in
@@ -97,6 +98,8 @@ package final class Gateway: Sendable {
         guard let running else { return true }
         let end = ProcessResources.monotonicNanos + UInt64(max(withinMillis, 1)) * 1_000_000
         running.injector.close()
+        // A fetch that is under way has until the end to come to its own.
+        verifiers.certificates.close()
         for loop in running.loops { loop.drain() }
         for listener in running.listeners { listener.stop() }
         for thread in running.loopThreads { thread.join() }
@@ -113,6 +116,7 @@ package final class Gateway: Sendable {
         _ = running.delivery.drain(timeoutMillis: 1000)
         running.delivery.stop()
         running.logWorker.stop()
+        verifiers.certificates.join(withinMillis: 500)
         state.withLock { $0.running = nil }
         return isDelivered
     }

@@ -93,7 +93,7 @@ enum GatewayAssembly {
         } catch { throw .store(path: path, reason: "\(error)") }
         let worker = RejectedWorker(
             store: store, feeds: offload.rejectedRings, wakeup: offload.rejectedWakeup,
-            sources: configuration.sourcesWithPublicURL, logger: logger)
+            sources: configuration.sourcesWithPublicURL, certificates: offload.certificates, logger: logger)
         do { try worker.start() } catch { throw .thread(error) }
         return worker
     }

@@ -11,6 +11,8 @@ struct OffloadParts {
     /// Signalled by `rejectedRings`.
     let rejectedWakeup: Wakeup
     let injectorWakeup: Wakeup
+    /// Those that the verifiers have; for who must not fetch any.
+    let certificates: CertificateDesk
     let memoryBytes: Int
     static let rejectedRingBytes = 2 << 20
 
@@ -21,6 +23,7 @@ struct OffloadParts {
             let rejectedWakeup = Wakeup(), let injectorWakeup = Wakeup()
         else { throw .outOfDescriptors }
         self.workers = workers
+        certificates = registry.certificates.with(.looks)
         self.rejectedWakeup = rejectedWakeup
         self.injectorWakeup = injectorWakeup
         links = loops.map {

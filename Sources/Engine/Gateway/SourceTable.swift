@@ -29,7 +29,7 @@ struct SourceTable {
             do {
                 parts = try SourceCompiler.compile(
                     source, defaultWindowSeconds: configuration.dedup.windowSeconds,
-                    gatewayURL: configuration.publicURL)
+                    gatewayURL: configuration.publicURL, certificates: verifiers.certificates)
             } catch { throw .source(error) }
             owners.append(parts.memory)
             var compiled = IngestSource(

@@ -67,10 +67,12 @@ struct JSONStyle: Sendable {
         }
     }()
 
-    func write(_ tree: JSONTree) -> [UInt8] {
-        var writer = JSONTreeWriter(style: self)
+    /// Ends early, with what it has by then, when the text would be longer than `bytesMax`: a line end and its blanks
+    /// can make 255 bytes of two, so the length of a body says nothing of it.
+    func write(_ tree: JSONTree, bytesMax: Int = .max) -> (bytes: [UInt8], isWhole: Bool) {
+        var writer = JSONTreeWriter(style: self, bytesMax: bytesMax)
         writer.write(tree, level: 0)
-        return writer.bytes
+        return (writer.bytes, !writer.isFull)
     }
 }
 
@@ -191,13 +193,28 @@ private struct JSONTreeReader {
 
 private struct JSONTreeWriter {
     let style: JSONStyle
-    var bytes: [UInt8] = []
+    private let bytesMax: Int
+    private(set) var bytes: [UInt8] = []
+    /// True from the first piece on that had no room; nothing is written behind it.
+    private(set) var isFull = false
 
-    init(style: JSONStyle) { self.style = style }
+    init(style: JSONStyle, bytesMax: Int) {
+        self.style = style
+        self.bytesMax = bytesMax
+    }
+
+    private mutating func append(_ byte: UInt8) { append(CollectionOfOne(byte)) }
+    private mutating func append(_ piece: some Collection<UInt8>) {
+        guard !isFull, piece.count <= bytesMax - bytes.count else {
+            isFull = true
+            return
+        }
+        bytes += piece
+    }
 
     mutating func write(_ tree: JSONTree, level: Int) {
         switch tree {
-        case .literal(let text): bytes += text
+        case .literal(let text): append(text)
         case .string(let text): write(text)
         case .array(let items):
             write(open: 0x5B, close: 0x5D, count: items.count, level: level) { writer, index in
@@ -206,8 +223,8 @@ private struct JSONTreeWriter {
         case .object(let members):
             write(open: 0x7B, close: 0x7D, count: members.count, level: level) { writer, index in
                 writer.write(members[index].key)
-                writer.bytes.append(0x3A)
-                if case .compact = writer.style.layout {} else { writer.bytes.append(0x20) }
+                writer.append(0x3A)
+                if case .compact = writer.style.layout {} else { writer.append(0x20) }
                 writer.write(members[index].value, level: level + 1)
             }
         }
@@ -215,50 +232,50 @@ private struct JSONTreeWriter {
     private mutating func write(
         open: UInt8, close: UInt8, count: Int, level: Int, _ item: (inout JSONTreeWriter, Int) -> Void
     ) {
-        bytes.append(open)
-        for index in 0..<count {
-            if index > 0 { bytes.append(0x2C) }
-            if case .spaced = style.layout, index > 0 { bytes.append(0x20) }
+        append(open)
+        for index in 0..<count where !isFull {
+            if index > 0 { append(0x2C) }
+            if case .spaced = style.layout, index > 0 { append(0x20) }
             breakLine(level: level + 1)
             item(&self, index)
         }
         if count > 0 { breakLine(level: level) }
-        bytes.append(close)
+        append(close)
     }
     private mutating func breakLine(level: Int) {
         guard case .indented(let width) = style.layout else { return }
-        bytes.append(0x0A)
-        bytes += [UInt8](repeating: 0x20, count: width * level)
+        append(0x0A)
+        append([UInt8](repeating: 0x20, count: width * level))
     }
 
     private mutating func write(_ text: [Unicode.Scalar]) {
-        bytes.append(0x22)
-        for scalar in text { write(scalar) }
-        bytes.append(0x22)
+        append(0x22)
+        for scalar in text where !isFull { write(scalar) }
+        append(0x22)
     }
     private mutating func write(_ scalar: Unicode.Scalar) {
         switch scalar.value {
-        case 0x22, 0x5C: bytes += [0x5C, UInt8(scalar.value)]
-        case 0x08: bytes += [0x5C, 0x62]
-        case 0x09: bytes += [0x5C, 0x74]
-        case 0x0A: bytes += [0x5C, 0x6E]
-        case 0x0C: bytes += [0x5C, 0x66]
-        case 0x0D: bytes += [0x5C, 0x72]
+        case 0x22, 0x5C: append([0x5C, UInt8(scalar.value)])
+        case 0x08: append([0x5C, 0x62])
+        case 0x09: append([0x5C, 0x74])
+        case 0x0A: append([0x5C, 0x6E])
+        case 0x0C: append([0x5C, 0x66])
+        case 0x0D: append([0x5C, 0x72])
         case 0..<0x20: escape(UInt16(scalar.value))
-        case 0x2F where style.escapesSlashes: bytes += [0x5C, 0x2F]
+        case 0x2F where style.escapesSlashes: append([0x5C, 0x2F])
         case 0x3C, 0x3E, 0x26:
-            if case .html = style.text { escape(UInt16(scalar.value)) } else { bytes.append(UInt8(scalar.value)) }
+            if case .html = style.text { escape(UInt16(scalar.value)) } else { append(UInt8(scalar.value)) }
         case 0x20..<0x7F: bytes.append(UInt8(scalar.value))
         default:
             if case .ascii = style.text {
                 for unit in String(scalar).utf16 { escape(unit) }
             } else {
-                bytes += String(scalar).utf8
+                append(String(scalar).utf8)
             }
         }
     }
     private mutating func escape(_ unit: UInt16) {
         let digits = String(unit, radix: 16)
-        bytes += "\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)".utf8
+        append("\\u\(String(repeating: "0", count: 4 - digits.count))\(digits)".utf8)
     }
 }

@@ -47,25 +47,28 @@ package final class RejectedWorker: Sendable {
     /// Signalled by the rings.
     package let wakeup: Wakeup
     private let feeds: [any RejectedFeed]
+    private let certificates: CertificateDesk
     private let logger: Logger
     private let shared: Mutex<Shared>
     private let isStopping = Atomic<Bool>(false)
     private let thread = Mutex<LoopThread?>(nil)
 
+    /// `certificates`: a closer look at what was refused fetches none.
     package init(
         store: RejectedStore, feeds: [any RejectedFeed], wakeup: Wakeup, sources: [SourceConfiguration],
-        logger: Logger
+        certificates: CertificateDesk, logger: Logger
     ) {
         self.store = store
         self.feeds = feeds
         self.wakeup = wakeup
+        self.certificates = certificates
         self.logger = logger
-        shared = Mutex(Shared(subjects: HintSubjects(sources)))
+        shared = Mutex(Shared(subjects: HintSubjects(sources, certificates: certificates)))
     }
 
     /// From now on hints are looked for with these sources.
     package func reload(_ sources: [SourceConfiguration]) {
-        let fresh = HintSubjects(sources)
+        let fresh = HintSubjects(sources, certificates: certificates)
         shared.withLock { $0.subjects = fresh }
     }
     package var subjects: HintSubjects { shared.withLock { $0.subjects } }

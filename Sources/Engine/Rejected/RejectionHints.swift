@@ -14,6 +14,10 @@ package struct HintTrial {
     var nowSeconds: UInt64
     private(set) var countLeft: Int
     private(set) var bytesLeft: Int
+    /// Of bodies that were written anew, also of those that were given up.
+    package private(set) var bytesWritten = 0
+    /// A larger body is not written anew.
+    package static let rewrittenBytesMax = 64 << 10
 
     package init(
         subject: HintSubject, origin: String?, nowSeconds: UInt64, countMax: Int = 400, bytesMax: Int = 16 << 20
@@ -35,6 +39,15 @@ package struct HintTrial {
         bytesLeft -= cost
         return (check ?? subject.check).verdict(
             request, origin: origin ?? self.origin, nowSeconds: nowSeconds ?? self.nowSeconds)
+    }
+    /// A body of `bodyBytes` written anew. Nil when it becomes much longer than that, which no library did to it, or
+    /// the means are used up; what was written until then is charged.
+    mutating func write(_ tree: JSONTree, _ style: JSONStyle, bodyBytes: Int) -> [UInt8]? {
+        guard countLeft > 0, bytesLeft > bodyBytes else { return nil }
+        let (bytes, isWhole) = style.write(tree, bytesMax: min(bytesLeft, 2 * bodyBytes + 4096))
+        bytesLeft -= bytes.count
+        bytesWritten += bytes.count
+        return isWhole ? bytes : nil
     }
     mutating func accepts(_ request: PlainRequest, check: SourceCheck? = nil, origin: String? = nil) -> Bool {
         if case .accepted = verdict(request, check: check, origin: origin) { return true }
@@ -110,22 +123,33 @@ package enum RejectionHints {
 
     // MARK: body
 
-    static func body(_ request: PlainRequest, _ trial: inout HintTrial) -> HintFinding? {
+    package static func body(_ request: PlainRequest, _ trial: inout HintTrial) -> HintFinding? {
         let definitions = trial.subject.definitions
         let signsBody = definitions.isEmpty || definitions.contains { $0.algorithm != .token }
         guard signsBody else { return nil }
-        var tried: Set<[UInt8]> = [request.body]
-        for variant in BodyVariants.whiteSpace(request.body) where tried.insert(variant.bytes).inserted {
+        // Digests, not bodies: forty bodies of a size that a sender chose are much.
+        var tried: Set<[UInt8]> = [Digest.sha256(request.body)]
+        for variant in BodyVariants.whiteSpace(request.body) where tried.insert(Digest.sha256(variant.bytes)).inserted {
             if trial.accepts(request.with(body: variant.bytes)) {
                 return HintFinding(.bodyModifiedWhitespace, variant.words)
             }
         }
-        guard let tree = JSONTree.parse(request.body) else { return nil }
+        return rewritten(request, &trial, &tried)
+    }
+    private static func rewritten(
+        _ request: PlainRequest, _ trial: inout HintTrial, _ tried: inout Set<[UInt8]>
+    ) -> HintFinding? {
+        guard request.body.count <= HintTrial.rewrittenBytesMax, let tree = JSONTree.parse(request.body) else {
+            return nil
+        }
         for (tree, order) in [(tree, ""), (tree.sorted, ", keys sorted")] {
             for (style, name) in JSONStyle.common {
+                guard let text = trial.write(tree, style, bodyBytes: request.body.count) else { continue }
                 for (end, endName) in [([], ""), ([0x0A], ", with a line end")] as [([UInt8], String)] {
-                    let bytes = style.write(tree) + end
-                    guard tried.insert(bytes).inserted, trial.accepts(request.with(body: bytes)) else { continue }
+                    let bytes = text + end
+                    guard tried.insert(Digest.sha256(bytes)).inserted, trial.accepts(request.with(body: bytes)) else {
+                        continue
+                    }
                     return HintFinding(
                         .bodyReserialised,
                         "something on the way parsed the JSON and wrote it anew; signed was its form \(name)\(order)"
@@ -237,9 +261,12 @@ enum TimeCandidates {
     }
     /// `2026-01-31T10:00:00`, a fraction, and `Z` or an offset.
     private static func calendar(_ bytes: ArraySlice<UInt8>) -> UInt64? {
+        // Most numbers are none: two bytes say so before a pattern is asked.
+        let start = bytes.startIndex
+        guard bytes.count >= 20, bytes[start + 4] == 0x2D, bytes[start + 7] == 0x2D else { return nil }
         let text = String(decoding: bytes, as: UTF8.self)
-        let shape = /^(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))/
-        guard let match = text.firstMatch(of: shape), let year = Int(match.1), let month = Int(match.2),
+        let shape = /(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|([+-])(\d\d):(\d\d))/
+        guard let match = text.prefixMatch(of: shape), let year = Int(match.1), let month = Int(match.2),
             let day = Int(match.3), let hour = Int(match.4), let minute = Int(match.5), let second = Int(match.6),
             (1970...2096).contains(year), (1...12).contains(month)
         else { return nil }

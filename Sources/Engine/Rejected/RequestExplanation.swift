@@ -26,12 +26,14 @@ package struct RequestExplanation: Sendable {
     package private(set) var isAccepted = false
     package private(set) var reason: String?
     package private(set) var finding: HintFinding?
+    private let mask: CredentialMask
 
     /// `raw` is one request as on the wire. `neighbours` are other sources whose secrets may be told apart.
     package init(
         _ raw: [UInt8], source: SourceConfiguration, neighbours: [SourceConfiguration] = [], origin: String?,
         nowSeconds: UInt64
     ) {
+        mask = CredentialMask(sources: [source] + neighbours)
         guard let request = parse(raw) else { return }
         guard describe(source) else { return }
         let definitions = SourceCompiler.definitions(of: source)
@@ -76,7 +78,7 @@ package struct RequestExplanation: Sendable {
             add("parse", .wrong, "the request line has not three words")
             return nil
         }
-        let target = CredentialMask().target(request.target)
+        let target = mask.target(request.target)
         add(
             "parse", .fine,
             "\(request.method) \(target), \(request.fields.count) header fields, body \(sketch(request.body))")
@@ -101,7 +103,6 @@ package struct RequestExplanation: Sendable {
     // MARK: the scheme
 
     private mutating func headers(_ request: PlainRequest, _ definition: SchemeDefinition, _ place: String) {
-        let mask = CredentialMask()
         for set in definition.headers {
             let wanted = [("signature", set.signature), ("id", set.id), ("timestamp", set.timestamp)]
             for (what, spelling) in wanted {
@@ -255,7 +256,7 @@ extension SchemeDefinition {
 enum JSONWords {
     static func quoted(_ text: String) -> String {
         let bytes = JSONStyle(layout: .compact, text: .plain, escapesSlashes: false)
-            .write(.string(Array(text.unicodeScalars)))
+            .write(.string(Array(text.unicodeScalars))).bytes
         return String(decoding: bytes, as: UTF8.self)
     }
 }

@@ -2,7 +2,8 @@
 // now. What passes becomes an event and leaves the store; what is already an event leaves it too, so that a second run
 // adds nothing; the rest stays, with the reason of now.
 //
-// Invariant: a request leaves the store only after its event is on disk, or was there before.
+// Invariants: a request leaves the store only after its event is on disk, or was there before; nothing becomes an event
+// that the port would not take: addresses, methods and challenges count here as they do there.
 
 import FastPath
 
@@ -26,7 +27,7 @@ package struct ReverifyOutcome: Equatable, Sendable {
     package var rejected: [SignatureRejection: Int] = [:]
     /// Of a source that is not configured, or that verifies nothing.
     package var withoutSource = 0
-    /// Verified, and a challenge, not an event.
+    /// A challenge, not an event.
     package var challenges = 0
 
     package init() {}
@@ -73,11 +74,6 @@ package struct Reverification {
         for number in numbers {
             // One that went meanwhile, to make room, is none.
             guard let row = try store.row(number) else { continue }
-            // A signature does not say where a request came from; who may send is the loop's to decide.
-            guard row.request.reason != .addressNotAllowed else {
-                outcome.rejected[.addressNotAllowed, default: 0] += 1
-                continue
-            }
             guard let check = check(row.request.sourceName, &checks) else {
                 outcome.withoutSource += 1
                 continue
@@ -131,28 +127,56 @@ extension SourceCheck {
         verdict(head: request.head, body: request.body, origin: origin, nowSeconds: request.receivedSeconds)
     }
 
+    /// What the port would make of it, in the port's order: who may send, a challenge that comes without a signature,
+    /// the signature, a challenge in a body.
     func result(of request: RejectedRequest) -> ReverifyResult {
-        var verdict = verdict(of: request, origin: nil)
-        for origin in PlainRequest(head: request.head, body: []).map(origins) ?? [] {
-            if case .accepted = verdict { break }
-            let other = self.verdict(of: request, origin: origin)
-            if case .accepted = other { verdict = other }
+        guard let captured = try? CapturedRequest(head: request.head, body: request.body) else {
+            return .rejected(.malformedHeader)
         }
-        switch verdict {
+        // The addresses, the scheme and the handshake point into the parts' memory.
+        defer { withExtendedLifetime(parts.memory) {} }
+        if let addresses = parts.edge.addresses {
+            guard let client = request.peer, addresses.contains(client) else { return .rejected(.addressNotAllowed) }
+        }
+        if let handshake = parts.handshake, captured.isChallenge(for: handshake) {
+            let key = parts.scheme?.challengeKey(nowSeconds: request.receivedSeconds)
+            if let result = ReverifyResult(captured.challengeAnswer(handshake, key: key)) { return result }
+        }
+        guard captured.isMethod(in: parts.edge.eventMethods) else { return .rejected(.missingChallenge) }
+        switch bestVerdict(of: request) {
         case .rejected(let reason): return .rejected(reason)
         case .undecided: return .undecided
         case .accepted(let key):
-            defer { withExtendedLifetime(parts.memory) {} }
-            if let handshake = parts.handshake, case .reply = handshake.answer(body: request.body, key: key) {
-                return .challenge
-            }
-            guard let captured = try? CapturedRequest(head: request.head, body: request.body) else {
-                return .rejected(.malformedHeader)
+            if let answer = parts.handshake?.answer(body: request.body, key: key),
+                let result = ReverifyResult(answer)
+            {
+                return result
             }
             return .event(
                 captured.event(
                     source: request.sourceName, selectors: parts.selectors,
                     dedupWindowSeconds: parts.dedupWindowSeconds))
+        }
+    }
+    /// Of the addresses that it may have been sent to, the first that its signature fits.
+    private func bestVerdict(of request: RejectedRequest) -> CaptureVerdict {
+        let first = verdict(of: request, origin: nil)
+        if case .accepted = first { return first }
+        for origin in PlainRequest(head: request.head, body: []).map(origins) ?? [] {
+            let other = verdict(of: request, origin: origin)
+            if case .accepted = other { return other }
+        }
+        return first
+    }
+}
+
+extension ReverifyResult {
+    /// Nil when it is no challenge.
+    fileprivate init?(_ answer: Handshake.CopiedAnswer) {
+        switch answer {
+        case .none: return nil
+        case .reply: self = .challenge
+        case .rejected(let reason, _): self = .rejected(reason)
         }
     }
 }

@@ -11,8 +11,13 @@ package struct SourceCheck: Sendable {
     let publicOrigin: String?
 
     /// Nil when the source cannot be compiled so, or checks nothing.
-    package init?(_ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400) {
-        guard let parts = try? SourceCompiler.compile(source, defaultWindowSeconds: defaultWindowSeconds),
+    package init?(
+        _ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400,
+        certificates: CertificateDesk = .waiting
+    ) {
+        guard
+            let parts = try? SourceCompiler.compile(
+                source, defaultWindowSeconds: defaultWindowSeconds, certificates: certificates),
             parts.scheme != nil || parts.verifier != nil
         else { return nil }
         self.parts = parts
@@ -74,23 +79,25 @@ package struct HintSubject: Sendable {
     static let othersMax = 64
 
     /// Nil when the source is unverified or does not compile.
-    package init?(_ source: SourceConfiguration, among all: [SourceConfiguration]) {
-        guard let check = SourceCheck(source) else { return nil }
+    package init?(
+        _ source: SourceConfiguration, among all: [SourceConfiguration], certificates: CertificateDesk = .waiting
+    ) {
+        func check(_ source: SourceConfiguration) -> SourceCheck? { SourceCheck(source, certificates: certificates) }
+        guard let own = check(source) else { return nil }
         name = source.name
-        self.check = check
+        self.check = own
         definitions = SourceCompiler.definitions(of: source)
         let others = all.filter { $0.name != source.name && !$0.unverified && !$0.secrets.isEmpty }
             .prefix(HintSubject.othersMax)
         borrowed = others.filter { $0.secrets != source.secrets }.compactMap { other in
-            SourceCheck(source.with(secrets: other.secrets)).map { Named(name: other.name, check: $0) }
+            check(source.with(secrets: other.secrets)).map { Named(name: other.name, check: $0) }
         }
-        neighbours = others.compactMap { other in SourceCheck(other).map { Named(name: other.name, check: $0) } }
+        neighbours = others.compactMap { other in check(other).map { Named(name: other.name, check: $0) } }
         let windowed = source.secrets.filter { $0.notBefore != nil || $0.notAfter != nil }
-        untimely =
-            windowed.isEmpty ? nil : SourceCheck(source.with(secrets: windowed.map { SourceSecret($0.value) }))
+        untimely = windowed.isEmpty ? nil : check(source.with(secrets: windowed.map { SourceSecret($0.value) }))
         let stripped = source.mappingSecrets { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
-        self.stripped = stripped.secrets == source.secrets ? nil : SourceCheck(stripped)
-        lineEnded = SourceCheck(source.mappingSecrets { $0 + "\n" })
+        self.stripped = stripped.secrets == source.secrets ? nil : check(stripped)
+        lineEnded = check(source.mappingSecrets { $0 + "\n" })
     }
 }
 
@@ -121,13 +128,19 @@ extension SourceCompiler {
 /// The subjects of one configuration, each compiled when it is first asked for.
 package final class HintSubjects: Sendable {
     private let sources: [SourceConfiguration]
+    private let certificates: CertificateDesk
     private let known = Mutex<[String: HintSubject?]>([:])
 
-    package init(_ sources: [SourceConfiguration]) { self.sources = sources }
+    package init(_ sources: [SourceConfiguration], certificates: CertificateDesk = .waiting) {
+        self.sources = sources
+        self.certificates = certificates
+    }
 
     package func subject(_ name: String) -> HintSubject? {
         if let known = known.withLock({ $0[name] }) { return known }
-        let subject = sources.first { $0.name == name }.flatMap { HintSubject($0, among: sources) }
+        let subject = sources.first { $0.name == name }.flatMap {
+            HintSubject($0, among: sources, certificates: certificates)
+        }
         known.withLock { $0[name] = .some(subject) }
         return subject
     }

@@ -25,7 +25,8 @@ package struct CompiledSourceParts: Sendable {
 package enum SourceCompiler {
     /// `defaultWindowSeconds`: the installation's dedup window, for a source that sets none.
     package static func compile(
-        _ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400, gatewayURL: String? = nil
+        _ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400, gatewayURL: String? = nil,
+        certificates: CertificateDesk = .waiting
     ) throws(SourceError) -> CompiledSourceParts {
         func fail(_ problem: SourceProblem) -> SourceError {
             SourceError(source: source.name, line: source.line, problem: problem)
@@ -40,7 +41,7 @@ package enum SourceCompiler {
         let handshake: Handshake?
         let edge: SourceEdge
         do throws(SourceProblemError) {
-            rule = try compileRule(source, provider, memory)
+            rule = try compileRule(source, provider, certificates, memory)
             handshake = try compileHandshake(source, provider, memory)
             selectors = try compileSelectors(source, provider, memory)
             edge = try compileEdge(source, provider, gatewayURL, memory)
@@ -107,7 +108,7 @@ package enum SourceCompiler {
     }
 
     private static func compileRule(
-        _ source: SourceConfiguration, _ provider: Provider, _ memory: CompiledMemory
+        _ source: SourceConfiguration, _ provider: Provider, _ certificates: CertificateDesk, _ memory: CompiledMemory
     ) throws(SourceProblemError) -> CompiledRule {
         let alternatives = try alternatives(source, provider)
         guard !alternatives.isEmpty else { return CompiledRule() }
@@ -119,7 +120,8 @@ package enum SourceCompiler {
                 case .named(let named):
                     // A provider has one scheme in code, and no other beside it.
                     return CompiledRule(
-                        verifier: try NamedScheme.verifier(named, secrets: alternative.secrets),
+                        verifier: try NamedScheme.verifier(
+                            named, secrets: alternative.secrets, certificates: certificates),
                         warnings: [named.warning].compactMap(\.self))
                 }
             }

@@ -40,10 +40,10 @@ package struct NamedSchemeParameters: Equatable, Sendable {
 }
 
 extension NamedScheme {
-    /// `fetcher` brings certificates that are not given; tests bring their own, and `trust` says when one is good.
+    /// `certificates` brings those that are not given.
     package static func verifier(
         _ scheme: NamedScheme, secrets: [SourceSecret], parameters: NamedSchemeParameters = NamedSchemeParameters(),
-        fetcher: any CertificateFetcher = SecureFetcher(), trust: CertificateTrust? = nil
+        certificates: CertificateDesk = .waiting
     ) throws(SchemeError) -> any RequestVerifier {
         guard !secrets.isEmpty else { throw .noSecret }
         for (index, secret) in secrets.enumerated() where secret.value.isEmpty { throw .emptySecret(index: index) }
@@ -54,13 +54,14 @@ extension NamedScheme {
         case .notificationService:
             let (given, others) = try split(secrets)
             let topics = try topics(others)
-            let source = source(given, fetcher, trust ?? .notificationService)
-            return NotificationServiceVerifier(topics: topics, certificates: source)
+            return NotificationServiceVerifier(
+                topics: topics, certificates: source(given, certificates.source(.notificationService)))
         case .payPal:
             let (given, others) = try split(secrets)
             guard !others.isEmpty else { throw .noSecret }
             let webhookIDs = try webhookIDs(others)
-            return PayPalVerifier(webhookIDs: webhookIDs, certificates: source(given, fetcher, trust ?? .payPal))
+            return PayPalVerifier(
+                webhookIDs: webhookIDs, certificates: source(given, certificates.source(.payPal)))
         }
     }
 
@@ -84,9 +85,9 @@ extension NamedScheme {
         return (given, others)
     }
     private static func source(
-        _ given: [TimedKey<PublicKey>], _ fetcher: any CertificateFetcher, _ trust: CertificateTrust
+        _ given: [TimedKey<PublicKey>], _ fetched: any CertificateSource
     ) -> any CertificateSource {
-        given.isEmpty ? CertificateCache(fetcher: fetcher, trust: trust) : GivenCertificates(keys: given)
+        given.isEmpty ? fetched : GivenCertificates(keys: given)
     }
     private static func topics(_ secrets: [Indexed]) throws(SchemeError) -> [TimedKey<String>] {
         var topics: [TimedKey<String>] = []

@@ -1,5 +1,6 @@
 // The address of a certificate, taken apart so strictly that only one reading is left: an https URL of a host that the
-// provider is known to use, with a plain path. Whoever could choose the host could sign anything.
+// provider is known to use, with the path that its certificates have. Whoever could choose the host could sign
+// anything; whoever could choose the path could have anything fetched.
 
 struct PinnedURL: Hashable, Sendable {
     let host: String
@@ -36,13 +37,47 @@ struct PinnedURL: Hashable, Sendable {
         }
     }
 
-    /// `sns.REGION.amazonaws.com`, or `.com.cn` behind it, and a path that ends in `.pem`.
+    /// `sns.REGION.amazonaws.com`, in China with `.cn` behind it, and `/SimpleNotificationService-` with 32 lower-case
+    /// hexadecimal digits and `.pem`: the only addresses that the service signs from. Whatever else stands under
+    /// `amazonaws.com` may be anybody's, as a bucket of S3 is.
     var isNotificationService: Bool {
         let labels = host.split(separator: ".", omittingEmptySubsequences: false)
-        guard labels.count == 4 || (labels.count == 5 && labels[4] == "cn"),
-            labels[0] == "sns", labels[2] == "amazonaws", labels[3] == "com"
+        guard labels.count >= 4, labels[0] == "sns", labels[2] == "amazonaws", labels[3] == "com",
+            PinnedURL.isRegion(labels[1])
         else { return false }
-        return labels[1].utf8.count >= 3 && !labels[1].hasPrefix("-") && path.hasSuffix(".pem")
+        let isChinese = labels[1].hasPrefix("cn-")
+        guard labels.count == (isChinese ? 5 : 4), !isChinese || labels[4] == "cn" else { return false }
+        let start = "/SimpleNotificationService-"
+        let end = ".pem"
+        guard path.hasPrefix(start), path.hasSuffix(end), path.utf8.count == start.utf8.count + 32 + end.utf8.count
+        else { return false }
+        return path.utf8.dropFirst(start.utf8.count).dropLast(end.utf8.count).allSatisfy { byte in
+            switch byte {
+            case 0x30...0x39, 0x61...0x66: true
+            default: false
+            }
+        }
     }
-    var isPayPal: Bool { host == "api.paypal.com" || host == "api.sandbox.paypal.com" }
+    /// `eu-west-1`, `us-gov-east-1`: two letters, one or more words of letters, a number of one or two digits.
+    private static func isRegion(_ label: Substring) -> Bool {
+        let words = label.split(separator: "-", omittingEmptySubsequences: false)
+        guard words.count >= 3, words[0].utf8.count == 2, let number = words.last else { return false }
+        let areWords = words.dropLast().allSatisfy { word in
+            word.utf8.count >= 2 && word.utf8.allSatisfy { $0 >= 0x61 && $0 <= 0x7A }
+        }
+        return areWords && (1...2).contains(number.utf8.count)
+            && number.utf8.allSatisfy { $0 >= 0x30 && $0 <= 0x39 }
+    }
+    /// `/v1/notifications/certs/CERT-…` of the API or of its sandbox.
+    var isPayPal: Bool {
+        guard host == "api.paypal.com" || host == "api.sandbox.paypal.com" else { return false }
+        let start = "/v1/notifications/certs/CERT-"
+        guard path.hasPrefix(start), path.utf8.count > start.utf8.count else { return false }
+        return path.utf8.dropFirst(start.utf8.count).allSatisfy { byte in
+            switch byte {
+            case 0x61...0x7A, 0x41...0x5A, 0x30...0x39, 0x2D: true
+            default: false
+            }
+        }
+    }
 }

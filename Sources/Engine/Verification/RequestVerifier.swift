@@ -1,5 +1,6 @@
 // What verifies a request away from the ingest loop: public keys, certificates and rules that are code, not data. Runs
-// on worker threads; it may allocate and take its time, but waits for nothing outside the process.
+// on worker threads; it may allocate and take its time, but waits for nothing outside the process, unless it was made
+// with a desk that does (`CertificateManner.waits`), which a gateway's is not.
 //
 // Invariant: a verdict is a function of the arguments and the verifier's own keys; it throws nothing and keeps nothing.
 

@@ -15,4 +15,6 @@ extension CapturedRequest {
     package func isChallenge(for handshake: Handshake) -> Bool {
         head.method != .post && handshake.methods.takes(head.method)
     }
+    /// True exactly when its method is one of these.
+    package func isMethod(in methods: MethodSet) -> Bool { methods.takes(head.method) }
 }

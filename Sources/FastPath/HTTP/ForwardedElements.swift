@@ -1,8 +1,9 @@
 // The elements of the fields that proxies add, read from the right: comma-separated lists that may stand in several
 // lines, quoted strings in `Forwarded`, addresses with and without ports. Passive; for `ForwardedRequest`.
 //
-// Invariant: all lines of a field are one list, in their order (RFC 9110 §5.3), so that a line which a client put in
-// front is left of what the proxies wrote.
+// Invariants: all lines of a field are one list, in their order (RFC 9110 §5.3), so that a line which a client put in
+// front is left of what the proxies wrote; the work is linear in the head, whatever stands in it, because a loop does
+// it.
 
 /// The fields that are read.
 package enum ForwardedField: CaseIterable, Sendable {
@@ -27,63 +28,82 @@ enum KnownHops: Equatable {
     var field: ForwardedField { self == .forwarded ? .forwarded : .addresses }
 }
 
-/// A walk over the elements of all lines of one field, the last one first.
-struct FieldElements {
+/// A walk over the elements of all lines of one field, the last one first. Linear in the field's bytes: a line is read
+/// once, from the left, because only so an escaped quote can be told, and the places where its elements begin are kept.
+package struct FieldElements {
+    /// Elements that are looked at, empty ones too; no chain of proxies writes as many.
+    package static let countMax = 64
     private let kind: ForwardedField
-    /// The line being read, and the end of what is not read of it; a line before the first is none.
+    /// The line being read; a line before the first is none.
     private var line: Int
-    private var end = -1
+    /// Of its elements that were not given out: how many, where each begins, where the last one ends.
+    private var count = 0
+    private var starts = InlineArray<64, UInt32>(repeating: 0)
+    private var end = 0
+    private var total = 0
+    /// There were more than `countMax`, and what was read is worth nothing.
+    package private(set) var isMalformed = false
+    /// How far the work went: no more than the bytes of the field's lines.
+    package private(set) var bytesRead = 0
 
-    init(_ bytes: ByteView, _ fields: borrowing FieldTable, _ kind: ForwardedField) {
+    package init(_ fields: borrowing FieldTable, _ kind: ForwardedField) {
         self.kind = kind
         line = fields.count
     }
 
-    /// Nil when there are no more. Empty elements are passed over (RFC 9110 §5.6.1).
-    mutating func previous(_ bytes: ByteView, _ fields: borrowing FieldTable) -> ByteView? {
+    /// Nil when there are no more. Empty elements are passed over (RFC 9110 §5.6.1), and count.
+    package mutating func previous(_ bytes: ByteView, _ fields: borrowing FieldTable) -> ByteView? {
         while true {
-            while end < 0 {
+            while count == 0 {
                 line -= 1
-                guard line >= 0 else { return nil }
-                if kind.matches(fields[line], in: bytes) { end = Int(fields[line].value.count) }
+                guard line >= 0, !isMalformed else { return nil }
+                if kind.matches(fields[line], in: bytes) { read(bytes.slice(fields[line].value)) }
             }
-            let value = bytes.slice(fields[line].value)
-            let start = FieldElements.elementStart(value, end: end)
-            let element = FieldRules.trimmed(value.slice(start, end - start))
+            count -= 1
+            let start = Int(starts[count])
+            let element = FieldRules.trimmed(bytes.slice(fields[line].value).slice(start, end - start))
             end = start - 1
             if element.count > 0 { return element }
         }
     }
-    /// Behind the last comma before `end` that is in no quoted string. A quote may be escaped, which only reading from
-    /// the left can tell, so it is read from the left: O(length) for each element, in a line of a bounded head.
-    private static func elementStart(_ value: ByteView, end: Int) -> Int {
-        var start = 0
+    /// The elements of one line: each begins behind a comma that is in no quoted string.
+    private mutating func read(_ value: ByteView) {
+        starts[0] = 0
+        var found = 1
         var isQuoted = false
         var place = 0
-        while place < end {
+        while place < value.count, total + found <= FieldElements.countMax {
             let byte = value[place]
             if isQuoted, byte == ASCII.backslash {
                 place += 1
             } else if byte == ASCII.quote {
                 isQuoted.toggle()
             } else if byte == ASCII.comma, !isQuoted {
-                start = place + 1
+                if total + found < FieldElements.countMax { starts[found] = UInt32(truncatingIfNeeded: place + 1) }
+                found += 1
             }
             place += 1
         }
-        return start
+        bytesRead += min(place, value.count)
+        total += found
+        guard total <= FieldElements.countMax else {
+            isMalformed = true
+            return
+        }
+        count = found
+        end = value.count
     }
-    /// The element `count` from the right, the leftmost one of a shorter list, empty when there is none.
+    /// The element `count` from the right, the leftmost one of a shorter list, empty when there is none or too many.
     static func fromRight(
         _ bytes: ByteView, _ fields: borrowing FieldTable, _ kind: ForwardedField, _ count: Int
     ) -> ByteView {
-        var walk = FieldElements(bytes, fields, kind)
+        var walk = FieldElements(fields, kind)
         var result = ByteView.empty
         for _ in 0..<count {
             guard let element = walk.previous(bytes, fields) else { break }
             result = element
         }
-        return result
+        return walk.isMalformed ? .empty : result
     }
 }
 

@@ -7,7 +7,7 @@
 //
 // Invariants: an untrusted peer's fields change nothing. An address that cannot be read, and two kinds of field that
 // name different clients, leave the client unknown, so that an allow-list refuses it: a proxy passes on the kind that
-// it does not write.
+// it does not write. So does a list of more elements than `FieldElements.countMax`.
 //
 // Safety: `writeOrigin` writes at most `originBytesMax` bytes to memory that its caller owns; the views are of the head
 // and live as long as that.
@@ -115,7 +115,7 @@ package struct ForwardedRequest: Sendable {
             _ trusted: AddressSet
         ) {
             client = peer
-            var walk = FieldElements(bytes, fields, kind.field)
+            var walk = FieldElements(fields, kind.field)
             while let element = walk.previous(bytes, fields) {
                 isPresent = true
                 trustedCount += 1
@@ -125,6 +125,10 @@ package struct ForwardedRequest: Sendable {
                 }
                 client = kind == .forwarded ? readPairs(element) : HopAddress.parse(element)
                 guard let client, trusted.contains(client) else { return }
+            }
+            if walk.isMalformed {
+                isPresent = true
+                client = nil
             }
         }
         /// `for=…;proto=…;host=…`; nil when the address cannot be read. Of two equal names the element is malformed.

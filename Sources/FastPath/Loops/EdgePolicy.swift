@@ -31,6 +31,8 @@ package struct SourceEdge: Sendable {
 /// What a loop keeps of the request it looks at: written when a request is complete, read until the next one is.
 struct EdgeScratch: ~Copyable {
     private let memory: UnsafeMutablePointer<UInt8>
+    /// Of a refused request: the loop's own table may hold another's by then.
+    private var refusedFields = FieldTable()
     /// One bit a listener whose connections begin with a PROXY preamble.
     let preambleListeners: UInt64
     /// Scheme and authority as the sender used them; empty when not asked for or not known.
@@ -53,6 +55,21 @@ struct EdgeScratch: ~Copyable {
             origin = source.publicOrigin.count > 0 ? source.publicOrigin : request.writeOrigin(to: memory)
         }
         return request.client
+    }
+    /// The client of a request whose fields the loop does not hold any more: reads its head once more, which was good.
+    mutating func client(
+        _ bytes: ByteView, peer: IPAddress?, trusted: AddressSet?, limits: IngestLimits
+    ) -> IPAddress? {
+        // Without proxies that are believed nothing in the head counts.
+        guard let trusted else { return peer }
+        var parser = HeadParser()
+        var head = RequestHead()
+        guard case .complete = parser.parse(bytes, into: &head, fields: &refusedFields, limits: limits) else {
+            return nil
+        }
+        return ForwardedRequest(
+            bytes: bytes, head: head, fields: refusedFields, peer: peer, isPeerSecure: false, trusted: trusted
+        ).client
     }
 }
 

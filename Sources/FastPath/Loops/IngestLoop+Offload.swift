@@ -177,7 +177,7 @@ extension IngestLoop {
         return .skipped
     }
 
-    /// A flood of forgeries costs a copy only up to its source's budget of each second.
+    /// A flood of forgeries costs a copy, and a look at who sent it, only up to its source's budget of each second.
     mutating func keepRejected(_ slot: Int, _ reason: SignatureRejection, _ bytes: ByteView, _ body: ByteView) {
         guard let rejected else { return }
         let source = sources + Int(table[slot].pointee.sourceIndex)
@@ -191,9 +191,9 @@ extension IngestLoop {
             return metrics.count(.notCaptured, source: place)
         }
         rejectedCounts[place] += 1
+        let client = edge.client(bytes, peer: peer(slot), trusted: snapshot.edge.trusted, limits: limits)
         let isKept = rejected.push(
-            source: source.pointee.name, reason: reason, receivedAt: wallNanos, peer: peer(slot), head: bytes,
-            body: body)
+            source: source.pointee.name, reason: reason, receivedAt: wallNanos, peer: client, head: bytes, body: body)
         metrics.count(isKept ? .captured : .notCaptured, source: place)
     }
 }

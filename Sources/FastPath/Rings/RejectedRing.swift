@@ -10,7 +10,7 @@ package struct RejectedRequest: Sendable {
     package var reason: SignatureRejection
     /// Wall clock, nanoseconds since 1970.
     package var receivedAt: UInt64
-    /// The sender's address; nil when it is not known.
+    /// The client's address, behind the proxies that are trusted; nil when it is not known.
     package var peer: IPAddress?
     /// The head as received, its empty line included.
     package var head: [UInt8]

@@ -32,11 +32,15 @@ final class IngestHarness {
     private var loop: LoopThread?
     private var journal: (shared: JournalShared, thread: LoopThread)?
     private var snapshots: [IngestSnapshot] = []
+    private let trusted: [CIDR]
 
+    /// `trusted`: proxies that are believed.
     init(
-        _ path: String, _ sources: [HarnessSource], hasJournalThread: Bool = false, capacity: Int = 64
+        _ path: String, _ sources: [HarnessSource], hasJournalThread: Bool = false, capacity: Int = 64,
+        trusted: [CIDR] = []
     ) throws {
         self.path = path
+        self.trusted = trusted
         shared = try #require(IngestShared(testClock: nil, graceMillis: 20_000))
         let journalShared = try #require(JournalShared())
         let recovered = try Recovery.open(
@@ -98,7 +102,7 @@ final class IngestHarness {
         setup.limits.connectionCountMax = IngestHarness.connectionCount
         setup.verifiers = link
         setup.rejected = rejected
-        let snapshot = try IngestHarness.snapshot(sources)
+        let snapshot = try IngestHarness.snapshot(sources, trusted)
         snapshots.append(snapshot)
         let shared = shared
         loop = try LoopThread(name: "ingest-0") { [setup] in
@@ -108,7 +112,7 @@ final class IngestHarness {
         #expect(shared.stage == .running)
     }
 
-    private static func snapshot(_ sources: [HarnessSource]) throws -> IngestSnapshot {
+    private static func snapshot(_ sources: [HarnessSource], _ trusted: [CIDR]) throws -> IngestSnapshot {
         let memory = CompiledMemory()
         var compiled: [IngestSource] = []
         for (index, source) in sources.enumerated() {
@@ -133,13 +137,15 @@ final class IngestHarness {
             fresh.counterSlot = index
             compiled.append(fresh)
         }
+        let edge = EdgePolicy(trusted: trusted.isEmpty ? nil : AddressSet(trusted, in: memory))
         return IngestSnapshot(
-            sources: compiled, paths: sources.map { memory.place(text: "/in/\($0.name)") }, owners: [memory])
+            sources: compiled, paths: sources.map { memory.place(text: "/in/\($0.name)") }, edge: edge,
+            owners: [memory])
     }
 
     /// Other sources from now on; returns when the loop uses them.
     func reload(_ sources: [HarnessSource]) throws {
-        let snapshot = try IngestHarness.snapshot(sources)
+        let snapshot = try IngestHarness.snapshot(sources, trusted)
         snapshots.append(snapshot)
         shared.publish(snapshot)
         waitUntil { self.shared.isInForce(snapshot) }

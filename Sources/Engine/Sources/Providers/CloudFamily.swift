@@ -16,8 +16,9 @@ enum CloudFamily {
                 notes: [
                     "The subscription's confirmation is kept as an event of type SubscriptionConfirmation; visit its "
                         + "SubscribeURL. Sluice never fetches it by itself.",
-                    "The certificate is fetched from sns.REGION.amazonaws.com alone, and kept; give it as one "
-                        + "more secret, as PEM, where the gateway may not fetch.",
+                    "The certificate is fetched from "
+                        + "https://sns.REGION.amazonaws.com/SimpleNotificationService-….pem alone, and kept; give it "
+                        + "as one more secret, as PEM, where the gateway may not fetch.",
                 ]))
         provider.schemes = [ProviderScheme(named: .notificationService)]
         provider.eventID = ["json:$.MessageId", "header:x-amz-sns-message-id"]

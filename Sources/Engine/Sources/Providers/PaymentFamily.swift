@@ -13,8 +13,9 @@ enum PaymentFamily {
                 secret:
                     "Webhook ID of that webhook, as the list of webhooks shows it. It is no secret; PayPal signs it.",
                 notes: [
-                    "The certificate is fetched from api.paypal.com or api.sandbox.paypal.com alone, and kept; give "
-                        + "it as one more secret, as PEM, where the gateway may not fetch.",
+                    "The certificate is fetched from /v1/notifications/certs/CERT-… of api.paypal.com or "
+                        + "api.sandbox.paypal.com alone, and kept; give it as one more secret, as PEM, where the "
+                        + "gateway may not fetch.",
                     "The body is signed by its CRC-32 alone, which is no protection against who has seen a request.",
                 ]))
         provider.schemes = [ProviderScheme(named: .payPal)]
