@@ -131,7 +131,9 @@ def record(options):
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     rounds = halves[0] + halves[1]
-    machine = json.loads(subprocess.run([BINARY, "gate", "machine", "--json"], capture_output=True, check=True).stdout)
+    machine = json.loads(
+        subprocess.run([BINARY, "gate", "machine", "--json"], capture_output=True, check=True).stdout
+    )
     for effort, part in SLOWDOWN.items():
         names = {"probe-durable": "probe-durable", "base": "base", effort: "slow"}
         value = {

@@ -123,7 +123,9 @@ def mixed(what, outcome, scale):
                 better = published / (done["latency"][part] / 1e3)
                 outcome.figure(f"times_better.{name}.{part}", better, 0)
                 outcome.check(f"{name}: {part} no slower than published", better >= 1)
-    outcome.note("published: 99.97 % success; here every request got the answer that it had to get, or the check fails")
+    outcome.note(
+        "published: 99.97 % success; here every request got the answer that it had to get, or the check fails"
+    )
 
 
 def is_exact(done):

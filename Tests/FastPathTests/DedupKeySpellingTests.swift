@@ -46,7 +46,7 @@ import Testing
             var keys: Set<[UInt8]> = []
             for body in row {
                 let request = try CapturedRequest(Array("POST /in/x HTTP/1.1\r\nHost: h\r\n\r\n\(body)".utf8))
-                let event = request.event(source: "x", selectors: selectors, dedupWindowSeconds: 1, receivedAt: 1)
+                let event = request.event(source: "x", selectors: selectors, dedupWindowSeconds: 1)
                 let key = event.keyIsBody ? event.body : event.dedupKey
                 #expect(request.select(selectors).dedupKey.map { Array($0.utf8) } ?? event.body == key)
                 keys.insert(key)

@@ -108,10 +108,6 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("limits: 5\n", 1, "`limits` takes keys"),
         ("limits:\n  head: 4KiB\n  request_line: 8KiB\n", 3, "larger than the whole head"),
         ("grace: 5\n", 1, "`5` is not a time"),
-        (
-            "proxy_protocol: true\nsources:\n  - { name: a, provider: github, secrets: [s], "
-                + "allow_addresses: [192.0.2.0/24] }\n", 1, "name the proxies in `trusted_proxies`"
-        ),
         ("grace:\n", 1, "has no value"),
         ("grace: [1s]\n", 1, "takes one value, not a list"),
         ("loops: many\n", 1, "neither `auto` nor"),
@@ -226,6 +222,19 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
             ExampleConfiguration.text, [ExampleConfiguration.secretVariable: "whsec_Z2VoZWltZ2VoZWlt"])
         #expect(configuration.sources.map(\.name) == ["github"])
         #expect(configuration.listen.allSatisfy { $0.hasPrefix("127.0.0.1:") })
+    }
+    @Test func whoeverMayConnectNamesNoAddressThatAListLooksAt() throws {
+        func problem(_ top: String) throws -> String? {
+            let text = top + "sources:\n  - { name: a, provider: github, secrets: [s], allow_addresses: [192.0.2.0/24] }\n"
+            do {
+                _ = try ConfigurationFile.parse(text, file: "sluice.yaml", environment: [:])
+                return nil
+            } catch { return "\(error)" }
+        }
+        let found = try problem("proxy_protocol: true\n")
+        #expect(found?.contains("name the proxies in `trusted_proxies`") == true)
+        #expect(try problem("proxy_protocol: true\ntrusted_proxies: [10.0.0.0/8]\n") == nil)
+        #expect(try problem("") == nil)
     }
     @Test func theExampleNamesEveryKey() {
         // Of schemes that few have.

@@ -3,7 +3,8 @@
 //
 // Invariants: `format` changes when a key changes its meaning or goes away; keys may be added. All times are in
 // microseconds unless the name says otherwise; all counts are of the measured part (after the warm-up) except those of
-// `proof` and `generator`, `queued`, `backlogMax` and the bytes, which are of the whole run. If they fail, a baseline is compared with something else.
+// `proof` and `generator`, `queued`, `backlogMax` and the bytes, which are of the whole run. If they fail, a baseline
+// is compared with something else.
 
 /// Percentiles of one distribution, in microseconds.
 package struct LoadLatency: Codable, Equatable, Sendable {

@@ -153,11 +153,17 @@ package final class JournalLink: Sendable {
 
     func armWake(_ io: borrowing UringIO) { io.readWake(wakeup.descriptor, into: wakeValue, tag: Tag(.wake)) }
     func woken(_ io: borrowing UringIO) { armWake(io) }
+    @inline(__always) private var hasNewSegment: Bool {
+        switch driver {
+        case .some(let driver): driver.hasNews
+        case .none: false
+        }
+    }
     /// Between the two the loop may sleep; true when it must not because receipts or a new segment are there.
     @inline(__always) func beginSleep() -> Bool {
         wakeup.beginSleep()
         if let link { return !link.receipts.isEmpty }
-        return hasInjected || driver?.hasNews == true
+        return hasInjected || hasNewSegment
     }
     @inline(__always) func endSleep() { wakeup.endSleep() }
     /// The loop ends: nothing is with the disk.

@@ -84,7 +84,7 @@ struct GateCommand: ParsableCommand {
         @Option(help: "ratio (timed) or count (instructions, the same each time).")
         var kind = GateFigureKind.ratio
         @Option(
-            help: "How much is measured, and so the slowdown that is found: quick (20 %) or full (10 %), the file's or full."
+            help: "How much is measured, and so what is found: quick (20 %) or full (10 %); the file's, or full."
         )
         var effort: GateEffort?
         @Option(help: "The commit that was measured.")
