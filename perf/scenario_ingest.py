@@ -98,7 +98,7 @@ def duplicates(what, outcome, scale):
 
 
 def mixed(what, outcome, scale):
-    """The published stress test's three loads with traffic of six providers: many at once, a burst, a sustained rate."""
+    """The published stress test's loads with traffic of six providers: many at once, a burst, a sustained rate."""
     seconds = max(3, round(what["seconds"] * scale))
     mix = os.path.join(HERE, "mixes", what["mix"] + ".yaml")
     with open(mix) as file:

@@ -429,7 +429,8 @@ def main():
                 case(gateway)
     near = open_source("near", allow_addresses=["203.0.113.0/24", "2001:db8::/32"])
     far = open_source("far", allow_addresses=["127.0.0.0/8"])
-    with Gateway([near, far], proxy_protocol=True, limits={"head_time": "1s"}, dedup={"window": "0s"}) as gateway:
+    settings = {"proxy_protocol": True, "trusted_proxies": ["127.0.0.0/8"]}
+    with Gateway([near, far], limits={"head_time": "1s"}, dedup={"window": "0s"}, **settings) as gateway:
         for case in (preambles, one_preamble_a_connection, no_preamble, slow_preamble):
             with report.case(f"PROXY: {case.__name__}"):
                 case(gateway)

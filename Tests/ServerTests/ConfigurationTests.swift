@@ -225,9 +225,9 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
     }
     @Test func whoeverMayConnectNamesNoAddressThatAListLooksAt() throws {
         func problem(_ top: String) throws -> String? {
-            let text = top + "sources:\n  - { name: a, provider: github, secrets: [s], allow_addresses: [192.0.2.0/24] }\n"
+            let source = "{ name: a, provider: github, secrets: [s], allow_addresses: [192.0.2.0/24] }"
             do {
-                _ = try ConfigurationFile.parse(text, file: "sluice.yaml", environment: [:])
+                _ = try ConfigurationFile.parse("\(top)sources: [\(source)]\n", file: "sluice.yaml", environment: [:])
                 return nil
             } catch { return "\(error)" }
         }

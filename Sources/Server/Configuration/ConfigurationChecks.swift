@@ -88,7 +88,7 @@ enum ConfigurationChecks {
             reading.report(
                 top.line("proxy_protocol"),
                 "with `proxy_protocol` whoever connects names the address that `allow_addresses` looks at; name the "
-                    + "proxies in `trusted_proxies` (0.0.0.0/0 and ::/0 if nobody else can connect)")
+                    + "proxies in `trusted_proxies`")
         }
     }
 
