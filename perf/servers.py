@@ -53,7 +53,7 @@ class Sluice:
         self.name, self.binary, self.sources = name, binary, sources
         self.folder = data_folder()
         settings = {
-            "log": {"segment": "256MiB", "group": "16MiB", "retention": {"size": "2GiB"}},
+            "log": {"retention": {"size": "2GiB"}},
             "dedup": {"entries": 4_194_304},
             "loops": 1,
             **keys,
