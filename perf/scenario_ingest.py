@@ -3,10 +3,14 @@
 import os
 import re
 import statistics
+import subprocess
+import tempfile
 import time
 
 import driver
-from perfutil import HERE
+from offload_suite import KeyPair
+from perfutil import HERE, pinned
+from serverutil import github_source
 import turns
 from servers import PEERS, Sluice, Unavailable
 
@@ -133,6 +137,49 @@ def is_exact(done):
     return done["refused"] + done["failed"] + done["unsent"] + done["wronglyAccepted"] == 0
 
 
+FORGERY = """-- The same forged request again and again: nothing is kept of it that would make the next one cheaper.
+wrk.method, wrk.body = "POST", os.getenv("FORGED_BODY")
+"""
+
+
+def flood(what, outcome, scale):
+    """HMAC traffic at a fixed rate, alone and beside forgeries that only the verifier threads can refuse."""
+    seconds = max(3, round(what["seconds"] * scale))
+    with tempfile.TemporaryDirectory(prefix="sluice-flood-") as folder:
+        key, script, forged = (
+            KeyPair(folder),
+            os.path.join(folder, "forgery.lua"),
+            '{"type":1,"event":{"type":"FORGE"}}',
+        )
+        with open(script, "w") as file:
+            file.write(FORGERY)
+        with Sluice(sources=[github_source(secret=driver.SECRET), key.source()]) as server:
+            arguments = ["--rate", what["rate"], "--connections", what["connections"], "--duration", f"{seconds}s"]
+            arguments += ["--provider", "github", "--secret", driver.SECRET, "--size", "1KiB"]
+
+            def load(name):
+                done = driver.drive_load(server.url + "in/github", arguments)
+                outcome.figure(f"{name}.rate", done["acceptedPerSecond"], 0)
+                for part in ("p50", "p99", "max"):
+                    outcome.figure(f"{name}.{part}_ms", done["latency"][part] / 1e3)
+                outcome.check(f"{name}: every HMAC event is accepted", done["accepted"] == done["sent"])
+
+            load("alone")
+            command = ["wrk", "-t1", f"-c{what['flood_connections']}", f"-d{seconds + 3}s", "-s", script]
+            for name, value in key.headers(forged.replace("FORGE", "TRUE").encode()).items():
+                command += ["-H", f"{name}: {value}"]
+            attack = subprocess.Popen(
+                pinned(driver.LOAD_CPU, [*command, server.url + "in/costly"]),
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "FORGED_BODY": forged},
+            )
+            load("flooded")
+            said = driver.wrk_summary(attack.communicate(timeout=60)[0], seconds)
+            outcome.figure("flooded.forgeries_per_second", said["answeredPerSecond"], 0)
+            outcome.check("no forgery is accepted", said["accepted"] == 0 and said["refused"] > 0)
+
+
 KINDS = {
     "ingest": (
         beside,
@@ -140,6 +187,7 @@ KINDS = {
     ),
     "burst": (burst, {"connections": 512, "body": 1024, "seconds": 2, "silence": 5, "bursts": 4}),
     "duplicates": (duplicates, {"connections": 64, "body": 1024, "seconds": 8}),
+    "flood": (flood, {"rate": 10000, "connections": 64, "flood_connections": 64, "seconds": 10}),
     "mixed": (
         mixed,
         {"connections": 100, "mix": "providers", "seconds": 10, "burst_rate": 500, "sustained_rate": 200},

@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -80,6 +81,7 @@ int sluice_local_port(int fd) {
     return 0;
 }
 void sluice_thread_name(const char *name) { prctl(PR_SET_NAME, name); }
+void sluice_thread_yield_more(void) { setpriority(PRIO_PROCESS, 0, 10); }
 int sluice_thread_start(void *(*body)(void *), void *context, unsigned long *thread) {
     pthread_t t;
     int r = pthread_create(&t, NULL, body, context);

@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """SIGKILL at a random moment under load, restart, again and again over one data folder. Whatever was answered
 2xx must be in the log and reach the sink; nothing may be there that was never sent; deliveries made twice are
-counted, not forbidden."""
+counted, not forbidden. With --result FILE the counts are written there, for perf/publish."""
 
+import json
 import random
 import shutil
 import tempfile
@@ -42,8 +43,26 @@ def one_round(number, gateway, promise, randomness, checks):
     return ready
 
 
+def write(options, acknowledged, duplicates, slowest):
+    """Only reached when nothing was lost and nothing invented: the assertions before it say so."""
+    value = {
+        "format": "sluice-kills",
+        "version": 1,
+        "command": f"Tests/Crash/kill9.py --rounds {options.rounds} --result {options.result}",
+        "rounds": options.rounds,
+        "acknowledged": acknowledged,
+        "lost": 0,
+        "invented": 0,
+        "delivered_twice": duplicates,
+        "slowest_start_seconds": round(slowest, 3),
+    }
+    with open(options.result, "w") as file:
+        json.dump(value, file, indent=1)
+        file.write("\n")
+
+
 def main():
-    options = arguments(__doc__, rounds=5, seed=0, segment="2MiB")
+    options = arguments(__doc__, rounds=5, seed=0, segment="2MiB", result="")
     seed = options.seed or random.randrange(1 << 30)
     randomness = random.Random(seed)
     report = Report("kill9")
@@ -80,6 +99,8 @@ def main():
                     promise.check_log(gateway.data)
                     notes.append(f"{count} acknowledged, 0 lost, 0 invented, {promise.duplicates} delivered twice")
                     notes.append(f"slowest start {slowest:.2f} s")
+                    if options.result:
+                        write(options, count, promise.duplicates, slowest)
             finally:
                 gateway.kill()
     finally:

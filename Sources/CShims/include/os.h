@@ -44,6 +44,8 @@ int sluice_unix_remove(const char *path);
 int sluice_local_port(int fd);
 // Pins the calling thread's name (15 characters) for top and perf.
 void sluice_thread_name(const char *name);
+// The calling thread (alone: Linux) gets a processor only after those that answer; niceness 10, which needs no right.
+void sluice_thread_yield_more(void);
 // Sleeps; for worker threads only.
 void sluice_pause_millis(unsigned millis);
 // Starts a joinable thread that runs `body(context)`; 0 or -errno.

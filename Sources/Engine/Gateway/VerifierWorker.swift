@@ -42,7 +42,7 @@ package final class VerifierWorkers: Sendable {
         self.links.withLock { $0 = links }
         for (index, wakeup) in wakeups.enumerated() {
             do throws(ThreadStartError) {
-                let thread = try LoopThread(name: "verifier-\(index)") { [self] in run(links, wakeup) }
+                let thread = try LoopThread(name: "verifier-\(index)", yields: true) { [self] in run(links, wakeup) }
                 threads.withLock { $0.append(thread) }
             } catch {
                 stop()
