@@ -16,11 +16,13 @@ package struct JournalConfiguration: Sendable {
     package var groupTicketCountMax: Int
     package var logIdentity: UInt64
     package var keys: PrintKeys
-    /// Spares kept ready: one for the roll, one for a failed sync.
-    package var spareCountTarget = 2
+    /// Spares kept ready: one for the roll, one for a failed sync; more where a disk fills segments of this size faster
+    /// than the keeper can be relied on to prepare the next.
+    package var spareCountTarget: Int
     package var spareRetryNanos: UInt64 = 1_000_000_000
 
     package init(segmentBytes: Int, groupBytes: Int, groupTicketCountMax: Int, logIdentity: UInt64, keys: PrintKeys) {
+        spareCountTarget = (16 << 20...64 << 20).contains(segmentBytes) ? 6 : 2
         self.segmentBytes = segmentBytes
         self.groupBytes = groupBytes
         self.groupTicketCountMax = groupTicketCountMax
