@@ -1,4 +1,4 @@
-"""The load on a server, behind one small interface: `sluice load` where the binary has it, else wrk.
+"""The load on a server, behind one small interface: wrk or `sluice load`.
 
 Both give the same keys, spelled as in `sluice load --json`; what the generator cannot tell is absent.
 Every request is a GitHub delivery with an id and a body of its own, signed with SECRET.
@@ -60,11 +60,6 @@ class SignedRequests:
             "TARGET": path,
             "PASS": str(self.passes << 12),
         }
-
-
-def has_load():
-    # An unknown command answers with everybody's help.
-    return "USAGE: sluice load" in subprocess.run([BINARY, "load", "--help"], capture_output=True, text=True).stdout
 
 
 def micros(text):

@@ -24,7 +24,7 @@ import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import turns
-from perfutil import HERE
+from perfutil import HERE, machine
 from report import arguments
 from serverutil import BINARY, ROOT
 from servers import Sluice, probe
@@ -131,9 +131,6 @@ def record(options):
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     rounds = halves[0] + halves[1]
-    machine = json.loads(
-        subprocess.run([BINARY, "gate", "machine", "--json"], capture_output=True, check=True).stdout
-    )
     for effort, part in SLOWDOWN.items():
         names = {"probe-durable": "probe-durable", "base": "base", effort: "slow"}
         value = {
@@ -142,7 +139,7 @@ def record(options):
             "slowdown": part,
             "real_slowdown_cpu": middle(rounds, effort) / middle(rounds, "base") - 1,
             "seconds": SECONDS,
-            "machine": machine,
+            "machine": machine(),
             "rounds": [{new: one[old] for old, new in names.items()} for one in rounds],
         }
         save(value, os.path.join(HERE, "results", f"gate-rounds-{effort}.json"))

@@ -1,5 +1,7 @@
 """What the measurements share: the test utilities' gateway, wrk with unique bodies, processors to pin to."""
 
+import datetime
+import json
 import os
 import re
 import subprocess
@@ -9,6 +11,8 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "Tests", "Conformance"))
 
+from serverutil import BINARY  # noqa: E402
+
 
 def commit():
     """Of the tree, with a `+` when it has changes of its own."""
@@ -16,6 +20,16 @@ def commit():
     head = subprocess.run([*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True).stdout.strip()
     changes = subprocess.run([*git, "status", "--porcelain", "-uno"], capture_output=True, text=True).stdout.strip()
     return (head or "unknown") + ("+" if changes else "")
+
+
+def machine():
+    """What `sluice gate` says of this machine: its shape, kernel and libraries."""
+    return json.loads(subprocess.run([BINARY, "gate", "machine", "--json"], capture_output=True, check=True).stdout)
+
+
+def stamp():
+    """Now, as result files have it."""
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def shape_name(machine):
