@@ -210,3 +210,50 @@ private func expect(_ read: EventRead, _ sequence: UInt64, _ comment: Comment = 
     #expect(next.sequence == 11)
     _ = expect(fresh.read(at: next), 11)
 }
+
+/// A segment that the disk cannot read for now: a folder stands in its place, whose bytes no read gives (EISDIR).
+private func whileUnreadable(_ segment: URL, _ body: () throws -> Void) throws {
+    let aside = segment.appendingPathExtension("aside")
+    try FileManager.default.moveItem(at: segment, to: aside)
+    try FileManager.default.createDirectory(at: segment, withIntermediateDirectories: false)
+    try body()
+    try FileManager.default.removeItem(at: segment)
+    try FileManager.default.moveItem(at: aside, to: segment)
+}
+
+@Test func headerThatCannotBeReadNowLosesNoEvent() throws {
+    let temporary = try TemporaryFolder()
+    let log = try RealLog(path: temporary.url.path + "/log")
+    try fill(log, count: 40)
+    let readers = LogReaders(folder: log.folder, tail: log.tail)
+    try whileUnreadable(try log.oldestSegment()) {
+        for _ in 0..<50 {
+            guard case .unavailable = readers.read(at: EventPlace(sequence: 10, position: 0)) else {
+                throw RealLog.Refused()
+            }
+        }
+    }
+    _ = expect(readers.read(at: EventPlace(sequence: 10, position: 0)), 10)
+}
+
+@Test func placesThatFailInTurnsAreAllGivenUpInTheEnd() throws {
+    let temporary = try TemporaryFolder()
+    let log = try RealLog(path: temporary.url.path + "/log")
+    try fill(log, count: 600)
+    let second = try log.folder.segments()[1]
+    let readers = LogReaders(folder: log.folder, tail: log.tail)
+    try whileUnreadable(try log.oldestSegment()) {
+        var givenUp: Set<UInt64> = []
+        for _ in 0..<400 {
+            for sequence in [UInt64(3), 7] {
+                guard case .unreadable(let next) = readers.read(at: EventPlace(sequence: sequence, position: 0)) else {
+                    continue
+                }
+                #expect(next.sequence == second)
+                givenUp.insert(sequence)
+            }
+        }
+        #expect(givenUp == [3, 7])
+    }
+    _ = expect(readers.read(at: EventPlace(sequence: second, position: 0)), second)
+}

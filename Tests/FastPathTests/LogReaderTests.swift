@@ -278,6 +278,30 @@ final class FileLog {
         #expect(summary.sources.values.reduce(0) { $0 + $1.recordCount } == summary.recordCount)
     }
 
+    /// A folder stands in the segment's place: it opens, and no read gives its bytes (EISDIR).
+    @Test func headerTheDiskCannotReadStopsTheStartAndTouchesNothing() throws {
+        let folder = TemporaryFolder()
+        try { () throws in
+            let log = try FileLog(folder.path)
+            for number in 1...20 { _ = log.offer("k\(number)") }
+            try log.commit()
+        }()
+        let names = TemporaryFolder.names(folder.path + "/log")
+        let name = try #require(names.first { SegmentName.firstSequence($0) != nil })
+        let segment = folder.path + "/log/" + name
+        #expect(rename(segment, folder.path + "/kept") == 0 && mkdir(segment, 0o700) == 0)
+        let settings = RecoverySettings(
+            dedupEntryCount: 64, dedupWindowSecondsMax: 60, nowSeconds: UInt32(JournalHarness.start))
+        #expect(throws: LogOpenError.fileFailed(path: segment, operation: "read", systemError: EISDIR)) {
+            _ = try Recovery.open(path: folder.path, settings: settings).nextSequence
+        }
+        let told = try LogCheck.run(path: folder.path) { _, _ in true }
+        #expect(told.damages.map(\.isUnreadable) == [true])
+        #expect(rmdir(segment) == 0 && rename(folder.path + "/kept", segment) == 0)
+        let next = try Recovery.open(path: folder.path, settings: settings).nextSequence
+        #expect(next == 21)
+    }
+
     @Test func pythonReaderAgreesByTheSpecificationAlone() throws {
         guard system("command -v python3 >/dev/null") == 0 else { return }
         let folder = TemporaryFolder()

@@ -72,6 +72,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     private let historyMillis: Int64
     private let worker: StoreWorker
     private let outcomes: DeliveryOutcomeRing
+    private let logger: Logger
     /// Touched by `start` before the thread runs, then by that thread alone.
     private let dispatcher: Engine
     private let mailbox = Mutex(Mailbox())
@@ -88,6 +89,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     package init(_ parts: DeliveryParts<Log>, configuration: DeliveryConfiguration) throws {
         store = parts.store
         makeReader = parts.makeReader
+        logger = parts.logger
         outcomes = parts.outcomes
         wakeup = parts.outcomes.wakeup
         historyMillis = Int64(configuration.historyMillis)
@@ -211,6 +213,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     }
     private func run() {
         var nextPublish: UInt64 = 0
+        var unreadableTold: UInt64 = 0
         var nextPrune: UInt64 = 0
         while true {
             let now = DeliveryService.now
@@ -220,6 +223,10 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
                 nextPublish = now + 250_000_000
                 let metrics = dispatcher.metrics(now: now)
                 published.withLock { $0 = metrics }
+                if metrics.eventsUnreadable > unreadableTold {
+                    tellUnreadable(metrics.eventsUnreadable - unreadableTold)
+                    unreadableTold = metrics.eventsUnreadable
+                }
             }
             if now >= nextPrune {
                 nextPrune = now + 60_000_000_000
@@ -235,6 +242,11 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         mailbox.withLock { $0.isClosed = true }
         // Whoever wrote before the box was closed still gets an answer.
         openMail(now: DeliveryService.now)
+    }
+    private func tellUnreadable(_ count: UInt64) {
+        logger.error(
+            "events cannot be read from the log again and were passed over; `sluice log check` names them",
+            metadata: ["events": "\(count)"])
     }
     private func openMail(now: UInt64) {
         let letters = mailbox.withLock { box in

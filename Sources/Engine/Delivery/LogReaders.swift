@@ -18,6 +18,8 @@ package final class LogReaders: EventLog {
     /// Reading so many records forward is cheaper than opening a segment anew.
     private static let skipCountMax: UInt64 = 128
     private static let tryCountMax = 300
+    /// So many places may be waiting for the disk at once; beyond it the counts begin anew.
+    private static let failingPlaceCountMax = 4096
 
     private final class Reader {
         var log: LogReader
@@ -33,8 +35,9 @@ package final class LogReaders: EventLog {
     private let tail: CommittedTail
     private var readers: [Reader] = []
     private var time: UInt64 = 0
-    private var failedSequence: UInt64 = 0
-    private var failureCount = 0
+    /// How often the disk could not read the record of a sequence. Several places fail in turns: those that lanes stand
+    /// at and those that retries want.
+    private var failureCounts: [UInt64: Int] = [:]
 
     package init(folder: LogFolder, tail: CommittedTail) {
         self.folder = folder
@@ -61,6 +64,7 @@ package final class LogReaders: EventLog {
             switch reader.log.next(through: snapshot) {
             case .record(let record, let position):
                 guard record.sequence >= place.sequence else { continue }
+                if !failureCounts.isEmpty { failureCounts[place.sequence] = nil }
                 let event = LogReaders.event(record, position)
                 reader.last = event
                 return .event(event)
@@ -83,12 +87,9 @@ package final class LogReaders: EventLog {
     /// A read error may pass: the same place is asked for again some hundred times, a tenth of a second apart, before
     /// what lies there is given up.
     private func isWorthAnotherTry(_ sequence: UInt64) -> Bool {
-        if failedSequence != sequence {
-            failedSequence = sequence
-            failureCount = 0
-        }
-        failureCount += 1
-        return failureCount <= LogReaders.tryCountMax
+        if failureCounts.count >= LogReaders.failingPlaceCountMax { failureCounts.removeAll() }
+        failureCounts[sequence, default: 0] += 1
+        return failureCounts[sequence, default: 0] <= LogReaders.tryCountMax
     }
 
     /// One that stands at the place, or a little before it; else the one that was idle longest, moved there.

@@ -73,7 +73,8 @@ package enum LogCheck {
         _ file: Int32, _ first: UInt64, _ folder: LogFolder, _ isLast: Bool, _ log: inout LogScan
     ) throws(LogOpenError) -> ScannedSegment? {
         var segment = ScannedSegment(firstSequence: first, byteCount: Int(max(0, sluice_file_size(file))))
-        switch LogScan.readHeader(file) {
+        let reading = LogScan.readHeader(file)
+        switch reading {
         case .header(let header):
             guard header.logIdentity == folder.identity.identity, header.firstSequence == first else {
                 throw .foreignSegment(path: folder.path, name: SegmentName.segment(first))
@@ -81,13 +82,14 @@ package enum LogCheck {
             segment.header = header
         case .unknownVersion(let version): throw .newerVersion(path: folder.path, version: version)
         case .empty where isLast: return nil
-        case .empty, .invalid:
+        case .empty, .invalid, .unreadable:
+            if case .unreadable(let systemError) = reading { segment.headerError = systemError }
             if isLast {
                 log.add(
                     LogDamage(
                         segment: first, offset: 0, byteCount: segment.byteCount, firstSequence: first,
                         sequenceCount: UInt64(max(1, segment.byteCount / RecordFormat.headerBytes)),
-                        isUnreadable: false))
+                        isUnreadable: segment.headerError != 0))
             }
         }
         return segment

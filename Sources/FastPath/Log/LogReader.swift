@@ -153,29 +153,34 @@ package enum ReadStep {
         scanner.attach(file: file, header: header, byteCount: byteCount, offset: offset, expected: expected)
     }
     private mutating func openFile(_ first: UInt64) -> (file: Int32, header: SegmentHeader, byteCount: Int)? {
+        headerIsUnreadable = false
         let file = sluice_file_open(folder.directory, SegmentName.segment(first), 0)
         guard file >= 0 else {
             openError = -file
             return nil
         }
         openError = 0
-        if case .header(let header) = LogScan.readHeader(file), header.firstSequence == first,
-            header.logIdentity == folder.identity.identity
-        {
+        switch LogScan.readHeader(file) {
+        case .header(let header)
+        where header.firstSequence == first && header.logIdentity == folder.identity.identity:
             return (file, header, Int(max(0, sluice_file_size(file))))
+        case .unreadable: headerIsUnreadable = true
+        case .header, .empty, .unknownVersion, .invalid: break
         }
         _ = sluice_file_close(file)
         return nil
     }
     // errno of the last open, 0 when the file opened and its header was the trouble.
     private var openError: Int32 = 0
+    // The disk could not read the header that was asked for last.
+    private var headerIsUnreadable = false
 
     private mutating func passHeaderless(_ first: UInt64, _ tail: CommittedTail.Snapshot) -> ReadStep {
         if openError != 0 { return .failed(systemError: openError) }
         let end = min(segments.first { $0 > first } ?? .max, tail.sequence &+ 1)
         let damage = LogDamage(
             segment: first, offset: 0, byteCount: 0, firstSequence: sequence, sequenceCount: end - sequence,
-            isUnreadable: false)
+            isUnreadable: headerIsUnreadable)
         sequence = end
         return .damaged(damage)
     }

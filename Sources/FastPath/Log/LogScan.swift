@@ -44,6 +44,8 @@ package struct TornTail: Equatable, Sendable {
 package struct ScannedSegment: Equatable, Sendable {
     package var firstSequence: UInt64
     package var header: SegmentHeader?
+    /// errno of a header that the disk could not read, else 0.
+    package var headerError: Int32 = 0
     package var byteCount: Int
     package var recordCount = 0
     package var isScanned = false
@@ -177,15 +179,15 @@ package struct LogScan: ~Copyable {
             LogDamage(
                 segment: segment.firstSequence, offset: 0, byteCount: segment.byteCount,
                 firstSequence: segment.firstSequence,
-                sequenceCount: nextFirst - segment.firstSequence, isUnreadable: false))
+                sequenceCount: nextFirst - segment.firstSequence, isUnreadable: segment.headerError != 0))
     }
     mutating func add(_ damage: LogDamage) { damages.append(damage) }
 
-    /// The header of an open segment file. A block that cannot be read is an invalid one.
+    /// The header of an open segment file.
     package static func readHeader(_ file: Int32) -> SegmentHeader.Reading {
         var block = [UInt8](repeating: 0, count: RecordFormat.blockBytes)
         let count = sluice_file_read(file, &block, block.count, 0)
-        if count < 0 { return .invalid }
+        if count < 0 { return .unreadable(systemError: Int32(-count)) }
         return block.withView { SegmentHeader.read($0) }
     }
 }

@@ -139,6 +139,7 @@ private struct RecoveryRun: ~Copyable {
                 }
                 segment.header = header
             case .unknownVersion(let version): throw .newerVersion(path: folder.path, version: version)
+            case .unreadable(let systemError): segment.headerError = systemError
             case .empty, .invalid: break
             }
             segments.append(segment)
@@ -150,6 +151,8 @@ private struct RecoveryRun: ~Copyable {
     mutating func settleLastSegment() throws(LogOpenError) {
         while let last = segments.last, last.header == nil {
             let name = SegmentName.segment(last.firstSequence)
+            // Nothing is known about it; at another time the disk may read what was acknowledged.
+            if last.headerError != 0 { throw failure(name, "read", -last.headerError) }
             let file = sluice_file_open(folder.directory, name, 0)
             if file < 0 { throw failure(name, "open", file) }
             let isHeaderEmpty = LogScan.readHeader(file) == .empty

@@ -75,6 +75,8 @@ package struct SegmentHeader: Equatable, Sendable {
         case unknownVersion(UInt32)
         /// Neither copy verifies.
         case invalid
+        /// The disk could not read it (errno); it may at another time.
+        case unreadable(systemError: Int32)
     }
 
     package static func read(_ block: ByteView) -> Reading {
