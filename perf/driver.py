@@ -109,18 +109,24 @@ def wrk_summary(text, seconds):
     }
 
 
-class StoppedLoad:
-    """A `sluice load` in a closed loop that runs only inside `slice`: between its slices it is stopped, and its server
-    idle. Each has a seed of its own, so that no request comes twice."""
+SEEDS = itertools.count(int(time.time()) << 16)
 
-    seeds = itertools.count(int(time.time()) << 16)
+
+def closed_load(url, connections, body, duration):
+    """`sluice load` in a closed loop with a seed of its own, so that no request comes twice."""
+    command = [BINARY, "load", "--url", url, "--closed", "--connections", connections, "--duration", duration]
+    command += ["--warmup", "0s", "--timeout", "30s", "--provider", "github", "--secret", SECRET, "--size", body]
+    return [str(part) for part in [*command, "--seed", next(SEEDS), "--json"]]
+
+
+class StoppedLoad:
+    """A closed loop of `sluice load` that runs only inside `slice`: between its slices it is stopped, and its server
+    idle."""
 
     def __init__(self, server, connections, body, cpu=LOAD_CPU):
-        command = [BINARY, "load", "--url", server.url, "--closed", "--connections", connections, "--duration", "1h"]
-        command += ["--warmup", "0s", "--timeout", "30s", "--provider", "github", "--secret", SECRET, "--size", body]
-        command += ["--seed", next(self.seeds), "--json"]
+        command = closed_load(server.url, connections, body, "1h")
         self.process = subprocess.Popen(
-            pinned(cpu, list(map(str, command))), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            pinned(cpu, command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         self.process.send_signal(signal.SIGSTOP)
         self.active = 0.0
@@ -151,10 +157,17 @@ class StoppedLoad:
             self.process.communicate()
 
 
+def drive_closed(url, connections, seconds, body):
+    return summary_of(closed_load(url, connections, body, f"{seconds}s"), LOAD_CPU, seconds + 120)
+
+
 def drive_load(url, arguments, cpu=LOAD_CPU, timeout=600):
     """`sluice load` with these arguments; its summary as it is."""
-    command = pinned(cpu, [BINARY, "load", "--url", url, *map(str, arguments), "--json"])
-    run = subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+    return summary_of([BINARY, "load", "--url", url, *map(str, arguments), "--json"], cpu, timeout)
+
+
+def summary_of(command, cpu, timeout):
+    run = subprocess.run(pinned(cpu, command), capture_output=True, text=True, timeout=timeout)
     try:
         return {"generator_name": "sluice load", **json.loads(run.stdout)}
     except json.JSONDecodeError:

@@ -2,17 +2,17 @@
 """Does the gate work? Builds a copy of the tree with a deliberate slowdown of the hot path (the product has no such
 thing), records rounds of it and of the tree itself, and lets `sluice gate` judge many runs taken from them.
 
-  perf/gate_power.py --record    builds, records for both efforts, judges; about 25 minutes
+  perf/gate_power.py --record    builds, records for both efforts, judges; about 45 minutes
   perf/gate_power.py             judges the recorded rounds again, a minute
 
 A run is a stretch of consecutive rounds, its baseline another one that does not overlap with it, from the other half of
 the recording, before which all servers were started anew: what the machine did at one time and not at the other is in
-the result. Judged is the first case of perf/gate, 64 connections and bodies of 1 KiB: two figures of a full run's six.
+the result. A run has all the cases and figures of perf/gate; one figure that is worse makes it worse. The slowdown is
+so many nanoseconds a request, set to be 20 (quick) and 10 % (full) at 64 connections and bodies of 1 KiB.
 Recorded rounds: perf/results/gate-rounds-*.json.
 Exit status: 1 when the gate misses its goals (detection 95 %, false alarms 2 %).
 """
 
-import glob
 import json
 import os
 import random
@@ -30,9 +30,6 @@ from serverutil import BINARY, ROOT
 from servers import Sluice, probe
 
 SLOWDOWN = {"quick": 0.20, "full": 0.10}
-SECONDS = 2
-# As many as perf/gate measures.
-RUN_ROUNDS = {"quick": 12, "full": 24}
 DETECTION_MIN, FALSE_ALARMS_MAX = 0.95, 0.02
 FIGURES = [("rate", "higher", "answers/s"), ("cpu", "lower", "us/answer")]
 PLACE = "Sources/FastPath/Loops/IngestLoop+Requests.swift"
@@ -91,7 +88,7 @@ def hooked(text):
     return text[: found.end()] + HOOK + text[found.end() :]
 
 
-def measure(builds, count):
+def measure(builds, count, case):
     """Rounds of the probe and each build: [{name: {rate, cpu}}]. `builds`: {name: (binary, turns of the burn)}."""
 
     def show(number, one):
@@ -102,11 +99,12 @@ def measure(builds, count):
         Sluice(binary=path, name=name, environment={"SLOWDOWN_TURNS": str(burnt)})
         for name, (path, burnt) in builds.items()
     ]
+    connections, body = case
     entered = []
     try:
         for server in [probe(), *servers]:
             entered.append(server.__enter__())
-        return turns.sliced_rounds(entered, count, 64, SECONDS, 1024, progress=show)
+        return turns.sliced_rounds(entered, count, connections, body=body, progress=show)
     finally:
         for server in reversed(entered):
             server.__exit__(None, None, None)
@@ -117,32 +115,64 @@ def middle(rounds, name):
     return values[len(values) // 2]
 
 
+def slowdown(rounds, name):
+    return middle(rounds, name) / middle(rounds, "base") - 1
+
+
+def calibrated(burning, count):
+    """{effort: turns of the burn}, corrected once by what the first guess cost."""
+    case, guess = turns.EFFORTS["quick"]["cases"][0], {
+        effort: round(5000 * part) for effort, part in SLOWDOWN.items()
+    }
+    for _ in range(2):
+        # The same binary throughout, so that its layout is no part of the difference.
+        tried = measure(
+            {"base": (burning, 0), **{name: (burning, burnt) for name, burnt in guess.items()}}, count, case
+        )
+        costs = {effort: slowdown(tried, effort) for effort in guess}
+        print("  ".join(f"{guess[effort]} turns cost {cost:.1%}" for effort, cost in costs.items()), flush=True)
+        guess = {
+            effort: max(1, round(guess[effort] * SLOWDOWN[effort] / max(cost, 0.01)))
+            for effort, cost in costs.items()
+        }
+    return guess
+
+
 def record(options):
     folder = tempfile.mkdtemp(prefix="sluice-power-", dir=os.path.join(ROOT, ".build"))
+    recorded = {effort: [] for effort in SLOWDOWN}
     try:
         burning = options.binary or build_slowed(folder)
-        # The same binary throughout, so that its layout is no part of the difference.
-        tried = measure({"base": (burning, 0), "trial": (burning, 1000)}, options.calibration)
-        share = middle(tried, "trial") / middle(tried, "base") - 1
-        burnt = {effort: max(1, round(1000 * part / max(share, 0.01))) for effort, part in SLOWDOWN.items()}
-        print(f"1000 turns cost {share:.1%} of a request; taken are {burnt}", flush=True)
-        builds = {"base": (burning, 0), **{effort: (burning, turns) for effort, turns in burnt.items()}}
-        halves = [measure(builds, options.rounds // 2) for _ in range(2)]
+        burnt = calibrated(burning, options.calibration)
+        cases = sorted({case for effort in SLOWDOWN for case in turns.EFFORTS[effort]["cases"]})
+        for case in cases:
+            efforts = [effort for effort in SLOWDOWN if case in turns.EFFORTS[effort]["cases"]]
+            builds = {"base": (burning, 0), **{effort: (burning, burnt[effort]) for effort in efforts}}
+            rounds = [one for _ in range(2) for one in measure(builds, options.rounds // 2, case)]
+            for effort in efforts:
+                names = {"probe-durable": "probe-durable", "base": "base", effort: "slow"}
+                recorded[effort].append(
+                    {
+                        "case": "{}x{}".format(*case),
+                        "real_slowdown_cpu": slowdown(rounds, effort),
+                        "rounds": [{new: one[old] for old, new in names.items()} for one in rounds],
+                    }
+                )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
-    rounds = halves[0] + halves[1]
     for effort, part in SLOWDOWN.items():
-        names = {"probe-durable": "probe-durable", "base": "base", effort: "slow"}
         value = {
-            "format": "sluice-gate-rounds/1",
+            "format": "sluice-gate-rounds/2",
             "effort": effort,
             "slowdown": part,
-            "real_slowdown_cpu": middle(rounds, effort) / middle(rounds, "base") - 1,
-            "seconds": SECONDS,
             "machine": machine(),
-            "rounds": [{new: one[old] for old, new in names.items()} for one in rounds],
+            "cases": recorded[effort],
         }
-        save(value, os.path.join(HERE, "results", f"gate-rounds-{effort}.json"))
+        save(value, rounds_file(effort))
+
+
+def rounds_file(effort):
+    return os.path.join(HERE, "results", f"gate-rounds-{effort}.json")
 
 
 def save(value, path):
@@ -151,19 +181,21 @@ def save(value, path):
         file.write(json.dumps(value, sort_keys=True).replace('{"base"', '\n{"base"') + "\n")
 
 
-def run_file(value, rounds, name):
+def run_file(value, taken, build):
+    """`taken`: {case: rounds}."""
     figures = [
         {
-            "name": f"ingest.{what}",
+            "name": f"ingest.{what}.{case}",
             "kind": "ratio",
             "better": better,
             "unit": unit,
-            "rounds": [{"subject": one[name][what], "yardstick": one["probe-durable"][what]} for one in rounds],
+            "rounds": [{"subject": one[build][what], "yardstick": one["probe-durable"][what]} for one in rounds],
         }
+        for case, rounds in taken.items()
         for what, better, unit in FIGURES
     ]
     about = {"format": "sluice-gate", "version": 1, "effort": value["effort"], "machine": value["machine"]}
-    return {**about, "commit": name, "date": "", "command": "perf/gate_power.py", "figures": figures}
+    return {**about, "commit": build, "date": "", "command": "perf/gate_power.py", "figures": figures}
 
 
 def stretches(rounds, count, numbers):
@@ -177,15 +209,16 @@ def stretches(rounds, count, numbers):
 def judge(value, trials):
     """{'slow': share called worse, 'base': share called worse}, as `sluice gate` says."""
     numbers, worse = random.Random(7), {}
+    count = turns.EFFORTS[value["effort"]]["rounds"]
     with tempfile.TemporaryDirectory(prefix="sluice-power-") as folder:
         paths = [os.path.join(folder, name) for name in ("run.json", "baseline.json")]
         for name in ("slow", "base"):
             worse[name] = 0
             for _ in range(trials):
-                taken = stretches(value["rounds"], RUN_ROUNDS[value["effort"]], numbers)
-                for path, rounds, build in zip(paths, taken, (name, "base")):
+                taken = {one["case"]: stretches(one["rounds"], count, numbers) for one in value["cases"]}
+                for place, (path, build) in enumerate(zip(paths, (name, "base"))):
                     with open(path, "w") as file:
-                        json.dump(run_file(value, rounds, build), file)
+                        json.dump(run_file(value, {case: pair[place] for case, pair in taken.items()}, build), file)
                 done = subprocess.run([BINARY, "gate", *paths, "--json"], capture_output=True, text=True)
                 if done.returncode not in (0, 1):
                     sys.exit(f"sluice gate: {done.stderr}")
@@ -198,21 +231,22 @@ def main():
     if options.record:
         record(options)
     good = True
-    files = sorted(glob.glob(os.path.join(HERE, "results", "gate-rounds-*.json")))
-    for path in files:
-        with open(path) as file:
+    efforts = [effort for effort in SLOWDOWN if os.path.exists(rounds_file(effort))]
+    for effort in efforts:
+        with open(rounds_file(effort)) as file:
             value = json.load(file)
         shares = judge(value, options.trials)
         is_good = shares["slow"] >= DETECTION_MIN and shares["base"] <= FALSE_ALARMS_MAX
         good = good and is_good
+        real = ", ".join(f"{one['real_slowdown_cpu']:.1%} at {one['case']}" for one in value["cases"])
         print(
-            f"{value['effort']}: a slowdown of {value['real_slowdown_cpu']:.1%} found in {shares['slow']:.0%}, "
+            f"{effort}: a slowdown of {real} found in {shares['slow']:.0%}, "
             f"false alarms in {shares['base']:.0%} of {options.trials} runs: "
             + ("as wanted" if is_good else "NOT as wanted")
         )
         value["judged"] = {"trials": options.trials, "detection": shares["slow"], "false_alarms": shares["base"]}
-        save(value, path)
-    if not files:
+        save(value, rounds_file(effort))
+    if not efforts:
         sys.exit("perf/gate_power.py: no recorded rounds; --record makes them")
     sys.exit(0 if good else 1)
 

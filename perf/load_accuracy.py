@@ -1,8 +1,12 @@
 #!/usr/bin/env python3
-"""Is what `sluice load` says true? Against servers whose delay is known, a stall, and `wrk`; prints JSON.
+"""Is what `sluice load` says true? Against servers whose delay is known, a stall, and `wrk`; and how fast is it against
+the limit probe? Prints JSON; two minutes.
+
+  perf/load_accuracy.py                                            looks
+  perf/load_accuracy.py --result perf/results/load-accuracy.json   and keeps it for perf/publish
 
 What a reported percentile has more than the server's delay is the machine and the generator: on a machine that has
-other work run it as `chrt -f 10 perf/load_accuracy.py`. The limit probe (first argument: its binary) is for the speed.
+other work run it as `chrt -f 10 perf/load_accuracy.py`. Exit status: 0; 1 when something is off by more than it may.
 """
 
 import heapq
@@ -13,15 +17,19 @@ import re
 import resource
 import select
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
-from perfutil import HERE, pinned
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from perfutil import commit, machine, pinned, stamp
+from report import arguments
+from serverutil import BINARY
+from servers import probe
 
-BINARY = os.environ.get("SLUICE_BIN") or os.path.join(os.path.dirname(HERE), ".build", "release", "sluice")
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -100,11 +108,35 @@ def compare(name, wanted, summary):
         got = summary["latency"][key] / 1e6
         off = round(100 * (got / seconds - 1), 2)
         row["percentiles"][key] = {"wanted": seconds, "reported": got, "offPercent": off}
-    row["right"] = all(abs(one["offPercent"]) <= 2 for one in row["percentiles"].values())
+    row["isRight"] = all(abs(one["offPercent"]) <= 2 for one in row["percentiles"].values())
     return row
 
 
+def stall():
+    """A second without answers in a sink that else answers at once."""
+    sink = subprocess.Popen(
+        pinned("0", [BINARY, "sink", "--listen", "127.0.0.1:0", "--stall", "1s@4s"]),
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    port = int(re.search(r":(\d+)", sink.stderr.readline().split("//")[1])[1])
+    summary = load(port, "--rate", "500", "--connections", "16", "--duration", "8s", "--warmup", "1s")
+    sink.terminate()
+    sink.wait()
+    # Of a second's 500 arrivals each waits for what is left of the second: the longest all of it, their mean half.
+    longest = summary["latency"]["max"] / 1e6
+    return {
+        "name": "stall of 1 s",
+        "maxSeconds": longest,
+        "queued": summary["queued"],
+        "latencyP95": summary["latency"]["p95"] / 1e6,
+        "serviceP95": summary["service"]["p95"] / 1e6,
+        "isRight": abs(longest - 1) <= 0.02,
+    }
+
+
 def main():
+    options = arguments(__doc__, result="")
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     os.sched_setaffinity(0, {0})
     rows = []
@@ -115,28 +147,25 @@ def main():
         summary = load(server.port, "--rate", "200", "--connections", "64", "--duration", "8s")
         wanted = {"p50": 0.05, "p75": 0.05, "p90": 0.2, "p99": 0.2}
         rows.append(compare("bimodal 50 ms, 200 ms in a fifth", wanted, summary))
-    sink = subprocess.Popen(
-        pinned("0", [BINARY, "sink", "--listen", "127.0.0.1:0", "--stall", "1s@4s"]), stderr=subprocess.PIPE, text=True
-    )
-    port = int(re.search(r":(\d+)", sink.stderr.readline().split("//")[1])[1])
-    summary = load(port, "--rate", "500", "--connections", "16", "--duration", "8s", "--warmup", "1s")
-    sink.terminate()
-    sink.wait()
-    # Of a second's 500 arrivals each waits for what is left of the second: the longest all of it, their mean half.
-    rows.append(
-        {
-            "name": "stall of 1 s",
-            "maxSeconds": summary["latency"]["max"] / 1e6,
-            "queued": summary["queued"],
-            "latencyP95": summary["latency"]["p95"] / 1e6,
-            "serviceP95": summary["service"]["p95"] / 1e6,
-        }
-    )
+    rows.append(stall())
     with Server(lambda: 0.02) as server:
         rows.append(beside_wrk(server.port))
-    if len(sys.argv) > 1:
-        rows.append(speed(sys.argv[1]))
-    print(json.dumps(rows, indent=2))
+    rows.append(speed())
+    value = {
+        "format": "sluice-load-accuracy",
+        "version": 1,
+        "command": "perf/load_accuracy.py",
+        "commit": commit(),
+        "date": stamp(),
+        "machine": machine(),
+        "rows": rows,
+    }
+    print(json.dumps(value, indent=1))
+    if options.result:
+        with open(options.result, "w") as file:
+            json.dump(value, file, indent=1)
+            file.write("\n")
+    return 0 if all(row.get("isRight", True) for row in rows) else 1
 
 
 def wrk(port, connections, seconds):
@@ -175,23 +204,19 @@ def beside_wrk(port):
     """A closed loop whose rate the server decides: 32 connections, 20 ms each."""
     theirs, ours = wrk(port, 32, 5), closed(port, 32, 5)
     off = {key: round(100 * (ours[key] / theirs[key] - 1), 2) for key in ("perSecond", "p50", "p99")}
-    agrees = all(abs(value) <= 5 for value in off.values())
-    return {"name": "closed loop beside wrk", "sluice": ours, "wrk": theirs, "offPercent": off, "agrees": agrees}
+    is_right = all(abs(value) <= 5 for value in off.values())
+    return {"name": "closed loop beside wrk", "sluice": ours, "wrk": theirs, "offPercent": off, "isRight": is_right}
 
 
-def speed(probe):
-    """Closed loop against the limit probe, in turns with wrk at the same settings."""
-    port = 19573
-    server = subprocess.Popen(pinned("0", [probe, str(port), "none"]))
-    time.sleep(0.3)
-    try:
-        turns = [(closed(port, 64, 3), wrk(port, 64, 3)) for _ in range(5)]
-    finally:
-        server.kill()
-        server.wait()
-    row = {"name": "closed loop, 64 connections, the limit probe"}
-    return {**row, "sluice": [one[0] for one in turns], "wrk": [one[1] for one in turns]}
+def speed():
+    """Closed loop against the limit probe, in turns with wrk at the same settings; medians of five."""
+    with probe("answer") as server:
+        taken = [(closed(server.port, 64, 3), wrk(server.port, 64, 3)) for _ in range(5)]
+    row = {"name": "closed loop, 64 connections, the limit probe answering at once"}
+    for place, name in enumerate(("sluice", "wrk")):
+        row[name] = {key: statistics.median(one[place][key] for one in taken) for key in taken[0][place]}
+    return row
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

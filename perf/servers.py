@@ -48,14 +48,24 @@ def processor_nanos(pid):
     return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 
 
+# What `sluice serve` has by default, where the tests' gateways are smaller.
+DEFAULTS = {
+    "log": {"segment": "64MiB", "group": "16MiB", "free_space": "256MiB"},
+    "limits": {"assembly": "64MiB"},
+    "delivery": {"buffer": "64MiB"},
+}
+
+
 class Sluice:
-    """`sluice serve` with GitHub's scheme, one loop, history kept short so that a long run fits the disk."""
+    """`sluice serve` with its defaults and GitHub's scheme, one loop; history is kept short so that a long run fits the
+    disk."""
 
     def __init__(self, binary=None, name="sluice", environment=None, sources=None, **keys):
         self.name, self.binary, self.sources = name, binary, sources
         self.folder = data_folder()
         settings = {
-            "log": {"retention": {"size": "2GiB"}},
+            **DEFAULTS,
+            "log": {**DEFAULTS["log"], "retention": {"size": "2GiB"}},
             "dedup": {"entries": 4_194_304},
             "loops": 1,
             **keys,

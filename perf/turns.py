@@ -12,7 +12,14 @@ from driver import StoppedLoad
 
 KEPT_SHARE_MIN = 0.97
 ATTEMPTS = 3
+# What perf/gate measures: connections and body bytes; rounds, and seconds of each server in one.
+EFFORTS = {
+    "quick": {"cases": [(64, 1024)], "rounds": 12, "seconds": 2},
+    "full": {"cases": [(64, 1024), (256, 1024), (64, 16_384)], "rounds": 24, "seconds": 2},
+}
 SLICE_SECONDS = 0.05
+# Microseconds; wrk has no p999.
+LATENCIES = ("p50", "p99", "p999", "max")
 
 
 class NotComparable(Exception):
@@ -43,8 +50,7 @@ def turn(server, load, connections, seconds, body):
     return {
         "rate": done["answeredPerSecond"],
         "cpu": used / 1e3 / max(done["answered"], 1),
-        "p50": done["latency"]["p50"],
-        "p99": done["latency"]["p99"],
+        **{name: done["latency"].get(name) for name in LATENCIES},
         "seconds": time.monotonic() - started,
     }
 

@@ -38,13 +38,15 @@ private struct RecordedRounds: Decodable {
         let cpu: Double
         let rate: Double
     }
+    struct Case: Decodable {
+        let rounds: [[String: Turn]]
+    }
     let effort: GateEffort
-    let slowdown: Double
-    let rounds: [[String: Turn]]
+    let cases: [Case]
 
-    /// Ratios to the probe, larger for slower.
+    /// Ratios to the probe, larger for slower; of the first case, for which the slowdown was set.
     func ratios(_ build: String) -> [Double] {
-        rounds.compactMap { round in
+        (cases.first?.rounds ?? []).compactMap { round in
             guard let subject = round[build], let yardstick = round["probe-durable"] else { return nil }
             return subject.cpu / yardstick.cpu
         }
