@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Does the gate work? Builds a copy of the tree with a deliberate slowdown of the hot path (the product has no such
-thing), records rounds of it and of the tree itself, and lets `sluice gate` judge many runs taken from them.
+thing), records rounds of it, burning and not, and lets `sluice gate` judge many runs taken from them.
 
   perf/gate_power.py --record    builds, records for both efforts, judges; about 45 minutes
   perf/gate_power.py             judges the recorded rounds again, a minute
@@ -120,7 +120,7 @@ def slowdown(rounds, name):
 
 
 def calibrated(burning, count):
-    """{effort: turns of the burn}, corrected once by what the first guess cost."""
+    """{effort: turns of the burn}, corrected twice by what the guess cost."""
     case, guess = turns.EFFORTS["quick"]["cases"][0], {
         effort: round(5000 * part) for effort, part in SLOWDOWN.items()
     }
@@ -227,7 +227,10 @@ def judge(value, trials):
 
 
 def main():
-    options = arguments(__doc__, record=False, binary="", rounds=120, calibration=8, trials=100)
+    options = arguments(__doc__, record=False, binary="", rounds=96, calibration=8, trials=100)
+    least = 2 * max(effort["rounds"] for effort in turns.EFFORTS.values())
+    if options.rounds < least:
+        sys.exit(f"perf/gate_power.py: --rounds {options.rounds}: a run and its baseline take {least}")
     if options.record:
         record(options)
     good = True

@@ -22,17 +22,13 @@ PUBLISHED = {
 }
 
 
-# Whole turns of each server, for its latencies.
-LATENCY_ROUNDS = 3
-
-
 def middle(done, name, what):
     return statistics.median(one[name][what] for one in done)
 
 
 def beside(what, outcome, scale):
-    """All servers in turns, for each number of connections and body size: rates and processor time in slices, so that
-    the machine's mood falls on all alike; latencies in whole turns, which nothing stops."""
+    """All servers in turns, for each number of connections and body size: processor time in slices, so that the
+    machine's mood falls on all alike; rates and latencies in whole turns, which no stop interrupts."""
     seconds = max(1, round(what["seconds"] * scale))
     count = max(1, round(what["rounds"] * scale))
     for body in what["body"]:
@@ -45,18 +41,17 @@ def beside(what, outcome, scale):
                     except Unavailable as reason:
                         outcome.note(f"{name}: {reason}")
                 sliced = turns.sliced_rounds(servers, count, connections, seconds, body)
-                whole = turns.rounds(servers, driver.drive_closed, LATENCY_ROUNDS, connections, seconds, body)
+                whole = turns.rounds(servers, driver.drive_closed, count, connections, seconds, body)
             finally:
                 for server in reversed(servers):
                     server.__exit__(None, None, None)
             case = f"{connections}x{body}"
             for server in servers:
-                for part, digits in (("rate", 0), ("cpu", 2)):
-                    outcome.figure(f"{case}.{server.name}.{part}", middle(sliced, server.name, part), digits)
-                for part in turns.LATENCIES:
+                outcome.figure(f"{case}.{server.name}.cpu", middle(sliced, server.name, "cpu"), 2)
+                for part in ("rate", *turns.LATENCIES):
                     outcome.figure(f"{case}.{server.name}.{part}", middle(whole, server.name, part), 0)
             first = servers[0].name
-            for done, part in ((sliced, "rate"), (sliced, "cpu"), (whole, "p50"), (whole, "p99")):
+            for done, part in ((whole, "rate"), (sliced, "cpu"), (whole, "p50"), (whole, "p99")):
                 ratio = statistics.median(one["sluice"][part] / one[first][part] for one in done)
                 outcome.figure(f"{case}.ratio-to-{first}.{part}", ratio)
             outcome.check(f"{case}: every answer an event on disk, none refused", True)

@@ -103,7 +103,8 @@ def sliced_round(servers, connections, seconds, body):
     try:
         loads += [StoppedLoad(server, connections, body) for server in servers]
         for _ in range(max(1, round(seconds / SLICE_SECONDS))):
-            for load in loads:
+            # What a server still owes at the end of its slice falls into another's each time.
+            for load in random.sample(loads, len(loads)):
                 load.slice(SLICE_SECONDS)
         for server, load, known, used in zip(servers, loads, kept, before):
             done = load.finish()

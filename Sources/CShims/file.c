@@ -26,6 +26,7 @@ int sluice_file_open(int directory, const char *name, int flags) {
     return file < 0 ? -errno : file;
 }
 
+void sluice_file_read_no_further(int file) { posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM); }
 void sluice_file_forget_cache(int file) { posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED); }
 int sluice_file_close(int file) { return RESULT(close(file)); }
 

@@ -4,8 +4,11 @@ are refused.
 
 The receiver is a Python server of our own; retry delays are configured in tenths of seconds."""
 
+import glob
 import http.server
 import json
+import os
+import tempfile
 import threading
 import time
 
@@ -237,7 +240,6 @@ def kept_over_restart(report):
         port = free_port()
         ends = [endpoint("late", f"http://127.0.0.1:{port}/hooks", retry={"delays": ["1s"] * 30, "jitter": 0})]
         import shutil
-        import tempfile
 
         folder = tempfile.mkdtemp(prefix="sluice-test-")
         try:
@@ -253,6 +255,25 @@ def kept_over_restart(report):
             server.server_close()
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def segments_gone(report):
+    """Whoever moves files of the log away loses what is in them, and nothing that comes later."""
+    with report.case("after the log's files were moved away new events are delivered"):
+        with Receiver() as receiver:
+            with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+                with Gateway([github_source()], one_endpoint(receiver), folder=folder) as gateway:
+                    send(gateway, 20)
+                    wait_until(lambda: receiver.count() == 20, 10, lambda: f"{receiver.count()} of 20")
+                for path in glob.glob(os.path.join(folder, "data", "log", "*.log")):
+                    os.rename(path, os.path.join(folder, os.path.basename(path)))
+                with Gateway([github_source()], one_endpoint(receiver), folder=folder) as gateway:
+                    names = send(gateway, 10)
+                    arrived = lambda: {d.id for d in receiver.snapshot()} >= set(names)  # noqa: E731
+                    wait_until(arrived, 10, lambda: f"{receiver.count() - 20} of 10")
+                    assert (
+                        receiver.count() == 30 and len({d.id for d in receiver.snapshot()}) == 30
+                    ), "an id came twice"
 
 
 def make_server(port):
@@ -337,6 +358,7 @@ def main():
         lambda: dead_letter_and_replay(report),
         lambda: events_commands(report),
         lambda: kept_over_restart(report),
+        lambda: segments_gone(report),
         lambda: refused_addresses(report),
     ]
     for number, group in enumerate(groups):

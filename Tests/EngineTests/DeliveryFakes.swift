@@ -14,11 +14,12 @@ struct FakeEvent {
     var body = "{}"
 }
 
-/// Faults: sequences that cannot be read, a start that retention has moved.
+/// Faults: sequences that cannot be read, or not now, a start that retention has moved.
 final class FakeLog: EventLog, @unchecked Sendable {
     let identity: UInt64 = 0xAB_CDEF_0123
     private(set) var reads = 0
     var unreadable: Set<UInt64> = []
+    var unavailable: Set<UInt64> = []
     var oldestSequence: UInt64 = 1
     private var events: [StoredEvent] = []
     private var memory: [UnsafeMutableBufferPointer<UInt8>] = []
@@ -41,6 +42,7 @@ final class FakeLog: EventLog, @unchecked Sendable {
         reads += 1
         let sequence = max(wanted.sequence, oldestSequence)
         guard sequence <= UInt64(events.count) else { return .end }
+        if unavailable.contains(sequence) { return .unavailable }
         if unreadable.contains(sequence) { return .unreadable(next: place(sequence + 1)) }
         return .event(events[Int(sequence) - 1])
     }

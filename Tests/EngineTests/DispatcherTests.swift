@@ -473,6 +473,37 @@ import Testing
     #expect(bench.dispatcher.metrics(now: bench.now).eventsUnreadable == 1)
 }
 
+@Test func aRetryThatCannotBeReadNowHoldsUpNoOther() throws {
+    let bench = try Bench()
+    try bench.apply([endpoint("a")])
+    for _ in 0..<2 { bench.log.append(FakeEvent()) }
+    bench.advance(millis: 1)
+    bench.egress.answerAll(status: 500)
+    bench.advance(millis: 50)
+    bench.log.unavailable = [1]
+    bench.advance(millis: 6000)
+    #expect(bench.egress.out.map(\.sequence) == [2])
+    bench.log.unavailable = []
+    bench.advance(millis: 100)
+    #expect(bench.egress.out.map(\.sequence) == [2, 1])
+}
+
+@Test func anEventThatWasNotedAndCannotBeReadIsTriedAgainLater() throws {
+    let bench = try Bench()
+    try bench.apply([endpoint("a") { $0.concurrency = 1 }])
+    for _ in 0..<3 { bench.log.append(FakeEvent()) }
+    bench.advance(millis: 1)
+    #expect(bench.egress.out.map(\.sequence) == [1])
+    bench.log.unreadable = [2]
+    bench.egress.answerAll(status: 200)
+    bench.advance(millis: 50)
+    #expect(bench.egress.out.map(\.sequence) == [3])
+    bench.egress.answerAll(status: 200)
+    bench.log.unreadable = []
+    bench.advance(millis: 6000)
+    #expect(bench.egress.out.map(\.sequence) == [2])
+}
+
 @Test func drainingSendsNothingNewAndWritesWhatComesBack() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a") { $0.concurrency = 3 }])

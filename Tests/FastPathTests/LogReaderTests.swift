@@ -19,9 +19,13 @@ final class FileLog {
     private var nextTicket: UInt64 = 1
     private(set) var receipts: [Receipt] = []
 
-    init(_ path: String, segmentBytes: Int = 64 << 10, nowSeconds: UInt32 = UInt32(JournalHarness.start)) throws {
+    init(
+        _ path: String, segmentBytes: Int = 64 << 10, nowSeconds: UInt32 = UInt32(JournalHarness.start),
+        floor: UInt64 = 1
+    ) throws {
         let settings = RecoverySettings(dedupEntryCount: 4096, dedupWindowSecondsMax: 3600, nowSeconds: nowSeconds)
-        let log = try Recovery.open(path: path, settings: settings)
+        var log = try Recovery.open(path: path, settings: settings)
+        log.raise(to: floor)
         folder = log.folder
         keeper = SegmentKeeper(folder: log.folder, segmentBytes: segmentBytes, freeBytesMin: 0)!
         journal = try log.makeJournal(
@@ -276,6 +280,37 @@ final class FileLog {
         #expect(summary.isSound && summary.firstSequence == 1 && summary.lastSequence == UInt64(summary.recordCount))
         #expect(Set(summary.sources.keys) == ["github", "s0", "s1", "s2", "s3"])
         #expect(summary.sources.values.reduce(0) { $0 + $1.recordCount } == summary.recordCount)
+    }
+
+    @Test func aRaisedLogGivesOutNoSequenceThatSomebodyHasMet() throws {
+        let folder = TemporaryFolder()
+        try { () throws in
+            let log = try FileLog(folder.path)
+            for number in 1...20 { _ = log.offer("k\(number)") }
+            try log.commit()
+        }()
+        // No raise where the log is whole.
+        try { () throws in
+            let log = try FileLog(folder.path, floor: 21)
+            _ = log.offer("k21")
+            try log.commit()
+            #expect(try log.folder.segments() == [1])
+        }()
+        let log = try FileLog(folder.path, floor: 100)
+        _ = log.offer("new")
+        try log.commit()
+        #expect(try log.folder.segments() == [1, 100])
+        var reader = LogReader(folder: log.folder, from: 1)
+        var read: [UInt64] = []
+        while true {
+            switch reader.next(through: log.tail.snapshot) {
+            case .record(let record, _): read.append(record.sequence)
+            case .damaged, .missing: continue
+            case .caughtUp, .failed:
+                #expect(read == Array(1...21) + [100])
+                return
+            }
+        }
     }
 
     /// A folder stands in the segment's place: it opens, and no read gives its bytes (EISDIR).

@@ -18,6 +18,8 @@ int sluice_file_open(int directory, const char *name, int flags);
 int sluice_file_close(int file);
 // The file's clean pages need not stay in the page cache.
 void sluice_file_forget_cache(int file);
+// Reads of it bring no more into the page cache than was asked for.
+void sluice_file_read_no_further(int file);
 int64_t sluice_file_read(int file, void *bytes, size_t count, uint64_t offset);
 int64_t sluice_file_write(int file, const void *bytes, size_t count, uint64_t offset);
 int sluice_file_sync_data(int file);

@@ -173,9 +173,13 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         let reader = makeReader()
         guard event.logIdentity == reader.identity & 0xFF_FFFF_FFFF else { return .unknownEvent }
         let wanted = EventPlace(sequence: event.sequence, position: 0)
-        guard case .event(let found) = reader.read(at: wanted), found.place.sequence == event.sequence else {
-            return .unknownEvent
+        let found: StoredEvent
+        switch reader.read(at: wanted) {
+        case .event(let event): found = event
+        case .unavailable: return .busy
+        case .end, .unreadable: return .unknownEvent
         }
+        guard found.place.sequence == event.sequence else { return .unknownEvent }
         let number = try number(of: endpoint)
         let place = found.place
         return try perform { dispatcher, now in
@@ -213,7 +217,6 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     }
     private func run() {
         var nextPublish: UInt64 = 0
-        var unreadableTold: UInt64 = 0
         var nextPrune: UInt64 = 0
         while true {
             let now = DeliveryService.now
@@ -223,10 +226,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
                 nextPublish = now + 250_000_000
                 let metrics = dispatcher.metrics(now: now)
                 published.withLock { $0 = metrics }
-                if metrics.eventsUnreadable > unreadableTold {
-                    tellUnreadable(metrics.eventsUnreadable - unreadableTold)
-                    unreadableTold = metrics.eventsUnreadable
-                }
+                tellPassedOver()
             }
             if now >= nextPrune {
                 nextPrune = now + 60_000_000_000
@@ -243,10 +243,16 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         // Whoever wrote before the box was closed still gets an answer.
         openMail(now: DeliveryService.now)
     }
-    private func tellUnreadable(_ count: UInt64) {
+    private func tellPassedOver() {
+        guard let range = dispatcher.passedOver else { return }
+        dispatcher.passedOver = nil
+        let identity = dispatcher.log.identity
         logger.error(
-            "events cannot be read from the log again and were passed over; `sluice log check` names them",
-            metadata: ["events": "\(count)"])
+            "events cannot be read from the log again; endpoints that wanted them were not given them",
+            metadata: [
+                "first": "\(EventID(logIdentity: identity, sequence: range.lowerBound).text)",
+                "last": "\(EventID(logIdentity: identity, sequence: range.upperBound - 1).text)",
+            ])
     }
     private func openMail(now: UInt64) {
         let letters = mailbox.withLock { box in

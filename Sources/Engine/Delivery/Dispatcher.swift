@@ -74,6 +74,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     var loadsWanted: [Int] = []
     var eventsRead: UInt64 = 0
     var eventsUnreadable: UInt64 = 0
+    /// Sequences that lanes have gone past without reading them, since somebody was told.
+    package var passedOver: Range<UInt64>?
     package private(set) var isDraining = false
     private var seenEnd: UInt64 = 0
 

@@ -26,36 +26,52 @@ extension Dispatcher {
             let index = (rotation + step) % lanes.count
             let lane = lanes[index]
             sendDeferred(index, now: now)
-            while lane.hasRoomForRetry(now: now), makeRoomInBatch(now: now), slots.hasFree {
+            // Those that the disk cannot read now do not hold up the ones behind them.
+            var held: [RetryEntry] = []
+            serving: while held.count < Self.heldRetriesMax, lane.hasRoomForRetry(now: now), makeRoomInBatch(now: now),
+                slots.hasFree
+            {
                 guard let entry = lane.retries.popDue(nowMillis: nowMillis) else { break }
                 let origin = AttemptOrigin.retry(dueMillis: entry.key.dueMillis)
-                guard attempt(index, place: entry.place, attempts: entry.attempts, origin: origin, now: now) else {
-                    lane.retries.putBack(entry)
-                    break
+                switch attempt(index, place: entry.place, attempts: entry.attempts, origin: origin, now: now) {
+                case .settled: isBusy = true
+                case .unavailable: held.append(entry)
+                case .blocked:
+                    held.append(entry)
+                    break serving
                 }
-                isBusy = true
             }
+            for entry in held { lane.retries.putBack(entry) }
         }
         return isBusy
+    }
+    private static var heldRetriesMax: Int { 64 }
+    private enum AttemptVerdict {
+        /// Sent, or an end was made of it.
+        case settled
+        case blocked
+        /// The log cannot be read there now.
+        case unavailable
     }
     private func sendDeferred(_ index: Int, now: UInt64) {
         let lane = lanes[index]
         while let next = lane.deferred.last, lane.hasRoomForDeferred(now: now), slots.hasFree,
             makeRoomInBatch(now: now)
         {
-            guard attempt(index, place: next.place, attempts: next.attempts, origin: next.origin, now: now) else {
-                return
-            }
+            guard
+                attempt(index, place: next.place, attempts: next.attempts, origin: next.origin, now: now) == .settled
+            else { return }
             lane.deferred.removeLast()
         }
     }
-    /// Reads the event again and sends it; false when that cannot be done now.
+    /// Reads the event again and sends it.
     private func attempt(_ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin, now: UInt64)
-        -> Bool
+        -> AttemptVerdict
     {
         switch log.read(at: place) {
         case .event(let event) where event.place.sequence == place.sequence:
-            return send(event, lane: index, attempts: attempts, origin: origin, now: now) != .blocked
+            let verdict = send(event, lane: index, attempts: attempts, origin: origin, now: now)
+            return verdict == .blocked ? .blocked : .settled
         case .event, .end:
             bury(index, place: place, attempts: attempts, origin: origin, reason: .eventMissing, now: now)
         case .unreadable:
@@ -64,9 +80,9 @@ extension Dispatcher {
             failed(
                 index, place: place, attempts: attempts + 1, origin: origin, outcome: nil, lastReason: .eventMissing,
                 now: now)
-        case .unavailable: return false
+        case .unavailable: return .unavailable
         }
-        return true
+        return .settled
     }
 
     // MARK: Lanes that keep up
@@ -80,7 +96,7 @@ extension Dispatcher {
             switch log.read(at: shared) {
             case .end, .unavailable: return false
             case .unreadable(let next):
-                eventsUnreadable += next.sequence - shared.sequence
+                passOver(shared.sequence..<next.sequence)
                 shared = next
             case .event(let event):
                 eventsRead += 1
@@ -131,12 +147,18 @@ extension Dispatcher {
         let lane = lanes[index]
         while let place = lane.backlog.first, lane.deficit > 0 {
             // Before the read, which is the costly part.
-            guard lane.hasRoom(now: now), slots.hasFree else { return false }
+            guard lane.hasRoom(now: now), slots.hasFree, makeRoomInBatch(now: now) else { return false }
             switch log.read(at: place) {
             case .event(let event) where event.place.sequence == place.sequence:
                 guard offer(event, lane: index, now: now) else { return false }
                 lane.deficit -= 64 + event.fieldLines.count + event.body.count
-            case .event, .end, .unreadable: eventsUnreadable += 1
+            case .event, .end:
+                bury(index, place: place, attempts: 0, origin: nil, reason: .eventMissing, now: now)
+            case .unreadable:
+                // As a retry: the lane wants it, and the disk may recover.
+                eventsUnreadable += 1
+                failed(
+                    index, place: place, attempts: 1, origin: nil, outcome: nil, lastReason: .eventMissing, now: now)
             case .unavailable: return false
             }
             lane.backlog.removeFirst()
@@ -159,7 +181,7 @@ extension Dispatcher {
             switch log.read(at: place) {
             case .end, .unavailable: return false
             case .unreadable(let next):
-                eventsUnreadable += next.sequence - place.sequence
+                passOver(place.sequence..<next.sequence)
                 lane.reading = .alone(next)
             case .event(let event):
                 eventsRead += 1
@@ -176,6 +198,12 @@ extension Dispatcher {
             }
         }
         return false
+    }
+
+    private func passOver(_ sequences: Range<UInt64>) {
+        eventsUnreadable += UInt64(sequences.count)
+        passedOver = min(passedOver?.lowerBound ?? .max, sequences.lowerBound)
+            ..< max(passedOver?.upperBound ?? 0, sequences.upperBound)
     }
 
     // MARK: One order

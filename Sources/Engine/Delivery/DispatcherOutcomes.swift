@@ -62,8 +62,9 @@ extension Dispatcher {
 
     /// After a failure that may pass: the next attempt by the schedule, or a dead letter when there is none.
     /// `outcome` is nil when no attempt was made because the event could not be read.
+    /// `origin` is nil for an event that never was an order.
     func failed(
-        _ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin, outcome: DeliveryOutcome?,
+        _ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin?, outcome: DeliveryOutcome?,
         lastReason: DeadLetterReason, now: UInt64
     ) {
         let lane = lanes[index]
@@ -83,7 +84,7 @@ extension Dispatcher {
             RetryEntry(
                 key: RetryKey(dueMillis: due, sequence: place.sequence), position: place.position, attempts: attempts))
     }
-    /// `origin` is nil for an event that never was an order.
+    /// `origin` as above.
     func bury(
         _ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin?, reason: DeadLetterReason,
         outcome: DeliveryOutcome? = nil, now: UInt64

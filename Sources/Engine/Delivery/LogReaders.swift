@@ -17,9 +17,18 @@ package final class LogReaders: EventLog {
     private static let bufferBytes = 256 << 10
     /// Reading so many records forward is cheaper than opening a segment anew.
     private static let skipCountMax: UInt64 = 128
-    private static let tryCountMax = 300
-    /// So many places may be waiting for the disk at once; beyond it the counts begin anew.
+    /// Nanoseconds for which a place that the disk cannot read is tried again, and one whose bytes do not verify (which
+    /// a page of before the write, still in the cache, may be); and how often.
+    private static let patience: UInt64 = 30_000_000_000
+    private static let damagePatience: UInt64 = 300_000_000
+    private static let tryInterval: UInt64 = 100_000_000
+    /// So many places may be waiting for the disk at once; beyond it their times begin anew.
     private static let failingPlaceCountMax = 4096
+
+    private struct Failure {
+        let firstAt: UInt64
+        var triedAt: UInt64
+    }
 
     private final class Reader {
         var log: LogReader
@@ -35,26 +44,36 @@ package final class LogReaders: EventLog {
     private let tail: CommittedTail
     private var readers: [Reader] = []
     private var time: UInt64 = 0
-    /// How often the disk could not read the record of a sequence. Several places fail in turns: those that lanes stand
-    /// at and those that retries want.
-    private var failureCounts: [UInt64: Int] = [:]
+    /// Sequences whose record the disk cannot read. Several places fail in turns: those that lanes stand at and those
+    /// that retries want.
+    private var failures: [UInt64: Failure] = [:]
+    private let clock: () -> UInt64
 
-    package init(folder: LogFolder, tail: CommittedTail) {
+    /// `clock` is monotonic, in nanoseconds.
+    package init(
+        folder: LogFolder, tail: CommittedTail, clock: @escaping () -> UInt64 = { ProcessResources.monotonicNanos }
+    ) {
         self.folder = folder
         self.tail = tail
+        self.clock = clock
     }
     package var identity: UInt64 { folder.identity.identity }
     package var committedEnd: EventPlace { EventPlace(sequence: tail.snapshot.sequence + 1, position: 0) }
     /// Lists the folder.
     package var oldest: EventPlace {
         let end = committedEnd
-        guard let first = try? folder.segments().first else { return end }
+        // Not known is not gone: nothing may be forgotten for it.
+        guard let segments = try? folder.segments() else { return EventPlace(sequence: 0, position: 0) }
+        guard let first = segments.first else { return end }
         return EventPlace(sequence: min(first, end.sequence), position: 0)
     }
 
     package func read(at place: EventPlace) -> EventRead {
         let snapshot = tail.snapshot
         guard place.sequence <= snapshot.sequence else { return .end }
+        if let failure = failures[place.sequence], clock() &- failure.triedAt < LogReaders.tryInterval {
+            return .unavailable
+        }
         let reader = reader(for: place)
         time += 1
         reader.usedAt = time
@@ -64,14 +83,15 @@ package final class LogReaders: EventLog {
             switch reader.log.next(through: snapshot) {
             case .record(let record, let position):
                 guard record.sequence >= place.sequence else { continue }
-                if !failureCounts.isEmpty { failureCounts[place.sequence] = nil }
+                if !failures.isEmpty { failures[place.sequence] = nil }
                 let event = LogReaders.event(record, position)
                 reader.last = event
                 return .event(event)
             case .caughtUp: return .end
             case .missing: continue
             case .damaged(let damage):
-                if damage.isUnreadable, isWorthAnotherTry(place.sequence) {
+                let patience = damage.isUnreadable ? LogReaders.patience : LogReaders.damagePatience
+                if isWorthAnotherTry(place.sequence, patience) {
                     // The reader has gone on; the next read goes back to the place.
                     reader.log.seek(place.sequence)
                     return .unavailable
@@ -84,12 +104,19 @@ package final class LogReaders: EventLog {
         }
     }
 
-    /// A read error may pass: the same place is asked for again some hundred times, a tenth of a second apart, before
-    /// what lies there is given up.
-    private func isWorthAnotherTry(_ sequence: UInt64) -> Bool {
-        if failureCounts.count >= LogReaders.failingPlaceCountMax { failureCounts.removeAll() }
-        failureCounts[sequence, default: 0] += 1
-        return failureCounts[sequence, default: 0] <= LogReaders.tryCountMax
+    /// A read error may pass: the same place is asked for again before what lies there is given up, by all that want
+    /// it in the half minute after that.
+    private func isWorthAnotherTry(_ sequence: UInt64, _ patience: UInt64) -> Bool {
+        let now = clock()
+        if let failure = failures[sequence], now &- failure.firstAt < patience + LogReaders.patience {
+            let isGivenUp = now &- failure.firstAt >= patience
+            // What is given up is not asked for by the interval: the next one is to hear of it at once.
+            if !isGivenUp { failures[sequence]?.triedAt = now }
+            return !isGivenUp
+        }
+        if failures.count >= LogReaders.failingPlaceCountMax { failures.removeAll() }
+        failures[sequence] = Failure(firstAt: now, triedAt: now)
+        return true
     }
 
     /// One that stands at the place, or a little before it; else the one that was idle longest, moved there.

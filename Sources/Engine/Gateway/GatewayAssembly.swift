@@ -63,8 +63,10 @@ enum GatewayAssembly {
             throw GatewayError.limits("log.group must be smaller than log.segment")
         }
         let threads = try IngestThreads(configuration, verifiers: verifiers)
-        let log = try LogParts(configuration, driverWakeup: threads.driverWakeup, logger: logger)
+        var recovered = try LogParts.recover(configuration)
         let store = try openStore(configuration)
+        recovered.raise(to: try sequenceFloor(store, configuration))
+        let log = try LogParts(recovered, configuration, driverWakeup: threads.driverWakeup, logger: logger)
         let listeners = try Listeners(configuration, loopCount: loopCount(configuration))
         do {
             return try run(
@@ -75,8 +77,18 @@ enum GatewayAssembly {
         }
     }
     private static func openStore(_ configuration: GatewayConfiguration) throws(GatewayError) -> SQLiteStore {
-        let path = configuration.dataFolder + "/store.sqlite"
+        let path = storePath(configuration)
         do { return try SQLiteStore(path: path) } catch { throw .store(path: path, reason: "\(error)") }
+    }
+    private static func sequenceFloor(
+        _ store: SQLiteStore, _ configuration: GatewayConfiguration
+    ) throws(GatewayError) -> UInt64 {
+        do { return try store.sequenceFloor() } catch {
+            throw .store(path: storePath(configuration), reason: "\(error)")
+        }
+    }
+    private static func storePath(_ configuration: GatewayConfiguration) -> String {
+        configuration.dataFolder + "/store.sqlite"
     }
 
     private static func startRejected(

@@ -30,8 +30,10 @@ final class LogParts {
     private static let ticketsBeside = 64
 
     /// `driverWakeup` wakes the loop that will drive the journal.
-    init(_ configuration: GatewayConfiguration, driverWakeup: Wakeup, logger: Logger) throws(GatewayError) {
-        let recovered = try LogParts.recover(configuration)
+    init(
+        _ recovered: consuming RecoveredLog, _ configuration: GatewayConfiguration, driverWakeup: Wakeup,
+        logger: Logger
+    ) throws(GatewayError) {
         folder = recovered.folder
         report = recovered.report
         for line in report.lines { logger.warning("recovery", metadata: ["found": "\(line)"]) }
@@ -57,7 +59,8 @@ final class LogParts {
             keeper: keeper, tail: tail, mailbox: mailbox, wakeup: keeperWakeup, configuration: configuration.log,
             logger: logger)
     }
-    private static func recover(_ configuration: GatewayConfiguration) throws(GatewayError) -> RecoveredLog {
+    /// Makes the data folder when there is none, and takes its lock.
+    static func recover(_ configuration: GatewayConfiguration) throws(GatewayError) -> RecoveredLog {
         let settings = RecoverySettings(
             dedupEntryCount: configuration.dedup.entryCount,
             dedupWindowSecondsMax: SourceTable.dedupWindowSecondsMax(configuration),

@@ -72,6 +72,20 @@ package final class SQLiteStore: DeliveryStore {
         }
     }
 
+    /// The first sequence that no endpoint has met: behind every place to go on from and every row.
+    package func sequenceFloor() throws -> UInt64 {
+        try database.read { db in
+            try SQLiteStore.allEndpoints(db).reduce(1) { floor, endpoint in
+                let last = try Int64.fetchOne(
+                    db, sql: "SELECT max(key) FROM delivery WHERE key >= ? AND key <= ?",
+                    arguments: [
+                        Key.pack(endpoint.number, 0), Key.pack(endpoint.number, DeliveryQuery.sequenceMax),
+                    ])
+                return max(floor, endpoint.resume.sequence, last.map { Key.sequence($0) + 1 } ?? 0)
+            }
+        }
+    }
+
     package func pending(endpoint: Int, from: RetryKey, limit: Int) throws -> [DeliveryRow] {
         try database.read { db in
             // Row values compare as `RetryKey` does.

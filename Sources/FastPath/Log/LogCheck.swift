@@ -72,8 +72,9 @@ package enum LogCheck {
     private static func describe(
         _ file: Int32, _ first: UInt64, _ folder: LogFolder, _ isLast: Bool, _ log: inout LogScan
     ) throws(LogOpenError) -> ScannedSegment? {
-        var segment = ScannedSegment(firstSequence: first, byteCount: Int(max(0, sluice_file_size(file))))
-        let reading = LogScan.readHeader(file)
+        let size = sluice_file_size(file)
+        var segment = ScannedSegment(firstSequence: first, byteCount: Int(max(0, size)))
+        let reading = size < 0 ? .unreadable(systemError: Int32(-size)) : LogScan.readHeader(file)
         switch reading {
         case .header(let header):
             guard header.logIdentity == folder.identity.identity, header.firstSequence == first else {

@@ -79,6 +79,7 @@ package enum ReadStep {
 
     private mutating func step(_ tail: CommittedTail.Snapshot) -> ReadStep {
         var hasFreshBytes = scanner.isBufferEmpty
+        var hasReadAnew = false
         while true {
             switch scanner.next() {
             case .record(let record, let offset):
@@ -91,6 +92,11 @@ package enum ReadStep {
                 guard hasFreshBytes else {
                     scanner.dropBuffer()
                     hasFreshBytes = true
+                    continue
+                }
+                guard hasReadAnew else {
+                    scanner.readAnew()
+                    hasReadAnew = true
                     continue
                 }
                 if let damage = passDamage(tail) { return .damaged(damage) }
@@ -150,6 +156,8 @@ package enum ReadStep {
         self.file = file
         segment = first
         nextFirst = segments.first { $0 > first }
+        // It is being written to: nothing of what comes behind the committed end belongs in the page cache.
+        if nextFirst == nil { sluice_file_read_no_further(file) }
         scanner.attach(file: file, header: header, byteCount: byteCount, offset: offset, expected: expected)
     }
     private mutating func openFile(_ first: UInt64) -> (file: Int32, header: SegmentHeader, byteCount: Int)? {
@@ -157,13 +165,19 @@ package enum ReadStep {
         let file = sluice_file_open(folder.directory, SegmentName.segment(first), 0)
         guard file >= 0 else {
             openError = -file
+            if openError == LogReader.inputOutputError {
+                openError = 0
+                headerIsUnreadable = true
+            }
             return nil
         }
         openError = 0
         switch LogScan.readHeader(file) {
         case .header(let header)
         where header.firstSequence == first && header.logIdentity == folder.identity.identity:
-            return (file, header, Int(max(0, sluice_file_size(file))))
+            let size = sluice_file_size(file)
+            if size >= 0 { return (file, header, Int(size)) }
+            headerIsUnreadable = true
         case .unreadable: headerIsUnreadable = true
         case .header, .empty, .unknownVersion, .invalid: break
         }
@@ -172,8 +186,9 @@ package enum ReadStep {
     }
     // errno of the last open, 0 when the file opened and its header was the trouble.
     private var openError: Int32 = 0
-    // The disk could not read the header that was asked for last.
+    // The disk could not read the header that was asked for last, or open its file at all.
     private var headerIsUnreadable = false
+    private static let inputOutputError: Int32 = 5
 
     private mutating func passHeaderless(_ first: UInt64, _ tail: CommittedTail.Snapshot) -> ReadStep {
         if openError != 0 { return .failed(systemError: openError) }

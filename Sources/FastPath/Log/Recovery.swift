@@ -41,6 +41,8 @@ package struct RecoveryReport: Equatable, Sendable {
     package var removedEmptySegments: [UInt64] = []
     /// Files without a readable header, renamed and kept for the operator.
     package var setAside: [String] = []
+    /// Where the log would have gone on, when others had met later sequences than it holds.
+    package var raisedFrom: UInt64?
 
     package init() {}
 
@@ -55,6 +57,11 @@ package struct RecoveryReport: Equatable, Sendable {
         lines += setAside.map {
             "segment without a readable header, none of its records can be verified: now log/\($0)"
         }
+        if let raisedFrom {
+            lines.append(
+                "the log ends before sequence \(raisedFrom), and endpoints have been given events up to "
+                    + "\(nextSequence - 1): what lay between is gone; new events go on behind it")
+        }
         return lines
     }
 }
@@ -68,6 +75,18 @@ package struct RecoveredLog: ~Copyable {
     package var report: RecoveryReport
 
     package var dedupByteCount: Int { dedup.byteCount }
+
+    /// No sequence below `floor` is given out: somebody has met it, and would take a new event there for the old one.
+    /// Does nothing for a log that ends behind it, as a whole one does.
+    package mutating func raise(to floor: UInt64) {
+        guard floor > nextSequence else { return }
+        report.raisedFrom = nextSequence
+        nextSequence = floor
+        report.nextSequence = floor
+        // A gap inside a segment would look like damage.
+        if let current { _ = sluice_file_close(current.descriptor.file) }
+        current = nil
+    }
     /// The journal that goes on where the log ends. Keep `folder` (it holds the lock) as long as the journal lives.
     package consuming func makeJournal(
         segmentBytes: Int, groupBytes: Int, groupTicketCountMax: Int
@@ -131,7 +150,9 @@ private struct RecoveryRun: ~Copyable {
             let file = sluice_file_open(folder.directory, SegmentName.segment(first), 0)
             if file < 0 { throw failure(SegmentName.segment(first), "open", file) }
             defer { _ = sluice_file_close(file) }
-            var segment = ScannedSegment(firstSequence: first, byteCount: Int(max(0, sluice_file_size(file))))
+            let size = sluice_file_size(file)
+            if size < 0 { throw failure(SegmentName.segment(first), "fstat", Int32(size)) }
+            var segment = ScannedSegment(firstSequence: first, byteCount: Int(size))
             switch LogScan.readHeader(file) {
             case .header(let header):
                 guard header.logIdentity == folder.identity.identity, header.firstSequence == first else {
@@ -149,10 +170,15 @@ private struct RecoveryRun: ~Copyable {
     /// Segments at the end without a header: one that was named and whose first write never came is nothing; one with
     /// bytes in it is kept for the operator, because without the header nothing in it can be verified.
     mutating func settleLastSegment() throws(LogOpenError) {
+        for segment in segments.reversed() {
+            guard segment.header == nil else { break }
+            // Nothing is known about it; at another time the disk may read what was acknowledged.
+            if segment.headerError != 0 {
+                throw failure(SegmentName.segment(segment.firstSequence), "read", -segment.headerError)
+            }
+        }
         while let last = segments.last, last.header == nil {
             let name = SegmentName.segment(last.firstSequence)
-            // Nothing is known about it; at another time the disk may read what was acknowledged.
-            if last.headerError != 0 { throw failure(name, "read", -last.headerError) }
             let file = sluice_file_open(folder.directory, name, 0)
             if file < 0 { throw failure(name, "open", file) }
             let isHeaderEmpty = LogScan.readHeader(file) == .empty
@@ -264,8 +290,15 @@ private struct RecoveryRun: ~Copyable {
     private func rewrite(_ range: Range<Int>, _ name: String) throws(LogOpenError) {
         var bytes = [UInt8](repeating: 0, count: range.count)
         let count = sluice_file_read(lastFile, &bytes, bytes.count, UInt64(range.lowerBound))
-        // A part that the disk cannot read is reported as damage; there is nothing to write back.
-        guard count == bytes.count else { return }
+        guard count == bytes.count else {
+            // A part that the disk cannot read is reported as damage; there is nothing to write back.
+            let isReported = log.damages.contains { damage in
+                damage.segment == segments.last?.firstSequence && damage.offset < range.upperBound
+                    && range.lowerBound < damage.offset + damage.byteCount
+            }
+            if isReported { return }
+            throw failure(name, "read", count < 0 ? Int32(count) : -5)
+        }
         try write(bytes, at: range.lowerBound, name)
     }
     private func zero(_ range: Range<Int>, _ name: String) throws(LogOpenError) {

@@ -80,6 +80,12 @@ package struct DamageSpan: Equatable, Sendable {
         offset = recordEnd
     }
     var isBufferEmpty: Bool { bufferCount == 0 }
+    /// Forgets what the kernel has of the file too. The log is written past the page cache, and a page that was being
+    /// read meanwhile may hold what was there before (open(2), O_DIRECT, on mixing the two); the disk knows better.
+    mutating func readAnew() {
+        sluice_file_forget_cache(file)
+        dropBuffer()
+    }
 
     mutating func next() -> Step {
         while offset + RecordFormat.headerBytes <= limit {

@@ -19,12 +19,12 @@ struct EventBrowser {
     }
 
     /// Forward from a sequence.
-    func page(_ query: EventQuery, from first: UInt64) -> EventPage {
+    func page(_ query: EventQuery, from first: UInt64) throws -> EventPage {
         let tail = access.tail.snapshot
         let last = min(tail.sequence, first &+ EventBrowser.recordsReadMax)
         var rows: [EventRow] = []
         var seen = first - 1
-        walk(first, through: last, query) { row in
+        try walk(first, through: last, query) { row in
             rows.append(row)
             seen = row.sequence
             return rows.count < query.limit
@@ -35,13 +35,13 @@ struct EventBrowser {
     }
 
     /// The last ones that match: windows that double, from the end back.
-    func latest(_ query: EventQuery) -> EventPage {
+    func latest(_ query: EventQuery) throws -> EventPage {
         let tail = access.tail.snapshot
         var window = UInt64(query.limit)
         while true {
             let first = tail.sequence > window ? tail.sequence - window + 1 : 1
             var rows: [EventRow] = []
-            walk(first, through: tail.sequence, query) { row in
+            try walk(first, through: tail.sequence, query) { row in
                 rows.append(row)
                 if rows.count >= 2 * query.limit { rows.removeFirst(rows.count - query.limit) }
                 return true
@@ -57,7 +57,9 @@ struct EventBrowser {
     private func id(_ sequence: UInt64) -> String? {
         sequence == 0 ? nil : EventID(logIdentity: access.identity, sequence: sequence).text
     }
-    private func walk(_ first: UInt64, through last: UInt64, _ query: EventQuery, _ visit: (EventRow) -> Bool) {
+    private func walk(_ first: UInt64, through last: UInt64, _ query: EventQuery, _ visit: (EventRow) -> Bool)
+        throws
+    {
         var tail = access.tail.snapshot
         tail.sequence = min(tail.sequence, last)
         let filter = EventFilter(source: query.source, type: query.type)
@@ -68,7 +70,9 @@ struct EventBrowser {
                 guard record.sequence >= first, filter.takes(record) else { continue }
                 guard visit(EventRow(record, logIdentity: access.identity)) else { return }
             case .damaged, .missing: continue
-            case .caughtUp, .failed: return
+            case .caughtUp: return
+            case .failed:
+                throw ControlError.logUnavailable
             }
         }
     }

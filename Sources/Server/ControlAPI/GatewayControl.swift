@@ -45,6 +45,9 @@ package struct ControlError: Error, Equatable, Sendable {
         self.code = code
         self.message = message
     }
+    static var logUnavailable: ControlError {
+        ControlError(status: 503, code: "log_unavailable", message: "the log cannot be read now; try again")
+    }
 }
 
 package struct EventQuery: Equatable, Sendable {

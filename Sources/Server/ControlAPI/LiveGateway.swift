@@ -53,8 +53,8 @@ package final class LiveGateway: RunningGateway {
 
     package func events(_ query: EventQuery) throws -> EventPage {
         let browser = EventBrowser(try access())
-        guard let after = query.after else { return browser.latest(query) }
-        return browser.page(query, from: try browser.sequence(of: after) + 1)
+        guard let after = query.after else { return try browser.latest(query) }
+        return try browser.page(query, from: try browser.sequence(of: after) + 1)
     }
     package func event(id: String, reveal: Bool) throws -> EventDetail? {
         let access = try access()
@@ -62,9 +62,14 @@ package final class LiveGateway: RunningGateway {
             return nil
         }
         var reader = access.makeReader(from: event.sequence)
-        guard case .record(let record, _) = reader.read(event.sequence, through: access.tail.snapshot),
-            record.sequence == event.sequence
-        else { return nil }
+        let record: RecordView
+        switch reader.read(event.sequence, through: access.tail.snapshot) {
+        case .record(let found, _): record = found
+        case .failed: throw ControlError.logUnavailable
+        case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
+        case .damaged, .missing, .caughtUp: return nil
+        }
+        guard record.sequence == event.sequence else { return nil }
         let deliveries = try access.delivery.deliveries(of: event).map { DeliveryItem($0) }
         let detail = EventDetail(record, logIdentity: access.identity, deliveries: deliveries)
         return reveal ? detail : detail.masked(CredentialMask(sources: configuration.sources))
