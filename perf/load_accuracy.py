@@ -200,9 +200,14 @@ def closed(port, connections, seconds):
     }
 
 
+def medians(taken):
+    return {key: statistics.median(one[key] for one in taken) for key in taken[0]}
+
+
 def beside_wrk(port):
-    """A closed loop whose rate the server decides: 32 connections, 20 ms each."""
-    theirs, ours = wrk(port, 32, 5), closed(port, 32, 5)
+    """A closed loop whose rate the server decides: 32 connections, 20 ms each; in turns, medians of five."""
+    taken = [(wrk(port, 32, 3), closed(port, 32, 3)) for _ in range(5)]
+    theirs, ours = medians([one[0] for one in taken]), medians([one[1] for one in taken])
     off = {key: round(100 * (ours[key] / theirs[key] - 1), 2) for key in ("perSecond", "p50", "p99")}
     is_right = all(abs(value) <= 5 for value in off.values())
     return {"name": "closed loop beside wrk", "sluice": ours, "wrk": theirs, "offPercent": off, "isRight": is_right}
@@ -213,9 +218,7 @@ def speed():
     with probe("answer") as server:
         taken = [(closed(server.port, 64, 3), wrk(server.port, 64, 3)) for _ in range(5)]
     row = {"name": "closed loop, 64 connections, the limit probe answering at once"}
-    for place, name in enumerate(("sluice", "wrk")):
-        row[name] = {key: statistics.median(one[place][key] for one in taken) for key in taken[0][place]}
-    return row
+    return {**row, "sluice": medians([one[0] for one in taken]), "wrk": medians([one[1] for one in taken])}
 
 
 if __name__ == "__main__":
