@@ -121,9 +121,8 @@ def slowdown(rounds, name):
 
 def calibrated(burning, count):
     """{effort: turns of the burn}, corrected twice by what the guess cost."""
-    case, guess = turns.EFFORTS["quick"]["cases"][0], {
-        effort: round(5000 * part) for effort, part in SLOWDOWN.items()
-    }
+    case = turns.EFFORTS["quick"]["cases"][0]
+    guess = {effort: round(5000 * part) for effort, part in SLOWDOWN.items()}
     for _ in range(2):
         # The same binary throughout, so that its layout is no part of the difference.
         tried = measure(

@@ -449,13 +449,18 @@ import Testing
     #expect(try places(filter).places.isEmpty)
 }
 
-@Test func anEventThatLeftTheLogIsADeadLetter() throws {
+private func benchWithTwoRetriesWaiting() throws -> Bench {
     let bench = try Bench()
     try bench.apply([endpoint("a")])
     for _ in 0..<2 { bench.log.append(FakeEvent()) }
     bench.advance(millis: 1)
     bench.egress.answerAll(status: 500)
     bench.advance(millis: 50)
+    return bench
+}
+
+@Test func anEventThatLeftTheLogIsADeadLetter() throws {
+    let bench = try benchWithTwoRetriesWaiting()
     bench.log.oldestSequence = 2
     bench.advance(millis: 5000)
     #expect(bench.egress.out.map(\.sequence) == [2])
@@ -474,12 +479,7 @@ import Testing
 }
 
 @Test func aRetryThatCannotBeReadNowHoldsUpNoOther() throws {
-    let bench = try Bench()
-    try bench.apply([endpoint("a")])
-    for _ in 0..<2 { bench.log.append(FakeEvent()) }
-    bench.advance(millis: 1)
-    bench.egress.answerAll(status: 500)
-    bench.advance(millis: 50)
+    let bench = try benchWithTwoRetriesWaiting()
     bench.log.unavailable = [1]
     bench.advance(millis: 6000)
     #expect(bench.egress.out.map(\.sequence) == [2])

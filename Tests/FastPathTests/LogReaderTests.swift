@@ -282,13 +282,16 @@ final class FileLog {
         #expect(summary.sources.values.reduce(0) { $0 + $1.recordCount } == summary.recordCount)
     }
 
-    @Test func aRaisedLogGivesOutNoSequenceThatSomebodyHasMet() throws {
+    private func folderWithTwentyEvents() throws -> TemporaryFolder {
         let folder = TemporaryFolder()
-        try { () throws in
-            let log = try FileLog(folder.path)
-            for number in 1...20 { _ = log.offer("k\(number)") }
-            try log.commit()
-        }()
+        let log = try FileLog(folder.path)
+        for number in 1...20 { _ = log.offer("k\(number)") }
+        try log.commit()
+        return folder
+    }
+
+    @Test func aRaisedLogGivesOutNoSequenceThatSomebodyHasMet() throws {
+        let folder = try folderWithTwentyEvents()
         // No raise where the log is whole.
         try { () throws in
             let log = try FileLog(folder.path, floor: 21)
@@ -315,12 +318,7 @@ final class FileLog {
 
     /// A folder stands in the segment's place: it opens, and no read gives its bytes (EISDIR).
     @Test func headerTheDiskCannotReadStopsTheStartAndTouchesNothing() throws {
-        let folder = TemporaryFolder()
-        try { () throws in
-            let log = try FileLog(folder.path)
-            for number in 1...20 { _ = log.offer("k\(number)") }
-            try log.commit()
-        }()
+        let folder = try folderWithTwentyEvents()
         let names = TemporaryFolder.names(folder.path + "/log")
         let name = try #require(names.first { SegmentName.firstSequence($0) != nil })
         let segment = folder.path + "/log/" + name

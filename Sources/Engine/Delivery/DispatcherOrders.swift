@@ -47,8 +47,8 @@ extension Dispatcher {
     }
     private static var heldRetriesMax: Int { 64 }
     private enum AttemptVerdict {
-        /// Sent, or an end was made of it.
-        case settled
+        /// Sent, or an end was made of it; what sending it counts for.
+        case settled(byteCount: Int)
         case blocked
         /// The log cannot be read there now.
         case unavailable
@@ -59,19 +59,21 @@ extension Dispatcher {
             makeRoomInBatch(now: now)
         {
             guard
-                attempt(index, place: next.place, attempts: next.attempts, origin: next.origin, now: now) == .settled
+                case .settled = attempt(
+                    index, place: next.place, attempts: next.attempts, origin: next.origin, now: now)
             else { return }
             lane.deferred.removeLast()
         }
     }
-    /// Reads the event again and sends it.
-    private func attempt(_ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin, now: UInt64)
+    /// Reads the event again and sends it. `origin` is nil for one that the lane has noted and never sent.
+    private func attempt(_ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin?, now: UInt64)
         -> AttemptVerdict
     {
         switch log.read(at: place) {
         case .event(let event) where event.place.sequence == place.sequence:
             let verdict = send(event, lane: index, attempts: attempts, origin: origin, now: now)
-            return verdict == .blocked ? .blocked : .settled
+            let byteCount = 64 + event.fieldLines.count + event.body.count
+            return verdict == .blocked ? .blocked : .settled(byteCount: byteCount)
         case .event, .end:
             bury(index, place: place, attempts: attempts, origin: origin, reason: .eventMissing, now: now)
         case .unreadable:
@@ -82,7 +84,7 @@ extension Dispatcher {
                 now: now)
         case .unavailable: return .unavailable
         }
-        return .settled
+        return .settled(byteCount: 0)
     }
 
     // MARK: Lanes that keep up
@@ -148,19 +150,10 @@ extension Dispatcher {
         while let place = lane.backlog.first, lane.deficit > 0 {
             // Before the read, which is the costly part.
             guard lane.hasRoom(now: now), slots.hasFree, makeRoomInBatch(now: now) else { return false }
-            switch log.read(at: place) {
-            case .event(let event) where event.place.sequence == place.sequence:
-                guard offer(event, lane: index, now: now) else { return false }
-                lane.deficit -= 64 + event.fieldLines.count + event.body.count
-            case .event, .end:
-                bury(index, place: place, attempts: 0, origin: nil, reason: .eventMissing, now: now)
-            case .unreadable:
-                // As a retry: the lane wants it, and the disk may recover.
-                eventsUnreadable += 1
-                failed(
-                    index, place: place, attempts: 1, origin: nil, outcome: nil, lastReason: .eventMissing, now: now)
-            case .unavailable: return false
+            guard case .settled(let byteCount) = attempt(index, place: place, attempts: 0, origin: nil, now: now) else {
+                return false
             }
+            lane.deficit -= byteCount
             lane.backlog.removeFirst()
         }
         return true

@@ -78,8 +78,6 @@ package enum ReadStep {
     }
 
     private mutating func step(_ tail: CommittedTail.Snapshot) -> ReadStep {
-        var hasFreshBytes = scanner.isBufferEmpty
-        var hasReadAnew = false
         while true {
             switch scanner.next() {
             case .record(let record, let offset):
@@ -88,17 +86,6 @@ package enum ReadStep {
                 sequence = record.sequence + 1
                 return .record(record, RecordPosition(segment: segment, offset: offset))
             case .invalid, .end:
-                // What was read ahead may be older than what has been committed there since.
-                guard hasFreshBytes else {
-                    scanner.dropBuffer()
-                    hasFreshBytes = true
-                    continue
-                }
-                guard hasReadAnew else {
-                    scanner.readAnew()
-                    hasReadAnew = true
-                    continue
-                }
                 if let damage = passDamage(tail) { return .damaged(damage) }
             }
         }
@@ -161,41 +148,45 @@ package enum ReadStep {
         scanner.attach(file: file, header: header, byteCount: byteCount, offset: offset, expected: expected)
     }
     private mutating func openFile(_ first: UInt64) -> (file: Int32, header: SegmentHeader, byteCount: Int)? {
-        headerIsUnreadable = false
         let file = sluice_file_open(folder.directory, SegmentName.segment(first), 0)
         guard file >= 0 else {
-            openError = -file
-            if openError == LogReader.inputOutputError {
-                openError = 0
-                headerIsUnreadable = true
-            }
+            openFailure = -file == LogReader.inputOutputError ? .unreadable : .cannotOpen(systemError: -file)
             return nil
         }
-        openError = 0
+        openFailure = .damaged
         switch LogScan.readHeader(file) {
         case .header(let header)
         where header.firstSequence == first && header.logIdentity == folder.identity.identity:
             let size = sluice_file_size(file)
             if size >= 0 { return (file, header, Int(size)) }
-            headerIsUnreadable = true
-        case .unreadable: headerIsUnreadable = true
+            openFailure = .unreadable
+        case .unreadable: openFailure = .unreadable
         case .header, .empty, .unknownVersion, .invalid: break
         }
         _ = sluice_file_close(file)
         return nil
     }
-    // errno of the last open, 0 when the file opened and its header was the trouble.
-    private var openError: Int32 = 0
-    // The disk could not read the header that was asked for last, or open its file at all.
-    private var headerIsUnreadable = false
+    private enum OpenFailure {
+        case cannotOpen(systemError: Int32)
+        /// The disk cannot read the file's header, or the file at all; it may at another time.
+        case unreadable
+        case damaged
+    }
+    // Of the last `openFile` that gave nothing.
+    private var openFailure = OpenFailure.damaged
     private static let inputOutputError: Int32 = 5
 
     private mutating func passHeaderless(_ first: UInt64, _ tail: CommittedTail.Snapshot) -> ReadStep {
-        if openError != 0 { return .failed(systemError: openError) }
+        var isUnreadable = false
+        switch openFailure {
+        case .cannotOpen(let systemError): return .failed(systemError: systemError)
+        case .unreadable: isUnreadable = true
+        case .damaged: break
+        }
         let end = min(segments.first { $0 > first } ?? .max, tail.sequence &+ 1)
         let damage = LogDamage(
             segment: first, offset: 0, byteCount: 0, firstSequence: sequence, sequenceCount: end - sequence,
-            isUnreadable: headerIsUnreadable)
+            isUnreadable: isUnreadable)
         sequence = end
         return .damaged(damage)
     }

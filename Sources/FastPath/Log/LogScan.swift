@@ -95,7 +95,6 @@ package struct LogScan: ~Copyable {
         lastGroup = nil
         lastGroupFirst = header.firstSequence
         var spans: [DamageSpan] = []
-        var readAnewAt = -1
         pass: while nextFirst.map({ scanner.expected < $0 }) ?? true {
             switch scanner.next() {
             case .record(let record, let offset):
@@ -104,11 +103,6 @@ package struct LogScan: ~Copyable {
                 segment.recordCount += 1
                 if try !visit(record, RecordPosition(segment: segment.firstSequence, offset: offset)) { return false }
             case .invalid, .end:
-                if readAnewAt != scanner.offset {
-                    readAnewAt = scanner.offset
-                    scanner.readAnew()
-                    continue
-                }
                 guard let span = scanner.search() else { break pass }
                 spans.append(span)
                 if span.nextSequence == nil { break pass }

@@ -50,6 +50,8 @@ package struct DamageSpan: Equatable, Sendable {
     private(set) var expected: UInt64 = 0
     // End of the last record when zeros were skipped to get to `offset`, else equal to it.
     private var recordEnd = 0
+    // The last `recordEnd` behind which no record was found, and the file was read anew.
+    private var readAnewAt = -1
     /// Bytes behind this place are not read ahead; they may not be written yet.
     var readAheadEnd = Int.max
 
@@ -71,6 +73,7 @@ package struct DamageSpan: Equatable, Sendable {
         self.expected = expected
         unreadableStart = .max
         unreadableEnd = 0
+        readAnewAt = -1
         dropBuffer()
     }
     /// Forgets what was read ahead: the writer may have written there since.
@@ -79,15 +82,21 @@ package struct DamageSpan: Equatable, Sendable {
         // Zeros that were skipped may have been an unfinished write.
         offset = recordEnd
     }
-    var isBufferEmpty: Bool { bufferCount == 0 }
-    /// Forgets what the kernel has of the file too. The log is written past the page cache, and a page that was being
-    /// read meanwhile may hold what was there before (open(2), O_DIRECT, on mixing the two); the disk knows better.
-    mutating func readAnew() {
-        sluice_file_forget_cache(file)
-        dropBuffer()
-    }
 
+    /// Anything but a record is believed when it has been read anew. What was read ahead may be older than what was
+    /// written since, here and in the page cache: the log is written past that, and a page that was being read then
+    /// may hold what was there before (open(2), O_DIRECT, on mixing the two).
     mutating func next() -> Step {
+        while true {
+            let step = nextAsRead()
+            if case .record = step { return step }
+            guard readAnewAt != recordEnd else { return step }
+            readAnewAt = recordEnd
+            sluice_file_forget_cache(file)
+            dropBuffer()
+        }
+    }
+    @inline(__always) private mutating func nextAsRead() -> Step {
         while offset + RecordFormat.headerBytes <= limit {
             if window(offset, RecordFormat.headerBytes)[RecordFormat.Offset.kind] == 0 {
                 if offset % RecordFormat.blockBytes == 0 { return .end }

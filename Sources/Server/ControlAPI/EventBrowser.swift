@@ -71,8 +71,7 @@ struct EventBrowser {
                 guard visit(EventRow(record, logIdentity: access.identity)) else { return }
             case .damaged, .missing: continue
             case .caughtUp: return
-            case .failed:
-                throw ControlError.logUnavailable
+            case .failed: throw ControlError.logUnavailable
             }
         }
     }
