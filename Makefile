@@ -1,5 +1,8 @@
 # What a person or a machine does with this tree. Every target works from a clean clone and asks nothing.
-.PHONY: run test build bench clean
+.PHONY: run test build bench lint format clean
+
+# Folders of our own; Benchmarks reaches the floors by links, which the formatter does not follow.
+swift_files = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
 
 run: ## Build, start the gateway with an embedded store, send one signed webhook through it
 	@scripts/run-demo.sh
@@ -13,6 +16,12 @@ build: ## The release binary, .build/release/sluice
 
 bench: build ## Ingest beside the limit probe and the peers, in one run
 	@perf/run ingest-steady --no-file
+
+lint: ## The formatter as a check (.swift-format); the other rules of style are Tests/TidyTests
+	@swift format lint --strict --parallel --recursive $(swift_files)
+
+format: ## Formats every Swift file in place
+	@swift format --in-place --parallel --recursive $(swift_files)
 
 clean:
 	@rm -rf .build .venv

@@ -43,14 +43,21 @@ let package = Package(
             name: "Engine",
             dependencies: [
                 "FastPath", .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "GRDBSQLite", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
-                .product(name: "Histogram", package: "hdrhistogram-swift"),
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
+        // Tools beside the gateway, so that its floors do not contain them.
+        .target(
+            name: "LoadGenerator",
+            dependencies: ["Engine", "FastPath", .product(name: "Histogram", package: "hdrhistogram-swift")],
+            swiftSettings: strict + [.strictMemorySafety()]),
+        .target(name: "BenchmarkGate", swiftSettings: strict + [.strictMemorySafety()]),
         .executableTarget(
             name: "Server",
             dependencies: [
-                "Engine", "FastPath", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Engine", "FastPath", "LoadGenerator", "BenchmarkGate",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Hummingbird", package: "hummingbird"), .product(name: "Logging", package: "swift-log"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
@@ -58,15 +65,28 @@ let package = Package(
                 .product(name: "NIOPosix", package: "swift-nio"), .product(name: "Yams", package: "Yams"),
             ],
             swiftSettings: strict + [.strictMemorySafety()]),
-        .testTarget(name: "FastPathTests", dependencies: ["FastPath"], swiftSettings: strict),
+        // What perf/run history-growth measures with.
+        .executableTarget(
+            name: "store-growth", dependencies: ["Engine", "FastPath"], path: "perf/store-growth", swiftSettings: strict
+        ),
+        .target(name: "TestSupport", dependencies: ["FastPath"], path: "Tests/Support", swiftSettings: strict),
+        .testTarget(name: "FastPathTests", dependencies: ["FastPath", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "Engine", "FastPath", .product(name: "Logging", package: "swift-log"),
+                "Server", "Engine", "FastPath", "LoadGenerator", "BenchmarkGate", "TestSupport",
+                .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: strict),
+        .testTarget(
+            name: "LoadGeneratorTests", dependencies: ["LoadGenerator", "Engine", "FastPath"], swiftSettings: strict),
+        .testTarget(
+            name: "BenchmarkGateTests", dependencies: ["BenchmarkGate", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
-        .testTarget(name: "EngineTests", dependencies: ["Engine", "FastPath"], swiftSettings: strict),
+        .testTarget(
+            name: "EngineTests",
+            dependencies: ["Engine", "FastPath", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],
+            swiftSettings: strict),
     ]
 )

@@ -6,7 +6,7 @@ thing), records rounds of it, burning and not, and lets `sluice gate` judge many
   perf/gate_power.py             judges the recorded rounds again, a minute
 
 A run is a stretch of consecutive rounds, its baseline another one that does not overlap with it, from the other half of
-the recording, before which all servers were started anew: what the machine did at one time and not at the other is in
+the recording, before which all servers were started again: what the machine did at one time and not at the other is in
 the result. A run has all the cases and figures of perf/gate; one figure that is worse makes it worse. The slowdown is
 so many nanoseconds a request, set to be 20 (quick) and 10 % (full) at 64 connections and bodies of 1 KiB.
 Recorded rounds: perf/results/gate-rounds-*.json.

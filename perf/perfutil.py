@@ -9,7 +9,7 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "Tests", "Conformance"))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "Tests", "Conformance", "support"))
 
 from serverutil import BINARY  # noqa: E402
 

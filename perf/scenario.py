@@ -75,7 +75,7 @@ def read(path, kinds):
         if not found:
             raise ScenarioError(f"{name}:{number}: wanted is `key: value`")
         if found[1] in values:
-            raise ScenarioError(f"{name}:{number}: `{found[1]}` is there twice")
+            raise ScenarioError(f"{name}:{number}: `{found[1]}` appears twice")
         values[found[1]], places[found[1]] = value_of(found[2], f"{name}:{number}"), number
     kind = values.pop("kind", None)
     if kind not in kinds:

@@ -8,7 +8,7 @@ import tempfile
 import time
 
 import driver
-from offload_suite import KeyPair
+from keypair import KeyPair
 from perfutil import HERE, pinned
 from serverutil import github_source
 import turns

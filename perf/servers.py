@@ -23,7 +23,7 @@ READY_SECONDS = 60
 
 
 class Unavailable(Exception):
-    """The server cannot run here; the text says what is missing."""
+    """The server cannot run here; the text shows what is missing."""
 
 
 def data_folder():

@@ -76,7 +76,7 @@ echo "2. A GitHub event, signed as GitHub signs, goes in:"
 url="http://127.0.0.1:$ingest/in/github"
 "$sluice" send --provider github --secret "$secret" --url "$url" --type push | sed 's/^/     /'
 wait_for "delivery" 15 delivered
-echo "3. It is on disk, and the endpoint has it, signed anew (Standard Webhooks):"
+echo "3. It is on disk, and the endpoint has it, signed again (Standard Webhooks):"
 sed 's/^/     /' "$folder/ledger"
 echo "4. The gateway's list of events:"
 "$sluice" events list --config "$folder/sluice.yaml" | sed 's/^/     /'

@@ -66,7 +66,7 @@ if [ "${#missing[@]}" -gt 0 ] || [ "${#wanted[@]}" -gt 0 ]; then
     fi
 fi
 
-# The providers' own Python libraries, in an environment of the tree; each one that is not to be had is skipped by name.
+# The providers' own Python libraries, in an environment of the tree; each one that is unavailable is skipped by name.
 if [ "$purpose" = test ]; then
     exec 9>.venv.lock
     flock 9

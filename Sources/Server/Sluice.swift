@@ -1,5 +1,6 @@
 // The `sluice` command: its subcommands and its exit statuses.
 import ArgumentParser
+import Engine
 import Foundation
 
 @main
@@ -16,16 +17,21 @@ struct Sluice: AsyncParsableCommand {
 
             Exit status: 0 done, 1 the answer is no, 2 usage or configuration, 70 a fault of Sluice's own.
             """,
+        version: Gateway.version,
         subcommands: [
-            ServeCommand.self, VerifyCommand.self, SendCommand.self, LoadCommand.self, SinkCommand.self,
-            EventsCommand.self, LogCommand.self, ConfigCommand.self, DoctorCommand.self, ProvidersCommand.self,
+            ServeCommand.self, StatusCommand.self, ReloadCommand.self, EndpointsCommand.self, DeliveriesCommand.self,
+            EventsCommand.self, ConfigCommand.self, LogCommand.self, StoreCommand.self, VerifyCommand.self,
+            SendCommand.self, LoadCommand.self, SinkCommand.self, DoctorCommand.self, ProvidersCommand.self,
             GateCommand.self,
         ])
 
-    /// ArgumentParser's own status for a wrong command line is 64; Sluice's is 2.
     static func main() async {
+        let reading = CommandReading(Array(CommandLine.arguments.dropFirst()))
+        guard var command = reading.command else {
+            Output.raw(reading.text, isFailure: reading.status != 0)
+            Foundation.exit(reading.status)
+        }
         do {
-            var command = try parseAsRoot()
             if var asynchronous = command as? any AsyncParsableCommand {
                 try await asynchronous.run()
             } else {
@@ -34,13 +40,9 @@ struct Sluice: AsyncParsableCommand {
         } catch let status as ExitCode {
             Foundation.exit(status.rawValue)
         } catch {
-            let code = exitCode(for: error)
-            if code == .success || code == .validationFailure {
-                Output.raw(fullMessage(for: error), isFailure: code != .success)
-                Foundation.exit(code == .success ? 0 : ExitStatus.usage.rawValue)
-            }
-            Output.failure("\(error)")
-            Foundation.exit(ExitStatus.fault.rawValue)
+            let ending = CommandReading.ending(of: error)
+            Output.raw(ending.text, isFailure: ending.status != 0)
+            Foundation.exit(ending.status)
         }
     }
 }

@@ -30,7 +30,7 @@ def traced_run(folder, seconds):
         try:
             gateway.start()
             load = Load(gateway.port, "c", connections=4, window=4, pad=700).start()
-            time.sleep(seconds)
+            time.sleep(seconds)  # the length of the trace that the states are made from
             load.stop()
             gateway.kill()
         finally:

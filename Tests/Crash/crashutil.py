@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(os.path.dirname(HERE), "Conformance"))
+sys.path.insert(0, os.path.join(os.path.dirname(HERE), "Conformance", "support"))
 
 from report import Skip  # noqa: E402
 from storeutil import events_in_log  # noqa: E402

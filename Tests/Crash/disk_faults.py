@@ -71,7 +71,7 @@ class Row:
     def load(self, seconds, **more):
         self.runs += 1
         load = Load(self.gateway.port, f"l{self.runs}", connections=4, window=4, **more).start()
-        time.sleep(seconds)
+        time.sleep(seconds)  # how long the fault is under load
         load.stop()
         self.promise.add(load)
         return load
@@ -132,7 +132,7 @@ def sync_fails_once(row):
 
 
 def sync_never_repeated(row):
-    """No second sync of a file whose sync failed, before it was opened anew by a recovery."""
+    """No second sync of a file whose sync failed, before it was opened again by a recovery."""
     import json
 
     failed = set()
@@ -158,7 +158,7 @@ def sync_fails_for_ever(row):
     assert status == 503 and body, f"/ready answers {status}"
     assert load.refused.get(503, 0) > 0, f"refused {load.refused}"
     before, size = row.gateway.cpu_seconds(), len(row.gateway.output())
-    time.sleep(2)
+    time.sleep(2)  # the span whose processor time and log lines are measured
     assert row.gateway.cpu_seconds() - before < 0.5, "busy while the disk is gone"
     lines = row.gateway.output()[size:].count("\n")
     assert lines <= 6, f"{lines} log lines in two seconds"
@@ -205,7 +205,7 @@ def slow_sync(row):
 
     waiting = threading.Thread(target=row.one)
     waiting.start()
-    time.sleep(0.3)
+    time.sleep(0.3)  # nothing outside shows that the commit has begun; the assertion below holds either way
     body = b"{}"
     status, _, _ = row.gateway.post("/in/github", body, {"X-Hub-Signature-256": "sha256=" + "0" * 64})
     took = time.monotonic() - started
@@ -235,7 +235,7 @@ def read_fails(row):
 def stopped_and_continued(row):
     row.load(0.5)
     row.gateway.process.send_signal(signal.SIGSTOP)
-    time.sleep(3)
+    time.sleep(3)  # how long the process stands still
     row.gateway.process.send_signal(signal.SIGCONT)
     wait_until(lambda: row.one() in (200, 202), 10, "an answer after SIGCONT")
     row.load(0.5)
@@ -243,7 +243,7 @@ def stopped_and_continued(row):
 
 ROWS = [
     ("fsync EIO once", sync_fails_once),
-    ("fsync EIO for ever", sync_fails_for_ever),
+    ("fsync EIO forever", sync_fails_for_ever),
     ("ENOSPC", disk_full),
     ("EDQUOT", quota),
     ("write EIO", write_fails),

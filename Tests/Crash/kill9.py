@@ -34,7 +34,7 @@ def one_round(number, gateway, promise, randomness, checks):
         pad=randomness.choice([50, 400, 4000]),
     )
     load.start()
-    time.sleep(randomness.uniform(0.05, 1.2))
+    time.sleep(randomness.uniform(0.05, 1.2))  # the moment of the kill is what a round varies
     gateway.kill()
     load.stop()
     promise.add(load)

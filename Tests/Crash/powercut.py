@@ -56,9 +56,9 @@ def cut(number, disk, godown, gateway, promise, randomness, checks):
         window=randomness.choice([2, 8]),
         pad=randomness.choice([50, 400, 3000]),
     ).start()
-    time.sleep(randomness.uniform(0.2, 1.2))
+    time.sleep(randomness.uniform(0.2, 1.2))  # the moment of the cut is what a round varies
     done = subprocess.run([godown, disk.point, WITHOUT_FLUSH], capture_output=True, text=True)
-    time.sleep(0.05)
+    time.sleep(0.05)  # in which an answer that the disk no longer bears out would be given
     gateway.kill()
     load.stop()
     disk.unmount()
@@ -104,8 +104,7 @@ def main():
                     len(promise.acknowledged) > 20 * options.rounds
                 ), f"only {len(promise.acknowledged)} acknowledged"
                 gateway.start()
-                load = Load(gateway.port, "after", connections=2).start()
-                time.sleep(0.5)
+                load = Load(gateway.port, "after", connections=2).start().wait_for(20)
                 load.stop()
                 promise.add(load)
                 assert gateway.stop() == 0

@@ -7,85 +7,136 @@ import Logging
 import Testing
 
 private func service(_ log: FakeLog, _ store: any DeliveryStore) throws -> DeliveryService<FakeLog> {
-    let orders = try #require(DeliveryOrderRing(capacity: 64))
-    let outcomes = try #require(DeliveryOutcomeRing(capacity: 64))
+    let orders = try #require(OutboundRequestRing(capacity: 64))
+    let outcomes = try #require(OutcomeRing(capacity: 64))
     return try DeliveryService(
-        DeliveryParts(
+        DeliveryComponents(
             log: log, makeReader: { log }, store: store, orders: orders, outcomes: outcomes,
+            answers: try AnswerMemory(roomCount: 64),
             logger: Logger(label: "delivery-test", factory: { _ in SwiftLogNoOpLogHandler() })),
         configuration: DeliveryConfiguration())
 }
-private func plan(_ name: String, _ index: UInt32, disabled: Bool = true) -> EndpointPlan {
-    EndpointPlan(configuration: endpoint(name) { $0.disabled = disabled }, egressIndex: index)
+private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) throws -> CompiledEndpoint {
+    let configuration = endpoint(name) {
+        $0.url = "http://127.0.0.1:9000/\(number)"
+        $0.disabled = disabled
+    }
+    return try compiled(configuration, id: EndpointID(number))
 }
 
-@Test func startsReloadsDrainsAndStops() throws {
+@Test func startsPublishesDrainsAndStops() throws {
     let log = FakeLog()
     let store = MemoryStore()
     let delivery = try service(log, store)
-    try delivery.start([plan("a", 0), plan("b", 1)])
-    #expect(try delivery.number(of: "b") == 2)
-    #expect(throws: DeliveryError.unknownEndpoint("c")) { try delivery.enable(endpoint: "c") }
-    try delivery.reload([plan("b", 0), plan("c", 1)])
-    #expect(Set(delivery.endpointNumbers.keys) == ["b", "c"])
-    #expect(try store.endpoints().map(\.isRemoved) == [true, false, false])
-    try delivery.enable(endpoint: "c")
+    let (a, b, c) = (try compiled("a", 1), try compiled("b", 2), try compiled("c", 3))
+    try delivery.start([a, b], new: [a.id, b.id], sourceNames: [:])
+    #expect(try delivery.statuses([b.id, c.id]).map(\.name) == ["b"])
+    #expect(throws: DeliveryError.unknownEndpoint) { try delivery.perform(.enable, on: c.id) }
+    var change = DeliveryChange()
+    change.upserted = try delivery.prepare([b, c], new: [c.id])
+    change.removed = [a.id]
+    #expect(try store.lane(c.id).mark == log.committedEnd)
+    delivery.publish(change)
+    #expect(try delivery.statuses([a.id, b.id, c.id]).map(\.name) == ["b", "c"])
+    try delivery.perform(.enable, on: c.id)
     let id = EventID(logIdentity: log.identity, sequence: 1)
-    #expect(try delivery.replay(event: id, endpoint: "b") == .unknownEvent)
+    #expect(try delivery.replay(event: id, endpoint: b.id) == .unknownEvent)
     #expect(try delivery.count(ReplayFilter()) == ReplayCount())
-    #expect(try delivery.deadLetters(endpoint: "b").isEmpty)
+    #expect(try delivery.deliveries(DeliveryQuery()).records.isEmpty)
     #expect(try delivery.lowWater() == 1 && delivery.retentionLowWater == 1)
     #expect(delivery.drain(timeoutMillis: 10_000))
     delivery.stop()
-    #expect(throws: DeliveryError.stopped) { try delivery.reload([]) }
+    #expect(throws: DeliveryError.stopped) { try delivery.perform(.enable, on: b.id) }
     #expect(!delivery.drain(timeoutMillis: 1))
+    #expect(try store.snapshot().shared == log.committedEnd)
 }
 
 @Test func deadLettersAreListedAndReplayedThroughTheService() throws {
     let log = FakeLog()
-    for _ in 0..<3 { log.append(FakeEvent(source: "stripe", type: "invoice.paid")) }
+    log.append(count: 3, FakeEvent(source: "stripe", type: "invoice.paid"))
     let store = MemoryStore()
     // A start before: sequence 2 died there, the lane is past all three.
-    let bench = try Bench(log: log, store: store)
-    try bench.apply([endpoint("a")])
-    let number = try #require(bench.numbers["a"])
+    let id = EndpointID(1)
     var batch = OutcomeBatch()
     batch.rows = [
         DeliveryRow(
-            endpoint: number, place: log.place(2), state: .dead, attempts: 10, status: 500, result: .answered,
+            endpoint: id, place: log.place(2), state: .dead, attempts: 10, status: 500, result: .answered,
             reason: .retriesExhausted, dueMillis: 0, updatedMillis: 5)
     ]
-    batch.marks = [LaneMark(endpoint: number, resume: log.place(4))]
+    batch.shared = log.place(4)
     try store.apply(batch)
     let delivery = try service(log, store)
-    try delivery.start([plan("a", 0, disabled: false)])
-    let listed = try delivery.deadLetters(endpoint: "a")
+    try delivery.start([try compiled("a", 1, disabled: false)], new: [], sourceNames: [:])
+    var query = DeliveryQuery()
+    query.states = [.dead]
+    let listed = try delivery.deliveries(query).records
     #expect(listed.map(\.eventID) == [EventID(logIdentity: log.identity, sequence: 2).text])
-    #expect(
-        listed[0].event?.type == "invoice.paid" && listed[0].reason == .retriesExhausted && listed[0].attempts == 10)
+    #expect(listed[0].event?.type == "invoice.paid" && listed[0].row.reason == .retriesExhausted)
+    var filterOfEvents = EventFilterOfDeliveries()
+    filterOfEvents.type = "charge.*"
+    #expect(try delivery.deliveries(query, events: filterOfEvents).records.isEmpty)
     var filter = ReplayFilter()
+    filter.endpoints = [id]
     filter.types = ["invoice.*"]
     #expect(try delivery.count(filter).matched == 1)
     #expect(try delivery.replay(filter).accepted == 1)
+    #expect(try delivery.count(filter).alreadyPending == 1)
     delivery.stop()
     #expect(try store.rows(sequence: 2).map(\.state) == [.pending])
+}
+
+@Test func anEndpointThatWasRemovedBeforeAStartIsPublishedWhereItStood() throws {
+    let log = FakeLog()
+    log.append(count: 3)
+    let store = MemoryStore()
+    var batch = OutcomeBatch()
+    batch.shared = log.place(4)
+    batch.marks = [LaneMark(endpoint: EndpointID(1), resume: log.place(2))]
+    var state = EndpointState(endpoint: EndpointID(1))
+    state.condition = .disabled
+    state.reason = .removed
+    batch.states = [state]
+    try store.apply(batch)
+    let delivery = try service(log, store)
+    try delivery.start([], new: [], sourceNames: [:])
+    let back = try compiled("a", 1, disabled: true)
+    var change = DeliveryChange()
+    change.upserted = try delivery.prepare([back], new: [back.id])
+    delivery.publish(change)
+    let status = try delivery.statuses([back.id])
+    #expect(status.map(\.oldestOutstanding) == [2] && status[0].lagEvents == 2)
+    #expect(status[0].state.reason == .configuration, "removed no more")
+    #expect(try delivery.lowWater() == 2)
+    delivery.stop()
 }
 
 @Test func retentionDeletesNothingWhileTheStoreCannotSay() throws {
     final class Silent: DeliveryStore {
         struct Unreadable: Error {}
-        func endpoints() throws -> [StoredEndpoint] { throw Unreadable() }
-        func register(_ names: [String], start: EventPlace) throws -> [StoredEndpoint] { [] }
+        func snapshot() throws -> DeliverySnapshot { DeliverySnapshot() }
+        func begin(_ endpoints: [EndpointID], at place: EventLocation) throws {}
+        func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?) { (nil, nil) }
+        func forget(_ endpoints: [EndpointID]) throws {}
         func apply(_ batch: OutcomeBatch) throws {}
-        func recorded(endpoint: Int, from: UInt64) throws -> [UInt64] { [] }
-        func pending(endpoint: Int, from: RetryKey, limit: Int) throws -> [DeliveryRow] { [] }
-        func rows(_ query: DeliveryQuery) throws -> [DeliveryRow] { [] }
+        func expedite(_ endpoint: EndpointID, due: Int64) throws {}
+        func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64] { [] }
+        func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow] { [] }
+        func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?) { ([], nil) }
+        func rows(
+            endpoint: EndpointID, states: Set<DeliveryState>, from: UInt64, limit: Int
+        ) throws -> [DeliveryRow] { [] }
         func rows(sequence: UInt64) throws -> [DeliveryRow] { [] }
-        func counts(endpoint: Int) throws -> DeliveryCounts { DeliveryCounts() }
-        func oldestPending() throws -> UInt64? { nil }
+        func attempts(sequence: UInt64) throws -> [AttemptRow] { [] }
+        func counts(endpoint: EndpointID) throws -> OpenDeliveries { OpenDeliveries(endpoint: endpoint) }
+        func oldestPending() throws -> UInt64? { throw Unreadable() }
         func prune(before: Int64, oldest: UInt64, limit: Int) throws -> Bool { false }
         func rebase(now: Int64) throws {}
     }
-    #expect(try service(FakeLog(), Silent()).retentionLowWater == 0)
-    #expect(try service(FakeLog(), MemoryStore()).retentionLowWater == .max)
+    for (store, expected) in [(Silent(), UInt64(0)), (MemoryStore(), .max)] as [(any DeliveryStore, UInt64)] {
+        let delivery = try service(FakeLog(), store)
+        try delivery.start([], new: [], sourceNames: [:])
+        #expect(delivery.retentionLowWater == expected)
+        delivery.stop()
+        #expect(delivery.retentionLowWater == 0)
+    }
 }

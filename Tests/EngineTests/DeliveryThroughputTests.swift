@@ -5,18 +5,20 @@ import FastPath
 import Foundation
 import Logging
 import Synchronization
+import TestSupport
 import Testing
 
 /// Answers every order at once with 200.
 private final class EchoEgress: EgressPort {
     private var outcomes: [DeliveryOutcome] = []
     private var next = 0
-    func submit(_ order: DeliveryOrder) -> Bool {
-        var outcome = DeliveryOutcome(token: order.token, endpoint: order.endpoint, result: .answered)
+    func submit(_ request: OutboundRequest) -> Bool {
+        var outcome = DeliveryOutcome(token: request.token, result: .answered)
         outcome.status = 200
         outcomes.append(outcome)
         return true
     }
+    func answer(of outcome: DeliveryOutcome) -> [UInt8] { [] }
     func flush() {}
     var hasOutcome: Bool { next < outcomes.count }
     func nextOutcome() -> DeliveryOutcome? {
@@ -42,8 +44,8 @@ private func processorSeconds() -> Double {
 }
 
 @Test(arguments: [1, 20]) func printsWhatADeliveryCosts(laneCount: Int) throws {
-    let folder = try TemporaryFolder()
-    let store = try SQLiteStore(path: folder.database)
+    let folder = TestSupport.TemporaryFolder()
+    let store = try SQLiteStore(folder: folder.path, logIdentity: 1)
     let wakeup = try #require(Wakeup())
     let worker = try #require(StoreWorker(store: store, dispatcherWakeup: wakeup, logger: Logger(label: "test")))
     let log = FakeLog()
@@ -52,21 +54,19 @@ private func processorSeconds() -> Double {
         log.append(
             FakeEvent(type: "t\(index % laneCount)", fieldLines: lines, body: String(repeating: "x", count: 1024)))
     }
-    let names = (0..<laneCount).map { "e\($0)" }
-    let stored = try store.register(names, start: log.place(1))
     let dispatcher = Dispatcher(
-        log: log, egress: EchoEgress(), store: worker, pool: PayloadPool(byteCount: 64 << 20),
-        limits: DispatcherLimits(),
-        clock: StoreClock(wallMillis: 1_700_000_000_000, monotonicNanos: 0), seed: 1)
-    dispatcher.apply(
-        stored.enumerated().map { index, endpoint in
-            LanePlan(
-                stored: endpoint,
-                settings: LaneSettings(
-                    concurrency: 64, schedule: RetrySchedule(delaysMillis: [5000], jitter: 0), forwarding: .all,
-                    isDisabled: false, egressIndex: UInt32(index)),
-                subscription: Subscription(sources: [], types: ["t\(index)"]), recorded: [])
-        }, now: 0)
+        log: log, egress: EchoEgress(), store: worker, hosts: FakeHosts(), pool: PayloadPool(byteCount: 64 << 20),
+        limits: DispatcherLimits(), clock: StoreClock(wallMillis: 1_700_000_000_000, monotonicNanos: 0),
+        shared: log.place(1), seed: 1)
+    let plans = try (0..<laneCount).map { index in
+        let configuration = endpoint("e\(index)") {
+            $0.url = "http://127.0.0.1:9000/\(index)"
+            $0.concurrency = 64
+            $0.types = ["t\(index)"]
+        }
+        return LanePlan(try compiled(configuration, id: EndpointID(UInt32(index + 1))), mark: nil)
+    }
+    dispatcher.publish(plans, now: 0)
     worker.start()
     let start = ContinuousClock.now
     let processorStart = processorSeconds()
@@ -80,7 +80,7 @@ private func processorSeconds() -> Double {
     let seconds = Double((ContinuousClock.now - start) / .milliseconds(1)) / 1000
     let processor = processorSeconds() - processorStart
     worker.stop()
-    #expect(try store.counts(endpoint: stored[0].number) == DeliveryCounts())
+    #expect(try store.counts(endpoint: EndpointID(1)) == OpenDeliveries(endpoint: EndpointID(1)))
     let each = processor / Double(count) * 1e6
     print(
         "dispatcher + SQLite, \(laneCount) lanes, 1 KiB: \(Int(Double(count) / seconds))/s,",

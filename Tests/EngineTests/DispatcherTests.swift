@@ -11,8 +11,8 @@ import Testing
     ])
     for type in ["push", "star"] { bench.log.append(FakeEvent(type: type, body: "{\"t\":\"\(type)\"}")) }
     bench.advance(millis: 1)
-    let seen = bench.egress.out.map { "\($0.order.endpoint) \($0.sequence) \($0.body)" }.sorted()
-    #expect(seen == ["0 1 {\"t\":\"push\"}", "0 2 {\"t\":\"star\"}", "1 1 {\"t\":\"push\"}"])
+    let seen = bench.egress.out.map { "\($0.endpoint) \($0.sequence) \($0.body)" }.sorted()
+    #expect(seen == ["1 1 {\"t\":\"push\"}", "1 2 {\"t\":\"star\"}", "2 1 {\"t\":\"push\"}"])
     let lines = bench.egress.out[0].fieldLines
     #expect(lines.contains("webhook-id: \(bench.egress.out[0].eventID)\r\n") && lines.contains("Sluice-Attempt: 1\r\n"))
     bench.egress.answerAll()
@@ -21,24 +21,26 @@ import Testing
     #expect(try bench.rows("pushes").map(\.place.sequence) == [1])
     #expect(try bench.rows("stripe").isEmpty)
     bench.advance(millis: 2000)
-    #expect(try bench.store.endpoints().map(\.resume.sequence) == [3, 3, 3])
+    for name in ["all", "pushes", "stripe"] { #expect(try bench.resume(name) == 3) }
+    // Lanes that are quiet follow the shared mark and have no row.
+    #expect(try bench.store.snapshot().marks.isEmpty)
     #expect(bench.pool.leasedCount == 0)
 }
 
 @Test func aSlowEndpointDelaysNoOther() throws {
     let bench = try Bench()
     try bench.apply([endpoint("slow") { $0.concurrency = 2 }, endpoint("fast") { $0.concurrency = 4 }])
-    for _ in 0..<1000 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 1000)
     var rounds = 0
-    while bench.metrics("fast").counters.delivered < 1000 {
+    while bench.counters("fast").delivered < 1000 {
         bench.settle()
-        while let index = bench.egress.out.firstIndex(where: { $0.order.endpoint == 1 }) { bench.egress.answer(index) }
+        while let index = bench.egress.out.firstIndex(where: { $0.endpoint == 2 }) { bench.egress.answer(index) }
         bench.port.pump()
         rounds += 1
         try #require(rounds < 600)
     }
     #expect(bench.egress.out.count == 2)
-    #expect(bench.egress.out.allSatisfy { $0.order.endpoint == 0 })
+    #expect(bench.egress.out.allSatisfy { $0.endpoint == 1 })
     // Now it answers: everything is there still, in order.
     for _ in 0..<600 {
         bench.settle()
@@ -47,7 +49,7 @@ import Testing
     }
     bench.advance(millis: 2000)
     #expect(try bench.rows("slow").count == 1000)
-    #expect(try bench.store.endpoints().map(\.resume.sequence) == [1001, 1001])
+    #expect(try bench.resume("slow") == 1001 && bench.resume("fast") == 1001)
 }
 
 @Test func lanesThatKeepUpShareOneRead() throws {
@@ -61,7 +63,7 @@ import Testing
         bench.egress.answerAll()
         bench.port.pump()
     }
-    #expect(bench.metrics("e7").counters.delivered == 50)
+    #expect(bench.counters("e7").delivered == 50)
     // Twenty lanes: one read an event for all, and a second one for each event that found its lane full.
     #expect(bench.log.reads - before < 2100)
 }
@@ -102,43 +104,43 @@ import Testing
     bench.egress.answerAll(status: 404)
     bench.advance(millis: 50)
     #expect(try bench.rows("a").map(\.reason) == [.permanentAnswer])
-    #expect(bench.metrics("a").counters.deadLetters[1] == 1)
+    #expect(bench.counters("a").deadLetters[1] == 1)
 }
 
 @Test func goneDisablesTheEndpointUntilItIsEnabled() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a"), endpoint("b")])
-    for _ in 0..<3 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 3)
     bench.advance(millis: 1)
-    let first = bench.egress.out.firstIndex { $0.order.endpoint == 0 }!
+    let first = bench.egress.out.firstIndex { $0.endpoint == 1 }!
     bench.egress.answer(first, status: 410)
     bench.egress.answerAll()
     bench.advance(millis: 50)
-    for _ in 0..<3 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 3)
     bench.advance(millis: 50)
-    #expect(bench.egress.out.allSatisfy { $0.order.endpoint == 1 } && bench.egress.out.count == 3)
-    #expect(try bench.store.endpoints()[0].stop == .gone)
+    #expect(bench.egress.out.allSatisfy { $0.endpoint == 2 } && bench.egress.out.count == 3)
+    #expect(try bench.state("a")?.reason == .gone)
     #expect(try bench.rows("a").map(\.state) == [.dead, .delivered, .delivered])
-    #expect(bench.dispatcher.enable(number: bench.numbers["a"]!))
+    bench.perform(.enable, "a")
     bench.advance(millis: 1)
-    #expect(bench.egress.out.count { $0.order.endpoint == 0 } == 3)
-    #expect(try bench.store.endpoints()[0].stop == nil)
+    #expect(bench.egress.out.count { $0.endpoint == 1 } == 3)
+    #expect(try bench.state("a")?.condition == .active)
 }
 
 @Test func tooManyRequestsSlowsTheEndpointAndNotItsNeighbour() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a") { $0.concurrency = 4 }, endpoint("b") { $0.concurrency = 4 }])
-    for _ in 0..<20 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 20)
     bench.advance(millis: 1)
-    let index = bench.egress.out.firstIndex { $0.order.endpoint == 0 }!
+    let index = bench.egress.out.firstIndex { $0.endpoint == 1 }!
     bench.egress.answer(index, status: 429) { $0.retryAfterSeconds = 60 }
     for _ in 0..<20 {
         bench.settle()
         bench.egress.answerAll()
         bench.port.pump()
     }
-    #expect(bench.metrics("b").counters.delivered == 20)
-    #expect(bench.metrics("a").counters.delivered == 3 && bench.metrics("a").isPaused)
+    #expect(bench.counters("b").delivered == 20)
+    #expect(bench.counters("a").delivered == 3 && bench.status("a").isSlowed)
     bench.advance(millis: 59_000)
     #expect(bench.egress.out.isEmpty)
     bench.advance(millis: 1100)
@@ -151,23 +153,7 @@ import Testing
         bench.egress.answerAll()
         bench.advance(millis: 1)
     }
-    #expect(bench.metrics("a").counters.delivered == 20)
-}
-
-@Test func backOffWithoutAWordDoubles() {
-    var pace = LanePace()
-    var now: UInt64 = 0
-    var pauses: [UInt64] = []
-    for _ in 0..<8 {
-        pace.adjust(.backOff, concurrency: 16, now: now)
-        pace.adjust(.backOff, concurrency: 16, now: now)
-        pauses.append((pace.pausedUntil - now) / 1_000_000_000)
-        now = pace.pausedUntil
-    }
-    #expect(pauses == [1, 2, 4, 8, 16, 32, 60, 60])
-    #expect(pace.allowance(16) == 1)
-    for _ in 0..<16 { pace.adjust(.recovered, concurrency: 16, now: now) }
-    #expect(pace.allowance(16) == 16)
+    #expect(bench.counters("a").delivered == 20)
 }
 
 @Test func aDeadKeptConnectionIsRepeatedAtOnceAndNotCounted() throws {
@@ -175,15 +161,12 @@ import Testing
     try bench.apply([endpoint("a")])
     bench.log.append(FakeEvent())
     bench.advance(millis: 1)
-    let lost: (inout DeliveryOutcome) -> Void = {
-        $0.result = .connectionLost
-        $0.status = 0
-        $0.lostReusedConnection = true
-    }
-    bench.egress.answerAll(change: lost)
+    #expect(bench.egress.out.map(\.request.isFresh) == [false])
+    bench.egress.answerAll(change: lostReused)
     bench.advance(millis: 0)
     #expect(bench.egress.out.map(\.attempt) == [1])
-    bench.egress.answerAll(change: lost)
+    #expect(bench.egress.out.map(\.request.isFresh) == [true])
+    bench.egress.answerAll(change: lostReused)
     bench.advance(millis: 50)
     #expect(bench.egress.out.isEmpty)
     #expect(try bench.rows("a").map(\.attempts) == [1])
@@ -209,36 +192,34 @@ import Testing
 @Test func theMarkWaitsForTheSlowestAndForTheStore() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a")])
-    for _ in 0..<5 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 5)
     bench.advance(millis: 1)
     while bench.egress.out.count > 1 { bench.egress.answer(1) }
     bench.advance(millis: 2000)
-    #expect(try bench.store.endpoints()[0].resume.sequence == 1)
+    #expect(try bench.resume("a") == 1)
     #expect(try bench.rows("a").map(\.place.sequence) == [2, 3, 4, 5])
     bench.egress.answerAll()
     bench.settle()
     bench.now += 2_000_000_000
     bench.settle()
-    #expect(try bench.store.endpoints()[0].resume.sequence == 1)
-    #expect(bench.metrics("a").mark == 1)
+    #expect(try bench.resume("a") == 1)
+    #expect(bench.dispatcher.lowWater() == 1)
     bench.port.pump()
     bench.settle()
-    #expect(try bench.store.endpoints()[0].resume.sequence == 6)
-    #expect(bench.metrics("a").mark == 6)
+    #expect(try bench.resume("a") == 6)
+    #expect(bench.dispatcher.lowWater() == 6)
 }
 
 @Test func whatTheStoreHadIsNotSentAgainAfterAStart() throws {
-    let log = FakeLog()
-    let store = MemoryStore()
-    let first = try Bench(log: log, store: store)
+    let first = try Bench()
     try first.apply([endpoint("a")])
-    for _ in 0..<5 { log.append(FakeEvent()) }
+    first.log.append(count: 5)
     first.advance(millis: 1)
     first.egress.answer(3)
     first.egress.answer(1, status: 500)
     first.advance(millis: 2000)
     // The process dies here: 4 is delivered, 2 is pending, the others were out.
-    let second = try Bench(log: log, store: store, wallMillis: 1_700_000_002_000)
+    let second = try Bench(after: first, wallMillis: 1_700_000_002_000)
     try second.apply([endpoint("a")])
     second.advance(millis: 1)
     #expect(second.egress.out.map(\.sequence).sorted() == [1, 3, 5])
@@ -255,7 +236,7 @@ import Testing
     let store = MemoryStore()
     let bench = try Bench(store: store, limits: limits)
     try bench.apply([endpoint("a")])
-    for _ in 0..<2000 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 2000)
     store.setFull(true)
     for _ in 0..<200 {
         bench.advance(millis: 30)
@@ -298,18 +279,18 @@ import Testing
     for _ in 0..<500 { bench.log.append(FakeEvent(source: "small")) }
     for _ in 0..<200 {
         bench.settle()
-        while let index = bench.egress.out.firstIndex(where: { $0.order.endpoint == 4 }) { bench.egress.answer(index) }
+        while let index = bench.egress.out.firstIndex(where: { $0.endpoint == 5 }) { bench.egress.answer(index) }
         bench.port.pump()
     }
-    #expect(bench.metrics("fast").counters.delivered == 500)
-    #expect((0..<4).allSatisfy { bench.metrics("slow\($0)").inFlight >= 1 })
+    #expect(bench.counters("fast").delivered == 500)
+    #expect((0..<4).allSatisfy { bench.status("slow\($0)").inFlight >= 1 })
 }
 
 @Test func aFullEgressRingLosesNothing() throws {
     let bench = try Bench()
     bench.egress.capacity = 3
     try bench.apply([endpoint("a")])
-    for _ in 0..<100 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 100)
     for _ in 0..<200 {
         bench.settle()
         bench.egress.answerAll()
@@ -324,18 +305,18 @@ import Testing
 @Test func aRemovedEndpointKeepsItsPlaceAndGetsNothing() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a"), endpoint("b")])
-    bench.log.append(FakeEvent())
+    bench.log.append(count: 1)
     bench.advance(millis: 1)
     bench.egress.answerAll()
     bench.advance(millis: 2000)
     try bench.apply([endpoint("b")])
-    for _ in 0..<3 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 3)
     bench.advance(millis: 2000)
-    #expect(bench.egress.out.count == 3)
+    #expect(bench.egress.out.map(\.endpoint) == [2, 2, 2])
     bench.egress.answerAll()
     bench.advance(millis: 2000)
-    #expect(try bench.store.endpoints().map(\.isRemoved) == [true, false])
-    #expect(try bench.store.endpoints().map(\.resume.sequence) == [2, 5])
+    #expect(try bench.state("a")?.reason == .removed)
+    #expect(try bench.resume("a") == 2 && bench.resume("b") == 5)
     try bench.apply([endpoint("a"), endpoint("b")])
     bench.advance(millis: 1)
     #expect(bench.egress.out.map(\.sequence) == [2, 3, 4])
@@ -344,7 +325,7 @@ import Testing
 @Test func aDisabledEndpointKeepsItsPlace() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a") { $0.disabled = true }])
-    for _ in 0..<3 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 3)
     bench.advance(millis: 2000)
     #expect(bench.egress.out.isEmpty)
     try bench.apply([endpoint("a")])
@@ -354,7 +335,7 @@ import Testing
 
 @Test func aNewEndpointBeginsWithWhatComesAfterIt() throws {
     let bench = try Bench()
-    for _ in 0..<3 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 3)
     try bench.apply([endpoint("a")])
     bench.log.append(FakeEvent())
     bench.advance(millis: 1)
@@ -369,42 +350,39 @@ import Testing
     let id = bench.egress.out[0].eventID
     bench.egress.answerAll(status: 404)
     bench.advance(millis: 50)
-    let number = bench.numbers["a"]!
-    func replay(_ sequence: UInt64) -> ReplayVerdict {
-        bench.dispatcher.replay(number: number, places: [bench.log.place(sequence)], now: bench.now)[0]
-    }
-    #expect(replay(1) == .accepted)
-    #expect(replay(1) == .alreadyPending)
-    #expect(replay(2) == .notReached)
-    #expect(bench.dispatcher.replay(number: 99, places: [bench.log.place(1)], now: bench.now) == [.unknownEndpoint])
+    func replay(_ sequence: UInt64) throws -> ReplayResult { try bench.replay("a", sequence) }
+    #expect(try replay(1) == .accepted)
+    #expect(try replay(1) == .alreadyPending)
+    #expect(try replay(2) == .notReached)
+    let nobody = bench.dispatcher.replay(EndpointID(99), places: [(bench.log.place(1), nil)], now: bench.now)
+    #expect(nobody == [.unknownEndpoint])
     bench.advance(millis: 1)
     #expect(bench.egress.out.map(\.eventID) == [id])
     #expect(bench.egress.out.map(\.attempt) == [1])
-    #expect(replay(1) == .alreadyPending)
+    #expect(try replay(1) == .alreadyPending)
     bench.egress.answerAll()
     bench.advance(millis: 50)
     #expect(try bench.rows("a").map(\.state) == [.delivered])
-    #expect(replay(1) == .accepted)
+    #expect(try replay(1) == .accepted)
 }
 
 @Test func aReplayAskedForTwiceWhileThePageIsOnItsWayIsSentOnce() throws {
-    let log = FakeLog()
-    let store = MemoryStore()
-    let first = try Bench(log: log, store: store)
+    let first = try Bench()
     try first.apply([endpoint("a")])
-    for _ in 0..<2 { log.append(FakeEvent()) }
+    first.log.append(count: 2)
     first.advance(millis: 1)
     first.egress.answerAll(status: 404)
     first.advance(millis: 2000)
     first.advance(millis: 1)
-    let second = try Bench(log: log, store: store)
+    let second = try Bench(after: first)
     try second.apply([endpoint("a")])
-    let number = second.numbers["a"]!
-    _ = second.dispatcher.replay(number: number, places: [log.place(1)], now: second.now)
+    let (id, log) = (second.id("a"), first.log)
+    _ = second.dispatcher.replay(id, places: [(log.place(1), .dead)], now: second.now)
     second.settle()
     // The first page has been asked for and has not come.
     for _ in 0..<2 {
-        _ = second.dispatcher.replay(number: number, places: [log.place(2), log.place(1)], now: second.now)
+        let places: [(EventLocation, DeliveryState?)] = [(log.place(2), .dead), (log.place(1), .dead)]
+        _ = second.dispatcher.replay(id, places: places, now: second.now)
     }
     for _ in 0..<5 { second.advance(millis: 30) }
     #expect(second.egress.out.map(\.sequence).sorted() == [1, 2])
@@ -429,11 +407,11 @@ import Testing
     filter.types = ["pu*"]
     filter.received = 0..<1_000_000_000_001
     func places(_ filter: ReplayFilter) throws -> (places: [UInt64], gone: Int) {
-        var walk = ReplayWalk(filter, endpoint: bench.numbers["a"]!, store: bench.store, log: bench.log)
+        var walk = ReplayWalk(filter, endpoint: bench.id("a"), tenant: .main, store: bench.store, log: bench.log)
         var found: [UInt64] = []
         var gone = 0
         while let page = try walk.next() {
-            found += page.places.map(\.sequence)
+            found += page.places.map(\.place.sequence)
             gone += page.eventsGone
         }
         return (found, gone)
@@ -452,7 +430,7 @@ import Testing
 private func benchWithTwoRetriesWaiting() throws -> Bench {
     let bench = try Bench()
     try bench.apply([endpoint("a")])
-    for _ in 0..<2 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 2)
     bench.advance(millis: 1)
     bench.egress.answerAll(status: 500)
     bench.advance(millis: 50)
@@ -472,7 +450,7 @@ private func benchWithTwoRetriesWaiting() throws -> Bench {
     let bench = try Bench()
     try bench.apply([endpoint("a")])
     bench.log.unreadable = [2]
-    for _ in 0..<3 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 3)
     bench.advance(millis: 1)
     #expect(bench.egress.out.map(\.sequence) == [1, 3])
     #expect(bench.dispatcher.metrics(now: bench.now).eventsUnreadable == 1)
@@ -491,7 +469,7 @@ private func benchWithTwoRetriesWaiting() throws -> Bench {
 @Test func anEventThatWasNotedAndCannotBeReadIsTriedAgainLater() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a") { $0.concurrency = 1 }])
-    for _ in 0..<3 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 3)
     bench.advance(millis: 1)
     #expect(bench.egress.out.map(\.sequence) == [1])
     bench.log.unreadable = [2]
@@ -507,7 +485,7 @@ private func benchWithTwoRetriesWaiting() throws -> Bench {
 @Test func drainingSendsNothingNewAndWritesWhatComesBack() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a") { $0.concurrency = 3 }])
-    for _ in 0..<10 { bench.log.append(FakeEvent()) }
+    bench.log.append(count: 10)
     bench.advance(millis: 1)
     bench.dispatcher.beginDrain()
     bench.egress.answer(0)
@@ -520,21 +498,19 @@ private func benchWithTwoRetriesWaiting() throws -> Bench {
     bench.advance(millis: 1)
     #expect(bench.dispatcher.isDrained && bench.egress.out.isEmpty && bench.egress.submitted == 3)
     #expect(try bench.rows("a").map(\.place.sequence) == [1, 3])
-    #expect(try bench.store.endpoints()[0].resume.sequence == 2)
+    #expect(try bench.resume("a") == 2)
     #expect(bench.pool.leasedCount == 0)
 }
 
 @Test func aWallClockThatWasSetBackMovesNoRetryAfterAStart() throws {
-    let log = FakeLog()
-    let store = MemoryStore()
-    let first = try Bench(log: log, store: store)
+    let first = try Bench()
     try first.apply([endpoint("a") { $0.retryDelaysMillis = [60_000] }])
-    log.append(FakeEvent())
+    first.log.append(FakeEvent())
     first.advance(millis: 1)
     first.egress.answerAll(status: 500)
     first.advance(millis: 50)
     // Started again with the clock ten years back: still about a minute, not ten years.
-    let second = try Bench(log: log, store: store, wallMillis: 1_700_000_000_000 - 315_360_000_000)
+    let second = try Bench(after: first, wallMillis: 1_700_000_000_000 - 315_360_000_000)
     try second.apply([endpoint("a")])
     second.advance(millis: 59_000)
     #expect(second.egress.out.isEmpty)
@@ -550,17 +526,16 @@ private func benchWithTwoRetriesWaiting() throws -> Bench {
         }
     ])
     let count = 12_000
-    for _ in 0..<count { bench.log.append(FakeEvent()) }
+    bench.log.append(count: count)
     while bench.egress.submitted < count || !bench.egress.out.isEmpty {
         bench.egress.answerAll(status: 500)
         bench.advance(millis: 30)
     }
     bench.advance(millis: 30)
-    #expect(bench.metrics("a").retriesWaiting <= RetryQueue.entryCountMax)
-    #expect(try bench.store.counts(endpoint: bench.numbers["a"]!).pending == count)
+    #expect(try bench.store.counts(endpoint: bench.id("a")).pending == count)
     var rounds = 0
     var order: [UInt64] = []
-    while bench.metrics("a").counters.delivered < UInt64(count) {
+    while bench.counters("a").delivered < UInt64(count) {
         order += bench.egress.out.map(\.sequence)
         bench.egress.answerAll()
         bench.advance(millis: 200)
@@ -570,5 +545,5 @@ private func benchWithTwoRetriesWaiting() throws -> Bench {
     #expect(bench.egress.submitted == 2 * count)
     #expect(Set(order).count == count)
     bench.advance(millis: 50)
-    #expect(try bench.store.counts(endpoint: bench.numbers["a"]!).pending == 0)
+    #expect(try bench.store.counts(endpoint: bench.id("a")).pending == 0)
 }

@@ -4,6 +4,7 @@
 import Engine
 import FastPath
 import Foundation
+import TestSupport
 import Testing
 
 /// A journal driven with plain system calls, and the tail that readers see.
@@ -127,16 +128,16 @@ private func expect(_ read: EventRead, _ sequence: UInt64, _ comment: Comment = 
 }
 
 @Test func readsForwardAndAnyPlaceAgain() throws {
-    let temporary = try TemporaryFolder()
-    let log = try RealLog(path: temporary.url.path + "/log")
+    let temporary = TestSupport.TemporaryFolder()
+    let log = try RealLog(path: temporary.path + "/log")
     let readers = LogReaders(folder: log.folder, tail: log.tail)
     #expect(readers.committedEnd.sequence == 1)
     guard case .end = readers.read(at: readers.committedEnd) else { throw RealLog.Refused() }
     try fill(log, count: 1000)
     #expect(try log.folder.segments().count > 3)
     #expect(readers.committedEnd.sequence == 1001 && readers.oldest.sequence == 1)
-    var place = EventPlace(sequence: 1, position: 0)
-    var places: [EventPlace] = []
+    var place = EventLocation(sequence: 1, position: 0)
+    var places: [EventLocation] = []
     for sequence in UInt64(1)...1000 {
         guard let event = expect(readers.read(at: place), sequence) else { return }
         places.append(event.place)
@@ -148,7 +149,7 @@ private func expect(_ read: EventRead, _ sequence: UInt64, _ comment: Comment = 
     for _ in 0..<300 {
         let place = places.randomElement(using: &generator)!
         _ = expect(readers.read(at: place), place.sequence)
-        _ = expect(readers.read(at: EventPlace(sequence: place.sequence, position: 0)), place.sequence)
+        _ = expect(readers.read(at: EventLocation(sequence: place.sequence, position: 0)), place.sequence)
     }
     var lanes = (0..<12).map { places[$0 * 75] }
     for round in 0..<50 {
@@ -166,38 +167,38 @@ private func expect(_ read: EventRead, _ sequence: UInt64, _ comment: Comment = 
 }
 
 @Test func aPlaceSurvivesARestart() throws {
-    let temporary = try TemporaryFolder()
-    var next = EventPlace(sequence: 0, position: 0)
+    let temporary = TestSupport.TemporaryFolder()
+    var next = EventLocation(sequence: 0, position: 0)
     do {
-        let log = try RealLog(path: temporary.url.path + "/log")
+        let log = try RealLog(path: temporary.path + "/log")
         try fill(log, count: 300)
         let readers = LogReaders(folder: log.folder, tail: log.tail)
-        guard let event = expect(readers.read(at: EventPlace(sequence: 150, position: 0)), 150) else { return }
+        guard let event = expect(readers.read(at: EventLocation(sequence: 150, position: 0)), 150) else { return }
         next = event.next
     }
-    let log = try RealLog(path: temporary.url.path + "/log")
+    let log = try RealLog(path: temporary.path + "/log")
     let readers = LogReaders(folder: log.folder, tail: log.tail)
     #expect(readers.committedEnd.sequence == 301)
     _ = expect(readers.read(at: next), 151)
 }
 
 @Test func whatRetentionRemovedIsSteppedOver() throws {
-    let temporary = try TemporaryFolder()
-    let log = try RealLog(path: temporary.url.path + "/log")
+    let temporary = TestSupport.TemporaryFolder()
+    let log = try RealLog(path: temporary.path + "/log")
     try fill(log, count: 600)
     let second = try log.folder.segments()[1]
     try FileManager.default.removeItem(at: try log.oldestSegment())
     let readers = LogReaders(folder: log.folder, tail: log.tail)
     #expect(readers.oldest.sequence == second)
-    _ = expect(readers.read(at: EventPlace(sequence: 1, position: 0)), second)
+    _ = expect(readers.read(at: EventLocation(sequence: 1, position: 0)), second)
 }
 
 @Test func damageIsToldAndReadingGoesOnBehindIt() throws {
-    let temporary = try TemporaryFolder()
-    let log = try RealLog(path: temporary.url.path + "/log")
+    let temporary = TestSupport.TemporaryFolder()
+    let log = try RealLog(path: temporary.path + "/log")
     try fill(log, count: 40)
     let readers = LogReaders(folder: log.folder, tail: log.tail)
-    guard let first = expect(readers.read(at: EventPlace(sequence: 10, position: 0)), 10) else { return }
+    guard let first = expect(readers.read(at: EventLocation(sequence: 10, position: 0)), 10) else { return }
     let file = try FileHandle(forUpdating: try log.oldestSegment())
     // The position's lower 28 bits count eights from the segment's start.
     try file.seek(toOffset: (first.place.position & 0xFFF_FFFF) * 8 + 100)
@@ -205,8 +206,8 @@ private func expect(_ read: EventRead, _ sequence: UInt64, _ comment: Comment = 
     try file.close()
     let fresh = LogReaders(folder: log.folder, tail: log.tail, clock: RunningClock(step: 150_000_000).look)
     // Not at once: what does not verify may be a page of before the write.
-    guard case .unavailable = fresh.read(at: EventPlace(sequence: 10, position: 0)),
-        case .unreadable(let next) = fresh.read(at: EventPlace(sequence: 10, position: 0))
+    guard case .unavailable = fresh.read(at: EventLocation(sequence: 10, position: 0)),
+        case .unreadable(let next) = fresh.read(at: EventLocation(sequence: 10, position: 0))
     else { throw RealLog.Refused() }
     #expect(next.sequence == 11)
     _ = expect(fresh.read(at: next), 11)
@@ -235,24 +236,24 @@ private final class RunningClock {
 }
 
 @Test func headerThatCannotBeReadNowLosesNoEvent() throws {
-    let temporary = try TemporaryFolder()
-    let log = try RealLog(path: temporary.url.path + "/log")
+    let temporary = TestSupport.TemporaryFolder()
+    let log = try RealLog(path: temporary.path + "/log")
     try fill(log, count: 40)
     let clock = RunningClock(step: 200_000_000)
     let readers = LogReaders(folder: log.folder, tail: log.tail, clock: clock.look)
     try whileUnreadable(try log.oldestSegment()) {
         for _ in 0..<70 {
-            guard case .unavailable = readers.read(at: EventPlace(sequence: 10, position: 0)) else {
+            guard case .unavailable = readers.read(at: EventLocation(sequence: 10, position: 0)) else {
                 throw RealLog.Refused()
             }
         }
     }
-    _ = expect(readers.read(at: EventPlace(sequence: 10, position: 0)), 10)
+    _ = expect(readers.read(at: EventLocation(sequence: 10, position: 0)), 10)
 }
 
 @Test func placesThatFailInTurnsAreAllGivenUpAfterHalfAMinute() throws {
-    let temporary = try TemporaryFolder()
-    let log = try RealLog(path: temporary.url.path + "/log")
+    let temporary = TestSupport.TemporaryFolder()
+    let log = try RealLog(path: temporary.path + "/log")
     try fill(log, count: 600)
     let second = try log.folder.segments()[1]
     let clock = RunningClock(step: 110_000_000)
@@ -263,7 +264,8 @@ private final class RunningClock {
         while givenUp.count < 2, reads < 1000 {
             for sequence in [UInt64(3), 7] {
                 reads += 1
-                guard case .unreadable(let next) = readers.read(at: EventPlace(sequence: sequence, position: 0)) else {
+                guard case .unreadable(let next) = readers.read(at: EventLocation(sequence: sequence, position: 0))
+                else {
                     continue
                 }
                 #expect(next.sequence == second)
@@ -273,5 +275,5 @@ private final class RunningClock {
         // Two looks at the clock a read.
         #expect(givenUp == [3, 7] && reads > 130 && reads < 300)
     }
-    _ = expect(readers.read(at: EventPlace(sequence: second, position: 0)), second)
+    _ = expect(readers.read(at: EventLocation(sequence: second, position: 0)), second)
 }

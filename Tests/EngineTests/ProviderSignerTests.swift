@@ -37,7 +37,9 @@ import Testing
     }
     private static let unsigned: Set = ["generic", "aws-sns", "paypal"]
 
-    private func outcome(_ provider: String, _ request: SignedRequest, secret: String, change: Bool)
+    private func outcome(
+        _ provider: String, _ request: SignedRequest, secret: String, change: Bool
+    )
         -> CapturedOutcome
     {
         var body = request.body

@@ -4,6 +4,7 @@ import Engine
 import FastPath
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 
 private func refused(_ source: String, _ number: Int, bodyBytes: Int = 10) -> RejectedRequest {
@@ -20,9 +21,13 @@ private func bounds(count: Int = 1000, bytes: Int = 1 << 20) -> RejectedConfigur
     return bounds
 }
 
+extension TemporaryFolder {
+    fileprivate var url: URL { URL(fileURLWithPath: path) }
+}
+
 @Suite struct RejectedStoreTests {
     private let folder: TemporaryFolder
-    init() throws { folder = try TemporaryFolder() }
+    init() { folder = TemporaryFolder() }
     private var path: String { folder.url.appending(path: RejectedStore.fileName).path }
 
     @Test func keepsTheNewestOfEachSourceByCount() throws {

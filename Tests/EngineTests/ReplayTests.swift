@@ -24,7 +24,7 @@ import Testing
     /// Nil = accepted.
     private func refusal(_ parts: CompiledSourceParts, _ request: borrowing CapturedRequest) -> SignatureRejection? {
         defer { withExtendedLifetime(parts.memory) {} }
-        let verdict: CaptureVerdict
+        let verdict: VerificationResult
         if let verifier = parts.verifier {
             verdict = verifier.verify(request, origin: "https://h", nowSeconds: Self.now)
         } else if let scheme = parts.scheme {

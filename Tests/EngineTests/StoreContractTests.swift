@@ -1,189 +1,455 @@
-// What every store must do, run over the fake that the dispatcher's tests use and over SQLite. If the two differed,
-// those tests would prove nothing.
+// What every delivery store must do, run over the one in memory that the dispatcher's tests use and over SQLite, with
+// large slices and with tiny ones. If they differed, those tests would prove nothing.
 
 import Engine
 import FastPath
-import Foundation
+import TestSupport
 import Testing
 
-enum StoreKind: CaseIterable, Sendable { case memory, sqlite }
+enum StoreKind: CaseIterable, Sendable {
+    case memory, sqlite
+    /// Slices of three rows, and listings that look at two rows at a time.
+    case tinySlices
 
-/// A folder of its own for each test, gone behind it.
-final class TemporaryFolder {
-    let url = FileManager.default.temporaryDirectory.appending(path: "sluice-store-\(UUID().uuidString)")
-    init() throws { try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true) }
-    deinit { try? FileManager.default.removeItem(at: url) }
-    var database: String { url.appending(path: "deliveries.sqlite").path }
-}
-
-private func withStore(_ kind: StoreKind, _ body: (any DeliveryStore) throws -> Void) throws {
-    switch kind {
-    case .memory: try body(MemoryStore())
-    case .sqlite:
-        let folder = try TemporaryFolder()
-        try body(try SQLiteStore(path: folder.database))
-        withExtendedLifetime(folder) {}
+    var limits: HistoryLimits {
+        var limits = HistoryLimits()
+        if self == .tinySlices {
+            limits.sliceRowsMax = 3
+            limits.lookedRowsMax = 2
+            limits.readerCountMax = 2
+        }
+        return limits
     }
 }
 
-private func place(_ sequence: UInt64) -> EventPlace { EventPlace(sequence: sequence, position: .max - sequence) }
-private func row(
-    _ endpoint: Int, _ sequence: UInt64, _ state: DeliveryState, due: Int64 = 0, updated: Int64 = 1000
-) -> DeliveryRow {
-    DeliveryRow(
-        endpoint: endpoint, place: place(sequence), state: state, attempts: 3, status: 503, result: .answered,
-        reason: state == .dead ? .retriesExhausted : nil, dueMillis: due, updatedMillis: updated)
-}
-private func batch(_ rows: [DeliveryRow], change: (inout OutcomeBatch) -> Void = { _ in }) -> OutcomeBatch {
-    var batch = OutcomeBatch()
-    batch.rows = rows
-    batch.nowMillis = 5000
-    change(&batch)
-    return batch
+extension TemporaryFolder {
+    func file(_ name: String) -> String { path + "/" + name }
+    var sliceNames: [String] { TemporaryFolder.names(file("history")).filter { $0.hasSuffix(".sqlite") } }
 }
 
+func withStore(_ kind: StoreKind, _ body: (any DeliveryStore) throws -> Void) throws {
+    if kind == .memory { return try body(MemoryStore()) }
+    let folder = TemporaryFolder()
+    try body(try SQLiteStore(folder: folder.path, logIdentity: 7, limits: kind.limits))
+    withExtendedLifetime(folder) {}
+}
+
+enum StoreSample {
+    static func place(_ sequence: UInt64) -> EventLocation {
+        EventLocation(sequence: sequence, position: .max - sequence)
+    }
+    static func endpoint(_ number: UInt32) -> EndpointID { EndpointID(number) }
+    static func row(
+        _ endpoint: UInt32, _ sequence: UInt64, _ state: DeliveryState, attempts: UInt16 = 3, due: Int64 = 0,
+        updated: Int64 = 1000
+    ) -> DeliveryRow {
+        var timing = AttemptTiming()
+        timing.totalMicros = 70_000
+        timing.connectMicros = 300
+        timing.firstByteMicros = UInt32(truncatingIfNeeded: sequence)
+        return DeliveryRow(
+            endpoint: EndpointID(endpoint), place: place(sequence), state: state, attempts: attempts, status: 503,
+            result: .answered, reason: state == .dead ? .retriesExhausted : nil, dueMillis: due,
+            updatedMillis: updated, timing: timing)
+    }
+    static func attempt(
+        _ endpoint: UInt32, _ sequence: UInt64, _ number: UInt16, ended: Int64, answer: String = ""
+    ) -> AttemptRow {
+        AttemptRow(
+            endpoint: EndpointID(endpoint), sequence: sequence, number: number, endedMillis: ended, status: 503,
+            result: .answered, systemError: 0, answer: Array(answer.utf8))
+    }
+    static func batch(
+        _ rows: [DeliveryRow], now: Int64 = 5000, change: (inout OutcomeBatch) -> Void = { _ in }
+    )
+        -> OutcomeBatch
+    {
+        var batch = OutcomeBatch()
+        batch.rows = rows
+        batch.nowMillis = now
+        change(&batch)
+        return batch
+    }
+    static func everything(_ store: any DeliveryStore, _ query: DeliveryQuery = DeliveryQuery()) throws -> [DeliveryRow]
+    {
+        var query = query
+        var all: [DeliveryRow] = []
+        while true {
+            let page = try store.rows(query)
+            #expect(page.rows.count <= query.limit)
+            all += page.rows
+            guard let next = page.next else { return all }
+            if let before = query.before {
+                let goesOn = (next.sequence, next.endpoint) < (before.sequence, before.endpoint)
+                try #require(goesOn, "a page must end behind its beginning")
+            }
+            query.before = next
+        }
+    }
+}
+private typealias Sample = StoreSample
+
 @Test(arguments: StoreKind.allCases)
-func registersNamesOnceAndMarksTheRest(_ kind: StoreKind) throws {
+func aNewStoreIsEmpty(_ kind: StoreKind) throws {
     try withStore(kind) { store in
-        #expect(try store.endpoints().isEmpty)
-        let first = try store.register(["a", "b"], start: place(7))
-        #expect(first.map(\.name) == ["a", "b"] && first.map(\.resume) == [place(7), place(7)])
-        #expect(Set(first.map(\.number)).count == 2)
-        let second = try store.register(["b", "c"], start: place(9))
-        #expect(second.map(\.name) == ["a", "b", "c"] && second.map(\.isRemoved) == [true, false, false])
-        #expect(second.map(\.resume.sequence) == [7, 7, 9])
-        #expect(try store.register(["a"], start: place(11)).map(\.isRemoved) == [false, true, true])
-        #expect(try store.endpoints().map(\.resume.sequence) == [7, 7, 9])
+        let snapshot = try store.snapshot()
+        #expect(snapshot.shared == nil && snapshot.marks.isEmpty && snapshot.states.isEmpty && snapshot.open.isEmpty)
+        #expect(snapshot.sequenceFloor == 1)
+        #expect(try store.oldestPending() == nil)
+        #expect(try Sample.everything(store).isEmpty)
+        #expect(try !store.prune(before: .max, oldest: .max, limit: 10))
     }
 }
 
 @Test(arguments: StoreKind.allCases)
-func writesRowsMarksAndSwitchesTogether(_ kind: StoreKind) throws {
+func marksAreSharedOrAnEndpointsOwn(_ kind: StoreKind) throws {
     try withStore(kind) { store in
-        let numbers = try store.register(["a", "b"], start: place(1)).map(\.number)
+        try store.begin([Sample.endpoint(4), Sample.endpoint(2)], at: Sample.place(7))
+        var snapshot = try store.snapshot()
+        #expect(snapshot.shared == nil && snapshot.marks.map(\.endpoint.number) == [2, 4])
+        #expect(snapshot.marks.map(\.resume) == [Sample.place(7), Sample.place(7)] && snapshot.sequenceFloor == 7)
         try store.apply(
-            batch([row(numbers[0], 1, .delivered), row(numbers[0], 2, .pending, due: 9000), row(numbers[1], 1, .dead)])
-            {
-                $0.marks = [LaneMark(endpoint: numbers[0], resume: place(3))]
-                $0.switches = [EndpointSwitch(endpoint: numbers[1], stop: .gone)]
+            Sample.batch([]) {
+                $0.shared = Sample.place(9)
+                $0.marks = [
+                    LaneMark(endpoint: Sample.endpoint(2), resume: nil),
+                    LaneMark(endpoint: Sample.endpoint(3), resume: Sample.place(8)),
+                ]
             })
-        let endpoints = try store.endpoints()
-        #expect(endpoints[0].resume == place(3) && endpoints[1].resume == place(1))
-        #expect(endpoints[1].stop == .gone && endpoints[1].stoppedMillis == 5000)
-        var all = DeliveryQuery(endpoint: numbers[0], states: DeliveryState.allCases)
-        #expect(try store.rows(all) == [row(numbers[0], 1, .delivered), row(numbers[0], 2, .pending, due: 9000)])
-        all.from = 2
-        #expect(try store.rows(all).map(\.place.sequence) == [2])
-        all.through = 1
-        #expect(try store.rows(all).isEmpty)
-        #expect(try store.rows(sequence: 1).map(\.endpoint) == numbers)
-        #expect(try store.rows(DeliveryQuery(endpoint: numbers[1], states: [.dead])) == [row(numbers[1], 1, .dead)])
-        try store.apply(batch([row(numbers[0], 2, .delivered)]) { $0.isDurable = true })
-        #expect(try store.counts(endpoint: numbers[0]) == DeliveryCounts())
-        try store.apply(batch([]) { $0.switches = [EndpointSwitch(endpoint: numbers[1], stop: nil)] })
-        #expect(try store.endpoints()[1].stop == nil)
+        snapshot = try store.snapshot()
+        #expect(snapshot.shared == Sample.place(9) && snapshot.marks.map(\.endpoint.number) == [3, 4])
+        try store.apply(Sample.batch([]) { $0.isDurable = true })
+        #expect(try store.snapshot().shared == Sample.place(9))
+        #expect(try store.snapshot().sequenceFloor == 9)
     }
 }
 
 @Test(arguments: StoreKind.allCases)
-func keepsTheHighestSequenceAndEveryState(_ kind: StoreKind) throws {
+func statesAreKeptUntilThereIsNothingToSay(_ kind: StoreKind) throws {
     try withStore(kind) { store in
-        let number = try store.register(["a"], start: place(1))[0].number
-        let last = DeliveryQuery.sequenceMax
-        let rows = [row(number, 1, .delivered), row(number, 2, .pending, due: -5), row(number, last, .dead)]
-        try store.apply(batch(rows))
-        #expect(try store.rows(DeliveryQuery(endpoint: number, states: DeliveryState.allCases)) == rows)
-        #expect(try store.recorded(endpoint: number, from: 2) == [2, last])
-        #expect(try store.recorded(endpoint: number + 1, from: 0).isEmpty)
+        var state = EndpointState(endpoint: Sample.endpoint(5))
+        state.condition = .paused
+        state.reason = .askedForLess
+        state.sinceMillis = 100
+        state.untilMillis = 900
+        state.lastFailureMillis = 99
+        state.lastSuccessMillis = 12
+        state.lastError = "answered 503 \u{1F4A5}"
+        try store.apply(Sample.batch([]) { $0.states = [state] })
+        #expect(try store.snapshot().states == [state])
+        try store.apply(Sample.batch([]) { $0.states = [EndpointState(endpoint: Sample.endpoint(5))] })
+        #expect(try store.snapshot().states.isEmpty)
+    }
+}
+
+@Test(arguments: StoreKind.allCases)
+func aForgottenEndpointLeavesNothingOpen(_ kind: StoreKind) throws {
+    try withStore(kind) { store in
+        try store.begin([Sample.endpoint(1), Sample.endpoint(2)], at: Sample.place(1))
+        try store.apply(
+            Sample.batch([
+                Sample.row(1, 1, .pending), Sample.row(1, 2, .dead), Sample.row(1, 3, .delivered),
+                Sample.row(2, 1, .pending),
+            ]) {
+                $0.attempts = [Sample.attempt(1, 1, 1, ended: 5), Sample.attempt(2, 1, 1, ended: 5)]
+                $0.states = ([1, 2] as [UInt32]).map {
+                    var state = EndpointState(endpoint: Sample.endpoint($0))
+                    state.condition = .failing
+                    return state
+                }
+            })
+        try store.forget([Sample.endpoint(1)])
+        let snapshot = try store.snapshot()
+        #expect(snapshot.marks.map(\.endpoint.number) == [2] && snapshot.states.map(\.endpoint.number) == [2])
+        #expect(snapshot.open.map(\.endpoint.number) == [2])
+        #expect(try store.attempts(sequence: 1).map(\.endpoint.number) == [2])
+        #expect(try Sample.everything(store).map(\.state) == [.delivered, .pending])
+    }
+}
+
+@Test(arguments: StoreKind.allCases)
+func aDeliveryMovesBetweenOpenAndFinished(_ kind: StoreKind) throws {
+    try withStore(kind) { store in
+        let pending = Sample.row(1, 4, .pending, attempts: 1, due: 50, updated: 10)
+        let first = Sample.attempt(1, 4, 1, ended: 10, answer: "busy")
+        try store.apply(Sample.batch([pending]) { $0.attempts = [first] })
+        #expect(try store.rows(sequence: 4) == [pending])
+        #expect(try store.counts(endpoint: pending.endpoint).pending == 1)
+        #expect(try store.attempts(sequence: 4) == [first])
+
+        let done = Sample.row(1, 4, .delivered, attempts: 2, updated: 20)
+        let second = Sample.attempt(1, 4, 2, ended: 20)
+        try store.apply(Sample.batch([done]) { $0.attempts = [second] })
+        #expect(try store.rows(sequence: 4) == [done])
+        #expect(try store.counts(endpoint: pending.endpoint) == OpenDeliveries(endpoint: pending.endpoint))
+        #expect(try store.attempts(sequence: 4) == [first, second])
+        #expect(try store.recorded(endpoint: pending.endpoint, from: 0) == [4])
+        #expect(try store.snapshot().sequenceFloor == 5)
+
+        let again = Sample.row(1, 4, .pending, attempts: 2, due: 0, updated: 30)
+        try store.apply(Sample.batch([again]) { $0.isDurable = true })
+        #expect(try store.rows(sequence: 4) == [again] && Sample.everything(store) == [again])
+        var delivered = DeliveryQuery()
+        delivered.states = [.delivered]
+        #expect(try Sample.everything(store, delivered).isEmpty)
+        #expect(try store.recorded(endpoint: pending.endpoint, from: 4) == [4])
+        #expect(try store.attempts(sequence: 4) == [first, second])
+
+        let doneAgain = Sample.row(1, 4, .delivered, attempts: 3, updated: 40)
+        try store.apply(Sample.batch([doneAgain] + (10...20).map { Sample.row(1, $0, .delivered) }))
+        #expect(try store.rows(sequence: 4) == [doneAgain])
+        #expect(try Sample.everything(store).filter { $0.place.sequence == 4 } == [doneAgain])
+    }
+}
+
+@Test(arguments: StoreKind.allCases)
+func theLastRowOfADeliveryInABatchCounts(_ kind: StoreKind) throws {
+    try withStore(kind) { store in
+        try store.apply(
+            Sample.batch([
+                Sample.row(1, 1, .pending), Sample.row(1, 2, .delivered), Sample.row(1, 1, .delivered, updated: 8),
+                Sample.row(1, 2, .dead, updated: 9),
+            ]))
+        #expect(try Sample.everything(store).map(\.state) == [.dead, .delivered])
     }
 }
 
 @Test(arguments: StoreKind.allCases)
 func pendingRowsComeByDueTimeAndPage(_ kind: StoreKind) throws {
     try withStore(kind) { store in
-        let numbers = try store.register(["a", "b"], start: place(1)).map(\.number)
         let dues: [Int64] = [500, 100, 300, 100, 900]
-        var rows = dues.enumerated().map { row(numbers[0], UInt64($0.offset + 1), .pending, due: $0.element) }
-        rows += [row(numbers[0], 6, .dead), row(numbers[0], 7, .delivered), row(numbers[1], 8, .pending, due: 1)]
-        try store.apply(batch(rows))
+        var rows = dues.enumerated().map { Sample.row(1, UInt64($0.offset + 1), .pending, due: $0.element) }
+        rows += [Sample.row(1, 6, .dead), Sample.row(1, 7, .delivered), Sample.row(2, 8, .pending, due: 1)]
+        try store.apply(Sample.batch(rows))
         func sequences(_ from: RetryKey, _ limit: Int) throws -> [UInt64] {
-            try store.pending(endpoint: numbers[0], from: from, limit: limit).map(\.place.sequence)
+            try store.pending(endpoint: Sample.endpoint(1), from: from, limit: limit).map(\.place.sequence)
         }
         #expect(try sequences(.first, 10) == [2, 4, 3, 1, 5])
         #expect(try sequences(.first, 2) == [2, 4])
         #expect(try sequences(RetryKey(dueMillis: 100, sequence: 3), 10) == [4, 3, 1, 5])
         #expect(try sequences(RetryKey(dueMillis: 100, sequence: 5), 2) == [3, 1])
-        #expect(try store.oldestPending() == 1)
-        #expect(try store.counts(endpoint: numbers[0]).pending == 5)
-        _ = try store.register(["b"], start: place(1))
-        #expect(try store.oldestPending() == 8)
+        let open = OpenDeliveries(endpoint: Sample.endpoint(1), pending: 5, dead: 1, dueMillis: 100)
+        #expect(try store.counts(endpoint: Sample.endpoint(1)) == open)
+        #expect(try store.snapshot().open.first == open)
     }
 }
 
 @Test(arguments: StoreKind.allCases)
-func prunesOldHistoryAndDeadLettersWithoutAnEvent(_ kind: StoreKind) throws {
+func whatAnEndpointHasPendingHoldsTheLogUnlessItIsGone(_ kind: StoreKind) throws {
     try withStore(kind) { store in
-        let number = try store.register(["a"], start: place(1))[0].number
-        var rows = (1...50).map { row(number, UInt64($0), .delivered, updated: Int64($0)) }
-        rows += [row(number, 51, .dead, updated: 1), row(number, 60, .dead, updated: 1)]
-        rows.append(row(number, 61, .pending, due: 1, updated: 1))
-        try store.apply(batch(rows))
-        var rounds = 0
-        while try store.prune(before: 31, oldest: 55, limit: 7) { rounds += 1 }
-        #expect(rounds < 20)
-        let left = try store.rows(DeliveryQuery(endpoint: number, states: DeliveryState.allCases)).map(\.place.sequence)
-        #expect(left == Array(31...50) + [60, 61])
-        // And from the start again.
-        while try store.prune(before: 41, oldest: 61, limit: 1000) {}
-        #expect(try store.rows(DeliveryQuery(endpoint: number, states: DeliveryState.allCases)).count == 11)
-    }
-}
-
-@Test(arguments: StoreKind.allCases)
-func aClockThatWentBackMovesTheDueTimesAlong(_ kind: StoreKind) throws {
-    try withStore(kind) { store in
-        let number = try store.register(["a"], start: place(1))[0].number
-        try store.rebase(now: 1000)
-        try store.apply(batch([row(number, 1, .pending, due: 65_000)]))
-        // Written at 5000, so a minute was left.
-        try store.rebase(now: 2000)
-        #expect(try store.pending(endpoint: number, from: .first, limit: 1).map(\.dueMillis) == [62_000])
-        try store.rebase(now: 900_000)
-        #expect(try store.pending(endpoint: number, from: .first, limit: 1).map(\.dueMillis) == [62_000])
-    }
-}
-
-@Test func sqliteKeepsEverythingOverAReopen() throws {
-    let folder = try TemporaryFolder()
-    var number = 0
-    do {
-        let store = try SQLiteStore(path: folder.database)
-        number = try store.register(["a"], start: place(4))[0].number
         try store.apply(
-            batch([row(number, 4, .pending, due: 77)]) { $0.marks = [LaneMark(endpoint: number, resume: place(5))] })
+            Sample.batch([
+                Sample.row(1, 3, .pending), Sample.row(2, 8, .pending), Sample.row(2, 2, .dead),
+                Sample.row(3, 1, .delivered),
+            ]))
+        #expect(try store.oldestPending() == 3)
+        var state = EndpointState(endpoint: Sample.endpoint(1))
+        state.condition = .disabled
+        let cases: [(EndpointReason, UInt64)] = [
+            (.operatorRequest, 3), (.gone, 8), (.attemptsFailed, 3), (.removed, 8),
+        ]
+        for (reason, oldest) in cases {
+            state.reason = reason
+            try store.apply(Sample.batch([]) { $0.states = [state] })
+            #expect(try store.oldestPending() == oldest)
+        }
     }
-    let store = try SQLiteStore(path: folder.database)
-    #expect(try store.endpoints().map(\.resume) == [place(5)])
-    #expect(try store.pending(endpoint: number, from: .first, limit: 9) == [row(number, 4, .pending, due: 77)])
 }
 
-@Test func theDispatcherRunsOnSQLite() throws {
-    let folder = try TemporaryFolder()
-    let bench = try Bench(store: try SQLiteStore(path: folder.database))
-    try bench.apply([endpoint("a"), endpoint("b")])
-    for _ in 0..<500 { bench.log.append(FakeEvent()) }
-    for _ in 0..<80 {
-        bench.settle()
-        while let sent = bench.egress.out.first { bench.egress.answer(0, status: sent.sequence % 7 == 0 ? 500 : 200) }
-        bench.advance(millis: 10)
+@Test(arguments: StoreKind.allCases)
+func oneEndpointsPendingRowsFallDueAtOnce(_ kind: StoreKind) throws {
+    try withStore(kind) { store in
+        try store.begin([Sample.endpoint(1)], at: Sample.place(4))
+        try store.apply(
+            Sample.batch([
+                Sample.row(1, 1, .pending, due: 10), Sample.row(1, 2, .pending, due: 700),
+                Sample.row(1, 3, .pending, due: 600), Sample.row(2, 2, .pending, due: 800), Sample.row(1, 4, .dead),
+            ]))
+        try store.expedite(Sample.endpoint(1), due: 50)
+        let dues = { try store.pending(endpoint: Sample.endpoint($0), from: .first, limit: 9).map(\.dueMillis) }
+        #expect(try dues(1) == [10, 50, 50] && dues(2) == [800])
+        let lane = try store.lane(Sample.endpoint(1))
+        #expect(lane.mark == Sample.place(4) && lane.state == nil)
+        #expect(try store.lane(Sample.endpoint(2)).mark == nil)
     }
-    bench.advance(millis: 2000)
-    #expect(try bench.store.counts(endpoint: bench.numbers["a"]!).pending == 71)
-    #expect(try bench.store.endpoints().map(\.resume.sequence) == [501, 501])
-    bench.advance(millis: 5000)
-    for _ in 0..<20 {
-        bench.egress.answerAll()
-        bench.advance(millis: 100)
+}
+
+@Test(arguments: StoreKind.allCases)
+func attemptsComeByEndpointAndNumberWithTheirAnswers(_ kind: StoreKind) throws {
+    try withStore(kind) { store in
+        let long = String(repeating: "x", count: AttemptRow.answerBytesMax + 1)
+        var late = Sample.attempt(2, 5, 2, ended: 30, answer: "busy")
+        late.result = .connectFailed
+        late.status = 0
+        late.systemError = 111
+        late.timing.connectMicros = 9
+        try store.apply(
+            Sample.batch([Sample.row(2, 5, .pending), Sample.row(1, 5, .dead), Sample.row(1, 6, .pending)]) {
+                $0.attempts = [
+                    late, Sample.attempt(2, 5, 1, ended: 20, answer: "busy"),
+                    Sample.attempt(1, 5, 1, ended: 40, answer: long),
+                    Sample.attempt(1, 6, 1, ended: 41, answer: "busy"),
+                ]
+            })
+        let found = try store.attempts(sequence: 5)
+        #expect(found.map(\.endpoint.number) == [1, 2, 2] && found.map(\.number) == [1, 1, 2])
+        #expect(found[0].answer.count == AttemptRow.answerBytesMax && found[1].answer == Array("busy".utf8))
+        #expect(found[2] == late)
+        // An answer that several attempts share outlives the first of them.
+        try store.forget([Sample.endpoint(2)])
+        #expect(try store.attempts(sequence: 6).map(\.answer) == [Array("busy".utf8)])
     }
-    #expect(try bench.rows("b").count { $0.state == .delivered } == 500)
+}
+
+@Test(arguments: StoreKind.allCases)
+func aClockThatWentBackMovesTheScheduleAlong(_ kind: StoreKind) throws {
+    try withStore(kind) { store in
+        try store.rebase(now: 1000)
+        var paused = EndpointState(endpoint: Sample.endpoint(1))
+        paused.condition = .paused
+        paused.untilMillis = 35_000
+        var stopped = EndpointState(endpoint: Sample.endpoint(2))
+        stopped.condition = .paused
+        try store.apply(
+            Sample.batch([Sample.row(1, 1, .pending, due: 65_000)]) { $0.states = [paused, stopped] })
+        func look() throws -> [Int64] {
+            try store.pending(endpoint: Sample.endpoint(1), from: .first, limit: 1).map(\.dueMillis)
+                + store.snapshot().states.map(\.untilMillis)
+        }
+        // Written at 5000, so a minute and half a minute were left.
+        try store.rebase(now: 2000)
+        #expect(try look() == [62_000, 32_000, 0])
+        try store.rebase(now: 900_000)
+        #expect(try look() == [62_000, 32_000, 0])
+    }
+}
+
+@Test(arguments: StoreKind.allCases)
+func oldHistoryAndDeadLettersWithoutAnEventAreDropped(_ kind: StoreKind) throws {
+    try withStore(kind) { store in
+        var rows = (1...50).map { Sample.row(1, UInt64($0), .delivered, updated: Int64($0)) }
+        rows += [Sample.row(1, 51, .dead, updated: 1), Sample.row(1, 60, .dead, updated: 1)]
+        rows.append(Sample.row(1, 61, .pending, due: 1, updated: 1))
+        try store.apply(Sample.batch(rows) { $0.attempts = [Sample.attempt(1, 51, 1, ended: 1, answer: "no")] })
+        while try store.prune(before: 51, oldest: 55, limit: 7) {}
+        #expect(try Sample.everything(store).map(\.place.sequence) == [61, 60])
+        #expect(try store.attempts(sequence: 51).isEmpty)
+        try store.apply(Sample.batch([Sample.row(1, 62, .delivered, updated: 90)]))
+        while try store.prune(before: 90, oldest: 61, limit: 7) {}
+        #expect(try Sample.everything(store).map(\.place.sequence) == [62, 61])
+    }
+}
+
+@Test(arguments: StoreKind.allCases)
+func theHighestSequenceAndEndpointFit(_ kind: StoreKind) throws {
+    try withStore(kind) { store in
+        let last = UInt64(Int64.max)
+        let rows = [
+            Sample.row(.max, last, .dead), Sample.row(.max, 2, .pending, due: -5), Sample.row(.max, 1, .delivered),
+        ]
+        try store.apply(Sample.batch(rows))
+        #expect(try Sample.everything(store) == rows)
+        #expect(try store.recorded(endpoint: Sample.endpoint(.max), from: 2) == [2, last])
+        #expect(try store.recorded(endpoint: Sample.endpoint(.max), from: .max).allSatisfy { $0 == last })
+        #expect(try store.rows(sequence: last) == [rows[0]])
+    }
+}
+
+// MARK: - SQLite answers as the store in memory does
+
+@Test(arguments: [StoreKind.sqlite, .tinySlices], [1, 2, 3] as [UInt64])
+func everyListingAgreesWithTheStoreInMemory(_ kind: StoreKind, _ seed: UInt64) throws {
+    let folder = TemporaryFolder()
+    var store = try SQLiteStore(folder: folder.path, logIdentity: 7, limits: kind.limits)
+    let model = MemoryStore()
+    var random = SampleNumbers(seed)
+    for round in 0..<12 {
+        let batch = random.batch(round: round)
+        try store.apply(batch)
+        try model.apply(batch)
+        if round == 6 {
+            store.awaitBackground()
+            store = try SQLiteStore(folder: folder.path, logIdentity: 7, limits: kind.limits)
+        }
+        guard round % 3 == 2 else { continue }
+        for _ in 0..<25 {
+            let query = random.query()
+            let (found, wanted) = (try Sample.everything(store, query), try Sample.everything(model, query))
+            try #require(found == wanted, "\(query)")
+        }
+        for number in 1...4 as ClosedRange<UInt32> {
+            let endpoint = Sample.endpoint(number)
+            let from = random.number(below: 60)
+            let recorded = try model.recorded(endpoint: endpoint, from: from)
+            #expect(try store.recorded(endpoint: endpoint, from: from) == recorded)
+            #expect(try store.counts(endpoint: endpoint) == model.counts(endpoint: endpoint))
+            for states in [Set(DeliveryState.allCases), [.delivered], [.dead, .pending]] {
+                for limit in [1, 4, 1000] {
+                    #expect(
+                        try store.rows(endpoint: endpoint, states: states, from: from, limit: limit)
+                            == model.rows(endpoint: endpoint, states: states, from: from, limit: limit))
+                }
+            }
+        }
+        for sequence in 1...60 as ClosedRange<UInt64> {
+            #expect(try store.rows(sequence: sequence) == model.rows(sequence: sequence))
+            #expect(try store.attempts(sequence: sequence) == model.attempts(sequence: sequence))
+        }
+        #expect(try store.snapshot().open == model.snapshot().open)
+        #expect(try store.snapshot().sequenceFloor == model.snapshot().sequenceFloor)
+        #expect(try store.oldestPending() == model.oldestPending())
+    }
+}
+
+/// Batches and questions by chance.
+private struct SampleNumbers {
+    private var random: SeededRandom
+    init(_ seed: UInt64) { random = SeededRandom(seed) }
+    mutating func number(below count: UInt64) -> UInt64 { UInt64.random(in: 0..<count, using: &random) }
+
+    /// Later rounds meet later events, and some of the earlier ones again, as retries and replays do.
+    mutating func batch(round: Int) -> OutcomeBatch {
+        var batch = OutcomeBatch()
+        batch.nowMillis = Int64(round) * 100 + 100
+        for _ in 0..<12 {
+            let endpoint = UInt32(number(below: 4)) + 1
+            let sequence = number(below: UInt64(round + 1) * 5) + 1
+            let state = DeliveryState.allCases[Int(number(below: 3))]
+            let updated = Int64(round) * 100 + Int64(batch.rows.count)
+            let count = UInt16(number(below: 4))
+            batch.rows.append(
+                Sample.row(
+                    endpoint, sequence, state, attempts: count, due: state == .pending ? Int64(number(below: 50)) : 0,
+                    updated: updated))
+            if count > 1 {
+                let answer = ["", "busy", "gone"][Int(number(below: 3))]
+                batch.attempts.append(
+                    Sample.attempt(endpoint, sequence, UInt16(round) + 1, ended: updated, answer: answer))
+            }
+        }
+        // One delivery ends once a batch, so that its attempts have one place to be.
+        var seen: Set<[UInt64]> = []
+        batch.rows = batch.rows.filter { seen.insert([$0.place.sequence, UInt64($0.endpoint.number)]).inserted }
+        let ended = Set(batch.rows.map { [Int64($0.place.sequence), Int64($0.endpoint.number), $0.updatedMillis] })
+        batch.attempts = batch.attempts.filter {
+            ended.contains([Int64($0.sequence), Int64($0.endpoint.number), $0.endedMillis])
+        }
+        return batch
+    }
+    mutating func query() -> DeliveryQuery {
+        var query = DeliveryQuery()
+        if number(below: 2) == 0 { query.endpoint = Sample.endpoint(UInt32(number(below: 4)) + 1) }
+        let states: [Set<DeliveryState>] = [
+            [.delivered], [.pending], [.dead], [.pending, .dead], [.delivered, .dead], Set(DeliveryState.allCases),
+        ]
+        query.states = states[Int(number(below: 6))]
+        query.failedOnly = number(below: 3) == 0
+        if number(below: 4) == 0 { query.reason = number(below: 2) == 0 ? .retriesExhausted : .tooLarge }
+        if number(below: 3) == 0 {
+            let first = Int64(number(below: 1000))
+            query.updated = first..<first + Int64(number(below: 600)) + 1
+        }
+        query.limit = [1, 2, 7, 100][Int(number(below: 4))]
+        return query
+    }
 }

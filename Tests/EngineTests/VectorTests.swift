@@ -3,30 +3,17 @@
 import Engine
 import FastPath
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct VectorTests {
-    private static let repository = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-
-    /// Nil where the shared vectors are not beside the repository.
-    private static let sharedFolder: URL? = {
-        var folder = repository
-        while folder.path != "/" {
-            let candidate = folder.appendingPathComponent("shared/vectors")
-            if FileManager.default.fileExists(atPath: candidate.path) { return candidate }
-            folder = folder.deletingLastPathComponent()
-        }
-        return nil
-    }()
-
     private func results(_ file: URL, _ engine: VerifierEngine) throws -> [VectorResult] {
         try VectorRunner.run(file: [UInt8](Data(contentsOf: file)), engine: engine)
     }
 
     @Test(arguments: VerifierEngine.available, ["vectors", "provider_vectors"])
     func agreesWithOurOwnVectors(engine: VerifierEngine, file: String) throws {
-        let file = VectorTests.repository.appendingPathComponent("Tests/Fixtures/\(file).json")
+        let file = Repository.fixture("\(file).json")
         let results = try results(file, engine)
         #expect(results.count >= 150)
         #expect(results.allSatisfy { $0.result != .skipped })
@@ -34,9 +21,9 @@ import Testing
         for result in results { #expect(result.passes, "\(result)") }
     }
 
-    @Test(.enabled(if: sharedFolder != nil), arguments: VerifierEngine.available)
+    @Test(.enabled(if: Repository.sharedVectors != nil), arguments: VerifierEngine.available)
     func agreesWithTheSharedVectors(engine: VerifierEngine) throws {
-        let folder = try #require(VectorTests.sharedFolder)
+        let folder = try #require(Repository.sharedVectors)
         let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
             .filter { $0.pathExtension == "json" }
         var count = 0
@@ -53,7 +40,7 @@ import Testing
     @Test func everyProviderOfTheCatalogueHasVectors() throws {
         var names: Set<String> = []
         for file in ["vectors", "provider_vectors"] {
-            let url = VectorTests.repository.appendingPathComponent("Tests/Fixtures/\(file).json")
+            let url = Repository.fixture("\(file).json")
             let vectors = try JSONDecoder().decode([SignatureVector].self, from: Data(contentsOf: url))
             names.formUnion(vectors.map(VectorRunner.providerName))
         }

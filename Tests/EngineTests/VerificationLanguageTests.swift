@@ -29,7 +29,9 @@ import Testing
         scheme.secretEncoding = .spki
         return scheme
     }()
-    private static func standard(_ algorithm: SchemeAlgorithm, _ key: String, _ form: SecretEncoding)
+    private static func standard(
+        _ algorithm: SchemeAlgorithm, _ key: String, _ form: SecretEncoding
+    )
         -> SchemeDefinition
     {
         var scheme = definition(

@@ -2,6 +2,7 @@
 import Engine
 import FastPath
 import Foundation
+import TestSupport
 
 struct VerificationVector: Decodable, Sendable {
     struct Secret: Decodable, Sendable { let value: String }
@@ -24,26 +25,19 @@ struct VerificationFixtures: Decodable, Sendable {
     let material: [String: String]
 
     static let own: VerificationFixtures = {
-        let file = repository.appendingPathComponent("Tests/Fixtures/public_key_vectors.json")
+        let file = Repository.fixture("public_key_vectors.json")
         guard let data = try? Data(contentsOf: file),
             let fixtures = try? JSONDecoder().decode(VerificationFixtures.self, from: data)
         else { fatalError("Tests/Fixtures/public_key_vectors.json is missing or is none") }
         return fixtures
     }()
-    static let repository = URL(fileURLWithPath: #filePath)
-        .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
 
     /// The shared vectors of a provider; nil where they are not beside the repository.
     static func shared(_ provider: String) -> [VerificationVector]? {
-        var folder = repository
-        while folder.path != "/" {
-            let file = folder.appendingPathComponent("shared/vectors/\(provider).json")
-            if let data = try? Data(contentsOf: file) {
-                return try? JSONDecoder().decode([VerificationVector].self, from: data)
-            }
-            folder = folder.deletingLastPathComponent()
-        }
-        return nil
+        guard let file = Repository.sharedVectors?.appending(path: "\(provider).json"),
+            let data = try? Data(contentsOf: file)
+        else { return nil }
+        return try? JSONDecoder().decode([VerificationVector].self, from: data)
     }
     static func material(_ name: String) -> String { own.material[name] ?? "" }
 }
@@ -98,7 +92,7 @@ extension NamedScheme {
     ) throws(SchemeError) -> any RequestVerifier {
         try verifier(
             scheme, secrets: secrets,
-            certificates: CertificateDesk(fetcher: fetcher, trust: trust, manner: .waits))
+            certificates: CertificateResolver(fetcher: fetcher, trust: trust, mode: .blocking))
     }
 }
 

@@ -1,5 +1,6 @@
 // Bodies whose signature a challenge gives away: X signs the token of its GET as it signs the bodies of its events.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct ChallengeBodyTests {

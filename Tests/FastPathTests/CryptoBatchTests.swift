@@ -1,5 +1,6 @@
 // The batch verifier: both engines give the same digests for every length and batch size, and nothing else is accepted.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct CryptoBatchTests {
@@ -17,10 +18,10 @@ import Testing
         return definition
     }
 
-    static func request(_ body: [UInt8], _ key: SigningKey, timed: Bool, isRight: Bool = true) -> SignedRequest {
+    static func request(_ body: [UInt8], _ key: SigningKey, timed: Bool, isRight: Bool = true) -> GuardedRequest {
         var digest = key.mac(over: (timed ? Array("v0:1000:".utf8) : []) + body)
         if !isRight { digest[digest.count / 2] ^= 1 }
-        return SignedRequest([("X-Time", "1000"), ("X-Signature", TextEncoding.hex(digest))], body: body)
+        return GuardedRequest([("X-Time", "1000"), ("X-Signature", TextEncoding.hex(digest))], body: body)
     }
 
     struct Setting {
@@ -59,7 +60,7 @@ import Testing
     func givesTheSameDigestForEveryLength(engine: VerifierEngine, algorithm: MACAlgorithm) throws {
         for timed in [false, true] {
             let setting = try Setting(algorithm, timed: timed)
-            var random = SeededGenerator(7)
+            var random = SeededRandom(7)
             let lengths =
                 Array(0...300) + [1023, 1024, 4095, 16_384, 61_431, 61_432, 61_439, 61_440, 61_441, 65_535, 65_536]
             // Each length in a batch of its own kind, so that no length is too long for its company.
@@ -85,9 +86,9 @@ import Testing
         let settings = try MACAlgorithm.allCases.flatMap {
             [try Setting($0, timed: false), try Setting($0, timed: true)]
         }
-        var random = SeededGenerator(11)
+        var random = SeededRandom(11)
         // Lengths far apart: some are thrown out of the lanes.
-        let pool = (0..<400).map { place -> (request: SignedRequest, setting: Setting, isRight: Bool) in
+        let pool = (0..<400).map { place -> (request: GuardedRequest, setting: Setting, isRight: Bool) in
             let setting = settings.randomElement(using: &random)!
             let length =
                 place % 20 == 0 ? Int.random(in: 0...9000, using: &random) : Int.random(in: 0...400, using: &random)
@@ -118,7 +119,7 @@ import Testing
     {
         let secrets = ["first", "second", CryptoBatchTests.secret, "fourth"]
         let setting = try Setting(.sha256, timed: true, secrets: secrets)
-        var requests: [SignedRequest] = []
+        var requests: [GuardedRequest] = []
         for place in 0..<40 {
             let key = SigningKey(secret: Array(secrets[place % 4].utf8), algorithm: .sha256, in: setting.memory)
             requests.append(
@@ -140,7 +141,9 @@ import Testing
         }
     }
 
-    @Test(arguments: VerifierEngine.available) func saysWhenItIsFullAndTakesMoreAfterwards(engine: VerifierEngine)
+    @Test(arguments: VerifierEngine.available) func saysWhenItIsFullAndTakesMoreAfterwards(
+        engine: VerifierEngine
+    )
         throws
     {
         let setting = try Setting(.sha256, timed: false)
@@ -180,7 +183,7 @@ import Testing
             in: memory)
         var verifier = BatchVerifier(engine: .openssl, jobCountMax: 2, scratchBytes: 0)
         func add(_ headers: [(String, String)]) -> AddResult {
-            SignedRequest(headers, body: []).add(to: &verifier, scheme)
+            GuardedRequest(headers, body: []).add(to: &verifier, scheme)
         }
         #expect(add([("X-Token", "Bearer t2")]) == .accepted)
         #expect(add([("X-Token", "Bearer t3")]) == .rejected(.tokenMismatch))

@@ -1,5 +1,6 @@
 // Forms, URLs with and without a port, and a body that is signed by its hash: Twilio's rules.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct CryptoSchemeFormTests {
@@ -33,7 +34,7 @@ import Testing
     }
 
     @Test func sortsManyAsASlowerSortDoes() throws {
-        var random = SeededGenerator(11)
+        var random = SeededRandom(11)
         for count in [1, 2, 3, 17, 100, 512] {
             let pairs = (0..<count).map { _ in
                 (name: "n\(random.next() % 40)", value: "v\(random.next() % 1000)")

@@ -1,6 +1,7 @@
 // The scheme language: each piece of a signed string, each place of a value, several signatures, credentials. Signed
 // strings are written down by hand; every accepted request is then changed byte by byte.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct CryptoSchemeLanguageTests {

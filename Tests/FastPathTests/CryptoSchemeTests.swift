@@ -1,5 +1,6 @@
 // Schemes as data: what is refused at compilation, how secrets and texts are decoded, what goes out signed.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct CryptoSchemeTests {
@@ -106,7 +107,7 @@ import Testing
     }
 
     @Test func writesAndReadsHexadecimalAndBase64() {
-        var random = SeededGenerator(3)
+        var random = SeededRandom(3)
         for count in 0...70 {
             let bytes = random.bytes(count)
             #expect(TextEncoding.bytes(of: TextEncoding.hex(bytes), as: .hex) == bytes)

@@ -1,5 +1,6 @@
 // Times: each form, each boundary, each place; and the time in which a secret counts.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct CryptoSchemeTimeTests {

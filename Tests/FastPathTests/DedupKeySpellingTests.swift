@@ -1,6 +1,7 @@
 // One dedup key however it is spelled: what a verifier decodes before it looks at the signature, an attacker may spell
-// anew, so the log must see what is spelled.
+// again, so the log must see what is spelled.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct DedupKeySpellingTests {
@@ -26,11 +27,11 @@ import Testing
         let client = IngestClient(port: harness.port)
         for body in Self.rows.flatMap(\.self) {
             client.send(IngestClient.request("json", body: body))
-            #expect(client.answer()?.status == 202)
+            #expect(client.response()?.status == 202)
         }
         for target in ["query?t=ab", "query?t=%61b", "query?t=a%62", "query?t=%2561b"] {
             client.send(IngestClient.request(target, body: "x"))
-            #expect(client.answer()?.status == 202)
+            #expect(client.response()?.status == 202)
         }
         let bodies = try harness.finish().map { String(decoding: $0.body, as: UTF8.self) }
         #expect(bodies == Self.rows.map { $0[0] } + ["x", "x"])
@@ -65,9 +66,9 @@ import Testing
         let client = IngestClient(port: harness.port)
         let long = String(repeating: "a", count: 300 << 10)
         client.send(IngestClient.request("json", body: #"{"t":"\#(long)"}"#))
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 202)
         client.send(IngestClient.request("json", body: #"{"t":"\u0061\#(long)"}"#))
-        #expect(client.answer()?.status == 413)
+        #expect(client.response()?.status == 413)
         #expect(try harness.finish().count == 1)
     }
 }

@@ -2,6 +2,7 @@
 
 import CShims
 import FastPath
+import TestSupport
 import Testing
 
 /// A class, because `#expect` copies what it is given and the table cannot be copied.
@@ -23,10 +24,10 @@ private final class Table {
 }
 
 @Suite struct DedupTests {
-    static let keys = PrintKeys(seed: 1, tagKey0: 2, tagKey1: 3)
+    static let keys = FingerprintKeys(seed: 1, tagKey0: 2, tagKey1: 3)
 
     static func print(_ number: UInt64) -> Fingerprint {
-        var generator = SeededGenerator(number)
+        var generator = SeededRandom(number)
         return Fingerprint(
             slot: Hash128(low: generator.next(), high: generator.next()),
             tag: Hash128(low: generator.next(), high: generator.next()))
@@ -47,8 +48,10 @@ private final class Table {
     func sipHashAgreesWithItsReferenceVectors(count: Int, expected: String) {
         let message = (0..<count).map { UInt8($0) }
         let hash = sluice_siphash128(0x0706_0504_0302_0100, 0x0F0E_0D0C_0B0A_0908, message, count)
-        let bytes = [hash.low,
-            hash.high].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) } }
+        let bytes = [
+            hash.low,
+            hash.high,
+        ].flatMap { word in (0..<8).map { UInt8(truncatingIfNeeded: word >> UInt64(8 * $0)) } }
         let digits = Array("0123456789abcdef")
         let text = String(bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] })
         #expect(text == expected)
@@ -75,7 +78,9 @@ private final class Table {
     @Test func tenantSourceAndKeyDoNotRunIntoEachOther() {
         let prints = [
             Self.print("c", tenant: "a", source: "b"), Self.print("bc", tenant: "a", source: ""),
-            Self.print("c", tenant: "ab", source: ""), Self.print("c", tenant: "", source: "ab"), Self.print("abc",
+            Self.print("c", tenant: "ab", source: ""), Self.print("c", tenant: "", source: "ab"),
+            Self.print(
+                "abc",
                 source: ""),
         ]
         for (index, one) in prints.enumerated() {

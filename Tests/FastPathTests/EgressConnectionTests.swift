@@ -42,8 +42,14 @@ private final class ConnectionBench {
         bytes.deallocate()
     }
     private func view(_ text: StaticString) -> ByteView { ByteView(text.utf8Start, count: text.utf8CodeUnitCount) }
-    private var order: DeliveryOrder {
-        DeliveryOrder(token: 7, endpoint: 0, eventID: view("e"), fieldLines: view("A: b\n"), body: view("{}"))
+    private let destination = try! Destination(
+        DestinationDescription(
+            addresses: [EgressAddress(literal: "127.0.0.1", port: 9)!], authority: "h", target: "/", secrets: []),
+        version: "test", requestHeadBytesMax: 256)
+    private var order: OutboundRequest {
+        OutboundRequest(
+            token: 7, pool: 0, destination: destination, eventID: view("e"), fieldLines: view("A: b\n"),
+            body: view("{}"))
     }
     private func deadlines(_ now: UInt64) -> EgressDeadlines {
         EgressDeadlines(connect: now + 5000, total: now + 20_000, headNanos: 9000, idleNanos: 50_000)
@@ -247,12 +253,12 @@ private final class ConnectionBench {
 
 @Suite struct AnswerReaderTests {
     /// Feeds `text` in pieces cut at `cuts`; the last progress and the reader.
-    private func read(_ text: String, cuts: [Int], headBytesMax: Int = 256) -> (AnswerProgress, AnswerReader) {
+    private func read(_ text: String, cuts: [Int], headBytesMax: Int = 256) -> (AnswerProgress, ResponseReader) {
         var limits = EgressLimits()
         limits.answerHeadBytesMax = headBytesMax
         let room = UnsafeMutablePointer<UInt8>.allocate(capacity: headBytesMax)
         defer { room.deallocate() }
-        var reader = AnswerReader(room: room, limits: limits)
+        var reader = ResponseReader(room: room, limits: limits)
         var fields = FieldTable()
         let all = Array(text.utf8)
         var progress = AnswerProgress.more

@@ -173,8 +173,8 @@ import Testing
         #expect(EgressAddress(literal: "localhost", port: 80) == nil)
         #expect(EgressAddress(unixPath: String(repeating: "a", count: 108)) == nil)
         #expect(EgressAddress(unixPath: "") == nil)
-        let missing = EgressEndpoint(
-            address: try #require(EgressAddress(unixPath: "/nonexistent/sluice.sock")), authority: "localhost",
+        let missing = DestinationDescription(
+            addresses: [try #require(EgressAddress(unixPath: "/nonexistent/sluice.sock"))], authority: "localhost",
             target: "/", secrets: [])
         let harness = try EgressHarness([missing])
         let outcome = try harness.deliverAndWait()
@@ -185,7 +185,8 @@ import Testing
     // MARK: answers
 
     private func result(
-        of script: @escaping @Sendable (ServerConnection) -> Void, change: (inout EgressEndpoint) -> Void = { _ in }
+        of script: @escaping @Sendable (ServerConnection) -> Void,
+        change: (inout DestinationDescription) -> Void = { _ in }
     ) throws -> DeliveryOutcome {
         let server = ScriptedServer(script)
         var endpoint = server.endpoint()
@@ -373,8 +374,8 @@ import Testing
             }
             return UInt16(bigEndian: pointer.pointee.sin_port)
         }
-        var endpoint = EgressEndpoint(
-            address: try #require(EgressAddress(literal: "127.0.0.1", port: port)), authority: "x", target: "/",
+        var endpoint = DestinationDescription(
+            addresses: [try #require(EgressAddress(literal: "127.0.0.1", port: port))], authority: "x", target: "/",
             secrets: [])
         endpoint.connectMillisMax = 80
         endpoint.headMillisMax = 80
@@ -406,58 +407,98 @@ import Testing
         for _ in 0..<50 { harness.deliver(endpoint: 0) }
         for _ in 0..<100 { harness.deliver(endpoint: 1) }
         harness.wait(for: 100)
-        #expect(harness.outcomes.values.allSatisfy { $0.endpoint == 1 && $0.result == .answered })
+        #expect(harness.outcomes.values.allSatisfy { $0.token > 50 && $0.result == .answered })
         harness.finish()
         #expect(harness.outcomes.values.filter { $0.result == .abandoned }.count == 50)
     }
 
-    // MARK: snapshots and stop
+    // MARK: pools, destinations and stop
 
-    @Test func abandonsOrdersForPlacesWithoutAnEndpoint() throws {
-        let harness = try EgressHarness([nil])
-        #expect(try harness.deliverAndWait(endpoint: 0).result == .abandoned)
-        #expect(try harness.deliverAndWait(endpoint: 9999).result == .abandoned)
+    @Test func abandonsRequestsForPoolsThatItDoesNotHave() throws {
+        let server = ScriptedServer { _ in }
+        let harness = try EgressHarness([server.endpoint()])
+        harness.deliver(pool: 16)
+        harness.deliver(pool: .max)
+        harness.wait(for: 2)
+        #expect(harness.outcomes.values.allSatisfy { $0.result == .abandoned })
         harness.finish()
     }
-    @Test func aNewSnapshotKeepsConnectionsOfUnchangedEndpoints() throws {
+    @Test func aNewDestinationKeepsTheConnectionsThatLeadToTheSamePlace() throws {
         let server = ScriptedServer { connection in
             while let request = connection.readRequest() {
                 connection.answer(request.head.hasPrefix("POST /new ") ? 201 : 200)
             }
         }
-        let other = ScriptedServer { connection in
+        let closed = ScriptedServer { _ in }
+        let other = ScriptedServer { [closed] connection in
             while connection.readRequest() != nil { connection.answer(202) }
+            closed.keep(ReceivedRequest(head: "", body: []))
         }
         let harness = try EgressHarness([server.endpoint()])
         #expect(try harness.deliverAndWait().status == 200)
         // Path and secrets may change under a kept connection.
-        let renamed = server.endpoint(secrets: [EgressLoopTests.secret], target: "/new")
-        harness.loop.replace(try EgressSnapshot(endpoints: [renamed], version: "test", limits: harness.loop.limits))
+        try harness.replace(0, with: server.endpoint(secrets: [EgressLoopTests.secret], target: "/new"))
         #expect(try harness.deliverAndWait().status == 201)
         #expect(server.acceptedCount == 1)
-        let moved = [other.endpoint()]
-        harness.loop.replace(try EgressSnapshot(endpoints: moved, version: "test", limits: harness.loop.limits))
+        try harness.replace(0, with: other.endpoint())
         #expect(try harness.deliverAndWait().status == 202)
-        harness.loop.replace(try EgressSnapshot(endpoints: [], version: "test", limits: harness.loop.limits))
-        #expect(try harness.deliverAndWait().result == .abandoned)
+        // Back again: what led elsewhere is closed, not kept for later.
+        try harness.replace(0, with: server.endpoint())
+        #expect(try harness.deliverAndWait().status == 200)
+        #expect(server.acceptedCount == 2 && other.acceptedCount == 1)
+        var patience = 3000
+        while closed.kept.isEmpty, patience > 0 {
+            usleep(10_000)
+            patience -= 1
+        }
+        #expect(closed.kept.count == 1)
         harness.finish()
     }
-    @Test func refusesEndpointsThatWouldBreakTheHead() throws {
+    @Test func aBusyConnectionOfTheOldPlaceIsClosedBehindItsAnswer() throws {
+        let gate = ScriptedServer { _ in }
+        let old = ScriptedServer { [gate] connection in
+            while connection.readRequest() != nil {
+                while gate.kept.isEmpty { usleep(1000) }
+                connection.answer(200)
+            }
+        }
+        let new = ScriptedServer { connection in
+            while connection.readRequest() != nil { connection.answer(201) }
+        }
+        let harness = try EgressHarness([old.endpoint()])
+        let first = harness.deliver()
+        while old.acceptedCount == 0 { usleep(1000) }
+        try harness.replace(0, with: new.endpoint())
+        let second = harness.deliver()
+        harness.wait(for: 1)
+        #expect(harness.outcomes[second]?.status == 201 && harness.outcomes[first] == nil)
+        gate.keep(ReceivedRequest(head: "", body: []))
+        harness.wait(for: 2)
+        #expect(harness.outcomes[first]?.status == 200)
+        for _ in 0..<5 { #expect(try harness.deliverAndWait().status == 201) }
+        #expect(old.acceptedCount == 1 && new.acceptedCount == 1)
+        harness.finish()
+    }
+    @Test func refusesDestinationsThatWouldBreakTheHead() throws {
         let server = ScriptedServer { _ in }
-        var endpoint = server.endpoint()
-        endpoint.target = "/a b"
-        #expect(throws: EgressEndpointError.badText(endpoint: 1)) {
-            try EgressSnapshot(endpoints: [nil, endpoint], version: "1")
+        func make(_ change: (inout DestinationDescription) -> Void) throws {
+            var description = server.endpoint()
+            change(&description)
+            _ = try Destination(description, version: "1", requestHeadBytesMax: 2048)
         }
-        endpoint.target = "/" + String(repeating: "x", count: 4000)
-        #expect(throws: EgressEndpointError.headTooLong(endpoint: 0)) {
-            try EgressSnapshot(endpoints: [endpoint], version: "1")
-        }
-        endpoint.target = "/x"
-        endpoint.authority = "a\r\nX: y"
-        #expect(throws: EgressEndpointError.badText(endpoint: 0)) {
-            try EgressSnapshot(endpoints: [endpoint], version: "1")
-        }
+        #expect(throws: DestinationError.badText) { try make { $0.target = "/a b" } }
+        #expect(throws: DestinationError.badText) { try make { $0.target = "a" } }
+        #expect(throws: DestinationError.badText) { try make { $0.authority = "a\r\nX: y" } }
+        #expect(throws: DestinationError.badText) { try make { $0.method = "POST /x" } }
+        #expect(throws: DestinationError.noAddress) { try make { $0.addresses = [] } }
+        do {
+            try make { $0.target = "/" + String(repeating: "x", count: 4000) }
+            Issue.record("took a head of over 4000 bytes")
+        } catch DestinationError.headTooLong(let bytes, let max) { #expect(bytes > 4000 && max == 2048) }
+        do {
+            try make { $0.secrets = ["whsec_!"] }
+            Issue.record("took a secret that is none")
+        } catch DestinationError.badSecret {}
     }
     @Test func stopAbandonsWhatIsInFlightAndAnswersForEachOrderOnce() throws {
         let server = ScriptedServer { connection in

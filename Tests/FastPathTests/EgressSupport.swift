@@ -13,10 +13,12 @@ final class TestThread: @unchecked Sendable {
 
     init(_ body: @escaping () -> Void) {
         self.body = body
-        let started = pthread_create(&thread, nil, { context in
-            Unmanaged<TestThread>.fromOpaque(context!).takeRetainedValue().body()
-            return nil
-        }, Unmanaged.passRetained(self).toOpaque())
+        let started = pthread_create(
+            &thread, nil,
+            { context in
+                Unmanaged<TestThread>.fromOpaque(context!).takeRetainedValue().body()
+                return nil
+            }, Unmanaged.passRetained(self).toOpaque())
         precondition(started == 0)
     }
     func join() { pthread_join(thread, nil) }
@@ -157,37 +159,56 @@ final class ScriptedServer: @unchecked Sendable {
     var kept: [ReceivedRequest] { requests.withLock { $0 } }
     func stop() { shutdown(listener, Int32(SHUT_RDWR)) }
 
-    func endpoint(secrets: [String] = [], target: String = "/hooks") -> EgressEndpoint {
-        EgressEndpoint(
-            address: EgressAddress(literal: "127.0.0.1", port: port)!, authority: "127.0.0.1:\(port)", target: target,
-            secrets: secrets)
+    func endpoint(secrets: [String] = [], target: String = "/hooks") -> DestinationDescription {
+        DestinationDescription(
+            addresses: [EgressAddress(literal: "127.0.0.1", port: port)!], authority: "127.0.0.1:\(port)",
+            target: target, secrets: secrets)
     }
 }
 
-/// A loop with its rings and the memory of the orders given to it.
+/// A loop with its rings and the memory of the requests given to it. Destinations are named by their place, which is
+/// also their pool.
 final class EgressHarness {
-    let loop: EgressLoop
+    let loop: EgressThread
+    private var destinations: [Destination]
+    /// Requests may be out to destinations of before.
+    private var retired: [Destination] = []
     private var memory: [UnsafeMutablePointer<UInt8>] = []
     private(set) var nextToken: UInt64 = 1
     private(set) var outcomes: [UInt64: DeliveryOutcome] = [:]
+    private(set) var answers: [UInt64: [UInt8]] = [:]
     private(set) var repeatedTokens: [UInt64] = []
 
     init(
-        _ endpoints: [EgressEndpoint?], limits: EgressLimits = EgressHarness.smallLimits, ringCapacity: Int = 1024
+        _ descriptions: [DestinationDescription], limits: EgressLimits = EgressHarness.smallLimits,
+        ringCapacity: Int = 1024
     ) throws {
-        let orders = try #require(DeliveryOrderRing(capacity: ringCapacity))
-        let outcomeRing = try #require(DeliveryOutcomeRing(capacity: ringCapacity))
-        let snapshot = try EgressSnapshot(endpoints: endpoints, version: "test", limits: limits)
-        loop = try #require(EgressLoop(orders: orders, outcomes: outcomeRing, snapshot: snapshot, limits: limits))
+        let orders = try #require(OutboundRequestRing(capacity: ringCapacity))
+        let outcomeRing = try #require(OutcomeRing(capacity: ringCapacity))
+        destinations = try descriptions.map { try EgressHarness.destination($0, limits) }
+        loop = try #require(
+            EgressThread(
+                orders: orders, outcomes: outcomeRing, answers: try AnswerMemory(roomCount: 2048), limits: limits))
         try loop.start()
     }
     static var smallLimits: EgressLimits {
         var limits = EgressLimits()
         limits.connectionCountMax = 64
         limits.orderCountMax = 512
-        limits.endpointCountMax = 16
+        limits.poolCountMax = 16
         limits.receiveBufferCount = 16
         return limits
+    }
+    private static func destination(
+        _ description: DestinationDescription, _ limits: EgressLimits, predecessor: Destination? = nil
+    ) throws -> Destination {
+        try Destination(
+            description, version: "test", requestHeadBytesMax: limits.requestHeadBytesMax, predecessor: predecessor)
+    }
+    /// What comes now goes there.
+    func replace(_ index: Int, with description: DestinationDescription) throws {
+        retired.append(destinations[index])
+        destinations[index] = try EgressHarness.destination(description, loop.limits, predecessor: destinations[index])
     }
     private func place(_ bytes: [UInt8]) -> ByteView {
         let block = UnsafeMutablePointer<UInt8>.allocate(capacity: max(bytes.count, 1))
@@ -196,19 +217,24 @@ final class EgressHarness {
         return ByteView(block, count: bytes.count)
     }
     @discardableResult
-    func deliver(_ body: [UInt8] = Array("{}".utf8), endpoint: UInt32 = 0, id: String = "evt_1") -> UInt64 {
+    func deliver(
+        _ body: [UInt8] = Array("{}".utf8), endpoint: UInt32 = 0, id: String = "evt_1", pool: UInt32? = nil,
+        change: (inout OutboundRequest) -> Void = { _ in }
+    ) -> UInt64 {
         let token = nextToken
         nextToken += 1
         let lines = "Content-Type: application/json\r\nwebhook-id: \(id)\r\n"
-        let order = DeliveryOrder(
-            token: token, endpoint: endpoint, eventID: place(Array(id.utf8)), fieldLines: place(Array(lines.utf8)),
-            body: place(body))
-        while !loop.orders.push(order) { sched_yield() }
+        var request = OutboundRequest(
+            token: token, pool: pool ?? endpoint, destination: destinations[Int(endpoint)],
+            eventID: place(Array(id.utf8)), fieldLines: place(Array(lines.utf8)), body: place(body))
+        change(&request)
+        while !loop.orders.push(request) { sched_yield() }
         loop.orders.signal()
         return token
     }
     private func collect() {
         _ = loop.outcomes.drain(maximum: 1024) { outcome in
+            answers[outcome.token] = loop.answers.bytes(of: outcome)
             if outcomes.updateValue(outcome, forKey: outcome.token) != nil { repeatedTokens.append(outcome.token) }
         }
     }
@@ -228,8 +254,10 @@ final class EgressHarness {
         wait(for: Int(nextToken - 1))
         return try #require(outcomes[token])
     }
-    func deliverAndWait(_ body: [UInt8] = Array("{}".utf8), endpoint: UInt32 = 0) throws -> DeliveryOutcome {
-        try outcome(deliver(body, endpoint: endpoint))
+    func deliverAndWait(
+        _ body: [UInt8] = Array("{}".utf8), endpoint: UInt32 = 0, change: (inout OutboundRequest) -> Void = { _ in }
+    ) throws -> DeliveryOutcome {
+        try outcome(deliver(body, endpoint: endpoint, change: change))
     }
     /// Stops, joins, and looks that nothing came twice.
     func finish() {

@@ -1,6 +1,7 @@
 // Who sent a request and what it was sent to: behind trusted proxies, and in spite of clients that pretend to be behind
 // some.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct ForwardedRequestTests {

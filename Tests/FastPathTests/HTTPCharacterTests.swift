@@ -1,5 +1,6 @@
 // The character classes and the word-wide searches against their definitions, byte value by byte value.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct HTTPCharacterTests {

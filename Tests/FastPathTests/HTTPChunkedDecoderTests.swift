@@ -1,9 +1,10 @@
 // The chunked decoder alone: in place, over calls, and at each of its limits.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct HTTPChunkedDecoderTests {
-    enum Verdict: Equatable {
+    enum ParseResult: Equatable {
         case incomplete(String)
         case complete(String, left: Int)
         case failed(HTTPError)
@@ -11,7 +12,7 @@ import Testing
     /// Feeds `text` in pieces; the data gathers at the front of one memory that ends at a guard page.
     private func decode(
         _ text: String, pieceBytes: Int = .max, bodyBytesMax: Int = 1 << 20, limits: IngestLimits = IngestLimits()
-    ) -> Verdict {
+    ) -> ParseResult {
         let bytes = httpBytes(text)
         let guarded = GuardedBytes(bytes)
         let memory = guarded.start(count: bytes.count)

@@ -2,6 +2,7 @@
 // The verdict is the case's, and the outcomes are the same however the bytes come.
 import FastPath
 import Foundation
+import TestSupport
 import Testing
 
 struct HTTPCase: Decodable, Sendable, CustomTestStringConvertible {
@@ -81,8 +82,7 @@ struct HTTPCase: Decodable, Sendable, CustomTestStringConvertible {
     }
 
     static func load(_ name: String) -> [HTTPCase] {
-        let folder = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        let file = folder.appending(path: "Fixtures/http/\(name).json")
+        let file = Repository.fixture("http/\(name).json")
         do {
             let data = try Data(contentsOf: file)
             if name == "limits" { return try JSONDecoder().decode(Limits.self, from: data).limits }

@@ -1,5 +1,6 @@
 // The dates of HTTP: RFC 9110's own examples, the calendar's edges, and what is no date.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct HTTPDateTests {

@@ -1,5 +1,6 @@
 // The head parser beyond the cases: offsets, exact limits, the kind of each error, and that it comes with its byte.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct HTTPHeadParserTests {

@@ -1,5 +1,6 @@
 // The answers to the byte, and that none writes beyond its room (the memory ends at a guard page).
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct HTTPReplyTests {

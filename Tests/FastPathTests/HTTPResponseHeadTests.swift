@@ -1,17 +1,18 @@
 // The client's side: what an endpoint's answer may say, and that doubt ends the connection.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct HTTPResponseHeadTests {
     static let headBytesMax = 16_384
-    enum Verdict: Equatable {
+    enum ParseResult: Equatable {
         case incomplete, failed
         case complete(Int, ResponseHead.Body, closes: Bool)
     }
     /// The verdict on `text` up to a guard page, cut at each of `cuts`; `then` sees a complete head.
     private func parse(
         _ text: String, isHead: Bool = false, cuts: [Int] = [], then: (ResponseHead) -> Void = { _ in }
-    ) -> Verdict {
+    ) -> ParseResult {
         let bytes = httpBytes(text)
         let guarded = GuardedBytes(bytes)
         var parser = ResponseParser()
@@ -29,7 +30,7 @@ import Testing
         }
         return .incomplete
     }
-    static let heads: [(String, Verdict)] = [
+    static let heads: [(String, ParseResult)] = [
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", .complete(200, .length(5), closes: false)),
         ("HTTP/1.1 202 \r\nTransfer-Encoding: Chunked\r\n\r\n", .complete(202, .chunked, closes: false)),
         ("HTTP/1.1 500\r\n\r\n", .complete(500, .untilClose, closes: true)),
@@ -76,7 +77,7 @@ import Testing
         ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r", .incomplete),
         ("", .incomplete), ("HTT", .incomplete), ("HTTP/1.1 200", .incomplete), ("HTTP/1.1 200 OK\r", .incomplete),
     ]
-    @Test(arguments: heads) func readsEachHeadTheSameHoweverItComes(_ text: String, _ verdict: Verdict) {
+    @Test(arguments: heads) func readsEachHeadTheSameHoweverItComes(_ text: String, _ verdict: ParseResult) {
         #expect(parse(text) == verdict)
         let count = text.unicodeScalars.count
         #expect(parse(text, cuts: Array(0..<count)) == verdict)

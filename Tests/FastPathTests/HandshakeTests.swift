@@ -1,5 +1,6 @@
 // Challenges as data: what is answered, what is refused, what may not even be compiled.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct HandshakeTests {
@@ -21,7 +22,7 @@ import Testing
     }
     private func ask(
         _ handshake: Handshake, _ line: String, _ fields: String = "", key: SigningKey? = nil
-    ) -> Handshake.CopiedAnswer {
+    ) -> Handshake.CopiedResponse {
         let bytes = Array("\(line) HTTP/1.1\r\nHost: h\r\n\(fields)\r\n".utf8)
         return bytes.withView { view in
             var parser = HeadParser()
@@ -44,7 +45,7 @@ import Testing
             }
         }
     }
-    private func json(_ body: String) -> Handshake.CopiedAnswer {
+    private func json(_ body: String) -> Handshake.CopiedResponse {
         .reply(status: 200, contentType: "application/json", lines: "", body: Array(body.utf8))
     }
 
@@ -53,7 +54,7 @@ import Testing
             .text(path: "$.type", equals: "check"), .number(path: "$.n", equals: "1"), .absent(path: "$.event"),
         ])
         let handshake = try Handshake([echo(conditions, "json:$.v.c")], in: memory)
-        func answer(_ body: String) -> Handshake.CopiedAnswer { handshake.answer(body: Array(body.utf8), key: nil) }
+        func answer(_ body: String) -> Handshake.CopiedResponse { handshake.answer(body: Array(body.utf8), key: nil) }
         #expect(answer(#"{"type":"check","n":1,"v":{"c":"abc"}}"#) == json(#"{"c":"abc"}"#))
         // The raw text of a JSON string goes back as one.
         #expect(answer(#"{"type":"check","n":1,"v":{"c":"a\"\u00e9"}}"#) == json(#"{"c":"a\"\u00e9"}"#))
@@ -127,7 +128,7 @@ import Testing
         ]
         definition.refusalStatus = 403
         let handshake = try Handshake([definition], allowedOrigins: ["A.example"], in: memory)
-        func lines(_ text: String) -> Handshake.CopiedAnswer {
+        func lines(_ text: String) -> Handshake.CopiedResponse {
             .reply(status: 200, contentType: "application/json", lines: text, body: [])
         }
         #expect(ask(handshake, "OPTIONS /x", "X-Origin: a.EXAMPLE\r\n") == lines("X-Allowed: a.EXAMPLE\r\n"))

@@ -1,6 +1,7 @@
 // The path scan against documents that a seeded generator made (and Foundation reads), and against every damage.
 import FastPath
 import Foundation
+import TestSupport
 import Testing
 
 /// A document whose raw text is known at every path.
@@ -8,10 +9,10 @@ private struct GeneratedJSON {
     var text: [UInt8] = []
     /// Spelled path, raw text of the value (between the quotes for a string), its kind.
     var values: [(path: String, raw: [UInt8], kind: JSONKind)] = []
-    private var random: SeededGenerator
+    private var random: SeededRandom
 
     init(seed: UInt64) {
-        random = SeededGenerator(seed)
+        random = SeededRandom(seed)
         space()
         container(path: "$", depth: 0, isArray: Int.random(in: 0..<4, using: &random) == 0)
         space()
@@ -126,7 +127,7 @@ private struct GeneratedJSON {
     @Test func findsSeveralPathsInOnePass() throws {
         for seed in 500...800 as ClosedRange<UInt64> {
             let document = GeneratedJSON(seed: seed)
-            var random = SeededGenerator(seed)
+            var random = SeededRandom(seed)
             let chosen = Array(document.values.shuffled(using: &random).prefix(7))
             let found = try find(chosen.map(\.path) + ["$.none[3].x"], in: document.text)
             for (place, value) in chosen.enumerated() {
@@ -156,7 +157,7 @@ private struct GeneratedJSON {
     }
 
     @Test func staysInsideDamagedDocuments() throws {
-        var random = SeededGenerator(77)
+        var random = SeededRandom(77)
         let memory = CompiledMemory()
         let finder = JSONFinder(try ["$.k0", "$.k1.k0", "$[1]", "$.k2[0].k1"].map { try JSONPath($0) }, in: memory)
         for seed in 1000...1100 as ClosedRange<UInt64> {

@@ -1,14 +1,17 @@
 // Event id, type and dedup key: where they are looked for, in which order, and what counts as none.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct JSONSelectorTests {
     private let memory = CompiledMemory()
 
-    private func select(_ spellings: [String], _ headers: [(String, String)], _ body: String, target: String = "/")
+    private func select(
+        _ spellings: [String], _ headers: [(String, String)], _ body: String, target: String = "/"
+    )
         throws -> String?
     {
-        let request = SignedRequest(headers, body: Array(body.utf8), target: target)
+        let request = GuardedRequest(headers, body: Array(body.utf8), target: target)
         return request.select(try ValueSelector(spellings, in: memory))
     }
 
@@ -31,9 +34,9 @@ import Testing
     @Test func selectsAllThreeAndFallsBackToTheBody() throws {
         let selectors = try EventSelectors(
             eventID: ["json:$.id"], eventType: ["header:X-Type", "json:$.type"], dedupKey: ["json:$.id"], in: memory)
-        let whole = SignedRequest([], body: Array(#"{"type":"a.b","id":"e1"}"#.utf8)).select(selectors)
+        let whole = GuardedRequest([], body: Array(#"{"type":"a.b","id":"e1"}"#.utf8)).select(selectors)
         #expect(whole.id == "e1" && whole.type == "a.b" && whole.dedupKey == "e1" && !whole.keyIsBody)
-        let request = SignedRequest([("X-Type", "push")], body: Array("a=b".utf8))
+        let request = GuardedRequest([("X-Type", "push")], body: Array("a=b".utf8))
         let form = request.select(selectors)
         #expect(form.id == "" && form.type == "push" && form.dedupKey == "a=b" && form.keyIsBody)
         let named = try EventSelectors(eventID: [], eventType: [], dedupKey: ["body"], in: memory)

@@ -2,6 +2,7 @@
 // acknowledged is there once, nothing else.
 
 import FastPath
+import TestSupport
 import Testing
 
 /// A data folder whose segments come from a simulated disk.
@@ -56,8 +57,13 @@ final class LogFixture {
     }
     func logFile(_ first: UInt64) -> String { path + "/log/" + SegmentName.segment(first) }
     var logFiles: [String: [UInt8]] {
-        Dictionary(uniqueKeysWithValues: TemporaryFolder.names(path + "/log").map { ($0,
-        TestFile.read(path + "/log/" + $0)) })
+        Dictionary(
+            uniqueKeysWithValues: TemporaryFolder.names(path + "/log").map {
+                (
+                    $0,
+                    TestFile.read(path + "/log/" + $0)
+                )
+            })
     }
 }
 
@@ -78,13 +84,16 @@ final class LogFixture {
 
     /// A few commits of mixed sizes with the faults that `seed` draws; ends when the machine does.
     private func run(_ harness: JournalHarness, seed: UInt64) {
-        var generator = SeededGenerator(seed)
+        var generator = SeededRandom(seed)
         for round in 0..<12 {
             for number in 0..<Int.random(in: 1...6, using: &generator) {
                 let bytes = [10, 300, 900, 3000, 6000][Int.random(in: 0..<5, using: &generator)]
                 harness.offer("\(round)-\(number)", bodyBytes: bytes)
-                if Int.random(in: 0..<8, using: &generator) == 0 { harness.offer("\(round)-\(number)",
-                    bodyBytes: bytes) }
+                if Int.random(in: 0..<8, using: &generator) == 0 {
+                    harness.offer(
+                        "\(round)-\(number)",
+                        bodyBytes: bytes)
+                }
             }
             switch Int.random(in: 0..<12, using: &generator) {
             case 0: harness.disk.faults = [.syncFails]
@@ -119,7 +128,7 @@ final class LogFixture {
 
     @Test(arguments: UInt64(20)...27) func recoveryTornByAnotherPowerCutComesToTheSameLog(seed: UInt64) throws {
         let fixture = try LogFixture()
-        var generator = SeededGenerator(seed)
+        var generator = SeededRandom(seed)
         let whole = JournalHarness(identity: fixture.identity, seed: seed)
         run(whole, seed: seed)
         for call in stride(from: 2, through: whole.disk.callCount, by: 3) {

@@ -1,6 +1,7 @@
 // The journal on a simulated disk: offers, commits, receipts, and every way a commit can go wrong.
 
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct LogJournalTests {
@@ -28,8 +29,9 @@ import Testing
         #expect(harness.offer("b") == .appended(sequence: 2))
         #expect(harness.offer("b") == .pending(sequence: 2))
         let result = harness.disk.perform(step)
-        guard case .committed = harness.journal.commitCompleted(
-            placed: result.placed, written: result.written, synced: result.synced)
+        guard
+            case .committed = harness.journal.commitCompleted(
+                placed: result.placed, written: result.written, synced: result.synced)
         else {
             Issue.record("not committed")
             return
@@ -172,8 +174,10 @@ import Testing
         var next = step
         loop: while true {
             let result = harness.disk.perform(next)
-            switch harness.journal.commitCompleted(placed: result.placed, written: result.written,
-                synced: result.synced) {
+            switch harness.journal.commitCompleted(
+                placed: result.placed, written: result.written,
+                synced: result.synced)
+            {
             case .continueWith(let more): next = more
             case .committed, .failed: break loop
             }
@@ -189,7 +193,7 @@ import Testing
     @Test func refusesWhenNoSegmentCanTakeTheEvent() {
         let harness = JournalHarness(identity: Self.identity)
         harness.sparesFail = true
-        var verdict = OfferVerdict.appended(sequence: 0)
+        var verdict = OfferOutcome.appended(sequence: 0)
         var count = 0
         while case .appended = verdict {
             verdict = harness.offer("k\(count)", bodyBytes: 5000)

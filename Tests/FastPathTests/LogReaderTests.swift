@@ -4,6 +4,7 @@
 import CShims
 import FastPath
 import Glibc
+import TestSupport
 import Testing
 
 enum LogTestHash {
@@ -41,7 +42,7 @@ final class FileLog {
         while let spare = journal.nextUnusedSpare() { keeper.discard(spare) }
         while let retired = journal.nextRetired() { keeper.close(retired) }
     }
-    func offer(_ key: String, bodyBytes: Int = 100, source: String = "github") -> OfferVerdict {
+    func offer(_ key: String, bodyBytes: Int = 100, source: String = "github") -> OfferOutcome {
         nextTicket += 1
         return TestEvent.lend(key: key, bodyBytes: bodyBytes, source: source) { journal.offer($0, ticket: nextTicket) }
     }
@@ -117,8 +118,10 @@ final class FileLog {
             Issue.record("no record")
             return
         }
-        let fields = [record.tenant, record.source, record.eventType, record.method, record.target,
-            record.fieldLines].map(\.text)
+        let fields = [
+            record.tenant, record.source, record.eventType, record.method, record.target,
+            record.fieldLines,
+        ].map(\.text)
         #expect(fields == ["acme", "stripe", "invoice.paid", "POST", "/in/github?a=1", "Host: a\r\nX-Event: 1\r\n"])
         #expect(record.keyIsBody && record.key.array == record.body.array && record.body.count == 300)
         #expect(record.receivedAt == JournalHarness.start * 1_000_000_000 && record.dedupWindowSeconds == 3600)
@@ -140,8 +143,11 @@ final class FileLog {
                 return
             }
             #expect(record.key.text == "k\(sequence)")
-            guard case .record(let again, let place) = reader.read(sequence, at: position,
-                through: log.tail.snapshot) else {
+            guard
+                case .record(let again, let place) = reader.read(
+                    sequence, at: position,
+                    through: log.tail.snapshot)
+            else {
                 Issue.record("\(sequence) not found at its place")
                 return
             }
@@ -156,8 +162,11 @@ final class FileLog {
     @Test func recordLargerThanTheBufferIsRead() throws {
         let folder = TemporaryFolder()
         let log = try FileLog(folder.path, segmentBytes: 1 << 20)
-        for (index, bytes) in [100, 200_000, 5000, 40_000, 10].enumerated() { _ = log.offer("\(index)",
-            bodyBytes: bytes) }
+        for (index, bytes) in [100, 200_000, 5000, 40_000, 10].enumerated() {
+            _ = log.offer(
+                "\(index)",
+                bodyBytes: bytes)
+        }
         try log.commit()
         _ = log.offer("5", bodyBytes: 250_000)
         try log.commit()
@@ -340,13 +349,19 @@ final class FileLog {
         let folder = TemporaryFolder()
         let log = try FileLog(folder.path)
         for number in 1...40 {
-            _ = log.offer("k\(number)", bodyBytes: [0, 1, 5, 100, 130, 200, 240, 300, 1500, 5000][number % 10])
+            let bytes = [0, 1, 5, 100, 130, 200, 240, 300, 1500, 5000][number % 10]
+            let tenant = String(decoding: RecordFormat.tenantBytes(of: UInt32(number % 3)), as: UTF8.self)
+            _ = TestEvent.lend(key: "k\(number)", bodyBytes: bytes, tenant: tenant) { event in
+                var event = event
+                event.sourceNumber = UInt32(number)
+                return log.journal.offer(event, ticket: UInt64(number))
+            }
             if number % 3 == 0 { try log.commit() }
         }
         try log.commit()
-        let script = #filePath.split(separator: "/").dropLast(2).joined(separator: "/")
+        let script = Repository.path("Tests/Conformance/support/log_reader.py")
         let output = folder.path + "/lines"
-        #expect(system("python3 '/\(script)/Conformance/log_reader.py' '\(folder.path)' > '\(output)'") == 0)
+        #expect(system("python3 '\(script)' '\(folder.path)' > '\(output)'") == 0)
         var lines = TestFile.text(output).split(separator: "\n").map(String.init)
         #expect(lines.popLast() == #"{"damages": 0, "records": 40}"#)
         var expected: [String] = []
@@ -358,7 +373,8 @@ final class FileLog {
             expected.append(
                 #"{"body": \#(record.body.count), "bodyStart": "\#(hex.joined())", "key": "\#(record.key.text)", "#
                     + #""receivedAt": \#(record.receivedAt), "sequence": \#(record.sequence), "source": "github", "#
-                    + #""target": "/in/github?a=1", "type": "invoice.paid", "#
+                    + #""sourceNumber": \#(record.sourceNumber), "target": "/in/github?a=1", "#
+                    + #""tenantNumber": \#(record.tenantNumber), "type": "invoice.paid", "#
                     + #""verdict": "\#(record.verdict.name)"}"#)
             return true
         }

@@ -1,6 +1,7 @@
 // Recovery over damaged, foreign and half-written folders; the decision table over all its inputs.
 
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct LogRecoveryTests {
@@ -107,10 +108,12 @@ import Testing
             bytes[offset] ^= 1 << UInt8(offset % 8)
             TestFile.write(path, bytes)
             let outcome = try fixture.recover()
-            #expect(outcome.records == harness.kept.filter { $0.sequence != UInt64(target) },
+            #expect(
+                outcome.records == harness.kept.filter { $0.sequence != UInt64(target) },
                 "offset \(offset - start)")
-            #expect(outcome.report.damages.map(\.firstSequence) == [11]
-                && outcome.report.damages.map(\.sequenceCount) == [1])
+            #expect(
+                outcome.report.damages.map(\.firstSequence) == [11]
+                    && outcome.report.damages.map(\.sequenceCount) == [1])
             #expect(outcome.damages.map(\.firstSequence) == [11])
             #expect(outcome.report.nextSequence == 31 && outcome.report.tornTail == nil)
         }
@@ -145,8 +148,9 @@ import Testing
         let outcome = try fixture.recover()
         let missing = harness.kept.filter { !outcome.records.contains($0) }
         #expect(missing.map(\.sequence) == [7, 8, 9])
-        #expect(outcome.report.damages.map(\.firstSequence) == [7]
-            && outcome.report.damages.map(\.sequenceCount) == [3])
+        #expect(
+            outcome.report.damages.map(\.firstSequence) == [7]
+                && outcome.report.damages.map(\.sequenceCount) == [3])
         #expect(outcome.report.nextSequence == 31)
     }
 
@@ -250,7 +254,8 @@ import Testing
         TestFile.makeDirectory(folder.path + "/log")
         TestFile.write(folder.path + "/log/" + SegmentName.segment(1), [1, 2, 3])
         if case .foreign? = open(folder.path) {} else { Issue.record("segments without an identity") }
-        TestFile.write(folder.path + "/log/identity",
+        TestFile.write(
+            folder.path + "/log/identity",
             Array("this is some other file, quite long, 64 bytes or more, I say so!!".utf8))
         if case .foreign? = open(folder.path) {} else { Issue.record("identity of something else") }
 

@@ -1,6 +1,7 @@
 // Sources that observe, copies of what is refused, and events that a worker puts into the log, over a real loop.
 
 import FastPath
+import TestSupport
 import Testing
 
 struct ObserveTests {
@@ -18,7 +19,7 @@ struct ObserveTests {
                 HarnessSource(name: "open", check: .none), HarnessSource(name: "token", check: .token, observes: true),
             ], capacity: 1)
         let client = IngestClient(port: harness.port)
-        func statuses(_ count: Int) -> [Int?] { (0..<count).map { _ in client.answer()?.status } }
+        func statuses(_ count: Int) -> [Int?] { (0..<count).map { _ in client.response()?.status } }
         client.send(IngestClient.request("hot", [zeros], body: "mismatch") + IngestClient.request("hot", body: "bare"))
         client.send(IngestClient.request("open", body: "unverified"))
         client.send(IngestClient.request("token", [tokenLine], body: "right"))
@@ -27,9 +28,9 @@ struct ObserveTests {
         let order = try harness.nextOrder()
         let other = IngestClient(port: harness.port)
         other.send(IngestClient.request("costly", body: "no room"))
-        #expect(other.answer()?.status == 202)
+        #expect(other.response()?.status == 202)
         harness.link.answer(order, .rejected(.wrongAlgorithm))
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 202)
         #expect(harness.count(.observed) == 2)
         #expect(harness.count(.rejected) == 0)
         #expect(harness.count(.accepted) == 2)
@@ -60,7 +61,7 @@ struct ObserveTests {
             client.send(IngestClient.request("few", ["X-Token: bad"], body: "few \(number)"))
             client.send(IngestClient.request("none", ["X-Token: bad"], body: "none"))
         }
-        for _ in 0..<100 { #expect(client.answer()?.status == 401) }
+        for _ in 0..<100 { #expect(client.response()?.status == 401) }
         let kept = harness.count(.captured)
         #expect(kept >= 2 && kept < 50)
         #expect(kept + harness.count(.notCaptured) == 50)
@@ -72,13 +73,13 @@ struct ObserveTests {
         }
         #expect(harness.rejected.next() == nil)
         client.send(IngestClient.request("hot", [zeros], body: "exactly this"))
-        #expect(client.answer()?.status == 401)
+        #expect(client.response()?.status == 401)
         client.send(IngestClient.request("costly", body: "and this"))
         harness.link.answer(try harness.nextOrder(), .rejected(.invalidSecret))
-        #expect(client.answer()?.status == 401)
+        #expect(client.response()?.status == 401)
         // Too large to be copied at all: counted, not cut.
         client.send(IngestClient.request("hot", body: [UInt8](repeating: 1, count: RejectedRing.requestBytesMax)))
-        #expect(client.answer()?.status == 401)
+        #expect(client.response()?.status == 401)
         let hot = try #require(harness.rejected.next())
         #expect(hot.reason == .signatureMismatch)
         #expect(hot.head + hot.body == IngestClient.request("hot", [zeros], body: "exactly this"))
@@ -100,7 +101,7 @@ struct ObserveTests {
             ("X-Token: forged", "forged"), ("X-Token: forged", "again"), (tokenLine, "genuine"), (tokenLine, "retried"),
         ] {
             client.send(IngestClient.request("token", [token, "X-Id: 1001"], body: body))
-            #expect(client.answer()?.status == 202)
+            #expect(client.response()?.status == 202)
         }
         let events = try harness.finish()
         #expect(events.map { String(decoding: $0.body, as: UTF8.self) } == ["forged", "genuine"])
@@ -125,18 +126,18 @@ struct ObserveTests {
             IngestClient.request("hot", [zeros, "X-Forwarded-For: 203.0.113.1"], body: "a")
                 + IngestClient.request("hot", [zeros, "Forwarded: for=203.0.113.2"], body: "b")
                 + IngestClient.request("token", ["X-Forwarded-For: 203.0.113.3, 127.0.0.9"], body: "c"))
-        for _ in 0..<3 { #expect(client.answer()?.status == 401) }
+        for _ in 0..<3 { #expect(client.response()?.status == 401) }
         let batch = [try kept(), try kept(), try kept()]
         #expect(Set(batch) == ["203.0.113.1", "203.0.113.2", "203.0.113.3"])
         client.send(IngestClient.request("costly", ["X-Forwarded-For: 203.0.113.4"], body: "d"))
         harness.link.answer(try harness.nextOrder(), .rejected(.invalidSecret))
-        #expect(client.answer()?.status == 401)
+        #expect(client.response()?.status == 401)
         #expect(try kept() == "203.0.113.4")
         client.send(IngestClient.request("token", ["X-Forwarded-For: unknown"], body: "e"))
-        #expect(client.answer()?.status == 401)
+        #expect(client.response()?.status == 401)
         #expect(try kept() == nil)
         client.send(IngestClient.request("token", body: "f"))
-        #expect(client.answer()?.status == 401)
+        #expect(client.response()?.status == 401)
         #expect(try kept() == "127.0.0.1")
         #expect(try harness.finish().isEmpty)
     }
@@ -148,7 +149,7 @@ struct ObserveTests {
             folder.path, [HarnessSource(name: "token", check: .token, rejectedPerSecondMax: 100)])
         let client = IngestClient(port: harness.port)
         client.send(IngestClient.request("token", ["X-Forwarded-For: 203.0.113.3"], body: "c"))
-        #expect(client.answer()?.status == 401)
+        #expect(client.response()?.status == 401)
         waitUntil { !harness.rejected.isEmpty }
         #expect(harness.rejected.next()?.peer?.text == "127.0.0.1")
         #expect(try harness.finish().isEmpty)
@@ -161,7 +162,7 @@ struct ObserveTests {
             folder.path, [HarnessSource(name: "token", check: .token)], hasJournalThread: hasJournalThread)
         let client = IngestClient(port: harness.port)
         client.send(IngestClient.request("token", [tokenLine, "X-Id: known"], body: "from outside"))
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 202)
         var event = InjectedEvent(source: "token")
         event.dedupKey = Array("fresh".utf8)
         event.body = Array("injected".utf8)
@@ -190,7 +191,7 @@ struct ObserveTests {
         large.body = [UInt8](repeating: 0, count: 2 << 20)
         #expect(harness.injector.offer(large) == .tooLarge)
         client.send(IngestClient.request("token", [tokenLine, "X-Id: fresh"], body: "too late"))
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 202)
         harness.injector.close()
         #expect(harness.injector.offer(event) == .closed)
         let events = try harness.finish()
@@ -200,7 +201,7 @@ struct ObserveTests {
 
     @Test("The names of verdicts, and the codes they have on disk, never change")
     func verdictNames() {
-        let names = (0..<256).map { RecordVerdict(code: UInt8($0)).name }
+        let names = (0..<256).map { RecordVerification(code: UInt8($0)).name }
         #expect(Array(names[0...3]) == ["verified", "unverified", "skipped", "unknown"])
         #expect(
             Array(names[16..<36]) == [
@@ -210,7 +211,7 @@ struct ObserveTests {
                 "malformed_challenge", "invalid_secret", "origin_not_allowed", "verify_token_mismatch", "empty_body",
                 "address_not_allowed",
             ])
-        for reason in SignatureRejection.allCases { #expect(RecordVerdict.rejected(reason).reason == reason) }
+        for reason in SignatureRejection.allCases { #expect(RecordVerification.rejected(reason).reason == reason) }
         #expect(SignatureRejection.allCases.count <= SourceCounter.reasonCellCount)
     }
 }

@@ -1,6 +1,7 @@
 // Requests that workers verify, over a real loop: the test is the worker, so each verdict comes when the test says.
 
 import FastPath
+import TestSupport
 import Testing
 
 struct OffloadTests {
@@ -20,15 +21,15 @@ struct OffloadTests {
         #expect(first.request.target == "/in/costly")
         #expect(first.request.values(of: "x-id") == [Array("1".utf8)])
         harness.link.answer(first, .accepted)
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 202)
         client.send(IngestClient.request("costly", body: "second"))
         harness.link.answer(try harness.nextOrder(), .rejected(.staleTimestamp))
-        let refusal = try #require(client.answer())
+        let refusal = try #require(client.response())
         #expect(refusal.status == 401)
         #expect(refusal.body.contains("stale_timestamp"))
         client.send(IngestClient.request("costly", body: "third"))
         harness.link.answer(try harness.nextOrder(), .undecided)
-        let later = try #require(client.answer())
+        let later = try #require(client.response())
         #expect(later.status == 503)
         #expect(later.head.lowercased().contains("retry-after:"))
         #expect(
@@ -47,7 +48,7 @@ struct OffloadTests {
             let order = try harness.nextOrder()
             #expect(order.request.body == body)
             harness.link.answer(order, .accepted)
-            #expect(client.answer()?.status == 202)
+            #expect(client.response()?.status == 202)
             expected.append(body)
         }
         let chunked = "POST /in/costly HTTP/1.1\r\nHost: h\r\nX-Id: c\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -55,7 +56,7 @@ struct OffloadTests {
         let order = try harness.nextOrder()
         #expect(order.request.body == Array("abcde".utf8))
         harness.link.answer(order, .accepted)
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 202)
         expected.append(Array("abcde".utf8))
         #expect(try harness.finish().map(\.body) == expected)
     }
@@ -78,7 +79,7 @@ struct OffloadTests {
         let second = try harness.nextOrder()
         #expect(second.request.body == large)
         harness.link.answer(second, .accepted)
-        let statuses = (0..<5).map { _ in client.answer()?.status }
+        let statuses = (0..<5).map { _ in client.response()?.status }
         #expect(statuses == [202, 401, 202, 202, 202])
         #expect(try harness.finish().map(\.body) == [[97], large, [100], large])
     }
@@ -95,7 +96,7 @@ struct OffloadTests {
             waitUntil { harness.count(.connectionsAccepted) == UInt64(round * 2 + 1) }
             let other = IngestClient(port: harness.port)
             other.send(IngestClient.request("tokens", [tokenLine, "X-Id: \(round)"], body: "here"))
-            #expect(other.answer()?.status == 202)
+            #expect(other.response()?.status == 202)
             #expect(harness.count(.connectionsClosed) <= UInt64(round * 2))
             harness.link.answer(order, round % 2 == 0 ? .accepted : .rejected(.signatureMismatch))
             other.reset()
@@ -116,17 +117,17 @@ struct OffloadTests {
         for _ in 0..<4 { orders.append(OrderBox(try harness.nextOrder())) }
         let client = IngestClient(port: harness.port)
         client.send(IngestClient.request("costly", body: "too many"))
-        let refusal = try #require(client.answer())
+        let refusal = try #require(client.response())
         #expect(refusal.status == 503)
         #expect(refusal.body.contains("verifier_busy"))
         #expect(refusal.head.lowercased().contains("retry-after:"))
         client.send(IngestClient.request("tokens", [tokenLine], body: "quick"))
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 202)
         for box in orders { harness.link.answer(box.order, .accepted) }
-        for client in clients { #expect(client.answer()?.status == 202) }
+        for client in clients { #expect(client.response()?.status == 202) }
         client.send(IngestClient.request("costly", body: "room again"))
         harness.link.answer(try harness.nextOrder(), .accepted)
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 202)
         #expect(try harness.finish().count == 6)
     }
     private final class OrderBox {
@@ -148,13 +149,13 @@ struct OffloadTests {
         #expect(fresh.verifierID == 8)
         #expect(fresh.request.body == Array("again".utf8))
         harness.link.answer(fresh, .accepted)
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 202)
         // A verifier that is not known any more, and a scheme that the loop verifies itself.
         client.send(IngestClient.request("costly", [tokenLine, "X-Id: 2"], body: "hot now"))
         let retired = try harness.nextOrder()
         try harness.reload([HarnessSource(name: "costly", check: .token)])
         harness.link.answer(retired, .retired)
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 202)
         // A path that is gone; what waits behind it goes on.
         try harness.reload([costly])
         client.send(IngestClient.request("costly", body: "gone"))
@@ -162,8 +163,8 @@ struct OffloadTests {
         client.send(IngestClient.request("tokens", [tokenLine, "X-Id: 3"], body: "behind"))
         try harness.reload([tokens])
         harness.link.answer(gone, .accepted)
-        #expect(client.answer()?.status == 404)
-        #expect(client.answer()?.status == 202)
+        #expect(client.response()?.status == 404)
+        #expect(client.response()?.status == 202)
         let bodies = try harness.finish().map { String(decoding: $0.body, as: UTF8.self) }
         #expect(bodies == ["again", "hot now", "behind"])
     }
@@ -179,11 +180,11 @@ struct OffloadTests {
         waitUntil { harness.count(.connectionsAccepted) == 2 }
         harness.shared.drain()
         // The loop has seen it when an idle connection is closed.
-        #expect(idle.answer() == nil)
+        #expect(idle.response() == nil)
         #expect(harness.shared.stage == .running)
         harness.link.answer(order, .accepted)
-        #expect(client.answer()?.status == 202)
-        #expect(client.answer() == nil)
+        #expect(client.response()?.status == 202)
+        #expect(client.response() == nil)
         #expect(try harness.finish().count == 1)
     }
 }

@@ -1,5 +1,6 @@
 // The PROXY preamble: each version whole, at each split, and what is none.
 import FastPath
+import TestSupport
 import Testing
 
 @Suite struct ProxyProtocolTests {

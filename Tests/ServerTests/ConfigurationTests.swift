@@ -41,7 +41,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
             limits: { body: 2MiB, idle_time: 5s, connections: 7 }
             log: { retention: { size: never, age: 1h } }
             dedup: { entries: 2048, window: 90m }
-            delivery: { allow: 10.0.0.0/8 }
+            delivery: { allow: "::1/128" }
             sources:
               - name: partner
                 path: /p
@@ -55,7 +55,8 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
                 tolerance: 1m
             endpoints:
               - name: e
-                url: http://[::1]:9/x?y=1
+                uid: e-1
+                url: http://[::1]:9000/x?y=1
                 sources: [partner]
                 types: ["a.*", b]
                 secret: "${S}"
@@ -75,11 +76,11 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         #expect(configuration.limits.connectionCountMax == 7)
         #expect(configuration.log.retentionBytes == nil)
         #expect(configuration.log.retentionMillis == 3_600_000)
-        #expect(configuration.dedup.entryCount == 2048)
-        #expect(configuration.dedup.windowSeconds == 5400)
-        #expect(configuration.delivery.allow == ["10.0.0.0/8"])
+        #expect(configuration.dedupEntryCount == 2048)
+        #expect(configuration.dedupWindowSeconds == 5400)
+        #expect(configuration.live.allow == ["::1/128"])
         let source = try #require(configuration.sources.first)
-        #expect(source.name == "partner" && source.path == "/p" && source.line == 12)
+        #expect(source.name == "partner" && source.path == "/p" && source.tenant == "default")
         #expect(source.secrets == ["Z2VoZWltZ2VoZWlt", "text"])
         #expect(source.scheme?.header == "X-S" && source.scheme?.prefix == "a=")
         #expect(source.scheme?.timestamp?.header == "X-T" && source.scheme?.timestamp?.toleranceSeconds == 10)
@@ -88,7 +89,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         #expect(source.dedupWindowSeconds == 0 && source.bodyBytesMax == 5 && source.timestampToleranceSeconds == 60)
         #expect(source.durability == .written)
         let endpoint = try #require(configuration.endpoints.first)
-        #expect(endpoint.name == "e" && endpoint.url == "http://[::1]:9/x?y=1" && endpoint.line == 23)
+        #expect(endpoint.name == "e" && endpoint.url == "http://[::1]:9000/x?y=1" && endpoint.uid == "e-1")
         #expect(
             endpoint.types == ["a.*", "b"] && endpoint.secrets == ["Z2VoZWltZ2VoZWlt"]
                 && endpoint.connectMillisMax == 1000)
@@ -100,7 +101,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("listen: 8080\n", 1, "is not HOST:PORT"),
         ("listen: 1.2.3.4:99999\n", 1, "is not HOST:PORT"),
         ("\nadmin: unix:/x\n", 2, "`admin`"),
-        ("listen: [a:1, a:1]\n", 1, "asked for twice"),
+        ("listen: [a:1, a:1]\n", 1, "used more than once"),
         ("admn: 1\n", 1, "did you mean `admin`?"),
         ("limits:\n  bdy: 1\n", 2, "did you mean `body`?"),
         ("limits:\n  body: 1M\n", 2, "`1M` is not a size"),
@@ -112,25 +113,44 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("grace: [1s]\n", 1, "takes one value, not a list"),
         ("loops: many\n", 1, "neither `auto` nor"),
         ("verifier: opnssl\n", 1, "did you mean `openssl`?"),
-        ("log:\n  group: 64KiB\n", 2, "must take the largest request"),
+        ("log:\n  group: 64KiB\n", 2, "must hold the largest request"),
         ("log:\n  segment: 16MiB\n", 2, "at least twice"),
         ("delivery:\n  allow: [10.0.0.0/33]\n", 2, "not a range of addresses"),
         ("data: ${NOT_SET}\n", 1, "NOT_SET is not set"),
         ("data: ${NOT_SET\n", 1, "without its `}`"),
-        ("grace: 1s\ngrace: 2s\n", 2, "a second time"),
+        ("grace: 1s\ngrace: 2s\n", 2, "is given twice"),
         ("endpoints:\n  - name: e\n", 2, "needs `url`"),
-        ("endpoints:\n  - { name: e, url: \"https://a/b\" }\n", 2, "HTTPS endpoints are not supported yet"),
-        ("endpoints:\n  - { name: e, url: \"http:///b\" }\n", 2, "names no host"),
+        ("endpoints:\n  - { name: e, url: \"https://a/b\" }\n", 2, "an HTTPS URL, which is not supported yet"),
+        ("endpoints:\n  - { name: e, url: \"http:///b\" }\n", 2, "is not a URL"),
         ("endpoints:\n  - { name: e, url: \"http://u:p@h/\" }\n", 2, "use `secret`"),
-        ("endpoints:\n  - { name: e, url: \"ftp://h/\" }\n", 2, "not supported"),
-        ("endpoints:\n  - { name: e, url: \"http://h\", sources: [b] }\n", 2, "there is no source `b`"),
+        ("endpoints:\n  - { name: e, url: \"ftp://h/\" }\n", 2, "use http://HOST"),
+        (
+            "endpoints:\n  - { name: e, url: \"http://h\", sources: [b] }\n", 2,
+            "`b` is not the name of a source; known sources: a"
+        ),
         ("endpoints:\n  - { name: e, url: \"http://h\", retry: { jitter: 2 } }\n", 2, "not a share"),
         ("endpoints:\n  - { name: e, url: \"http://h\", retry: { delays: [5] } }\n", 2, "not a time"),
         (
             "endpoints:\n  - { name: e, url: \"http://h\" }\n  - { name: e, url: \"http://h\" }\n", 3,
-            "taken already, by line 2"
+            "`e` is already the name of endpoints[0]"
         ),
         ("endpoints:\n  - { name: e, url: \"http://h\", secret: \"geheim!\" }\n", 2, "secret 1 has the wrong form"),
+        (
+            "endpoints:\n  - { name: e, url: \"http://127.0.0.1:9000/\" }\n", 2,
+            "which is not a public address (loopback); if this is intended, add its range to delivery.allow"
+        ),
+        (
+            "endpoints:\n  - { name: e, url: \"http://h/\(String(repeating: "p", count: 3000))\" }\n", 2,
+            "has a path of 3001 bytes"
+        ),
+        ("endpoints:\n  - { name: e, tenant: \"a b\", url: \"http://h\" }\n", 2, "is not a valid name"),
+        ("endpoints:\n  - { name: e, uid: \"a b\", url: \"http://h\" }\n", 2, "is not a valid uid"),
+        (
+            "endpoints:\n  - { name: e, tenant: acme, url: \"http://h\", sources: [a] }\n", 2,
+            "this tenant has none"
+        ),
+        ("public_url: hooks.example.com/a\n", 1, "is not a scheme and host"),
+        ("trusted_proxies: [10.0.0.1/8]\n", 1, "is not a range of addresses"),
         ("endpoints: [5]\n", 1, "endpoint takes keys"),
         ("endpoints: 5\n", 1, "takes a list"),
         ("listen: [\n", 2, "not YAML"),
@@ -143,11 +163,11 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
     }
 
     @Test(arguments: [
-        ("  - { name: a }\n", 2, "has no secret"),
+        ("  - { name: a }\n", 2, "`secrets` is missing"),
         ("  - { provider: github, secrets: [x] }\n", 2, "needs `name`"),
-        ("  - { name: a b, secrets: [x] }\n", 2, "is no name"),
+        ("  - { name: a b, secrets: [x] }\n", 2, "is not a valid name"),
         ("  - { name: a, path: x, secrets: [x] }\n", 2, "is not a path"),
-        ("  - { name: a, secrets: [x], unverified: true }\n", 2, "take one of them out"),
+        ("  - { name: a, secrets: [x], unverified: true }\n", 2, "remove one of the two"),
         ("  - { name: a, secrets: [\"\"] }\n", 2, "is empty"),
         ("  - { name: a, secrets: [\"file:/nonexistent/secret\"] }\n", 2, "there is no such file"),
         ("  - { name: a, provider: githb, secrets: [x] }\n", 2, "did you mean \"github\" or"),
@@ -156,9 +176,9 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
             "  - name: a\n    provider: standard-webhooks\n    secrets:\n      - \"!\"\n", 5,
             "secret 1 has the wrong form"
         ),
-        ("  - { name: a, secrets: [x], durability: never }\n", 2, "is not known"),
-        ("  - { name: a, secrets: [x], event: { id: X-Id } }\n", 2, "says not where to look"),
-        ("  - { name: a, secrets: [x], event: { id: body } }\n", 2, "says not where to look"),
+        ("  - { name: a, provider: github, secrets: [x], durability: never }\n", 2, "is not a known value"),
+        ("  - { name: a, secrets: [x], event: { id: X-Id } }\n", 2, "does not say where to look"),
+        ("  - { name: a, secrets: [x], event: { id: body } }\n", 2, "does not say where to look"),
         ("  - { name: a, secrets: [x], scheme: { prefix: x } }\n", 2, "needs `header`"),
         (
             "  - { name: a, secrets: [x], scheme: { header: x, timestamp: { unit: seconds } } }\n", 2,
@@ -167,14 +187,14 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         (
             "  - { name: a, provider: github, secrets: [x] }\n"
                 + "  - { name: a, provider: github, path: /b, secrets: [x] }\n",
-            3, "the source `a` is taken already"
+            3, "`a` is already the name of sources[0]"
         ),
         (
             "  - { name: a, provider: github, secrets: [x] }\n"
                 + "  - { name: b, provider: github, path: /in/a, secrets: [x] }\n",
-            3, "the path `/in/a` is taken already"
+            3, "`/in/a` is already the path of sources[0]"
         ),
-        ("  - { name: a, secrets: [x] }\n  - name: b\n    name: c\n    secrets: [x]\n", 4, "a second time"),
+        ("  - { name: a, secrets: [x] }\n  - name: b\n    name: c\n    secrets: [x]\n", 4, "is given twice"),
     ])
     func saysWhatIsWrongWithASource(_ text: String, _ line: Int, _ words: String) {
         let found = problems("sources:\n" + text)
@@ -187,7 +207,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         #expect(found.map(\.line) == [1, 2, 3])
     }
     @Test func wantsASourceAndAFile() {
-        #expect(problems("grace: 5s\n").map(\.message).first?.contains("there is no source") == true)
+        #expect(problems("grace: 5s\n").map(\.message).first?.contains("there is no `sources`") == true)
         #expect(problems("# nothing\n").map(\.message).first?.contains("the file is empty") == true)
         #expect(throws: ConfigurationError.self) {
             try ConfigurationFile.load("/nonexistent/sluice.yaml", environment: [:])
@@ -232,7 +252,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
             } catch { return "\(error)" }
         }
         let found = try problem("proxy_protocol: true\n")
-        #expect(found?.contains("name the proxies in `trusted_proxies`") == true)
+        #expect(found?.contains("list your proxies in `trusted_proxies`") == true)
         #expect(try problem("proxy_protocol: true\ntrusted_proxies: [10.0.0.0/8]\n") == nil)
         #expect(try problem("") == nil)
     }

@@ -1,157 +1,179 @@
-// The control API over a real socket, with a gateway behind it that only remembers what it was asked.
-import Engine
+// The control API over a real socket: what holds for every route, and the routes of before `/api/v1`.
 import Foundation
-import Logging
-import NIOCore
-import NIOPosix
 import Server
 import Synchronization
 import Testing
 
-private final class RecordingGateway: GatewayControl {
-    let replays = Mutex<[ReplayRequest]>([])
-    let problems = Mutex<[ReadinessProblem]>([])
-
-    func reload(_ configuration: GatewayConfiguration) throws {}
-    func metrics() -> [MetricFamily] { [MetricFamily("sluice_ready", .gauge, help: "h", value: 1)] }
-    func readiness() -> [ReadinessProblem] { problems.withLock { $0 } }
-    func events(_ query: EventQuery) throws -> EventPage {
-        EventPage(
-            events: [],
-            next: [query.source, query.type, query.after, "\(query.limit)"].compactMap(\.self).joined(separator: "|"))
-    }
-    func event(id: String, reveal: Bool) throws -> EventDetail? { nil }
-    func rejected(_ filter: RejectedFilter) throws -> RejectedPage { throw CancellationError() }
-    func rejected(id: String, reveal: Bool) throws -> RejectedDetail? { nil }
-    func reverify(_ request: ReverifyRequest) throws -> ReverifyAnswer { throw CancellationError() }
-    func deliveries(_ filter: DeliveryFilter) throws -> [DeliveryItem] {
-        [
-            DeliveryItem(
-                event: "evt_1", endpoint: filter.endpoint ?? "any", state: filter.state?.rawValue ?? "all", attempts: 2)
-        ]
-    }
-    func endpoints() throws -> [EndpointStatus] { throw CancellationError() }
-    func replay(_ request: ReplayRequest) throws -> ReplayAnswer {
-        replays.withLock { $0.append(request) }
-        return ReplayAnswer(count: 3, dryRun: request.dryRun ?? true)
-    }
-}
-
-/// Sends one raw request and reads to the end of the connection.
-private func exchange(_ port: Int, _ head: String, body: String = "", host: String = "127.0.0.1") async throws -> String
-{
-    let text = "\(head) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n"
-    let full = text.contains("POST") ? text + "Content-Length: \(body.utf8.count)\r\n" : text
-    return try await exchange(port, raw: full + "\r\n" + body)
-}
-private func exchange(_ port: Int, raw: String) async throws -> String {
-    let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-        .connect(host: "127.0.0.1", port: port) { channel in
-            channel.eventLoop.makeCompletedFuture {
-                try NIOAsyncChannel<ByteBuffer, ByteBuffer>(wrappingChannelSynchronously: channel)
-            }
-        }
-    return try await channel.executeThenClose { inbound, outbound in
-        try await outbound.write(ByteBuffer(string: raw))
-        var answer = ""
-        for try await part in inbound { answer += String(buffer: part) }
-        return answer
-    }
-}
-
-/// Serves for the length of `body`, on a port of its own.
-private func serving(
-    _ gateway: RecordingGateway, reload: @escaping @Sendable () throws -> Void = {}, _ body: (Int) async throws -> Void
-) async throws {
-    let (ports, signal) = AsyncStream<Int>.makeStream()
-    let api = ControlAPI(
-        control: gateway, logger: Logger(label: "t") { _ in LogLines(write: { _ in }) }, reload: reload)
-    let server = Task {
-        defer { signal.finish() }
-        try await api.run(host: "127.0.0.1", port: 0) { signal.yield($0) }
-    }
-    var iterator = ports.makeAsyncIterator()
-    let port = try #require(await iterator.next())
-    try await body(port)
-    server.cancel()
-    _ = await server.result
-}
-
-private func begins(_ answer: String, _ words: String, at place: SourceLocation = #_sourceLocation) {
-    #expect(answer.hasPrefix(words), sourceLocation: place)
-}
-private func has(_ answer: String, _ words: String, at place: SourceLocation = #_sourceLocation) {
-    #expect(answer.contains(words), sourceLocation: place)
-}
-
 @Suite struct ControlAPITests {
+    // MARK: every route
+
     @Test func answersHealthReadinessAndMetrics() async throws {
-        let gateway = RecordingGateway()
-        try await serving(gateway) { port in
-            has(try await exchange(port, "GET /health"), "{\"status\":\"alive\"}")
-            begins(try await exchange(port, "GET /ready"), "HTTP/1.1 200")
-            gateway.problems.withLock { $0 = [ReadinessProblem(code: "log_full", message: "no space")] }
-            let notReady = try await exchange(port, "GET /ready")
-            #expect(notReady.hasPrefix("HTTP/1.1 503") && notReady.contains("\"code\":\"log_full\""))
-            let metrics = try await exchange(port, "GET /metrics")
-            #expect(metrics.contains("text/plain; version=0.0.4") && metrics.contains("\nsluice_ready 1\n"))
+        try await ControlServer.run { server in
+            #expect(try await server.get("/health").text("status") == "alive")
+            #expect(try await server.get("/ready").status == 200)
+            server.gateway.problems.withLock { $0 = [ReadinessProblem(code: "log_full", message: "no space")] }
+            let notReady = try await server.get("/ready")
+            #expect(notReady.status == 503 && notReady.body.contains("\"code\":\"log_full\""))
+            let metrics = try await server.get("/metrics")
+            #expect(metrics.field("Content-Type") == PrometheusText.contentType)
+            #expect(metrics.body.contains("\nsluice_ready 1\n"))
+            let status = try await server.get("/api/v1/status")
+            #expect(status.member("ready") == .bool(false) && status.member("uptime_seconds") == .integer(5))
+        }
+    }
+    @Test func answersHEADAsGET() async throws {
+        try await ControlServer.run { server in
+            let answer = try await server.send("HEAD", "/ready", [], nil, host: "127.0.0.1")
+            #expect(answer.status == 200 && answer.body.isEmpty)
         }
     }
     @Test func refusesWhatChangesSomethingWithoutTheHeader() async throws {
-        let gateway = RecordingGateway()
-        try await serving(gateway) { port in
-            begins(try await exchange(port, "POST /api/replay", body: "{}"), "HTTP/1.1 403")
-            begins(try await exchange(port, "POST /api/reload"), "HTTP/1.1 403")
-            #expect(gateway.replays.withLock { $0.isEmpty })
+        try await ControlServer.run { server in
+            for target in ["/api/replay", "/api/reload", "/api/v1/reload", "/api/v1/endpoints/e1/enable"] {
+                let answer = try await server.send("POST", target, [], "{}", host: "127.0.0.1")
+                #expect(answer.status == 403 && answer.body.contains("missing_header"), "\(target)")
+            }
+            let removal = try await server.send("DELETE", "/api/v1/endpoints/e1", [], nil, host: "127.0.0.1")
+            #expect(removal.status == 403)
+            #expect(server.gateway.calls.isEmpty)
         }
     }
     @Test func refusesAForeignHostOnLoopback() async throws {
-        try await serving(RecordingGateway()) { port in
-            begins(try await exchange(port, "GET /ready", host: "evil.example:8081"), "HTTP/1.1 421")
-            begins(try await exchange(port, "GET /ready", host: "localhost:1"), "HTTP/1.1 200")
-            begins(try await exchange(port, "GET /ready", host: "[::1]:1"), "HTTP/1.1 200")
+        try await ControlServer.run { server in
+            let foreign = try await server.get("/api/v1/status", host: "evil.example:8081")
+            #expect(foreign.status == 421 && foreign.text("code") == "wrong_host")
+            #expect(try await server.get("/ready", host: "localhost:1").status == 200)
+            #expect(try await server.get("/ready", host: "[::1]:1").status == 200)
         }
     }
-    @Test func passesQueriesOnAndRefusesUnknownOnes() async throws {
-        try await serving(RecordingGateway()) { port in
-            let page = try await exchange(port, "GET /api/events?source=a&type=b.%2A&limit=5")
-            #expect(page.contains("\"next\":\"a|b.*|5\""), "\(page)")
-            begins(try await exchange(port, "GET /api/events?sourc=a"), "HTTP/1.1 400")
-            begins(try await exchange(port, "GET /api/events?limit=0"), "HTTP/1.1 400")
-            has(try await exchange(port, "GET /api/deliveries?state=dead"), "\"state\":\"dead\"")
-            begins(try await exchange(port, "GET /api/deliveries?state=gone"), "HTTP/1.1 400")
-            begins(try await exchange(port, "GET /api/events/evt_1"), "HTTP/1.1 404")
-            has(try await exchange(port, "GET /nowhere"), "\"code\":\"not_found\"")
+    @Test func takesASaneRequestIDAndMakesOneElse() async throws {
+        try await ControlServer.run { server in
+            let own = try await server.get("/api/v1/tenants", ["X-Request-Id: abc-1.2_3"])
+            #expect(own.field("X-Request-Id") == "abc-1.2_3")
+            #expect(server.gateway.asked.withLock { $0.callers.last?.requestID } == "abc-1.2_3")
+            let forged = try await server.get("/api/v1/tenants", ["X-Request-Id: a b=\"c\""])
+            let made = try #require(forged.field("X-Request-Id"))
+            let other = try await server.get("/health").field("X-Request-Id")
+            #expect(made.hasPrefix("req_") && made != other)
+            let refused = try await server.get("/api/v1/nothing", ["X-Request-Id: mine"])
+            #expect(refused.text("request") == "mine" && refused.field("X-Request-Id") == "mine")
+        }
+    }
+    @Test func logsEachChangeWithItsRequestID() async throws {
+        try await ControlServer.run { server in
+            _ = try await server.send(
+                "POST", "/api/v1/endpoints/e1/enable", ["X-Sluice-Request: 1", "X-Request-Id: r1"], "",
+                host: "127.0.0.1")
+            let lines = server.log.lines.withLock { $0 }
+            #expect(lines.contains { $0.contains("request=r1") && $0.contains("status=200") }, "\(lines)")
+        }
+    }
+    @Test func saysWhatIsWrongAsAProblem() async throws {
+        try await ControlServer.run { server in
+            let answer = try await server.get("/api/v1/endpoints/e7")
+            #expect(answer.status == 404 && answer.field("Content-Type") == "application/problem+json")
+            #expect(answer.text("type") == "urn:sluice:problem:no_such_endpoint")
+            #expect(answer.text("code") == "no_such_endpoint" && answer.member("status") == .integer(404))
+            #expect(answer.text("title") == "No such endpoint")
+            #expect(answer.text("detail")?.contains("did you mean `e") == true)
+        }
+    }
+    @Test func tellsAWrongMethodFromAWrongPath() async throws {
+        try await ControlServer.run { server in
+            #expect(try await server.get("/nowhere").text("code") == "not_found")
+            let wrong = try await server.change("PUT", "/api/v1/endpoints")
+            #expect(wrong.status == 405 && wrong.text("code") == "method_not_allowed")
+            #expect(wrong.field("Allow") == "GET, POST")
+        }
+    }
+    @Test func namesUnknownParametersWithASuggestion() async throws {
+        try await ControlServer.run { server in
+            let unknown = try await server.get("/api/v1/endpoints?stat=failing")
+            #expect(unknown.status == 400 && unknown.text("code") == "unknown_parameter")
+            #expect(unknown.text("detail")?.contains("did you mean `state`?") == true)
+            let word = try await server.get("/api/v1/endpoints?state=failed")
+            #expect(word.text("code") == "bad_parameter" && word.text("detail")?.contains("failing") == true)
+            for query in ["limit=0", "limit=1001", "limit=x", "limit=1&limit=2"] {
+                #expect(try await server.get("/api/v1/endpoints?\(query)").text("code") == "bad_parameter", "\(query)")
+            }
+            #expect(try await server.get("/api/v1/deliveries?from=yesterday").text("code") == "bad_parameter")
+            let backwards = "from=2026-02-01T00:00:00Z&until=2026-01-01T00:00:00Z"
+            #expect(try await server.get("/api/v1/deliveries?\(backwards)").text("code") == "bad_parameter")
+            #expect(server.gateway.calls.isEmpty)
         }
     }
     @Test func aFaultIsA500WithoutItsText() async throws {
-        try await serving(RecordingGateway()) { port in
-            let answer = try await exchange(port, "GET /api/endpoints")
-            #expect(answer.hasPrefix("HTTP/1.1 500") && !answer.contains("Cancellation"), "\(answer)")
+        try await ControlServer.run { server in
+            server.gateway.refusal.withLock { $0 = CancellationError() }
+            let answer = try await server.get("/api/v1/endpoints")
+            #expect(answer.status == 500 && answer.text("code") == "internal")
+            #expect(!answer.body.contains("Cancellation"))
+            #expect(server.log.lines.withLock { $0.contains { $0.contains("Cancellation") } })
         }
     }
-    @Test func replaysOnlyWhatWasSpelledRight() async throws {
-        let gateway = RecordingGateway()
-        try await serving(gateway) { port in
-            func post(_ body: String) async throws -> String {
-                let head =
-                    "POST /api/replay HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Sluice-Request: 1\r\n"
-                return try await exchange(port, raw: head + "Content-Length: \(body.utf8.count)\r\n\r\n" + body)
-            }
-            has(try await post("{\"endpont\":\"a\"}"), "did you mean `endpoint`?")
-            begins(try await post("{\"endpoint\":1}"), "HTTP/1.1 400")
-            begins(try await post("[]"), "HTTP/1.1 400")
-            #expect(gateway.replays.withLock { $0.isEmpty })
-            has(try await post("{\"endpoint\":\"a\",\"dead\":true}"), "{\"count\":3,\"dryRun\":true}")
-            has(try await post("{\"dryRun\":false}"), "\"dryRun\":false")
+    @Test func saysWhenToComeBackAfterA503() async throws {
+        try await ControlServer.run { server in
+            server.gateway.refusal.withLock { $0 = ControlError(.busy, "too much") }
+            let answer = try await server.get("/api/v1/deliveries")
+            #expect(answer.status == 503 && answer.field("Retry-After") == "1")
+        }
+    }
+
+    // MARK: routes of before
+
+    @Test func deprecatedListingsAnswerAsBefore() async throws {
+        try await ControlServer.run { server in
+            let page = try await server.get("/api/events?source=a&type=b.%2A&limit=5")
+            #expect(page.text("next") == "a|b.*|5")
+            let unknown = try await server.get("/api/events?sourc=a")
+            #expect(unknown.status == 400 && unknown.body.contains("{\"error\":{\"code\":\"unknown_parameter\""))
+            #expect(try await server.get("/api/events?limit=0").status == 400)
+            let dead = try await server.get("/api/deliveries?state=dead&limit=150")
+            #expect(dead.body.contains("\"endpoint\":\"e1\"") && dead.body.contains("\"reason\":\"connect_failed\""))
+            guard case .list(let items)? = dead.member("deliveries") else { Issue.record("no list"); return }
+            #expect(items.count == 150)
+            #expect(try await server.get("/api/deliveries?state=gone").status == 400)
+            #expect(try await server.get("/api/events/evt_none").status == 404)
+            let event = try await server.get("/api/events/evt_1?reveal=true")
+            #expect(event.body.contains("\"bodyBytes\":2") && event.body.contains("\"deliveries\":[{"))
+            let endpoints = try await server.get("/api/endpoints")
+            guard case .list(let all)? = endpoints.member("endpoints") else { Issue.record("no list"); return }
+            #expect(all.count == 5 && endpoints.body.contains("\"state\":\"active\""))
+        }
+    }
+    @Test func deprecatedReplayTakesOnlyWhatWasSpelledRight() async throws {
+        try await ControlServer.run { server in
+            let misspelled = try await server.change("POST", "/api/replay", "{\"endpont\":\"a\"}")
+            #expect(misspelled.status == 400 && misspelled.body.contains("did you mean `endpoint`?"))
+            #expect(try await server.change("POST", "/api/replay", "{\"endpoint\":1}").status == 400)
+            #expect(try await server.change("POST", "/api/replay", "{\"from\":\"now\"}").status == 400)
+            #expect(try await server.change("POST", "/api/replay", "[]").status == 400)
+            #expect(server.gateway.calls.isEmpty)
+            let counted = try await server.change("POST", "/api/replay", "{\"endpoint\":\"a\",\"dead\":true}")
+            #expect(counted.body == "{\"count\":3,\"dryRun\":true}\n")
+            let done = try await server.change("POST", "/api/replay", "{\"dryRun\":false}")
+            #expect(done.body == "{\"count\":3,\"dryRun\":false}\n")
+            let one = try await server.change("POST", "/api/replay", "{\"event\":\"evt_1\",\"endpoint\":\"a\"}")
+            #expect(one.status == 200)
+            let scopes = server.gateway.asked.withLock { $0.orders.map(\.scopes) }
+            #expect(scopes == [[.dead], [.dead, .delivered], [.dead, .delivered, .missing]])
         }
     }
     @Test func aBadReloadIsToldLineByLine() async throws {
-        let error = ConfigurationError(file: "s.yaml", problems: [ConfigurationProblem(line: 3, message: "wrong")])
-        try await serving(RecordingGateway(), reload: { throw error }) { port in
-            let head = "POST /api/reload HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\nX-Sluice-Request: 1\r\n"
-            let answer = try await exchange(port, raw: head + "Content-Length: 0\r\n\r\n")
-            #expect(answer.hasPrefix("HTTP/1.1 422") && answer.contains("s.yaml:3: wrong"), "\(answer)")
+        try await ControlServer.run { server in
+            let error = ConfigurationError(
+                file: "s.yaml",
+                problems: [
+                    ConfigurationProblem(line: 3, message: "wrong"), ConfigurationProblem(line: 5, message: "bad"),
+                ])
+            server.gateway.refusal.withLock { $0 = error }
+            let before = try await server.change("POST", "/api/reload")
+            #expect(before.status == 422 && before.body.contains("\"s.yaml:3: wrong\",\"s.yaml:5: bad\""))
+            #expect(try await server.change("POST", "/api/reload", "{}").body.contains("\"status\":\"reloaded\""))
+            server.gateway.refusal.withLock { $0 = error }
+            let now = try await server.change("POST", "/api/v1/reload")
+            #expect(now.status == 422 && now.text("code") == "bad_configuration")
+            #expect(now.body.contains("{\"path\":\"s.yaml:3\",\"reason\":\"wrong\"}"))
         }
     }
 }

@@ -3,6 +3,7 @@
 import Engine
 import FastPath
 import Server
+import TestSupport
 import Testing
 
 @Suite struct InventedSchemeTests {
@@ -33,7 +34,7 @@ import Testing
     private func isAccepted(_ parts: CompiledSourceParts, _ raw: [UInt8], now: UInt64 = now) -> Bool {
         defer { withExtendedLifetime(parts.memory) {} }
         guard let request = try? CapturedRequest(raw) else { return false }
-        let verdict: CaptureVerdict
+        let verdict: VerificationResult
         if let verifier = parts.verifier {
             verdict = verifier.verify(request, origin: Self.origin, nowSeconds: now)
         } else if let scheme = parts.scheme {
@@ -155,11 +156,11 @@ import Testing
             ("header: X-S\nalgorithm: ecdsa-p256", "[\"-----BEGIN NOTHING-----\"]", "P-256 public key"),
             ("header: X-S\nalgorithm: ed25519", "[\"whsk_AAAA\"]", "private key"),
             ("header: Authorization\nalgorithm: basic", "[nocolon]", "user:password"),
-            ("header: X-S", "[{ value: k, not_before: yesterday }]", "is no instant"),
+            ("header: X-S", "[{ value: k, not_before: yesterday }]", "is not an instant"),
             (
                 "header: X-S",
                 "[{ value: k, not_before: \"2026-01-02T00:00:00Z\", not_after: \"2026-01-01T00:00:00Z\" }]",
-                "would never count"
+                "would never be used"
             ),
             ("header: X-S", "[{ not_before: \"2026-01-02T00:00:00Z\" }]", "needs `value`"),
         ] {

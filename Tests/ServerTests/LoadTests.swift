@@ -1,6 +1,7 @@
 // The load command's texts: profiles, mixes, destinations, the page; and the bad sink's.
 import Engine
 import FastPath
+import LoadGenerator
 import Server
 import Testing
 

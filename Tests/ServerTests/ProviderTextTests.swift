@@ -3,11 +3,11 @@ import Engine
 import FastPath
 import Foundation
 import Server
+import TestSupport
 import Testing
 
 @Suite struct ProviderTextTests {
-    private static let page = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-        .deletingLastPathComponent().appendingPathComponent("docs/providers.md")
+    private static let page = Repository.file("docs/providers.md")
 
     @Test func thePageIsWrittenFromTheCatalogue() throws {
         let written = try String(contentsOf: ProviderTextTests.page, encoding: .utf8)

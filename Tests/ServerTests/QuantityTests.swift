@@ -1,4 +1,5 @@
 // Sizes and times as the configuration spells them.
+import Engine
 import Server
 import Testing
 

@@ -6,12 +6,39 @@ import Testing
 
     @Test func importUpwardIsFound() {
         let bad = "// x\nimport Engine\npackage import Foundation\nimport CShims\n"
-        #expect(Rules.imports(file("Sources/FastPath/A.swift", bad)).map(\.line) == [2, 3])
-        #expect(Rules.imports(file("Sources/Engine/A.swift", "import Server\nimport CShims\n")).count == 2)
+        #expect(ImportRules.imports(file("Sources/FastPath/A.swift", bad)).map(\.line) == [2, 3])
+        #expect(ImportRules.imports(file("Sources/Engine/A.swift", "import Server\nimport CShims\n")).count == 2)
         let server = "import struct Foundation.Data\nimport CShims\n"
-        #expect(Rules.imports(file("Sources/Server/A.swift", server)).count == 1)
+        #expect(ImportRules.imports(file("Sources/Server/A.swift", server)).count == 1)
         let mentioned = "// import Foundation\nlet a = \"import Foundation\"\n"
-        #expect(Rules.imports(file("Sources/FastPath/A.swift", mentioned)).isEmpty)
+        #expect(ImportRules.imports(file("Sources/FastPath/A.swift", mentioned)).isEmpty)
+    }
+    @Test func libraryOutOfItsPlaceIsFound() {
+        func found(_ path: String, _ text: String) -> Int { ImportRules.imports(file(path, text)).count }
+        #expect(found("Sources/Server/Commands/A.swift", "import Yams\n") == 1)
+        #expect(found("Sources/Server/Configuration/A.swift", "import Yams\n") == 0)
+        #expect(found("Sources/Engine/Delivery/A.swift", "import GRDB\n") == 1)
+        #expect(found("Sources/Engine/Registry/Validation.swift", "import GRDB\n") == 1)
+        #expect(found("Sources/Engine/Registry/SQLiteRegistryStore.swift", "import GRDB\n") == 0)
+        #expect(found("Sources/Engine/Store/A.swift", "import GRDB\n") == 0)
+    }
+    @Test func aModuleWithoutAPlaceIsFound() {
+        #expect(ImportRules.imports(file("Sources/Newcomer/A.swift", "let a = 1\n")).count == 1)
+        #expect(ImportRules.imports(file("Tests/Newcomer/A.swift", "import Engine\n")).isEmpty)
+    }
+    @Test func unsafeWithoutAReasonIsFound() {
+        func found(_ text: String) -> [Int] { Rules.safetyBesideUnsafe(file("Sources/A/B.swift", text)).map(\.line) }
+        #expect(found("// A.\nlet a = unsafe b\n@safe struct C {}\nnonisolated(unsafe) var d = 1\n") == [2, 3, 4])
+        #expect(found("// A.\n// Safety: b.\nlet a = unsafe b\n").isEmpty)
+        #expect(found("// A.\nimport C\n// Safety: d.\nlet a = unsafe b\n").isEmpty)
+        #expect(found("// A.\nlet isUnsafe = 1 // unsafe\nx.unsafe()\n").isEmpty)
+    }
+    @Test func aHighMedianIsFound() {
+        let short = file("a.swift", "a\n")
+        let long = file("b.swift", String(repeating: "a\n", count: Rules.fileLinesMedianMax + 1))
+        #expect(Rules.medianSize([short, short, long]).isEmpty)
+        #expect(Rules.medianSize([short, long, long]).count == 1)
+        #expect(Rules.medianSize([]).isEmpty)
     }
     @Test func concurrencyIsFoundInFastPathOnly() {
         let bad = "func a() async {}\nlet x = await b()\n// async\nlet isAsync = 1\nlet s = \"await\"\n"
@@ -71,10 +98,11 @@ import Testing
             }
             """
         let found = FunctionScan.functions(in: file("a.swift", text))
-        #expect(found == [
-            FunctionExtent(name: "init", line: 6, lineCount: 4), FunctionExtent(name: "a", line: 10, lineCount: 3),
-            FunctionExtent(name: "c", line: 13, lineCount: 1), FunctionExtent(name: "==", line: 14, lineCount: 1),
-        ])
+        #expect(
+            found == [
+                FunctionExtent(name: "init", line: 6, lineCount: 4), FunctionExtent(name: "a", line: 10, lineCount: 3),
+                FunctionExtent(name: "c", line: 13, lineCount: 1), FunctionExtent(name: "==", line: 14, lineCount: 1),
+            ])
     }
     @Test func unfinishedWordIsFound() {
         for word in Rules.unfinishedWords {
@@ -89,13 +117,15 @@ import Testing
         #expect(Rules.machinePath(file("a.py", "a/network/x ./framework/y\n")).isEmpty)
     }
     @Test func brokenLinkIsFound() {
-        let text = "[a](b.md) [c](../README.md#d) [e](https://example.test) [f](#g)\n"
+        let text =
+            "[a](b.md) [c](../README.md#d) [e](https://example.test) [f](#g)\n"
             + "```\n[x](gone.md)\n```\n[h](gone.md)\n[i](../../j.md)\n"
         let found = Rules.links(file("docs/a.md", text)) { ["docs/b.md", "README.md"].contains($0) }
         #expect(found.map(\.line) == [5, 6])
     }
     @Test func stringsAndCommentsAreBlanked() {
-        let text = "let a = \"x // y\" // z\nlet b = #\"q\"w\"#\n/* c /* d */ e */ f\n"
+        let text =
+            "let a = \"x // y\" // z\nlet b = #\"q\"w\"#\n/* c /* d */ e */ f\n"
             + "let g = \"\"\"\n  h\n  \"\"\"\ni\n"
         #expect(file("a.swift", text).code == ["let a = \"\" ", "let b = \"\"", " f", "let g = \"", "", "\"", "i", ""])
     }

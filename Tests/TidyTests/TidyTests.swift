@@ -9,13 +9,23 @@ import Testing
         for finding in files.flatMap(rule) { Issue.record("\(finding)") }
     }
 
-    @Test func floorsImportOnlyDownward() throws { try check([".swift"], under: ["Sources"], Rules.imports) }
+    @Test func floorsImportOnlyDownward() throws { try check([".swift"], under: ["Sources"], ImportRules.imports) }
     @Test func fastPathHasNoConcurrencyRuntime() throws {
         try check([".swift"], under: ["Sources"], Rules.concurrencyInFastPath)
     }
     @Test func rawPointersStayInFastPath() throws { try check([".swift"], under: ["Sources"], Rules.rawPointers) }
     @Test func pointerFilesSayWhyTheyAreSafe() throws {
         try check([".swift"], under: ["Sources"], Rules.safetyParagraph)
+    }
+    @Test func whatIsClaimedSafeSaysWhy() throws {
+        try check([".swift"], under: ["Sources"], Rules.safetyBesideUnsafe)
+    }
+    @Test func theMedianFileIsShort() throws {
+        for folder in ["Sources", "Tests"] {
+            let files = try SourceTree.files(under: folder, endings: [".swift"])
+            #expect(!files.isEmpty)
+            for finding in Rules.medianSize(files) { Issue.record("\(folder): \(finding.what)") }
+        }
     }
     @Test func filesBeginWithAHeader() throws {
         try check([".swift", ".c", ".h"], under: ["Sources"], Rules.header)

@@ -28,15 +28,15 @@ final class ProbeGateway: Sendable {
     let tail: CommittedTail
     private let folder: LogFolder
     private let listener: Listener
-    private let shared: IngestShared
+    private let shared: IngestControl
     private let snapshot: IngestSnapshot
     private let loop: LoopThread
-    private let journalThread: (shared: JournalShared, thread: LoopThread)?
+    private let journalThread: (shared: JournalControl, thread: LoopThread)?
     private let keeper: ProbeKeeper
 
     init(path: String, hasJournalThread: Bool) throws {
-        guard let shared = IngestShared(testClock: nil, graceMillis: 1000), let reader = Wakeup(),
-            let keeperWakeup = Wakeup(), let journalShared = JournalShared()
+        guard let shared = IngestControl(testClock: nil, graceMillis: 1000), let reader = Wakeup(),
+            let keeperWakeup = Wakeup(), let journalShared = JournalControl()
         else { throw ProbeError("no descriptors left") }
         let recovered = try Recovery.open(
             path: path,
@@ -61,18 +61,18 @@ final class ProbeGateway: Sendable {
             journal: journal, logIdentity: folder.identity.identity, folder: folder.directory, tail: tail,
             spares: mailbox, reader: CommitSignal(reader), metrics: metrics, ticketCountMax: ProbeGateway.ticketCount)
         self.metrics = metrics
-        let journalPort: Handover<JournalPort>
+        let journalPort: TransferBox<JournalClient>
         if hasJournalThread {
             let link = try JournalLink(
                 eventBytes: 8 << 20, eventBytesMax: 1 << 20, receiptCount: ProbeGateway.connectionCount,
                 journalWakeup: journalShared.wakeup,
                 loopWakeup: shared.wakeup)
-            let thread = try ProbeGateway.startJournal(Handover(driver), link, journalShared)
+            let thread = try ProbeGateway.startJournal(TransferBox(driver), link, journalShared)
             journalThread = (journalShared, thread)
-            journalPort = Handover(JournalPort(link: link, loopIndex: 0, logIdentity: folder.identity.identity))
+            journalPort = TransferBox(JournalClient(link: link, loopIndex: 0, logIdentity: folder.identity.identity))
         } else {
             journalThread = nil
-            journalPort = Handover(JournalPort(driver: driver, wakeup: shared.wakeup))
+            journalPort = TransferBox(JournalClient(driver: driver, wakeup: shared.wakeup))
         }
         listener = try Listener("127.0.0.1:0", isShared: false)
         try listener.activate()
@@ -98,7 +98,7 @@ final class ProbeGateway: Sendable {
     }
 
     private static func startJournal(
-        _ driver: Handover<JournalDriver>, _ link: JournalLink, _ shared: JournalShared
+        _ driver: TransferBox<JournalDriver>, _ link: JournalLink, _ shared: JournalControl
     ) throws -> LoopThread {
         let thread = try LoopThread(name: "journal") {
             malloc_counter_watch()
@@ -161,7 +161,7 @@ final class ProbeKeeper: Sendable {
             _ = wakeup.sleep(timeoutMillis: 1000) { mailbox.wanted > 0 || isStopping.load(ordering: .acquiring) }
         }
     }
-    private func prepare() -> SpareAnswer {
+    private func prepare() -> SparePreparation {
         let rule = RetentionRule(bytesMax: keptBytes, ageNanosMax: nil, lowWaterSequence: .max)
         return keeper.withLock { keeper in
             _ = try? keeper.retain(rule, now: ProcessResources.wallNanos)

@@ -4,7 +4,7 @@ import FastPath
 enum FingerprintClaim {
     static let claim = Claim(name: "fingerprint") { effort in
         var lines: [Measurement] = []
-        let keys = PrintKeys(seed: 1, tagKey0: 2, tagKey1: 3)
+        let keys = FingerprintKeys(seed: 1, tagKey0: 2, tagKey1: 3)
         let source = ByteMemory("github")
         for (name, bytes) in [("delivery id of 36 B", 36), ("body of 1 KiB", 1024)] {
             var numbers = SeededNumbers(state: 7)

@@ -34,7 +34,7 @@ enum JournalClaim {
             let journal = Journal(
                 configuration: JournalConfiguration(
                     segmentBytes: 1 << 50, groupBytes: 1 << 20, groupTicketCountMax: 4096, logIdentity: 1,
-                    keys: PrintKeys(seed: 1, tagKey0: 2, tagKey1: 3)),
+                    keys: FingerprintKeys(seed: 1, tagKey0: 2, tagKey1: 3)),
                 dedup: dedup,
                 current: PlacedSegment(descriptor: descriptor, firstSequence: 1, seed: 1, appendOffset: 4096),
                 nextSequence: 1)

@@ -2,7 +2,7 @@
 // else; `docs/configuration.md` documents each.
 
 /// Places of values are a header's name (or `header:NAME`), `query:NAME` or `json:$.a.b`.
-package struct SchemeConfiguration: Equatable, Sendable {
+package struct SchemeConfiguration: Equatable, Codable, Sendable {
     /// `hmac-sha256`, `hmac-sha1`, `hmac-sha512`, `token` (constant-time equality of the value with the secret),
     /// `basic` (secret `user:password`), `ed25519`, `ecdsa-p256` or `rsa-sha256`.
     package var algorithm = "hmac-sha256"
@@ -38,7 +38,7 @@ package struct SchemeConfiguration: Equatable, Sendable {
     package init() {}
 }
 
-package struct TimestampConfiguration: Equatable, Sendable {
+package struct TimestampConfiguration: Equatable, Codable, Sendable {
     /// Its place, or nil when it is the list entry `listKey`.
     package var header: String?
     /// The key of the timestamp in the signature header's list (`t` at Stripe).

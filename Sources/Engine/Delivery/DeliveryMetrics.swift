@@ -22,6 +22,14 @@ package struct DurationHistogram: Equatable, Sendable {
         sumMicros += other.sumMicros
         count += other.count
     }
+    /// What came on top of `earlier`.
+    package func less(_ earlier: DurationHistogram) -> DurationHistogram {
+        var difference = self
+        for index in buckets.indices { difference.buckets[index] -= earlier.buckets[index] }
+        difference.sumMicros -= earlier.sumMicros
+        difference.count -= earlier.count
+        return difference
+    }
     package mutating func record(micros: UInt32) {
         var index = 0
         while index < DurationHistogram.boundsMicros.count, micros > DurationHistogram.boundsMicros[index] {
@@ -55,7 +63,7 @@ package struct LaneCounters: Equatable, Sendable {
 
     package init() {}
     package mutating func recordQueueWait(millis: Int64) {
-        queueWaits.record(micros: UInt32(clamping: max(millis, 0) * 1000))
+        queueWaits.record(micros: UInt32(clamping: min(max(millis, 0), 1 << 40) * 1000))
     }
     package mutating func record(_ outcome: DeliveryOutcome) {
         attempts[Int(outcome.result.rawValue)] += 1
@@ -65,31 +73,75 @@ package struct LaneCounters: Equatable, Sendable {
         if outcome.connectMicros > 0 { connects.record(micros: outcome.connectMicros) }
         if outcome.firstByteMicros > 0 { firstBytes.record(micros: outcome.firstByteMicros) }
     }
+    package var attemptCount: UInt64 { attempts.reduce(0, +) }
+    /// What came on top of `earlier`, which is an earlier copy of the same counters or of a part of them.
+    package func less(_ earlier: LaneCounters) -> LaneCounters {
+        var difference = self
+        for index in attempts.indices { difference.attempts[index] -= earlier.attempts[index] }
+        for index in answers.indices { difference.answers[index] -= earlier.answers[index] }
+        for index in deadLetters.indices { difference.deadLetters[index] -= earlier.deadLetters[index] }
+        difference.delivered -= earlier.delivered
+        difference.retried -= earlier.retried
+        difference.repeatedAtOnce -= earlier.repeatedAtOnce
+        difference.replayed -= earlier.replayed
+        difference.durations = durations.less(earlier.durations)
+        difference.queueWaits = queueWaits.less(earlier.queueWaits)
+        difference.connects = connects.less(earlier.connects)
+        difference.firstBytes = firstBytes.less(earlier.firstBytes)
+        return difference
+    }
     package mutating func recordDeadLetter(_ reason: DeadLetterReason) { deadLetters[Int(reason.rawValue)] += 1 }
 }
 
-package struct LaneMetrics: Sendable {
+/// One endpoint as it stands now.
+package struct LaneStatus: Equatable, Sendable {
+    package var endpoint: EndpointID
+    package var tenant: TenantID
     package var name: String
-    package var counters: LaneCounters
+    package var state: EndpointState
     package var inFlight: Int
-    /// Retries in memory; the store may have more.
-    package var retriesWaiting: Int
-    /// Committed events that the lane has not read yet.
+    /// Deliveries that were attempted and wait for another attempt.
+    package var pending: Int
+    package var dead: Int
+    /// Events noted for when there is room.
+    package var backlog: Int
+    /// Committed events that the lane has not read yet; it may not want all of them.
     package var lagEvents: UInt64
-    package var isPaused: Bool
-    package var isDisabled: Bool
-    package var stop: EndpointStop?
-    package var mark: UInt64
+    /// It asked for less, and is given less for the moment.
+    package var isSlowed: Bool
+    /// The first event of which nothing is known to the store; nil when there is none.
+    package var oldestOutstanding: UInt64?
+    /// What was accepted for it and is not delivered or dead.
+    package var waiting: Int { inFlight + pending + backlog }
+}
+
+package struct LaneMetrics: Sendable {
+    package var status: LaneStatus
+    /// Since the endpoint is counted by itself; what came before is in `DeliveryMetrics.others`.
+    package var counters: LaneCounters
 }
 
 package struct DeliveryMetrics: Sendable {
+    /// The busiest endpoints, each by itself.
     package var lanes: [LaneMetrics] = []
+    /// All others together.
+    package var others = LaneCounters()
+    package var endpointCount = 0
+    /// Endpoints by condition.
+    package var conditions: [EndpointCondition: Int] = [:]
+    /// Of all endpoints: deliveries that wait for another attempt, dead letters, events noted for when there is room.
+    package var pending = 0
+    package var dead = 0
+    package var backlog = 0
     package var eventsRead: UInt64 = 0
     package var eventsUnreadable: UInt64 = 0
     package var payloadBytesLeased = 0
     package var payloadBytes = 0
     package var ordersOut = 0
     package var batchesWaiting = 0
+    /// Lanes that wait for what others hold.
+    package var starvedLanes = 0
+    package var lowWater: UInt64?
     package var store = StoreWorkerMetrics()
 
     package init() {}

@@ -1,8 +1,9 @@
 // Delivery as the gateway sees it: store, dispatcher and their two threads behind a handful of calls. Everything here
 // may be called from any thread; what must happen on the dispatcher's thread goes through its mailbox.
 //
-// Order at start: the store's clock is set right, endpoints are registered (durably, before the first event can arrive,
-// so that a new endpoint's place is never later than its first event), lanes are opened, then the threads run.
+// Order at start: the store's clock is set right, lanes are opened where the store says they stand, then the threads
+// run. An endpoint that is new gets its place durably (`begin`) before anything else knows of it, so that the place is
+// never later than its first event.
 
 import FastPath
 import Foundation
@@ -10,21 +11,25 @@ import Logging
 import Synchronization
 
 /// What the service is made of.
-package struct DeliveryParts<Log: EventLog> {
+package struct DeliveryComponents<Log: EventLog> {
     /// The dispatcher's own reader.
     package var log: Log
     /// Readers for replays and listings, one a call.
     package var makeReader: @Sendable () -> Log
     package var store: any DeliveryStore
-    package var orders: DeliveryOrderRing
-    package var outcomes: DeliveryOutcomeRing
+    package var orders: OutboundRequestRing
+    package var outcomes: OutcomeRing
+    package var answers: AnswerMemory
+    /// Nil = the system's resolver.
+    package var hosts: (any HostLookup)?
     package var logger: Logger
     package var limits = DispatcherLimits()
 
     package init(
-        log: Log, makeReader: @escaping @Sendable () -> Log, store: any DeliveryStore, orders: DeliveryOrderRing,
-        outcomes: DeliveryOutcomeRing, logger: Logger
+        log: Log, makeReader: @escaping @Sendable () -> Log, store: any DeliveryStore,
+        orders: OutboundRequestRing, outcomes: OutcomeRing, answers: AnswerMemory, logger: Logger
     ) {
+        self.answers = answers
         self.log = log
         self.makeReader = makeReader
         self.store = store
@@ -34,30 +39,19 @@ package struct DeliveryParts<Log: EventLog> {
     }
 }
 
-/// An endpoint with its place in the egress loop's table.
-package struct EndpointPlan: Sendable {
-    package var configuration: EndpointConfiguration
-    package var egressIndex: UInt32
-    /// Fields that carry a source's secret itself: never forwarded.
-    package var withheld: [HeaderName]
-
-    package init(configuration: EndpointConfiguration, egressIndex: UInt32, withheld: [HeaderName] = []) {
-        self.configuration = configuration
-        self.withheld = withheld
-        self.egressIndex = egressIndex
-    }
-}
-
 package enum DeliveryError: Error, Equatable, CustomStringConvertible {
     case outOfDescriptors
     case stopped
-    case unknownEndpoint(String)
+    case unknownEndpoint
+    /// The store cannot take a new endpoint's place now.
+    case store(String)
 
     package var description: String {
         switch self {
         case .outOfDescriptors: "no file descriptor is left for delivery"
         case .stopped: "delivery has stopped"
-        case .unknownEndpoint(let name): "there is no endpoint named \"\(name)\""
+        case .unknownEndpoint: "there is no such endpoint"
+        case .store(let reason): "the delivery store cannot be written: \(reason)"
         }
     }
 }
@@ -69,16 +63,16 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     /// Signal it after a commit of the log: the dispatcher then looks at once instead of within 100 ms.
     package let wakeup: Wakeup
     private let clock: StoreClock
-    private let historyMillis: Int64
+    private let historyMillis: Atomic<Int64>
     private let worker: StoreWorker
-    private let outcomes: DeliveryOutcomeRing
+    private let resolver: HostResolver?
     private let logger: Logger
     /// Touched by `start` before the thread runs, then by that thread alone.
     private let dispatcher: Engine
+    private let opened: DeliverySnapshot
     private let mailbox = Mutex(Mailbox())
     private let mailCount = Atomic<Int>(0)
     private let published = Mutex(DeliveryMetrics())
-    private let numbers = Mutex<[String: Int]>([:])
 
     private struct Mailbox {
         var letters: [(Engine, UInt64) -> Void] = []
@@ -86,13 +80,13 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         var isStopping = false
     }
 
-    package init(_ parts: DeliveryParts<Log>, configuration: DeliveryConfiguration) throws {
+    /// Reads what the store knows. Throws what is wrong with the store, or `DeliveryError`.
+    package init(_ parts: DeliveryComponents<Log>, configuration: DeliveryConfiguration) throws {
         store = parts.store
         makeReader = parts.makeReader
         logger = parts.logger
-        outcomes = parts.outcomes
         wakeup = parts.outcomes.wakeup
-        historyMillis = Int64(configuration.historyMillis)
+        historyMillis = Atomic(Int64(configuration.historyMillis))
         clock = StoreClock(
             wallMillis: Int64(Date().timeIntervalSince1970 * 1000), monotonicNanos: ProcessResources.monotonicNanos
         )
@@ -102,29 +96,105 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         self.worker = worker
         var limits = parts.limits
         limits.orderCountMax = min(limits.orderCountMax, parts.orders.capacity, parts.outcomes.capacity)
+        try parts.store.rebase(now: clock.millis(at: DeliveryService.now))
+        opened = try parts.store.snapshot()
+        resolver = parts.hosts == nil ? HostResolver(wakeup: parts.outcomes.wakeup) : nil
+        guard let hosts = parts.hosts ?? resolver else { preconditionFailure("one of the two is there") }
         dispatcher = Dispatcher(
-            log: parts.log, egress: EgressRings(orders: parts.orders, outcomes: parts.outcomes), store: worker,
-            pool: PayloadPool(byteCount: configuration.bufferBytes), limits: limits, clock: clock,
-            seed: .random(in: .min ... .max))
+            log: parts.log,
+            egress: EgressRings(orders: parts.orders, outcomes: parts.outcomes, answers: parts.answers),
+            store: worker, hosts: hosts, pool: PayloadPool(byteCount: configuration.bufferBytes), limits: limits,
+            clock: clock, shared: opened.shared ?? parts.log.committedEnd, seed: .random(in: .min ... .max))
     }
 
     // MARK: Life
 
-    package func start(_ plans: [EndpointPlan]) throws {
-        try store.rebase(now: clock.millis(at: DeliveryService.now))
-        // A new endpoint begins with what is committed from here on.
-        dispatcher.apply(try lanePlans(plans, start: dispatcher.log.committedEnd), now: DeliveryService.now)
+    /// Endpoints without anything in the store go on with the shared mark; `new` ones begin with what is committed from
+    /// here on.
+    package func start(
+        _ endpoints: [CompiledEndpoint], new: Set<EndpointID>, sourceNames: [String: SourceID]
+    ) throws {
+        let marks = Dictionary(uniqueKeysWithValues: opened.marks.map { ($0.endpoint, $0.resume) })
+        let states = Dictionary(uniqueKeysWithValues: opened.states.map { ($0.endpoint, $0) })
+        let open = Dictionary(uniqueKeysWithValues: opened.open.map { ($0.endpoint, $0) })
+        // In a rebuilt store every endpoint is new, and yet begins with what the log still has.
+        let end = opened.rebuiltFrom ?? dispatcher.log.committedEnd
+        let fresh = endpoints.map(\.id).filter { new.contains($0) && marks[$0] == nil }
+        if !fresh.isEmpty { try begin(fresh, at: end) }
+        let freshOnes = Set(fresh)
+        var plans: [LanePlan] = []
+        plans.reserveCapacity(endpoints.count)
+        for endpoint in endpoints {
+            var plan = LanePlan(
+                endpoint, state: states[endpoint.id],
+                mark: freshOnes.contains(endpoint.id) ? end : marks[endpoint.id] ?? nil, open: open[endpoint.id])
+            if let mark = plan.mark, mark.sequence < end.sequence {
+                plan.recorded = try store.recorded(endpoint: endpoint.id, from: mark.sequence)
+            }
+            plans.append(plan)
+        }
+        // Lanes follow it from now on: it must be there before the first of them gives up a mark of its own.
+        if opened.shared == nil {
+            var first = OutcomeBatch()
+            first.shared = dispatcher.shared
+            first.nowMillis = clock.millis(at: DeliveryService.now)
+            first.isDurable = true
+            try store.apply(first)
+        }
+        dispatcher.sourceNames = DeliveryService.bytes(sourceNames)
+        dispatcher.publish(plans, now: DeliveryService.now)
         worker.start()
         let thread = Thread { [self] in run() }
         thread.name = "dispatcher"
         thread.start()
     }
-    /// The endpoints from now on; nothing that is out is dropped. The egress loop must know the new table already.
-    package func reload(_ plans: [EndpointPlan]) throws {
-        let start = try perform { dispatcher, _ in dispatcher.log.committedEnd }
-        let prepared = try lanePlans(plans, start: start)
-        try perform { dispatcher, now in dispatcher.apply(prepared, now: now) }
+    private func begin(_ endpoints: [EndpointID], at place: EventLocation) throws(DeliveryError) {
+        do { try store.begin(endpoints, at: place) } catch { throw .store("\(error)") }
     }
+    /// What lanes of these endpoints begin with. Those that the store has nothing of get a place now, durably; an
+    /// endpoint that is never published after it costs a row. Endpoints that came back go on where they stood.
+    package func prepare(_ endpoints: [CompiledEndpoint], new: Set<EndpointID>) throws(DeliveryError) -> [LanePlan] {
+        let place = makeReader().committedEnd
+        var plans: [LanePlan] = []
+        var fresh: [EndpointID] = []
+        do {
+            for endpoint in endpoints {
+                guard new.contains(endpoint.id) else {
+                    plans.append(LanePlan(endpoint, mark: nil))
+                    continue
+                }
+                let known = try store.lane(endpoint.id)
+                guard let mark = known.mark else {
+                    fresh.append(endpoint.id)
+                    plans.append(LanePlan(endpoint, mark: place))
+                    continue
+                }
+                var plan = LanePlan(
+                    endpoint, state: known.state, mark: mark, open: try store.counts(endpoint: endpoint.id))
+                plan.recorded = try store.recorded(endpoint: endpoint.id, from: mark.sequence)
+                plans.append(plan)
+            }
+        } catch { throw .store("\(error)") }
+        if !fresh.isEmpty { try begin(fresh, at: place) }
+        return plans
+    }
+    /// The endpoints that changed, from now on; nothing that is out is dropped. Cannot fail: what could has been done
+    /// by `prepare`, whose answer is `upserted`.
+    package func publish(_ change: DeliveryChange) {
+        let plans = change.upserted
+        let names = change.sourceNames.map(DeliveryService.bytes)
+        try? perform { dispatcher, now in
+            if let names { dispatcher.sourceNames = names }
+            dispatcher.remove(change.removed, forgetting: false, now: now)
+            dispatcher.remove(change.deleted, forgetting: true, now: now)
+            dispatcher.publish(plans, now: now)
+        }
+    }
+    private static func bytes(_ names: [String: SourceID]) -> [[UInt8]: SourceID] {
+        Dictionary(uniqueKeysWithValues: names.map { (Array($0.key.utf8), $0.value) })
+    }
+    /// How long finished deliveries stay listed from now on.
+    package func keepHistory(millis: Int) { historyMillis.store(Int64(millis), ordering: .relaxed) }
     /// No new orders; waits until what is out has come back and is written, or the time is over. True when all was
     /// written. Call while the egress loop still runs (it answers, or abandons, what it holds), then stop the egress
     /// loop, then `stop`.
@@ -147,6 +217,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         wakeup.signal()
         while !mailbox.withLock({ $0.isClosed }) { Thread.sleep(forTimeInterval: 0.001) }
         worker.stop()
+        resolver?.stop()
     }
 
     // MARK: Questions
@@ -158,21 +229,42 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         return metrics
     }
     /// The first sequence that an endpoint still needs, as the store has it; nil when none needs any. Endpoints that
-    /// were removed or said 410 hold nothing back, ones that the configuration disables do.
+    /// were removed or said 410 hold nothing back, ones that are disabled otherwise do.
     package func lowWater() throws -> UInt64? {
-        let marks = try store.endpoints().filter { !$0.isRemoved && $0.stop == nil }.map(\.resume.sequence)
-        return try [marks.min(), store.oldestPending()].compactMap { $0 }.min()
+        let mark = try perform { dispatcher, _ in dispatcher.lowWater() }
+        return try [mark, store.oldestPending()].compactMap { $0 }.min()
     }
     /// The same for whoever deletes: `.max` when no endpoint needs anything, 0 (delete nothing) while the store cannot
     /// say.
     package var retentionLowWater: UInt64 {
         do { return try lowWater() ?? .max } catch { return 0 }
     }
+    /// Of those endpoints that there are, in the order asked for.
+    package func statuses(_ endpoints: [EndpointID]) throws -> [LaneStatus] {
+        try perform { dispatcher, now in endpoints.compactMap { dispatcher.status(of: $0, now: now) } }
+    }
+    /// When the oldest event arrived that is not delivered or dead at the endpoint, wall clock in nanoseconds; nil when
+    /// nothing waits. Reads the store and the log: for worker threads.
+    package func oldestWaiting(_ status: LaneStatus) throws -> UInt64? {
+        var oldest = status.waiting - status.pending > 0 || status.lagEvents > 0 ? status.oldestOutstanding : nil
+        if status.pending > 0 {
+            let row = try store.rows(endpoint: status.endpoint, states: [.pending], from: 0, limit: 1).first
+            oldest = [oldest, row?.place.sequence].compactMap { $0 }.min()
+        }
+        guard let oldest, case .event(let event) = makeReader().read(at: EventLocation(sequence: oldest, position: 0))
+        else { return nil }
+        return event.receivedAt
+    }
+    package func perform(_ command: EndpointCommand, on endpoint: EndpointID) throws {
+        guard try perform({ dispatcher, now in dispatcher.perform(command, on: endpoint, now: now) }) else {
+            throw DeliveryError.unknownEndpoint
+        }
+    }
     /// Sends one event again, at once, whatever became of it before.
-    package func replay(event: EventID, endpoint: String) throws -> ReplayVerdict {
+    package func replay(event: EventID, endpoint: EndpointID) throws -> ReplayResult {
         let reader = makeReader()
         guard event.logIdentity == reader.identity & 0xFF_FFFF_FFFF else { return .unknownEvent }
-        let wanted = EventPlace(sequence: event.sequence, position: 0)
+        let wanted = EventLocation(sequence: event.sequence, position: 0)
         let found: StoredEvent
         switch reader.read(at: wanted) {
         case .event(let event): found = event
@@ -180,41 +272,18 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         case .end, .unreadable: return .unknownEvent
         }
         guard found.place.sequence == event.sequence else { return .unknownEvent }
-        let number = try number(of: endpoint)
         let place = found.place
-        return try perform { dispatcher, now in
-            dispatcher.replay(number: number, places: [place], now: now)
-        }[0]
+        let state = try store.rows(sequence: event.sequence).first { $0.endpoint == endpoint }?.state
+        return try replay(endpoint, places: [(place, state)])[0]
     }
-    package func replay(number: Int, places: [EventPlace]) throws -> [ReplayVerdict] {
-        try perform { dispatcher, now in dispatcher.replay(number: number, places: places, now: now) }
+    package func replay(
+        _ endpoint: EndpointID, places: [(place: EventLocation, state: DeliveryState?)]
+    ) throws -> [ReplayResult] {
+        try perform { dispatcher, now in dispatcher.replay(endpoint, places: places, now: now) }
     }
-    /// Ends a stop by 410.
-    package func enable(endpoint: String) throws {
-        let number = try number(of: endpoint)
-        _ = try perform { dispatcher, _ in dispatcher.enable(number: number) }
-    }
-    package func number(of endpoint: String) throws -> Int {
-        guard let number = numbers.withLock({ $0[endpoint] }) else { throw DeliveryError.unknownEndpoint(endpoint) }
-        return number
-    }
-    package var endpointNumbers: [String: Int] { numbers.withLock { $0 } }
 
     // MARK: Inside
 
-    private func lanePlans(_ plans: [EndpointPlan], start: EventPlace) throws -> [LanePlan] {
-        let stored = try store.register(plans.map(\.configuration.name), start: start)
-        var byName: [String: StoredEndpoint] = [:]
-        for endpoint in stored { byName[endpoint.name] = endpoint }
-        numbers.withLock { $0 = byName.filter { !$0.value.isRemoved }.mapValues(\.number) }
-        return try plans.compactMap { plan in
-            guard let endpoint = byName[plan.configuration.name] else { return nil }
-            return LanePlan(
-                stored: endpoint, settings: LaneSettings(plan),
-                subscription: Subscription(sources: plan.configuration.sources, types: plan.configuration.types),
-                recorded: try store.recorded(endpoint: endpoint.number, from: endpoint.resume.sequence))
-        }
-    }
     private func run() {
         var nextPublish: UInt64 = 0
         var nextPrune: UInt64 = 0
@@ -227,11 +296,13 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
                 let metrics = dispatcher.metrics(now: now)
                 published.withLock { $0 = metrics }
                 tellPassedOver()
+                tellNotices()
             }
             if now >= nextPrune {
                 nextPrune = now + 60_000_000_000
                 worker.allowPruning(
-                    before: clock.millis(at: now) - historyMillis, oldest: dispatcher.log.oldest.sequence)
+                    before: clock.millis(at: now) - historyMillis.load(ordering: .relaxed),
+                    oldest: dispatcher.log.oldest.sequence)
             }
             if mailbox.withLock({ $0.isStopping }) { break }
             guard sleep > 0 else { continue }
@@ -253,6 +324,22 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
                 "first": "\(EventID(logIdentity: identity, sequence: range.lowerBound).text)",
                 "last": "\(EventID(logIdentity: identity, sequence: range.upperBound - 1).text)",
             ])
+    }
+    /// A line when an endpoint goes down and when it comes back.
+    private func tellNotices() {
+        let notices = dispatcher.notices
+        dispatcher.notices.removeAll()
+        for notice in notices {
+            var metadata: Logger.Metadata = [
+                "endpoint": "\(notice.name)", "was": "\(notice.old.name)", "reason": "\(notice.state.reason.name)",
+            ]
+            switch notice.state.condition {
+            case .active: logger.notice("endpoint is active", metadata: metadata)
+            case .failing, .paused, .disabled:
+                metadata["error"] = "\(notice.state.lastError)"
+                logger.warning("endpoint is \(notice.state.condition.name)", metadata: metadata)
+            }
+        }
     }
     private func openMail(now: UInt64) {
         let letters = mailbox.withLock { box in
@@ -302,14 +389,16 @@ private final class ResultBox<R: Sendable>: @unchecked Sendable {
     }
 }
 
-extension LaneSettings {
-    init(_ plan: EndpointPlan) {
-        let configuration = plan.configuration
-        self.init(
-            concurrency: configuration.concurrency,
-            schedule: RetrySchedule(delaysMillis: configuration.retryDelaysMillis, jitter: configuration.retryJitter),
-            forwarding: configuration.forwardsHeaders ? .all : .contentTypeOnly, isDisabled: configuration.disabled,
-            egressIndex: plan.egressIndex)
-        withheld = plan.withheld
-    }
+/// What a change of the registry means for delivery.
+package struct DeliveryChange: Sendable {
+    /// New ones and changed ones.
+    package var upserted: [LanePlan] = []
+    /// Named no more; their places are kept for when they come back.
+    package var removed: [EndpointID] = []
+    /// Gone for good.
+    package var deleted: [EndpointID] = []
+    /// Sources of the default tenant; nil = unchanged.
+    package var sourceNames: [String: SourceID]?
+
+    package init() {}
 }

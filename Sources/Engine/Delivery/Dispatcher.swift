@@ -1,9 +1,11 @@
-// The way from the log to the endpoints, as one passive step: replies of the store, commands, outcomes, then orders,
-// then the batch that goes to the store. One thread calls `step`; it never waits and reads no clock.
+// The way from the log to the endpoints, as one passive step: replies of the store, answers of the resolver, outcomes,
+// then orders, then the batch that goes to the store. One thread calls `step`; it never waits and reads no clock.
 //
 // The written order of a step, and why: replies before outcomes (they free room in the store's queue), outcomes before
 // orders (they free slots and memory), the batch last (it then says what this step did). An outcome is only taken when
 // its row has room in a batch: a store that cannot write thus stops the orders, and memory stays flat.
+//
+// Cost: a step looks at lanes that are ready or due, at those that an event matches, and at no other.
 //
 // Invariants: every slot that is out has a lease and a lane that counts it; a mark is sealed in the same batch as the
 // rows that moved it, or a later one, never an earlier one. If that failed, a crash could lose an event for an
@@ -13,18 +15,22 @@ import FastPath
 
 /// Bounds of the dispatcher, and where each comes from.
 package struct DispatcherLimits: Sendable {
-    /// Orders out at once; no more than the egress rings take, so that a submit never fails for long.
-    package var orderCountMax = 4096
+    /// Orders out at once; no more than the egress loop has connections, so that none waits for another's.
+    package var orderCountMax = 2048
+    /// The egress loop's connection pools: more than orders.
+    package var poolCountMax = 4096
     /// Rows of one transaction: large enough that its fixed cost is nothing, small enough to stay in the page cache.
     package var batchRowsMax = 2000
     /// How long an outcome may wait for its batch. Everything in it would be sent again after a crash.
     package var batchNanosMax: UInt64 = 20_000_000
-    /// How often the mark of a lane without outcomes is written.
+    /// How often marks are written while there are no outcomes.
     package var markNanosMax: UInt64 = 1_000_000_000
     /// Events read at the shared place in one step, so that outcomes are never far away.
     package var sharedEventsPerStep = 512
     package var outcomesPerStep = 2048
-    /// What a lane that reads by itself may take in one round.
+    /// Ready lanes served in one step.
+    package var lanesPerStep = 1024
+    /// What a lane may take in one turn.
     package var quantumBytes = 64 * 1024
     /// Longest sleep: a signal that nobody sent costs so much.
     package var idleNanosMax: UInt64 = 100_000_000
@@ -46,64 +52,111 @@ package struct StoreClock: Sendable {
     package func millis(at monotonicNanos: UInt64) -> Int64 {
         millisAtStart + Int64(monotonicNanos &- monotonicAtStart) / 1_000_000
     }
+    /// The monotonic time of `millis`; `.max` for what is far away.
+    package func nanos(at millis: Int64) -> UInt64 {
+        let distance = max(millis - millisAtStart, 0)
+        guard distance < 1 << 42 else { return .max }
+        return monotonicAtStart + UInt64(distance) * 1_000_000
+    }
 }
 
 package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePort> {
     let log: Log
     let egress: Egress
     let store: Store
+    let hosts: any HostLookup
     let pool: PayloadPool
     let limits: DispatcherLimits
     let clock: StoreClock
     var generator: SeededGenerator
-    var lanes: [Lane] = []
-    var laneOfNumber: [Int: Int] = [:]
-    var subscriptions = SubscriptionTable()
+    /// Every lane, also removed ones with something in flight.
+    var lanes: [EndpointID: Lane] = [:]
+    var matcher = Matcher<Lane>()
+    /// For records that name their source only: sources of the default tenant.
+    package var sourceNames: [[UInt8]: SourceID] = [:]
+    var scheduler = LaneScheduler()
+    var shares: ResourceShares
+    var pools: PoolDirectory
     var slots: SlotTable
-    /// Where all lanes that keep up read.
-    var shared: EventPlace
+    /// Where all lanes that keep up read. Never goes back.
+    var shared: EventLocation
+    /// Lanes that read there.
     var sharedCount = 0
+    /// Lanes at the end of the log that join the shared place when it comes to theirs.
+    var joining: [Lane] = []
+    /// By host name, the lanes that wait for its addresses.
+    var awaitingHost: [String: [Lane]] = [:]
+    /// Lanes whose mark may have moved since the last seal.
+    var dirty: [Lane] = []
     var batch = OutcomeBatch()
     var batchStarted: UInt64 = 0
     var batchesOut = 0
-    var batchNumber: UInt64 = 0
-    /// The lane that lagging service and retries begin with in the next step.
-    var rotation = 0
+    private var batchNumber: UInt64 = 0
+    var sealedShared: EventLocation
+    var marksSealedAt: UInt64 = 0
+    /// What the store has confirmed: the shared mark and those of lanes that have one of their own.
+    var committedShared: EventLocation
+    var committedMarks: [EndpointID: EventLocation] = [:]
+    /// What the store is asked besides batches and pages, while its queue is full.
+    private var questions: [StoreRequest] = []
     /// Orders that the ring had no room for.
     var unsent: [Int] = []
-    var loadsWanted: [Int] = []
+    /// Changes of conditions that nobody was told of yet.
+    package var notices: [EndpointNotice] = []
+    /// Turns of lanes by themselves; for the proof that idle ones get none.
+    package var lanesServed: UInt64 = 0
     var eventsRead: UInt64 = 0
     var eventsUnreadable: UInt64 = 0
     /// Sequences that lanes have gone past without reading them, since somebody was told.
     package var passedOver: Range<UInt64>?
     package private(set) var isDraining = false
     private var seenEnd: UInt64 = 0
+    var totals = LaneCounters()
+    var selection = LaneSelection()
+    /// Endpoints by condition, without removed ones.
+    var conditions: [EndpointCondition: Int] = [:]
+    /// Sums over all lanes.
+    var pendingTotal = 0
+    var deadTotal = 0
+    var backlogTotal = 0
+    /// Lanes whose endpoint the configuration names no more.
+    var removedCount = 0
 
+    /// `shared` is where lanes without a mark of their own go on.
     package init(
-        log: Log, egress: Egress, store: Store, pool: PayloadPool, limits: DispatcherLimits, clock: StoreClock,
-        seed: UInt64
+        log: Log, egress: Egress, store: Store, hosts: any HostLookup, pool: PayloadPool, limits: DispatcherLimits,
+        clock: StoreClock, shared: EventLocation, seed: UInt64
     ) {
+        precondition(limits.poolCountMax > limits.orderCountMax)
         self.log = log
         self.egress = egress
         self.store = store
+        self.hosts = hosts
         self.pool = pool
         self.limits = limits
         self.clock = clock
+        self.shared = shared
+        sealedShared = shared
+        committedShared = shared
         generator = SeededGenerator(seed: seed)
         slots = SlotTable(count: limits.orderCountMax)
-        shared = log.committedEnd
+        shares = ResourceShares(orderCountMax: limits.orderCountMax, byteCountMax: pool.byteCount)
+        pools = PoolDirectory(poolCount: limits.poolCountMax)
     }
 
     /// One round. Returns for how long, in nanoseconds, there is nothing to do unless something comes in; 0 = go on at
     /// once.
     package func step(now: UInt64) -> UInt64 {
         seenEnd = log.committedEnd.sequence
-        takeReplies()
+        takeReplies(now: now)
+        takeHosts()
         var isBusy = takeOutcomes(now: now)
         resubmit()
+        ask(now: now)
         if !isDraining {
-            isBusy = dispatch(now: now) || isBusy
-            askForRetries(now: now)
+            scheduler.fireTimers(now: now)
+            isBusy = serveReady(now: now) || isBusy
+            isBusy = serveShared(now: now) || isBusy
         }
         sealIfDue(now: now, isForced: isDraining && slots.outCount == 0)
         egress.flush()
@@ -111,34 +164,65 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     }
     /// For the last look before sleeping: something came in since the last step.
     package var hasWork: Bool {
-        egress.hasOutcome || store.hasReply || log.committedEnd.sequence != seenEnd
+        egress.hasOutcome || store.hasReply || hosts.hasReply || log.committedEnd.sequence != seenEnd
     }
     /// No new orders from now on; what is out comes back and is written.
     package func beginDrain() { isDraining = true }
     /// True exactly when nothing is out and the store has everything.
-    package var isDrained: Bool { slots.outCount == 0 && batch.isEmpty && batchesOut == 0 }
+    package var isDrained: Bool {
+        slots.outCount == 0 && batch.isEmpty && batchesOut == 0 && dirty.isEmpty && questions.isEmpty
+    }
 
     // MARK: What comes in
 
-    private func takeReplies() {
+    private func takeReplies(now: UInt64) {
         while let reply = store.nextReply() {
             switch reply {
-            case .committed(let marks):
+            case .committed(let shared, let marks):
                 batchesOut -= 1
-                for mark in marks {
-                    guard let index = laneOfNumber[mark.endpoint] else { continue }
-                    precondition(mark.resume.sequence >= lanes[index].committedMark.sequence, "a mark went back")
-                    lanes[index].committedMark = mark.resume
+                if let shared {
+                    precondition(shared.sequence >= committedShared.sequence, "the shared mark went back")
+                    committedShared = shared
                 }
+                for mark in marks { confirm(mark) }
+                scheduler.wakeStarved(scheduler.starvedCount)
             case .pending(let endpoint, let rows, let limit):
-                guard let index = laneOfNumber[endpoint] else { continue }
+                guard let lane = lanes[endpoint] else { continue }
                 let entries = rows.map {
                     RetryEntry(
                         key: RetryKey(dueMillis: $0.dueMillis, sequence: $0.place.sequence),
                         position: $0.place.position,
                         attempts: $0.attempts)
                 }
-                lanes[index].retries.loaded(entries, limit: limit)
+                lane.working.retries.loaded(entries, limit: limit)
+                reconsider(lane, now: now)
+            case .expedited(let endpoint):
+                guard let lane = lanes[endpoint] else { continue }
+                lane.working.retries.reload()
+                scheduler.makeReady(lane)
+            }
+        }
+    }
+    private func confirm(_ mark: LaneMark) {
+        guard let lane = lanes[mark.endpoint], !lane.isForgotten else { return }
+        // One that has left the shared place meanwhile stands where the store's shared mark is, until its own is there.
+        let follows = mark.resume == nil && lane.reading != .shared
+        committedMarks[mark.endpoint] = follows ? committedShared : mark.resume
+    }
+    /// The lane reads at the shared place no more.
+    func leaveShared(_ lane: Lane, at place: EventLocation) {
+        precondition(lane.reading == .shared)
+        lane.reading = .alone(place)
+        sharedCount -= 1
+        // As the store has it, until the next batch says otherwise.
+        if committedMarks[lane.id] == nil { committedMarks[lane.id] = committedShared }
+        markDirty(lane)
+    }
+    private func takeHosts() {
+        while let host = hosts.nextReply() {
+            for lane in awaitingHost.removeValue(forKey: host) ?? [] {
+                lane.isAwaitingHost = false
+                scheduler.makeReady(lane)
             }
         }
     }
@@ -148,19 +232,27 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         while count < limits.outcomesPerStep {
             guard makeRoomInBatch(now: now) else { return false }
             guard let outcome = egress.nextOutcome() else { return false }
-            settle(outcome, now: now)
+            complete(outcome, now: now)
             count += 1
         }
         return true
     }
     private func resubmit() {
         while let slot = unsent.last {
-            guard
-                egress.submit(slots.order(slot, egressIndex: lanes[slots[slot].lane].settings.egressIndex, pool: pool))
-            else {
-                return
-            }
+            guard egress.submit(slots.request(slot, pool: pool)) else { return }
             unsent.removeLast()
+        }
+    }
+
+    /// Behind every row that is known now; in its turn when the store's queue is full.
+    func ask(_ request: StoreRequest, now: UInt64) {
+        questions.append(request)
+        ask(now: now)
+    }
+    private func ask(now: UInt64) {
+        while !questions.isEmpty, store.hasRoom {
+            if !batch.isEmpty { seal(now: now) }
+            store.submit(questions.removeFirst())
         }
     }
 
@@ -173,35 +265,39 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         seal(now: now)
         return true
     }
-    func record(_ row: DeliveryRow, lane: Lane, now: UInt64) {
-        if batch.isEmpty { batchStarted = now }
-        batch.rows.append(row)
-        lane.hasRowsInBatch = true
+    func noteBatchStart(now: UInt64) { if batch.isEmpty { batchStarted = now } }
+    func markDirty(_ lane: Lane) {
+        guard !lane.isDirty, !lane.isForgotten else { return }
+        lane.isDirty = true
+        dirty.append(lane)
     }
     private func sealIfDue(now: UInt64, isForced: Bool) {
-        let isDue = batch.rows.count >= limits.batchRowsMax || now &- batchStarted >= limits.batchNanosMax
-        if batch.isEmpty ? marksAreDue(now: now, isForced: isForced) : isDue || isForced || batch.isDurable {
-            guard store.hasRoom else { return }
-            seal(now: now)
+        if batch.isEmpty {
+            let hasMarks = !dirty.isEmpty || shared != sealedShared
+            guard hasMarks, isForced || now &- marksSealedAt >= limits.markNanosMax else { return }
+        } else {
+            let isFull = batch.rows.count >= limits.batchRowsMax
+            let isOld = now &- batchStarted >= limits.batchNanosMax
+            guard isFull || isOld || isForced || batch.isDurable else { return }
         }
+        guard store.hasRoom else { return }
+        seal(now: now)
     }
-    private func marksAreDue(now: UInt64, isForced: Bool) -> Bool {
-        lanes.contains { lane in
-            !lane.isRemoved && (isForced || now &- lane.sealedNanos >= limits.markNanosMax)
-                && lane.mark(shared: shared) != lane.sealedMark
-        }
-    }
-    /// Hands the batch to the store, with every mark that its rows or the reading moved.
+    /// Hands the batch to the store, with the shared mark and every mark that its rows or the reading moved: a lane
+    /// that follows the shared mark has nothing outstanding before it, in each batch.
     func seal(now: UInt64) {
-        for lane in lanes {
-            let isDue = lane.hasRowsInBatch || isDraining || now &- lane.sealedNanos >= limits.markNanosMax
-            lane.hasRowsInBatch = false
-            guard isDue, !lane.isRemoved else { continue }
-            lane.sealedNanos = now
-            let mark = lane.mark(shared: shared)
+        marksSealedAt = now
+        for lane in dirty {
+            lane.isDirty = false
+            let mark = lane.mark()
             guard mark != lane.sealedMark else { continue }
             lane.sealedMark = mark
-            batch.marks.append(LaneMark(endpoint: lane.number, resume: mark))
+            batch.marks.append(LaneMark(endpoint: lane.id, resume: mark))
+        }
+        dirty.removeAll(keepingCapacity: true)
+        if shared != sealedShared {
+            sealedShared = shared
+            batch.shared = shared
         }
         guard !batch.isEmpty else { return }
         batchNumber += 1
@@ -212,39 +308,16 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         batch = OutcomeBatch()
         batch.rows.reserveCapacity(limits.batchRowsMax)
     }
-    /// Every row that a queue left to the store must be on its way there before the page is asked for.
-    private func askForRetries(now: UInt64) {
-        let nowMillis = clock.millis(at: now)
-        for lane in lanes where !lane.isStopped {
-            guard let key = lane.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: limits.retryAheadMillis) else {
-                continue
-            }
-            guard store.hasRoom else { return }
-            if !batch.isEmpty { seal(now: now) }
-            guard store.hasRoom else { return }
-            store.submit(.loadPending(endpoint: lane.number, from: key, limit: RetryQueue.pageCount))
-            lane.retries.beginLoad(key)
-        }
-    }
 
     // MARK: Sleep
 
-    /// O(lanes), and only asked for when there is nothing else to do.
     private func sleepNanos(now: UInt64) -> UInt64 {
         var nanos = limits.idleNanosMax
         if !batch.isEmpty {
             let age = now &- batchStarted
             nanos = min(nanos, age >= limits.batchNanosMax ? limits.batchNanosMax : limits.batchNanosMax - age)
         }
-        let nowMillis = clock.millis(at: now)
-        for lane in lanes where !lane.isStopped {
-            if let end = lane.pauseEnd(now: now) {
-                nanos = min(nanos, end - now)
-            } else if let due = lane.retries.nextDueMillis, lane.hasRoomForRetry(now: now) {
-                // A due entry in the store that is waited for comes with a reply.
-                nanos = min(nanos, UInt64(min(max(due, nowMillis + 5) - nowMillis, 1000)) * 1_000_000)
-            }
-        }
+        if let timer = scheduler.nextTimer { nanos = min(nanos, timer > now ? max(timer - now, 1_000_000) : 1_000_000) }
         return nanos
     }
 }

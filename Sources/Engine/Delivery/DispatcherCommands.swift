@@ -1,27 +1,30 @@
-// What others ask of the dispatcher while it runs: endpoints that changed, replays, switching one on again, a copy of
-// the numbers. Everything here happens between two steps, on the dispatcher's thread.
+// What others ask of the dispatcher while it runs: endpoints that changed, replays, conditions that an operator sets, a
+// copy of the numbers. Everything here happens between two steps, on the dispatcher's thread.
 
 import FastPath
 
-/// One endpoint of the configuration, ready for the dispatcher. Made on the caller's thread, where reading the store
-/// may take its time.
+/// One endpoint to be delivered to from now on.
 package struct LanePlan: Sendable {
-    package var stored: StoredEndpoint
-    package var settings: LaneSettings
-    package var subscription: Subscription
-    /// `DeliveryStore.recorded` from the resume place on.
-    package var recorded: [UInt64]
+    package var endpoint: CompiledEndpoint
+    package var state: EndpointState
+    /// Nil = it goes on with the shared mark.
+    package var mark: EventLocation?
+    /// `DeliveryStore.recorded` from the mark on.
+    package var recorded: [UInt64] = []
+    package var open: OpenDeliveries
 
-    package init(stored: StoredEndpoint, settings: LaneSettings, subscription: Subscription, recorded: [UInt64]) {
-        self.stored = stored
-        self.settings = settings
-        self.subscription = subscription
-        self.recorded = recorded
+    package init(
+        _ endpoint: CompiledEndpoint, state: EndpointState? = nil, mark: EventLocation?, open: OpenDeliveries? = nil
+    ) {
+        self.endpoint = endpoint
+        self.state = state ?? EndpointState(endpoint: endpoint.id)
+        self.mark = mark
+        self.open = open ?? OpenDeliveries(endpoint: endpoint.id)
     }
 }
 
 /// What became of one event that was asked to be sent again.
-package enum ReplayVerdict: Equatable, Sendable {
+package enum ReplayResult: Equatable, Sendable {
     case accepted
     /// A delivery of it is already waiting or out.
     case alreadyPending
@@ -34,89 +37,232 @@ package enum ReplayVerdict: Equatable, Sendable {
     case busy
 }
 
+/// What an operator does to an endpoint.
+package enum EndpointCommand: Equatable, Sendable {
+    case enable
+    case disable
+    /// Nil = until it is enabled.
+    case pause(millis: Int64?)
+    /// What waits for a later attempt is tried now.
+    case retryNow
+}
+
 extension Dispatcher {
-    /// The endpoints from now on. Known ones keep their place and what is out; the ones not named end, their place is
-    /// kept.
-    package func apply(_ plans: [LanePlan], now: UInt64) {
-        let named = Set(plans.map(\.stored.number))
-        for (index, lane) in lanes.enumerated() where !named.contains(lane.number) && !lane.isRemoved {
-            detach(lane)
-            lane.isRemoved = true
-            subscriptions.set(nil, lane: index)
+    /// Lanes that are new begin where their plan says; known ones keep their place and what is out.
+    package func publish(_ plans: [LanePlan], now: UInt64) {
+        // Those that follow the shared mark first: a lane with a mark of its own may move the shared place to it while
+        // nobody else reads there.
+        for plan in plans where plan.mark == nil { publish(plan, now: now) }
+        for plan in plans where plan.mark != nil { publish(plan, now: now) }
+    }
+    private func publish(_ plan: LanePlan, now: UInt64) {
+        if let lane = lanes[plan.endpoint.id], !lane.isForgotten {
+            change(lane, to: plan.endpoint, now: now)
+        } else {
+            open(plan, now: now)
         }
-        for plan in plans {
-            if let index = laneOfNumber[plan.stored.number] {
-                lanes[index].settings = plan.settings
-                lanes[index].isRemoved = false
-                subscriptions.set(plan.subscription, lane: index)
-            } else {
-                let index = lanes.count
-                lanes.append(Lane(plan.stored, settings: plan.settings, recorded: plan.recorded))
-                laneOfNumber[plan.stored.number] = index
-                subscriptions.set(plan.subscription, lane: index)
+    }
+    private func open(_ plan: LanePlan, now: UInt64) {
+        let lane = Lane(plan.endpoint, state: plan.state, mark: plan.mark)
+        adjust(lane, pending: plan.open.pending, dead: plan.open.dead)
+        if !plan.recorded.isEmpty {
+            lane.work = LaneWork(storeHasRows: lane.pendingCount > 0, recorded: plan.recorded)
+        }
+        lanes[lane.id] = lane
+        conditions[lane.toldCondition, default: 0] += 1
+        subscribe(lane)
+        if lane.health.state.reason == .removed, lane.health.enabled(nowMillis: clock.millis(at: now)) {
+            note(lane, now: now)
+        }
+        if let mark = plan.mark {
+            committedMarks[lane.id] = mark
+            if !join(lane, at: mark) { reconsider(lane, now: now) }
+        } else {
+            sharedCount += 1
+        }
+        if lane.health.state.condition == .paused { rest(lane, now: now) }
+        guard lane.pendingCount > 0 else { return }
+        scheduler.wake(lane, at: clock.nanos(at: plan.open.dueMillis - limits.retryAheadMillis))
+    }
+    private func subscribe(_ lane: Lane) {
+        matcher.set(
+            lane.endpoint.subscription, of: lane.id, tenant: lane.endpoint.tenant, subscriber: lane)
+    }
+    private func change(_ lane: Lane, to endpoint: CompiledEndpoint, now: UInt64) {
+        let hasMoved = endpoint.configuration.url != lane.endpoint.configuration.url
+        if endpoint.tenant != lane.endpoint.tenant { matcher.remove(lane.id, tenant: lane.endpoint.tenant) }
+        lane.endpoint = endpoint
+        subscribe(lane)
+        renew(lane)
+        if lane.isRemoved {
+            lane.isRemoved = false
+            removedCount -= 1
+            conditions[lane.toldCondition, default: 0] += 1
+            if lane.health.state.reason == .removed, lane.health.enabled(nowMillis: clock.millis(at: now)) {
+                note(lane, now: now)
             }
         }
+        // Whatever the old place asked for or did, the new one has not.
+        if hasMoved, lane.health.state.reason != .operatorRequest {
+            lane.work?.pace = LanePace()
+            lane.isProven = false
+            if lane.health.enabled(nowMillis: clock.millis(at: now)) { note(lane, now: now) }
+        }
+        reconsider(lane, now: now)
     }
-    private func detach(_ lane: Lane) {
-        guard lane.reading == .shared else { return }
-        lane.reading = .alone(shared)
-        sharedCount -= 1
+    /// New settings from the next request on; connections stay when they lead to the same place.
+    private func renew(_ lane: Lane) {
+        lane.predecessor = lane.destination ?? lane.predecessor
+        lane.destination = nil
+        lane.destinationVersion = 0
+    }
+    /// They get nothing any more. With `forgetting` their places and rows go too.
+    package func remove(_ endpoints: [EndpointID], forgetting: Bool, now: UInt64) {
+        for id in endpoints {
+            guard let lane = lanes[id] else { continue }
+            matcher.remove(id, tenant: lane.endpoint.tenant)
+            if lane.reading == .shared { leaveShared(lane, at: shared) }
+            if !lane.isRemoved {
+                lane.isRemoved = true
+                removedCount += 1
+                conditions[lane.toldCondition, default: 0] -= 1
+            }
+            if forgetting, !lane.isForgotten {
+                adjust(lane, pending: -lane.pendingCount, dead: -lane.deadCount)
+                backlogTotal -= lane.work?.backlog.count ?? 0
+                lane.isForgotten = true
+                committedMarks[id] = nil
+                dirty.removeAll { $0 === lane }
+                lane.isDirty = false
+            } else if !forgetting, lane.health.disabled(.removed, nowMillis: clock.millis(at: now)) {
+                note(lane, now: now)
+            }
+            if lane.inFlight == 0 { end(lane) }
+        }
+        if forgetting { ask(.forget(endpoints), now: now) }
+    }
+    /// Nothing of a removed lane is out any more. One whose place is kept stays known, so that it can come back.
+    func end(_ lane: Lane) {
+        pools.release(lane)
+        selection.remove(lane)
+        guard lane.isForgotten, lanes[lane.id] === lane else { return }
+        lanes[lane.id] = nil
+        removedCount -= 1
     }
 
-    /// An endpoint that stopped itself (410) gets events again, from where it stood. Durable with the next batch.
-    package func enable(number: Int) -> Bool {
-        guard let index = laneOfNumber[number] else { return false }
-        let lane = lanes[index]
-        guard lane.stop != nil else { return true }
-        lane.stop = nil
-        lane.forgetPace()
-        batch.switches.append(EndpointSwitch(endpoint: number, stop: nil))
-        batch.isDurable = true
+    // MARK: Conditions
+
+    /// Durable with the next batch. False for an endpoint that is not there.
+    package func perform(_ command: EndpointCommand, on endpoint: EndpointID, now: UInt64) -> Bool {
+        guard let lane = lanes[endpoint], !lane.isRemoved else { return false }
+        let nowMillis = clock.millis(at: now)
+        var hasChanged = false
+        switch command {
+        case .enable:
+            lane.work?.pace = LanePace()
+            hasChanged = lane.health.enabled(nowMillis: nowMillis)
+        case .disable: hasChanged = lane.health.disabled(.operatorRequest, nowMillis: nowMillis)
+        case .pause(let millis):
+            hasChanged = lane.health.paused(
+                .operatorRequest, untilMillis: millis.map { nowMillis + $0 } ?? 0, nowMillis: nowMillis)
+        case .retryNow:
+            lane.work?.pace = LanePace()
+            if lane.health.state.condition == .paused, lane.health.state.reason == .askedForLess {
+                hasChanged = lane.health.enabled(nowMillis: nowMillis)
+            }
+            if lane.pendingCount > 0 { ask(.expedite(endpoint: endpoint, due: nowMillis), now: now) }
+        }
+        if hasChanged {
+            note(lane, now: now)
+            batch.isDurable = true
+        }
+        reconsider(lane, now: now)
         return true
     }
 
-    /// Sends events again that the endpoint has behind it: the same `webhook-id`, attempts counted from the start.
-    package func replay(number: Int, places: [EventPlace], now: UInt64) -> [ReplayVerdict] {
-        places.map { replay(number: number, place: $0, now: now) }
+    // MARK: Replays
+
+    /// Sends events again that the endpoint has behind it, or gives it ones that it never had: the same `webhook-id`,
+    /// attempts counted from the start. `states` are what the store has of them, nil = nothing.
+    package func replay(
+        _ endpoint: EndpointID, places: [(place: EventLocation, state: DeliveryState?)], now: UInt64
+    ) -> [ReplayResult] {
+        places.map { replay(endpoint, place: $0.place, state: $0.state, now: now) }
     }
-    private func replay(number: Int, place: EventPlace, now: UInt64) -> ReplayVerdict {
-        guard let index = laneOfNumber[number], !lanes[index].isRemoved else { return .unknownEndpoint }
-        let lane = lanes[index]
-        guard place.sequence < lane.mark(shared: shared).sequence else { return .notReached }
-        guard !lane.retries.isScheduled(place.sequence) else { return .alreadyPending }
+    private func replay(
+        _ endpoint: EndpointID, place: EventLocation, state: DeliveryState?, now: UInt64
+    ) -> ReplayResult {
+        guard let lane = lanes[endpoint], !lane.isRemoved else { return .unknownEndpoint }
+        let mark = lane.mark() ?? shared
+        // What has a row the lane has behind it, even while an older event still holds its mark back.
+        guard state != nil || place.sequence < mark.sequence else { return .notReached }
+        guard state != .pending, !lane.working.retries.isScheduled(place.sequence) else { return .alreadyPending }
         guard makeRoomInBatch(now: now) else { return .busy }
         let due = clock.millis(at: now)
-        lane.counters.replayed += 1
+        count(lane) { $0.replayed += 1 }
         record(
             DeliveryRow(
-                endpoint: number, place: place, state: .pending, attempts: 0, status: 0, result: .abandoned,
-                reason: nil,
-                dueMillis: due, updatedMillis: due),
-            lane: lane, now: now)
+                endpoint: endpoint, place: place, state: .pending, attempts: 0, status: 0, result: .abandoned,
+                reason: nil, dueMillis: due, updatedMillis: due), lane, now: now)
+        adjust(lane, pending: 1, dead: state == .dead ? -1 : 0)
         batch.isDurable = true
-        lane.retries.schedule(
-            RetryEntry(key: RetryKey(dueMillis: due, sequence: place.sequence), position: place.position, attempts: 0))
+        let key = RetryKey(dueMillis: due, sequence: place.sequence)
+        lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: 0))
+        scheduler.makeReady(lane)
         return .accepted
     }
 
+    // MARK: Numbers
+
+    package func status(of endpoint: EndpointID, now: UInt64) -> LaneStatus? {
+        guard let lane = lanes[endpoint], !lane.isRemoved else { return nil }
+        return status(lane, now: now)
+    }
+    private func status(_ lane: Lane, now: UInt64) -> LaneStatus {
+        let place = lane.place(shared: shared).sequence
+        let end = log.committedEnd.sequence
+        var state = lane.health.state
+        if lane.endpoint.configuration.disabled {
+            state.condition = .disabled
+            state.reason = .configuration
+        }
+        return LaneStatus(
+            endpoint: lane.id, tenant: lane.endpoint.tenant, name: lane.endpoint.name, state: state,
+            inFlight: lane.inFlight, pending: max(lane.pendingCount, 0), dead: max(lane.deadCount, 0),
+            backlog: lane.work?.backlog.count ?? 0, lagEvents: end > place ? end - place : 0,
+            isSlowed: lane.pauseEnd(now: now) != nil, oldestOutstanding: lane.mark()?.sequence)
+    }
+    /// The first sequence that a lane still needs as the store knows it; nil when none needs any. Removed endpoints and
+    /// those that said 410 hold nothing back, ones that are disabled otherwise do.
+    package func lowWater() -> UInt64? {
+        var lowest: UInt64?
+        if sharedCount > 0 { lowest = committedShared.sequence }
+        for (id, mark) in committedMarks {
+            guard let lane = lanes[id], !lane.isRemoved, lane.health.state.reason != .gone else { continue }
+            lowest = min(lowest ?? .max, mark.sequence)
+        }
+        return lowest
+    }
     package func metrics(now: UInt64) -> DeliveryMetrics {
         var metrics = DeliveryMetrics()
-        let end = log.committedEnd.sequence
-        for lane in lanes where !lane.isRemoved {
-            let place = lane.place(shared: shared).sequence
-            metrics.lanes.append(
-                LaneMetrics(
-                    name: lane.name, counters: lane.counters, inFlight: lane.inFlight,
-                    retriesWaiting: lane.retries.count + lane.deferred.count, lagEvents: end > place ? end - place : 0,
-                    isPaused: lane.pauseEnd(now: now) != nil, isDisabled: lane.settings.isDisabled, stop: lane.stop,
-                    mark: lane.committedMark.sequence))
+        selection.refresh()
+        metrics.lanes = selection.selected.map { lane, base in
+            LaneMetrics(status: status(lane, now: now), counters: lane.counters.map { $0.less(base) } ?? LaneCounters())
         }
+        metrics.others = metrics.lanes.reduce(totals) { $0.less($1.counters) }
+        metrics.endpointCount = lanes.count - removedCount
+        metrics.conditions = conditions
+        metrics.pending = pendingTotal
+        metrics.dead = deadTotal
+        metrics.backlog = backlogTotal
         metrics.eventsRead = eventsRead
         metrics.eventsUnreadable = eventsUnreadable
         metrics.payloadBytesLeased = pool.leasedBytes
         metrics.payloadBytes = pool.byteCount
         metrics.ordersOut = slots.outCount
         metrics.batchesWaiting = batchesOut
+        metrics.starvedLanes = scheduler.starvedCount
+        metrics.lowWater = lowWater()
         return metrics
     }
 }

@@ -1,115 +1,239 @@
-// What the dispatcher does with an outcome: policy, schedule, the row for the store, the lane's pace.
+// What the dispatcher does with an outcome: policy, schedule, the rows for the store, the lane's pace and health.
 
 import FastPath
 
 extension Dispatcher {
-    func settle(_ outcome: DeliveryOutcome, now: UInt64) {
-        guard let slot = slots.slot(of: outcome.token) else { return }
+    func complete(_ outcome: DeliveryOutcome, now: UInt64) {
+        guard let slot = slots.slot(of: outcome.token), let lane = slots[slot].lane else { return }
+        let decision = OutcomePolicy.judge(outcome, wasRepeated: slots[slot].wasRepeated)
+        if !isDraining, goesOnElsewhere(slot, lane, outcome, decision, now: now) { return }
+        count(lane) { $0.record(outcome) }
         let order = slots[slot]
-        let lane = lanes[order.lane]
-        lane.counters.record(outcome)
-        let verdict = AnswerPolicy.judge(outcome, wasRepeated: order.wasRepeated)
-        if verdict.decision == .retryAtOnce, !isDraining {
-            repeatAtOnce(slot, lane: lane)
-            return
-        }
-        release(slot, lane: lane)
-        lane.adjust(verdict.pace, now: now)
+        let answer = decision.decision == .delivered ? [] : egress.answer(of: outcome)
+        release(slot, lane)
+        judge(lane, outcome, decision, now: now)
         let attempts = order.attempts < .max ? order.attempts + 1 : order.attempts
-        switch verdict.decision {
-        case .delivered:
-            lane.counters.delivered += 1
-            write(
-                order.lane, place: order.place, state: .delivered, attempts: attempts, outcome: outcome,
-                origin: order.origin,
-                now: now)
-        case .retry:
-            failed(
-                order.lane, place: order.place, attempts: attempts, origin: order.origin, outcome: outcome,
-                lastReason: .retriesExhausted, now: now)
-        case .deadLetter(let reason):
-            bury(
-                order.lane, place: order.place, attempts: attempts, origin: order.origin, reason: reason,
-                outcome: outcome,
-                now: now)
-        case .endpointGone:
-            disable(lane, because: .gone)
-            bury(
-                order.lane, place: order.place, attempts: attempts, origin: order.origin, reason: .endpointGone,
-                outcome: outcome, now: now)
-        case .notAttempted, .retryAtOnce:
-            // While draining this stays unwritten: the next start meets it again.
-            lane.deferred.append(DeferredAttempt(place: order.place, attempts: order.attempts, origin: order.origin))
+        if decision.decision != .notAttempted, decision.decision != .retryAtOnce {
+            // A delivery that succeeds at once costs its row and nothing else.
+            if decision.decision != .delivered || attempts > 1 {
+                keepAttempt(
+                    lane, order.place.sequence, number: attempts, outcome: outcome, answer: answer, now: now)
+            }
         }
+        apply(decision.decision, lane, order, attempts: attempts, outcome: outcome, now: now)
+        reconsider(lane, now: now)
+        if lane.isRemoved, lane.inFlight == 0 { end(lane) }
     }
-    private func repeatAtOnce(_ slot: Int, lane: Lane) {
-        lane.counters.repeatedAtOnce += 1
-        slots[slot].wasRepeated = true
-        if !egress.submit(slots.order(slot, egressIndex: lane.settings.egressIndex, pool: pool)) { unsent.append(slot) }
+    /// Once over a fresh connection when a kept one was found dead, and at the next address when one does not take
+    /// connections; neither counts as an attempt.
+    private func goesOnElsewhere(
+        _ slot: Int, _ lane: Lane, _ outcome: DeliveryOutcome, _ decision: OutcomeDecision, now: UInt64
+    ) -> Bool {
+        if decision.decision == .retryAtOnce {
+            count(lane) { $0.repeatedAtOnce += 1 }
+            slots[slot].wasRepeated = true
+            submit(slot)
+            return true
+        }
+        guard outcome.result == .connectFailed || outcome.result == .connectTimedOut,
+            let addressCount = slots[slot].destination?.addressCount
+        else { return false }
+        guard slots[slot].addressesTried + 1 < addressCount else {
+            if lane.endpoint.literal == nil {
+                hosts.distrust(lane.endpoint.address.host, port: lane.endpoint.address.port)
+            }
+            return false
+        }
+        slots[slot].addressesTried += 1
+        slots[slot].addressIndex = UInt8((Int(slots[slot].addressIndex) + 1) % addressCount)
+        lane.working.addressIndex = slots[slot].addressIndex
+        submit(slot)
+        return true
     }
-    private func release(_ slot: Int, lane: Lane) {
+    private func release(_ slot: Int, _ lane: Lane) {
         let order = slots[slot]
         guard let lease = order.lease else { preconditionFailure("an order without memory") }
-        lane.attemptEnded(order.origin, bytes: pool.bytes(of: lease))
+        let bytes = pool.bytes(of: lease)
+        lane.attemptEnded(order.origin, bytes: bytes)
+        shares.giveBack(bytes, wasProven: order.wasProven)
         pool.free(lease)
         slots.giveBack(slot)
+        if lane.inFlight == 0 { pools.rest(lane) }
+        scheduler.wakeStarved(2)
     }
-    func disable(_ lane: Lane, because stop: EndpointStop) {
-        guard lane.stop == nil else { return }
-        lane.stop = stop
-        batch.switches.append(EndpointSwitch(endpoint: lane.number, stop: stop))
+    /// The endpoint's pace and health.
+    private func judge(_ lane: Lane, _ outcome: DeliveryOutcome, _ decision: OutcomeDecision, now: UInt64) {
+        guard decision.decision != .notAttempted else { return }
+        let nowMillis = clock.millis(at: now)
+        lane.isProven = decision.decision == .delivered
+        if decision.pace != .unchanged, decision.pace != .recovered || lane.work?.pace.isFull == false {
+            lane.working.pace.adjust(decision.pace, concurrency: lane.endpoint.concurrency, now: now)
+        }
+        var hasChanged = false
+        switch decision.decision {
+        case .delivered: hasChanged = lane.health.succeeded(nowMillis: nowMillis)
+        case .endpointGone:
+            _ = lane.health.failed(outcome.text, nowMillis: nowMillis)
+            hasChanged = lane.health.disabled(.gone, nowMillis: nowMillis)
+        case .retry, .retryAtOnce, .deadLetter, .notAttempted:
+            hasChanged = lane.health.failed(outcome.text, nowMillis: nowMillis)
+        }
+        if case .pause(let seconds) = decision.pace, Int64(seconds) * 1000 >= EndpointHealth.pauseMillisMin {
+            let until = nowMillis + Int64(seconds) * 1000
+            hasChanged = lane.health.paused(.askedForLess, untilMillis: until, nowMillis: nowMillis) || hasChanged
+        }
+        if hasChanged { note(lane, now: now) }
+    }
+    private func apply(
+        _ decision: DeliveryDecision, _ lane: Lane, _ order: OrderSlot, attempts: UInt16, outcome: DeliveryOutcome,
+        now: UInt64
+    ) {
+        let (place, origin) = (order.place, order.origin)
+        switch decision {
+        case .delivered:
+            count(lane) { $0.delivered += 1 }
+            write(
+                lane, place: place, state: .delivered, attempts: attempts, outcome: outcome, origin: origin, now: now)
+        case .retry:
+            failed(
+                lane, place: place, attempts: attempts, origin: origin, outcome: outcome,
+                lastReason: .retriesExhausted, now: now)
+        case .deadLetter(let reason):
+            deadLetter(
+                lane, place: place, attempts: attempts, origin: origin, reason: reason, outcome: outcome, now: now)
+        case .endpointGone:
+            deadLetter(
+                lane, place: place, attempts: attempts, origin: origin, reason: .endpointGone, outcome: outcome,
+                now: now)
+        case .notAttempted, .retryAtOnce:
+            // While draining this stays unwritten: the next start meets it again.
+            lane.working.deferred.append(DeferredAttempt(place: place, attempts: order.attempts, origin: origin))
+        }
+    }
+    /// The state's row, and a notice for the log.
+    func note(_ lane: Lane, now: UInt64) {
+        guard !lane.isForgotten else { return }
+        noteBatchStart(now: now)
+        batch.states.append(lane.health.state)
+        let before = lane.toldCondition
+        guard before != lane.health.state.condition else { return }
+        if !lane.isRemoved {
+            conditions[before, default: 0] -= 1
+            conditions[lane.health.state.condition, default: 0] += 1
+        }
+        lane.toldCondition = lane.health.state.condition
+        notices.append(
+            EndpointNotice(endpoint: lane.id, name: lane.endpoint.name, old: before, state: lane.health.state))
     }
 
+    // MARK: Rows
+
+    func keepAttempt(
+        _ lane: Lane, _ sequence: UInt64, number: UInt16, outcome: DeliveryOutcome, answer: [UInt8], now: UInt64
+    ) {
+        guard !lane.isForgotten else { return }
+        noteBatchStart(now: now)
+        batch.attempts.append(
+            AttemptRow(
+                endpoint: lane.id, sequence: sequence, number: number, endedMillis: clock.millis(at: now),
+                timing: AttemptTiming(outcome), status: outcome.status, result: outcome.result,
+                systemError: outcome.systemError, answer: answer))
+    }
     /// After a failure that may pass: the next attempt by the schedule, or a dead letter when there is none.
     /// `outcome` is nil when no attempt was made because the event could not be read.
     /// `origin` is nil for an event that never was an order.
     func failed(
-        _ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin?, outcome: DeliveryOutcome?,
+        _ lane: Lane, place: EventLocation, attempts: UInt16, origin: AttemptOrigin?, outcome: DeliveryOutcome?,
         lastReason: DeadLetterReason, now: UInt64
     ) {
-        let lane = lanes[index]
-        let delay = lane.settings.schedule.delayMillis(
+        let delay = lane.endpoint.schedule.delayMillis(
             afterAttempts: Int(attempts), retryAfterSeconds: outcome?.retryAfterSeconds ?? .max, using: &generator)
         guard let delay else {
-            bury(
-                index, place: place, attempts: attempts, origin: origin, reason: lastReason, outcome: outcome, now: now)
+            deadLetter(
+                lane, place: place, attempts: attempts, origin: origin, reason: lastReason, outcome: outcome, now: now)
             return
         }
-        lane.counters.retried += 1
+        count(lane) { $0.retried += 1 }
         let due = clock.millis(at: now) + Int64(delay)
         write(
-            index, place: place, state: .pending, attempts: attempts, outcome: outcome, origin: origin, due: due,
+            lane, place: place, state: .pending, attempts: attempts, outcome: outcome, origin: origin, due: due,
             now: now)
-        lane.retries.schedule(
-            RetryEntry(
-                key: RetryKey(dueMillis: due, sequence: place.sequence), position: place.position, attempts: attempts))
+        let key = RetryKey(dueMillis: due, sequence: place.sequence)
+        lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
+        scheduler.wake(lane, at: clock.nanos(at: due))
     }
     /// `origin` as above.
-    func bury(
-        _ index: Int, place: EventPlace, attempts: UInt16, origin: AttemptOrigin?, reason: DeadLetterReason,
+    func deadLetter(
+        _ lane: Lane, place: EventLocation, attempts: UInt16, origin: AttemptOrigin?, reason: DeadLetterReason,
         outcome: DeliveryOutcome? = nil, now: UInt64
     ) {
-        lanes[index].counters.recordDeadLetter(reason)
+        count(lane) { $0.recordDeadLetter(reason) }
         write(
-            index, place: place, state: .dead, attempts: attempts, outcome: outcome, origin: origin, reason: reason,
+            lane, place: place, state: .dead, attempts: attempts, outcome: outcome, origin: origin, reason: reason,
             now: now)
     }
     /// The row, and with it the event leaves the outstanding window or the retry queue.
     private func write(
-        _ index: Int, place: EventPlace, state: DeliveryState, attempts: UInt16, outcome: DeliveryOutcome?,
+        _ lane: Lane, place: EventLocation, state: DeliveryState, attempts: UInt16, outcome: DeliveryOutcome?,
         origin: AttemptOrigin?, reason: DeadLetterReason? = nil, due: Int64 = 0, now: UInt64
     ) {
-        let lane = lanes[index]
         record(
             DeliveryRow(
-                endpoint: lane.number, place: place, state: state, attempts: attempts, status: outcome?.status ?? 0,
+                endpoint: lane.id, place: place, state: state, attempts: attempts, status: outcome?.status ?? 0,
                 result: outcome?.result ?? .abandoned, reason: reason, dueMillis: due,
-                updatedMillis: clock.millis(at: now)),
-            lane: lane, now: now)
+                updatedMillis: clock.millis(at: now), timing: outcome.map(AttemptTiming.init) ?? AttemptTiming()),
+            lane, now: now)
+        adjust(lane, pending: state == .pending ? 1 : 0, dead: state == .dead ? 1 : 0)
         switch origin {
-        case .first(let ticket): lane.outstanding.resolve(ticket)
-        case .retry: lane.retries.resolved(place.sequence)
+        case .first(let ticket):
+            lane.working.outstanding.resolve(ticket)
+            markDirty(lane)
+        case .retry:
+            adjust(lane, pending: -1, dead: 0)
+            lane.working.retries.resolved(place.sequence)
         case nil: break
+        }
+    }
+    /// Of the rows that the store keeps.
+    func adjust(_ lane: Lane, pending: Int, dead: Int) {
+        guard !lane.isForgotten else { return }
+        lane.pendingCount += pending
+        lane.deadCount += dead
+        pendingTotal += pending
+        deadTotal += dead
+    }
+    func record(_ row: DeliveryRow, _ lane: Lane, now: UInt64) {
+        guard !lane.isForgotten else { return }
+        noteBatchStart(now: now)
+        batch.rows.append(row)
+    }
+}
+
+extension AttemptTiming {
+    init(_ outcome: DeliveryOutcome) {
+        self.init()
+        totalMicros = outcome.durationMicros
+        connectMicros = outcome.connectMicros
+        firstByteMicros = outcome.firstByteMicros
+    }
+}
+
+extension DeliveryOutcome {
+    /// One line for an operator.
+    package var text: String {
+        switch result {
+        case .answered: "answered \(status)"
+        case .connectFailed: "connection refused or failed: \(systemText(systemError))"
+        case .connectTimedOut: "no connection within the connect time-out"
+        case .headTimedOut: "no answer within the time-out"
+        case .totalTimedOut: "the attempt took longer than the total time-out"
+        case .connectionLost:
+            systemError == 0 ? "connection closed before an answer" : "connection lost: \(systemText(systemError))"
+        case .badAnswer: "the answer is not valid HTTP/1.1"
+        case .answerTooLarge: "the answer's head is too large"
+        case .abandoned: "not attempted"
+        case .nameNotResolved: "the host name does not resolve"
+        case .addressRefused: "the host's address may not be delivered to"
         }
     }
 }

@@ -1,45 +1,26 @@
 // One endpoint's way through the log: where it stands, what is out with it, how fast it may go, what waits for a retry.
-// Passive: the time comes in, decisions go out; the dispatcher moves the bytes. A lane knows nothing of other lanes, so
-// a slow one cannot delay another.
+// Passive: the time comes in, decisions go out; the dispatcher moves the bytes. A lane knows nothing of other lanes.
 //
-// Invariants: `inFlight` counts the slots that name this lane; `mark` never goes back while the process runs; an event
-// before `mark` is in the store or not wanted, one between it and the lane's place also in `outstanding` or `backlog`.
+// A lane that has nothing to do is this object and no more; what a busy one needs is its `work`, made when it is first
+// wanted and dropped when the lane is quiet again.
+//
+// Invariants: `inFlight` counts the slots that name this lane; the mark never goes back while the process runs; an
+// event before it is in the store or not wanted, one between it and the lane's place is also in `outstanding` or
+// `backlog`.
 
 import FastPath
-
-package struct LaneSettings: Sendable {
-    package var concurrency: Int
-    package var schedule: RetrySchedule
-    package var forwarding: FieldForwarding
-    /// By the configuration; keeps its place and gets nothing.
-    package var isDisabled: Bool
-    /// Place in the egress loop's table.
-    package var egressIndex: UInt32
-    /// Names of fields that are never forwarded, beside those that no endpoint gets.
-    package var withheld: [HeaderName] = []
-
-    package init(
-        concurrency: Int, schedule: RetrySchedule, forwarding: FieldForwarding, isDisabled: Bool, egressIndex: UInt32
-    ) {
-        self.concurrency = max(1, concurrency)
-        self.schedule = schedule
-        self.forwarding = forwarding
-        self.isDisabled = isDisabled
-        self.egressIndex = egressIndex
-    }
-}
 
 /// Where a lane reads.
 package enum LaneReading: Equatable, Sendable {
     /// Along with all others that keep up, at the shared place.
     case shared
     /// By itself, from its own place.
-    case alone(EventPlace)
+    case alone(EventLocation)
 }
 
 /// An attempt that could not be made and must not be forgotten; its event still holds the mark back or is scheduled.
 package struct DeferredAttempt: Sendable {
-    package var place: EventPlace
+    package var place: EventLocation
     package var attempts: UInt16
     package var origin: AttemptOrigin
 }
@@ -52,85 +33,26 @@ package enum AttemptOrigin: Equatable, Sendable {
     case retry(dueMillis: Int64)
 }
 
-package final class Lane {
-    /// The store's number.
-    package let number: Int
-    package let name: String
-    package var settings: LaneSettings
-    package var stop: EndpointStop?
-    /// The configuration names it no more; the lane ends when nothing of it is out.
-    package var isRemoved = false
-    package var reading: LaneReading
+/// What a lane needs while it has something to do.
+package final class LaneWork {
     package var outstanding = OutstandingWindow()
-    package var retries = RetryQueue()
+    package var retries: RetryQueue
     package var deferred: [DeferredAttempt] = []
     package var backlog = PlaceQueue()
-    package var counters = LaneCounters()
-
-    package private(set) var inFlight = 0
-    package private(set) var retriesInFlight = 0
-    package private(set) var leasedBytes = 0
+    package var pace = LanePace()
+    package var retriesInFlight = 0
     /// Bytes it may still take in this round.
     package var deficit = 0
+    /// The address that answered last.
+    package var addressIndex: UInt8 = 0
     /// Sequences from the mark on that had a row at start, ascending; those before `recordedNext` are behind the lane.
-    private var recorded: [UInt64]
+    private var recorded: [UInt64] = []
     private var recordedNext = 0
-    private var pace = LanePace()
-    /// True exactly when the batch being filled has rows of this lane.
-    package var hasRowsInBatch = false
-    /// What the last sealed batch said.
-    package var sealedMark: EventPlace
-    package var sealedNanos: UInt64 = 0
-    /// What the store has confirmed.
-    package var committedMark: EventPlace
 
-    package init(_ stored: StoredEndpoint, settings: LaneSettings, recorded: [UInt64]) {
-        number = stored.number
-        name = stored.name
-        self.settings = settings
-        stop = stored.stop
-        reading = .alone(stored.resume)
+    package init(storeHasRows: Bool, recorded: [UInt64] = []) {
+        retries = RetryQueue(storeHasRows: storeHasRows)
         self.recorded = recorded
-        sealedMark = stored.resume
-        committedMark = stored.resume
     }
-
-    package var isStopped: Bool { isRemoved || settings.isDisabled || stop != nil }
-    package var isIdle: Bool { inFlight == 0 }
-
-    /// Whether one more first attempt may go out.
-    package func hasRoom(now: UInt64) -> Bool {
-        !isStopped && inFlight < pace.allowance(settings.concurrency) && !pace.isPaused(now: now) && !outstanding.isFull
-    }
-    /// Retries take at most half of what the lane may have out, so that an endpoint that failed for a day still gets
-    /// its new events.
-    package func hasRoomForRetry(now: UInt64) -> Bool {
-        let allowance = pace.allowance(settings.concurrency)
-        return !isStopped && inFlight < allowance && retriesInFlight < max(1, allowance / 2) && !pace.isPaused(now: now)
-    }
-    /// A deferred attempt is already in the outstanding window or scheduled, so it needs neither.
-    package func hasRoomForDeferred(now: UInt64) -> Bool {
-        !isStopped && inFlight < pace.allowance(settings.concurrency) && !pace.isPaused(now: now)
-    }
-    /// When the pause ends, nil when there is none.
-    package func pauseEnd(now: UInt64) -> UInt64? { pace.isPaused(now: now) ? pace.pausedUntil : nil }
-
-    package func attemptBegan(_ origin: AttemptOrigin, bytes: Int) {
-        inFlight += 1
-        leasedBytes += bytes
-        if case .retry = origin { retriesInFlight += 1 }
-    }
-    package func attemptEnded(_ origin: AttemptOrigin, bytes: Int) {
-        precondition(inFlight > 0 && leasedBytes >= bytes)
-        inFlight -= 1
-        leasedBytes -= bytes
-        if case .retry = origin { retriesInFlight -= 1 }
-    }
-    package func adjust(_ change: EndpointPace, now: UInt64) {
-        pace.adjust(change, concurrency: settings.concurrency, now: now)
-    }
-    package func forgetPace() { pace = LanePace() }
-
     /// True exactly when the store had the event already when the lane was opened. Ask with ascending sequences.
     package func wasRecorded(_ sequence: UInt64) -> Bool {
         guard recordedNext < recorded.count else { return false }
@@ -142,75 +64,125 @@ package final class Lane {
         }
         return isRecorded
     }
+    /// True exactly when nothing would be lost with it.
+    package var isQuiet: Bool {
+        outstanding.isEmpty && backlog.isEmpty && deferred.isEmpty && retries.isEmpty && recorded.isEmpty && pace.isFull
+    }
+}
 
-    package func place(shared: EventPlace) -> EventPlace {
+package final class Lane {
+    package var endpoint: CompiledEndpoint
+    package var health: EndpointHealth
+    /// The configuration names it no more; the lane ends when nothing of it is out.
+    package var isRemoved = false
+    /// Nothing about it is kept any more.
+    package var isForgotten = false
+    /// The condition that was last told to the outside.
+    package var toldCondition: EndpointCondition
+    package var reading: LaneReading
+    package var work: LaneWork?
+    package var schedule = LaneSchedule()
+    /// True exactly when its last attempt succeeded: see `ResourceShares`.
+    package var isProven = false
+    package private(set) var held = ResourceShares.Amount()
+
+    /// Its connection pool in the egress loop, while it has one; `destination` is kept as long.
+    package var pool: UInt32?
+    package var restStamp: UInt32 = 0
+    package var destination: Destination?
+    package var destinationVersion: UInt64 = 0
+    /// What `destination` was under the settings before; connections made for it may serve on.
+    package var predecessor: Destination?
+    /// True exactly while it is in the list of those that a reply of the resolver brings back.
+    package var isAwaitingHost = false
+    /// True exactly while it stands in the list of those that will join the shared place.
+    package var isJoining = false
+
+    /// What the last sealed batch said, and what the store has confirmed; nil = it follows the shared mark.
+    package var sealedMark: EventLocation?
+    package var isDirty = false
+    /// Pending and dead rows of the store.
+    package var pendingCount = 0
+    package var deadCount = 0
+    /// Nil until the first attempt of this process.
+    package var counters: LaneCounters?
+
+    package init(_ endpoint: CompiledEndpoint, state: EndpointState, mark: EventLocation?) {
+        self.endpoint = endpoint
+        health = EndpointHealth(state)
+        toldCondition = state.condition
+        reading = mark.map { .alone($0) } ?? .shared
+        sealedMark = mark
+    }
+    package var id: EndpointID { endpoint.id }
+    package var inFlight: Int { held.orders }
+    /// Gets nothing now, whatever it wants.
+    package var isStopped: Bool { isRemoved || endpoint.configuration.disabled || health.state.isStopped }
+    /// What it needs while busy, made if it has none.
+    package var working: LaneWork {
+        if let work { return work }
+        let made = LaneWork(storeHasRows: pendingCount > 0)
+        work = made
+        return made
+    }
+    private func allowance(_ work: LaneWork?) -> Int {
+        work?.pace.allowance(endpoint.concurrency) ?? endpoint.concurrency
+    }
+    /// Whether one more attempt may go out: a first one, or one that was put off.
+    package func hasRoom(now: UInt64) -> Bool {
+        guard !isStopped, inFlight < allowance(work) else { return false }
+        guard let work else { return true }
+        return !work.pace.isPaused(now: now) && !work.outstanding.isFull
+    }
+    /// Retries take at most half of what the lane may have out, so that an endpoint that failed for a day still gets
+    /// its new events.
+    package func hasRoomForRetry(now: UInt64) -> Bool {
+        let allowance = allowance(work)
+        guard !isStopped, inFlight < allowance, let work else { return false }
+        return work.retriesInFlight < max(1, allowance / 2) && !work.pace.isPaused(now: now)
+    }
+    /// A deferred attempt is already in the outstanding window or scheduled, so it needs neither.
+    package func hasRoomForDeferred(now: UInt64) -> Bool {
+        guard !isStopped, inFlight < allowance(work) else { return false }
+        return !(work?.pace.isPaused(now: now) ?? false)
+    }
+    /// When it may go on; nil when nothing holds it back, or nothing that time ends.
+    package func pauseEnd(now: UInt64) -> UInt64? {
+        guard let work, work.pace.isPaused(now: now) else { return nil }
+        return work.pace.pausedUntil
+    }
+    package func attemptBegan(_ origin: AttemptOrigin, bytes: Int) {
+        held.orders += 1
+        held.bytes += bytes
+        if case .retry = origin { working.retriesInFlight += 1 }
+    }
+    package func attemptEnded(_ origin: AttemptOrigin, bytes: Int) {
+        precondition(held.orders > 0 && held.bytes >= bytes)
+        held.orders -= 1
+        held.bytes -= bytes
+        if case .retry = origin { working.retriesInFlight -= 1 }
+    }
+    package func place(shared: EventLocation) -> EventLocation {
         switch reading {
         case .shared: shared
         case .alone(let place): place
         }
     }
-    /// Where a restart would go on. Places in the backlog are behind every outstanding one.
-    package func mark(shared: EventPlace) -> EventPlace { outstanding.oldest ?? backlog.first ?? place(shared: shared) }
-}
-
-/// Events that a lane wants and had no room for when all others passed them: each is read once more when there is room,
-/// instead of everything from there on. Bounded; a lane that is further behind reads by itself.
-package struct PlaceQueue {
-    /// 16 bytes each.
-    package static let countMax = 1024
-    private var places: [EventPlace] = []
-    private var head = 0
-
-    package init() {}
-    package var isEmpty: Bool { head == places.count }
-    package var isFull: Bool { places.count - head >= PlaceQueue.countMax }
-    package var first: EventPlace? { isEmpty ? nil : places[head] }
-    package mutating func append(_ place: EventPlace) {
-        if head > PlaceQueue.countMax {
-            places.removeFirst(head)
-            head = 0
+    /// Where a restart would go on; nil = with the shared mark. Places in the backlog are behind every outstanding one.
+    package func mark() -> EventLocation? {
+        if let held = work?.outstanding.oldest ?? work?.backlog.first { return held }
+        switch reading {
+        case .shared: return nil
+        case .alone(let place): return place
         }
-        places.append(place)
     }
-    package mutating func removeFirst() {
-        head += 1
-        guard head == places.count else { return }
-        places.removeAll(keepingCapacity: true)
-        head = 0
-    }
-}
-
-/// How fast the endpoint lets itself be served: additive increase, multiplicative decrease, and pauses.
-package struct LanePace {
-    private static let backOffNanosMin: UInt64 = 1_000_000_000
-    private static let backOffNanosMax: UInt64 = 60_000_000_000
-    /// Nil = all of the concurrency.
-    private var limit: Int?
-    private var backOffNanos = LanePace.backOffNanosMin
-    package private(set) var pausedUntil: UInt64 = 0
-
-    package init() {}
-    package func allowance(_ concurrency: Int) -> Int { min(limit ?? concurrency, concurrency) }
-    package func isPaused(now: UInt64) -> Bool { now < pausedUntil }
-
-    /// A slowed endpoint starts again with one at a time and gets one more with each success. Answers of attempts that
-    /// were out before the pause do not prolong a pause that still runs, or one burst of 429s would end in the longest
-    /// pause.
-    package mutating func adjust(_ change: EndpointPace, concurrency: Int, now: UInt64) {
-        switch change {
-        case .unchanged: return
-        case .recovered:
-            guard !isPaused(now: now), let current = limit else { return }
-            backOffNanos = LanePace.backOffNanosMin
-            limit = current + 1 >= concurrency ? nil : current + 1
-        case .backOff:
-            limit = 1
-            guard !isPaused(now: now) else { return }
-            pausedUntil = now + backOffNanos
-            backOffNanos = min(backOffNanos * 2, LanePace.backOffNanosMax)
-        case .pause(let seconds):
-            limit = 1
-            pausedUntil = max(pausedUntil, now + UInt64(seconds) * 1_000_000_000)
-        }
+    /// Something is there that could go out now, as far as the lane alone can tell.
+    package func hasImmediateWork(nowMillis: Int64, aheadMillis: Int64, shared: EventLocation, end: UInt64) -> Bool {
+        guard !isStopped else { return false }
+        if case .alone(let place) = reading, place.sequence < end || place.sequence == shared.sequence { return true }
+        guard let work else { return pendingCount > 0 }
+        if !work.deferred.isEmpty || !work.backlog.isEmpty { return true }
+        if let due = work.retries.nextDueMillis, due <= nowMillis { return true }
+        return work.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: aheadMillis) != nil
     }
 }

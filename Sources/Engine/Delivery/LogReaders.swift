@@ -15,14 +15,14 @@ package final class LogReaders: EventLog {
     private static let readerCountMax = 8
     /// 8 × this is what a dispatcher's readers take.
     private static let bufferBytes = 256 << 10
-    /// Reading so many records forward is cheaper than opening a segment anew.
+    /// Reading so many records forward is cheaper than opening a segment again.
     private static let skipCountMax: UInt64 = 128
     /// Nanoseconds for which a place that the disk cannot read is tried again, and one whose bytes do not verify (which
     /// a page of before the write, still in the cache, may be); and how often.
     private static let patience: UInt64 = 30_000_000_000
     private static let damagePatience: UInt64 = 300_000_000
     private static let tryInterval: UInt64 = 100_000_000
-    /// So many places may be waiting for the disk at once; beyond it their times begin anew.
+    /// So many places may be waiting for the disk at once; beyond it their times begin again.
     private static let failingPlaceCountMax = 4096
 
     private struct Failure {
@@ -58,17 +58,17 @@ package final class LogReaders: EventLog {
         self.clock = clock
     }
     package var identity: UInt64 { folder.identity.identity }
-    package var committedEnd: EventPlace { EventPlace(sequence: tail.snapshot.sequence + 1, position: 0) }
+    package var committedEnd: EventLocation { EventLocation(sequence: tail.snapshot.sequence + 1, position: 0) }
     /// Lists the folder.
-    package var oldest: EventPlace {
+    package var oldest: EventLocation {
         let end = committedEnd
         // Not known is not gone: nothing may be forgotten for it.
-        guard let segments = try? folder.segments() else { return EventPlace(sequence: 0, position: 0) }
+        guard let segments = try? folder.segments() else { return EventLocation(sequence: 0, position: 0) }
         guard let first = segments.first else { return end }
-        return EventPlace(sequence: min(first, end.sequence), position: 0)
+        return EventLocation(sequence: min(first, end.sequence), position: 0)
     }
 
-    package func read(at place: EventPlace) -> EventRead {
+    package func read(at place: EventLocation) -> EventRead {
         let snapshot = tail.snapshot
         guard place.sequence <= snapshot.sequence else { return .end }
         if let failure = failures[place.sequence], clock() &- failure.triedAt < LogReaders.tryInterval {
@@ -98,7 +98,7 @@ package final class LogReaders: EventLog {
                 }
                 let next = reader.log.sequence
                 guard next > place.sequence else { continue }
-                return .unreadable(next: EventPlace(sequence: next, position: 0))
+                return .unreadable(next: EventLocation(sequence: next, position: 0))
             case .failed: return .unavailable
             }
         }
@@ -120,7 +120,7 @@ package final class LogReaders: EventLog {
     }
 
     /// One that stands at the place, or a little before it; else the one that was idle longest, moved there.
-    private func reader(for place: EventPlace) -> Reader {
+    private func reader(for place: EventLocation) -> Reader {
         var near: Reader?
         for reader in readers {
             if reader.last?.place.sequence == place.sequence || reader.log.sequence == place.sequence {
@@ -140,7 +140,7 @@ package final class LogReaders: EventLog {
         for reader in readers where reader.usedAt < idle.usedAt { idle = reader }
         return moved(idle, to: place)
     }
-    private func moved(_ reader: Reader, to place: EventPlace) -> Reader {
+    private func moved(_ reader: Reader, to place: EventLocation) -> Reader {
         reader.last = nil
         let packed = PackedPosition(bits: place.position)
         let known = packed.isOfRecordBefore ? place.sequence - 1 : place.sequence
@@ -156,10 +156,11 @@ package final class LogReaders: EventLog {
         let sequence = record.sequence
         let packed = PackedPosition(distance: sequence - position.segment, offset: position.offset)
         return StoredEvent(
-            place: EventPlace(sequence: sequence, position: packed.bits),
-            next: EventPlace(sequence: sequence + 1, position: packed.ofRecordBefore.bits),
-            receivedAt: record.receivedAt,
-            source: record.source, eventType: record.eventType, fieldLines: record.fieldLines, body: record.body,
+            place: EventLocation(sequence: sequence, position: packed.bits),
+            next: EventLocation(sequence: sequence + 1, position: packed.ofRecordBefore.bits),
+            receivedAt: record.receivedAt, tenant: TenantID(record.tenantNumber),
+            sourceID: SourceID(record.sourceNumber), source: record.source, eventType: record.eventType,
+            fieldLines: record.fieldLines, body: record.body,
             verdict: record.verdict)
     }
 }

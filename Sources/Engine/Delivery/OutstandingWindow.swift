@@ -10,23 +10,24 @@ import FastPath
 package struct OutstandingWindow {
     /// A lane waits when it has run this far ahead of its slowest delivery: 16 bytes each, so 1 MiB.
     package static let entryCountMax = 65_536
-    private var places: [EventPlace]
+    private var places: [EventLocation]
     private var isResolved: [Bool]
-    /// Counts up for ever; the entry's slot is the count modulo the capacity.
+    /// Counts up forever; the entry's slot is the count modulo the capacity.
     private var first: UInt64 = 0
     private var end: UInt64 = 0
 
     package init() {
-        places = Array(repeating: EventPlace(sequence: 0, position: 0), count: 32)
-        isResolved = Array(repeating: false, count: 32)
+        places = Array(repeating: EventLocation(sequence: 0, position: 0), count: 8)
+        isResolved = Array(repeating: false, count: 8)
     }
+    package var isEmpty: Bool { first == end }
     package var count: Int { Int(end - first) }
     package var isFull: Bool { count >= OutstandingWindow.entryCountMax }
     /// The oldest event whose fate no batch has; nil when there is none.
-    package var oldest: EventPlace? { first == end ? nil : places[slot(first)] }
+    package var oldest: EventLocation? { first == end ? nil : places[slot(first)] }
 
     /// Returns the ticket that `resolve` takes. Sequences ascend.
-    package mutating func append(_ place: EventPlace) -> UInt64 {
+    package mutating func append(_ place: EventLocation) -> UInt64 {
         precondition(!isFull)
         if count == places.count { grow() }
         let ticket = end
@@ -44,7 +45,7 @@ package struct OutstandingWindow {
     private func slot(_ ticket: UInt64) -> Int { Int(ticket) & (places.count - 1) }
     private mutating func grow() {
         let capacity = places.count * 2
-        var newPlaces = Array(repeating: EventPlace(sequence: 0, position: 0), count: capacity)
+        var newPlaces = Array(repeating: EventLocation(sequence: 0, position: 0), count: capacity)
         var newResolved = Array(repeating: false, count: capacity)
         for ticket in first..<end {
             newPlaces[Int(ticket) & (capacity - 1)] = places[slot(ticket)]

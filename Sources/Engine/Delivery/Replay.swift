@@ -1,86 +1,142 @@
-// Sending events again in bulk: a filter, a count first, then the same walk with effect. Passive page by page; the
-// caller has a worker thread. The store knows endpoint, state and sequence; source, type and time of arrival are in the
-// log, so a walk reads each candidate's record: O(rows of the chosen states), which for dead letters is few.
+// Sending events again in bulk, and giving an endpoint ones that it never had: a filter, a count first, then the same
+// walk with effect. The store knows endpoint, state and sequence; source, type and time of arrival are in the log.
+//
+// Two walks. Without missed events it goes over the store's rows of the chosen states and reads each one's record. With
+// them it goes over the log, from the oldest event on, and asks the store what it has of each that matches.
 
 import FastPath
 import Foundation
 
 package struct ReplayFilter: Sendable {
-    /// Nil = all.
-    package var endpoint: String?
-    /// Empty = all.
+    /// Empty = nobody.
+    package var endpoints: [EndpointID] = []
+    /// Names; empty = all.
     package var sources: [String] = []
     /// Patterns with `*`; empty = all.
     package var types: [String] = []
     /// Wall clock of arrival, nanoseconds since 1970; the end is not in it.
     package var received: Range<UInt64>?
-    /// Pending ones are on their way already and never part of a replay.
-    package var states: [DeliveryState] = [.dead]
+    /// Pending ones are on their way already and never sent a second time.
+    package var states: Set<DeliveryState> = [.dead]
+    /// Also events that the endpoint never had, whatever its subscription says of them.
+    package var includesMissed = false
+    /// Deliveries a second at most, so that a replay leaves room for what is new.
+    package var perSecondMax = 5000
 
     package init() {}
 }
 
 package struct ReplayCount: Equatable, Sendable {
-    /// What the filter takes.
+    /// What the filter takes and a replay would send.
     package var matched = 0
     package var accepted = 0
+    /// Of `matched`: those that the endpoint never had.
+    package var missed = 0
+    /// What the filter takes and is on its way already.
     package var alreadyPending = 0
-    /// Their record has left the log.
+    /// Their record has left the log, or cannot be read.
     package var eventsGone = 0
     package init() {}
 }
 
-package struct ReplayPage: Sendable {
-    package var endpoint: Int
-    package var places: [EventPlace]
-    package var eventsGone: Int
+package struct ReplayPage {
+    package var endpoint: EndpointID
+    package var places: [(place: EventLocation, state: DeliveryState?)] = []
+    package var alreadyPending = 0
+    package var eventsGone = 0
 }
 
-/// The walk over one endpoint's rows.
+/// The walk for one endpoint, page by page.
 package struct ReplayWalk<Log: EventLog> {
     private static var pageCount: Int { 500 }
     private let filter: ReplayFilter
-    private let subscription: Subscription
+    private let tenant: TenantID
+    private let types: [TypePattern]
+    private let endpoint: EndpointID
     private let store: any DeliveryStore
     private let log: Log
-    private var query: DeliveryQuery?
+    private var from: UInt64
+    private var isOver = false
 
-    package init(_ filter: ReplayFilter, endpoint: Int, store: any DeliveryStore, log: Log) {
+    /// Events of other tenants than the endpoint's are not there for it.
+    package init(
+        _ filter: ReplayFilter, endpoint: EndpointID, tenant: TenantID, store: any DeliveryStore, log: Log
+    ) {
         self.filter = filter
-        subscription = Subscription(sources: filter.sources, types: filter.types)
+        self.endpoint = endpoint
+        self.tenant = tenant
         self.store = store
         self.log = log
-        var query = DeliveryQuery(endpoint: endpoint, states: filter.states.filter { $0 != .pending })
-        query.limit = ReplayWalk.pageCount
-        self.query = query.states.isEmpty ? nil : query
+        types = filter.types.map { TypePattern($0) }
+        from = filter.includesMissed ? log.oldest.sequence : 0
     }
-    /// The next rows that the filter takes, perhaps none of a page; nil at the end.
+    /// What the filter takes of the next rows or records, perhaps nothing; nil at the end.
     package mutating func next() throws -> ReplayPage? {
-        guard var query else { return nil }
-        let rows = try store.rows(query)
-        if rows.count < query.limit {
-            self.query = nil
-        } else if let last = rows.last {
-            query.from = last.place.sequence + 1
-            self.query = query
-        }
-        var page = ReplayPage(endpoint: query.endpoint, places: [], eventsGone: 0)
+        guard !isOver else { return nil }
+        return filter.includesMissed ? try nextOfLog() : try nextOfRows()
+    }
+    private mutating func nextOfRows() throws -> ReplayPage {
+        let states = filter.states.union([.pending])
+        let rows = try store.rows(endpoint: endpoint, states: states, from: from, limit: Self.pageCount)
+        isOver = rows.count < Self.pageCount
+        from = (rows.last?.place.sequence ?? from) + 1
+        var page = ReplayPage(endpoint: endpoint)
         for row in rows {
-            switch matches(row) {
-            case true?: page.places.append(row.place)
-            case false?: break
-            case nil: page.eventsGone += 1
+            guard case .event(let event) = log.read(at: row.place), event.place.sequence == row.place.sequence else {
+                if row.state != .pending { page.eventsGone += 1 }
+                continue
             }
+            guard matches(event) else { continue }
+            take(row.place, row.state, &page)
         }
         return page
     }
-    /// Nil when the record is gone.
-    private func matches(_ row: DeliveryRow) -> Bool? {
-        guard case .event(let event) = log.read(at: row.place), event.place.sequence == row.place.sequence else {
-            return nil
+    private mutating func nextOfLog() throws -> ReplayPage {
+        var page = ReplayPage(endpoint: endpoint)
+        var matched: [EventLocation] = []
+        let first = from
+        var looked = 0
+        reading: while looked < Self.pageCount * 8, matched.count < Self.pageCount {
+            looked += 1
+            switch log.read(at: EventLocation(sequence: from, position: 0)) {
+            case .event(let event):
+                if matches(event) { matched.append(event.place) }
+                from = event.place.sequence + 1
+            case .unreadable(let next):
+                page.eventsGone += 1
+                from = next.sequence
+            case .end, .unavailable:
+                isOver = true
+                break reading
+            }
         }
+        guard let last = matched.last else { return page }
+        var known: [UInt64: DeliveryState] = [:]
+        var next = first
+        while next <= last.sequence {
+            let rows = try store.rows(
+                endpoint: endpoint, states: Set(DeliveryState.allCases), from: next, limit: Self.pageCount)
+            for row in rows where row.place.sequence <= last.sequence { known[row.place.sequence] = row.state }
+            guard rows.count == Self.pageCount, let end = rows.last else { break }
+            next = end.place.sequence + 1
+        }
+        for place in matched {
+            let state = known[place.sequence]
+            guard state.map({ filter.states.contains($0) || $0 == .pending }) ?? true else { continue }
+            take(place, state, &page)
+        }
+        return page
+    }
+    private func take(_ place: EventLocation, _ state: DeliveryState?, _ page: inout ReplayPage) {
+        if state == .pending { page.alreadyPending += 1 } else { page.places.append((place, state)) }
+    }
+    private func matches(_ event: StoredEvent) -> Bool {
+        guard event.tenant == tenant else { return false }
         if let received = filter.received, !received.contains(event.receivedAt) { return false }
-        return subscription.wants(source: event.source.array, type: event.eventType.array)
+        guard filter.sources.isEmpty || filter.sources.contains(event.source.text) else { return false }
+        guard !types.isEmpty else { return true }
+        let type = event.eventType.array
+        return types.contains { $0.matches(type) }
     }
 }
 
@@ -93,25 +149,29 @@ extension DeliveryService {
 
     private func walk(_ filter: ReplayFilter, isReal: Bool) throws -> ReplayCount {
         var count = ReplayCount()
-        let numbers = try filter.endpoint.map { [try number(of: $0)] } ?? endpointNumbers.values.sorted()
-        for number in numbers {
-            var walk = ReplayWalk(filter, endpoint: number, store: store, log: makeReader())
+        for status in try statuses(filter.endpoints) {
+            var walk = ReplayWalk(
+                filter, endpoint: status.endpoint, tenant: status.tenant, store: store, log: makeReader())
             while let page = try walk.next() {
                 count.matched += page.places.count
+                count.missed += page.places.count { $0.state == nil }
                 count.eventsGone += page.eventsGone
-                if isReal { try send(page, count: &count) }
+                count.alreadyPending += page.alreadyPending
+                if isReal, !page.places.isEmpty { try send(page, perSecondMax: filter.perSecondMax, count: &count) }
             }
         }
         return count
     }
-    private func send(_ page: ReplayPage, count: inout ReplayCount) throws {
+    private func send(_ page: ReplayPage, perSecondMax: Int, count: inout ReplayCount) throws {
         var places = page.places
         while !places.isEmpty {
-            let verdicts = try replay(number: page.endpoint, places: places)
-            count.accepted += verdicts.count { $0 == .accepted }
-            count.alreadyPending += verdicts.count { $0 == .alreadyPending || $0 == .notReached }
-            places = zip(places, verdicts).filter { $0.1 == .busy }.map(\.0)
-            if !places.isEmpty { Thread.sleep(forTimeInterval: 0.02) }
+            let results = try replay(page.endpoint, places: places)
+            let accepted = results.count { $0 == .accepted }
+            count.accepted += accepted
+            count.alreadyPending += results.count { $0 == .alreadyPending || $0 == .notReached }
+            places = zip(places, results).filter { $0.1 == .busy }.map(\.0)
+            let pause = Double(accepted) / Double(max(perSecondMax, 1))
+            Thread.sleep(forTimeInterval: places.isEmpty ? pause : max(pause, 0.02))
         }
     }
 }

@@ -15,7 +15,7 @@ package struct RetryEntry: Sendable {
         self.position = position
         self.attempts = attempts
     }
-    package var place: EventPlace { EventPlace(sequence: key.sequence, position: position) }
+    package var place: EventLocation { EventLocation(sequence: key.sequence, position: position) }
 }
 
 package struct RetryQueue {
@@ -34,9 +34,30 @@ package struct RetryQueue {
     private var arrivals: [RetryEntry] = []
     private var horizon = Horizon.at(.first)
     private var loading: RetryKey?
+    /// What was scheduled or resolved while a page is being loaded: what the page says of it is older.
+    private var changed: Set<UInt64> = []
+    /// Pages on their way that were asked for before a `reload`: what they say is of another horizon.
+    private var stalePageCount = 0
 
-    /// Starts as if the store had everything: the first load says what there is.
-    package init() {}
+    /// With `storeHasRows` it starts as if the store had everything, and the first load says what there is.
+    package init(storeHasRows: Bool = true) { if !storeHasRows { horizon = .none } }
+    /// True exactly when nothing waits, here or in the store, and nothing of it is out.
+    package var isEmpty: Bool {
+        if case .none = horizon {
+            return heap.isEmpty && scheduled.isEmpty && arrivals.isEmpty && loading == nil && stalePageCount == 0
+        }
+        return false
+    }
+    /// Their due times have changed in the store: what waits is read again; what is out stays out.
+    package mutating func reload() {
+        for entry in heap { scheduled.remove(entry.key.sequence) }
+        heap.removeAll()
+        arrivals.removeAll()
+        changed.removeAll()
+        horizon = .at(.first)
+        if loading != nil { stalePageCount += 1 }
+        loading = nil
+    }
 
     package var count: Int { heap.count }
     /// When something may become due: here, or in the store.
@@ -45,12 +66,16 @@ package struct RetryQueue {
         guard let here = heap.first?.key.dueMillis else { return inStore }
         return min(here, inStore ?? here)
     }
-    package func isScheduled(_ sequence: UInt64) -> Bool { scheduled.contains(sequence) }
+    /// It waits or is out; false also for a row that is in the store alone.
+    package func isScheduled(_ sequence: UInt64) -> Bool {
+        scheduled.contains(sequence) || arrivals.contains { $0.key.sequence == sequence }
+    }
 
     /// A row that has just been given to the store as pending (and will be there before a load that is asked for
     /// later).
     package mutating func schedule(_ entry: RetryEntry) {
         scheduled.remove(entry.key.sequence)
+        if loading != nil { changed.insert(entry.key.sequence) }
         if case .at(let key) = horizon, !(entry.key < key) {
             if loading != nil { arrivals.append(entry) }
             return
@@ -59,7 +84,10 @@ package struct RetryQueue {
         if heap.count > RetryQueue.entryCountMax { shrink() }
     }
     /// Its row is delivered or dead.
-    package mutating func resolved(_ sequence: UInt64) { scheduled.remove(sequence) }
+    package mutating func resolved(_ sequence: UInt64) {
+        scheduled.remove(sequence)
+        if loading != nil { changed.insert(sequence) }
+    }
 
     /// The first entry that is due; stays scheduled until `schedule` or `resolved`.
     package mutating func popDue(nowMillis: Int64) -> RetryEntry? {
@@ -82,8 +110,13 @@ package struct RetryQueue {
 
     /// The rows behind `loading`; fewer than `limit` of them means there are no more.
     package mutating func loaded(_ page: [RetryEntry], limit: Int) {
-        let late = arrivals
+        guard stalePageCount == 0 else {
+            stalePageCount -= 1
+            return
+        }
+        let (late, newer) = (arrivals, changed)
         arrivals.removeAll()
+        changed.removeAll()
         defer { loading = nil }
         // A shrink in the meantime moved the horizon before this page: the store has all of it still.
         guard case .at(let key) = horizon, let from = loading, key == from else { return }
@@ -92,7 +125,9 @@ package struct RetryQueue {
         } else {
             horizon = .none
         }
-        for entry in page where !scheduled.contains(entry.key.sequence) { insert(entry) }
+        for entry in page where !scheduled.contains(entry.key.sequence) && !newer.contains(entry.key.sequence) {
+            insert(entry)
+        }
         // A replay asked for twice meanwhile is here twice.
         for entry in late where !scheduled.contains(entry.key.sequence) {
             if case .at(let end) = horizon, !(entry.key < end) { continue }

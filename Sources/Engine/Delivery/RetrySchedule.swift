@@ -25,7 +25,7 @@ package struct RetrySchedule: Equatable, Sendable {
         let spread = jitter > 0 ? Double.random(in: -jitter...jitter, using: &generator) : 0
         let jittered = Int(delay * (1 + spread))
         guard retryAfterSeconds != .max else { return jittered }
-        return max(jittered, Int(min(retryAfterSeconds, AnswerPolicy.retryAfterSecondsMax)) * 1000)
+        return max(jittered, Int(min(retryAfterSeconds, OutcomePolicy.retryAfterSecondsMax)) * 1000)
     }
 }
 

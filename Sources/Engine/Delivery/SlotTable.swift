@@ -4,9 +4,11 @@
 import FastPath
 
 struct OrderSlot {
-    var lane = 0
+    var lane: Lane?
+    var destination: Destination?
+    var pool: UInt32 = 0
     var origin = AttemptOrigin.first(ticket: 0)
-    var place = EventPlace(sequence: 0, position: 0)
+    var place = EventLocation(sequence: 0, position: 0)
     /// Counted attempts before this one.
     var attempts: UInt16 = 0
     var lease: PayloadLease?
@@ -14,6 +16,11 @@ struct OrderSlot {
     var bodyEnd = 0
     /// True exactly when this is the fresh connection's try after a kept one was found dead.
     var wasRepeated = false
+    var addressIndex: UInt8 = 0
+    /// Addresses tried before this one, in this attempt.
+    var addressesTried = 0
+    /// What the shares were told.
+    var wasProven = false
 }
 
 struct SlotTable {
@@ -43,6 +50,8 @@ struct SlotTable {
     mutating func giveBack(_ slot: Int) {
         generations[slot] &+= 1
         slots[slot].lease = nil
+        slots[slot].lane = nil
+        slots[slot].destination = nil
         free.append(slot)
     }
     func token(_ slot: Int) -> UInt64 { UInt64(generations[slot]) << 32 | UInt64(slot) }
@@ -52,14 +61,21 @@ struct SlotTable {
         guard slot < slots.count, generations[slot] == UInt32(token >> 32), slots[slot].lease != nil else { return nil }
         return slot
     }
-    /// The order as the egress loop gets it: event id, field lines and body stand one behind the other in the lease.
-    func order(_ slot: Int, egressIndex: UInt32, pool: PayloadPool) -> DeliveryOrder {
+    /// The request as the egress loop gets it: event id, field lines and body stand one behind the other in the lease.
+    func request(_ slot: Int, pool: PayloadPool) -> OutboundRequest {
         let entry = slots[slot]
-        guard let lease = entry.lease else { preconditionFailure("an order without memory") }
+        guard let lease = entry.lease, let destination = entry.destination else {
+            preconditionFailure("an order without memory or destination")
+        }
         let idEnd = EventID.byteCount
-        return DeliveryOrder(
-            token: token(slot), endpoint: egressIndex, eventID: pool.view(lease, start: 0, count: idEnd),
+        var request = OutboundRequest(
+            token: token(slot), pool: entry.pool, destination: destination,
+            eventID: pool.view(lease, start: 0, count: idEnd),
             fieldLines: pool.view(lease, start: idEnd, count: entry.linesEnd - idEnd),
             body: pool.view(lease, start: entry.linesEnd, count: entry.bodyEnd - entry.linesEnd))
+        request.isFresh = entry.wasRepeated
+        request.addressIndex = entry.addressIndex
+        request.hasAlternative = entry.addressesTried + 1 < destination.addressCount
+        return request
     }
 }

@@ -15,20 +15,21 @@ package enum EndpointAddressError: Error, Equatable, Sendable {
 extension EndpointAddressError: CustomStringConvertible {
     package var description: String {
         switch self {
-        case .notAURL: "is no URL; write it like http://host:port/path"
+        case .notAURL: "is not a URL such as http://127.0.0.1:9000/hooks"
         case .httpsComesLater:
-            "HTTPS endpoints come in a later version; until then deliver over http:// to a proxy that speaks TLS"
-        case .scheme(let scheme): "has the scheme \"\(scheme)\"; only http:// can be delivered to"
-        case .userInformation: "carries a user name or password; endpoints are authenticated by their signature secret"
+            "is an HTTPS URL, which is not supported yet; use http:// (for example to a TLS proxy beside Sluice)"
+        case .scheme(let scheme): "has the scheme \"\(scheme)\"; use http://HOST[:PORT]/PATH"
+        case .userInformation:
+            "contains a user name or password, which is not supported; use `secret` to sign deliveries"
         case .badHost(let host): "has the host \"\(host)\", which is neither a plain name nor an address"
         case .badPort(let port): "has the port \"\(port)\"; a port is 1 to 65535"
-        case .portRefused(let port): "goes to port \(port), where something else than HTTP lives"
-        case .badCharacter: "has a character that a URL must percent-encode (space, control, backslash, non-ASCII)"
-        case .fragment: "has a fragment (#…), which is never sent"
-        case .unresolved(let host, let why): "host \"\(host)\" was not found: \(why)"
+        case .portRefused(let port): "uses port \(port), which belongs to another protocol than HTTP"
+        case .badCharacter: "contains a character that must be percent-encoded (space, control, backslash or non-ASCII)"
+        case .fragment: "has a fragment (#…), which is never sent; remove it"
+        case .unresolved(let host, let why): "names host \"\(host)\", which cannot be resolved: \(why)"
         case .refused(let host, let address, let reason):
-            "host \"\(host)\" is \(address), which is not global (\(reason.rawValue)); "
-                + "open its range under delivery.allow if that is meant"
+            "leads to \(host == address ? address : "\(host) (\(address))"), which is not a public address "
+                + "(\(reason.rawValue)); if this is intended, add its range to delivery.allow"
         }
     }
 }

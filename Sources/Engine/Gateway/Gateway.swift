@@ -1,123 +1,109 @@
-// The gateway: log, ingest loops, egress loop, delivery and their order of starting and ending. Everything here is slow
-// and happens on the caller's thread; the loops run on their own.
+// The gateway as the process sees it: started once, changed by `apply`, drained. Everything here is slow and happens on
+// the caller's thread; the loops run on their own. What runs, and in which order, is `GatewayComponents`.
 //
-// Start: configuration compiled → data folder taken and recovered → store → listeners → egress → delivery → journal →
-// ingest. End, the other way: ingest drains (its last group is committed) → journal → delivery drains → egress → store
-// → log worker. A step that fails undoes the ones before it, so a start that throws leaves nothing running and nothing
-// taken.
+// Invariants: a start that throws leaves nothing running and nothing taken; `start` returns when connections are
+// accepted, and the gateway says that it is ready at no other time.
 import FastPath
-import Foundation
 import Logging
 import Synchronization
 
+/// A change that took effect.
+package struct AppliedChange: Sendable {
+    package let report: ChangeReport
+    package let actor: ChangeActor
+    /// Wall clock, since 1970.
+    package let timeMillis: Int64
+}
+
 package final class Gateway: Sendable {
-    package static let version = "0.1.0"
-    private let configuration: Mutex<GatewayConfiguration>
+    package static let version = "0.2.0"
+    /// As the start was given it; what has changed since is the registry's to say.
+    private let initial: GatewayConfiguration
     let logger: Logger
     let state = Mutex(State())
-    private let sourceTable = Mutex(SourceTable())
-    private let endpointTable = Mutex(EndpointTable())
-    private let verifiers = VerifierRegistry()
+    let verifiers = VerifierRegistry()
 
-    /// What runs; nil before `start` and after `drain`.
-    struct State: @unchecked Sendable {
-        var running: RunningParts?
+    struct State: Sendable {
+        /// What runs; nil before `start` and after `drain`.
+        var running: GatewayComponents?
+        var lastChange: AppliedChange?
         var isDraining = false
     }
+    /// Of `GatewayComponents.all`; a lock of its own, because a drain takes long.
+    private let lifecycle = Mutex<ComponentList?>(nil)
 
     package init(_ configuration: GatewayConfiguration, logger: Logger) {
-        self.configuration = Mutex(configuration)
+        initial = configuration
         self.logger = logger
     }
-    package var currentConfiguration: GatewayConfiguration { configuration.withLock { $0 } }
-    package var ingestAddresses: [String] { state.withLock { $0.running?.listenerTexts ?? [] } }
-    package var memoryBudgetBytes: Int { state.withLock { $0.running?.memoryBytes ?? 0 } }
-    var sourceNames: [String] { sourceTable.withLock { $0.names } }
-
-    private func snapshot(of configuration: GatewayConfiguration) throws(GatewayError) -> IngestSnapshot {
-        try sourceTable.withLock { table throws(GatewayError) in
-            try table.snapshot(of: configuration, verifiers: verifiers)
-        }
+    /// Nil while the gateway does not run.
+    package var registry: RegistryService? { state.withLock { $0.running?.registry.service } }
+    package var audit: (any AuditLog)? { state.withLock { $0.running?.registry.audit } }
+    /// The last change that took effect, the start's among them; nil before.
+    package var lastChange: AppliedChange? { state.withLock { $0.lastChange } }
+    /// What is in force: the process's own settings and what the registry has, by manifest and by API.
+    package var currentConfiguration: GatewayConfiguration {
+        registry.map { initial.with($0.state) } ?? initial
     }
+    var process: ProcessSettings { initial.process }
+    package var ingestAddresses: [String] { state.withLock { $0.running?.listeners.texts ?? [] } }
+    package var memoryBudgetBytes: Int { state.withLock { $0.running?.memoryBytes ?? 0 } }
+    /// By counter slot.
+    var sourceNames: [String] { registry?.counters.labels ?? [] }
 
     /// Throws `GatewayError`, with nothing left running.
     package func start() throws {
-        let configuration = currentConfiguration
-        verifiers.certificates.open()
-        let snapshot = try snapshot(of: configuration)
-        let egressLimits = GatewayAssembly.egressLimits(configuration)
-        let compiled = try endpointTable.withLock { table throws(GatewayError) in
-            try table.compile(configuration, limits: egressLimits, version: Gateway.version)
+        let components = try GatewayComponents(initial, verifiers: verifiers, logger: logger)
+        try lifecycle.withLock { list in
+            var started = ComponentList(components.all) { ProcessResources.monotonicNanos }
+            try started.start(stopFailed: tell)
+            list = started
+            state.withLock { $0 = State(running: components) }
         }
-        let parts = try GatewayAssembly.start(
-            configuration, snapshot: snapshot, verifiers: verifiers, endpoints: compiled, egressLimits: egressLimits,
-            logger: logger)
-        state.withLock { $0.running = parts }
+        note(components.registry.report, by: .start)
     }
 
-    /// Sources and endpoints from now on, without a dropped connection. Throws, and changes nothing, when they are
-    /// wrong.
-    package func reload(_ fresh: GatewayConfiguration) throws {
-        let running = state.withLock { $0.running }
-        guard let running else { return }
-        let room = running.blockBytesMax
-        let needed = SourceTable.bodyBytesMax(fresh) + fresh.limits.headBytesMax
-        guard needed <= room else {
-            throw GatewayError.limits(
-                "a body limit above \(room - fresh.limits.headBytesMax) bytes takes effect at a restart only")
-        }
-        let compiled = try endpointTable.withLock { table throws(GatewayError) in
-            try table.compile(fresh, limits: running.egress.limits, version: Gateway.version)
-        }
-        let snapshot = try snapshot(of: fresh)
-        running.egress.replace(compiled.snapshot)
-        try running.delivery.reload(compiled.plans)
-        running.commitSignal.setWanted(!compiled.plans.isEmpty)
-        running.rejected?.reload(fresh.sourcesWithPublicURL)
-        for loop in running.loops { loop.publish(snapshot) }
-        let old = state.withLock { state in
-            let old = state.running?.snapshot
-            state.running?.snapshot = snapshot
-            return old
-        }
-        // The old one stays alive here until each loop has let it go.
-        withExtendedLifetime(old) {
-            while !running.loops.allSatisfy({ $0.isInForce(snapshot) || $0.stage == .finished }) {
-                Thread.sleep(forTimeInterval: 0.001)
-            }
-        }
-        configuration.withLock { $0 = fresh }
+    /// From now on, without a dropped connection. A change that is refused has changed nothing.
+    package func apply(
+        _ change: RegistryChange, actor: ChangeActor, dryRun: Bool = false
+    ) throws(RegistryRefusal) -> ChangeReport {
+        guard let registry else { throw .storeFailed("the gateway is not running") }
+        let report = try registry.apply(change, actor: actor, dryRun: dryRun)
+        if !dryRun { note(report, by: actor) }
+        return report
+    }
+    private func note(_ report: ChangeReport, by actor: ChangeActor) {
+        let now = Int64(ProcessResources.wallNanos / 1_000_000)
+        state.withLock { $0.lastChange = AppliedChange(report: report, actor: actor, timeMillis: now) }
     }
 
     /// Stops taking new events, finishes what is in flight, commits, checkpoints. True when all was finished in time.
     package func drain(withinMillis: Int) -> Bool {
-        let running = state.withLock { state in
-            state.isDraining = true
-            return state.running
+        state.withLock { $0.isDraining = true }
+        let unfinished = lifecycle.withLock { list in
+            let unfinished = list?.drain(withinMillis: max(withinMillis, 1)) ?? []
+            list?.stop().forEach(tell)
+            list = nil
+            state.withLock { $0.running = nil }
+            return unfinished
         }
-        guard let running else { return true }
-        let end = ProcessResources.monotonicNanos + UInt64(max(withinMillis, 1)) * 1_000_000
-        running.injector.close()
-        // A fetch that is under way has until the end to come to its own.
-        verifiers.certificates.close()
-        for loop in running.loops { loop.drain() }
-        for listener in running.listeners { listener.stop() }
-        for thread in running.loopThreads { thread.join() }
-        running.offload.workers.stop()
-        running.rejected?.stop()
-        running.journal?.drain()
-        running.journalThread?.join()
-        for listener in running.listeners { listener.close() }
-        let now = ProcessResources.monotonicNanos
-        let left = end > now ? Int((end - now) / 1_000_000) : 0
-        let isDelivered = running.delivery.drain(timeoutMillis: max(left, 50))
-        running.egress.stop()
-        running.egress.join()
-        _ = running.delivery.drain(timeoutMillis: 1000)
-        running.delivery.stop()
-        running.logWorker.stop()
-        verifiers.certificates.join(withinMillis: 500)
-        state.withLock { $0.running = nil }
-        return isDelivered
+        return unfinished.isEmpty
+    }
+
+    private func tell(_ failure: ComponentList.StopFailure) {
+        logger.error(
+            "a component did not stop cleanly",
+            metadata: ["component": "\(failure.component)", "why": "\(failure.error)"])
+    }
+}
+
+extension GatewayConfiguration {
+    /// The process's settings with what a registry has.
+    func with(_ state: RegistryState) -> GatewayConfiguration {
+        var configuration = self
+        configuration.live = state.live
+        configuration.sources = state.sources.all.map(\.settings)
+        configuration.endpoints = state.endpoints.all.map(\.settings)
+        return configuration
     }
 }

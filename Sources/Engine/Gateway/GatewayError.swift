@@ -1,13 +1,16 @@
-// Why a gateway does not start or does not take a new configuration: each says what is wrong and how to mend it.
+// Why a gateway does not start or does not take a new configuration: each says what is wrong and how to fix it.
 import FastPath
 
 package enum GatewayError: Error, CustomStringConvertible {
-    case source(SourceError)
-    case endpoint(EndpointError)
-    case endpointRefused(name: String, EgressEndpointError)
-    case allowList(AddressRulesError)
+    case registry(RegistryRefusal)
     case log(LogOpenError)
-    case store(path: String, reason: String)
+    /// Still held when the start had waited so long.
+    case folderHeld(path: String, holder: LockHolder?, seconds: Double)
+    /// Of deliveries and the registry; the words are `StoreError`'s.
+    case store(String)
+    /// Of refused requests.
+    case rejectedStore(path: String, reason: String)
+    case delivery(any Error)
     case listen(ListenError)
     case outOfMemory(what: String, bytes: Int)
     case outOfDescriptors
@@ -18,16 +21,17 @@ package enum GatewayError: Error, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .source(let error): "\(error)"
-        case .endpoint(let error): "\(error)"
-        case .endpointRefused(let name, let error): "endpoint \"\(name)\": \(error)"
-        case .allowList(let error): "delivery.allow: \(error)"
+        case .registry(let refusal): "\(refusal)"
         case .log(let error): "\(error)"
-        case .store(let path, let reason):
-            "\(path): cannot be used: \(reason); check its rights and the free space of its disk"
+        case .folderHeld(let path, let holder, let seconds):
+            "\(path): \(holder?.description ?? "another process") is using this data folder, and still was after "
+                + "\(Int(seconds)) s; stop it, or set `data:` to another folder"
+        case .store(let text): text
+        case .rejectedStore(let path, let reason): "\(path): cannot be used: \(reason)"
+        case .delivery(let error): "\(error)"
         case .listen(let error): "listen: \(error.address): \(error.reason)"
         case .outOfMemory(let what, let bytes):
-            "\(bytes) bytes of memory for \(what) are not to be had; lower its size"
+            "\(bytes) bytes of memory for \(what) cannot be allocated; lower its size"
         case .outOfDescriptors:
             "too few file descriptors; raise the hard limit (ulimit -Hn) or lower limits.connections"
         case .ring(let error): GatewayError.text(of: error)
@@ -42,7 +46,7 @@ package enum GatewayError: Error, CustomStringConvertible {
         let why = systemText(error.errno)
         switch error.step {
         case .memory:
-            return "io_uring: its buffers' memory is not to be had; lower limits.assembly or receive buffers"
+            return "io_uring: its buffers cannot be allocated; lower limits.assembly or receive buffers"
         case .buffers: return "io_uring: no provided buffer rings (\(why)); Linux 6.1 or newer is needed"
         case .open:
             return switch error.errno {

@@ -3,7 +3,7 @@
 import FastPath
 import Synchronization
 
-/// Why new events are refused, or something an operator must mend; `code` is stable.
+/// Why new events are refused, or something an operator must fix; `code` is stable.
 package struct GatewayProblem: Equatable, Sendable {
     package let code: String
     package let message: String
@@ -16,6 +16,16 @@ package struct SourceStatus: Sendable {
     package let rejections: [SignatureRejection: UInt64]
     /// What would have been rejected, of sources that observe.
     package let observations: [SignatureRejection: UInt64]
+
+    package init(
+        name: String, counters: [SourceCounter: UInt64], rejections: [SignatureRejection: UInt64],
+        observations: [SignatureRejection: UInt64]
+    ) {
+        self.name = name
+        self.counters = counters
+        self.rejections = rejections
+        self.observations = observations
+    }
 }
 
 package struct GatewayStatus: Sendable {
@@ -59,8 +69,8 @@ extension Gateway {
         state.withLock { state in
             state.running.map {
                 GatewayAccess(
-                    delivery: $0.delivery, folder: $0.folder, tail: $0.tail, injector: $0.injector,
-                    rejected: $0.rejected)
+                    delivery: $0.delivery.service, folder: $0.log.folder, tail: $0.log.tail,
+                    injector: $0.injector.injector, rejected: $0.rejected.worker)
             }
         }
     }
@@ -79,36 +89,36 @@ extension Gateway {
         for counter in IngestCounter.allCases {
             status.ingest[counter] =
                 journal.contains(counter)
-                ? running.journalMetrics.loop.read(counter.rawValue)
-                : running.metrics.reduce(0) { $0 + $1.loop.read(counter.rawValue) }
+                ? running.journal.metrics.loop.read(counter.rawValue)
+                : running.ingest.metrics.reduce(0) { $0 + $1.loop.read(counter.rawValue) }
         }
-        for metrics in running.metrics {
+        for metrics in running.ingest.metrics {
             for (index, count) in metrics.commit.counts().enumerated() { status.commitBuckets[index] += count }
             status.commitMicros += metrics.commit.sumMicros
             for (index, count) in metrics.verify.counts().enumerated() { status.verifyBuckets[index] += count }
             status.verifyMicros += metrics.verify.sumMicros
         }
         status.sources = sourceStatus(running)
-        let verified = running.offload.workers.verified
+        let verified = running.verifiers.workers.verified
         status.offloadedCount = verified.count
         status.offloadedMicros = verified.micros
-        if let rejected = running.rejected { status.rejected = rejected.metrics }
-        status.delivery = running.delivery.metrics
-        status.committedSequence = running.tail.snapshot.sequence
-        let log = running.logWorker.current
+        if let rejected = running.rejected.worker { status.rejected = rejected.metrics }
+        status.delivery = running.delivery.service.metrics
+        status.committedSequence = running.log.tail.snapshot.sequence
+        let log = running.logKeeper.worker.current
         status.segmentsRemoved = log.removedSegments
         status.segmentsHeldBack = log.heldBackSegments
-        status.damages = running.recovery.damages.map(\.text)
-        status.dedupCapacity = currentConfiguration.dedup.entryCount
+        status.damages = running.log.report.damages.map(\.text)
+        status.dedupCapacity = process.dedupEntryCount
         status.memoryBudgetBytes = running.memoryBytes
         status.problems = problems(status, log, isDraining)
         return status
     }
 
-    private func sourceStatus(_ running: RunningParts) -> [SourceStatus] {
-        sourceNames.enumerated().map { slot, name in
+    private func sourceStatus(_ running: GatewayComponents) -> [SourceStatus] {
+        sourceNames.enumerated().filter { !$0.element.isEmpty }.map { slot, name in
             func sum(_ cell: Int) -> UInt64 {
-                running.metrics.reduce(0) { $0 + $1.sources.read(slot * SourceCounter.count + cell) }
+                running.ingest.metrics.reduce(0) { $0 + $1.sources.read(slot * SourceCounter.count + cell) }
             }
             var counters: [SourceCounter: UInt64] = [:]
             for counter in SourceCounter.allCases where counter != .rejectedFirst {

@@ -12,8 +12,8 @@ package final class VerifierRegistry: Sendable {
         var verifiers: [UInt32: any RequestVerifier] = [:]
     }
     private let state = Mutex(State())
-    /// What all of them share: a reload does not fetch anew, and no verifier's thread waits for the network.
-    package let certificates = CertificateDesk(manner: .asks)
+    /// What all of them share: a reload does not fetch again, and no verifier's thread waits for the network.
+    package let certificates = CertificateResolver(mode: .background)
 
     package init() {}
     package func register(_ verifier: any RequestVerifier) -> VerifierLease {

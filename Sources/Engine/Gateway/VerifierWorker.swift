@@ -88,7 +88,7 @@ package final class VerifierWorkers: Sendable {
         }
         return true
     }
-    private func verdict(_ request: borrowing OffloadedRequest) -> VerifierAnswer {
+    private func verdict(_ request: borrowing OffloadedRequest) -> VerifierResult {
         guard let verifier = registry.verifier(request.verifierID) else { return .retired }
         switch verifier.verify(request.request, origin: request.origin, nowSeconds: request.nowSeconds) {
         case .accepted: return .accepted

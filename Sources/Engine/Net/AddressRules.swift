@@ -42,6 +42,8 @@ package struct AddressRules: Sendable {
         allowed = ranges
     }
 
+    package init(ranges: [CIDR]) { allowed = ranges }
+
     /// Nil when an endpoint may live there.
     package func refusal(of address: IPAddress) -> AddressRefusal? {
         // Judged as what the kernel would connect to, so that an opened 127.0.0.0/8 also opens its mapped spelling.

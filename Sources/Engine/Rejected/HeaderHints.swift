@@ -96,7 +96,7 @@ extension RejectionHints {
         }
         for target in URLVariants.targets(request) where trial.accepts(request.with(target: target)) {
             let path = URLVariants.shown(String(target.prefix { $0 != "?" }))
-            return HintFinding(.urlDiffers, "signed for the path \(path), which something on the way changed")
+            return HintFinding(.urlDiffers, "signed for the path \(path), which something on the way has changed")
         }
         return nil
     }

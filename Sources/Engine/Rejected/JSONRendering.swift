@@ -1,5 +1,5 @@
 // JSON read into a tree that keeps its keys' order and its numbers' digits, and written again as the common libraries
-// write it: to find out whether something on the way parsed a body and wrote it anew. Pure functions; the depth is
+// write it: to find out whether something on the way parsed a body and re-serialised it. Pure functions; the depth is
 // bounded, so that no body can exhaust the stack.
 
 package indirect enum JSONTree {

@@ -1,8 +1,8 @@
 // A request taken apart so that one part can be changed and the whole be verified again: what a closer look tries, and
 // what is shown to a person. Worker threads only; every change is a copy.
 //
-// Invariant: `wire` of an unchanged request verifies exactly as the request did. Framing fields are written anew, since
-// the body is kept without chunks.
+// Invariant: `wire` of an unchanged request verifies exactly as the request did. Framing fields are re-serialised,
+// since the body is kept without chunks.
 
 import FastPath
 

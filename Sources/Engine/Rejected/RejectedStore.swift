@@ -33,7 +33,9 @@ package final class RejectedStore: Sendable {
             try db.execute(sql: "PRAGMA journal_size_limit = 4194304")
         }
         database = try DatabaseQueue(path: path, configuration: configuration)
-        if try database.read(RejectedStore.migrator.hasBeenSuperseded) { throw StoreError.newerFormat }
+        if try database.read(RejectedStore.migrator.hasBeenSuperseded) {
+            throw StoreError.newerFormat(file: RejectedStore.fileName)
+        }
         try RejectedStore.migrator.migrate(database)
         // The bounds may have become smaller since the last start.
         try database.write { db in

@@ -47,7 +47,7 @@ package final class RejectedWorker: Sendable {
     /// Signalled by the rings.
     package let wakeup: Wakeup
     private let feeds: [any RejectedFeed]
-    private let certificates: CertificateDesk
+    private let certificates: CertificateResolver
     private let logger: Logger
     private let shared: Mutex<Shared>
     private let isStopping = Atomic<Bool>(false)
@@ -56,7 +56,7 @@ package final class RejectedWorker: Sendable {
     /// `certificates`: a closer look at what was refused fetches none.
     package init(
         store: RejectedStore, feeds: [any RejectedFeed], wakeup: Wakeup, sources: [SourceConfiguration],
-        certificates: CertificateDesk, logger: Logger
+        certificates: CertificateResolver, logger: Logger
     ) {
         self.store = store
         self.feeds = feeds

@@ -14,9 +14,9 @@ package struct HintTrial {
     var nowSeconds: UInt64
     private(set) var countLeft: Int
     private(set) var bytesLeft: Int
-    /// Of bodies that were written anew, also of those that were given up.
+    /// Of bodies that were re-serialised, also of those that were given up.
     package private(set) var bytesWritten = 0
-    /// A larger body is not written anew.
+    /// A larger body is not re-serialised.
     package static let rewrittenBytesMax = 64 << 10
 
     package init(
@@ -31,7 +31,7 @@ package struct HintTrial {
 
     package mutating func verdict(
         _ request: PlainRequest, check: SourceCheck? = nil, origin: String? = nil, nowSeconds: UInt64? = nil
-    ) -> CaptureVerdict? {
+    ) -> VerificationResult? {
         // A head and a MAC's fixed part cost about as much as a kilobyte.
         let cost = request.body.count + 1024
         guard countLeft > 0, bytesLeft >= cost else { return nil }
@@ -40,7 +40,7 @@ package struct HintTrial {
         return (check ?? subject.check).verdict(
             request, origin: origin ?? self.origin, nowSeconds: nowSeconds ?? self.nowSeconds)
     }
-    /// A body of `bodyBytes` written anew. Nil when it becomes much longer than that, which no library did to it, or
+    /// A body of `bodyBytes` re-serialised. Nil when it becomes much longer than that, which no library did to it, or
     /// the means are used up; what was written until then is charged.
     mutating func write(_ tree: JSONTree, _ style: JSONStyle, bodyBytes: Int) -> [UInt8]? {
         guard countLeft > 0, bytesLeft > bodyBytes else { return nil }
@@ -104,7 +104,7 @@ package enum RejectionHints {
         }
         if let stripped = subject.stripped, trial.accepts(request, check: stripped) {
             return HintFinding(
-                .secretHasWhitespace, "the configured secret has white space around it that is not its")
+                .secretHasWhitespace, "the configured secret is surrounded by white space that does not belong to it")
         }
         if let lineEnded = subject.lineEnded, trial.accepts(request, check: lineEnded) {
             return HintFinding(.secretHasWhitespace, "the sender's copy of the secret ends with a line end")
@@ -152,7 +152,7 @@ package enum RejectionHints {
                     }
                     return HintFinding(
                         .bodyReserialised,
-                        "something on the way parsed the JSON and wrote it anew; signed was its form \(name)\(order)"
+                        "something on the way rewrote the JSON; what was signed has the form \(name)\(order)"
                             + endName)
                 }
             }

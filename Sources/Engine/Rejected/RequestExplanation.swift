@@ -107,7 +107,7 @@ package struct RequestExplanation: Sendable {
             let wanted = [("signature", set.signature), ("id", set.id), ("timestamp", set.timestamp)]
             for (what, spelling) in wanted {
                 guard let spelling else { continue }
-                let values = SignedSketch.values(spelling, request)
+                let values = SignedContentSummary.values(spelling, request)
                 switch values.count {
                 case 0: add("headers", .wrong, "\(place)\(what): \(spelling) is not there")
                 case 1:
@@ -131,12 +131,12 @@ package struct RequestExplanation: Sendable {
         _ request: PlainRequest, _ definition: SchemeDefinition, _ now: UInt64, _ place: String
     ) {
         guard let rule = definition.timestamp else { return }
-        guard let text = SignedSketch.timestamp(request, definition) else {
+        guard let text = SignedContentSummary.timestamp(request, definition) else {
             add("timestamp", rule.isOptional ? .note : .wrong, "\(place)there is none")
             return
         }
-        guard let time = SignedSketch.seconds(text, rule) else {
-            add("timestamp", .wrong, "\(place)\(String(text.prefix(64))) is no time in the form that is wanted")
+        guard let time = SignedContentSummary.seconds(text, rule) else {
+            add("timestamp", .wrong, "\(place)\(String(text.prefix(64))) is not a time in the expected form")
             return
         }
         let distance = time > now ? time - now : now - time
@@ -159,12 +159,12 @@ package struct RequestExplanation: Sendable {
         default: break
         }
         add("signed", .note, "\(place)\(definition.algorithmWords) over \(definition.signed)")
-        for piece in SignedSketch.pieces(definition.signed) {
-            guard let bytes = SignedSketch.bytes(of: piece, request, definition, origin: origin) else {
-                add("signed", .wrong, "\(place)\(piece): cannot be had from this request")
+        for piece in SignedContentSummary.pieces(definition.signed) {
+            guard let bytes = SignedContentSummary.bytes(of: piece, request, definition, origin: origin) else {
+                add("signed", .wrong, "\(place)\(piece): cannot be taken from this request")
                 continue
             }
-            let words = piece.hasPrefix("{") ? "\(piece) \(sketch(bytes))" : "the text \(JSONWords.quoted(piece))"
+            let words = piece.hasPrefix("{") ? "\(piece) \(sketch(bytes))" : "the text \(JSONQuoting.quoted(piece))"
             add("signed", .fine, place + words)
         }
     }
@@ -232,7 +232,7 @@ package struct RequestExplanation: Sendable {
             } else {
                 add(
                     "hint", .note,
-                    "no change that was tried makes it verify; the secret or the body is another one than the sender's"
+                    "no change that was tried makes it verify; the secret or the body differs from the sender's"
                 )
             }
         }
@@ -253,7 +253,7 @@ extension SchemeDefinition {
 }
 
 /// A literal as a person should see it: quoted, its control characters as escapes.
-enum JSONWords {
+enum JSONQuoting {
     static func quoted(_ text: String) -> String {
         let bytes = JSONStyle(layout: .compact, text: .plain, escapesSlashes: false)
             .write(.string(Array(text.unicodeScalars))).bytes

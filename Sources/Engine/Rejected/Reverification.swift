@@ -1,6 +1,6 @@
-// Refused requests verified again after the configuration was mended: each at the time that it came, by the rule of
-// now. What passes becomes an event and leaves the store; what is already an event leaves it too, so that a second run
-// adds nothing; the rest stays, with the reason of now.
+// Refused requests verified again after the configuration has been corrected: each at the time that it came, by the
+// rule of now. What passes becomes an event and leaves the store; what is already an event leaves it too, so that a
+// second run adds nothing; the rest stays, with the current reason.
 //
 // Invariants: a request leaves the store only after its event is on disk, or was there before; nothing becomes an event
 // that the port would not take: addresses, methods and challenges count here as they do there.
@@ -48,7 +48,7 @@ package struct Reverification {
     ) {
         self.store = store
         sources = configuration.sourcesWithPublicURL
-        defaultWindowSeconds = configuration.dedup.windowSeconds
+        defaultWindowSeconds = configuration.dedupWindowSeconds
         self.offer = offer
     }
 
@@ -123,7 +123,7 @@ enum ReverifyResult {
 }
 
 extension SourceCheck {
-    private func verdict(of request: RejectedRequest, origin: String?) -> CaptureVerdict {
+    private func verdict(of request: RejectedRequest, origin: String?) -> VerificationResult {
         verdict(head: request.head, body: request.body, origin: origin, nowSeconds: request.receivedSeconds)
     }
 
@@ -159,7 +159,7 @@ extension SourceCheck {
         }
     }
     /// Of the addresses that it may have been sent to, the first that its signature fits.
-    private func bestVerdict(of request: RejectedRequest) -> CaptureVerdict {
+    private func bestVerdict(of request: RejectedRequest) -> VerificationResult {
         let first = verdict(of: request, origin: nil)
         if case .accepted = first { return first }
         for origin in PlainRequest(head: request.head, body: []).map(origins) ?? [] {
@@ -172,7 +172,7 @@ extension SourceCheck {
 
 extension ReverifyResult {
     /// Nil when it is no challenge.
-    fileprivate init?(_ answer: Handshake.CopiedAnswer) {
+    fileprivate init?(_ answer: Handshake.CopiedResponse) {
         switch answer {
         case .none: return nil
         case .reply: self = .challenge

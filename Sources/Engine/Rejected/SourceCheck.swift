@@ -13,7 +13,7 @@ package struct SourceCheck: Sendable {
     /// Nil when the source cannot be compiled so, or checks nothing.
     package init?(
         _ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400,
-        certificates: CertificateDesk = .waiting
+        certificates: CertificateResolver = .waiting
     ) {
         guard
             let parts = try? SourceCompiler.compile(
@@ -29,12 +29,12 @@ package struct SourceCheck: Sendable {
         publicOrigin.map { [$0] } ?? RequestOrigins.candidates(request)
     }
 
-    package func verdict(_ request: PlainRequest, origin: String?, nowSeconds: UInt64) -> CaptureVerdict {
+    package func verdict(_ request: PlainRequest, origin: String?, nowSeconds: UInt64) -> VerificationResult {
         verdict(head: request.head, body: request.body, origin: origin, nowSeconds: nowSeconds)
     }
     package func verdict(
         head: [UInt8], body: [UInt8], origin: String?, nowSeconds: UInt64
-    ) -> CaptureVerdict {
+    ) -> VerificationResult {
         guard let captured = try? CapturedRequest(head: head, body: body) else { return .rejected(.malformedHeader) }
         // The scheme points into the parts' memory.
         defer { withExtendedLifetime(parts.memory) {} }
@@ -80,7 +80,7 @@ package struct HintSubject: Sendable {
 
     /// Nil when the source is unverified or does not compile.
     package init?(
-        _ source: SourceConfiguration, among all: [SourceConfiguration], certificates: CertificateDesk = .waiting
+        _ source: SourceConfiguration, among all: [SourceConfiguration], certificates: CertificateResolver = .waiting
     ) {
         func check(_ source: SourceConfiguration) -> SourceCheck? { SourceCheck(source, certificates: certificates) }
         guard let own = check(source) else { return nil }
@@ -128,10 +128,10 @@ extension SourceCompiler {
 /// The subjects of one configuration, each compiled when it is first asked for.
 package final class HintSubjects: Sendable {
     private let sources: [SourceConfiguration]
-    private let certificates: CertificateDesk
+    private let certificates: CertificateResolver
     private let known = Mutex<[String: HintSubject?]>([:])
 
-    package init(_ sources: [SourceConfiguration], certificates: CertificateDesk = .waiting) {
+    package init(_ sources: [SourceConfiguration], certificates: CertificateResolver = .waiting) {
         self.sources = sources
         self.certificates = certificates
     }

@@ -1,7 +1,7 @@
 // What stands in front of the sources, compiled: trusted proxies, public URLs, address lists, methods.
 //
-// Invariant: a list that is wrong, or a provider's list that is empty, stops the start; it never becomes a list that
-// takes everyone.
+// Invariant: a list that is wrong, or a provider's list that is empty, is rejected at startup; it never becomes a list
+// that takes everyone.
 
 import FastPath
 
@@ -31,10 +31,9 @@ package enum EdgeCompiler {
     package static let providerWord = "provider"
 
     static func policy(
-        _ configuration: GatewayConfiguration, in memory: CompiledMemory
+        trustedProxies texts: [String], in memory: CompiledMemory
     ) throws(EdgeProblem) -> EdgePolicy {
-        guard !configuration.trustedProxies.isEmpty else { return EdgePolicy() }
-        let texts = configuration.trustedProxies
+        guard !texts.isEmpty else { return EdgePolicy() }
         let ranges = try ranges(texts.filter { $0 != localWord }, key: "trusted_proxies")
         return EdgePolicy(trusted: AddressSet(ranges, takesLocal: texts.contains(localWord), in: memory))
     }
@@ -96,8 +95,11 @@ package enum EdgeCompiler {
 extension GatewayConfiguration {
     /// One bit a listener whose connections begin with a PROXY preamble.
     var preambleListeners: UInt64 {
+        let proxyProtocol = process.proxyProtocol
         if proxyProtocol == ["false"] { return 0 }
         if proxyProtocol == ["true"] { return .max }
-        return listen.enumerated().reduce(0) { proxyProtocol.contains($1.element) ? $0 | 1 << UInt64($1.offset) : $0 }
+        return process.listen.enumerated().reduce(0) {
+            proxyProtocol.contains($1.element) ? $0 | 1 << UInt64($1.offset) : $0
+        }
     }
 }

@@ -49,7 +49,7 @@ package struct RequestSigner: Sendable {
     /// `scheme` for `generic`. `secrets` are the source's; for a scheme with public keys the private ones that belong
     /// to them. Of several schemes the first that the first secret fits; its secrets alone sign.
     package init(provider name: String, secrets: [String], scheme: SchemeConfiguration? = nil) throws(SourceError) {
-        func fail(_ problem: SourceProblem) -> SourceError { SourceError(source: name, line: 0, problem: problem) }
+        func fail(_ problem: SourceProblem) -> SourceError { SourceError(source: name, problem: problem) }
         guard let provider = ProviderCatalogue.provider(named: name) else {
             throw fail(.unknownProvider(name, nearest: ProviderCatalogue.nearestNames(to: name)))
         }

@@ -26,10 +26,10 @@ package enum SourceCompiler {
     /// `defaultWindowSeconds`: the installation's dedup window, for a source that sets none.
     package static func compile(
         _ source: SourceConfiguration, defaultWindowSeconds: UInt32 = 86_400, gatewayURL: String? = nil,
-        certificates: CertificateDesk = .waiting
+        certificates: CertificateResolver = .waiting
     ) throws(SourceError) -> CompiledSourceParts {
         func fail(_ problem: SourceProblem) -> SourceError {
-            SourceError(source: source.name, line: source.line, problem: problem)
+            SourceError(source: source.qualifiedName, problem: problem)
         }
         guard let provider = ProviderCatalogue.provider(named: source.provider) else {
             throw fail(
@@ -108,7 +108,8 @@ package enum SourceCompiler {
     }
 
     private static func compileRule(
-        _ source: SourceConfiguration, _ provider: Provider, _ certificates: CertificateDesk, _ memory: CompiledMemory
+        _ source: SourceConfiguration, _ provider: Provider, _ certificates: CertificateResolver,
+        _ memory: CompiledMemory
     ) throws(SourceProblemError) -> CompiledRule {
         let alternatives = try alternatives(source, provider)
         guard !alternatives.isEmpty else { return CompiledRule() }

@@ -19,14 +19,9 @@ package enum SourceProblem: Equatable, Sendable {
 
 package struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
     package let source: String
-    /// In the configuration file; 0 when there is none.
-    package let line: Int
     package let problem: SourceProblem
 
-    package var description: String {
-        let place = line > 0 ? " (line \(line))" : ""
-        return "source \"\(source)\"\(place): \(problem.message)"
-    }
+    package var description: String { "source \"\(source)\": \(problem.message)" }
 }
 
 extension SourceProblem {
@@ -42,14 +37,14 @@ extension SourceProblem {
                 + "scheme: { header: X-Signature, encoding: hex, signed: \"{body}\" }"
         case .scheme(.emptySecret(let index)):
             "secret \(index + 1) is empty; is its environment variable or file set?"
-        case .scheme(.badSecret(let index, let wanted)): "secret \(index + 1) has the wrong form; wanted is \(wanted)"
+        case .scheme(.badSecret(let index, let wanted)): "secret \(index + 1) has the wrong form; expected \(wanted)"
         case .scheme(let error): "scheme: \(error.message)"
         case .badSchemeValue(let key, let value, let wanted):
-            "scheme: \(key): \"\(value)\" is unknown; wanted is \(wanted)"
-        case .unusableSecret(let index): "secret \(index + 1) fits no scheme of this provider"
+            "scheme: \(key): \"\(value)\" is unknown; expected \(wanted)"
+        case .unusableSecret(let index): "secret \(index + 1) does not fit any scheme of this provider"
         case .toleranceWithoutTimestamp:
             "timestamp tolerance is set, but the provider signs no timestamp; leave it out"
-        case .badTolerance(let seconds): "timestamp tolerance of \(seconds) s is out of range; wanted is 0 to 86400 s"
+        case .badTolerance(let seconds): "timestamp tolerance of \(seconds) s is out of range; expected 0 to 86400 s"
         case .selector(let key, let why): "\(key): \(why)"
         case .edge(let problem): problem.message
         }

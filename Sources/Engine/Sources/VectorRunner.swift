@@ -24,7 +24,7 @@ package enum VectorRunner {
                 passes: outcome != .skipped && wanted.contains(text))
         }
         guard ProviderCatalogue.provider(named: providerName(vector)) != nil else {
-            return result(.skipped, "provider \(vector.provider) is not of this version")
+            return result(.skipped, "this version does not know the provider \(vector.provider)")
         }
         guard let body = Data(base64Encoded: vector.body), let raw = rendered(vector, body: [UInt8](body)) else {
             return result(.skipped, "the vector is malformed")
@@ -46,7 +46,7 @@ package enum VectorRunner {
         case .accepted(.none, _):
             return vector.kind == .handshake ? result(.reject, "no_answer") : result(.accept, nil)
         case .accepted(.answered(let answer), _):
-            guard vector.kind == .handshake, !VectorAnswer.matches(vector, answer) else {
+            guard vector.kind == .handshake, !VectorResponse.matches(vector, answer) else {
                 return result(.accept, nil)
             }
             return result(.reject, "wrong_answer")
@@ -124,14 +124,14 @@ package enum VectorRunner {
 
 /// What a captured request is.
 package enum CapturedOutcome: Sendable {
-    package enum Answer: Sendable {
+    package enum Response: Sendable {
         /// An event, no challenge.
         case none
         /// A challenge, and what is said to it.
-        case answered(ChallengeAnswer)
+        case answered(ChallengeResponse)
         case rejected(SignatureRejection)
     }
-    package struct ChallengeAnswer: Equatable, Sendable {
+    package struct ChallengeResponse: Equatable, Sendable {
         package let status: Int
         package let contentType: String
         /// Header lines besides, as they go out.
@@ -144,7 +144,7 @@ package enum CapturedOutcome: Sendable {
         /// Nil when the body is the key.
         package let dedupKey: String?
     }
-    case accepted(Answer, Event)
+    case accepted(Response, Event)
     case rejected(SignatureRejection)
     /// A secret has not the form that the provider's scheme takes; the words name it by its place.
     case invalidSecret(String)
@@ -201,7 +201,7 @@ extension VectorRunner {
         }
         switch verdict(request, parts, origin, now, engine) {
         case .rejected(let reason): return .rejected(reason)
-        case .undecided: return .unreadable("the sender's certificate cannot be had now")
+        case .undecided: return .unreadable("the sender's certificate is not available right now")
         case .accepted(let key):
             let said = parts.handshake.map { $0.answer(body: request.body, key: key) } ?? .none
             return .accepted(answer(said), event(request, parts))
@@ -211,7 +211,7 @@ extension VectorRunner {
     private static func verdict(
         _ request: borrowing CapturedRequest, _ parts: CompiledSourceParts, _ origin: String?, _ now: UInt64,
         _ engine: VerifierEngine
-    ) -> CaptureVerdict {
+    ) -> VerificationResult {
         if let verifier = parts.verifier { return verifier.verify(request, origin: origin, nowSeconds: now) }
         // The source has secrets, so it has a scheme; without one nothing is accepted here.
         guard let scheme = parts.scheme else { return .rejected(.invalidSecret) }
@@ -226,14 +226,14 @@ extension VectorRunner {
         let found = request.select(parts.selectors)
         return CapturedOutcome.Event(id: found.id, type: found.type, dedupKey: found.dedupKey)
     }
-    private static func answer(_ answer: Handshake.CopiedAnswer) -> CapturedOutcome.Answer {
+    private static func answer(_ answer: Handshake.CopiedResponse) -> CapturedOutcome.Response {
         switch answer {
         case .none: .none
         case .rejected(let reason, _): .rejected(reason)
         case .reply(let status, let contentType, let lines, let body):
             // Every answer of a loop has the last line (`Reply`).
             .answered(
-                CapturedOutcome.ChallengeAnswer(
+                CapturedOutcome.ChallengeResponse(
                     status: status, contentType: contentType, lines: lines + "X-Content-Type-Options: nosniff\r\n",
                     body: body))
         }

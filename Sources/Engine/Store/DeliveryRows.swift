@@ -17,12 +17,19 @@ package enum DeliveryState: UInt8, CaseIterable, Sendable {
     }
 }
 
+/// How long an attempt took, in microseconds. 0 = that stage did not happen.
+package struct AttemptTiming: Equatable, Sendable {
+    package var totalMicros: UInt32 = 0
+    package var connectMicros: UInt32 = 0
+    package var firstByteMicros: UInt32 = 0
+    package init() {}
+}
+
 /// The state of one event at one endpoint. Times are store time: milliseconds since 1970 on a clock that was set at
 /// start and then follows the monotonic one, so that a jump of the wall clock moves no schedule.
 package struct DeliveryRow: Equatable, Sendable {
-    /// The store's number of the endpoint.
-    package var endpoint: Int
-    package var place: EventPlace
+    package var endpoint: EndpointID
+    package var place: EventLocation
     package var state: DeliveryState
     /// Counted attempts so far.
     package var attempts: UInt16
@@ -33,12 +40,15 @@ package struct DeliveryRow: Equatable, Sendable {
     package var reason: DeadLetterReason?
     /// Only meaningful when pending.
     package var dueMillis: Int64
+    /// When the row was written, which is when the last attempt ended.
     package var updatedMillis: Int64
+    /// Of the last attempt.
+    package var timing = AttemptTiming()
 
     package init(
-        endpoint: Int, place: EventPlace, state: DeliveryState, attempts: UInt16, status: UInt16,
-        result: DeliveryResult,
-        reason: DeadLetterReason?, dueMillis: Int64, updatedMillis: Int64
+        endpoint: EndpointID, place: EventLocation, state: DeliveryState, attempts: UInt16 = 0, status: UInt16 = 0,
+        result: DeliveryResult = .answered, reason: DeadLetterReason? = nil, dueMillis: Int64 = 0,
+        updatedMillis: Int64 = 0, timing: AttemptTiming = AttemptTiming()
     ) {
         self.endpoint = endpoint
         self.place = place
@@ -49,96 +59,206 @@ package struct DeliveryRow: Equatable, Sendable {
         self.reason = reason
         self.dueMillis = dueMillis
         self.updatedMillis = updatedMillis
+        self.timing = timing
+    }
+}
+
+/// One attempt that is kept beside its delivery's row: every one that failed, and the last one of a delivery that
+/// needed more than one. A delivery that succeeds at once has no attempt row; its `DeliveryRow` says it all.
+package struct AttemptRow: Equatable, Sendable {
+    package static let answerBytesMax = 4096
+    package var endpoint: EndpointID
+    package var sequence: UInt64
+    /// 1 for the first.
+    package var number: UInt16
+    /// When it ended, store time.
+    package var endedMillis: Int64
+    package var timing: AttemptTiming
+    /// 0 when no answer came.
+    package var status: UInt16
+    package var result: DeliveryResult
+    /// errno of what failed, else 0.
+    package var systemError: Int32
+    /// The first `answerBytesMax` bytes of the answer's body.
+    package var answer: [UInt8]
+
+    package init(
+        endpoint: EndpointID, sequence: UInt64, number: UInt16, endedMillis: Int64,
+        timing: AttemptTiming = AttemptTiming(), status: UInt16 = 0, result: DeliveryResult = .answered,
+        systemError: Int32 = 0, answer: [UInt8] = []
+    ) {
+        self.endpoint = endpoint
+        self.sequence = sequence
+        self.number = number
+        self.endedMillis = endedMillis
+        self.timing = timing
+        self.status = status
+        self.result = result
+        self.systemError = systemError
+        self.answer = answer
     }
 }
 
 /// Where a lane goes on after a restart: every event before it is in the store or was not wanted.
 package struct LaneMark: Equatable, Sendable {
-    package var endpoint: Int
-    package var resume: EventPlace
+    package var endpoint: EndpointID
+    /// Nil = the lane follows the shared mark (its row is deleted).
+    package var resume: EventLocation?
 
-    package init(endpoint: Int, resume: EventPlace) {
+    package init(endpoint: EndpointID, resume: EventLocation?) {
         self.endpoint = endpoint
         self.resume = resume
     }
 }
 
-/// Why an endpoint is not delivered to although the configuration says it should. Raw values are stored.
-package enum EndpointStop: UInt8, CaseIterable, Sendable {
+/// What an endpoint is doing. Raw values are stored.
+package enum EndpointCondition: UInt8, CaseIterable, Sendable {
+    /// It takes what it is given.
+    case active = 1
+    /// Its last attempts failed; it is still tried.
+    case failing = 2
+    /// Gets nothing until a time, or until an operator says so.
+    case paused = 3
+    /// Gets nothing until an operator says so.
+    case disabled = 4
+
+    package var name: String {
+        switch self {
+        case .active: "active"
+        case .failing: "failing"
+        case .paused: "paused"
+        case .disabled: "disabled"
+        }
+    }
+}
+
+/// Why an endpoint is in its condition. Raw values are stored.
+package enum EndpointReason: UInt8, CaseIterable, Sendable {
+    case none = 0
     /// It answered 410.
     case gone = 1
-}
+    /// An operator asked for it.
+    case operatorRequest = 2
+    /// `Retry-After`, or 429, 502, 504.
+    case askedForLess = 3
+    /// Attempts failed.
+    case attemptsFailed = 4
+    /// Its host name does not resolve, or to an address that is refused.
+    case unresolved = 5
+    /// Its own description says `disabled: true`. Never stored.
+    case configuration = 6
+    /// The configuration names it no more; its place is kept for when it comes back.
+    case removed = 7
 
-package struct StoredEndpoint: Equatable, Sendable {
-    package var number: Int
-    package var name: String
-    package var stop: EndpointStop?
-    package var stoppedMillis: Int64
-    package var resume: EventPlace
-    /// True exactly when the configuration names it no more; it then holds nothing back.
-    package var isRemoved: Bool
-
-    package init(
-        number: Int, name: String, stop: EndpointStop?, stoppedMillis: Int64, resume: EventPlace, isRemoved: Bool
-    ) {
-        self.number = number
-        self.name = name
-        self.stop = stop
-        self.stoppedMillis = stoppedMillis
-        self.resume = resume
-        self.isRemoved = isRemoved
+    package var name: String {
+        switch self {
+        case .none: "none"
+        case .gone: "gone"
+        case .operatorRequest: "operator_request"
+        case .askedForLess: "asked_for_less"
+        case .attemptsFailed: "attempts_failed"
+        case .unresolved: "unresolved"
+        case .configuration: "configuration"
+        case .removed: "removed"
+        }
     }
 }
 
-package struct EndpointSwitch: Equatable, Sendable {
-    package var endpoint: Int
-    /// Nil switches it on again.
-    package var stop: EndpointStop?
+/// The live state of one endpoint, kept over restarts. An endpoint without a row is active.
+package struct EndpointState: Equatable, Sendable {
+    package var endpoint: EndpointID
+    package var condition = EndpointCondition.active
+    package var reason = EndpointReason.none
+    /// Since when, store time; 0 = since ever.
+    package var sinceMillis: Int64 = 0
+    /// When a pause ends; 0 = not by itself.
+    package var untilMillis: Int64 = 0
+    /// 0 = never.
+    package var lastFailureMillis: Int64 = 0
+    package var lastSuccessMillis: Int64 = 0
+    /// One line for an operator: the class and, where there is one, the status or system error. At most 200 bytes.
+    package var lastError = ""
 
-    package init(endpoint: Int, stop: EndpointStop?) {
-        self.endpoint = endpoint
-        self.stop = stop
-    }
+    package init(endpoint: EndpointID) { self.endpoint = endpoint }
+    /// True exactly when nothing is to be sent because of it.
+    package var isStopped: Bool { condition == .paused || condition == .disabled }
 }
 
-/// What one transaction writes: outcomes together with the marks that they move (design §5).
+/// What one transaction writes: outcomes together with the marks that they move (design 5).
 package struct OutcomeBatch: Sendable {
     package var number: UInt64 = 0
     package var rows: [DeliveryRow] = []
+    package var attempts: [AttemptRow] = []
+    /// Nil = unchanged. Never behind an earlier one.
+    package var shared: EventLocation?
     package var marks: [LaneMark] = []
-    package var switches: [EndpointSwitch] = []
+    package var states: [EndpointState] = []
     /// Store time of the seal.
     package var nowMillis: Int64 = 0
     /// True exactly when somebody was told that this is kept: it then survives a power cut, not only a crash.
     package var isDurable = false
 
     package init() {}
-    package var isEmpty: Bool { rows.isEmpty && marks.isEmpty && switches.isEmpty }
-}
-
-/// What a listing asks for; all parts must hold.
-package struct DeliveryQuery: Sendable {
-    package var endpoint: Int
-    package var states: [DeliveryState]
-    /// First sequence wanted.
-    package var from: UInt64 = 0
-    /// Last sequence wanted.
-    package var through: UInt64 = DeliveryQuery.sequenceMax
-    package var limit = 500
-
-    /// The store packs endpoint and sequence into one 63-bit key: 15 and 48 bits. At a million events a second the
-    /// sequences last nine years, at the rates of one machine longer than the machine.
-    package static let sequenceMax: UInt64 = 1 << 48 - 1
-    package static let endpointMax = 1 << 15 - 1
-
-    package init(endpoint: Int, states: [DeliveryState]) {
-        self.endpoint = endpoint
-        self.states = states
+    package var isEmpty: Bool {
+        rows.isEmpty && attempts.isEmpty && shared == nil && marks.isEmpty && states.isEmpty
     }
 }
 
-package struct DeliveryCounts: Equatable, Sendable {
+/// Open deliveries of one endpoint, counted.
+package struct OpenDeliveries: Equatable, Sendable {
+    package var endpoint: EndpointID
     package var pending = 0
     package var dead = 0
+    /// The earliest due time of the pending ones; `.max` when there are none.
+    package var dueMillis = Int64.max
+
+    package init(endpoint: EndpointID, pending: Int = 0, dead: Int = 0, dueMillis: Int64 = .max) {
+        self.endpoint = endpoint
+        self.pending = pending
+        self.dead = dead
+        self.dueMillis = dueMillis
+    }
+}
+
+/// What a start reads: everything that is not empty, and nothing for each endpoint that is quiet.
+package struct DeliverySnapshot: Sendable {
+    /// Where lanes without a mark go on; nil in a store that is new.
+    package var shared: EventLocation?
+    /// Where endpoints without a mark begin although they are new: the store was rebuilt, and with it the registry, so
+    /// that all are new. Until the first `begin`.
+    package var rebuiltFrom: EventLocation?
+    /// `resume` is never nil here.
+    package var marks: [LaneMark] = []
+    package var states: [EndpointState] = []
+    package var open: [OpenDeliveries] = []
+    /// The first sequence that no endpoint has met: behind every mark and every row.
+    package var sequenceFloor: UInt64 = 1
     package init() {}
+}
+
+/// What a listing asks for; all parts must hold. Rows come newest event first, pages go on with `before`.
+package struct DeliveryQuery: Sendable {
+    /// Nil = all endpoints.
+    package var endpoint: EndpointID?
+    package var states: Set<DeliveryState> = [.delivered, .pending, .dead]
+    /// Deliveries with at least one failed attempt.
+    package var failedOnly = false
+    package var reason: DeadLetterReason?
+    /// Store time of the last change; the end is not in it.
+    package var updated: Range<Int64>?
+    /// Rows strictly behind this one in the order of the listing.
+    package var before: DeliveryCursor?
+    package var limit = 100
+    package init() {}
+}
+
+/// A place in a listing: newest sequence first, then endpoint descending.
+package struct DeliveryCursor: Equatable, Sendable {
+    package var sequence: UInt64
+    package var endpoint: EndpointID
+
+    package init(sequence: UInt64, endpoint: EndpointID) {
+        self.sequence = sequence
+        self.endpoint = endpoint
+    }
 }

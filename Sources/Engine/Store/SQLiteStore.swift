@@ -1,297 +1,270 @@
-// Delivery state in SQLite, through GRDB. One writer connection, readers beside it (WAL).
+// Delivery state in SQLite, through GRDB: open deliveries, marks and states in store.sqlite, finished ones in slices of
+// history beside it.
 //
-// Durability: outcomes are written with synchronous = NORMAL, so a power cut may take back the last transactions, whole
-// and in order. What they said is then met again: the marks are older too, and events are delivered a second time,
-// never lost (at least once). The log may have removed segments meanwhile, but only ones whose every event was
-// delivered or dead. What an operator was told is kept (a replay, an endpoint switched on, names registered) is written
-// with FULL.
+// Durability: outcomes are written with synchronous = NORMAL, so a power cut may take back the last transactions of
+// each file, whole and in order. What they said is then met again: the marks are older too, and events are delivered a
+// second time, never lost (at least once). History may then miss rows of deliveries that are done, or have some that
+// are not, which are sent again. The log may have removed segments meanwhile, but only ones whose every event was
+// delivered or dead. What an operator was told is kept (a replay, an endpoint switched on, a new endpoint's mark) is
+// written with FULL.
 //
-// A delivery is one row under one 63-bit key: endpoint << 48 | sequence. Partial indexes cover only rows that are
-// pending or dead, so that the steady path, delivered at once, costs one B-tree and no more.
+// One process has a folder open, and in it one store: the data folder's lock sees to that.
 
 import FastPath
 import GRDB
+import Logging
 import Synchronization
 
 package final class SQLiteStore: DeliveryStore {
-    private let database: DatabasePool
-    /// The key that pruning goes on with.
-    private let pruneKey = Mutex<Int64>(0)
+    package let database: StoreDatabase
+    private let identity: UInt64
+    private let open: OpenTable
+    private let history: HistorySlices
+    private let reader: DeliveryReader
+    /// Batches that wrote history, as store.sqlite has it; the writing thread's.
+    private let batchNumber: Mutex<Int64>
+    /// True while delivered rows of the first schema wait to be moved into history.
+    private let hasLegacyRows: Mutex<Bool>
 
-    package init(path: String) throws {
-        var configuration = Configuration()
-        configuration.label = "deliveries"
-        configuration.maximumReaderCount = 2
-        configuration.busyMode = .timeout(5)
-        configuration.prepareDatabase { db in
-            try db.execute(sql: "PRAGMA synchronous = NORMAL")
-            // 16 MiB of WAL before a checkpoint and its two syncs; the default of 4 MiB checkpoints ten times a second
-            // under load.
-            try db.execute(sql: "PRAGMA wal_autocheckpoint = 4096")
-            try db.execute(sql: "PRAGMA journal_size_limit = 67108864")
-            try db.execute(sql: "PRAGMA cache_size = -8192")
-        }
-        database = try DatabasePool(path: path, configuration: configuration)
-        if try database.read(Migrations.migrator.hasBeenSuperseded) { throw StoreError.newerFormat }
-        try Migrations.migrator.migrate(database)
+    package init(
+        database: StoreDatabase, logIdentity: UInt64, limits: HistoryLimits = HistoryLimits(),
+        logger: Logger = Logger(label: "store")
+    ) throws {
+        self.database = database
+        identity = logIdentity
+        let (log, batch) = try database.write { try SQLiteStore.adopt(logIdentity, $0) }
+        open = OpenTable(log: log)
+        batchNumber = Mutex(batch)
+        hasLegacyRows = Mutex(try database.read(LegacyDeliveries.isThere))
+        history = try HistorySlices(folder: database.folder, limits: limits, logger: logger)
+        reader = DeliveryReader(
+            database: database, open: open, history: history, identity: logIdentity, lookedMax: limits.lookedRowsMax)
+        try takeBackFinished()
+        if hasLegacyRows.withLock({ $0 }) { try moveUnmetLegacyRows() }
     }
+    /// Opens the folder's database as well. `events`: see StoreDatabase.
+    package convenience init(
+        folder: String, logIdentity: UInt64, limits: HistoryLimits = HistoryLimits(),
+        logger: Logger = Logger(label: "store"), events: () throws -> UInt64 = { 0 }
+    ) throws {
+        let database = try StoreDatabase(folder: folder, events: events)
+        try self.init(database: database, logIdentity: logIdentity, limits: limits, logger: logger)
+    }
+    deinit { history.close() }
 
-    package func endpoints() throws -> [StoredEndpoint] { try database.read(SQLiteStore.allEndpoints) }
+    /// For whoever keeps other tables in store.sqlite.
+    package var writer: any DatabaseWriter { database.pool }
 
-    package func register(_ names: [String], start: EventPlace) throws -> [StoredEndpoint] {
-        try writeDurably { db in
-            try db.execute(sql: "UPDATE endpoint SET removed = 1")
-            for name in names {
-                let sql = """
-                    INSERT INTO endpoint (name, sequence, position) VALUES (?, ?, ?)
-                    ON CONFLICT (name) DO UPDATE SET removed = 0
-                    """
-                try db.execute(
-                    sql: sql, arguments: [name, Int64(bitPattern: start.sequence), Int64(bitPattern: start.position)])
+    /// Waits for what is done beside the writer: indexes, removed files.
+    package func awaitBackground() { history.awaitBackground() }
+
+    /// The log's number in this file. Rows of a converted folder are of the log that it is first opened with.
+    private static func adopt(_ identity: UInt64, _ db: Database) throws -> (log: Int64, batch: Int64) {
+        let stored = Int64(bitPattern: identity)
+        let find = "SELECT number, batch FROM log WHERE identity = ?"
+        if try Row.fetchOne(db, sql: find, arguments: [stored]) == nil {
+            try db.execute(sql: "UPDATE log SET identity = ? WHERE identity IS NULL", arguments: [stored])
+            if db.changesCount == 0 {
+                try db.execute(sql: "INSERT INTO log (identity) VALUES (?)", arguments: [stored])
             }
-            let all = try SQLiteStore.allEndpoints(db)
-            if let last = all.last, last.number > DeliveryQuery.endpointMax { throw StoreError.tooManyEndpoints }
-            return all
+        }
+        guard let row = try Row.fetchOne(db, sql: find, arguments: [stored]) else {
+            preconditionFailure("a log that was inserted is not there")
+        }
+        return (row["number"], row["batch"])
+    }
+
+    // MARK: Marks and states
+
+    package func snapshot() throws -> DeliverySnapshot {
+        var snapshot = try database.read { db in
+            var snapshot = DeliverySnapshot()
+            snapshot.shared = try MarkTable.shared(open.log, db)
+            snapshot.rebuiltFrom = try MarkTable.rebuiltFrom(open.log, db)
+            snapshot.marks = try MarkTable.marks(open.log, db)
+            snapshot.states = try MarkTable.states(open.log, db)
+            snapshot.open = try open.counts(db)
+            let places = [snapshot.shared].compactMap { $0 } + snapshot.marks.compactMap(\.resume)
+            snapshot.sequenceFloor = places.map(\.sequence).max().map { max($0, 1) } ?? 1
+            if let last = try open.sequenceLast(db) { snapshot.sequenceFloor = max(snapshot.sequenceFloor, last + 1) }
+            return snapshot
+        }
+        for span in history.all.compactMap({ $0.span(identity) }) {
+            snapshot.sequenceFloor = max(snapshot.sequenceFloor, span.sequences.upperBound + 1)
+        }
+        return snapshot
+    }
+    package func begin(_ endpoints: [EndpointID], at place: EventLocation) throws {
+        guard !endpoints.isEmpty else { return }
+        try database.write(isDurable: true) { db in
+            try MarkTable.put(endpoints.map { LaneMark(endpoint: $0, resume: place) }, open.log, db)
+            try MarkTable.setRebuiltFrom(nil, open.log, db)
         }
     }
+    package func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?) {
+        try database.read { db in
+            (
+                try MarkTable.marks(open.log, endpoint: endpoint, db).first?.resume,
+                try MarkTable.states(open.log, endpoint: endpoint, db).first
+            )
+        }
+    }
+    package func forget(_ endpoints: [EndpointID]) throws {
+        guard !endpoints.isEmpty else { return }
+        try database.write(isDurable: true) { db in
+            for endpoint in endpoints { try open.forget(endpoint, db) }
+        }
+    }
+
+    /// Once, in a store that has just been made beside a log with events.
+    func markRebuilt(from place: EventLocation, nowMillis: Int64) throws {
+        var batch = OutcomeBatch()
+        batch.shared = place
+        batch.nowMillis = nowMillis
+        try database.write(isDurable: true) { db in
+            try MarkTable.note(batch, number: 0, open.log, db)
+            try MarkTable.setRebuiltFrom(place, open.log, db)
+        }
+    }
+
+    // MARK: Outcomes
 
     package func apply(_ batch: OutcomeBatch) throws {
-        if batch.isDurable {
-            try writeDurably { try SQLiteStore.write(batch, db: $0) }
-        } else {
-            try database.write { try SQLiteStore.write(batch, db: $0) }
-        }
-    }
-
-    package func recorded(endpoint: Int, from: UInt64) throws -> [UInt64] {
-        try database.read { db in
-            let keys = try Int64.fetchAll(
-                db, sql: "SELECT key FROM delivery WHERE key >= ? AND key <= ? ORDER BY key",
-                arguments: [Key.pack(endpoint, from), Key.pack(endpoint, DeliveryQuery.sequenceMax)])
-            return keys.map(Key.sequence)
-        }
-    }
-
-    /// The first sequence that no endpoint has met: behind every place to go on from and every row.
-    package func sequenceFloor() throws -> UInt64 {
-        try database.read { db in
-            try SQLiteStore.allEndpoints(db).reduce(1) { floor, endpoint in
-                let last = try Int64.fetchOne(
-                    db, sql: "SELECT max(key) FROM delivery WHERE key >= ? AND key <= ?",
-                    arguments: [
-                        Key.pack(endpoint.number, 0), Key.pack(endpoint.number, DeliveryQuery.sequenceMax),
-                    ])
-                return max(floor, endpoint.resume.sequence, last.map { Key.sequence($0) + 1 } ?? 0)
+        let parts = BatchParts(batch)
+        try database.write(isDurable: batch.isDurable) { db in
+            let leaving = try open.open(among: parts.finished, db)
+            let number = batchNumber.withLock { $0 } + (parts.finished.isEmpty ? 0 : 1)
+            // History first: see HistorySlices. A batch that fails after it is written once more, over itself.
+            var finished = FinishedBatch(identity: identity, number: number, nowMillis: batch.nowMillis)
+            finished.rows = parts.finished
+            finished.attempts = parts.finishedAttempts
+            for row in leaving {
+                finished.attempts += try open.attempts.fetch(
+                    sequence: row.place.sequence, endpoint: row.endpoint, db)
             }
+            finished.isDurable = batch.isDurable
+            try history.write(finished)
+            try open.remove(leaving, db)
+            try open.put(parts.open, db)
+            try open.attempts.insert(parts.openAttempts, db)
+            try MarkTable.put(batch.marks, open.log, db)
+            try MarkTable.put(batch.states, open.log, db)
+            try MarkTable.note(batch, number: number, open.log, db)
         }
+        if !parts.finished.isEmpty { batchNumber.withLock { $0 += 1 } }
     }
-
-    package func pending(endpoint: Int, from: RetryKey, limit: Int) throws -> [DeliveryRow] {
-        try database.read { db in
-            // Row values compare as `RetryKey` does.
-            let sql = """
-                SELECT * FROM delivery WHERE state = 2 AND key >> 48 = ? AND (due, key) >= (?, ?)
-                ORDER BY due, key LIMIT ?
-                """
-            let key = Key.pack(endpoint, from.sequence)
-            return try Row.fetchAll(db, sql: sql, arguments: [endpoint, from.dueMillis, key, limit]).map(
-                SQLiteStore.delivery)
-        }
+    package func expedite(_ endpoint: EndpointID, due: Int64) throws {
+        try database.write(isDurable: true) { try open.expedite(endpoint, due: due, $0) }
     }
-
-    package func rows(_ query: DeliveryQuery) throws -> [DeliveryRow] {
-        let first = Key.pack(query.endpoint, query.from)
-        let last = Key.pack(query.endpoint, min(query.through, DeliveryQuery.sequenceMax))
-        let states = query.states.map { String($0.rawValue) }.joined(separator: ", ")
-        // Named so that the few dead and pending rows are found without reading past all delivered ones.
-        let isPartial = !query.states.contains(.delivered)
-        let source = isPartial ? "delivery INDEXED BY delivery_open" : "delivery"
-        let condition = isPartial ? "AND state <> 1" : ""
-        let sql = """
-            SELECT * FROM \(source) WHERE state IN (\(states)) \(condition) AND key >= ? AND key <= ?
-            ORDER BY key LIMIT ?
-            """
-        return try database.read { db in
-            try Row.fetchAll(db, sql: sql, arguments: [first, last, query.limit]).map(SQLiteStore.delivery)
-        }
-    }
-
-    package func rows(sequence: UInt64) throws -> [DeliveryRow] {
-        try database.read { db in
-            try SQLiteStore.allEndpoints(db).compactMap { endpoint in
-                try Row.fetchOne(
-                    db, sql: "SELECT * FROM delivery WHERE key = ?", arguments: [Key.pack(endpoint.number, sequence)]
-                ).map(SQLiteStore.delivery)
+    /// Open rows whose end stands in a slice that is ahead of store.sqlite: a crash came between the two.
+    private func takeBackFinished() throws {
+        let known = batchNumber.withLock { $0 }
+        let ahead = history.all.filter { ($0.span(identity)?.batch ?? 0) > known }
+        guard let batch = ahead.compactMap({ $0.span(identity)?.batch }).max() else { return }
+        try database.write { db in
+            for state in [DeliveryState.pending, .dead] {
+                var cursor: DeliveryCursor?
+                repeat {
+                    var query = DeliveryQuery()
+                    query.before = cursor
+                    query.limit = 1000
+                    let rows = try open.page(query, state: state, db).rows
+                    for slice in ahead {
+                        let done = try history.read(slice, identity) { try $0.matching(rows, newer: true, $1) }
+                        try open.remove(done ?? [], db)
+                    }
+                    cursor = rows.count < query.limit ? nil : rows.last.map { DeliveryKey($0).cursor }
+                } while cursor != nil
             }
+            try db.execute(sql: "UPDATE log SET batch = ? WHERE number = ?", arguments: [batch, open.log])
         }
+        batchNumber.withLock { $0 = batch }
     }
 
-    package func counts(endpoint: Int) throws -> DeliveryCounts {
-        try database.read { db in
-            let sql = """
-                SELECT state, count(*) AS number FROM delivery INDEXED BY delivery_open
-                WHERE state <> 1 AND key >= ? AND key <= ? GROUP BY state
-                """
-            var counts = DeliveryCounts()
-            let range: StatementArguments = [Key.pack(endpoint, 0), Key.pack(endpoint, DeliveryQuery.sequenceMax)]
-            for row in try Row.fetchAll(db, sql: sql, arguments: range) {
-                let state: UInt8 = row["state"]
-                if state == DeliveryState.pending.rawValue { counts.pending = row["number"] }
-                if state == DeliveryState.dead.rawValue { counts.dead = row["number"] }
-            }
-            return counts
-        }
-    }
+    // MARK: Reading
 
-    package func oldestPending() throws -> UInt64? {
-        try database.read { db in
-            let wanted = try SQLiteStore.allEndpoints(db).filter { !$0.isRemoved && $0.stop == nil }
-            let sql = """
-                SELECT min(key) FROM delivery INDEXED BY delivery_open
-                WHERE state <> 1 AND state = 2 AND key >= ? AND key <= ?
-                """
-            return try wanted.compactMap { endpoint in
-                try Int64.fetchOne(
-                    db, sql: sql,
-                    arguments: [Key.pack(endpoint.number, 0), Key.pack(endpoint.number, DeliveryQuery.sequenceMax)]
-                ).map(Key.sequence)
-            }.min()
-        }
+    package func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64] {
+        try reader.recorded(endpoint: endpoint, from: from)
     }
+    package func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow] {
+        try database.read { try open.pending(endpoint: endpoint, from: from, limit: limit, $0) }
+    }
+    package func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?) {
+        try reader.rows(query)
+    }
+    package func rows(
+        endpoint: EndpointID, states: Set<DeliveryState>, from: UInt64, limit: Int
+    ) throws -> [DeliveryRow] {
+        try reader.rows(endpoint: endpoint, states: states, from: from, limit: limit)
+    }
+    package func rows(sequence: UInt64) throws -> [DeliveryRow] { try reader.rows(sequence: sequence) }
+    package func attempts(sequence: UInt64) throws -> [AttemptRow] { try reader.attempts(sequence: sequence) }
+    package func counts(endpoint: EndpointID) throws -> OpenDeliveries {
+        try database.read { try open.counts(endpoint: endpoint, $0) }.first ?? OpenDeliveries(endpoint: endpoint)
+    }
+    package func oldestPending() throws -> UInt64? { try database.read(open.oldestPending) }
+
+    // MARK: Upkeep
 
     package func prune(before: Int64, oldest: UInt64, limit: Int) throws -> Bool {
-        try database.write { db in
-            var next = pruneKey.withLock { $0 }
-            let sql = "SELECT key, state, updated FROM delivery WHERE key >= ? ORDER BY key LIMIT ?"
-            let looked = try Row.fetchAll(db, sql: sql, arguments: [next, limit])
-            let delete = try db.cachedStatement(sql: "DELETE FROM delivery WHERE key = ?")
-            for row in looked {
-                let key: Int64 = row["key"]
-                let updated: Int64 = row["updated"]
-                let state: UInt8 = row["state"]
-                let isOld = state == DeliveryState.delivered.rawValue && updated < before
-                let isLost = state == DeliveryState.dead.rawValue && Key.sequence(key) < oldest
-                if isOld || isLost { try delete.execute(arguments: [key]) }
-                next = key + 1
-            }
-            let isRound = looked.count < limit
-            pruneKey.withLock { $0 = isRound ? 0 : next }
-            return !isRound
-        }
+        history.drop(before: before)
+        let dead = try database.write { try open.removeDead(before: oldest, limit: limit, $0) }
+        let isMoving = try hasLegacyRows.withLock { $0 } && moveLegacyRows(before: before, limit: limit)
+        return dead >= limit || isMoving
     }
-
     package func rebase(now: Int64) throws {
-        try writeDurably { db in
-            let last = try Int64.fetchOne(db, sql: "SELECT written FROM clock") ?? now
+        try database.write(isDurable: true) { db in
+            let written = "SELECT written FROM log WHERE number = ?"
+            let last = try Int64.fetchOne(db, sql: written, arguments: [open.log]) ?? now
             if last > now {
-                try db.execute(sql: "UPDATE delivery SET due = due - ? WHERE state = 2", arguments: [last - now])
+                try db.execute(
+                    sql: "UPDATE open_delivery SET due = due - ? WHERE log = ? AND state = 2",
+                    arguments: [last - now, open.log])
+                try db.execute(
+                    sql: "UPDATE endpoint_state SET until = until - ? WHERE log = ? AND until <> 0",
+                    arguments: [last - now, open.log])
             }
-            try db.execute(sql: "UPDATE clock SET written = ?", arguments: [now])
-        }
-    }
-
-    /// On the writer's queue alone; the pragma holds for this transaction.
-    private func writeDurably<R>(_ body: (Database) throws -> R) throws -> R {
-        try database.writeWithoutTransaction { db in
-            try db.execute(sql: "PRAGMA synchronous = FULL")
-            defer { try? db.execute(sql: "PRAGMA synchronous = NORMAL") }
-            var result: Result<R, any Error>?
-            try db.inTransaction {
-                let value = try body(db)
-                result = .success(value)
-                return .commit
-            }
-            guard let result else { preconditionFailure("a transaction without a result") }
-            return try result.get()
-        }
-    }
-
-    private static func write(_ batch: OutcomeBatch, db: Database) throws {
-        let insert = try db.cachedStatement(
-            sql: """
-                INSERT OR REPLACE INTO delivery (key, position, state, attempts, status, result, reason, due, updated)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-                """)
-        for row in batch.rows {
-            // The number of values is checked by eye here and by every test; checked by GRDB it costs a microsecond a
-            // row.
-            insert.setUncheckedArguments(
-                StatementArguments([
-                    Key.pack(row.endpoint, row.place.sequence).databaseValue,
-                    Int64(bitPattern: row.place.position).databaseValue, row.state.rawValue.databaseValue,
-                    row.attempts.databaseValue, row.status.databaseValue, row.result.rawValue.databaseValue,
-                    row.reason?.rawValue.databaseValue ?? .null,
-                    row.state == .pending ? row.dueMillis.databaseValue : .null,
-                    row.updatedMillis.databaseValue,
-                ]))
-            try insert.execute()
-        }
-        let mark = try db.cachedStatement(sql: "UPDATE endpoint SET sequence = ?, position = ? WHERE number = ?")
-        for one in batch.marks {
-            try mark.execute(arguments: [
-                Int64(bitPattern: one.resume.sequence), Int64(bitPattern: one.resume.position), one.endpoint,
-            ])
-        }
-        for one in batch.switches {
-            try db.execute(
-                sql: "UPDATE endpoint SET stop = ?, stopped = ? WHERE number = ?",
-                arguments: [one.stop.map { Int64($0.rawValue) }, batch.nowMillis, one.endpoint])
-        }
-        try db.cachedStatement(sql: "UPDATE clock SET written = ?").execute(arguments: [batch.nowMillis])
-    }
-
-    private static func allEndpoints(_ db: Database) throws -> [StoredEndpoint] {
-        try Row.fetchAll(db, sql: "SELECT * FROM endpoint ORDER BY number").map { row in
-            let stop: UInt8? = row["stop"]
-            return StoredEndpoint(
-                number: row["number"], name: row["name"], stop: stop.flatMap(EndpointStop.init(rawValue:)),
-                stoppedMillis: row["stopped"], resume: place(row), isRemoved: row["removed"])
-        }
-    }
-    private static func place(_ row: Row) -> EventPlace {
-        let sequence: Int64 = row["sequence"]
-        let position: Int64 = row["position"]
-        return EventPlace(sequence: UInt64(bitPattern: sequence), position: UInt64(bitPattern: position))
-    }
-    private static func delivery(_ row: Row) throws -> DeliveryRow {
-        let key: Int64 = row["key"]
-        let position: Int64 = row["position"]
-        let reason: UInt8? = row["reason"]
-        let due: Int64? = row["due"]
-        guard let state = DeliveryState(rawValue: row["state"]), let result = DeliveryResult(rawValue: row["result"])
-        else {
-            throw StoreError.unreadableRow(key)
-        }
-        return DeliveryRow(
-            endpoint: Key.endpoint(key),
-            place: EventPlace(sequence: Key.sequence(key), position: UInt64(bitPattern: position)), state: state,
-            attempts: row["attempts"], status: row["status"], result: result,
-            reason: reason.flatMap(DeadLetterReason.init(rawValue:)), dueMillis: due ?? 0, updatedMillis: row["updated"]
-        )
-    }
-}
-
-package enum StoreError: Error, Equatable, CustomStringConvertible {
-    case tooManyEndpoints
-    case unreadableRow(Int64)
-    case newerFormat
-
-    package var description: String {
-        switch self {
-        case .tooManyEndpoints:
-            "more than \(DeliveryQuery.endpointMax) endpoint names have been used in this data folder"
-        case .unreadableRow(let key): "delivery row \(key) has a state or result this version does not know"
-        case .newerFormat: "the delivery store was written by a newer version of Sluice"
+            try db.execute(sql: "UPDATE log SET written = ? WHERE number = ?", arguments: [now, open.log])
         }
     }
 }
 
-/// The row key: endpoint << 48 | sequence.
-private enum Key {
-    static func pack(_ endpoint: Int, _ sequence: UInt64) -> Int64 {
-        precondition(sequence <= DeliveryQuery.sequenceMax && (0...DeliveryQuery.endpointMax).contains(endpoint))
-        return Int64(endpoint) << 48 | Int64(sequence)
+// MARK: - A folder of the first schema
+
+extension SQLiteStore {
+    private func moveUnmetLegacyRows() throws {
+        try database.write { try move(try LegacyDeliveries.unmet($0), $0) }
     }
-    static func sequence(_ key: Int64) -> UInt64 { UInt64(key) & DeliveryQuery.sequenceMax }
-    static func endpoint(_ key: Int64) -> Int { Int(key >> 48) }
+    /// Some of the rows that wait; false when there are none any more.
+    private func moveLegacyRows(before: Int64, limit: Int) throws -> Bool {
+        let isDone = try database.write { db in
+            let rows = try LegacyDeliveries.first(limit, db)
+            try move(rows, keep: { $0.updatedMillis >= before }, db)
+            if rows.count < limit { try LegacyDeliveries.drop(db) }
+            return rows.count < limit
+        }
+        guard isDone else { return true }
+        hasLegacyRows.withLock { $0 = false }
+        // Most of the file is free now, and what is left is little. When that fails, the space serves what comes.
+        try? database.maintain { try $0.execute(sql: "VACUUM") }
+        return false
+    }
+    private func move(
+        _ rows: [DeliveryRow], keep: (DeliveryRow) -> Bool = { _ in true }, _ db: Database
+    ) throws {
+        guard !rows.isEmpty else { return }
+        // What was sent again since then says more than the old row.
+        var known: Set<DeliveryKey> = []
+        for slice in history.all {
+            let there = try history.read(slice, identity) { try $0.matching(rows, $1) }
+            known.formUnion((there ?? []).map(DeliveryKey.init))
+        }
+        var batch = FinishedBatch(
+            identity: identity, number: batchNumber.withLock { $0 },
+            nowMillis: rows.map(\.updatedMillis).max() ?? 0)
+        batch.rows = rows.filter { keep($0) && !known.contains(DeliveryKey($0)) }
+            .sorted { DeliveryKey($0) < DeliveryKey($1) }
+        try history.write(batch)
+        try LegacyDeliveries.remove(rows, db)
+    }
 }

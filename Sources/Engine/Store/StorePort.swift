@@ -6,13 +6,18 @@ import FastPath
 package enum StoreRequest: Sendable {
     case commit(OutcomeBatch)
     /// Answered after every batch that was submitted before it.
-    case loadPending(endpoint: Int, from: RetryKey, limit: Int)
+    case loadPending(endpoint: EndpointID, from: RetryKey, limit: Int)
+    /// Pending deliveries fall due now; answered when that is written.
+    case expedite(endpoint: EndpointID, due: Int64)
+    /// Nothing of these is kept; not answered.
+    case forget([EndpointID])
 }
 
 package enum StoreReply: Sendable {
     /// In the order of the batches; a batch that failed is tried again before any later one.
-    case committed(marks: [LaneMark])
-    case pending(endpoint: Int, rows: [DeliveryRow], limit: Int)
+    case committed(shared: EventLocation?, marks: [LaneMark])
+    case pending(endpoint: EndpointID, rows: [DeliveryRow], limit: Int)
+    case expedited(EndpointID)
 }
 
 package protocol StorePort: AnyObject, SendableMetatype {

@@ -120,11 +120,17 @@ package final class StoreWorker: StorePort, @unchecked Sendable {
             shared.withLock { state in
                 state.metrics.batches += 1
                 state.metrics.rows += UInt64(batch.rows.count)
-                state.replies.append(.committed(marks: batch.marks))
+                state.replies.append(.committed(shared: batch.shared, marks: batch.marks))
             }
         case .loadPending(let endpoint, let from, let limit):
             let rows = try store.pending(endpoint: endpoint, from: from, limit: limit)
             shared.withLock { $0.replies.append(.pending(endpoint: endpoint, rows: rows, limit: limit)) }
+        case .expedite(let endpoint, let due):
+            try store.expedite(endpoint, due: due)
+            shared.withLock { $0.replies.append(.expedited(endpoint)) }
+        case .forget(let endpoints):
+            try store.forget(endpoints)
+            return
         }
         replyCount.add(1, ordering: .acquiringAndReleasing)
     }

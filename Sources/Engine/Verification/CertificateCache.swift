@@ -11,18 +11,18 @@ import Foundation
 import Synchronization
 
 /// What a verifier does for a certificate that is not here.
-package enum CertificateManner: Sendable {
+package enum CertificateFetchMode: Sendable {
     /// Fetches it and waits: for commands and for whoever verifies again.
-    case waits
+    case blocking
     /// Has it fetched by a thread of its own and answers at once: for the threads that all requests share.
-    case asks
+    case background
     /// Takes what is here: for a closer look at what was refused.
-    case looks
+    case cachedOnly
 }
 
 package final class CertificateCache: Sendable {
     private struct Entry {
-        var answer: CertificateAnswer
+        var answer: CertificateLookup
         /// Nil exactly when the address has not served: the fetch failed, or what came is not trusted.
         var leaf: Certificate?
         /// Not fetched again before.
@@ -33,7 +33,7 @@ package final class CertificateCache: Sendable {
         func isDue(_ nowSeconds: UInt64) -> Bool {
             nowSeconds >= untilSeconds || (!hasFailed && leaf.map { !$0.isValid(atSeconds: nowSeconds) } ?? false)
         }
-        func serving(_ nowSeconds: UInt64) -> CertificateAnswer {
+        func serving(_ nowSeconds: UInt64) -> CertificateLookup {
             leaf?.isValid(atSeconds: nowSeconds) ?? true ? answer : .unavailable
         }
     }
@@ -72,13 +72,13 @@ package final class CertificateCache: Sendable {
         self.trust = trust
     }
 
-    func keys(at url: PinnedURL, nowSeconds: UInt64, _ manner: CertificateManner) -> CertificateAnswer {
-        let (answer, mustFetch) = state.withLock { state -> (CertificateAnswer, Bool) in
+    func keys(at url: PinnedURL, nowSeconds: UInt64, _ mode: CertificateFetchMode) -> CertificateLookup {
+        let (answer, mustFetch) = state.withLock { state -> (CertificateLookup, Bool) in
             let entry = state.entries[url]
             let answer = entry?.serving(nowSeconds) ?? .unavailable
-            guard manner != .looks, !state.isClosed, entry?.isDue(nowSeconds) ?? true else { return (answer, false) }
+            guard mode != .cachedOnly, !state.isClosed, entry?.isDue(nowSeconds) ?? true else { return (answer, false) }
             let wanted = Wanted(url: url, nowSeconds: nowSeconds, hasServed: entry?.leaf != nil)
-            if manner == .asks {
+            if mode == .background {
                 ask(wanted, &state)
                 return (answer, false)
             }
@@ -160,7 +160,7 @@ package final class CertificateCache: Sendable {
 
     // MARK: one fetch
 
-    private func fetch(_ url: PinnedURL, _ nowSeconds: UInt64) -> CertificateAnswer {
+    private func fetch(_ url: PinnedURL, _ nowSeconds: UInt64) -> CertificateLookup {
         let fresh = fetched(url, nowSeconds)
         return state.withLock { state in
             state.fetching = nil
@@ -182,7 +182,7 @@ package final class CertificateCache: Sendable {
         }
     }
     private func fetched(_ url: PinnedURL, _ nowSeconds: UInt64) -> Entry {
-        func failed(_ answer: CertificateAnswer) -> Entry {
+        func failed(_ answer: CertificateLookup) -> Entry {
             Entry(
                 answer: answer, leaf: nil, untilSeconds: nowSeconds + CertificateCache.failureSeconds, hasFailed: true)
         }

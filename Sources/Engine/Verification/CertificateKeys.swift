@@ -4,7 +4,7 @@
 
 import FastPath
 
-package enum CertificateAnswer: Sendable {
+package enum CertificateLookup: Sendable {
     /// Any may match.
     case keys([PublicKey])
     /// What is at the address is not the provider's.
@@ -14,13 +14,13 @@ package enum CertificateAnswer: Sendable {
 }
 
 protocol CertificateSource: Sendable {
-    func keys(at url: PinnedURL, nowSeconds: UInt64) -> CertificateAnswer
+    func keys(at url: PinnedURL, nowSeconds: UInt64) -> CertificateLookup
 }
 
 /// Given with the configuration: trusted as they are, whatever their dates say, as the operator's choice.
 struct GivenCertificates: CertificateSource {
     let keys: [TimedKey<PublicKey>]
-    func keys(at url: PinnedURL, nowSeconds: UInt64) -> CertificateAnswer { .keys(keys.usable(at: nowSeconds)) }
+    func keys(at url: PinnedURL, nowSeconds: UInt64) -> CertificateLookup { .keys(keys.usable(at: nowSeconds)) }
 }
 
 /// Brings what is at an address, as PEM; nil when it cannot be had. Blocks.

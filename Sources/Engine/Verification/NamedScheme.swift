@@ -43,7 +43,7 @@ extension NamedScheme {
     /// `certificates` brings those that are not given.
     package static func verifier(
         _ scheme: NamedScheme, secrets: [SourceSecret], parameters: NamedSchemeParameters = NamedSchemeParameters(),
-        certificates: CertificateDesk = .waiting
+        certificates: CertificateResolver = .waiting
     ) throws(SchemeError) -> any RequestVerifier {
         guard !secrets.isEmpty else { throw .noSecret }
         for (index, secret) in secrets.enumerated() where secret.value.isEmpty { throw .emptySecret(index: index) }

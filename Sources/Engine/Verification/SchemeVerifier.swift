@@ -39,7 +39,7 @@ package struct SchemeVerifier: RequestVerifier {
 
     package func verify(
         _ request: borrowing CapturedRequest, origin: String?, nowSeconds: UInt64
-    ) -> CaptureVerdict {
+    ) -> VerificationResult {
         defer { withExtendedLifetime(memory) {} }
         var first: SignatureRejection?
         for way in ways {

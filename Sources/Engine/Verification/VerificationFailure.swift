@@ -17,7 +17,7 @@ protocol StepwiseVerifier: RequestVerifier {
 extension StepwiseVerifier {
     package func verify(
         _ request: borrowing CapturedRequest, origin: String?, nowSeconds: UInt64
-    ) -> CaptureVerdict {
+    ) -> VerificationResult {
         do throws(VerificationFailure) {
             try check(request, origin: origin, nowSeconds: nowSeconds)
             return .accepted(key: nil)

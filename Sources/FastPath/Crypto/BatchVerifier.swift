@@ -44,7 +44,7 @@ package enum AddResult: Equatable, Sendable {
     package static let composedBytesMax = 256 << 10
     /// Nil exactly when the engine is OpenSSL.
     private let batch: OpaquePointer?
-    private let companyMin: (sha256: Int?, sha1: Int?, sha512: Int?)
+    private let batchSizeMin: (sha256: Int?, sha1: Int?, sha512: Int?)
 
     /// `scratchBytes`: for messages that must be copied to be contiguous (multi-buffer, and a scheme that signs more
     /// than the body). An engine that this processor does not have becomes OpenSSL; `engine` says which it is.
@@ -54,8 +54,9 @@ package enum AddResult: Equatable, Sendable {
         self.engine = batch == nil ? .openssl : .multiBuffer
         self.jobCountMax = jobCountMax
         self.scratchBytes = batch == nil ? 0 : scratchBytes
-        companyMin = (
-            VerifierEngine.companyMin(.sha256), VerifierEngine.companyMin(.sha1), VerifierEngine.companyMin(.sha512)
+        batchSizeMin = (
+            VerifierEngine.batchSizeMin(.sha256), VerifierEngine.batchSizeMin(.sha1),
+            VerifierEngine.batchSizeMin(.sha512)
         )
         jobs = .allocate(capacity: jobCountMax)
         messages = .allocate(capacity: jobCountMax)
@@ -368,19 +369,19 @@ extension BatchVerifier {
 
     @inline(__always)
     private func runBatch(_ batch: OpaquePointer, count: Int) {
-        runBatch(batch, .sha256, companyMin.sha256, count: count)
-        runBatch(batch, .sha1, companyMin.sha1, count: count)
-        runBatch(batch, .sha512, companyMin.sha512, count: count)
+        runBatch(batch, .sha256, batchSizeMin.sha256, count: count)
+        runBatch(batch, .sha1, batchSizeMin.sha1, count: count)
+        runBatch(batch, .sha512, batchSizeMin.sha512, count: count)
     }
     /// A pass of the lanes takes as long as its longest message. So a message goes in only when its company brings
-    /// enough blocks (`VerifierEngine.companyMin`); the others are computed one by one.
+    /// enough blocks (`VerifierEngine.batchSizeMin`); the others are computed one by one.
     private func runBatch(
-        _ batch: OpaquePointer, _ algorithm: MACAlgorithm, _ companyMin: Int?, count: Int
+        _ batch: OpaquePointer, _ algorithm: MACAlgorithm, _ batchSizeMin: Int?, count: Int
     ) {
         // Each pass may throw out long messages, after which others may be too long for the rest; what is left after
         // four passes goes in, at a cost and not at a risk.
         var blockCount = Int.max
-        var blocksMax = companyMin == nil ? 0 : Int.max
+        var blocksMax = batchSizeMin == nil ? 0 : Int.max
         for _ in 0..<4 where blocksMax > 0 {
             var sum = 0
             for place in 0..<count {
@@ -389,7 +390,7 @@ extension BatchVerifier {
             }
             if sum == blockCount { break }
             blockCount = sum
-            blocksMax = sum / ((companyMin ?? 0) + 1)
+            blocksMax = sum / ((batchSizeMin ?? 0) + 1)
         }
         var placed: UInt32 = 0
         for place in 0..<count {

@@ -2,7 +2,7 @@
 
 extension CapturedRequest {
     /// For a GET, HEAD or OPTIONS. `key`: what a MAC is made with.
-    package func challengeAnswer(_ handshake: Handshake, key: SigningKey?) -> Handshake.CopiedAnswer {
+    package func challengeAnswer(_ handshake: Handshake, key: SigningKey?) -> Handshake.CopiedResponse {
         bytes.withView { view in
             Handshake.copied { memory in
                 handshake.answer(

@@ -10,7 +10,7 @@ package enum CaptureError: Error, Equatable, Sendable {
     case incomplete
 }
 
-package enum CaptureVerdict: Sendable {
+package enum VerificationResult: Sendable {
     /// `key` is the one that matched; nil for a token and for an unverified source.
     case accepted(key: SigningKey?)
     case rejected(SignatureRejection)
@@ -90,7 +90,7 @@ package struct CapturedRequest: ~Copyable {
     /// the lanes of the multi-buffer engine are used; one verdict that differs from the others traps.
     package func verify(
         _ scheme: SignatureScheme, nowSeconds: UInt64, engine: VerifierEngine, copies: Int = 1, origin: String? = nil
-    ) -> CaptureVerdict {
+    ) -> VerificationResult {
         let originBytes = Array((origin ?? "").utf8)
         return bytes.withView { view in
             body.withView { bodyView in
@@ -103,7 +103,7 @@ package struct CapturedRequest: ~Copyable {
     private func verify(
         _ scheme: SignatureScheme, _ view: ByteView, _ bodyView: ByteView, _ origin: ByteView, _ nowSeconds: UInt64,
         _ engine: VerifierEngine, _ copies: Int
-    ) -> CaptureVerdict {
+    ) -> VerificationResult {
         var verifier = BatchVerifier(
             engine: engine, jobCountMax: copies, scratchBytes: copies * (view.count + bodyView.count + 1024))
         var jobCount = 0
@@ -128,7 +128,9 @@ package struct CapturedRequest: ~Copyable {
     }
 
     /// What the selectors find, as text; nil where the request has nothing.
-    package func select(_ selectors: EventSelectors) -> (
+    package func select(
+        _ selectors: EventSelectors
+    ) -> (
         id: String?, type: String?, dedupKey: String?, keyIsBody: Bool
     ) {
         bytes.withView { view in

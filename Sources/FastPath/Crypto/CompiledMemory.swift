@@ -41,7 +41,7 @@ import CShims
     }
     /// A copy that lives as long as this memory.
     package func place(text: String) -> ByteView { place(bytes: Array(text.utf8)) }
-    func place(bytes: [UInt8]) -> ByteView {
+    package func place(bytes: [UInt8]) -> ByteView {
         ByteView(place(bytes), count: bytes.count)
     }
 }

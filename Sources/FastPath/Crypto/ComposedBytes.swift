@@ -41,8 +41,8 @@ struct ComposedBytes {
 
 // Decoding: all of it writes at most as many bytes as it reads.
 extension ComposedBytes {
-    /// What `text` spells, as the reading of a scheme decodes it (`ReadPlace.find`), so that all spellings of one value
-    /// are one; `text` itself where it spells nothing. Nil when there is no room.
+    /// What `text` spells, as the reading of a scheme decodes it (`ReadLocation.find`), so that all spellings of one
+    /// value are one; `text` itself where it spells nothing. Nil when there is no room.
     mutating func plainText(of text: ByteView, _ spelling: ValueSpelling) -> ByteView? {
         let start = count
         switch spelling {

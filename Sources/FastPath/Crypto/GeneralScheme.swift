@@ -4,7 +4,7 @@
 // Safety: `sets` points into the `CompiledMemory` that made the scheme; `setCount` values are read while that lives.
 
 /// A place, resolved. `query` and `json` values may need decoding, for which there is room in `ComposedBytes`.
-struct ReadPlace {
+struct ReadLocation {
     enum Kind: UInt8 { case none, header, query, json }
     var kind: Kind
     var header: HeaderName?
@@ -12,7 +12,7 @@ struct ReadPlace {
     /// Place in the path set.
     var path: Int
 
-    static var none: ReadPlace { ReadPlace(kind: .none, header: nil, name: .empty, path: 0) }
+    static var none: ReadLocation { ReadLocation(kind: .none, header: nil, name: .empty, path: 0) }
 
     init(kind: Kind, header: HeaderName?, name: ByteView, path: Int) {
         self.kind = kind
@@ -20,7 +20,7 @@ struct ReadPlace {
         self.name = name
         self.path = path
     }
-    init(_ place: ValuePlace, paths: inout [JSONPath], in memory: CompiledMemory) {
+    init(_ place: ValueLocation, paths: inout [JSONPath], in memory: CompiledMemory) {
         self = .none
         switch place {
         case .header(let name):
@@ -38,26 +38,26 @@ struct ReadPlace {
 }
 
 struct PlaceSet {
-    var signature: ReadPlace
-    var id: ReadPlace
-    var timestamp: ReadPlace
+    var signature: ReadLocation
+    var id: ReadLocation
+    var timestamp: ReadLocation
 }
 
 struct GeneralScheme {
     var sets: UnsafePointer<PlaceSet>
     var setCount: Int
     var takesEverySet: Bool
-    var appliesWhen: ReadPlace
-    var bodyHash: ReadPlace
+    var appliesWhen: ReadLocation
+    var bodyHash: ReadLocation
     var triesBothPorts: Bool
     /// Those of all places and pieces: one pass over the body finds them.
     var paths: JSONPathSet
 
     /// The definition was checked, so its places parse and its paths are few enough.
     init(_ definition: SchemeDefinition, paths: inout [JSONPath], in memory: CompiledMemory) throws(SchemeError) {
-        func place(_ spelling: String?, _ paths: inout [JSONPath]) throws(SchemeError) -> ReadPlace {
+        func place(_ spelling: String?, _ paths: inout [JSONPath]) throws(SchemeError) -> ReadLocation {
             guard let spelling else { return .none }
-            return ReadPlace(try ValuePlace(spelling, for: "header"), paths: &paths, in: memory)
+            return ReadLocation(try ValueLocation(spelling, for: "header"), paths: &paths, in: memory)
         }
         var places: [PlaceSet] = []
         for set in definition.headers {

@@ -18,7 +18,7 @@ package struct HandshakeReply: Sendable {
     package let body: ByteView
 }
 
-package enum HandshakeAnswer: Sendable {
+package enum HandshakeResponse: Sendable {
     /// No challenge: an event like any other.
     case none
     case reply(HandshakeReply)
@@ -61,7 +61,7 @@ package enum HandshakeAnswer: Sendable {
     @_noAllocation @_noLocks
     package func answer(
         body: ByteView, key: SigningKey?, into memory: UnsafeMutablePointer<UInt8>, capacity: Int
-    ) -> HandshakeAnswer {
+    ) -> HandshakeResponse {
         guard hasBody, body.count > 0, body.count <= Handshake.bodyBytesMax else { return .none }
         let found = JSONPathScan.run(body, paths)
         for index in 0..<count where items[index].trigger == .body && fulfils(index, found, body) {
@@ -88,7 +88,7 @@ package enum HandshakeAnswer: Sendable {
     package func answer(
         bytes: ByteView, head: RequestHead, fields: borrowing FieldTable, key: SigningKey?,
         into memory: UnsafeMutablePointer<UInt8>, capacity: Int
-    ) -> HandshakeAnswer {
+    ) -> HandshakeResponse {
         let trigger: CompiledHandshake.Trigger
         switch head.method {
         case .get: trigger = .get
@@ -132,7 +132,7 @@ package enum HandshakeAnswer: Sendable {
         return .none
     }
 
-    private func refusal(_ index: Int, _ reason: SignatureRejection) -> HandshakeAnswer {
+    private func refusal(_ index: Int, _ reason: SignatureRejection) -> HandshakeResponse {
         .rejected(reason, status: items[index].refusalStatus)
     }
     private func tooLong(_ index: Int) -> SignatureRejection {
@@ -172,7 +172,7 @@ package enum HandshakeAnswer: Sendable {
     }
 
     /// The challenge's rules, then the body.
-    private func finish(_ index: Int, _ writer: inout HandshakeWriter, _ key: SigningKey?) -> HandshakeAnswer {
+    private func finish(_ index: Int, _ writer: inout HandshakeWriter, _ key: SigningKey?) -> HandshakeResponse {
         let item = items + index
         if item.pointee.place != .none {
             guard writer.challenge.count > 0 else { return refusal(index, .missingChallenge) }
@@ -224,17 +224,17 @@ extension SignatureScheme {
 
 // For worker threads and tests; these allocate.
 extension Handshake {
-    package enum CopiedAnswer: Equatable, Sendable {
+    package enum CopiedResponse: Equatable, Sendable {
         case none
         case reply(status: Int, contentType: String, lines: String, body: [UInt8])
         case rejected(SignatureRejection, status: Int)
     }
-    package func answer(body: [UInt8], key: SigningKey?) -> CopiedAnswer {
+    package func answer(body: [UInt8], key: SigningKey?) -> CopiedResponse {
         Handshake.copied { memory in
             body.withView { answer(body: $0, key: key, into: memory, capacity: Handshake.scratchBytesMax) }
         }
     }
-    static func copied(_ make: (UnsafeMutablePointer<UInt8>) -> HandshakeAnswer) -> CopiedAnswer {
+    static func copied(_ make: (UnsafeMutablePointer<UInt8>) -> HandshakeResponse) -> CopiedResponse {
         let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: scratchBytesMax)
         memory.initialize(repeating: 0, count: scratchBytesMax)
         defer { memory.deallocate() }

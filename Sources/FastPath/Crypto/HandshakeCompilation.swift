@@ -11,14 +11,14 @@ package struct HandshakeError: Error, Equatable, Sendable {
 
 struct CompiledHandshake {
     enum Trigger: UInt8 { case body, get, options, head }
-    enum Place: UInt8 { case none, json, query, header }
+    enum InputLocation: UInt8 { case none, json, query, header }
 
     var trigger: Trigger
     var conditions: UnsafePointer<CompiledCondition>
     var conditionCount: Int
     var requirements: UnsafePointer<CompiledRequirement>
     var requirementCount: Int
-    var place: Place
+    var place: InputLocation
     /// Place in the set's paths.
     var path: Int
     var parameter: ByteView
@@ -122,7 +122,7 @@ private struct HandshakeCompiler {
         if case .body(let list) = definition.trigger {
             for condition in list { conditions.append(try compile(condition)) }
         }
-        var place = CompiledHandshake.Place.none
+        var place = CompiledHandshake.InputLocation.none
         var path = 0
         var parameter = ByteView.empty
         var header: HeaderName?

@@ -62,11 +62,11 @@ extension SchemeDefinition {
 
     private func checkPlaces() throws(SchemeError) {
         for set in headers {
-            _ = try ValuePlace(set.signature, for: "header")
-            if let id = set.id { _ = try ValuePlace(id, for: "idHeader") }
-            if let time = set.timestamp { _ = try ValuePlace(time, for: "timestamp") }
+            _ = try ValueLocation(set.signature, for: "header")
+            if let id = set.id { _ = try ValueLocation(id, for: "idHeader") }
+            if let time = set.timestamp { _ = try ValueLocation(time, for: "timestamp") }
         }
-        if let appliesWhen { _ = try ValuePlace(appliesWhen, for: "appliesWhen") }
+        if let appliesWhen { _ = try ValueLocation(appliesWhen, for: "appliesWhen") }
         var paths: [JSONPath] = []
         for place in try places() {
             if case .json(let path) = place, !paths.contains(path) { paths.append(path) }
@@ -76,15 +76,15 @@ extension SchemeDefinition {
         }
     }
     /// All places that the scheme reads.
-    func places() throws(SchemeError) -> [ValuePlace] {
-        var places: [ValuePlace] = []
+    func places() throws(SchemeError) -> [ValueLocation] {
+        var places: [ValueLocation] = []
         for set in headers {
             for spelling in [set.signature, set.id, set.timestamp].compactMap({ $0 }) {
-                places.append(try ValuePlace(spelling, for: "header"))
+                places.append(try ValueLocation(spelling, for: "header"))
             }
         }
         for spelling in [appliesWhen, bodyHash].compactMap({ $0 }) {
-            places.append(try ValuePlace(spelling, for: "bodyHash"))
+            places.append(try ValueLocation(spelling, for: "bodyHash"))
         }
         guard algorithm != .token, algorithm != .basic else { return places }
         for case .value(let place) in try SignedTemplate.pieces(of: signed) { places.append(place) }
@@ -155,7 +155,7 @@ extension SchemeDefinition {
             throw .badTemplate("signed: {id} needs idHeader")
         }
         if let bodyHash {
-            let place = try ValuePlace(bodyHash, for: "bodyHash")
+            let place = try ValueLocation(bodyHash, for: "bodyHash")
             if case .json = place { throw .badTemplate("bodyHash: the body cannot have its own hash") }
             guard SchemeDefinition.isCovered(place, by: pieces) else {
                 throw .badTemplate("bodyHash: \"\(signed)\" does not sign \(bodyHash), so it proves nothing")
@@ -168,12 +168,12 @@ extension SchemeDefinition {
     }
 
     /// True when a change of the value changes the signed string.
-    private static func isCovered(_ place: ValuePlace, by pieces: [SignedTemplate]) -> Bool {
+    private static func isCovered(_ place: ValueLocation, by pieces: [SignedTemplate]) -> Bool {
         if pieces.contains(.value(place)) { return true }
         return isCoveredWhole(place, by: pieces)
     }
     /// True when the value cannot even be taken out unseen.
-    private static func isCoveredWhole(_ place: ValuePlace, by pieces: [SignedTemplate]) -> Bool {
+    private static func isCoveredWhole(_ place: ValueLocation, by pieces: [SignedTemplate]) -> Bool {
         switch place {
         case .header: false
         case .query: pieces.contains(.url) || pieces.contains(.query)
@@ -200,7 +200,7 @@ extension SchemeDefinition {
             }
         }
         let places = try headers.compactMap(\.timestamp).map { spelling throws(SchemeError) in
-            try ValuePlace(spelling, for: "timestamp")
+            try ValueLocation(spelling, for: "timestamp")
         }
         let isSigned =
             pieces.contains(.timestamp)

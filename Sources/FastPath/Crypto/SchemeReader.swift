@@ -38,7 +38,7 @@ enum FoundValue {
     case rejected(SignatureRejection)
 }
 
-extension ReadPlace {
+extension ReadLocation {
     /// An empty value counts as found.
     @inline(never)
     func find(_ request: inout RequestReading, _ fields: borrowing FieldTable) -> FoundValue {
@@ -204,7 +204,7 @@ extension SchemeData {
         return nil
     }
     private static func differs(
-        _ place: ReadPlace, from signed: ByteView, _ request: inout RequestReading, _ fields: borrowing FieldTable
+        _ place: ReadLocation, from signed: ByteView, _ request: inout RequestReading, _ fields: borrowing FieldTable
     ) -> SignatureRejection? {
         switch place.find(&request, fields) {
         case .absent: nil
@@ -213,7 +213,7 @@ extension SchemeData {
         }
     }
     private static func single(
-        _ place: ReadPlace, _ request: inout RequestReading, _ fields: borrowing FieldTable,
+        _ place: ReadLocation, _ request: inout RequestReading, _ fields: borrowing FieldTable,
         into value: inout ByteView
     ) -> SignatureRejection? {
         switch place.find(&request, fields) {
@@ -225,7 +225,9 @@ extension SchemeData {
         }
     }
 
-    private func readGeneralClaims(_ parts: inout SignatureParts, into claims: inout SignatureClaims)
+    private func readGeneralClaims(
+        _ parts: inout SignatureParts, into claims: inout SignatureClaims
+    )
         -> SignatureRejection?
     {
         guard list == .none else { return readClaims(&parts, into: &claims) }

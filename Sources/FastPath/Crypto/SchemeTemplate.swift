@@ -2,7 +2,7 @@
 // start and reload.
 
 /// A bare name or `header:NAME`, `query:NAME`, `json:$.a.b`.
-package enum ValuePlace: Equatable, Sendable {
+package enum ValueLocation: Equatable, Sendable {
     case header(String)
     case query(String)
     case json(JSONPath)
@@ -35,7 +35,7 @@ package enum ValuePlace: Equatable, Sendable {
         }
     }
 
-    package static func == (left: ValuePlace, right: ValuePlace) -> Bool {
+    package static func == (left: ValueLocation, right: ValueLocation) -> Bool {
         switch (left, right) {
         case (.header(let left), .header(let right)): left.lowercased() == right.lowercased()
         case (.query(let left), .query(let right)): left == right
@@ -58,7 +58,7 @@ package enum SignedTemplate: Equatable, Sendable {
     case query
     /// The parameters of a form, sorted by name and then by value, each once, decoded, without separators.
     case form
-    case value(ValuePlace)
+    case value(ValueLocation)
 
     package static func pieces(of template: String) throws(SchemeError) -> [SignedTemplate] {
         var pieces: [SignedTemplate] = []
@@ -98,7 +98,7 @@ package enum SignedTemplate: Equatable, Sendable {
                         + "{form}, {header:NAME}, {query:NAME}, {json:$.PATH}")
             }
             do throws(SchemeError) {
-                return .value(try ValuePlace(name, for: "signed"))
+                return .value(try ValueLocation(name, for: "signed"))
             } catch { throw .badTemplate(error.message) }
         }
     }

@@ -77,7 +77,9 @@ struct SignatureParts {
 extension SchemeData {
     /// The scheme to check by: the first of the alternatives whose signature header the request has, else the first.
     @inline(__always)
-    static func chosenPlain(_ scheme: SignatureScheme, bytes: ByteView, fields: borrowing FieldTable)
+    static func chosenPlain(
+        _ scheme: SignatureScheme, bytes: ByteView, fields: borrowing FieldTable
+    )
         -> UnsafePointer<
             SchemeData
         >
@@ -96,7 +98,9 @@ extension SchemeData {
 
     /// Nil when all headers that the scheme needs are there, once each and not empty.
     @inline(__always)
-    func gather(bytes: ByteView, fields: borrowing FieldTable, into parts: inout SignatureParts)
+    func gather(
+        bytes: ByteView, fields: borrowing FieldTable, into parts: inout SignatureParts
+    )
         -> SignatureRejection?
     {
         var names = headers[headersCount - 1]

@@ -30,7 +30,7 @@ struct SchemeData {
     var algorithm: MACAlgorithm
     var encoding: SignatureEncoding
     var list: SignatureList
-    var timestampPlace: TimestampPlace
+    var timestampPlace: TimestampLocation
     var timestampForm: TimestampForm
     var checksFuture: Bool
     var checksPast: Bool
@@ -68,7 +68,7 @@ struct SchemeData {
 
 enum SchemeKind: UInt8 { case mac, token, basic, costly }
 
-enum TimestampPlace: UInt8 { case none, value, list }
+enum TimestampLocation: UInt8 { case none, value, list }
 
 struct SchemeHeaderNames {
     var signature: HeaderName
@@ -89,17 +89,21 @@ struct SignedPiece {
     var kind: Kind
     var literal: ByteView
     /// Of `value`.
-    var place: ReadPlace
+    var place: ReadLocation
 }
 
 extension SignatureScheme {
     /// Compiles alternatives, of which a request is checked by the first whose signature it has.
-    package init(_ alternatives: [(definition: SchemeDefinition, secrets: [String])], in memory: CompiledMemory)
+    package init(
+        _ alternatives: [(definition: SchemeDefinition, secrets: [String])], in memory: CompiledMemory
+    )
         throws(SchemeError)
     {
         try self.init(alternatives.map { ($0.definition, $0.secrets.map { SourceSecret($0) }) }, in: memory)
     }
-    package init(_ alternatives: [(definition: SchemeDefinition, secrets: [SourceSecret])], in memory: CompiledMemory)
+    package init(
+        _ alternatives: [(definition: SchemeDefinition, secrets: [SourceSecret])], in memory: CompiledMemory
+    )
         throws(SchemeError)
     {
         precondition(!alternatives.isEmpty)
@@ -217,7 +221,7 @@ extension SchemeData {
 
 extension HeaderName {
     fileprivate init(place spelling: String) throws(SchemeError) {
-        guard case .header(let name) = try ValuePlace(spelling, for: "header") else {
+        guard case .header(let name) = try ValueLocation(spelling, for: "header") else {
             throw .badHeader("header: \"\(spelling)\" is no header name")
         }
         self.init(name)
@@ -270,7 +274,7 @@ extension SignedPiece {
         case .form: kind = .form
         case .value(let value):
             kind = .value
-            place = ReadPlace(value, paths: &paths, in: memory)
+            place = ReadLocation(value, paths: &paths, in: memory)
         }
     }
 }

@@ -2,7 +2,7 @@
 // start and reload; it may allocate and throws words a person can use, never the secret.
 
 /// Outside its window a secret matches nothing; both ends belong to the window.
-package struct SourceSecret: Equatable, Sendable, ExpressibleByStringLiteral {
+package struct SourceSecret: Equatable, Codable, Sendable, ExpressibleByStringLiteral {
     package var value: String
     /// Unix seconds.
     package var notBefore: UInt64?

@@ -27,7 +27,9 @@ package enum TextEncoding {
         }
     }
 
-    private static func decodeHex(_ text: ByteView, wanted: Int, into memory: UnsafeMutablePointer<UInt8>)
+    private static func decodeHex(
+        _ text: ByteView, wanted: Int, into memory: UnsafeMutablePointer<UInt8>
+    )
         -> DecodeResult
     {
         guard text.count > 0 else { return .malformed }

@@ -11,7 +11,7 @@ package enum VerifierEngine: String, CaseIterable, Sendable {
     package static var available: [VerifierEngine] {
         laneCount(.sha256) > 0 ? [.openssl, .multiBuffer] : [.openssl]
     }
-    /// Multi-buffer where the processor has it: what it cannot do faster it leaves to OpenSSL (`companyMin`).
+    /// Multi-buffer where the processor has it: what it cannot do faster it leaves to OpenSSL (`batchSizeMin`).
     package static var automatic: VerifierEngine { laneCount(.sha256) > 0 ? .multiBuffer : .openssl }
 
     /// Messages that the multi-buffer engine computes at once; 0 where it is not used.
@@ -20,7 +20,7 @@ package enum VerifierEngine: String, CaseIterable, Sendable {
     /// So many times its own blocks must a message's company bring for the batch to gain, nil = never. A pass costs the
     /// same with one lane in use as with all: measured, sixteen lanes of SHA-1 break even at six messages, eight of
     /// SHA-512 at three, the two of SHA-256 with SHA extensions at one.
-    static func companyMin(_ algorithm: MACAlgorithm) -> Int? {
+    static func batchSizeMin(_ algorithm: MACAlgorithm) -> Int? {
         let lanes = laneCount(algorithm)
         return lanes == 0 ? nil : max(1, (lanes * 3 + 4) / 8)
     }

@@ -58,9 +58,11 @@ import CShims
         let bits = sum | DedupTable.windowClass(windowSeconds) << DedupTable.bucketBits
         let place = find(print) ?? room(first, second, nowSeconds)
         if isFree(place) { entryCount += 1 }
-        set(place, Entry(
-            tagLow: DedupTable.tagLow(print), tagHigh: print.tag.high, sequence: sequence, seconds: nowSeconds,
-            bits: bits))
+        set(
+            place,
+            Entry(
+                tagLow: DedupTable.tagLow(print), tagHigh: print.tag.high, sequence: sequence, seconds: nowSeconds,
+                bits: bits))
     }
 
     /// Forgets this print if it still stands for `sequence` (the record did not reach the disk).
@@ -70,9 +72,9 @@ import CShims
         entryCount -= 1
     }
 
-    // MARK: Places
+    // MARK: Locations
 
-    private struct Place {
+    private struct EntryLocation {
         var bucket: Int
         var slot: Int
     }
@@ -95,7 +97,7 @@ import CShims
         let other = first + step
         return other >= bucketCount ? other - bucketCount : other
     }
-    @inline(__always) private func find(_ print: Fingerprint) -> Place? {
+    @inline(__always) private func find(_ print: Fingerprint) -> EntryLocation? {
         let low = DedupTable.tagLow(print)
         let first = firstBucket(print)
         let second = secondBucket(print, first)
@@ -111,11 +113,11 @@ import CShims
         for slot in 0..<DedupTable.slotCount { mask |= (words[slot] == low ? 1 : 0) << UInt32(slot) }
         return mask
     }
-    private func confirm(_ bucket: Int, _ mask: UInt32, _ print: Fingerprint) -> Place? {
+    private func confirm(_ bucket: Int, _ mask: UInt32, _ print: Fingerprint) -> EntryLocation? {
         var left = mask
         while left != 0 {
             let slot = left.trailingZeroBitCount
-            if column(bucket, 1)[slot] == print.tag.high { return Place(bucket: bucket, slot: slot) }
+            if column(bucket, 1)[slot] == print.tag.high { return EntryLocation(bucket: bucket, slot: slot) }
             left &= left - 1
         }
         return nil
@@ -123,20 +125,20 @@ import CShims
     @inline(__always) private func column(_ bucket: Int, _ index: Int) -> UnsafeMutablePointer<UInt64> {
         (memory + bucket * DedupTable.bucketBytes + index * 64).assumingMemoryBound(to: UInt64.self)
     }
-    @inline(__always) private func isFree(_ place: Place) -> Bool { column(place.bucket, 0)[place.slot] == 0 }
-    @inline(__always) private func sequence(_ place: Place) -> UInt64 { column(place.bucket, 2)[place.slot] }
-    @inline(__always) private func seconds(_ place: Place) -> UInt32 {
+    @inline(__always) private func isFree(_ place: EntryLocation) -> Bool { column(place.bucket, 0)[place.slot] == 0 }
+    @inline(__always) private func sequence(_ place: EntryLocation) -> UInt64 { column(place.bucket, 2)[place.slot] }
+    @inline(__always) private func seconds(_ place: EntryLocation) -> UInt32 {
         UInt32(truncatingIfNeeded: column(place.bucket, 3)[place.slot])
     }
-    @inline(__always) private func bits(_ place: Place) -> UInt32 {
+    @inline(__always) private func bits(_ place: EntryLocation) -> UInt32 {
         UInt32(truncatingIfNeeded: column(place.bucket, 3)[place.slot] >> 32)
     }
-    private func entry(_ place: Place) -> Entry {
+    private func entry(_ place: EntryLocation) -> Entry {
         Entry(
             tagLow: column(place.bucket, 0)[place.slot], tagHigh: column(place.bucket, 1)[place.slot],
             sequence: sequence(place), seconds: seconds(place), bits: bits(place))
     }
-    @inline(__always) private func set(_ place: Place, _ entry: Entry) {
+    @inline(__always) private func set(_ place: EntryLocation, _ entry: Entry) {
         column(place.bucket, 0)[place.slot] = entry.tagLow
         column(place.bucket, 1)[place.slot] = entry.tagHigh
         column(place.bucket, 2)[place.slot] = entry.sequence
@@ -146,13 +148,13 @@ import CShims
     // MARK: Room
 
     /// A place to write to: free, or expired, or freed by moving its entry to that one's other bucket, or the oldest.
-    private mutating func room(_ first: Int, _ second: Int, _ now: UInt32) -> Place {
+    private mutating func room(_ first: Int, _ second: Int, _ now: UInt32) -> EntryLocation {
         let firstFree = matches(first, 0)
         let secondFree = matches(second, 0)
         if firstFree | secondFree != 0 {
             // The emptier one, which is what keeps two choices even.
             let bucket = firstFree.nonzeroBitCount >= secondFree.nonzeroBitCount ? first : second
-            return Place(bucket: bucket, slot: (bucket == first ? firstFree : secondFree).trailingZeroBitCount)
+            return EntryLocation(bucket: bucket, slot: (bucket == first ? firstFree : secondFree).trailingZeroBitCount)
         }
         if let place = expired(first, now) ?? expired(second, now) { return place }
         // A search reads up to 144 buckets. A failed one says that the table is full, so it is not made for every event
@@ -169,9 +171,9 @@ import CShims
         let oldestSecond = oldest(second)
         return seconds(oldestFirst) <= seconds(oldestSecond) ? oldestFirst : oldestSecond
     }
-    private func expired(_ bucket: Int, _ now: UInt32) -> Place? {
+    private func expired(_ bucket: Int, _ now: UInt32) -> EntryLocation? {
         for slot in 0..<DedupTable.slotCount {
-            let place = Place(bucket: bucket, slot: slot)
+            let place = EntryLocation(bucket: bucket, slot: slot)
             let received = seconds(place)
             let window = DedupTable.windowSeconds(class: bits(place) >> DedupTable.bucketBits)
             if now > received && now - received >= window { return place }
@@ -180,36 +182,36 @@ import CShims
     }
     /// Frees a slot of a full bucket by moving an entry to its other bucket, or, one level deeper, after freeing a slot
     /// there.
-    private mutating func displace(_ bucket: Int, _ now: UInt32, depth: Int) -> Place? {
+    private mutating func displace(_ bucket: Int, _ now: UInt32, depth: Int) -> EntryLocation? {
         for slot in 0..<DedupTable.slotCount {
-            let place = Place(bucket: bucket, slot: slot)
+            let place = EntryLocation(bucket: bucket, slot: slot)
             let other = otherBucket(place)
             let free = matches(other, 0)
-            if free != 0 { return move(place, to: Place(bucket: other, slot: free.trailingZeroBitCount)) }
+            if free != 0 { return move(place, to: EntryLocation(bucket: other, slot: free.trailingZeroBitCount)) }
             if let target = expired(other, now) { return move(place, to: target) }
         }
         guard depth > 0 else { return nil }
         for slot in 0..<DedupTable.slotCount {
-            let place = Place(bucket: bucket, slot: slot)
+            let place = EntryLocation(bucket: bucket, slot: slot)
             if let target = displace(otherBucket(place), now, depth: depth - 1) { return move(place, to: target) }
         }
         return nil
     }
-    private func otherBucket(_ place: Place) -> Int {
+    private func otherBucket(_ place: EntryLocation) -> Int {
         let sum = Int(bits(place) & (1 << DedupTable.bucketBits - 1))
         return sum >= place.bucket ? sum - place.bucket : sum + bucketCount - place.bucket
     }
     /// Leaves `place` free. Moving changes nothing in the count; overwriting an expired entry takes one away.
-    private mutating func move(_ place: Place, to target: Place) -> Place {
+    private mutating func move(_ place: EntryLocation, to target: EntryLocation) -> EntryLocation {
         if !isFree(target) { entryCount -= 1 }
         set(target, entry(place))
         set(place, Entry(tagLow: 0, tagHigh: 0, sequence: 0, seconds: 0, bits: 0))
         return place
     }
-    private func oldest(_ bucket: Int) -> Place {
-        var oldest = Place(bucket: bucket, slot: 0)
+    private func oldest(_ bucket: Int) -> EntryLocation {
+        var oldest = EntryLocation(bucket: bucket, slot: 0)
         for slot in 1..<DedupTable.slotCount {
-            let place = Place(bucket: bucket, slot: slot)
+            let place = EntryLocation(bucket: bucket, slot: slot)
             if seconds(place) < seconds(oldest) { oldest = place }
         }
         return oldest

@@ -7,7 +7,7 @@
 import CShims
 
 /// Secrets of one installation, from `log/identity`. Another log has others, so nobody can prepare colliding keys.
-package struct PrintKeys: Sendable {
+package struct FingerprintKeys: Sendable {
     package var seed: UInt64
     package var tagKey0: UInt64
     package var tagKey1: UInt64
@@ -38,7 +38,7 @@ package struct Fingerprint: Equatable, Sendable {
         self.tag = tag
     }
     /// Tenant and source are at most 255 bytes each.
-    @inline(__always) package init(tenant: ByteView, source: ByteView, key: ByteView, keys: PrintKeys) {
+    @inline(__always) package init(tenant: ByteView, source: ByteView, key: ByteView, keys: FingerprintKeys) {
         precondition(tenant.count <= 255 && source.count <= 255)
         let print = sluice_event_print_of(
             sluice_print_keys(seed: keys.seed, key0: keys.tagKey0, key1: keys.tagKey1),

@@ -16,7 +16,7 @@ package enum ForwardedFields {
     /// Writes the field lines of one attempt at `offset`; returns the place behind them.
     package static func write(
         received lines: ByteView, forwarding: FieldForwarding, id: EventID, source: ByteView, eventType: ByteView,
-        verdict: RecordVerdict = .verified, attempt: UInt32, withheld: [HeaderName] = [], to pool: PayloadPool,
+        verdict: RecordVerification = .verified, attempt: UInt32, withheld: [HeaderName] = [], to pool: PayloadPool,
         lease: PayloadLease, at offset: Int
     ) -> Int {
         var place = copy(lines, forwarding: forwarding, withheld: withheld, to: pool, lease: lease, at: offset)
@@ -38,7 +38,7 @@ package enum ForwardedFields {
     }
 
     private static func writeVerdict(
-        _ verdict: RecordVerdict, to pool: PayloadPool, lease: PayloadLease, at offset: Int
+        _ verdict: RecordVerification, to pool: PayloadPool, lease: PayloadLease, at offset: Int
     ) -> Int {
         // The common ones without an allocation: an unverified source may deliver much.
         if verdict == .unverified { return pool.write("unverified", to: lease, at: offset) }
@@ -95,8 +95,7 @@ package enum ForwardedFields {
             if matches(name, "te") || matches(name, "trailer") || matches(name, "transfer-encoding") { return false }
         case UInt8(ascii: "u"): if matches(name, "upgrade") { return false }
         case UInt8(ascii: "w"):
-            if matches(name, "webhook-id") || matches(name, "webhook-timestamp") || matches(name, "webhook-signature")
-            {
+            if matches(name, "webhook-id") || matches(name, "webhook-timestamp") || matches(name, "webhook-signature") {
                 return false
             }
         default: break
@@ -156,7 +155,9 @@ package enum ForwardedFields {
         return false
     }
     /// Header injection stops here: the type comes from a body that anybody may have written.
-    private static func writeValue(_ value: ByteView, to pool: PayloadPool, lease: PayloadLease, at offset: Int)
+    private static func writeValue(
+        _ value: ByteView, to pool: PayloadPool, lease: PayloadLease, at offset: Int
+    )
         -> Int
     {
         let kept = value.slice(0, min(value.count, typeBytesMax))

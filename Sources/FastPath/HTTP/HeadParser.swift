@@ -143,7 +143,7 @@ package struct HeadParser: Sendable {
         position = place &+ 10
         return .complete
     }
-    /// Nil when `HTTP/d.d` and CRLF are at `place`. At most ten bytes are looked at, so they are looked at anew each
+    /// Nil when `HTTP/d.d` and CRLF are at `place`. At most ten bytes are looked at, so they are looked at again each
     /// time.
     @inline(__always) private func versionResult(_ bytes: ByteView, at place: Int, end: Int) -> HeadResult? {
         if place &+ 10 <= end {

@@ -44,7 +44,7 @@ package struct HeaderField: Sendable {
     }
 }
 
-/// The fields of one head, in order. Owned by a loop and filled anew for each request; nothing of it survives the next.
+/// The fields of one head, in order. Owned by a loop and refilled for each request; nothing of it survives the next.
 @safe package struct FieldTable: ~Copyable {
     /// RFC 9110 §5.4 sets no number; 100 is what the peers and `http-cases` take.
     package static let capacity = 100

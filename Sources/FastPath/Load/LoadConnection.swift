@@ -9,7 +9,7 @@
 // Safety: points into the slot's block, which its owner keeps for longer than the connection and never moves; received
 // bytes are read (and a chunked body's framing removed in place) during the call only.
 
-/// What became of a request, or of a connection that could not be had.
+/// What became of a request, or of a connection that could not be obtained.
 package enum LoadResult: UInt8, CaseIterable, Sendable {
     case answered, connectFailed, connectionLost, timedOut, badAnswer
     /// The run ended before its answer came.
@@ -47,7 +47,7 @@ package struct LoadExchange: Sendable {
     private(set) var endedAt: UInt64 = 0
     private(set) var systemError: Int32 = 0
     var request: LoadRequest
-    private var answer: AnswerReader
+    private var answer: ResponseReader
     /// False until the present connect succeeded.
     private(set) var isConnected = false
     /// True exactly when an answer was complete on the present connection.
@@ -66,7 +66,7 @@ package struct LoadExchange: Sendable {
     init(block: UnsafeMutablePointer<UInt8>, limits: EgressLimits, generation: UInt32 = 0) {
         request = LoadRequest(block: block)
         let room = block + LoadRequest.fixedByteCount + LoadRequest.roomByteCount
-        answer = AnswerReader(room: room, limits: limits)
+        answer = ResponseReader(room: room, limits: limits)
         self.generation = generation
     }
     var isInFlight: Bool { isConnectInFlight || isSendInFlight || isReceiveArmed }
@@ -104,7 +104,7 @@ package struct LoadExchange: Sendable {
     mutating func connectCompleted(_ result: Int32) -> EgressActions {
         guard isConnectInFlight else { return .none }
         isConnectInFlight = false
-        guard state == .connecting else { return settle() }
+        guard state == .connecting else { return finishClosing() }
         guard result >= 0 else {
             systemError = -result
             return close()
@@ -119,7 +119,7 @@ package struct LoadExchange: Sendable {
     mutating func sendCompleted(_ result: Int32, now: UInt64) -> EgressActions {
         guard isSendInFlight else { return .none }
         isSendInFlight = false
-        guard state == .busy else { return settle() }
+        guard state == .busy else { return finishClosing() }
         if result > 0, !request.advance(by: Int(result)) {
             // The peer has answered already: it will not read the rest as this request's.
             if isDecided { return close().union(.report) }
@@ -174,7 +174,7 @@ package struct LoadExchange: Sendable {
             if result == 0, answer.endsWithConnection { return decide(.answered, now) }
             systemError = -result
             return fail(.connectionLost, now)
-        case .closing: return settle()
+        case .closing: return finishClosing()
         case .free, .connecting: return .none
         }
     }
@@ -236,10 +236,10 @@ package struct LoadExchange: Sendable {
     private mutating func close() -> EgressActions {
         state = .closing
         deadline = .max
-        let end = settle()
+        let end = finishClosing()
         return end == .none ? .cancel : end.contains(.free) ? end : end.union(.cancel)
     }
-    private mutating func settle() -> EgressActions {
+    private mutating func finishClosing() -> EgressActions {
         guard state == .closing else { return .none }
         let report: EgressActions = hasExchange && !isSendInFlight ? .report : .none
         return isInFlight ? report : report.union(.free)

@@ -90,7 +90,7 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         do { return try make() } catch { throw UringError(step: .memory, errno: ENOMEM) }
     }
 
-    mutating func run(_ shared: LoadShared) {
+    mutating func run(_ shared: LoadControl) {
         sluice_thread_exact_timers()
         wallSeconds = sluice_clock_wall() / 1_000_000_000
         for slot in 0..<table.capacity { connect(slot) }
@@ -102,7 +102,7 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
     // MARK: the tick
 
     @_noAllocation @_noLocks
-    private mutating func tick(_ shared: LoadShared, _ counters: CounterBlock) {
+    private mutating func tick(_ shared: LoadControl, _ counters: CounterBlock) {
         let count = io.enter(waitNanos: wait())
         now = sluice_clock_monotonic()
         wallSeconds = sluice_clock_wall() / 1_000_000_000
@@ -330,7 +330,7 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         switch phase {
         case .connecting:
             if wantsStop { phase = .over } else if table.idleCount == table.capacity { start() }
-            // Those that could not be had by now are tried on while the others work.
+            // Those that could not be obtained by now are tried on while the others work.
             if phase == .connecting, now >= connectUntil {
                 if table.idleCount > 0 { start() } else { phase = .over }
             }

@@ -58,8 +58,7 @@ package enum LoadEventText {
         memory[19] = 0x2D
         hex(event, digits: 12, into: memory + 20)
     }
-    @inline(__always) private static func hex(_ value: UInt64, digits: Int, into memory: UnsafeMutablePointer<UInt8>)
-    {
+    @inline(__always) private static func hex(_ value: UInt64, digits: Int, into memory: UnsafeMutablePointer<UInt8>) {
         var rest = value
         for index in stride(from: digits - 1, through: 0, by: -1) {
             let nibble = UInt8(truncatingIfNeeded: rest & 15)

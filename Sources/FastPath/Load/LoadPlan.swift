@@ -30,7 +30,7 @@ package struct LoadPlan: Sendable {
     }
 }
 
-/// Places of `LoadShared.counters`.
+/// Places of `LoadControl.counters`.
 package enum LoadCounter: Int, CaseIterable, Sendable {
     case sent, answered, accepted, errors, goodAnswered, goodUnauthorized, connected, connectFailures, connectErrno
     case backlog, intervalSent, intervalAnswered, intervalP50, intervalP99, startedAt, inFlight
@@ -38,7 +38,7 @@ package enum LoadCounter: Int, CaseIterable, Sendable {
 }
 
 /// What the loop and the threads that watch it share.
-package final class LoadShared: Sendable {
+package final class LoadControl: Sendable {
     package let counters = CounterBlock(count: LoadCounter.allCases.count)
     private let stopping = Atomic<Bool>(false)
 
@@ -134,7 +134,7 @@ package struct LoadReport: Sendable {
 }
 
 /// Runs one load on the calling thread. Blocks until it is over.
-package func runLoad(_ plan: LoadPlan, shared: LoadShared) throws(UringError) -> LoadReport {
+package func runLoad(_ plan: LoadPlan, shared: LoadControl) throws(UringError) -> LoadReport {
     var driver = try LoadDriver(plan)
     driver.run(shared)
     return driver.report()

@@ -23,7 +23,7 @@ package struct LoadPiece: Equatable, Sendable {
 }
 
 @safe package final class LoadSchedule: @unchecked Sendable {
-    struct Place {
+    struct CompiledPiece {
         let start: Double
         let seconds: Double
         let rate: Double
@@ -32,7 +32,7 @@ package struct LoadPiece: Equatable, Sendable {
         let before: Double
         let after: Double
     }
-    let places: UnsafeMutablePointer<Place>
+    let places: UnsafeMutablePointer<CompiledPiece>
     let placeCount: Int
     package let nanos: UInt64
     /// Arrivals of the whole schedule.
@@ -48,7 +48,7 @@ package struct LoadPiece: Equatable, Sendable {
             let seconds = Double(piece.nanos) / 1e9
             let more = (piece.rateAtStart + piece.rateAtEnd) / 2 * seconds
             (places + index).initialize(
-                to: Place(
+                to: CompiledPiece(
                     start: start, seconds: seconds, rate: piece.rateAtStart,
                     slope: (piece.rateAtEnd - piece.rateAtStart) / seconds, before: total, after: total + more))
             total += more
@@ -65,7 +65,7 @@ package struct LoadPiece: Equatable, Sendable {
 /// Walks a schedule forward: the arrival to be sent next, and how many are due.
 @safe package struct LoadCursor: ~Copyable {
     private let schedule: LoadSchedule
-    private let places: UnsafeMutablePointer<LoadSchedule.Place>
+    private let places: UnsafeMutablePointer<LoadSchedule.CompiledPiece>
     private var place = 0
     private var duePlace = 0
     /// The number of the arrival to be sent next.

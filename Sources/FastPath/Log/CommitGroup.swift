@@ -57,7 +57,7 @@ struct GroupTicket {
     }
 
     /// Copies the event behind the last record. The checksum is made while the bytes are in the cache, for the segment
-    /// the group will most likely go to; `seal` makes it anew when it goes elsewhere.
+    /// the group will most likely go to; `seal` makes it again when it goes elsewhere.
     @inline(__always) mutating func append(_ event: EventInput, print: Fingerprint, length: Int, seed: UInt64) {
         precondition(byteCount + length <= capacity)
         if recordCount == 0 {

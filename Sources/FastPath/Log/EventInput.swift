@@ -2,10 +2,12 @@
 
 /// One verified event on its way into the log. Views are valid for the call; the journal copies what it keeps.
 package struct EventInput {
-    /// Empty on a single-tenant installation.
+    /// `RecordFormat.tenantBytes(of:)` the tenant's number: empty for the default tenant.
     package var tenant = ByteView.empty
     /// The source's name from the configuration, 1 to 64 bytes.
     package var source = ByteView.empty
+    /// The source's number in the registry, which outlives its name; 0 = it has none.
+    package var sourceNumber: UInt32 = 0
     /// The bytes that make two events the same one within `tenant` and `source`: an id from a header or the JSON, or
     /// the body.
     package var dedupKey = ByteView.empty
@@ -22,25 +24,25 @@ package struct EventInput {
     package var body = ByteView.empty
     /// Wall clock, nanoseconds since 1970.
     package var receivedAt: UInt64 = 0
-    package var verdict = RecordVerdict.verified
+    package var verdict = RecordVerification.verified
 
     package init() {}
 }
 
 /// What is known of an event's signature; a byte of its record. `mode: observe` keeps what fails its check.
-package struct RecordVerdict: Equatable, Sendable, BitwiseCopyable {
+package struct RecordVerification: Equatable, Sendable, BitwiseCopyable {
     package let code: UInt8
 
     @inline(__always) package init(code: UInt8) { self.code = code }
     /// Checked and right. In records from before this byte was used also: the source is not verified.
-    @inline(__always) package static var verified: RecordVerdict { RecordVerdict(code: 0) }
+    @inline(__always) package static var verified: RecordVerification { RecordVerification(code: 0) }
     /// The source's configuration says `unverified: true`.
-    @inline(__always) package static var unverified: RecordVerdict { RecordVerdict(code: 1) }
+    @inline(__always) package static var unverified: RecordVerification { RecordVerification(code: 1) }
     /// The source observes, and its verifier had no room.
-    @inline(__always) package static var skipped: RecordVerdict { RecordVerdict(code: 2) }
+    @inline(__always) package static var skipped: RecordVerification { RecordVerification(code: 2) }
     /// The source observes, and the check failed.
-    @inline(__always) package static func rejected(_ reason: SignatureRejection) -> RecordVerdict {
-        RecordVerdict(code: firstReason + UInt8(truncatingIfNeeded: reason.index))
+    @inline(__always) package static func rejected(_ reason: SignatureRejection) -> RecordVerification {
+        RecordVerification(code: firstReason + UInt8(truncatingIfNeeded: reason.index))
     }
     @inline(__always) private static var firstReason: UInt8 { 16 }
 
@@ -56,14 +58,14 @@ package struct RecordVerdict: Equatable, Sendable, BitwiseCopyable {
         }
     }
     package var reason: SignatureRejection? {
-        guard code >= RecordVerdict.firstReason else { return nil }
-        let index = Int(code - RecordVerdict.firstReason)
+        guard code >= RecordVerification.firstReason else { return nil }
+        let index = Int(code - RecordVerification.firstReason)
         return index < SignatureRejection.allCases.count ? SignatureRejection.allCases[index] : nil
     }
 }
 
 /// What became of an offered event. `sequence` names the record that holds it.
-package enum OfferVerdict: Equatable, Sendable {
+package enum OfferOutcome: Equatable, Sendable {
     /// In the group that is being filled. A receipt comes when that group's fate is known.
     case appended(sequence: UInt64)
     /// Already on disk: answer at once.

@@ -15,13 +15,15 @@ package struct JournalConfiguration: Sendable {
     package var groupBytes: Int
     package var groupTicketCountMax: Int
     package var logIdentity: UInt64
-    package var keys: PrintKeys
+    package var keys: FingerprintKeys
     /// Spares kept ready: one for the roll, one for a failed sync; more where a disk fills segments of this size faster
     /// than the keeper can be relied on to prepare the next.
     package var spareCountTarget: Int
     package var spareRetryNanos: UInt64 = 1_000_000_000
 
-    package init(segmentBytes: Int, groupBytes: Int, groupTicketCountMax: Int, logIdentity: UInt64, keys: PrintKeys) {
+    package init(
+        segmentBytes: Int, groupBytes: Int, groupTicketCountMax: Int, logIdentity: UInt64, keys: FingerprintKeys
+    ) {
         spareCountTarget = (16 << 20...64 << 20).contains(segmentBytes) ? 6 : 2
         self.segmentBytes = segmentBytes
         self.groupBytes = groupBytes
@@ -84,7 +86,7 @@ package struct PlacedSegment: Equatable, Sendable {
     package private(set) var state = JournalState.open
     /// Every record up to here is on disk.
     package private(set) var committedSequence: UInt64
-    /// Grows with each new segment; publish it before `committedSequence`, so that readers list the folder anew.
+    /// Grows with each new segment; publish it before `committedSequence`, so that readers list the folder again.
     package private(set) var segmentGeneration: UInt64 = 0
     package private(set) var commitCount: UInt64 = 0
     /// Segments given up because a write, a sync or their placing failed.
@@ -138,7 +140,7 @@ package struct PlacedSegment: Equatable, Sendable {
 
     /// Copies the event into the group that is filling. Ticket 0 wants no receipt. Never waits, never allocates.
     @_noAllocation @_noLocks
-    package mutating func offer(_ event: EventInput, ticket: UInt64) -> OfferVerdict {
+    package mutating func offer(_ event: EventInput, ticket: UInt64) -> OfferOutcome {
         guard let length = RecordFormat.byteCount(of: event), length <= configuration.groupBytes else {
             return .refused(.tooLarge)
         }
@@ -165,7 +167,7 @@ package struct PlacedSegment: Equatable, Sendable {
         nextSequence += 1
         return .appended(sequence: sequence)
     }
-    private mutating func duplicate(of original: UInt64, ticket: UInt64) -> OfferVerdict {
+    private mutating func duplicate(of original: UInt64, ticket: UInt64) -> OfferOutcome {
         if original <= committedSequence { return .duplicate(sequence: original) }
         if ticket == 0 { return .pending(sequence: original) }
         let entry = GroupTicket(ticket: ticket, sequence: original, isDuplicate: true)

@@ -1,15 +1,16 @@
 // The data folder on disk: its lock, the log's identity and secrets, and the names in `log/`. Synchronous file calls;
 // used at start and by the worker that keeps segments, never by a loop.
 //
-// Invariants: one process writes (flock on LOCK, held as long as this object lives); the identity is written once, with
-// tmp + fsync + rename + fsync of the folder, before the first segment exists. A folder with segments and no identity
-// is refused: a new identity would make every record in it unreadable.
+// Invariants: one process writes (flock on LOCK, held until `unlock` or the end of this object); the identity is
+// written once, with tmp + fsync + rename + fsync of the folder, before the first segment exists. A folder with
+// segments and no identity is refused: a new identity would make every record in it unreadable.
 // Safety: buffers handed to C live through the call.
 
 import CShims
+import Synchronization
 
 package struct LogIdentity: Equatable, Sendable {
-    static let magic: UInt64 = 0x4449_474F_4C5F_4C53  // "SL_LOGID"
+    static let magic: UInt64 = 0x4449_474F_4C5F_4C53 // "SL_LOGID"
     static let version: UInt64 = 1
     static let byteCount = 64
     static let checksumSeed: UInt64 = 0x4C6F_6749_6465_6E74
@@ -26,7 +27,7 @@ package struct LogIdentity: Equatable, Sendable {
         self.tagKey0 = tagKey0
         self.tagKey1 = tagKey1
     }
-    package var keys: PrintKeys { PrintKeys(seed: seed, tagKey0: tagKey0, tagKey1: tagKey1) }
+    package var keys: FingerprintKeys { FingerprintKeys(seed: seed, tagKey0: tagKey0, tagKey1: tagKey1) }
 
     static func random() -> LogIdentity? {
         var words = [UInt64](repeating: 0, count: 4)
@@ -81,6 +82,7 @@ package final class LogFolder: Sendable {
     package let directory: Int32
     private let root: Int32
     private let lock: Int32
+    private let isLocked = Atomic<Bool>(false)
 
     package init(path: String, access: Access) throws(LogOpenError) {
         self.path = path
@@ -94,15 +96,19 @@ package final class LogFolder: Sendable {
             for file in opened { _ = sluice_file_close(file) }
             throw error
         }
+        isLocked.store(lock >= 0, ordering: .relaxed)
     }
     deinit {
+        unlock()
         _ = sluice_file_close(directory)
-        if lock >= 0 {
-            // Not by closing alone: a child between fork and exec holds the same open file.
-            _ = sluice_file_unlock(lock)
-            _ = sluice_file_close(lock)
-        }
+        if lock >= 0 { _ = sluice_file_close(lock) }
         _ = sluice_file_close(root)
+    }
+    /// Another process may take the folder from now on; nothing may be written to it here any more. Reading goes on.
+    package func unlock() {
+        guard isLocked.exchange(false, ordering: .acquiringAndReleasing) else { return }
+        // Not by closing alone: a child between fork and exec holds the same open file.
+        _ = sluice_file_unlock(lock)
     }
 
     private static func openRoot(

@@ -1,4 +1,4 @@
-// Why a data folder cannot be used: each with what is wrong and how to mend it. Shown to the operator as it stands.
+// Why a data folder cannot be used: each with what is wrong and how to fix it. Shown to the operator as it stands.
 
 import CShims
 
@@ -35,7 +35,8 @@ package enum LogOpenError: Error, Equatable, CustomStringConvertible {
         case .fileFailed(let path, let operation, let error):
             return "\(path): \(operation) failed: \(systemText(error)); check the disk and its free space"
         case .noMemory(let bytes):
-            return "\(bytes) bytes of memory are not to be had; lower the dedup table's entries or the log's group size"
+            return
+                "\(bytes) bytes of memory cannot be allocated; lower the dedup table's entries or the log's group size"
         }
     }
 }

@@ -100,7 +100,7 @@ package enum ReadStep {
         let first = max(span?.firstSequence ?? sequence, sequence)
         if end <= first && span?.nextSequence != nil { return nil }
         if span?.nextSequence == nil || end < span?.nextSequence ?? 0 {
-            // Nothing more in this segment that counts: open it, or the one behind it, anew for what is committed
+            // Nothing more in this segment that counts: open it, or the one behind it, again for what is committed
             // later.
             closeSegment()
         }
@@ -127,7 +127,7 @@ package enum ReadStep {
             return step
         }
         guard let opened = openFile(first) else {
-            // Gone since the folder was listed, or out of descriptors: list it anew; gone ones are missing then.
+            // Gone since the folder was listed, or out of descriptors: list it again; gone ones are missing then.
             let before = segments
             guard let now = try? folder.segments() else { return .failed(systemError: 5) }
             segments = now

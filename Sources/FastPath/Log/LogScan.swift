@@ -157,7 +157,8 @@ package struct LogScan: ~Copyable {
     }
     private mutating func addDamage(_ span: DamageSpan, _ segment: ScannedSegment, _ nextFirst: UInt64?) {
         // A record found behind it that a later segment supersedes is no end of the damage.
-        let next = span.nextSequence.flatMap { found in nextFirst.map { found < $0 } ?? true ? found : nil }
+        let next =
+            span.nextSequence.flatMap { found in nextFirst.map { found < $0 } ?? true ? found : nil }
             ?? nextFirst
         // Nothing behind it says how many it held: as many as fit, so that no acknowledged sequence is given out again.
         let count = next.map { $0 - span.firstSequence } ?? UInt64(max(1, span.byteCount / RecordFormat.headerBytes))

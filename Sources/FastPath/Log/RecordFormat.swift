@@ -18,6 +18,15 @@ package enum RecordFormat {
     package static var kindEvent: UInt8 { 1 }
     package static var version: UInt16 { 1 }
     static var flagKeyIsBody: UInt8 { 1 }
+    /// The tenant of records without tenant bytes: everything that a single-tenant installation keeps.
+    package static var defaultTenantNumber: UInt32 { 1 }
+
+    /// What a record says of its tenant. The default tenant's records have no such bytes: their fingerprints stay those
+    /// of a log from before there were tenants.
+    package static func tenantBytes(of number: UInt32) -> [UInt8] {
+        guard number != defaultTenantNumber else { return [] }
+        return (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
+    }
 
     enum Offset {
         static var checksum: Int { 0 }
@@ -40,6 +49,7 @@ package enum RecordFormat {
         static var sourceCount: Int { 89 }
         static var tenantCount: Int { 90 }
         static var verdict: Int { 91 }
+        static var sourceNumber: Int { 92 }
     }
 
     @inline(__always) package static func roundUp(_ count: Int, to unit: Int) -> Int {
@@ -88,6 +98,7 @@ package enum RecordFormat {
         put(UInt8(event.source.count), memory, Offset.sourceCount)
         put(UInt8(event.tenant.count), memory, Offset.tenantCount)
         put(event.verdict.code, memory, Offset.verdict)
+        put(event.sourceNumber, memory, Offset.sourceNumber)
         var place = memory + headerBytes
         append(event.tenant, &place)
         append(event.source, &place)
@@ -158,7 +169,17 @@ package struct RecordView {
                 low: number(RecordFormat.Offset.fingerprint), high: number(RecordFormat.Offset.fingerprint + 8)),
             tag: Hash128(low: number(RecordFormat.Offset.tag), high: number(RecordFormat.Offset.tag + 8)))
     }
-    package var verdict: RecordVerdict { RecordVerdict(code: bytes[RecordFormat.Offset.verdict]) }
+    package var verdict: RecordVerification { RecordVerification(code: bytes[RecordFormat.Offset.verdict]) }
+    /// 0 in records from before sources had numbers: look the source up by its name in the default tenant.
+    package var sourceNumber: UInt32 { number(RecordFormat.Offset.sourceNumber) }
+    /// 0 when the tenant bytes are of a form that this version does not know.
+    package var tenantNumber: UInt32 {
+        switch tenantCount {
+        case 0: RecordFormat.defaultTenantNumber
+        case 4: number(RecordFormat.headerBytes)
+        default: 0
+        }
+    }
     package var receivedSeconds: UInt32 { UInt32(clamping: receivedAt / 1_000_000_000) }
 
     package var tenant: ByteView { bytes.slice(RecordFormat.headerBytes, tenantCount) }

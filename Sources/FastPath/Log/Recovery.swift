@@ -103,7 +103,12 @@ package struct RecoveredLog: ~Copyable {
 
 package enum Recovery {
     package static func open(path: String, settings: RecoverySettings) throws(LogOpenError) -> RecoveredLog {
-        let folder = try LogFolder(path: path, access: .exclusive)
+        try open(folder: try LogFolder(path: path, access: .exclusive), settings: settings)
+    }
+    /// `folder` was opened with `exclusive`.
+    package static func open(
+        folder: LogFolder, settings: RecoverySettings
+    ) throws(LogOpenError) -> RecoveredLog {
         guard let dedup = DedupTable(entryCount: settings.dedupEntryCount) else {
             throw .noMemory(bytes: settings.dedupEntryCount * DedupTable.entryBytes)
         }
@@ -273,7 +278,7 @@ private struct RecoveryRun: ~Copyable {
         return start
     }
 
-    /// Writes the last group again, zeros over the torn tail, and syncs both. Errors stop the start: what cannot be
+    /// Writes the last group again, zeros over the torn tail, and syncs both. Errors prevent startup: what cannot be
     /// made durable must not be answered for.
     mutating func makeDurable() throws(LogOpenError) {
         if let last = segments.last, last.header != nil {

@@ -25,7 +25,7 @@ package struct SegmentDescriptor: BitwiseCopyable, Equatable, Sendable {
 }
 
 package struct SegmentHeader: Equatable, Sendable {
-    package static let magic: UInt64 = 0x3130_4745_535F_4C53  // "SL_SEG01"
+    package static let magic: UInt64 = 0x3130_4745_535F_4C53 // "SL_SEG01"
     package static let version: UInt32 = 1
     package static let byteCount = 72
     /// Where the second copy stands, in bytes from the start of the block.

@@ -50,7 +50,7 @@ package struct DamageSpan: Equatable, Sendable {
     private(set) var expected: UInt64 = 0
     // End of the last record when zeros were skipped to get to `offset`, else equal to it.
     private var recordEnd = 0
-    // The last `recordEnd` behind which no record was found, and the file was read anew.
+    // The last `recordEnd` behind which no record was found, and the file was read again.
     private var readAnewAt = -1
     /// Bytes behind this place are not read ahead; they may not be written yet.
     var readAheadEnd = Int.max
@@ -83,7 +83,7 @@ package struct DamageSpan: Equatable, Sendable {
         offset = recordEnd
     }
 
-    /// Anything but a record is believed when it has been read anew. What was read ahead may be older than what was
+    /// Anything but a record is believed when it has been read again. What was read ahead may be older than what was
     /// written since, here and in the page cache: the log is written past that, and a page that was being read then
     /// may hold what was there before (open(2), O_DIRECT, on mixing the two).
     mutating func next() -> Step {

@@ -72,17 +72,18 @@ package struct EgressDeadlines: Sendable {
     /// Counts the uses of the slot; part of every tag.
     package private(set) var generation: UInt32
     package private(set) var descriptor: Int32 = -1
-    package private(set) var endpoint: UInt32 = 0
+    /// The pool that it belongs to, and the destination key that it was made for.
+    package private(set) var pool: UInt32 = 0
+    package private(set) var key: UInt64 = 0
     /// When `deadlinePassed` is due; `.max` when nothing is.
     package private(set) var deadline = UInt64.max
-    package private(set) var outcome = DeliveryOutcome(token: 0, endpoint: 0, result: .abandoned)
+    package private(set) var outcome = DeliveryOutcome(token: 0, result: .abandoned)
     /// True exactly while an order was given whose outcome is not reported.
     package private(set) var hasOrder = false
     /// Valid while `hasOrder`.
-    package private(set) var order = DeliveryOrder(
-        token: 0, endpoint: 0, eventID: .empty, fieldLines: .empty, body: .empty)
+    package private(set) var order = OutboundRequest.blank
     package var message: OutboundMessage
-    private var answer: AnswerReader
+    private var answer: ResponseReader
     private var deadlines = EgressDeadlines(connect: 0, total: 0, headNanos: 0, idleNanos: 0)
     private var arrivedAt: UInt64 = 0
     /// Orders answered over this connection.
@@ -102,7 +103,7 @@ package struct EgressDeadlines: Sendable {
     package init(block: UnsafeMutablePointer<UInt8>, limits: EgressLimits, generation: UInt32 = 0) {
         message = OutboundMessage(block: block, headCapacity: limits.requestHeadBytesMax)
         let room = block + OutboundMessage.fixedByteCount + limits.requestHeadBytesMax
-        answer = AnswerReader(room: room, limits: limits)
+        answer = ResponseReader(room: room, limits: limits)
         self.generation = generation
     }
     package var isInFlight: Bool { isConnectInFlight || isSendInFlight || isReceiveArmed }
@@ -112,36 +113,42 @@ package struct EgressDeadlines: Sendable {
 
     /// From `free`: a connect is submitted. False in any other state, nothing is changed then.
     package mutating func begin(
-        _ order: DeliveryOrder, arrivedAt: UInt64, descriptor: Int32, deadlines: EgressDeadlines
+        _ order: OutboundRequest, arrivedAt: UInt64, descriptor: Int32, deadlines: EgressDeadlines,
+        answerRoom: UnsafeMutablePointer<UInt8>? = nil
     ) -> Bool {
         guard state == .free else { return false }
         generation = (generation &+ 1) & Tag.generationMask
         self.descriptor = descriptor
-        endpoint = order.endpoint
+        pool = order.pool
+        key = order.destination.pointee.key
         servedCount = 0
         isConnectInFlight = true
         isLast = false
-        accept(order, arrivedAt, deadlines)
+        accept(order, arrivedAt, deadlines, answerRoom)
         deadline = min(deadlines.connect, deadlines.total)
         state = .connecting
         return true
     }
     /// From `idle`: write and send. Empty in any other state, nothing is changed then.
     package mutating func assign(
-        _ order: DeliveryOrder, arrivedAt: UInt64, deadlines: EgressDeadlines
+        _ order: OutboundRequest, arrivedAt: UInt64, deadlines: EgressDeadlines,
+        answerRoom: UnsafeMutablePointer<UInt8>? = nil
     ) -> EgressActions {
         guard state == .idle else { return .none }
-        accept(order, arrivedAt, deadlines)
+        accept(order, arrivedAt, deadlines, answerRoom)
         return beginSend()
     }
-    private mutating func accept(_ order: DeliveryOrder, _ arrivedAt: UInt64, _ deadlines: EgressDeadlines) {
+    private mutating func accept(
+        _ order: OutboundRequest, _ arrivedAt: UInt64, _ deadlines: EgressDeadlines,
+        _ answerRoom: UnsafeMutablePointer<UInt8>?
+    ) {
         precondition(!hasOrder)
-        outcome = DeliveryOutcome(token: order.token, endpoint: order.endpoint, result: .abandoned)
+        outcome = DeliveryOutcome(token: order.token, result: .abandoned)
         hasOrder = true
         self.order = order
         self.arrivedAt = arrivedAt
         self.deadlines = deadlines
-        answer.reset()
+        answer.reset(keepingIn: answerRoom, always: order.keeping == .always)
     }
     private mutating func beginSend() -> EgressActions {
         state = .sending
@@ -162,7 +169,7 @@ package struct EgressDeadlines: Sendable {
             guard result >= 0 else { return fail(.connectFailed, errno: -result, now) }
             isReceiveArmed = true
             return beginSend().union(.receive)
-        case .closing: return settle()
+        case .closing: return finishClosing()
         // A connect is in flight in no other state.
         case .free, .idle, .sending, .awaitingHead, .readingBody: return .none
         }
@@ -186,7 +193,7 @@ package struct EgressDeadlines: Sendable {
             let headDeadline = EgressConnection.sum(now, deadlines.headNanos)
             deadline = answer.hasHead ? deadlines.total : min(headDeadline, deadlines.total)
             return .none
-        case .closing: return settle()
+        case .closing: return finishClosing()
         // A send is in flight in no other state.
         case .free, .connecting, .idle, .awaitingHead, .readingBody: return .none
         }
@@ -220,7 +227,7 @@ package struct EgressDeadlines: Sendable {
             if state == .idle { return EgressActions.unpark.union(close()) }
             if result == 0, answer.endsWithConnection { return answered(now).union(close()) }
             return fail(.connectionLost, errno: -result, now)
-        case .closing: return settle()
+        case .closing: return finishClosing()
         // A receive is armed in no other state.
         case .free, .connecting: return .none
         }
@@ -302,12 +309,14 @@ package struct EgressDeadlines: Sendable {
         outcome.status = answer.status
         outcome.retryAfterSeconds = answer.retryAfterSeconds
         outcome.systemError = 0
+        outcome.answerBytes = answer.keptCount
         outcome.durationMicros = EgressConnection.micros(arrivedAt, now)
         return isSendInFlight ? .none : .report
     }
     private mutating func fail(_ result: DeliveryResult, errno: Int32, _ now: UInt64) -> EgressActions {
         outcome.result = result
         if errno != 0 { outcome.systemError = errno }
+        outcome.answerBytes = answer.keptCount
         outcome.durationMicros = EgressConnection.micros(arrivedAt, now)
         outcome.lostReusedConnection = result == .connectionLost && isReused && answer.isUntouched
         return close()
@@ -319,7 +328,7 @@ package struct EgressDeadlines: Sendable {
         return report.union(.leave).union(isInFlight ? .cancel : .free)
     }
     /// In `closing`: something came home.
-    private func settle() -> EgressActions {
+    private func finishClosing() -> EgressActions {
         let report: EgressActions = hasOrder && !isSendInFlight ? .report : .none
         return isInFlight ? report : report.union(.free)
     }

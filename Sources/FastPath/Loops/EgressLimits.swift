@@ -3,12 +3,12 @@
 
 package struct EgressLimits: Equatable, Sendable {
     /// Outbound connections of the loop, idle ones included. Each has its slot of memory from the start.
-    package var connectionCountMax = 1024
+    package var connectionCountMax = 2048
     /// Orders taken from the ring and not yet answered for: waiting, in flight, or with an outcome that found the ring
     /// full.
-    package var orderCountMax = 4096
-    /// Places in the endpoint table.
-    package var endpointCountMax = 4096
+    package var orderCountMax = 2048
+    /// Connection pools. More than orders, so that a destination keeps its connections while others have work.
+    package var poolCountMax = 4096
     /// What the loop writes before the order's own field lines: request line, Host, User-Agent, length, time,
     /// signatures.
     package var requestHeadBytesMax = 2048
@@ -29,11 +29,12 @@ package struct EgressLimits: Equatable, Sendable {
 
     /// What the loop takes at start, for the budget that is printed.
     package var memoryBytes: Int {
-        let slot = OutboundMessage.fixedByteCount + requestHeadBytesMax + answerHeadBytesMax
+        let slot =
+            OutboundMessage.fixedByteCount + requestHeadBytesMax + answerHeadBytesMax
             + MemoryLayout<EgressConnection>.stride
         return connectionCountMax * slot
-            + orderCountMax * (MemoryLayout<DeliveryOrder>.stride + MemoryLayout<DeliveryOutcome>.stride + 16)
-            + endpointCountMax * MemoryLayout<OutboundPool>.stride
+            + orderCountMax * (MemoryLayout<OutboundRequest>.stride + MemoryLayout<DeliveryOutcome>.stride + 16)
+            + poolCountMax * MemoryLayout<OutboundPool>.stride
             + receiveBufferCount * (receiveBufferByteCount + 16)
     }
 }

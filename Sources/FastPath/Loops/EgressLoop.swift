@@ -1,101 +1,379 @@
-// The egress loop as other threads see it: start, a new endpoint table, stop. The thread itself is `EgressDriver`'s.
+// The egress loop's tick: one thread, one ring, one written order.
 //
-// Invariants: `start` returns after the ring is open on its thread, or throws; after `stop` every order that was pushed
-// before it gets its outcome (`abandoned` when there was no answer), and `join` returns only then, so whoever pops the
-// outcomes must go on popping until `join` is back. Nothing may be pushed after `stop`. If the popper stops first and
-// the outcome ring is smaller than the orders out, `join` waits for ever.
+//   1. submit and wait   everything queued by the last tick goes out; completions are gathered before any is run
+//   2. completions       connections move; outcomes are noted; connections park and slots come free
+//   3. take orders       after 2, so that a batch finds the connections that the completions freed
+//   4. start orders      per pool in the order they came; pools in turn
+//   5. deadlines         after 2, so that an answer that came in time wins over its deadline
+//   6. report            outcomes leave in one batch, with one wake-up; last, because it frees the orders' memory
+//   7. buffers           receive buffers go back before the next submit
 //
-// Safety: `thread` and `result` are written by `start` and the loop's thread, ordered by the wake-up between them.
+// Invariants: an order taken from the ring is counted in `orderCount` until its outcome is in the outcome ring, and
+// `orderCount` never passes `orderCountMax`, so no list here can overflow. No allocation, lock or reference in a tick.
+// If an outcome were lost the dispatcher would hold its event's memory forever.
+//
+// Safety: order memory is the dispatcher's until the outcome is pushed; receive buffers are the kernel's from `give`
+// on; a destination is its sender's until the outcome of the last request that names it.
 
 import CShims
 import Synchronization
 
-@safe package final class EgressLoop: @unchecked Sendable {
-    package let orders: DeliveryOrderRing
-    package let outcomes: DeliveryOutcomeRing
-    /// Indexes are `EgressCounter`'s raw values.
-    package let counters = CounterBlock(count: EgressCounter.allCases.count)
-    package let limits: EgressLimits
-    private let mailbox = EgressMailbox()
-    private let first: EgressSnapshot
-    private let state = Mutex<(thread: UInt, isRunning: Bool)>((0, false))
-    private let result = Mutex<UringError?>(nil)
-    private let started: Wakeup
+/// What the loop counts; one writer, any reader.
+package enum EgressCounter: Int, CaseIterable, Sendable {
+    case ordersTaken, outcomesReported, connectionsOpened, connectionsReused, connectionsClosed, idleEvicted
+    case bytesReceived, ticks, ordersInLoop, connectionsOpen
+}
 
-    /// Nil when the process has no descriptor left. `limits` must be those of the snapshots.
-    package init?(
-        orders: DeliveryOrderRing, outcomes: DeliveryOutcomeRing, snapshot: EgressSnapshot,
-        limits: EgressLimits = EgressLimits()
-    ) {
-        precondition(limits.connectionCountMax > 0 && limits.orderCountMax > 0)
-        precondition(limits.receiveBufferByteCount <= limits.answerHeadBytesMax, "a piece must fit the room for heads")
-        precondition(snapshot.endpoints.count <= limits.endpointCountMax)
-        guard let started = Wakeup() else { return nil }
-        self.started = started
-        self.orders = orders
-        self.outcomes = outcomes
+@safe struct EgressLoop: ~Copyable {
+    /// Deadlines are looked at this often at most; a time-out is late by no more.
+    private static let scanNanos: UInt64 = 10_000_000
+    private static let sleepNanosMax: UInt64 = 60_000_000_000
+    /// How long a full outcome ring is left alone before it is tried again.
+    private static let retryNanos: UInt64 = 500_000
+    /// For a connect where another address can be tried.
+    private static let earlyConnectNanos: UInt64 = 1_000_000_000
+
+    var io: UringIO
+    var table: EgressConnectionTable
+    var pools: OutboundPools
+    private var fields = FieldTable()
+    private let limits: EgressLimits
+    private static var counterCount: Int { 10 }
+    private var counts = InlineArray<10, UInt64>(repeating: 0)
+    /// `AnswerMemory`'s, which the loop's owner keeps.
+    private let answers: AnswerRooms
+    private let pending: UnsafeMutablePointer<DeliveryOutcome>
+    private var pendingCount = 0
+    private var orderCount = 0
+    private let wakeDescriptor: Int32
+    private let wakeValue: UnsafeMutablePointer<UInt64>
+    private var isWakeArmed = false
+    private var scanAt = UInt64.max
+    private var closingCount = 0
+    private(set) var isStopping = false
+    var now: UInt64
+    private var wallSeconds: UInt64
+
+    init(answers: AnswerMemory, limits: EgressLimits, wakeDescriptor: Int32) throws(UringError) {
+        // A connection has three operations at most; cancels and closes pass by.
+        var submissions = 64
+        while submissions < min(limits.connectionCountMax * 2, 4096) { submissions *= 2 }
+        precondition(EgressCounter.allCases.count == EgressLoop.counterCount)
+        // The table first, and the ring last of what can throw: nothing is half made then.
+        let slots: EgressConnectionTable
+        do { slots = try EgressConnectionTable(limits: limits) } catch {
+            throw UringError(step: .memory, errno: ENOMEM)
+        }
+        io = try UringIO(
+            submissions: submissions, completions: submissions * 4, bufferCount: limits.receiveBufferCount,
+            bufferByteCount: limits.receiveBufferByteCount)
+        table = slots
+        pools = OutboundPools(
+            poolCountMax: limits.poolCountMax, connectionCountMax: limits.connectionCountMax,
+            orderCountMax: limits.orderCountMax)
         self.limits = limits
-        first = snapshot
+        self.wakeDescriptor = wakeDescriptor
+        self.answers = answers.rooms
+        pending = .allocate(capacity: limits.orderCountMax)
+        wakeValue = .allocate(capacity: 1)
+        now = sluice_clock_monotonic()
+        wallSeconds = sluice_clock_wall() / 1_000_000_000
     }
-    /// Runs the loop on a thread of its own. Throws when the kernel gives no ring or the memory is not there.
-    package func start() throws(UringError) {
-        var thread: UInt = 0
-        let context = Unmanaged.passRetained(self)
-        started.beginSleep()
-        let status = sluice_thread_start({ context in
-            // Safety: retained by `start` for this thread alone.
-            Unmanaged<EgressLoop>.fromOpaque(context!).takeRetainedValue().run()
-            return nil
-        }, context.toOpaque(), &thread)
-        guard status == 0 else {
-            context.release()
-            throw UringError(step: .open, errno: -status)
-        }
-        _ = sluice_wakeup_wait(started.descriptor, -1)
-        if let error = result.withLock({ $0 }) {
-            sluice_thread_join(thread)
-            throw error
-        }
-        state.withLock { $0 = (thread, true) }
-    }
-    /// The endpoint table from now on; orders already started keep theirs. Connections whose address and authority stay
-    /// are kept, the others close after their order. Takes effect at the next tick.
-    package func replace(_ snapshot: EgressSnapshot) {
-        precondition(snapshot.endpoints.count <= limits.endpointCountMax)
-        mailbox.put(snapshot)
-        orders.signal()
-    }
-    /// Abandons what is in flight or waiting. To drain instead, push nothing more and stop when all outcomes are back.
-    package func stop() {
-        mailbox.requestStop()
-        orders.signal()
-    }
-    /// Waits for the end of the thread. Once.
-    package func join() {
-        let (thread, isRunning) = state.withLock { state in
-            defer { state.isRunning = false }
-            return state
-        }
-        if isRunning { sluice_thread_join(thread) }
+    deinit {
+        pending.deallocate()
+        wakeValue.deallocate()
     }
 
-    private func run() {
-        sluice_thread_name("sluice-egress")
-        let (orderRing, orderWakeup) = (orders.ring, orders.wakeup)
-        let (outcomeRing, outcomeWakeup) = (outcomes.ring, outcomes.wakeup)
-        do throws(UringError) {
-            var driver = try EgressDriver(
-                snapshot: first, limits: limits, wakeDescriptor: orderWakeup.descriptor)
-            started.signal()
-            while !driver.isFinished(isRingEmpty: orderRing.isEmpty) {
-                driver.tick(
-                    orders: orderRing, orderWakeup: orderWakeup, outcomes: outcomeRing, outcomeWakeup: outcomeWakeup,
-                    mailbox: mailbox, counters: counters)
-            }
-            driver.finish()
-        } catch {
-            result.withLock { $0 = error }
-            started.signal()
+    // MARK: the tick
+
+    /// What is shared with other threads comes as parameters: a reference loaded from a field is retained and released
+    /// at each use, one that is a parameter is not.
+    @_noAllocation @_noLocks
+    mutating func tick(
+        orders: SPSCRing<OutboundRequest>, orderWakeup: Wakeup,
+        outcomes: SPSCRing<DeliveryOutcome>, outcomeWakeup: Wakeup, mailbox: EgressMailbox, counters: CounterBlock
+    ) {
+        let completionCount = sleep(orders, orderWakeup, mailbox)
+        now = sluice_clock_monotonic()
+        wallSeconds = sluice_clock_wall() / 1_000_000_000
+        if mailbox.wantsStop, !isStopping { beginStop() }
+        for index in 0..<completionCount { run(io.completion(index)) }
+        takeOrders(orders)
+        startOrders()
+        if now >= scanAt { scanDeadlines() }
+        if reportOutcomes(outcomes) { outcomeWakeup.signal() }
+        io.publishBuffers()
+        publishCounts(counters)
+    }
+    /// Waits for a completion only when nothing else is there to do; the last look comes after the flag (see `Wakeup`).
+    private mutating func sleep(
+        _ orders: SPSCRing<OutboundRequest>, _ wakeup: Wakeup, _ mailbox: EgressMailbox
+    ) -> Int {
+        if !isWakeArmed {
+            isWakeArmed = true
+            io.readWake(wakeDescriptor, into: wakeValue, tag: EgressLoop.wakeTag)
         }
+        var wait = EgressLoop.sleepNanosMax
+        if scanAt != .max { wait = scanAt > now ? scanAt - now : 0 }
+        if pendingCount > 0 { wait = min(wait, EgressLoop.retryNanos) }
+        wakeup.beginSleep()
+        let isRingEmpty = orders.isEmpty
+        let wantsStop = mailbox.wantsStop
+        if !isRingEmpty && orderCount < limits.orderCountMax || wantsStop && !isStopping { wait = 0 }
+        if isFinished(isRingEmpty: isRingEmpty) { wait = 0 }
+        let count = io.enter(waitNanos: wait)
+        wakeup.endSleep()
+        return count
+    }
+    private static var wakeTag: Tag { Tag(.wake) }
+
+    private mutating func run(_ completion: Completion) {
+        let tag = completion.tag
+        switch tag.kind {
+        case .connect, .send:
+            guard table.isCurrent(tag) else { return }
+            let slot = Int32(tag.slot)
+            let actions =
+                tag.kind == .connect
+                ? table[slot].connectCompleted(completion.result, now: now)
+                : table[slot].sendCompleted(completion.result, now: now)
+            apply(actions, slot)
+        case .receive: runReceive(completion)
+        case .wake: isWakeArmed = false
+        default: break
+        }
+    }
+    private mutating func runReceive(_ completion: Completion) {
+        let isCurrent = table.isCurrent(completion.tag)
+        let slot = Int32(completion.tag.slot)
+        let buffer = completion.buffer
+        if buffer >= 0 {
+            if isCurrent, completion.result > 0 {
+                let actions = table[slot].received(
+                    io.bytes(ofBuffer: buffer), count: Int(completion.result), now: now, fields: &fields,
+                    wallSeconds: wallSeconds)
+                count(.bytesReceived, Int(completion.result))
+                apply(actions, slot)
+            }
+            io.give(buffer: buffer)
+        }
+        // `received` cannot have freed the slot: this receive was still in flight.
+        guard isCurrent, !completion.hasMore else { return }
+        let result = completion.result
+        let actions = table[slot].receiveEnded(min(result, 0), needsRearm: result > 0 || result == -ENOBUFS, now: now)
+        apply(actions, slot)
+    }
+
+    // MARK: what a connection asks for
+
+    private mutating func apply(_ actions: EgressActions, _ slot: Int32) {
+        let pool = table[slot].pool
+        if actions.contains(.report) {
+            let outcome = table[slot].outcome
+            note(outcome)
+            table[slot].reported()
+            // What made this one stale (a peer's restart, a forgotten mapping on the way) has met the others too.
+            if outcome.lostReusedConnection { retireIdle(pool) }
+        }
+        if actions.contains(.unpark) { pools.unpark(slot, pool: pool) }
+        if actions.contains(.write) {
+            EgressRequest.render(
+                table[slot].order, wallSeconds: wallSeconds, into: &table[slot].message)
+        }
+        if actions.contains(.send) {
+            io.sendMessage(table[slot].descriptor, table[slot].message.kernelMessage, tag: tag(.send, slot))
+        }
+        if actions.contains(.receive) { io.receive(table[slot].descriptor, tag: tag(.receive, slot)) }
+        if actions.contains(.park) {
+            pools.park(slot, pool: pool)
+            if table[slot].key != pools.key(pool) { apply(table[slot].retire(now: now), slot) }
+        }
+        if actions.contains(.leave) {
+            pools.closed(pool)
+            closingCount += 1
+        }
+        if actions.contains(.cancel) { io.cancelAll(table[slot].descriptor, tag: Tag(.ignored)) }
+        if actions.contains(.free) {
+            io.close(table[slot].descriptor, tag: Tag(.ignored))
+            table[slot].freed()
+            table.giveBack(slot)
+            closingCount -= 1
+            count(.connectionsClosed)
+        }
+        let deadline = table.noteDeadline(slot)
+        if deadline < scanAt { scanAt = max(deadline, now + EgressLoop.scanNanos) }
+    }
+    private mutating func retireIdle(_ pool: UInt32) {
+        var slot = pools.firstIdle(pool)
+        while slot >= 0 {
+            apply(table[slot].retire(now: now), slot)
+            slot = pools.firstIdle(pool)
+        }
+    }
+    @inline(__always) private func tag(_ kind: TagKind, _ slot: Int32) -> Tag {
+        Tag(kind, slot: UInt32(slot), generation: table[slot].generation)
+    }
+    @inline(__always) private mutating func count(_ counter: EgressCounter, _ amount: Int = 1) {
+        counts[counter.rawValue] &+= UInt64(truncatingIfNeeded: amount)
+    }
+    private mutating func publishCounts(_ block: CounterBlock) {
+        count(.ticks)
+        counts[EgressCounter.ordersInLoop.rawValue] = UInt64(orderCount)
+        counts[EgressCounter.connectionsOpen.rawValue] = UInt64(table.openCount)
+        for index in 0..<EgressLoop.counterCount { block.set(index, counts[index]) }
+    }
+    /// In the last scan deadlines were looked at one by one; each that is set since then has moved `scanAt` if it is
+    /// earlier.
+    private mutating func scanDeadlines() {
+        scanAt = .max
+        for slot in 0..<table.scanCount {
+            let deadline = table.deadline(slot)
+            if deadline <= now {
+                apply(table[Int32(slot)].deadlinePassed(now: now), Int32(slot))
+            } else {
+                scanAt = min(scanAt, deadline)
+            }
+        }
+        if scanAt != .max { scanAt = max(scanAt, now + EgressLoop.scanNanos) }
+    }
+
+    // MARK: orders and outcomes
+
+    private mutating func takeOrders(_ orders: SPSCRing<OutboundRequest>) {
+        let room = limits.orderCountMax - orderCount
+        var taken = 0
+        while taken < room, let order = orders.pop() {
+            taken += 1
+            if isStopping || Int(order.pool) >= limits.poolCountMax {
+                note(DeliveryOutcome(token: order.token, result: .abandoned))
+            } else {
+                pools.enqueue(order, arrivedAt: now)
+            }
+        }
+        orderCount += taken
+        count(.ordersTaken, taken)
+    }
+    private mutating func startOrders() {
+        var starvedCount = 0
+        for _ in 0..<pools.readyCount {
+            guard let pool = pools.nextReady() else { return }
+            if isStopping {
+                abandonWaiting(pool)
+            } else if !startOrders(of: pool) {
+                // All slots are taken: it stays ready, behind the others, and somebody's idle connection makes room.
+                pools.markReady(pool)
+                starvedCount += 1
+                if closingCount < starvedCount { evictIdle() }
+            }
+        }
+    }
+    /// False exactly when an order could start but for want of a slot.
+    private mutating func startOrders(of pool: UInt32) -> Bool {
+        while let next = pools.firstWaiting(pool) {
+            let destination = next.pointee.order.destination
+            let isFresh = next.pointee.order.isFresh
+            if pools.key(pool) != destination.pointee.key {
+                retireIdle(pool)
+                pools.setKey(destination.pointee.key, pool)
+            }
+            let idle = isFresh ? -1 : pools.takeIdle(pool)
+            if idle >= 0 {
+                guard let waiting = pools.dequeue(pool) else { preconditionFailure("it had one") }
+                let actions = table[idle].assign(
+                    waiting.order, arrivedAt: waiting.arrivedAt, deadlines: deadlines(of: waiting.order),
+                    answerRoom: answers.room(waiting.order.token))
+                count(.connectionsReused)
+                apply(actions, idle)
+                continue
+            }
+            // When one comes free, parking or closing makes the pool ready again.
+            guard pools.busyCount(pool) < destination.pointee.concurrency else { return true }
+            guard let slot = table.takeSlot() else { return false }
+            guard let waiting = pools.dequeue(pool) else { preconditionFailure("it had one") }
+            connect(waiting, slot)
+        }
+        return true
+    }
+    private mutating func connect(_ waiting: WaitingOrder, _ slot: Int32) {
+        let order = waiting.order
+        let addressIndex = min(Int(order.addressIndex), order.destination.pointee.addressCount - 1)
+        let address = order.destination.pointee.addresses + addressIndex
+        let descriptor = address.pointee.openSocket()
+        guard descriptor >= 0 else {
+            table.giveBack(slot)
+            var outcome = DeliveryOutcome(token: order.token, result: .connectFailed)
+            outcome.systemError = -descriptor
+            note(outcome)
+            return
+        }
+        let hasBegun = table[slot].begin(
+            order, arrivedAt: waiting.arrivedAt, descriptor: descriptor, deadlines: deadlines(of: order),
+            answerRoom: answers.room(order.token))
+        precondition(hasBegun)
+        pools.opened(order.pool)
+        count(.connectionsOpened)
+        let place = table[slot].message.setAddress(address.pointee)
+        io.connect(descriptor, place, byteCount: address.pointee.byteCount, tag: tag(.connect, slot))
+        apply(.none, slot)
+    }
+    private func deadlines(of order: OutboundRequest) -> EgressDeadlines {
+        let record = order.destination
+        // An address that swallows packets must not keep the next one waiting for all of the time there is.
+        let connectNanos =
+            order.hasAlternative
+            ? min(record.pointee.connectNanos, EgressLoop.earlyConnectNanos) : record.pointee.connectNanos
+        return EgressDeadlines(
+            connect: now + connectNanos, total: now + record.pointee.totalNanos,
+            headNanos: record.pointee.headNanos, idleNanos: UInt64(limits.idleMillisMax) * 1_000_000)
+    }
+    private mutating func evictIdle() {
+        let slot = table.oldestIdle()
+        guard slot >= 0 else { return }
+        count(.idleEvicted)
+        apply(table[slot].retire(now: now), slot)
+    }
+    private mutating func abandonWaiting(_ pool: UInt32) {
+        while let waiting = pools.dequeue(pool) {
+            note(DeliveryOutcome(token: waiting.order.token, result: .abandoned))
+        }
+    }
+    private mutating func note(_ outcome: DeliveryOutcome) {
+        precondition(pendingCount < limits.orderCountMax)
+        pending[pendingCount] = outcome
+        pendingCount += 1
+    }
+    /// What the ring does not take stays, in order, and is tried again soon. True when the popper must be told.
+    private mutating func reportOutcomes(_ outcomes: SPSCRing<DeliveryOutcome>) -> Bool {
+        guard pendingCount > 0 else { return false }
+        let pushed = outcomes.push(UnsafeBufferPointer(start: pending, count: pendingCount).span)
+        guard pushed > 0 else { return false }
+        if pushed < pendingCount {
+            let rest = (pendingCount - pushed) * MemoryLayout<DeliveryOutcome>.stride
+            sluice_bytes_move(pending, pending + pushed, rest)
+        }
+        pendingCount -= pushed
+        orderCount -= pushed
+        count(.outcomesReported, pushed)
+        return true
+    }
+
+    // MARK: word from outside
+
+    private mutating func beginStop() {
+        isStopping = true
+        for slot in 0..<Int32(table.scanCount) { apply(table[slot].abandon(now: now), slot) }
+    }
+    /// True exactly when everything is answered for and nothing is open. `isRingEmpty` is of the order ring.
+    func isFinished(isRingEmpty: Bool) -> Bool {
+        isStopping && table.openCount == 0 && orderCount == 0 && isRingEmpty
+    }
+    /// After the last tick: the ring must hold no operation on our memory when it is torn down.
+    mutating func finish() {
+        precondition(isStopping && table.openCount == 0 && orderCount == 0)
+        io.cancel(EgressLoop.wakeTag, tag: Tag(.ignored))
+        repeat {
+            let count = io.enter(waitNanos: isWakeArmed ? EgressLoop.scanNanos : 0)
+            for index in 0..<count { run(io.completion(index)) }
+        } while isWakeArmed
     }
 }

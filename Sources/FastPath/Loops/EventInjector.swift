@@ -10,6 +10,10 @@ import Synchronization
 /// An event with bytes of its own. Field lines each with their CRLF.
 package struct InjectedEvent: Sendable {
     package var source: String
+    /// 0 when the source has none.
+    package var sourceNumber: UInt32 = 0
+    /// `RecordFormat.tenantBytes(of:)` the tenant's number.
+    package var tenant: [UInt8] = []
     /// Ignored when `keyIsBody`.
     package var dedupKey: [UInt8] = []
     package var keyIsBody = false
@@ -55,7 +59,7 @@ package final class EventInjector: Sendable {
     package init(link: JournalLink, loopIndex: Int?, logIdentity: UInt64) {
         self.link = link
         self.logIdentity = logIdentity
-        mark = loopIndex.map { UInt64($0) + 1 } ?? JournalPort.injectionMark
+        mark = loopIndex.map { UInt64($0) + 1 } ?? JournalClient.injectionMark
     }
 
     /// Waits until the event's fate is known, at most so long.
@@ -128,7 +132,7 @@ extension InjectedEvent {
     fileprivate func withInput<R>(_ body: (EventInput) -> R) -> R {
         let source = Array(source.utf8)
         // One array, so that one borrow lends all of them.
-        let bytes = source + dedupKey + eventType + method + target + fieldLines + self.body
+        let bytes = tenant + source + dedupKey + eventType + method + target + fieldLines + self.body
         return bytes.withView { view in
             var place = 0
             func next(_ count: Int) -> ByteView {
@@ -136,7 +140,9 @@ extension InjectedEvent {
                 return view.slice(place, count)
             }
             var input = EventInput()
+            input.tenant = next(tenant.count)
             input.source = next(source.count)
+            input.sourceNumber = sourceNumber
             input.dedupKey = next(dedupKey.count)
             input.eventType = next(eventType.count)
             input.method = next(method.count)

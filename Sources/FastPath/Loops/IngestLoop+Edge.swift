@@ -31,8 +31,7 @@ extension IngestLoop {
         guard method != .post, source.pointee.edge.handshakeMethods.takes(method) else { return false }
         return answersChallenge(slot, bytes, body)
     }
-    private mutating func client(_ slot: Int, _ bytes: ByteView, _ source: UnsafePointer<IngestSource>) -> IPAddress?
-    {
+    private mutating func client(_ slot: Int, _ bytes: ByteView, _ source: UnsafePointer<IngestSource>) -> IPAddress? {
         let peer = peer(slot)
         return edge.read(
             bytes, table[slot].pointee.head, fields, peer: peer, isPeerSecure: table[slot].pointee.edge.isPeerSecure,

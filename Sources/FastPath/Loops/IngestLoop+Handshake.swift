@@ -26,7 +26,7 @@ extension IngestLoop {
             capacity: Handshake.scratchBytesMax)
         return sends(answer, request.slot, request.bytes, request.body)
     }
-    private mutating func sends(_ answer: HandshakeAnswer, _ slot: Int, _ bytes: ByteView, _ body: ByteView) -> Bool {
+    private mutating func sends(_ answer: HandshakeResponse, _ slot: Int, _ bytes: ByteView, _ body: ByteView) -> Bool {
         switch answer {
         case .none: return false
         case .rejected(let reason, let status): reject(slot, reason, bytes, body, status: status)

@@ -2,7 +2,7 @@
 // was refused, for whoever looks into it.
 //
 // A reload while a request is out: its verdict belongs to a configuration that is no longer in force, so it is judged
-// anew under the one that is, from the route on, as a request whose body is still coming is.
+// again under the one that is, from the route on, as a request whose body is still coming is.
 //
 // Invariants: `held` lies still from the order to the verdict and goes home with it; a connection has at most one order
 // out, and its slot is not free before the verdict is back. If these fail, a worker reads memory that is another
@@ -20,7 +20,7 @@ extension IngestLoop {
         if connection.pointee.held.isNone {
             guard hold(slot, base, head, body, origin: edge.origin) else { return false }
         } else {
-            // Judged anew, and perhaps by another public URL.
+            // Evaluated again, and perhaps by another public URL.
             guard putOrigin(slot, edge.origin) else { return false }
         }
         let memory = UnsafePointer(arena.pointer(connection.pointee.held) + connection.pointee.heldStart)
@@ -116,11 +116,11 @@ extension IngestLoop {
             }
             precondition(table[slot].pointee.state == .open && table[slot].pointee.phase == .verifying)
             judge(slot, receipt.answer)
-            // Judged anew by a worker it stays where it is.
+            // Evaluated again by a worker it stays where it is.
             if !table[slot].pointee.isVerifying { dropHeld(slot) }
         }
     }
-    private mutating func judge(_ slot: Int, _ answer: VerifierAnswer) {
+    private mutating func judge(_ slot: Int, _ answer: VerifierResult) {
         let connection = table[slot]
         let base = UnsafePointer(arena.pointer(connection.pointee.held) + connection.pointee.heldStart)
         let byteCount = connection.pointee.head.byteCount
@@ -129,7 +129,7 @@ extension IngestLoop {
         parseAgain(slot, base)
         guard connection.pointee.heldEpoch == epoch else { return judgeAnew(slot, base, bytes, body) }
         connection.pointee.phase = .committing
-        var verdict = RecordVerdict.verified
+        var verdict = RecordVerification.verified
         switch answer {
         case .accepted: break
         case .undecided, .retired:
@@ -145,7 +145,7 @@ extension IngestLoop {
         }
         queue(slot, base, body, job: -1, verdict: verdict)
         // At once, because the block goes home.
-        settle()
+        completeBatch()
     }
     /// Under the configuration in force now, whatever a worker said under another.
     private mutating func judgeAnew(
@@ -157,20 +157,20 @@ extension IngestLoop {
         if connection.pointee.isDiscarding { return answerDecided(slot) }
         guard body.count <= bodyBytesMax(slot) else { return refuse(slot, .bodyTooLarge) }
         complete(slot, base, body)
-        settle()
+        completeBatch()
     }
 
     // MARK: observing, and what is refused
 
     /// The verdict to keep the event with; nil when its source enforces and it is refused.
-    mutating func observe(_ source: UnsafePointer<IngestSource>, _ reason: SignatureRejection) -> RecordVerdict? {
+    mutating func observe(_ source: UnsafePointer<IngestSource>, _ reason: SignatureRejection) -> RecordVerification? {
         guard source.pointee.observes else { return nil }
         metrics.countObserved(reason, source: source.pointee.counterSlot)
         return .rejected(reason)
     }
 
     /// The verdict to keep an event with that no worker has checked; nil when its source enforces.
-    mutating func keepUnchecked(_ slot: Int) -> RecordVerdict? {
+    mutating func keepUnchecked(_ slot: Int) -> RecordVerification? {
         let source = sources + Int(table[slot].pointee.sourceIndex)
         guard source.pointee.observes else { return nil }
         metrics.count(.unchecked, source: source.pointee.counterSlot)
@@ -193,7 +193,8 @@ extension IngestLoop {
         rejectedCounts[place] += 1
         let client = edge.client(bytes, peer: peer(slot), trusted: snapshot.edge.trusted, limits: limits)
         let isKept = rejected.push(
-            source: source.pointee.name, reason: reason, receivedAt: wallNanos, peer: client, head: bytes, body: body)
+            source: source.pointee.name, sourceNumber: source.pointee.sourceNumber, reason: reason,
+            receivedAt: wallNanos, peer: client, head: bytes, body: body)
         metrics.count(isKept ? .captured : .notCaptured, source: place)
     }
 }

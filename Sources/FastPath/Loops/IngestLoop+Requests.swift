@@ -265,7 +265,7 @@ extension IngestLoop {
         let used = connection.pointee.inputEnd - connection.pointee.inputStart
         if connection.pointee.block.byteCount - connection.pointee.inputEnd >= bytes { return true }
         // A batch that still views the block is settled before the bytes move.
-        if connection.pointee.isPending { settle() }
+        if connection.pointee.isPending { completeBatch() }
         guard connection.pointee.state == .open else { return false }
         if connection.pointee.block.byteCount - used >= bytes {
             let base = arena.pointer(connection.pointee.block)
@@ -298,7 +298,7 @@ extension IngestLoop {
     }
     mutating func dropBlock(_ slot: Int) {
         let connection = table[slot]
-        if connection.pointee.isPending { settle() }
+        if connection.pointee.isPending { completeBatch() }
         if !connection.pointee.block.isNone { arena.give(connection.pointee.block) }
         connection.pointee.block = .none
         connection.pointee.inputStart = 0

@@ -2,14 +2,14 @@
 // verifies the round's signatures as one batch, offers what is genuine to the log, and answers what the log has on
 // disk.
 //
-// The order of a tick, and why: receive (fills the batch) → continue (pipelined requests join it) → settle (one batch
-// of signatures, then the log's group) → take the workers' verdicts → answer receipts → buffers home (everything that
-// read them is done) → arm → commit (takes all that this tick offered) → time-outs. 2xx is written only from a receipt
-// or for a record already on disk (law 1).
+// The order of a tick, and why: receive (fills the batch) → continue (pipelined requests join it) → completeBatch (one
+// batch of signatures, then the log's group) → take the workers' verdicts → answer receipts → buffers home (everything
+// that read them is done) → arm → commit (takes all that this tick offered) → time-outs. 2xx is written only from a
+// receipt or for a record already on disk (law 1).
 //
 // Invariants: a receive buffer is read only in the tick that brought it; a block moves only after the batch that views
 // it was settled; one request a connection is between its last byte and its answer. Safety: views in `pending` point
-// into receive buffers and blocks that stay put until `settle` has returned.
+// into receive buffers and blocks that stay put until `completeBatch` has returned.
 import CShims
 import Synchronization
 
@@ -26,7 +26,7 @@ struct PendingRequest {
     var sourceIndex: Int
     /// Place in the verifier's batch, -1 when the verdict was there at once.
     var job: Int
-    var verdict: RecordVerdict
+    var verdict: RecordVerification
 
     @inline(__always) var bytes: ByteView { ByteView(base, count: head.byteCount) }
 }
@@ -37,11 +37,11 @@ struct IngestLoop: ~Copyable {
     var arena: BuddyArena
     var verifier: BatchVerifier
     var fields = FieldTable()
-    var port: JournalPort
+    var port: JournalClient
     var dates = DateCache(unixSeconds: 0)
     let limits: IngestLimits
     let metrics: IngestMetrics
-    let shared: IngestShared
+    let shared: IngestControl
     let listeners: UnsafeMutablePointer<Int32>
     let listenerCount: Int
 
@@ -102,7 +102,7 @@ struct IngestLoop: ~Copyable {
     static let pipelineBytesMax = 65_536
 
     init(
-        setup: IngestSetup, shared: IngestShared, snapshot: IngestSnapshot, port: consuming JournalPort
+        setup: IngestSetup, shared: IngestControl, snapshot: IngestSnapshot, port: consuming JournalClient
     ) throws(IngestStartError) {
         precondition(setup.listeners.count <= IngestSetup.listenerCountMax)
         let parts = try IngestLoop.parts(setup)
@@ -196,11 +196,11 @@ struct IngestLoop: ~Copyable {
         readClocks()
         for index in 0..<count { handle(io.completion(index)) }
         continueReady()
-        settle()
+        completeBatch()
         if verifyingCount > 0 { takeVerdicts() }
         answerReceipts()
         continueReady()
-        settle()
+        completeBatch()
         if hasFreshOrders { wakeVerifiers() }
         giveBuffersBack()
         armReceives()
@@ -337,8 +337,7 @@ struct IngestLoop: ~Copyable {
     }
     /// Requests whose body is still coming hold an index into the old sources: their route is looked up again.
     private mutating func abandonRoutes() {
-        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .body
-        {
+        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .body {
             routeAgain(slot)
         }
     }
@@ -346,8 +345,7 @@ struct IngestLoop: ~Copyable {
         isDraining = true
         drainedAt = nowMillis + shared.graceMillis
         for index in 0..<listenerCount { io.cancel(Tag(.accept, slot: UInt32(index)), tag: Tag(.cancel)) }
-        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .idle
-        {
+        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .idle {
             close(slot)
         }
     }

@@ -22,6 +22,10 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
 @safe package struct IngestSource {
     /// In the snapshot's memory.
     package var name: ByteView
+    /// The source's number in the registry; 0 = it has none.
+    package var sourceNumber: UInt32 = 0
+    /// `RecordFormat.tenantBytes(of:)` its tenant's number; in the snapshot's memory.
+    package var tenant = ByteView.empty
     /// Verified on the loop. Nil when the source is verified by a worker or says `unverified: true`.
     package var scheme: SignatureScheme?
     /// Verified by a worker: the verifier's number in the Engine's registry; 0 when it is not. Never beside `scheme`.

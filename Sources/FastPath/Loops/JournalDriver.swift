@@ -45,14 +45,14 @@ import CShims
 
     @inline(__always) mutating func offer(
         _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
-    ) -> OfferVerdict {
+    ) -> OfferOutcome {
         switch durability {
         case .fsync: return journal.offer(event, ticket: ticket)
         case .memory: return journal.offer(event, ticket: 0)
         case .written: return offerEarly(event, ticket: ticket)
         }
     }
-    private mutating func offerEarly(_ event: EventInput, ticket: UInt64) -> OfferVerdict {
+    private mutating func offerEarly(_ event: EventInput, ticket: UInt64) -> OfferOutcome {
         guard earlyFilling.hasRoom else { return .refused(.groupFull) }
         let verdict = journal.offer(event, ticket: 0)
         switch verdict {

@@ -9,10 +9,10 @@ import CShims
 import Synchronization
 
 /// What the outside and the journal thread share.
-package final class JournalShared: Sendable {
+package final class JournalControl: Sendable {
     package let wakeup: Wakeup
     private let drainWanted = Atomic<Bool>(false)
-    private let stageBits = Atomic<UInt8>(IngestShared.Stage.starting.rawValue)
+    private let stageBits = Atomic<UInt8>(IngestControl.Stage.starting.rawValue)
 
     package init?() {
         guard let wakeup = Wakeup() else { return nil }
@@ -23,10 +23,10 @@ package final class JournalShared: Sendable {
         drainWanted.store(true, ordering: .releasing)
         wakeup.signal()
     }
-    package var stage: IngestShared.Stage {
-        IngestShared.Stage(rawValue: stageBits.load(ordering: .acquiring)) ?? .failed
+    package var stage: IngestControl.Stage {
+        IngestControl.Stage(rawValue: stageBits.load(ordering: .acquiring)) ?? .failed
     }
-    package func setStage(_ stage: IngestShared.Stage) { stageBits.store(stage.rawValue, ordering: .releasing) }
+    package func setStage(_ stage: IngestControl.Stage) { stageBits.store(stage.rawValue, ordering: .releasing) }
     var isDrainWanted: Bool { drainWanted.load(ordering: .acquiring) }
 }
 
@@ -34,12 +34,12 @@ package final class JournalShared: Sendable {
     private var io: UringIO
     private var driver: JournalDriver
     private let links: [JournalLink]
-    private let shared: JournalShared
+    private let shared: JournalControl
     private let wakeValue: UnsafeMutablePointer<UInt64>
     private static let eventsPerRingMax = 1024
 
     init(
-        driver: consuming JournalDriver, links: [JournalLink], shared: JournalShared
+        driver: consuming JournalDriver, links: [JournalLink], shared: JournalControl
     ) throws(UringError) {
         io = try UringIO(submissions: 64, completions: 256, bufferCount: 0, bufferByteCount: 0)
         self.driver = driver

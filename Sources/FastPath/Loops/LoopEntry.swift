@@ -2,20 +2,20 @@
 // compiled and specialised together. A ring belongs to the thread that opens it, so loops are made on their own thread.
 
 /// Carries a move-only part into a thread, once.
-package final class Handover<Value: ~Copyable>: @unchecked Sendable {
+package final class TransferBox<Value: ~Copyable>: @unchecked Sendable {
     private var value: Value?
 
     package init(_ value: consuming Value) { self.value = consume value }
     /// Traps the second time. The thread that calls it must have been started after `init`.
     package func take() -> Value {
-        guard let value = value.take() else { preconditionFailure("handed over already") }
+        guard let value = value.take() else { preconditionFailure("taken already") }
         return value
     }
 }
 
 /// Runs an ingest loop on the calling thread until its drain is done. `failure` hears why it could not start.
 package func runIngestLoop(
-    setup: IngestSetup, shared: IngestShared, snapshot: IngestSnapshot, port: Handover<JournalPort>,
+    setup: IngestSetup, shared: IngestControl, snapshot: IngestSnapshot, port: TransferBox<JournalClient>,
     failure: (IngestStartError) -> Void
 ) {
     do {
@@ -29,7 +29,7 @@ package func runIngestLoop(
 
 /// Runs the journal thread until its drain is done.
 package func runJournalLoop(
-    driver: Handover<JournalDriver>, links: [JournalLink], shared: JournalShared,
+    driver: TransferBox<JournalDriver>, links: [JournalLink], shared: JournalControl,
     failure: (UringError) -> Void
 ) {
     do {

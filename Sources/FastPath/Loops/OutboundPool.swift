@@ -1,13 +1,14 @@
-// Which connections of an endpoint are idle and which orders wait for one: bookkeeping only, in lists of indexes.
+// Which connections of a pool are idle and which requests wait for one: bookkeeping only, in lists of indexes. A pool
+// belongs to one destination at a time; who hands pools out says which by the requests that name it.
 //
-// Invariants: `busyCount + idleCount` never exceeds the endpoint's concurrency when a connection is opened; a
+// Invariants: `busyCount + idleCount` never exceeds the destination's concurrency when a connection is opened; a
 // connection is in at most one idle list; idle ones are taken last in, first out, so that the surplus grows old and is
 // closed by its time-out; orders of one endpoint start in the order they came. An endpoint is in the ready list exactly
-// while `isReady`. If they fail, an endpoint sees more connections than it was promised, or an order waits for ever.
+// while `isReady`. If they fail, an endpoint sees more connections than it was promised, or an order waits forever.
 //
 // Safety: owns its arrays; every index is checked against its capacity.
 
-/// One endpoint's part.
+/// One destination's part.
 struct OutboundPool {
     static let nothing: Int32 = -1
     var idleFirst = OutboundPool.nothing
@@ -18,11 +19,13 @@ struct OutboundPool {
     var waitingLast = OutboundPool.nothing
     var nextReady = OutboundPool.nothing
     var isReady = false
+    /// Of the destination that its idle connections lead to.
+    var key: UInt64 = 0
 }
 
 /// An order that waits for a connection.
 struct WaitingOrder {
-    var order: DeliveryOrder
+    var order: OutboundRequest
     var arrivedAt: UInt64
     var next: Int32
 }
@@ -33,7 +36,7 @@ struct WaitingOrder {
         var next = OutboundPool.nothing
     }
     private let pools: UnsafeMutablePointer<OutboundPool>
-    private let endpointCountMax: Int
+    private let poolCountMax: Int
     private let links: UnsafeMutablePointer<IdleLink>
     private let connectionCountMax: Int
     private let orders: UnsafeMutablePointer<WaitingOrder>
@@ -43,17 +46,17 @@ struct WaitingOrder {
     private var readyLast = OutboundPool.nothing
     private(set) var readyCount = 0
 
-    init(endpointCountMax: Int, connectionCountMax: Int, orderCountMax: Int) {
-        precondition(endpointCountMax > 0 && connectionCountMax > 0 && orderCountMax > 0)
-        self.endpointCountMax = endpointCountMax
+    init(poolCountMax: Int, connectionCountMax: Int, orderCountMax: Int) {
+        precondition(poolCountMax > 0 && connectionCountMax > 0 && orderCountMax > 0)
+        self.poolCountMax = poolCountMax
         self.connectionCountMax = connectionCountMax
         self.orderCountMax = orderCountMax
-        pools = .allocate(capacity: endpointCountMax)
-        pools.initialize(repeating: OutboundPool(), count: endpointCountMax)
+        pools = .allocate(capacity: poolCountMax)
+        pools.initialize(repeating: OutboundPool(), count: poolCountMax)
         links = .allocate(capacity: connectionCountMax)
         links.initialize(repeating: IdleLink(), count: connectionCountMax)
         orders = .allocate(capacity: orderCountMax)
-        let blank = DeliveryOrder(token: 0, endpoint: 0, eventID: .empty, fieldLines: .empty, body: .empty)
+        let blank = OutboundRequest.blank
         for index in 0..<orderCountMax {
             let next = index + 1 < orderCountMax ? Int32(index + 1) : OutboundPool.nothing
             (orders + index).initialize(to: WaitingOrder(order: blank, arrivedAt: 0, next: next))
@@ -65,9 +68,9 @@ struct WaitingOrder {
         links.deallocate()
         orders.deallocate()
     }
-    @inline(__always) private func pool(_ endpoint: UInt32) -> UnsafeMutablePointer<OutboundPool> {
-        precondition(Int(endpoint) < endpointCountMax)
-        return pools + Int(endpoint)
+    @inline(__always) private func pool(_ index: UInt32) -> UnsafeMutablePointer<OutboundPool> {
+        precondition(Int(index) < poolCountMax)
+        return pools + Int(index)
     }
     @inline(__always) private func link(_ slot: Int32) -> UnsafeMutablePointer<IdleLink> {
         precondition(slot >= 0 && Int(slot) < connectionCountMax)
@@ -76,37 +79,41 @@ struct WaitingOrder {
 
     // MARK: connections
 
-    @inline(__always) func openCount(_ endpoint: UInt32) -> Int {
-        Int(pool(endpoint).pointee.busyCount) + Int(pool(endpoint).pointee.idleCount)
+    @inline(__always) func openCount(_ index: UInt32) -> Int {
+        Int(pool(index).pointee.busyCount) + Int(pool(index).pointee.idleCount)
     }
-    @inline(__always) func busyCount(_ endpoint: UInt32) -> Int { Int(pool(endpoint).pointee.busyCount) }
-    @inline(__always) mutating func opened(_ endpoint: UInt32) { pool(endpoint).pointee.busyCount += 1 }
+    @inline(__always) func busyCount(_ index: UInt32) -> Int { Int(pool(index).pointee.busyCount) }
+    @inline(__always) mutating func opened(_ index: UInt32) { pool(index).pointee.busyCount += 1 }
     /// A busy connection goes away; an idle one must be taken out of its list first.
-    @inline(__always) mutating func closed(_ endpoint: UInt32) {
-        precondition(pool(endpoint).pointee.busyCount > 0)
-        pool(endpoint).pointee.busyCount -= 1
-        if pool(endpoint).pointee.waitingFirst >= 0 { markReady(endpoint) }
+    @inline(__always) mutating func closed(_ index: UInt32) {
+        precondition(pool(index).pointee.busyCount > 0)
+        pool(index).pointee.busyCount -= 1
+        if pool(index).pointee.waitingFirst >= 0 { markReady(index) }
     }
     /// Busy → idle.
-    @inline(__always) mutating func park(_ slot: Int32, endpoint: UInt32) {
-        let pool = pool(endpoint)
+    @inline(__always) mutating func park(_ slot: Int32, pool index: UInt32) {
+        let pool = pool(index)
         precondition(pool.pointee.busyCount > 0)
         pool.pointee.busyCount -= 1
         pool.pointee.idleCount += 1
         link(slot).pointee = IdleLink(next: pool.pointee.idleFirst)
         if pool.pointee.idleFirst >= 0 { link(pool.pointee.idleFirst).pointee.previous = slot }
         pool.pointee.idleFirst = slot
-        if pool.pointee.waitingFirst >= 0 { markReady(endpoint) }
+        if pool.pointee.waitingFirst >= 0 { markReady(index) }
     }
     /// Idle → busy, for the one that became idle last; -1 when there is none.
-    @inline(__always) mutating func takeIdle(_ endpoint: UInt32) -> Int32 {
-        let slot = pool(endpoint).pointee.idleFirst
-        if slot >= 0 { unpark(slot, endpoint: endpoint) }
+    @inline(__always) mutating func takeIdle(_ index: UInt32) -> Int32 {
+        let slot = pool(index).pointee.idleFirst
+        if slot >= 0 { unpark(slot, pool: index) }
         return slot
     }
+    /// The one that became idle last; -1 when there is none. It stays idle.
+    @inline(__always) func firstIdle(_ index: UInt32) -> Int32 { pool(index).pointee.idleFirst }
+    @inline(__always) func key(_ index: UInt32) -> UInt64 { pool(index).pointee.key }
+    @inline(__always) mutating func setKey(_ key: UInt64, _ index: UInt32) { pool(index).pointee.key = key }
     /// Idle → busy, for this one.
-    @inline(__always) mutating func unpark(_ slot: Int32, endpoint: UInt32) {
-        let pool = pool(endpoint)
+    @inline(__always) mutating func unpark(_ slot: Int32, pool index: UInt32) {
+        let pool = pool(index)
         let link = link(slot).pointee
         precondition(pool.pointee.idleCount > 0 && (link.previous >= 0 || pool.pointee.idleFirst == slot))
         if link.previous >= 0 {
@@ -123,53 +130,58 @@ struct WaitingOrder {
     // MARK: orders
 
     /// The loop bounds its orders by `orderCountMax`, so there always is a place.
-    @inline(__always) mutating func enqueue(_ order: DeliveryOrder, arrivedAt: UInt64) {
-        let index = orderFreeFirst
-        precondition(index >= 0)
-        orderFreeFirst = orders[Int(index)].next
-        orders[Int(index)] = WaitingOrder(order: order, arrivedAt: arrivedAt, next: OutboundPool.nothing)
-        let pool = pool(order.endpoint)
+    @inline(__always) mutating func enqueue(_ order: OutboundRequest, arrivedAt: UInt64) {
+        let place = orderFreeFirst
+        precondition(place >= 0)
+        orderFreeFirst = orders[Int(place)].next
+        orders[Int(place)] = WaitingOrder(order: order, arrivedAt: arrivedAt, next: OutboundPool.nothing)
+        let pool = pool(order.pool)
         if pool.pointee.waitingLast >= 0 {
-            orders[Int(pool.pointee.waitingLast)].next = index
+            orders[Int(pool.pointee.waitingLast)].next = place
         } else {
-            pool.pointee.waitingFirst = index
+            pool.pointee.waitingFirst = place
         }
-        pool.pointee.waitingLast = index
-        markReady(order.endpoint)
+        pool.pointee.waitingLast = place
+        markReady(order.pool)
     }
-    @inline(__always) func hasWaiting(_ endpoint: UInt32) -> Bool { pool(endpoint).pointee.waitingFirst >= 0 }
-    @inline(__always) mutating func dequeue(_ endpoint: UInt32) -> WaitingOrder? {
-        let pool = pool(endpoint)
-        let index = pool.pointee.waitingFirst
-        guard index >= 0 else { return nil }
-        let waiting = orders[Int(index)]
+    @inline(__always) func hasWaiting(_ index: UInt32) -> Bool { pool(index).pointee.waitingFirst >= 0 }
+    /// The request that waits longest, which stays.
+    @inline(__always) func firstWaiting(_ index: UInt32) -> UnsafePointer<WaitingOrder>? {
+        let place = pool(index).pointee.waitingFirst
+        return place >= 0 ? UnsafePointer(orders + Int(place)) : nil
+    }
+    @inline(__always) mutating func dequeue(_ index: UInt32) -> WaitingOrder? {
+        let pool = pool(index)
+        let place = pool.pointee.waitingFirst
+        guard place >= 0 else { return nil }
+        let waiting = orders[Int(place)]
         pool.pointee.waitingFirst = waiting.next
         if waiting.next < 0 { pool.pointee.waitingLast = OutboundPool.nothing }
-        orders[Int(index)].next = orderFreeFirst
-        orderFreeFirst = index
+        orders[Int(place)].next = orderFreeFirst
+        orderFreeFirst = place
         return waiting
     }
 
-    // MARK: endpoints with something to do
+    // MARK: pools with something to do
 
-    @inline(__always) mutating func markReady(_ endpoint: UInt32) {
-        let pool = pool(endpoint)
+    @inline(__always) mutating func markReady(_ index: UInt32) {
+        let pool = pool(index)
         guard !pool.pointee.isReady else { return }
         pool.pointee.isReady = true
         pool.pointee.nextReady = OutboundPool.nothing
-        if readyLast >= 0 { pools[Int(readyLast)].nextReady = Int32(endpoint) } else { readyFirst = Int32(endpoint) }
-        readyLast = Int32(endpoint)
+        if readyLast >= 0 { pools[Int(readyLast)].nextReady = Int32(index) } else { readyFirst = Int32(index) }
+        readyLast = Int32(index)
         readyCount += 1
     }
-    /// The endpoint that has been ready longest; it leaves the list. Nil when none is.
+    /// The pool that has been ready longest; it leaves the list. Nil when none is.
     @inline(__always) mutating func nextReady() -> UInt32? {
         guard readyFirst >= 0 else { return nil }
-        let endpoint = UInt32(readyFirst)
-        let pool = pool(endpoint)
+        let index = UInt32(readyFirst)
+        let pool = pool(index)
         readyFirst = pool.pointee.nextReady
         if readyFirst < 0 { readyLast = OutboundPool.nothing }
         pool.pointee.isReady = false
         readyCount -= 1
-        return endpoint
+        return index
     }
 }

@@ -2,14 +2,14 @@
 // way back. Rare (one a segment), so a lock is fine; the loop looks at one atomic a tick.
 import Synchronization
 
-package enum SpareAnswer: Sendable {
+package enum SparePreparation: Sendable {
     case ready(SegmentDescriptor)
     /// No room, or an error of the disk.
     case failed
 }
 
 package final class SpareMailbox: Sendable {
-    private let answers = Mutex<[SpareAnswer]>([])
+    private let answers = Mutex<[SparePreparation]>([])
     private let hasAnswer = Atomic<Bool>(false)
     private let wantedCount = Atomic<Int>(0)
     // From the driver to the keeper: segments that the journal has done with.
@@ -27,7 +27,7 @@ package final class SpareMailbox: Sendable {
 
     package var wanted: Int { wantedCount.load(ordering: .acquiring) }
     /// One answer for one wish.
-    package func answer(_ answer: SpareAnswer) {
+    package func answer(_ answer: SparePreparation) {
         wantedCount.subtract(1, ordering: .relaxed)
         answers.withLock { $0.append(answer) }
         hasAnswer.store(true, ordering: .releasing)
@@ -48,7 +48,7 @@ package final class SpareMailbox: Sendable {
     // MARK: driver
 
     @inline(__always) var hasReady: Bool { hasAnswer.load(ordering: .acquiring) }
-    func take() -> SpareAnswer? {
+    func take() -> SparePreparation? {
         answers.withLock { list in
             let answer = list.popLast()
             hasAnswer.store(!list.isEmpty, ordering: .relaxed)

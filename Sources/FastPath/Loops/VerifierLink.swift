@@ -7,12 +7,12 @@
 import Synchronization
 
 /// What a worker says of a request.
-package enum VerifierAnswer: Equatable, Sendable, BitwiseCopyable {
+package enum VerifierResult: Equatable, Sendable, BitwiseCopyable {
     case accepted
     case rejected(SignatureRejection)
     /// What it takes to decide cannot be had now: the sender is asked to try again.
     case undecided
-    /// The verifier's configuration is no longer in force: the loop judges the request anew.
+    /// The verifier's configuration is no longer in force: the loop evaluates the request again.
     case retired
 }
 
@@ -34,7 +34,7 @@ struct VerifierOrder: BitwiseCopyable {
 
 struct VerifierReceipt: BitwiseCopyable {
     var ticket: UInt64
-    var answer: VerifierAnswer
+    var answer: VerifierResult
 }
 
 /// One request as a worker gets it; owns its bytes.
@@ -91,10 +91,10 @@ package struct OffloadedRequest: ~Copyable {
         }
         return nil
     }
-    package func answer(_ request: borrowing OffloadedRequest, _ answer: VerifierAnswer) {
+    package func answer(_ request: borrowing OffloadedRequest, _ answer: VerifierResult) {
         self.answer(ticket: request.ticket, answer)
     }
-    private func answer(ticket: UInt64, _ answer: VerifierAnswer) {
+    private func answer(ticket: UInt64, _ answer: VerifierResult) {
         let isTaken = answering.withLock { _ in receipts.push(VerifierReceipt(ticket: ticket, answer: answer)) }
         precondition(isTaken, "more orders are out than verdicts have room")
         loopWakeup.signal()

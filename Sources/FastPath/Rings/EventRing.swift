@@ -1,7 +1,7 @@
 // Verified events on their way from one ingest loop to the journal thread, with all their bytes: a bounded ring of
 // records of any size between exactly two threads. Full = the loop answers 503; nothing grows and nothing waits.
 //
-// Invariants: positions count bytes for ever, a record begins 8-aligned and is contiguous (what is left at the end of
+// Invariants: positions count bytes forever, a record begins 8-aligned and is contiguous (what is left at the end of
 // the memory is skipped by a marker); the producer publishes a record with one release store after all of it is
 // written. Safety: a view that `front` gives is valid until `dropFront`; producer and consumer touch disjoint bytes.
 import Synchronization
@@ -25,6 +25,7 @@ import Synchronization
         var body: UInt32
         var window: UInt32
         var flags: UInt32
+        var sourceNumber: UInt32
         var receivedAt: UInt64
         var ticket: UInt64
     }
@@ -77,6 +78,7 @@ import Synchronization
             body: UInt32(event.body.count),
             window: event.dedupWindowSeconds,
             flags: (event.keyIsBody ? 1 : 0) | UInt32(durability.rawValue) << 1 | UInt32(event.verdict.code) << 16,
+            sourceNumber: event.sourceNumber,
             receivedAt: event.receivedAt, ticket: ticket)
         var to = pointer(at)
         to.storeBytes(of: header, as: Header.self)
@@ -124,8 +126,9 @@ import Synchronization
         event.keyIsBody = header.flags & 1 != 0
         if event.keyIsBody { event.dedupKey = event.body }
         event.dedupWindowSeconds = header.window
+        event.sourceNumber = header.sourceNumber
         event.receivedAt = header.receivedAt
-        event.verdict = RecordVerdict(code: UInt8(truncatingIfNeeded: header.flags >> 16))
+        event.verdict = RecordVerification(code: UInt8(truncatingIfNeeded: header.flags >> 16))
         let durability = DurabilityLevel(rawValue: UInt8(truncatingIfNeeded: header.flags >> 1)) ?? .fsync
         return Front(event: event, ticket: header.ticket, durability: durability, end: at &+ UInt64(header.byteCount))
     }

@@ -7,6 +7,8 @@
 /// A request that was refused, as its source saw it; owns its bytes.
 package struct RejectedRequest: Sendable {
     package var sourceName: String
+    /// 0 when the source has none.
+    package var sourceNumber: UInt32
     package var reason: SignatureRejection
     /// Wall clock, nanoseconds since 1970.
     package var receivedAt: UInt64
@@ -18,10 +20,11 @@ package struct RejectedRequest: Sendable {
     package var body: [UInt8]
 
     package init(
-        sourceName: String, reason: SignatureRejection, receivedAt: UInt64, peer: IPAddress?, head: [UInt8],
-        body: [UInt8]
+        sourceName: String, sourceNumber: UInt32 = 0, reason: SignatureRejection, receivedAt: UInt64,
+        peer: IPAddress?, head: [UInt8], body: [UInt8]
     ) {
         self.sourceName = sourceName
+        self.sourceNumber = sourceNumber
         self.reason = reason
         self.receivedAt = receivedAt
         self.peer = peer
@@ -53,12 +56,13 @@ package struct RejectedRequest: Sendable {
 
     /// Loop: copies the request in. False when there is no room or it is too large.
     func push(
-        source: ByteView, reason: SignatureRejection, receivedAt: UInt64, peer: IPAddress?, head: ByteView,
-        body: ByteView
+        source: ByteView, sourceNumber: UInt32, reason: SignatureRejection, receivedAt: UInt64, peer: IPAddress?,
+        head: ByteView, body: ByteView
     ) -> Bool {
         guard head.count + body.count <= RejectedRing.requestBytesMax else { return false }
         var event = EventInput()
         event.source = source
+        event.sourceNumber = sourceNumber
         if let peer { event.eventType = place(peer) }
         event.fieldLines = head
         event.body = body
@@ -78,7 +82,8 @@ package struct RejectedRequest: Sendable {
     package func next() -> RejectedRequest? {
         guard let front = ring.front() else { return nil }
         let request = RejectedRequest(
-            sourceName: front.event.source.text, reason: SignatureRejection.allCases[Int(front.ticket)],
+            sourceName: front.event.source.text, sourceNumber: front.event.sourceNumber,
+            reason: SignatureRejection.allCases[Int(front.ticket)],
             receivedAt: front.event.receivedAt, peer: RejectedRing.peer(front.event.eventType),
             head: front.event.fieldLines.array, body: front.event.body.array)
         ring.dropFront(front)

@@ -1,6 +1,6 @@
 // A bounded ring between exactly two threads: one pushes, one pops, neither waits and neither takes a lock.
 //
-// Invariants: `tail - head` is the number of elements and never exceeds the capacity; both count up for ever and wrap
+// Invariants: `tail - head` is the number of elements and never exceeds the capacity; both count up forever and wrap
 // at 2^64. Only the producer writes `tail`, only the consumer writes `head`; a release store publishes what an acquire
 // load of the other side then may touch. Each side lives on its own 128 bytes (two lines, because the prefetcher takes
 // pairs) and remembers the opposite cursor, so that it reads the other side's line only when its own memory of it says

@@ -1,15 +1,16 @@
-// `sluice config check`: reads a configuration as `serve` would, starts nothing.
+// `sluice config check|diff|keys`: reads a configuration as `serve` would, starts nothing.
 import ArgumentParser
 import Engine
 import Foundation
 
-struct ConfigCommand: ParsableCommand {
+struct ConfigCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "config", abstract: "Check a configuration file.", subcommands: [Check.self, Keys.self])
+        commandName: "config", abstract: "Check a configuration file, or compare it with a running gateway.",
+        subcommands: [Check.self, Diff.self, Keys.self])
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Read a configuration as `serve` would, and say all that is wrong with it.",
+            abstract: "Read a configuration as `serve` would, and report everything that is wrong with it.",
             discussion: """
                 EXAMPLE
                   sluice config check sluice.yaml
@@ -26,7 +27,7 @@ struct ConfigCommand: ParsableCommand {
                 let configuration = try ConfigurationFile.load(file)
                 let warnings = SourceCompiler.warnings(of: configuration)
                 if json {
-                    Output.json(Verdict(file: file, ok: true, problems: [], warnings: warnings))
+                    Output.json(CheckReport(file: file, ok: true, problems: [], warnings: warnings))
                 } else {
                     for warning in warnings { Output.line("\(file): warning: \(warning)") }
                     Output.line(
@@ -37,7 +38,7 @@ struct ConfigCommand: ParsableCommand {
             } catch let error as ConfigurationError {
                 if json {
                     Output.json(
-                        Verdict(file: file, ok: false, problems: error.problems.map { .init($0) }, warnings: []))
+                        CheckReport(file: file, ok: false, problems: error.problems.map { .init($0) }, warnings: []))
                 } else {
                     Output.failure(error.description)
                 }
@@ -78,7 +79,7 @@ struct ConfigCommand: ParsableCommand {
         }
     }
 
-    private struct Verdict: Encodable {
+    private struct CheckReport: Encodable {
         struct Problem: Encodable {
             let line: Int
             let message: String

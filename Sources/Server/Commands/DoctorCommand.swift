@@ -17,7 +17,7 @@ struct DoctorCommand: ParsableCommand {
             """)
 
     @Option(
-        help: "The data folder, or where it will be: its disk is measured with a small file.", completion: .directory)
+        help: "The data folder, or where it will be; its disk is measured with a small file.", completion: .directory)
     var data = "./sluice-data"
     @Option(help: "Connections the gateway is to hold.")
     var connections = GatewayConfiguration().limits.connectionCountMax

@@ -1,4 +1,5 @@
-// `sluice events tail|list|show|replay`: asks a running gateway; `list` and `show` also read a data folder without one.
+// `sluice events tail|list|find|show|replay`: asks a running gateway; `list` and `show` also read a data folder
+// without one.
 import ArgumentParser
 import Engine
 import FastPath
@@ -7,37 +8,9 @@ import Foundation
 struct EventsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "events", abstract: "See events and their deliveries, and send them again.",
-        subcommands: [Tail.self, List.self, Show.self, Replay.self, RejectedCommand.self, ReverifyCommand.self])
-
-    struct Gateway: ParsableArguments {
-        @Option(help: "The running gateway's admin address; by default that of --config, else 127.0.0.1:8081.")
-        var admin: AddressArgument?
-        @Option(
-            help: "The gateway's configuration file, for its admin address.", completion: .file(extensions: ["yaml"]))
-        var config: String?
-
-        private func address() throws -> AddressArgument {
-            if let admin { return admin }
-            let text = try config.map { try ConfigurationFile.admin(of: $0) } ?? GatewayConfiguration().admin
-            guard let address = AddressArgument(argument: text) else {
-                throw ValidationError("the admin address `\(text)` is not HOST:PORT")
-            }
-            return address
-        }
-
-        /// Runs `work` and turns a refusal into words and an exit status.
-        func ask<Answer>(_ work: (AdminClient) async throws -> Answer) async throws -> Answer {
-            do {
-                return try await work(AdminClient(address: try address()))
-            } catch let error as ConfigurationError {
-                Output.failure(error.description)
-                throw ExitStatus.usage
-            } catch let error as AdminError {
-                Output.failure(error.message)
-                throw error.isAnswer ? ExitStatus.no : ExitStatus.usage
-            }
-        }
-    }
+        subcommands: [
+            Tail.self, List.self, Find.self, Show.self, Replay.self, RejectedCommand.self, ReverifyCommand.self,
+        ])
 
     struct Selection: ParsableArguments {
         @Option(help: "Only events of this source.")
@@ -46,29 +19,19 @@ struct EventsCommand: AsyncParsableCommand {
         var type: String?
 
         func query(after: String?, limit: Int) -> String {
-            let values = [("source", source), ("type", type), ("after", after), ("limit", "\(limit)")]
-            let words = values.compactMap { name, value in value.map { "\(name)=\(EventsCommand.encoded($0))" } }
-            return "/api/events?" + words.joined(separator: "&")
+            URLText.target(
+                "/api/events", [("source", source), ("type", type), ("after", after), ("limit", "\(limit)")])
         }
-    }
-
-    static func encoded(_ text: String) -> String {
-        text.utf8.map { byte in
-            switch byte {
-            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: String(UnicodeScalar(byte))
-            default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
-            }
-        }.joined()
     }
 
     struct Tail: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show events as they come.",
+            abstract: "Show events as they arrive.",
             discussion: """
                 EXAMPLE
                   sluice events tail --source github
                 """)
-        @OptionGroup var gateway: Gateway
+        @OptionGroup var gateway: GatewayOptions
         @OptionGroup var selection: Selection
         @Flag(help: "Print JSON, one line an event.")
         var json = false
@@ -97,7 +60,7 @@ struct EventsCommand: AsyncParsableCommand {
                   sluice events list --type 'invoice.*' --limit 20
                   sluice events list --data ./sluice-data      (without a gateway)
                 """)
-        @OptionGroup var gateway: Gateway
+        @OptionGroup var gateway: GatewayOptions
         @OptionGroup var selection: Selection
         @Option(help: "At most so many.")
         var limit = 50
@@ -130,12 +93,12 @@ struct EventsCommand: AsyncParsableCommand {
 
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show one event as it came, and its deliveries.",
+            abstract: "Show one event as received, and its deliveries.",
             discussion: """
                 EXAMPLE
                   sluice events show evt_0123456789abcdefghjkmnpqr
                 """)
-        @OptionGroup var gateway: Gateway
+        @OptionGroup var gateway: GatewayOptions
         @Option(
             help: "Read this data folder instead of asking a gateway; deliveries are not shown then.",
             completion: .directory)
@@ -148,7 +111,9 @@ struct EventsCommand: AsyncParsableCommand {
         var event: String
 
         func validate() throws {
-            if EventID(event) == nil { throw ValidationError("`\(event)` is no event id: evt_ and 21 characters") }
+            if EventID(event) == nil {
+                throw ValidationError("`\(event)` is not an event id: expected evt_ followed by 21 characters")
+            }
         }
         func run() async throws {
             let detail: EventDetail
@@ -179,7 +144,7 @@ struct EventsCommand: AsyncParsableCommand {
                   sluice events replay evt_0123456789abcdefghjkmnpqr --endpoint billing --yes
                   sluice events replay --dead --endpoint billing --from 2026-01-31T00:00:00Z
                 """)
-        @OptionGroup var gateway: Gateway
+        @OptionGroup var gateway: GatewayOptions
         @OptionGroup var selection: Selection
         @Option(help: "Only to this endpoint.")
         var endpoint: String?
@@ -198,7 +163,7 @@ struct EventsCommand: AsyncParsableCommand {
 
         func validate() throws {
             if let event, EventID(event) == nil {
-                throw ValidationError("`\(event)` is no event id: evt_ and 21 characters")
+                throw ValidationError("`\(event)` is not an event id: expected evt_ followed by 21 characters")
             }
             for (name, value) in [("--from", from), ("--until", until)] {
                 if let value, TimeText.parse(value) == nil {
@@ -216,11 +181,11 @@ struct EventsCommand: AsyncParsableCommand {
             request.until = until
             request.dead = dead
             let counting = request
-            var answer = try await gateway.ask { try await $0.post("/api/replay", counting, ReplayAnswer.self) }
+            var answer = try await gateway.ask { try await $0.post("/api/replay", counting, ReplayResponse.self) }
             if yes, answer.count > 0 {
                 request.dryRun = false
                 let doing = request
-                answer = try await gateway.ask { try await $0.post("/api/replay", doing, ReplayAnswer.self) }
+                answer = try await gateway.ask { try await $0.post("/api/replay", doing, ReplayResponse.self) }
             }
             if json { return Output.json(answer) }
             let what = answer.count == 1 ? "1 delivery" : "\(answer.count) deliveries"

@@ -1,12 +1,13 @@
 // `sluice gate`: a benchmark run against its baseline; the yardstick to measure beside; and how rounds get into a file.
 import ArgumentParser
+import BenchmarkGate
 import Engine
 import FastPath
 import Foundation
 
 struct GateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "gate", abstract: "Compare a benchmark run with its baseline, so that noise does not decide.",
+        commandName: "gate", abstract: "Compare a benchmark run with its baseline, without letting noise decide.",
         discussion: """
             Every figure is a ratio to a yardstick of the same round; the verdict is better, same, worse or undecided,
             with the size of the change and its interval.
@@ -64,7 +65,7 @@ struct GateCommand: ParsableCommand {
 
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Add one round to a result file, which is made when it is not there.",
+            abstract: "Add one round to a result file, creating it if needed.",
             discussion: """
                 EXAMPLE
                   sluice gate add run.json --figure checkout.rate --better higher --subject 5120 --yardstick 61200
@@ -118,7 +119,7 @@ struct GateCommand: ParsableCommand {
 
     struct Machine: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Say what a result file would say of this machine.",
+            abstract: "Show how a result file would describe this machine.",
             discussion: """
                 EXAMPLE
                   sluice gate machine --json

@@ -18,7 +18,7 @@ extension GateCommand {
         var listen = "127.0.0.1:9100"
         @Option(help: "answer, hmac (and one HMAC-SHA256 of the body) or durable (and kept before the answer).")
         var work = LimitProbeWork.durable
-        @Option(help: "A folder on the disk to measure; the file there has no name.", completion: .directory)
+        @Option(help: "A folder on the disk to measure; the file used there is unnamed.", completion: .directory)
         var data = "."
 
         func run() throws {

@@ -3,6 +3,7 @@ import ArgumentParser
 import Engine
 import FastPath
 import Foundation
+import LoadGenerator
 import UnixSignals
 
 struct LoadCommand: AsyncParsableCommand {
@@ -40,7 +41,7 @@ struct LoadCommand: AsyncParsableCommand {
     var warmup = TimeArgument(argument: "1s")!
     @Option(help: "How long an answer may take.")
     var timeout = TimeArgument(argument: "10s")!
-    @Option(help: "At most so many requests.")
+    @Option(help: "Send at most this many requests.")
     var count: UInt64?
     @Option(help: "A mix of traffic: a YAML file.", completion: .file())
     var mix: String?

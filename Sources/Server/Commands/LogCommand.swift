@@ -1,5 +1,6 @@
 // `sluice log check|stats|show`: reads a log offline, read-only, beside a running gateway or without one.
 import ArgumentParser
+import Engine
 import FastPath
 import Foundation
 
@@ -27,7 +28,7 @@ struct LogCommand: ParsableCommand {
 
     struct Check: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Read every record and verify it.",
+            abstract: "Read and verify every record.",
             discussion: """
                 EXAMPLE
                   sluice log check ./sluice-data
@@ -38,7 +39,7 @@ struct LogCommand: ParsableCommand {
         @Flag(help: "Print JSON.")
         var json = false
 
-        private struct Verdict: Encodable {
+        private struct CheckResult: Encodable {
             let sound: Bool
             let records: Int
             let damages: [String]
@@ -50,7 +51,7 @@ struct LogCommand: ParsableCommand {
             let damages = summary.damages.map(\.text)
             if json {
                 Output.json(
-                    Verdict(
+                    CheckResult(
                         sound: summary.isSound, records: summary.recordCount, damages: damages,
                         unfinishedBytes: summary.tornTail?.byteCount ?? 0))
             } else {
@@ -148,7 +149,7 @@ struct LogCommand: ParsableCommand {
         func validate() throws {
             if limit < 1 { throw ValidationError("--limit takes a number from 1") }
             if let event, EventID(event) == nil {
-                throw ValidationError("`\(event)` is no event id: evt_ and 21 characters")
+                throw ValidationError("`\(event)` is not an event id: expected evt_ followed by 21 characters")
             }
         }
 

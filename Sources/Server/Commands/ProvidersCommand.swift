@@ -23,7 +23,7 @@ struct ProvidersCommand: ParsableCommand {
         var markdown = false
 
         func validate() throws {
-            if json, markdown { throw ValidationError("--json and --markdown are two forms; take one") }
+            if json, markdown { throw ValidationError("--json and --markdown exclude each other") }
         }
         func run() {
             if markdown { return Output.raw(ProviderText.markdown, isFailure: false) }

@@ -17,7 +17,7 @@ struct RejectedCommand: AsyncParsableCommand {
                   sluice events rejected --source github
                   sluice events rejected --reason signature_mismatch --limit 20 --json
                 """)
-        @OptionGroup var gateway: EventsCommand.Gateway
+        @OptionGroup var gateway: GatewayOptions
         @Option(help: "Only those of this source.")
         var source: String?
         @Option(help: "Only those refused for this reason, such as signature_mismatch.")
@@ -40,9 +40,8 @@ struct RejectedCommand: AsyncParsableCommand {
             }
         }
         func run() async throws {
-            let values = [("source", source), ("reason", reason), ("limit", "\(limit)")]
-            let words = values.compactMap { name, value in value.map { "\(name)=\(EventsCommand.encoded($0))" } }
-            let path = "/api/rejected?" + words.joined(separator: "&")
+            let path = URLText.target(
+                "/api/rejected", [("source", source), ("reason", reason), ("limit", "\(limit)")])
             let page = try await gateway.ask { try await $0.get(path, RejectedPage.self) }
             for item in page.rejected {
                 if json { Output.json(item) } else { Output.line(item.line) }
@@ -52,12 +51,12 @@ struct RejectedCommand: AsyncParsableCommand {
 
     struct Show: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Show one refused request as it came, credentials masked.",
+            abstract: "Show one refused request as received, with credentials masked.",
             discussion: """
                 EXAMPLE
                   sluice events rejected show rej_17
                 """)
-        @OptionGroup var gateway: EventsCommand.Gateway
+        @OptionGroup var gateway: GatewayOptions
         @Flag(help: "Print JSON.")
         var json = false
         @Flag(help: "Show credentials in header fields and the URL, too.")
@@ -67,7 +66,7 @@ struct RejectedCommand: AsyncParsableCommand {
 
         func validate() throws {
             if RejectedRow.number(of: id) == nil {
-                throw ValidationError("`\(id)` is no id of a refused request: rej_ and a number")
+                throw ValidationError("`\(id)` is not the id of a refused request: expected rej_ followed by a number")
             }
         }
         func run() async throws {
@@ -81,7 +80,7 @@ struct RejectedCommand: AsyncParsableCommand {
 struct ReverifyCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reverify",
-        abstract: "Verify refused requests again, by the configuration of now; those that pass become events.",
+        abstract: "Verify refused requests again against the current configuration; those that pass become events.",
         discussion: """
             Each is checked at the time that it came. What passes is delivered as every event is, and is not listed as
             refused any more; a second run adds nothing.
@@ -93,19 +92,19 @@ struct ReverifyCommand: AsyncParsableCommand {
 
             Exit status: 0 done, 1 the gateway says no, 2 usage.
             """)
-    @OptionGroup var gateway: EventsCommand.Gateway
+    @OptionGroup var gateway: GatewayOptions
     @Option(help: "Only those of this source.")
     var source: String?
     @Option(name: .customLong("id"), parsing: .upToNextOption, help: "Only these.")
     var ids: [String] = []
-    @Flag(help: "Say what would become of them, change nothing.")
+    @Flag(help: "Report what would happen to them without changing anything.")
     var dryRun = false
     @Flag(help: "Print JSON.")
     var json = false
 
     func validate() throws {
         if let bad = ids.first(where: { RejectedRow.number(of: $0) == nil }) {
-            throw ValidationError("`\(bad)` is no id of a refused request: rej_ and a number")
+            throw ValidationError("`\(bad)` is not the id of a refused request: expected rej_ followed by a number")
         }
     }
     func run() async throws {
@@ -114,7 +113,7 @@ struct ReverifyCommand: AsyncParsableCommand {
         request.ids = ids.isEmpty ? nil : ids
         request.dryRun = dryRun
         let asked = request
-        let answer = try await gateway.ask { try await $0.post("/api/rejected/reverify", asked, ReverifyAnswer.self) }
+        let answer = try await gateway.ask { try await $0.post("/api/rejected/reverify", asked, ReverifyResponse.self) }
         if json { Output.json(answer) } else { Output.line(answer.text) }
     }
 }

@@ -50,7 +50,7 @@ struct ServeCommand: AsyncParsableCommand {
     }
 
     /// Reads the configuration, now and at each reload, and lays the command line over it.
-    private func loader() throws -> @Sendable () throws -> GatewayConfiguration {
+    private func loader() throws -> @Sendable () throws -> Manifest {
         let config = config
         let data = data
         let testClock = testClock
@@ -58,12 +58,13 @@ struct ServeCommand: AsyncParsableCommand {
         if config == nil { environment[ExampleConfiguration.secretVariable] = ServeCommand.exampleSecret }
         let variables = environment
         return {
-            var configuration =
-                try config.map { try ConfigurationFile.load($0, environment: variables) }
-                ?? ConfigurationFile.parse(ExampleConfiguration.text, file: "example.yaml", environment: variables)
-            if let data { configuration.dataFolder = data }
-            configuration.testClock = testClock
-            return configuration
+            var manifest =
+                try config.map { try ConfigurationFile.manifest($0, environment: variables) }
+                ?? ConfigurationFile.manifest(
+                    text: ExampleConfiguration.text, file: "example.yaml", environment: variables)
+            if let data { manifest.configuration.dataFolder = data }
+            manifest.configuration.testClock = testClock
+            return manifest
         }
     }
 

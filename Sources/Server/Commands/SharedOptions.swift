@@ -1,5 +1,6 @@
 // What several commands take: a secret, a listener, a size or a time on the command line.
 import ArgumentParser
+import Engine
 import Foundation
 
 enum SecretText {

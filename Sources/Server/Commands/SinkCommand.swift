@@ -43,7 +43,7 @@ struct SinkCommand: AsyncParsableCommand {
     var stall: String?
     @Option(help: "Up and down in turns: UP,DOWN such as 10s,2s. While down connections are reset.")
     var flap: String?
-    @Option(help: "Read so slowly: bytes a second of a connection, such as 10KiB.")
+    @Option(help: "Read slowly: bytes per second on each connection, such as 10KiB.")
     var slowRead: String?
     @Option(help: "A file that gets a line for each request.", completion: .file())
     var ledger: String?

@@ -10,10 +10,24 @@ import Logging
 import Synchronization
 import UnixSignals
 
+/// Where a manifest comes from.
+package enum ManifestSource: Sendable {
+    /// The file that the gateway was started with.
+    case file
+    case text(String)
+}
+
+/// Applies a manifest, or says what it would change; throws `ConfigurationError` or `RegistryRefusal`.
+package typealias ApplyManifest = @Sendable (ManifestSource, ChangeActor, _ dryRun: Bool) throws -> ChangeReport
+
 /// A gateway as its lifecycle needs it.
-package protocol RunningGateway: GatewayControl {
+package protocol RunningGateway: AnyObject, Sendable {
     /// Takes the data folder, the memory and the ports, and begins to serve. Throws `StartError`.
     func start() throws
+    /// Throws `RegistryRefusal`, and has changed nothing, when the change is not sound or not allowed.
+    func apply(_ change: RegistryChange, actor: ChangeActor, dryRun: Bool) throws -> ChangeReport
+    /// What the control API stands on; `applyManifest` is how it changes everything at once.
+    func services(applyManifest: @escaping ApplyManifest) -> ControlServices
     /// Stops taking new events, finishes what is in flight, commits; blocks until done or the time is over. True
     /// exactly when all was finished.
     func drain(withinMillis: Int) -> Bool
@@ -23,7 +37,7 @@ package protocol RunningGateway: GatewayControl {
 }
 
 package final class GatewayService: Sendable {
-    private let load: @Sendable () throws -> GatewayConfiguration
+    private let load: @Sendable () throws -> Manifest
     private let make: @Sendable (GatewayConfiguration, Logger) throws -> any RunningGateway
     private let logger: Logger
     private let announce: @Sendable (String) -> Void
@@ -33,7 +47,7 @@ package final class GatewayService: Sendable {
 
     /// `load` is asked once here and at each reload.
     package init(
-        load: @escaping @Sendable () throws -> GatewayConfiguration, logger: Logger, nextSteps: [String],
+        load: @escaping @Sendable () throws -> Manifest, logger: Logger, nextSteps: [String],
         announce: @escaping @Sendable (String) -> Void,
         make: @escaping @Sendable (GatewayConfiguration, Logger) throws -> any RunningGateway
     ) throws {
@@ -42,7 +56,7 @@ package final class GatewayService: Sendable {
         self.logger = logger
         self.announce = announce
         self.nextSteps = nextSteps
-        current = Mutex(try load())
+        current = Mutex(try load().configuration)
     }
 
     /// Returns the exit status.
@@ -54,9 +68,17 @@ package final class GatewayService: Sendable {
         // Trapped before the start, so that a signal during a long recovery is not lost.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let gateway = try make(configuration, logger)
-        try gateway.start()
+        do {
+            try gateway.start()
+        } catch GatewayError.registry(.invalid(let issues)) {
+            // Only a registry that knows what the API made can find them.
+            throw try load().error(issues)
+        }
         let logger = self.logger
-        let api = ControlAPI(control: gateway, logger: logger) { try self.reload(gateway) }
+        let services = gateway.services { source, actor, isDry in
+            try self.change(gateway, from: source, actor: actor, dryRun: isDry)
+        }
+        let api = ControlAPI(services: services, logger: logger)
         guard let admin = AddressText.host(of: configuration.admin) else {
             throw StartError("the admin address `\(configuration.admin)` is not HOST:PORT", remedy: "mend `admin`")
         }
@@ -91,7 +113,7 @@ package final class GatewayService: Sendable {
                 if received == .sighup {
                     reloadForSignal(gateway)
                 } else if isDraining {
-                    logger.warning("second signal: ending at once", metadata: ["signal": "\(received)"])
+                    logger.warning("second signal: exiting immediately", metadata: ["signal": "\(received)"])
                     Foundation.exit(128 + received.rawValue)
                 } else {
                     isDraining = true
@@ -115,7 +137,7 @@ package final class GatewayService: Sendable {
 
     private func reloadForSignal(_ gateway: any RunningGateway) {
         do {
-            try reload(gateway)
+            _ = try change(gateway, from: .file, actor: .signal, dryRun: false)
         } catch let error as ConfigurationError {
             for line in error.lines { logger.error("reload refused", metadata: ["problem": "\(line)"]) }
         } catch let error as ControlError {
@@ -125,23 +147,35 @@ package final class GatewayService: Sendable {
         }
     }
 
-    /// Applies the file as it is now; throws, and changes nothing, when it is wrong.
-    private func reload(_ gateway: any RunningGateway) throws {
-        try current.withLock { running in
-            let fresh = try load()
-            let keys = ReloadScope.restartKeys(from: running, to: fresh)
-            guard keys.isEmpty else {
-                throw ControlError(
-                    status: 409, code: "needs_restart",
-                    message:
-                        "these keys take effect at a restart only: \(keys.joined(separator: ", ")); nothing was changed"
-                )
+    /// Applies a manifest; throws, and changes nothing, when it is wrong.
+    private func change(
+        _ gateway: any RunningGateway, from source: ManifestSource, actor: ChangeActor, dryRun: Bool
+    ) throws -> ChangeReport {
+        let report = try current.withLock { running in
+            let manifest =
+                switch source {
+                case .file: try load()
+                case .text(let text):
+                    try ConfigurationFile.manifest(
+                        text: text, file: "manifest", environment: ProcessInfo.processInfo.environment)
+                }
+            let report: ChangeReport
+            do {
+                report = try gateway.apply(.manifest(manifest.configuration), actor: actor, dryRun: dryRun)
+            } catch RegistryRefusal.invalid(let issues) {
+                throw manifest.error(issues)
             }
-            try gateway.reload(fresh)
-            running = fresh
+            guard !dryRun else { return report }
+            running.live = manifest.configuration.live
+            running.sources = manifest.configuration.sources
+            running.endpoints = manifest.configuration.endpoints
+            return report
         }
-        logger.notice("configuration reloaded")
+        guard !dryRun else { return report }
+        logger.notice("configuration reloaded", metadata: ["changes": "\(report.diff)"])
+        for warning in report.warnings { logger.warning("\(warning)") }
         warn(of: current.withLock { $0 })
+        return report
     }
 
     private func warn(of configuration: GatewayConfiguration) {

@@ -12,14 +12,14 @@ enum StartChecks {
     static func run(_ configuration: GatewayConfiguration) throws {
         try checkFolder(configuration.dataFolder)
         let needed =
-            configuration.limits.connectionCountMax + filesBeside
-            + configuration.endpoints.reduce(0) { $0 + $1.concurrency }
+            configuration.limits.connectionCountMax + filesBeside + configuration.deliveryConnectionCountMax
         let have = ProcessLimits.raiseFiles()
         guard have >= needed else {
             throw StartError(
                 "too few file descriptors: \(needed) are needed "
                     + "(`limits.connections` \(configuration.limits.connectionCountMax), "
-                    + "the endpoints' `concurrency`, \(filesBeside) beside), the hard limit is \(have)",
+                    + "`delivery.connections` \(configuration.deliveryConnectionCountMax), \(filesBeside) beside), "
+                    + "the hard limit is \(have)",
                 remedy:
                     "raise it (`ulimit -Hn \(needed)`, LimitNOFILE= in a systemd unit) or lower `limits.connections`")
         }
@@ -42,7 +42,8 @@ enum StartChecks {
     static func error(ofAdmin address: String, _ result: Result<Void, any Error>) -> any Error {
         guard case .failure(let error) = result else {
             return StartError(
-                "the control API ended before it began", remedy: "this is a fault of Sluice's own; please report it")
+                "the control API stopped before it was ready",
+                remedy: "this is a fault of Sluice's own; please report it")
         }
         return bindError(address: address, key: "admin", number: (error as? IOError)?.errnoCode, text: "\(error)")
     }

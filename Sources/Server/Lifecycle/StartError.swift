@@ -1,4 +1,4 @@
-// A start that was refused: what is wrong, and how to mend it. Whoever finds out throws it; the command line prints it.
+// A start that was refused: what is wrong, and how to fix it. Whoever finds out throws it; the command line prints it.
 
 package struct StartError: Error, Equatable, Sendable, CustomStringConvertible {
     package let message: String

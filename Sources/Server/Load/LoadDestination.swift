@@ -1,6 +1,7 @@
 // Where a load goes: the target's URL, resolved once, and whether it may be loaded without a word of its owner.
 import Engine
 import FastPath
+import LoadGenerator
 
 package struct LoadDestination: Sendable {
     package let address: EgressAddress
@@ -25,7 +26,7 @@ package struct LoadDestination: Sendable {
         let parsed: EndpointAddress
         do { parsed = try EndpointAddress(url) } catch EndpointAddressError.httpsComesLater {
             throw Problem(
-                description: "--url: https:// is not spoken yet; load the http:// port behind the TLS proxy")
+                description: "--url: https:// is not supported yet; load the http:// port behind the TLS proxy")
         } catch { throw Problem(description: "--url `\(url)` \(error)") }
         let found: [SocketAddress]
         do { found = try Resolver.resolve(host: parsed.host, port: parsed.port) } catch {
@@ -40,7 +41,7 @@ package struct LoadDestination: Sendable {
         else { throw Problem(description: "--url: host `\(parsed.host)` has no address") }
         if !isOwned, !LoadDestination.isNear(first.address) {
             throw Problem(
-                description: "--url: \(first.address.text) is neither loopback nor private. Load only what is yours: "
+                description: "--url: \(first.address.text) is neither loopback nor private. Load only systems you own: "
                     + "say --i-own-this-target")
         }
         self.address = address

@@ -3,6 +3,7 @@
 import Engine
 import FastPath
 import Foundation
+import LoadGenerator
 
 package enum LoadEvidence: Equatable, Sendable {
     case ledger(String)

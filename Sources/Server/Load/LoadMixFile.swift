@@ -5,6 +5,7 @@
 //       - {name: zoom, provider: zoom, type: meeting.ended, secret: s, weight: 2, size: 5KiB-50KiB, spread: lognormal}
 import Engine
 import FastPath
+import LoadGenerator
 import Yams
 
 package struct LoadMixProblem: Error, CustomStringConvertible {

@@ -1,6 +1,7 @@
 // A load's summary as one HTML page that needs no network: its figures, and three plots drawn as SVG. Pure.
 import Engine
 import Foundation
+import LoadGenerator
 
 package enum LoadPage {
     private static let width = 860.0

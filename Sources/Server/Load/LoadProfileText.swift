@@ -1,6 +1,7 @@
 // A load's profile from the command line: `5000`, `constant:5000`, `ramp:100-5000`, `step:1000@10s,5000@10s`,
 // `sine:1000-5000/10s`, `burst:5s,2s@5000`. Pure.
 import Engine
+import LoadGenerator
 
 package enum LoadProfileText {
     package static let forms =

@@ -17,7 +17,7 @@ package enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
         case .unauthorized(let count):
             "all of the first \(count) answers were 401 or 403: "
                 + "the secret is not the source's, or the path is another's"
-        case .noRing(let why): "no io_uring for the load: \(why); `sluice doctor` says what is missing"
+        case .noRing(let why): "io_uring is not available for the load: \(why); `sluice doctor` shows what is missing"
         }
     }
 }
@@ -25,7 +25,7 @@ package enum LoadFailure: Error, Equatable, Sendable, CustomStringConvertible {
 package final class LoadRun: Sendable {
     private let plan: LoadPlan
     private let target: String
-    package let shared = LoadShared()
+    package let shared = LoadControl()
     private let outcome = Mutex<Result<LoadReport, UringError>?>(nil)
     /// Answers that decide that the secret is wrong.
     private static let unauthorizedCount: UInt64 = 50

@@ -1,6 +1,7 @@
 // A load's summary for a person. Pure.
 import Engine
 import Foundation
+import LoadGenerator
 
 package enum LoadText {
     /// Microseconds in the unit that suits them.

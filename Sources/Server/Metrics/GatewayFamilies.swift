@@ -6,8 +6,8 @@ import Engine
 import FastPath
 
 package enum GatewayFamilies {
-    package static func of(_ status: GatewayStatus) -> [MetricFamily] {
-        sources(status) + connections(status) + log(status) + delivery(status.delivery) + [
+    package static func of(_ status: GatewayStatus, _ lanes: LaneSelection) -> [MetricFamily] {
+        sources(status) + connections(status) + log(status) + DeliveryFamilies.of(lanes) + store(status.delivery) + [
             MetricFamily(
                 "sluice_ready", .gauge, help: "1 while /ready says ready.", value: status.problems.isEmpty ? 1 : 0),
             MetricFamily(
@@ -17,6 +17,32 @@ package enum GatewayFamilies {
     }
 
     // MARK: ingest
+
+    static let sourceOutcomes: [(SourceCounter, String)] = [
+        (.accepted, "accepted"), (.duplicate, "duplicate"), (.rejected, "rejected"), (.refused, "refused"),
+        (.handshake, "handshake"), (.observed, "observed"), (.unchecked, "unchecked"),
+    ]
+    /// So many sources have a name in the metrics, the first of the configuration; all others together are `other`.
+    private static let sourceCountMax = 50
+
+    private static func bounded(_ sources: [SourceStatus]) -> [SourceStatus] {
+        guard sources.count > sourceCountMax else { return sources }
+        var counters: [SourceCounter: UInt64] = [:]
+        var rejections: [SignatureRejection: UInt64] = [:]
+        var observations: [SignatureRejection: UInt64] = [:]
+        for source in sources.dropFirst(sourceCountMax) {
+            counters.merge(source.counters, uniquingKeysWith: &+)
+            rejections.merge(source.rejections, uniquingKeysWith: &+)
+            observations.merge(source.observations, uniquingKeysWith: &+)
+        }
+        return sources.prefix(sourceCountMax) + [
+            SourceStatus(name: "other", counters: counters, rejections: rejections, observations: observations)
+        ]
+    }
+    /// The name that a source has in the metrics.
+    private static func label(_ source: String, among named: Set<String>) -> MetricLabel {
+        MetricLabel("source", named.contains(source) ? source : "other")
+    }
 
     private static func sources(_ status: GatewayStatus) -> [MetricFamily] {
         var events = MetricFamily(
@@ -29,13 +55,9 @@ package enum GatewayFamilies {
             "sluice_rejected_requests_total", .counter,
             help: "Rejected requests copied for a closer look, and those there was no room for.")
         var bytes = MetricFamily("sluice_body_bytes_total", .counter, help: "Bytes of the bodies of accepted events.")
-        let outcomes: [(SourceCounter, String)] = [
-            (.accepted, "accepted"), (.duplicate, "duplicate"), (.rejected, "rejected"), (.refused, "refused"),
-            (.handshake, "handshake"), (.observed, "observed"), (.unchecked, "unchecked"),
-        ]
-        for source in status.sources {
+        for source in bounded(status.sources) {
             let name = MetricLabel("source", source.name)
-            for (counter, outcome) in outcomes {
+            for (counter, outcome) in sourceOutcomes {
                 events.add([name, MetricLabel("outcome", outcome)], Double(source.counters[counter] ?? 0))
             }
             for (reason, count) in source.rejections.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
@@ -48,20 +70,26 @@ package enum GatewayFamilies {
             captures.add([name, MetricLabel("outcome", "dropped")], Double(source.counters[.notCaptured] ?? 0))
             bytes.add([name], Double(source.counters[.bodyBytes] ?? 0))
         }
-        return [events, rejections, observations, captures, bytes] + offload(status) + rejected(status.rejected)
+        return [events, rejections, observations, captures, bytes] + offload(status) + rejected(status)
     }
-    private static func rejected(_ metrics: RejectedMetrics) -> [MetricFamily] {
+    private static func rejected(_ status: GatewayStatus) -> [MetricFamily] {
+        let metrics = status.rejected
+        let named = Set(status.sources.prefix(sourceCountMax).map(\.name))
         var hints = MetricFamily(
             "sluice_rejection_hints_total", .counter,
             help: "Rejected requests whose cause a closer look found, by hint.")
-        for (key, count) in metrics.hints.sorted(by: {
-            ($0.key.source, $0.key.hint.rawValue) < ($1.key.source, $1.key.hint.rawValue)
-        }) {
-            hints.add([MetricLabel("source", key.source), MetricLabel("hint", key.hint.rawValue)], Double(count))
+        let byHint = Dictionary(grouping: metrics.hints) {
+            [label($0.key.source, among: named).value, $0.key.hint.rawValue]
+        }
+        for (key, counts) in byHint.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            hints.add(
+                [MetricLabel("source", key[0]), MetricLabel("hint", key[1])],
+                Double(counts.reduce(0) { $0 + $1.value }))
         }
         var kept = MetricFamily("sluice_rejected_kept", .gauge, help: "Rejected requests that are kept.")
-        for (source, total) in metrics.totals.sorted(by: { $0.key < $1.key }) {
-            kept.add([MetricLabel("source", source)], Double(total.count))
+        let bySource = Dictionary(grouping: metrics.totals, by: { label($0.key, among: named).value })
+        for (source, totals) in bySource.sorted(by: { $0.key < $1.key }) {
+            kept.add([MetricLabel("source", source)], Double(totals.reduce(0) { $0 + $1.value.count }))
         }
         return [
             hints, kept,
@@ -182,7 +210,7 @@ package enum GatewayFamilies {
             ("queue_wait", \.queueWaits), ("connect", \.connects), ("first_byte", \.firstBytes), ("done", \.durations),
         ]
         return stages.map { name, path in
-            var sum = DurationHistogram()
+            var sum = metrics.others[keyPath: path]
             for lane in metrics.lanes { sum.add(lane.counters[keyPath: path]) }
             return MetricSample([MetricLabel("stage", name)], histogram(sum))
         }
@@ -203,63 +231,6 @@ package enum GatewayFamilies {
         }
         return HistogramSample(
             bounds: bounds.map { Double($0) / 1_000_000 }, counts: counts, sum: Double(sumMicros) / 1_000_000)
-    }
-
-    // MARK: delivery
-
-    private static func delivery(_ metrics: DeliveryMetrics) -> [MetricFamily] {
-        var finished = MetricFamily(
-            "sluice_delivery_events_total", .counter, help: "Deliveries finished or put off, by outcome.")
-        var attempts = MetricFamily("sluice_delivery_attempts_total", .counter, help: "Attempts, by how they ended.")
-        var dead = MetricFamily(
-            "sluice_delivery_dead_letters_total", .counter, help: "Deliveries given up, by reason.")
-        var durations = MetricFamily("sluice_delivery_attempt_seconds", .histogram, help: "Duration of an attempt.")
-        var gauges = LaneGauges()
-        for lane in metrics.lanes {
-            let name = MetricLabel("endpoint", lane.name)
-            for (outcome, count) in [
-                ("delivered", lane.counters.delivered), ("retried", lane.counters.retried),
-                ("replayed", lane.counters.replayed),
-            ] { finished.add([name, MetricLabel("outcome", outcome)], Double(count)) }
-            addAttempts(lane.counters, name, to: &attempts)
-            for reason in DeadLetterReason.allCases {
-                let count = lane.counters.deadLetters[Int(reason.rawValue)]
-                dead.add([name, MetricLabel("reason", reason.name)], Double(count))
-            }
-            durations.samples.append(MetricSample([name], histogram(lane.counters.durations)))
-            gauges.add(lane, name)
-        }
-        return [finished, attempts, dead, durations] + gauges.families + store(metrics)
-    }
-    private static func addAttempts(_ counters: LaneCounters, _ name: MetricLabel, to family: inout MetricFamily) {
-        for result in DeliveryResult.allCases where result != .answered {
-            family.add([name, MetricLabel("result", result.code)], Double(counters.attempts[Int(result.rawValue)]))
-        }
-        for digit in 1...5 {
-            family.add([name, MetricLabel("result", "\(digit)xx")], Double(counters.answers[digit]))
-        }
-    }
-
-    private struct LaneGauges {
-        var inFlight = MetricFamily("sluice_delivery_in_flight", .gauge, help: "Requests out with the endpoint.")
-        var retries = MetricFamily("sluice_delivery_retries_waiting", .gauge, help: "Retries waiting in memory.")
-        var lag = MetricFamily(
-            "sluice_delivery_lag_events", .gauge, help: "Events on disk that the endpoint has not met yet.")
-        var stopped = MetricFamily(
-            "sluice_delivery_stopped", .gauge,
-            help: "1 while nothing is sent: disabled, gone (410) or paused (Retry-After).")
-
-        mutating func add(_ lane: LaneMetrics, _ name: MetricLabel) {
-            inFlight.add([name], Double(lane.inFlight))
-            retries.add([name], Double(lane.retriesWaiting))
-            lag.add([name], Double(lane.lagEvents))
-            for (reason, holds) in [
-                ("disabled", lane.isDisabled), ("gone", lane.stop == .gone), ("paused", lane.isPaused),
-            ] {
-                stopped.add([name, MetricLabel("reason", reason)], holds ? 1 : 0)
-            }
-        }
-        var families: [MetricFamily] { [inFlight, retries, lag, stopped] }
     }
 
     private static func store(_ metrics: DeliveryMetrics) -> [MetricFamily] {
@@ -297,6 +268,8 @@ extension DeliveryResult {
         case .badAnswer: "bad_answer"
         case .answerTooLarge: "answer_too_large"
         case .abandoned: "abandoned"
+        case .nameNotResolved: "name_not_resolved"
+        case .addressRefused: "address_refused"
         }
     }
 }

@@ -9,34 +9,60 @@ struct AdminError: Error {
     /// True exactly when the gateway answered.
     let isAnswer: Bool
     let message: String
+    /// Every field that is wrong, when there are several.
+    var lines: [String] = []
 }
 
 struct AdminClient: Sendable {
     let address: AddressArgument
     private static let answerBytesMax = 64 << 20
 
-    func get<Answer: Decodable>(_ path: String, _ type: Answer.Type) async throws -> Answer {
+    func get<Response: Decodable>(_ path: String, _ type: Response.Type) async throws -> Response {
         try decode(try await send(.GET, path, nil))
     }
-    func post<Answer: Decodable>(_ path: String, _ body: some Encodable, _ type: Answer.Type) async throws -> Answer {
+    func post<Response: Decodable>(
+        _ path: String, _ body: some Encodable, _ type: Response.Type
+    ) async throws -> Response {
         try decode(try await send(.POST, path, JSONText.of(body)))
     }
 
-    private func decode<Answer: Decodable>(_ data: Data) throws -> Answer {
+    /// A resource of `/api/v1`.
+    func resource<Response: Decodable>(_ target: String, _ type: Response.Type) async throws -> Response {
+        try decode(try await send(.GET, target, nil), BodyReading.decoder)
+    }
+    /// Asks `/api/v1` to change something.
+    func change<Response: Decodable>(
+        _ target: String, _ body: String?, _ type: Response.Type, contentType: String = "application/json"
+    ) async throws -> Response {
+        try decode(try await send(.POST, target, body, contentType: contentType), BodyReading.decoder)
+    }
+
+    private func decode<Response: Decodable>(_ data: Data, _ decoder: JSONDecoder = JSONDecoder()) throws -> Response {
         do {
-            return try JSONDecoder().decode(Answer.self, from: data)
+            return try decoder.decode(Response.self, from: data)
         } catch {
             throw AdminError(
-                isAnswer: true, message: "\(address) answered with what is not this version's JSON; is it a sluice?")
+                isAnswer: true, message: "\(address) did not answer with this version's JSON; is it a Sluice gateway?")
         }
     }
 
-    private struct Failure: Decodable {
+    private struct DeprecatedFailure: Decodable {
         struct Detail: Decodable { let message: String }
         let error: Detail
     }
+    private func refusal(_ status: Int, _ data: Data) -> AdminError {
+        if let problem = try? BodyReading.decoder.decode(ProblemDocument.self, from: data) {
+            let errors = problem.errors ?? []
+            return AdminError(
+                isAnswer: true, message: problem.detail, lines: errors.count > 1 ? errors.map(\.line) : [])
+        }
+        let failure = try? JSONDecoder().decode(DeprecatedFailure.self, from: data)
+        return AdminError(isAnswer: true, message: failure?.error.message ?? "\(address) answered \(status)")
+    }
 
-    private func send(_ method: HTTPMethod, _ path: String, _ body: String?) async throws -> Data {
+    private func send(
+        _ method: HTTPMethod, _ path: String, _ body: String?, contentType: String = "application/json"
+    ) async throws -> Data {
         let promise = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: (Int, Data).self)
         let address = self.address
         let handlerAdded = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
@@ -53,8 +79,9 @@ struct AdminClient: Sendable {
                 ("Host", address.description), ("Connection", "close"), ("X-Sluice-Request", "1"),
             ])
             let content = ByteBuffer(string: body ?? "")
-            if body != nil {
-                fields.add(name: "Content-Type", value: "application/json")
+            // Without a length a body of a POST could still follow.
+            if body != nil || method != .GET {
+                fields.add(name: "Content-Type", value: contentType)
                 fields.add(name: "Content-Length", value: "\(content.readableBytes)")
             }
             channel.write(
@@ -78,8 +105,7 @@ struct AdminClient: Sendable {
             )
         }
         guard (200...299).contains(status) else {
-            let failure = try? JSONDecoder().decode(Failure.self, from: data)
-            throw AdminError(isAnswer: true, message: failure?.error.message ?? "\(address) answered \(status)")
+            throw refusal(status, data)
         }
         return data
     }

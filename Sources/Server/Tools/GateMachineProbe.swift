@@ -1,5 +1,6 @@
 // What a result file says of the machine it was measured on. Reads /proc; an answer that is not there is "unknown", so
 // that a strange system compares with itself alone.
+import BenchmarkGate
 import Engine
 import Foundation
 

@@ -4,9 +4,9 @@ import FastPath
 import Foundation
 
 struct Finding: Encodable {
-    enum Verdict: String, Encodable { case ok, warn, fail }
+    enum Rating: String, Encodable { case ok, warn, fail }
     let what: String
-    let verdict: Verdict
+    let verdict: Rating
     let found: String
     /// What to do about it; nil when there is nothing to do.
     var mend: String?

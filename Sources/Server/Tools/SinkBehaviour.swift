@@ -1,5 +1,6 @@
 // How a sink behaves badly on purpose: how long it waits, what it answers, when it is down. Pure; the time and the dice
 // go in.
+import Engine
 import Foundation
 
 package enum SinkDelay: Equatable, Sendable {

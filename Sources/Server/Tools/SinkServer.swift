@@ -152,7 +152,7 @@ private final class SinkConnection: ChannelInboundHandler {
             if pending.isEmpty { pending = bytes } else { pending += bytes }
         }
         var consumed = 0
-        var answers = SinkAnswers()
+        var answers = SinkResponses()
         let bytes = pending
         bytes.withView { view in
             while consumed < view.count, !answers.closes {
@@ -167,7 +167,7 @@ private final class SinkConnection: ChannelInboundHandler {
         send(answers, context)
     }
 
-    private func send(_ answers: SinkAnswers, _ context: ChannelHandlerContext) {
+    private func send(_ answers: SinkResponses, _ context: ChannelHandlerContext) {
         let bound = NIOLoopBound((self, context), eventLoop: context.eventLoop)
         let write = { @Sendable in
             let (connection, context) = bound.value
@@ -243,7 +243,7 @@ private final class SinkConnection: ChannelInboundHandler {
 }
 
 /// The answers to what one read brought, in their order: they leave together, after the longest of their delays.
-private struct SinkAnswers: Sendable {
+private struct SinkResponses: Sendable {
     private(set) var text = ""
     private(set) var count = 0
     private(set) var seconds = 0.0
@@ -255,7 +255,7 @@ private struct SinkAnswers: Sendable {
         seconds = max(seconds, decision.seconds)
         closes = closes || last || decision.resets
         resets = resets || decision.resets
-        text += "HTTP/1.1 \(decision.status) \(SinkAnswers.phrase(decision.status))\r\nContent-Length: 0\r\n"
+        text += "HTTP/1.1 \(decision.status) \(SinkResponses.phrase(decision.status))\r\nContent-Length: 0\r\n"
         if let retryAfter, decision.status == 429 || decision.status == 503 {
             text += "Retry-After: \(retryAfter)\r\n"
         }

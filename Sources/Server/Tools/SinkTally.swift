@@ -38,7 +38,7 @@ package struct SinkTally: Sendable {
 
 /// A set of sequences, one bit each.
 struct SequenceSet: Sendable {
-    enum Place { case ahead, behind, known }
+    enum Arrival { case ahead, behind, known }
 
     private var blocks: [UInt64: [UInt64]] = [:]
     private var first = UInt64.max
@@ -46,7 +46,7 @@ struct SequenceSet: Sendable {
     private var count = 0
     private static let wordsABlock = 64
 
-    mutating func insert(_ sequence: UInt64) -> Place {
+    mutating func insert(_ sequence: UInt64) -> Arrival {
         let word = Int(sequence >> 6) & (SequenceSet.wordsABlock - 1)
         let bit: UInt64 = 1 << (sequence & 63)
         let empty = [UInt64](repeating: 0, count: SequenceSet.wordsABlock)

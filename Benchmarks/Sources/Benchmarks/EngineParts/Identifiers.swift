@@ -1,0 +1,1 @@
+../../../../Sources/Engine/Registry/Identifiers.swift

@@ -1,1 +1,0 @@
-../../../../Sources/Engine/Endpoints/Subscription.swift

@@ -1,0 +1,37 @@
+// An endpoint as an operator describes it: plain values, secrets resolved. Defaults live here and nowhere else;
+// `docs/configuration.md` documents each.
+
+package struct EndpointConfiguration: Equatable, Codable, Sendable {
+    /// A label, unique within the tenant.
+    package var name = ""
+    /// The tenant's name.
+    package var tenant = TenantSpec.defaultName
+    /// Chosen by whoever made it; identifies the endpoint when its name changes.
+    package var uid: String?
+    package var url = ""
+    /// Names of sources of the same tenant; empty = all of them.
+    package var sources: [String] = []
+    /// Patterns with `*` over the event type; empty = all.
+    package var types: [String] = []
+    /// Standard Webhooks secrets, base 64 with or without `whsec_`; all of them sign, so that one can rotate. Empty =
+    /// unsigned.
+    package var secrets: [String] = []
+    package var concurrency = 16
+    package var connectMillisMax = 5_000
+    package var headMillisMax = 15_000
+    package var totalMillisMax = 30_000
+    /// Delays before the 2nd, 3rd … attempt, milliseconds; after the last the delivery is a dead letter.
+    package var retryDelaysMillis = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400].map { $0 * 1000 }
+    /// Half-width of the jitter as a share of the delay, 0 to 1.
+    package var retryJitter = 0.1
+    /// Forward the provider's own header fields (hop-by-hop and framing ones never go).
+    package var forwardsHeaders = true
+    /// A disabled endpoint keeps its place in the log and gets nothing.
+    package var disabled = false
+    package init() {}
+}
+
+extension EndpointConfiguration {
+    /// Unique over all tenants: the name alone in the default tenant.
+    package var qualifiedName: String { TenantSpec.qualify(name, tenant: tenant) }
+}

@@ -1,0 +1,41 @@
+// What holds for the whole gateway and can change while it runs.
+
+package struct LiveSettings: Equatable, Sendable {
+    /// Scheme and host as senders use them, such as `https://hooks.example.com`; nil = as each request says.
+    package var publicURL: String?
+    /// CIDR ranges of proxies whose word on a request's origin counts; `unix` for local sockets.
+    package var trustedProxies: [String] = []
+    /// How long two events with the same key are duplicates.
+    package var dedupWindowSeconds: UInt32 = 86_400
+    /// CIDR ranges that endpoints may live in although they are not global (loopback, private, …).
+    package var allow: [String] = []
+    /// How long finished deliveries stay listed.
+    package var historyMillis = 7 * 86_400_000
+    /// How long `SIGTERM` waits for what is in flight, milliseconds.
+    package var gracePeriodMillis = 10_000
+    /// Refused requests copied for a closer look, a second and source; 0 = none.
+    package var rejectedPerSecondMax = 100
+    package init() {}
+}
+
+extension LiveSettings {
+    private static let fields: [SettingsField<LiveSettings>] = [
+        SettingsField("public_url") { $0.publicURL },
+        SettingsField("trusted_proxies") { $0.trustedProxies },
+        SettingsField("grace", { $0.gracePeriodMillis }, text: { TimeSpan.text(of: $0) }),
+        SettingsField("rejected.per_second") { $0.rejectedPerSecondMax },
+        SettingsField("dedup.window", { $0.dedupWindowSeconds }, text: { TimeSpan.text(of: Int($0) * 1000) }),
+        SettingsField("delivery.allow") { $0.allow },
+        SettingsField("delivery.history", { $0.historyMillis }, text: { TimeSpan.text(of: $0) }),
+    ]
+    package func changes(from old: LiveSettings) -> [FieldChange] {
+        LiveSettings.fields.filter { !$0.isEqual(old, self) }.map {
+            FieldChange(field: $0.key, before: $0.text(old), after: $0.text(self))
+        }
+    }
+    /// True exactly when sources compiled with `other` would be the same with these settings.
+    func compilesSources(like other: LiveSettings) -> Bool {
+        publicURL == other.publicURL && dedupWindowSeconds == other.dedupWindowSeconds
+            && rejectedPerSecondMax == other.rejectedPerSecondMax
+    }
+}

@@ -1,0 +1,54 @@
+// A source as an operator describes it: plain values, secrets resolved. Defaults live here and nowhere else;
+// `docs/configuration.md` documents each.
+
+import FastPath
+
+/// What a failed signature means: the request is refused, or kept with the verdict (for a cut-over).
+package enum SourceMode: String, CaseIterable, Codable, Sendable { case enforce, observe }
+
+package enum Durability: String, CaseIterable, Codable, Sendable { case fsync, written, memory }
+
+package struct SourceConfiguration: Equatable, Codable, Sendable {
+    /// A label, unique within the tenant.
+    package var name = ""
+    /// The tenant's name.
+    package var tenant = TenantSpec.defaultName
+    /// Chosen by whoever made it; identifies the source when its name changes.
+    package var uid: String?
+    /// A name of the provider catalogue, or `generic`.
+    package var provider = "generic"
+    /// Nil = `defaultPath`.
+    package var path: String?
+    /// Resolved values, never shown.
+    package var secrets: [SourceSecret] = []
+    package var unverified = false
+    /// Scheme and host as the sender uses them; nil = the gateway's.
+    package var publicURL: String?
+    /// CIDR ranges that requests are taken from, `provider` for the catalogue's; empty = from everywhere.
+    package var allowAddresses: [String] = []
+    /// What a challenge must repeat (Meta).
+    package var verifyToken: String?
+    /// Who may ask to send (CloudEvents): host names or URLs, `*` for any.
+    package var allowedOrigins: [String] = []
+    /// For `generic`, or to override the provider's.
+    package var scheme: SchemeConfiguration?
+    package var eventID: [String] = []
+    package var eventType: [String] = []
+    package var dedupKey: [String] = []
+    package var dedupWindowSeconds: UInt32?
+    package var bodyBytesMax: Int?
+    package var durability = Durability.fsync
+    package var mode = SourceMode.enforce
+    package var timestampToleranceSeconds: Int?
+    package init() {}
+}
+
+extension SourceConfiguration {
+    /// The path that it listens on.
+    package var pathInForce: String { path ?? defaultPath }
+    private var defaultPath: String {
+        tenant == TenantSpec.defaultName ? "/in/\(name)" : "/in/\(tenant)/\(name)"
+    }
+    /// Unique over all tenants: the name alone in the default tenant.
+    package var qualifiedName: String { TenantSpec.qualify(name, tenant: tenant) }
+}

@@ -1,0 +1,172 @@
+// One attempt made ready and handed to the egress loop: the addresses, a share of the memory, the field lines, the
+// slot.
+
+import FastPath
+
+/// How a lane's requests get to their endpoint, or why they do not.
+enum Way {
+    case to(Destination)
+    case closed(DeliveryResult)
+
+    var isOpen: Bool { if case .to = self { true } else { false } }
+}
+
+/// What became of one event that was to be sent.
+enum SendResult {
+    /// Sent, or an end was made of it; what sending it counts for.
+    case ended(byteCount: Int)
+    /// Others hold what it needs.
+    case blocked
+    /// The log cannot be read there now.
+    case unavailable
+}
+
+extension Dispatcher {
+    enum KnownWay {
+        case known(Way)
+        /// A reply of the resolver brings the lane back.
+        case awaited
+    }
+
+    /// The lane's destination with addresses that are allowed now.
+    func way(to lane: Lane, now: UInt64) -> KnownWay {
+        if let literal = lane.endpoint.literal {
+            if let destination = lane.destination { return .known(.to(destination)) }
+            return .known(open(lane, [literal], version: 0))
+        }
+        let address = lane.endpoint.address
+        switch hosts.look(address.host, port: address.port, now: now) {
+        case .pending:
+            if let destination = lane.destination { return .known(.to(destination)) }
+            if !lane.isAwaitingHost {
+                lane.isAwaitingHost = true
+                awaitingHost[address.host, default: []].append(lane)
+            }
+            return .awaited
+        case .failed(let why):
+            if lane.health.failed(
+                "host \(address.host) does not resolve: \(why)", reason: .unresolved, nowMillis: clock.millis(at: now))
+            {
+                note(lane, now: now)
+            }
+            return .known(.closed(.nameNotResolved))
+        case .addresses(let found, let version):
+            if let destination = lane.destination, lane.destinationVersion == version {
+                return .known(.to(destination))
+            }
+            if let (refused, reason) = lane.endpoint.environment.rules.refusal(of: found) {
+                let error =
+                    "host \(address.host) is \(refused.address.text), which may not be delivered to"
+                    + " (\(reason.rawValue))"
+                if lane.health.failed(error, reason: .unresolved, nowMillis: clock.millis(at: now)) {
+                    note(lane, now: now)
+                }
+                return .known(.closed(.addressRefused))
+            }
+            return .known(open(lane, found, version: version))
+        }
+    }
+    private func open(_ lane: Lane, _ addresses: [SocketAddress], version: UInt64) -> Way {
+        let old = lane.destination ?? lane.predecessor
+        guard let destination = try? lane.endpoint.destination(addresses, predecessor: old) else {
+            return .closed(.addressRefused)
+        }
+        if old?.description.addresses != destination.description.addresses { lane.work?.addressIndex = 0 }
+        lane.destination = destination
+        lane.predecessor = nil
+        lane.destinationVersion = version
+        return .to(destination)
+    }
+
+    /// Reads the event again and sends it. `origin` is nil for one that the lane has noted and never sent.
+    func attempt(
+        _ lane: Lane, place: EventLocation, attempts: UInt16, origin: AttemptOrigin?, way: Way, now: UInt64
+    ) -> SendResult {
+        switch log.read(at: place) {
+        case .event(let event) where event.place.sequence == place.sequence:
+            return send(event, lane, attempts: attempts, origin: origin, way: way, now: now)
+        case .event, .end:
+            deadLetter(lane, place: place, attempts: attempts, origin: origin, reason: .eventMissing, now: now)
+        case .unreadable:
+            // The disk may recover; it costs an attempt, so that it ends.
+            eventsUnreadable += 1
+            failed(
+                lane, place: place, attempts: attempts + 1, origin: origin, outcome: nil, lastReason: .eventMissing,
+                now: now)
+        case .unavailable: return .unavailable
+        }
+        return .ended(byteCount: 0)
+    }
+
+    /// `origin` is nil for an event that the lane meets for the first time.
+    func send(
+        _ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, way: Way, now: UInt64
+    ) -> SendResult {
+        guard case .to(let destination) = way else {
+            guard case .closed(let result) = way else { return .blocked }
+            notSent(event, lane, attempts: attempts, origin: origin, result: result, now: now)
+            return .ended(byteCount: 64)
+        }
+        let bytes =
+            EventID.byteCount + event.fieldLines.count + event.source.count + event.eventType.count
+            + ForwardedFields.ownBytesMax + event.body.count
+        guard let block = pool.blockBytes(for: bytes) else {
+            deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .tooLarge, now: now)
+            return .ended(byteCount: 64)
+        }
+        guard slots.hasFree, shares.allows(block, held: lane.held, isProven: lane.isProven),
+            let lease = pool.allocate(bytes)
+        else { return .blocked }
+        let (linesEnd, bodyEnd) = write(event, lane, attempt: UInt32(attempts) + 1, to: lease)
+        let known = origin ?? .first(ticket: lane.working.outstanding.append(event.place))
+        if origin == nil {
+            markDirty(lane)
+            count(lane) { $0.recordQueueWait(millis: clock.millis(at: now) - Int64(event.receivedAt / 1_000_000)) }
+        }
+        shares.take(block, isProven: lane.isProven)
+        lane.attemptBegan(known, bytes: block)
+        let slot = slots.take(
+            OrderSlot(
+                lane: lane, destination: destination, pool: pools.pool(for: lane), origin: known, place: event.place,
+                attempts: attempts, lease: lease, linesEnd: linesEnd, bodyEnd: bodyEnd,
+                addressIndex: lane.working.addressIndex, wasProven: lane.isProven))
+        submit(slot)
+        return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
+    }
+    func submit(_ slot: Int) {
+        if !unsent.isEmpty || !egress.submit(slots.request(slot, pool: pool)) { unsent.append(slot) }
+    }
+    private func write(
+        _ event: StoredEvent, _ lane: Lane, attempt: UInt32, to lease: PayloadLease
+    ) -> (linesEnd: Int, bodyEnd: Int) {
+        let id = EventID(logIdentity: log.identity, sequence: event.place.sequence)
+        let idEnd = pool.write(id, to: lease, at: 0)
+        let linesEnd = ForwardedFields.write(
+            received: event.fieldLines, forwarding: lane.endpoint.forwarding, id: id, source: event.source,
+            eventType: event.eventType, verdict: event.verdict, attempt: attempt,
+            withheld: lane.endpoint.environment.withheld, to: pool, lease: lease, at: idEnd)
+        return (linesEnd, pool.write(event.body, to: lease, at: linesEnd))
+    }
+    /// There is no way to the endpoint: an attempt that failed without a request.
+    private func notSent(
+        _ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, result: DeliveryResult,
+        now: UInt64
+    ) {
+        let outcome = DeliveryOutcome(token: 0, result: result)
+        count(lane) { $0.record(outcome) }
+        lane.isProven = false
+        lane.working.pace.adjust(.backOff, concurrency: lane.endpoint.concurrency, now: now)
+        keepAttempt(lane, event.place.sequence, number: attempts + 1, outcome: outcome, answer: [], now: now)
+        failed(
+            lane, place: event.place, attempts: attempts + 1, origin: origin, outcome: outcome,
+            lastReason: .retriesExhausted, now: now)
+    }
+    func count(_ lane: Lane, _ body: (inout LaneCounters) -> Void) {
+        if lane.counters == nil {
+            lane.counters = LaneCounters()
+            selection.offer(lane)
+        }
+        body(&lane.counters!)
+        body(&totals)
+    }
+}

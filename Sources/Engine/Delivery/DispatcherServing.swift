@@ -1,0 +1,307 @@
+// The dispatcher's orders: which event goes to which lane next. Lanes that have something of their own to do come
+// first, each for its quantum in turn (deficit round robin): attempts that were put off, retries (bounded by half of
+// the lane), then what it is behind with. Then all lanes that keep up, from one shared read.
+//
+// A lane that has no room for an event it wants notes its place (backlog) and stays; when that list is full it leaves
+// the shared place and keeps its own, and joins again when it has caught up. So the shared place never waits for
+// anybody.
+
+import FastPath
+
+extension Dispatcher {
+    /// Why a lane's turn ended.
+    private enum TurnEnd {
+        /// Nothing is left that could go out now.
+        case done
+        /// Its own bound: an outcome of its own brings it back.
+        case laneFull
+        /// Others hold what it wants, or the store's queue is full.
+        case starved
+        /// Its quantum is used up.
+        case more
+        /// The log cannot be read there now.
+        case unavailable
+    }
+    private static var heldRetriesMax: Int { 64 }
+    private static var unavailableNanos: UInt64 { 100_000_000 }
+
+    /// True when lanes are left that are ready.
+    func serveReady(now: UInt64) -> Bool {
+        var count = min(scheduler.readyCount, limits.lanesPerStep)
+        while count > 0, let lane = scheduler.popReady() {
+            count -= 1
+            lanesServed += 1
+            switch serve(lane, now: now) {
+            case .more: scheduler.makeReady(lane)
+            case .starved: scheduler.starve(lane)
+            case .unavailable: scheduler.wake(lane, at: now + Self.unavailableNanos)
+            case .done, .laneFull: rest(lane, now: now)
+            }
+        }
+        return scheduler.readyCount > 0
+    }
+    /// Looks at a lane again after something about it changed.
+    func reconsider(_ lane: Lane, now: UInt64) {
+        let end = log.committedEnd.sequence
+        if lane.hasImmediateWork(
+            nowMillis: clock.millis(at: now), aheadMillis: limits.retryAheadMillis, shared: shared, end: end)
+        {
+            scheduler.makeReady(lane)
+        } else {
+            rest(lane, now: now)
+        }
+    }
+    /// Sets the timer that brings it back, and drops what it does not need while it is quiet.
+    func rest(_ lane: Lane, now: UInt64) {
+        if case .alone(let place) = lane.reading, !lane.isStopped, place.sequence >= log.committedEnd.sequence {
+            if !lane.isJoining {
+                lane.isJoining = true
+                joining.append(lane)
+            }
+        }
+        if lane.health.state.condition == .paused, lane.health.state.untilMillis > 0 {
+            scheduler.wake(lane, at: clock.nanos(at: lane.health.state.untilMillis))
+        }
+        guard let work = lane.work else { return }
+        if let end = lane.pauseEnd(now: now) {
+            scheduler.wake(lane, at: end)
+        } else if !lane.isStopped, let due = work.retries.nextDueMillis {
+            let nowMillis = clock.millis(at: now)
+            if due > nowMillis { scheduler.wake(lane, at: clock.nanos(at: due)) }
+        }
+        if lane.inFlight == 0, work.isQuiet { lane.work = nil }
+    }
+
+    private func serve(_ lane: Lane, now: UInt64) -> TurnEnd {
+        if lane.health.pauseEnded(nowMillis: clock.millis(at: now)) { note(lane, now: now) }
+        guard !lane.isStopped else { return .done }
+        guard lane.pauseEnd(now: now) == nil else { return .done }
+        askForRetries(lane, now: now)
+        guard case .known(let way) = way(to: lane, now: now) else { return .done }
+        let work = lane.working
+        work.deficit += limits.quantumBytes
+        var end = sendDeferred(lane, way: way, now: now)
+        if end == .done { end = serveRetries(lane, way: way, now: now) }
+        // Retries at their bound do not stop what is new.
+        if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
+        if end == .done { end = readAlone(lane, way: way, now: now) }
+        if end != .more { work.deficit = 0 }
+        return end
+    }
+    /// Every row that a queue left to the store must be on its way there before the page is asked for.
+    private func askForRetries(_ lane: Lane, now: UInt64) {
+        guard lane.work != nil || lane.pendingCount > 0 else { return }
+        let nowMillis = clock.millis(at: now)
+        guard
+            let key = lane.working.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: limits.retryAheadMillis)
+        else { return }
+        guard store.hasRoom else { return scheduler.wake(lane, at: now + Self.unavailableNanos) }
+        if !batch.isEmpty { seal(now: now) }
+        guard store.hasRoom else { return scheduler.wake(lane, at: now + Self.unavailableNanos) }
+        store.submit(.loadPending(endpoint: lane.id, from: key, limit: RetryQueue.pageCount))
+        lane.working.retries.beginLoad(key)
+    }
+
+    // MARK: Attempts that were put off, and retries
+
+    private func sendDeferred(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
+        while let next = lane.working.deferred.last {
+            guard lane.hasRoomForDeferred(now: now) else { return .laneFull }
+            guard makeRoomInBatch(now: now) else { return .starved }
+            switch attempt(lane, place: next.place, attempts: next.attempts, origin: next.origin, way: way, now: now) {
+            case .ended: lane.working.deferred.removeLast()
+            case .blocked: return .starved
+            case .unavailable: return .unavailable
+            }
+        }
+        return .done
+    }
+    private func serveRetries(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
+        let nowMillis = clock.millis(at: now)
+        // Those that the disk cannot read now do not hold up the ones behind them.
+        var held: [RetryEntry] = []
+        var end = TurnEnd.done
+        serving: while held.count < Self.heldRetriesMax {
+            guard lane.hasRoomForRetry(now: now) else {
+                if let due = lane.work?.retries.nextDueMillis, due <= nowMillis { end = .laneFull }
+                break
+            }
+            guard makeRoomInBatch(now: now) else {
+                end = .starved
+                break
+            }
+            guard let entry = lane.working.retries.popDue(nowMillis: nowMillis) else { break }
+            let origin = AttemptOrigin.retry(dueMillis: entry.key.dueMillis)
+            switch attempt(lane, place: entry.place, attempts: entry.attempts, origin: origin, way: way, now: now) {
+            case .ended: break
+            case .unavailable: held.append(entry)
+            case .blocked:
+                held.append(entry)
+                end = .starved
+                break serving
+            }
+        }
+        for entry in held { lane.working.retries.putBack(entry) }
+        if !held.isEmpty, end == .done { scheduler.wake(lane, at: now + Self.unavailableNanos) }
+        return end
+    }
+
+    // MARK: What a lane is behind with
+
+    private func serveBacklog(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
+        let work = lane.working
+        while let place = work.backlog.first {
+            guard work.deficit > 0 else { return .more }
+            // Before the read, which is the costly part.
+            guard lane.hasRoom(now: now) else { return .laneFull }
+            guard makeRoomInBatch(now: now) else { return .starved }
+            switch attempt(lane, place: place, attempts: 0, origin: nil, way: way, now: now) {
+            case .ended(let byteCount): work.deficit -= byteCount
+            case .blocked: return .starved
+            case .unavailable: return .unavailable
+            }
+            work.backlog.removeFirst()
+            backlogTotal -= 1
+            markDirty(lane)
+        }
+        return .done
+    }
+    private func readAlone(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
+        let work = lane.working
+        let end = log.committedEnd.sequence
+        while case .alone(let place) = lane.reading {
+            if join(lane, at: place) { return .done }
+            guard place.sequence < end else { return .done }
+            guard work.deficit > 0 else { return .more }
+            guard lane.hasRoom(now: now) else { return .laneFull }
+            guard makeRoomInBatch(now: now) else { return .starved }
+            switch log.read(at: place) {
+            case .end: return .done
+            case .unavailable: return .unavailable
+            case .unreadable(let next):
+                passOver(place.sequence..<next.sequence)
+                lane.reading = .alone(next)
+                markDirty(lane)
+            case .event(let event):
+                eventsRead += 1
+                // What a lane does not want costs it the reading only.
+                var cost = 64 + event.body.count / 8
+                if wants(lane, event), !work.wasRecorded(event.place.sequence) {
+                    guard case .ended(let byteCount) = send(event, lane, attempts: 0, origin: nil, way: way, now: now)
+                    else { return .starved }
+                    cost = byteCount
+                }
+                work.deficit -= cost
+                lane.reading = .alone(event.next)
+                markDirty(lane)
+            }
+        }
+        return .done
+    }
+    private func wants(_ lane: Lane, _ event: StoredEvent) -> Bool {
+        event.tenant == lane.endpoint.tenant
+            && lane.endpoint.subscription.wants(source: sourceID(of: event), type: event.eventType.array)
+    }
+    /// True when the lane reads with the others from now on.
+    func join(_ lane: Lane, at place: EventLocation) -> Bool {
+        if sharedCount == 0, place.sequence > shared.sequence { shared = place }
+        guard place.sequence == shared.sequence else { return false }
+        lane.reading = .shared
+        sharedCount += 1
+        markDirty(lane)
+        return true
+    }
+
+    // MARK: Lanes that keep up
+
+    /// True when its bound was met while more could have been read.
+    func serveShared(now: UInt64) -> Bool {
+        if !joining.isEmpty { letJoin() }
+        let end = log.committedEnd.sequence
+        var count = 0
+        defer { if count > 0, !joining.isEmpty { letJoin() } }
+        while sharedCount > 0, shared.sequence < end {
+            guard count < limits.sharedEventsPerStep else { return true }
+            guard slots.hasFree, makeRoomInBatch(now: now) else { return false }
+            switch log.read(at: shared) {
+            case .end, .unavailable: return false
+            case .unreadable(let next):
+                passOver(shared.sequence..<next.sequence)
+                shared = next
+            case .event(let event):
+                eventsRead += 1
+                offerShared(event, now: now)
+                shared = event.next
+            }
+            count += 1
+        }
+        return false
+    }
+    private func letJoin() {
+        let end = log.committedEnd.sequence
+        joining.removeAll { lane in
+            let stays = !lane.isRemoved && waitsToJoin(lane, end: end)
+            lane.isJoining = stays
+            return !stays
+        }
+    }
+    private func waitsToJoin(_ lane: Lane, end: UInt64) -> Bool {
+        guard case .alone(let place) = lane.reading, !join(lane, at: place) else { return false }
+        // The shared place has gone past it, or events have come that it can read by itself.
+        guard place.sequence < end else { return true }
+        scheduler.makeReady(lane)
+        return false
+    }
+    func sourceID(of event: StoredEvent) -> SourceID {
+        guard event.sourceID.number == 0 else { return event.sourceID }
+        return sourceNames[event.source.array] ?? event.sourceID
+    }
+    private func offerShared(_ event: StoredEvent, now: UInt64) {
+        let subscribers = matcher.subscribers(
+            tenant: event.tenant, source: sourceID(of: event), type: event.eventType)
+        for lane in subscribers where lane.reading == .shared {
+            if let work = lane.work {
+                guard !work.wasRecorded(event.place.sequence) else { continue }
+                if work.backlog.isEmpty, offer(event, lane, now: now) { continue }
+            } else if offer(event, lane, now: now) {
+                continue
+            }
+            putOff(event, lane)
+        }
+    }
+    private func putOff(_ event: StoredEvent, _ lane: Lane) {
+        let work = lane.working
+        guard !work.backlog.isFull else { return leaveShared(lane, at: event.place) }
+        work.backlog.append(event.place)
+        backlogTotal += 1
+        markDirty(lane)
+    }
+    /// False when there is no room or no memory for it now; somebody then brings the lane back.
+    private func offer(_ event: StoredEvent, _ lane: Lane, now: UInt64) -> Bool {
+        guard lane.hasRoom(now: now) else { return false }
+        guard slots.hasFree, makeRoomInBatch(now: now) else {
+            scheduler.starve(lane)
+            return false
+        }
+        switch way(to: lane, now: now) {
+        case .awaited: return false
+        case .known(let way):
+            guard way.isOpen else {
+                scheduler.makeReady(lane)
+                return false
+            }
+            guard case .ended = send(event, lane, attempts: 0, origin: nil, way: way, now: now) else {
+                scheduler.starve(lane)
+                return false
+            }
+            return true
+        }
+    }
+    private func passOver(_ sequences: Range<UInt64>) {
+        eventsUnreadable += UInt64(sequences.count)
+        passedOver =
+            min(
+                passedOver?.lowerBound ?? .max, sequences.lowerBound)..<max(
+                passedOver?.upperBound ?? 0, sequences.upperBound)
+    }
+}

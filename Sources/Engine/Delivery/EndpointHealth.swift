@@ -1,0 +1,84 @@
+// How an endpoint does: active, failing, paused or disabled, and why. Passive: what happened and the time in, the new
+// state out. It decides nothing about single deliveries.
+//
+// Invariant: disabled outranks paused, paused outranks failing; success makes a failing endpoint active and touches no
+// other condition. Only a change of condition is worth a row and a log line; times and the last error ride along.
+
+package struct EndpointHealth: Sendable {
+    /// Attempts that fail one after the other before an endpoint counts as failing.
+    package static let failureCountMin = 3
+    /// Pauses shorter than this are the pace's affair and forgotten at a restart.
+    package static let pauseMillisMin: Int64 = 5000
+    private static let errorBytesMax = 200
+
+    package private(set) var state: EndpointState
+    private var failuresInRow = 0
+
+    package init(_ state: EndpointState) { self.state = state }
+
+    /// Each returns true exactly when the condition or its reason changed.
+    package mutating func succeeded(nowMillis: Int64) -> Bool {
+        failuresInRow = 0
+        state.lastSuccessMillis = nowMillis
+        guard state.condition == .failing else { return false }
+        return become(.active, .none, nowMillis)
+    }
+    package mutating func failed(_ error: String, reason: EndpointReason = .attemptsFailed, nowMillis: Int64) -> Bool {
+        failuresInRow += 1
+        state.lastFailureMillis = nowMillis
+        state.lastError = EndpointHealth.bounded(error)
+        guard state.condition == .active else { return false }
+        guard failuresInRow >= EndpointHealth.failureCountMin || reason == .unresolved else { return false }
+        return become(.failing, reason, nowMillis)
+    }
+    package mutating func paused(_ reason: EndpointReason, untilMillis: Int64, nowMillis: Int64) -> Bool {
+        guard state.condition != .disabled else { return false }
+        // What an operator asked for is not shortened by an answer that was still on its way.
+        if state.condition == .paused, state.reason == .operatorRequest, reason != .operatorRequest { return false }
+        // A later answer does not shorten what an earlier one asked for; an operator's last word holds.
+        let isShorter = untilMillis != 0 && untilMillis <= state.untilMillis
+        if state.condition == .paused, reason != .operatorRequest, isShorter { return false }
+        return become(.paused, reason, nowMillis, until: untilMillis)
+    }
+    package mutating func disabled(_ reason: EndpointReason, nowMillis: Int64) -> Bool {
+        guard state.condition != .disabled else { return false }
+        return become(.disabled, reason, nowMillis)
+    }
+    /// An operator, a new address, or the end of a pause lifts it.
+    package mutating func enabled(nowMillis: Int64) -> Bool {
+        failuresInRow = 0
+        guard state.condition != .active else { return false }
+        return become(.active, .none, nowMillis)
+    }
+    /// The end of a pause has come: what it does next shows how it does.
+    package mutating func pauseEnded(nowMillis: Int64) -> Bool {
+        guard state.condition == .paused, state.untilMillis != 0, state.untilMillis <= nowMillis else { return false }
+        return become(.active, .none, nowMillis)
+    }
+
+    private mutating func become(
+        _ condition: EndpointCondition, _ reason: EndpointReason, _ nowMillis: Int64, until: Int64 = 0
+    ) -> Bool {
+        state.condition = condition
+        state.reason = reason
+        state.sinceMillis = nowMillis
+        state.untilMillis = until
+        return true
+    }
+    private static func bounded(_ text: String) -> String {
+        guard text.utf8.count > errorBytesMax else { return text }
+        var bytes = text.utf8.prefix(errorBytesMax)
+        // No half character at the end, which would be replaced by a longer one.
+        while let last = bytes.last, last & 0xC0 == 0x80 { bytes.removeLast() }
+        if let last = bytes.last, last >= 0xC0 { bytes.removeLast() }
+        return String(decoding: bytes, as: UTF8.self)
+    }
+}
+
+/// A change of condition, for the log and whoever watches.
+package struct EndpointNotice: Equatable, Sendable {
+    package var endpoint: EndpointID
+    package var name: String
+    package var old: EndpointCondition
+    package var state: EndpointState
+}

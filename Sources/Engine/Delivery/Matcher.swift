@@ -1,0 +1,131 @@
+// Which endpoints want an event: by tenant, source and type. An event costs one look into its tenant's cache; a type
+// that is new to a tenant costs a walk over that tenant's endpoints, and no other tenant's. Pure but for the cache.
+//
+// The cache key is the bytes themselves; the hash only finds the slot, so that two types with the same hash are never
+// one (an event would go to the wrong endpoint).
+
+import FastPath
+
+/// A pattern over an event type: `*` stands for any run of bytes, the empty one too; every other byte for itself.
+package struct TypePattern: Equatable, Sendable {
+    private let parts: [[UInt8]]
+
+    package init(_ text: String) {
+        parts = Array(text.utf8).split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false).map(Array.init)
+    }
+    package func matches(_ type: [UInt8]) -> Bool {
+        guard let first = parts.first, let last = parts.last else { return false }
+        guard parts.count > 1 else { return type == first }
+        guard type.count >= first.count + last.count, type.starts(with: first), type.suffix(last.count) == last[...]
+        else {
+            return false
+        }
+        // Leftmost place for each part in the middle: nothing to try twice, so O(type × pattern) at worst.
+        var place = first.count
+        let end = type.count - last.count
+        for part in parts[1..<(parts.count - 1)] where !part.isEmpty {
+            var found = place
+            while found + part.count <= end, type[found..<found + part.count] != part[...] { found += 1 }
+            guard found + part.count <= end else { return false }
+            place = found + part.count
+        }
+        return true
+    }
+}
+
+package struct Subscription: Equatable, Sendable {
+    /// Empty = all.
+    private let sources: [SourceID]
+    private let types: [TypePattern]
+
+    package init(sources: [SourceID], types: [String]) {
+        self.sources = sources
+        self.types = types.map(TypePattern.init)
+    }
+    package func wants(source: SourceID, type: [UInt8]) -> Bool {
+        (sources.isEmpty || sources.contains(source)) && (types.isEmpty || types.contains { $0.matches(type) })
+    }
+}
+
+/// All subscriptions, by tenant. `Subscriber` is the lane.
+package struct Matcher<Subscriber: AnyObject> {
+    /// Types come out of bodies, so their number is the sender's choice; at the bound a tenant's cache starts again.
+    package static var entryCountMax: Int { 1024 }
+    private static var typeBytesMax: Int { 256 }
+    private struct Entry {
+        let source: SourceID
+        let type: [UInt8]
+        let subscribers: [Subscriber]
+    }
+    private struct Subscribed {
+        let endpoint: EndpointID
+        let subscription: Subscription
+        let subscriber: Subscriber
+    }
+    private final class Tenant {
+        /// Ascending by endpoint.
+        var subscribed: [Subscribed] = []
+        var cache: [UInt64: Entry] = [:]
+    }
+    private var tenants: [TenantID: Tenant] = [:]
+    private let hash: (SourceID, ByteView) -> UInt64
+
+    package init() {
+        let seed = UInt64.random(in: .min ... .max)
+        hash = { source, type in type.hashed(from: seed &+ UInt64(source.number)) }
+    }
+    /// With a hash of the caller's own, so that collisions can be shown to do no harm.
+    package init(hash: @escaping (SourceID, ByteView) -> UInt64) { self.hash = hash }
+    /// Types of the tenant that cost one look.
+    package func cachedCount(of tenant: TenantID) -> Int { tenants[tenant]?.cache.count ?? 0 }
+
+    /// O(log endpoints of the tenant) to find, O(those behind it) to insert; endpoints mostly come in order.
+    package mutating func set(
+        _ subscription: Subscription, of endpoint: EndpointID, tenant id: TenantID, subscriber: Subscriber
+    ) {
+        let tenant = tenants[id] ?? Tenant()
+        tenants[id] = tenant
+        let entry = Subscribed(endpoint: endpoint, subscription: subscription, subscriber: subscriber)
+        let place = Matcher.place(of: endpoint, in: tenant.subscribed)
+        if place < tenant.subscribed.count, tenant.subscribed[place].endpoint == endpoint {
+            guard tenant.subscribed[place].subscription != subscription else { return }
+            tenant.subscribed[place] = entry
+        } else {
+            tenant.subscribed.insert(entry, at: place)
+        }
+        tenant.cache.removeAll()
+    }
+    package mutating func remove(_ endpoint: EndpointID, tenant id: TenantID) {
+        guard let tenant = tenants[id] else { return }
+        let place = Matcher.place(of: endpoint, in: tenant.subscribed)
+        guard place < tenant.subscribed.count, tenant.subscribed[place].endpoint == endpoint else { return }
+        tenant.subscribed.remove(at: place)
+        tenant.cache.removeAll()
+        if tenant.subscribed.isEmpty { tenants[id] = nil }
+    }
+    /// Those that want it, ascending by endpoint.
+    package func subscribers(tenant id: TenantID, source: SourceID, type: ByteView) -> [Subscriber] {
+        guard let tenant = tenants[id] else { return [] }
+        let hash = hash(source, type)
+        if let known = tenant.cache[hash], known.source == source, type.equals(known.type) {
+            return known.subscribers
+        }
+        let bytes = type.array
+        let found = tenant.subscribed.compactMap {
+            $0.subscription.wants(source: source, type: bytes) ? $0.subscriber : nil
+        }
+        // A long type is the sender's whim: it is matched each time and takes no room here.
+        guard bytes.count <= Matcher.typeBytesMax else { return found }
+        if tenant.cache.count >= Matcher.entryCountMax { tenant.cache.removeAll(keepingCapacity: true) }
+        tenant.cache[hash] = Entry(source: source, type: bytes, subscribers: found)
+        return found
+    }
+    private static func place(of endpoint: EndpointID, in list: [Subscribed]) -> Int {
+        var (low, high) = (0, list.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if list[middle].endpoint < endpoint { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+}

@@ -1,0 +1,58 @@
+// Which lane has which of the egress loop's connection pools. A lane gets one when it first sends and keeps it while
+// nobody else needs it, so that its connections are used again.
+//
+// Invariant: a pool belongs to one lane at most; a lane with something in flight keeps its pool. There are more pools
+// than orders, so a lane that may send always gets one. If a pool were taken from a lane with orders out, another
+// lane's requests would wait behind its concurrency.
+
+package struct PoolDirectory {
+    private var free: [UInt32]
+    /// Lanes that had nothing in flight at some time, oldest first; stale entries are skipped.
+    private var resting: [(lane: Lane, stamp: UInt32)] = []
+    private var head = 0
+
+    package init(poolCount: Int) { free = (0..<UInt32(poolCount)).reversed() }
+
+    package mutating func pool(for lane: Lane) -> UInt32 {
+        if let pool = lane.pool { return pool }
+        let pool = free.popLast() ?? takeFromResting()
+        lane.pool = pool
+        return pool
+    }
+    /// Nothing of the lane is in flight any more.
+    package mutating func rest(_ lane: Lane) {
+        guard lane.pool != nil else { return }
+        lane.restStamp &+= 1
+        resting.append((lane, lane.restStamp))
+        // A lane that rests often has many stale entries; O(n) once for n of them.
+        if resting.count - head > 4 * max(free.capacity, 1024) { compact() }
+    }
+    /// The lane ends.
+    package mutating func release(_ lane: Lane) {
+        guard let pool = lane.pool else { return }
+        forgetPool(lane)
+        lane.restStamp &+= 1
+        free.append(pool)
+    }
+    /// Whatever it has next leads through another pool, without connections.
+    private func forgetPool(_ lane: Lane) {
+        lane.pool = nil
+        lane.destination = nil
+        lane.predecessor = nil
+    }
+    private mutating func takeFromResting() -> UInt32 {
+        while head < resting.count {
+            let (lane, stamp) = resting[head]
+            head += 1
+            guard lane.restStamp == stamp, lane.inFlight == 0, let pool = lane.pool else { continue }
+            forgetPool(lane)
+            if head * 2 > resting.count { compact() }
+            return pool
+        }
+        preconditionFailure("more lanes in flight than pools")
+    }
+    private mutating func compact() {
+        resting = resting[head...].filter { $0.lane.restStamp == $0.stamp }
+        head = 0
+    }
+}

@@ -1,0 +1,61 @@
+// Delivery: the dispatcher and the thread that writes its results.
+
+import FastPath
+import Logging
+
+final class DeliveryComponent: Component {
+    /// Results that came at the last moment are written even when the time is over.
+    private static let drainMillisMin = 50
+    /// For the outcomes of what the egress loop abandoned at its end.
+    private static let abandonedMillisMax = 1000
+
+    let name = "delivery"
+    private let configuration: DeliveryConfiguration
+    private let endpoints: EndpointParticipant
+    private let log: LogComponent
+    private let store: StoreComponent
+    private let logKeeper: LogKeeperComponent
+    private let egress: EgressComponent
+    private let logger: Logger
+    private let running = StartResult<DeliveryService<LogReaders>>()
+
+    init(
+        _ configuration: DeliveryConfiguration, endpoints: EndpointParticipant, log: LogComponent,
+        store: StoreComponent,
+        logKeeper: LogKeeperComponent, egress: EgressComponent, logger: Logger
+    ) {
+        self.configuration = configuration
+        self.endpoints = endpoints
+        self.log = log
+        self.store = store
+        self.logKeeper = logKeeper
+        self.egress = egress
+        self.logger = logger
+    }
+    var service: DeliveryService<LogReaders> { running.value }
+    var memoryBytes: Int { configuration.bufferBytes }
+
+    func start() throws {
+        let folder = log.folder
+        let tail = log.tail
+        let service = try DeliveryService(
+            DeliveryComponents(
+                log: LogReaders(folder: folder, tail: tail),
+                makeReader: { LogReaders(folder: folder, tail: tail) }, store: store.store, orders: egress.orders,
+                outcomes: egress.outcomes, answers: egress.answers, logger: logger),
+            configuration: configuration)
+        let first = endpoints.takeStart()
+        do { try service.start(first.endpoints, new: first.new, sourceNames: first.sourceNames) } catch {
+            throw GatewayError.delivery(error)
+        }
+        logKeeper.worker.setLowWater { service.retentionLowWater }
+        running.set(service)
+    }
+    func drain(withinMillis: Int) -> Bool {
+        service.drain(timeoutMillis: max(withinMillis, DeliveryComponent.drainMillisMin))
+    }
+    func stop() {
+        _ = service.drain(timeoutMillis: DeliveryComponent.abandonedMillisMax)
+        service.stop()
+    }
+}

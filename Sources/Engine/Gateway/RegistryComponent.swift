@@ -1,0 +1,51 @@
+// What the operator has made, read from the store and brought up to the manifest. Before anything that is built from
+// it; the parts that run what it describes join as participants when they are there.
+
+import Logging
+
+final class RegistryComponent: Component {
+    let name = "registry"
+    private let configuration: GatewayConfiguration
+    private let store: StoreComponent
+    private let verifiers: VerifierRegistry
+    private let endpoints: EndpointParticipant
+    private let sources: SourceParticipant
+    private let logger: Logger
+    private struct Opened: Sendable {
+        let service: RegistryService
+        let audit: any AuditLog
+        let report: ChangeReport
+    }
+    private let opened = StartResult<Opened>()
+
+    init(
+        _ configuration: GatewayConfiguration, store: StoreComponent, verifiers: VerifierRegistry,
+        endpoints: EndpointParticipant, sources: SourceParticipant, logger: Logger
+    ) {
+        self.configuration = configuration
+        self.store = store
+        self.verifiers = verifiers
+        self.endpoints = endpoints
+        self.sources = sources
+        self.logger = logger
+    }
+    var service: RegistryService { opened.value.service }
+    var audit: any AuditLog { opened.value.audit }
+    /// What the manifest changed at this start.
+    var report: ChangeReport { opened.value.report }
+    /// With what the API has made.
+    var configurationInForce: GatewayConfiguration { configuration.with(service.state) }
+
+    func start() throws {
+        let kept = SQLiteRegistryStore(store.store.writer)
+        let registry = RegistryService(store: kept, process: configuration.process, verifiers: verifiers)
+        do {
+            try registry.open()
+            registry.add(endpoints)
+            registry.add(sources)
+            let report = try registry.apply(.manifest(configuration), actor: .start)
+            logger.info("configuration applied", metadata: ["changes": "\(report.diff)"])
+            opened.set(Opened(service: registry, audit: kept, report: report))
+        } catch { throw GatewayError.registry(error) }
+    }
+}

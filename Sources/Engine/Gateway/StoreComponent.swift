@@ -1,0 +1,38 @@
+// The store of registry and delivery state, in the data folder.
+
+import FastPath
+import Logging
+
+final class StoreComponent: Component {
+    let name = "store"
+    private let path: String
+    private let limits: HistoryLimits
+    private let dataFolder: DataFolderComponent
+    private let logger: Logger
+    private let opened = StartResult<SQLiteStore>()
+
+    init(_ configuration: GatewayConfiguration, dataFolder: DataFolderComponent, logger: Logger) {
+        path = configuration.dataFolder
+        // Slices are as long as it wants at the start; a reload that changes the time changes only when they go.
+        var limits = HistoryLimits()
+        limits.keptMillis = Int64(configuration.delivery.historyMillis)
+        self.limits = limits
+        self.dataFolder = dataFolder
+        self.logger = logger
+    }
+    var store: SQLiteStore { opened.value }
+
+    func start() throws {
+        let folder = dataFolder.folder
+        do {
+            opened.set(
+                try SQLiteStore(
+                    folder: path, logIdentity: folder.identity.identity, limits: limits, logger: logger,
+                    events: { [path] in UInt64(try LogCheck.run(path: path).recordCount) }))
+        } catch { throw GatewayError.store("\(error)") }
+    }
+    /// No event of the log may get a sequence below it: an endpoint has met it.
+    func sequenceFloor() throws(GatewayError) -> UInt64 {
+        do { return try store.snapshot().sequenceFloor } catch { throw .store("\(error)") }
+    }
+}

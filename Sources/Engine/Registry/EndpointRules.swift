@@ -1,0 +1,109 @@
+// What must hold for an endpoint on its own and against the sources and rules that are in force. Pure: no name is
+// resolved here, for whether a host name resolves is a state of the endpoint and not a mistake of the change.
+import FastPath
+
+struct EndpointRules {
+    let addresses: AddressRules
+    let state: RegistryState
+
+    func issues(of endpoint: EndpointConfiguration, at path: FieldPath) -> [ValidationIssue] {
+        var issues = NameRules.issues(of: endpoint, at: path)
+        issues += urlIssues(endpoint, path)
+        issues += sourceIssues(endpoint, path)
+        for (index, secret) in endpoint.secrets.enumerated() {
+            do {
+                _ = try SecretEncoding.whsec.key(of: secret, index: index)
+            } catch {
+                issues.append(ValidationIssue(path["secret"][index], error.message, about: .nothing))
+            }
+        }
+        issues += timeIssues(endpoint, path)
+        if !(1...4096).contains(endpoint.concurrency) {
+            issues.append(ValidationIssue(path["concurrency"], "must be from 1 to 4096"))
+        }
+        return issues
+    }
+
+    private func urlIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
+        let address: EndpointAddress
+        do {
+            address = try EndpointAddress(endpoint.url)
+        } catch {
+            return [ValidationIssue(path["url"], error.description, about: .value)]
+        }
+        if let literal = IPAddress(address.host), let reason = addresses.refusal(of: literal) {
+            let refused = EndpointAddressError.refused(host: address.host, address: literal.text, reason)
+            return [ValidationIssue(path["url"], refused.description, about: .value)]
+        }
+        let room = EndpointRules.targetBytesMax(address, secretCount: endpoint.secrets.count)
+        guard address.target.utf8.count <= room else {
+            return [
+                ValidationIssue(
+                    path["url"],
+                    "has a path of \(address.target.utf8.count) bytes; with this host and \(endpoint.secrets.count) "
+                        + "secrets it may have \(max(room, 0))")
+            ]
+        }
+        return []
+    }
+    /// Request line, Host and signatures share one buffer of the egress loop.
+    static func targetBytesMax(_ address: EndpointAddress, secretCount: Int) -> Int {
+        EgressLimits().requestHeadBytesMax - fixedHeadBytes - address.hostField.utf8.count
+            - secretCount * signatureBytes
+    }
+    /// `v1,` and 44 characters of base 64, and a space.
+    private static let signatureBytes = 48
+    /// Everything around target, host and signatures, rounded up: "POST ", " HTTP/1.1", the names of five fields, a
+    /// version, two numbers of 20 digits.
+    private static let fixedHeadBytes = 192
+
+    private func sourceIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
+        guard !endpoint.sources.isEmpty, let tenant = state.tenant(named: endpoint.tenant)?.id else { return [] }
+        return endpoint.sources.enumerated().compactMap { index, name in
+            guard state.sources.named(name, tenant: tenant) == nil else { return nil }
+            return ValidationIssue(
+                path["sources"][index], "is not the name of a source; \(advice(name, tenant))", about: .value)
+        }
+    }
+    private func advice(_ name: String, _ tenant: TenantID) -> String {
+        let known = state.sources.numbers(of: tenant).prefix(EndpointRules.suggestionCountMax).compactMap {
+            state.sources[SourceID($0)]?.name
+        }
+        if let nearest = NearestName.of(name, among: known) { return "did you mean `\(nearest)`?" }
+        guard !known.isEmpty else { return "this tenant has none" }
+        let shown = known.prefix(10).joined(separator: ", ")
+        return "known sources: \(shown)\(known.count > 10 ? ", …" : "")"
+    }
+    /// So many are compared with a mistyped name: a manifest of thousands of mistakes stays quick.
+    private static let suggestionCountMax = 200
+
+    private func timeIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
+        var issues: [ValidationIssue] = []
+        let times = [
+            ("connect", endpoint.connectMillisMax), ("head", endpoint.headMillisMax),
+            ("total", endpoint.totalMillisMax),
+        ]
+        for (key, millis) in times where !(10...600_000).contains(millis) {
+            issues.append(ValidationIssue(path["timeouts"][key], "must be from 10ms to 10m"))
+        }
+        if endpoint.connectMillisMax > endpoint.totalMillisMax || endpoint.headMillisMax > endpoint.totalMillisMax {
+            issues.append(
+                ValidationIssue(
+                    path["timeouts"],
+                    "`connect` and `head` are part of `total` (\(TimeSpan.text(of: endpoint.totalMillisMax))) and "
+                        + "cannot be longer"))
+        }
+        if endpoint.retryDelaysMillis.count > 64 {
+            issues.append(
+                ValidationIssue(
+                    path["retry"]["delays"], "has \(endpoint.retryDelaysMillis.count) entries; at most 64"))
+        }
+        if endpoint.retryDelaysMillis.contains(where: { !(0...(30 * 86_400_000)).contains($0) }) {
+            issues.append(ValidationIssue(path["retry"]["delays"], "must be times from 0s to 30d"))
+        }
+        if !(0.0...1.0).contains(endpoint.retryJitter) {
+            issues.append(ValidationIssue(path["retry"]["jitter"], "must be from 0 to 1"))
+        }
+        return issues
+    }
+}

@@ -1,0 +1,122 @@
+// What must hold between the settings of the gateway as a whole: listeners, addresses, bounds that fit each other.
+// Pure.
+import FastPath
+
+enum GatewayRules {
+    static func issues(of configuration: GatewayConfiguration) -> [ValidationIssue] {
+        listenerIssues(configuration.process) + boundIssues(configuration) + edgeIssues(configuration)
+            + liveIssues(configuration.live)
+    }
+
+    private static func listenerIssues(_ process: ProcessSettings) -> [ValidationIssue] {
+        var issues: [ValidationIssue] = []
+        let listen = FieldPath("listen")
+        if process.listen.isEmpty { issues.append(ValidationIssue(listen, "needs at least one address")) }
+        for (index, address) in process.listen.enumerated() {
+            if !AddressText.isListener(address) {
+                issues.append(
+                    ValidationIssue(
+                        listen[index], "is not HOST:PORT, [IPV6]:PORT or unix:PATH, such as 127.0.0.1:8080",
+                        about: .value))
+            }
+            let isTaken = process.listen[..<index].contains(address) || address == process.admin
+            if isTaken, !address.hasSuffix(":0") {
+                issues.append(
+                    ValidationIssue(
+                        listen[index], "is used more than once; each listener needs its own address",
+                        about: .value))
+            }
+        }
+        if AddressText.host(of: process.admin) == nil {
+            issues.append(
+                ValidationIssue(FieldPath("admin"), "is not HOST:PORT, such as 127.0.0.1:8081", about: .value))
+        }
+        let words = process.proxyProtocol
+        for (index, word) in words.enumerated() where words != ["true"] && words != ["false"] {
+            guard !process.listen.contains(word) else { continue }
+            issues.append(
+                ValidationIssue(
+                    FieldPath("proxy_protocol")[index],
+                    "is neither true, false, nor a listener as `listen` spells it", about: .value))
+        }
+        return issues
+    }
+
+    private static func boundIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
+        var issues: [ValidationIssue] = []
+        let limits = configuration.process.limits
+        let log = configuration.process.log
+        if limits.requestLineBytesMax > limits.headBytesMax {
+            issues.append(
+                ValidationIssue(
+                    FieldPath("limits", "request_line"), "is larger than the whole head (`limits.head`)"))
+        }
+        let largest = max(limits.bodyBytesMax, configuration.sources.compactMap(\.bodyBytesMax).max() ?? 0)
+        if limits.assemblyBytes < largest + limits.headBytesMax {
+            issues.append(
+                ValidationIssue(
+                    FieldPath("limits", "assembly"),
+                    "cannot hold even one request of \(ByteSize.text(of: largest)); give it several times that"))
+        }
+        if log.groupBytes < largest + limits.headBytesMax {
+            issues.append(
+                ValidationIssue(
+                    FieldPath("log", "group"),
+                    "(\(ByteSize.text(of: log.groupBytes))) must hold the largest request: a body of "
+                        + "\(ByteSize.text(of: largest)) and a head of \(ByteSize.text(of: limits.headBytesMax))"))
+        }
+        if log.segmentBytes < 2 * log.groupBytes {
+            issues.append(
+                ValidationIssue(
+                    FieldPath("log", "segment"),
+                    "must be at least twice `log.group` (\(ByteSize.text(of: log.groupBytes)))"))
+        }
+        if let kept = log.retentionBytes, kept < 2 * log.segmentBytes {
+            issues.append(
+                ValidationIssue(
+                    FieldPath("log", "retention", "size"),
+                    "must be at least two segments (\(ByteSize.text(of: log.segmentBytes)) each)"))
+        }
+        return issues
+    }
+
+    private static func edgeIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
+        let usesList = configuration.sources.contains { !$0.allowAddresses.isEmpty }
+        guard configuration.process.proxyProtocol != ["false"], configuration.live.trustedProxies.isEmpty, usesList
+        else { return [] }
+        return [
+            ValidationIssue(
+                FieldPath("proxy_protocol"),
+                "lets whoever connects choose the address that `allow_addresses` checks; list your proxies in "
+                    + "`trusted_proxies`")
+        ]
+    }
+
+    static func liveIssues(_ live: LiveSettings) -> [ValidationIssue] {
+        var issues: [ValidationIssue] = []
+        if let url = live.publicURL {
+            do {
+                _ = try EdgeCompiler.origin(url)
+            } catch {
+                issues.append(
+                    ValidationIssue(
+                        FieldPath("public_url"),
+                        "is not a scheme and host such as https://hooks.example.com, without a path",
+                        about: .value))
+            }
+        }
+        for (index, text) in live.trustedProxies.enumerated()
+        where text != EdgeCompiler.localWord && CIDR(text) == nil {
+            issues.append(badRange(FieldPath("trusted_proxies")[index]))
+        }
+        for (index, text) in live.allow.enumerated() where CIDR(text) == nil {
+            issues.append(badRange(FieldPath("delivery", "allow")[index]))
+        }
+        return issues
+    }
+    private static func badRange(_ path: FieldPath) -> ValidationIssue {
+        ValidationIssue(
+            path, "is not a range of addresses such as 10.0.0.0/8 or fd00::/8 (the bits after the prefix must be zero)",
+            about: .value)
+    }
+}

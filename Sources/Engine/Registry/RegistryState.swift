@@ -1,0 +1,69 @@
+// Everything that operators have made, at one moment: an immutable version of the registry as a plain value.
+
+package struct RegistryState: Sendable {
+    private var tenantTable: [TenantID: TenantSpec] = [:]
+    private var tenantsByName: [String: TenantID] = [:]
+    private var tenantsByUID: [String: TenantID] = [:]
+    package private(set) var lastTenantNumber: UInt32 = 0
+    package internal(set) var sources = ResourceIndex<SourceConfiguration>()
+    package internal(set) var endpoints = ResourceIndex<EndpointConfiguration>()
+    /// Paths are unique over all tenants.
+    private var sourcesByPath = ShardedMap<String, SourceID>()
+    package internal(set) var live = LiveSettings()
+    /// False between a start and its manifest: until then `live` and what the manifest makes are not known.
+    package internal(set) var hasManifest = false
+
+    package init() {}
+
+    package var tenants: [TenantSpec] { tenantTable.values.sorted { $0.id < $1.id } }
+    package func tenant(_ id: TenantID) -> TenantSpec? { tenantTable[id] }
+    package func tenant(named name: String) -> TenantSpec? { tenantsByName[name].flatMap { tenantTable[$0] } }
+    package func tenant(uid: String) -> TenantSpec? { tenantsByUID[uid].flatMap { tenantTable[$0] } }
+    package func source(path: String) -> SourceSpec? { sourcesByPath[path].flatMap { sources[$0] } }
+
+    mutating func set(_ tenant: TenantSpec) {
+        if let old = tenantTable[tenant.id] { unlink(old) }
+        tenantTable[tenant.id] = tenant
+        tenantsByName[tenant.name] = tenant.id
+        if let uid = tenant.uid { tenantsByUID[uid] = tenant.id }
+        lastTenantNumber = max(lastTenantNumber, tenant.id.number)
+    }
+    mutating func remove(_ tenant: TenantSpec) {
+        unlink(tenant)
+        tenantTable[tenant.id] = nil
+    }
+    private mutating func unlink(_ tenant: TenantSpec) {
+        tenantsByName[tenant.name] = nil
+        if let uid = tenant.uid { tenantsByUID[uid] = nil }
+    }
+
+    mutating func setSources(_ specs: [SourceSpec]) {
+        for spec in specs { if let old = sources[spec.id] { unlinkPath(old) } }
+        sources.set(specs)
+        for spec in specs { sourcesByPath[spec.settings.pathInForce] = spec.id }
+    }
+    mutating func removeSources(_ specs: [SourceSpec]) {
+        for spec in specs { unlinkPath(spec) }
+        sources.remove(specs)
+    }
+    private mutating func unlinkPath(_ spec: SourceSpec) {
+        let path = spec.settings.pathInForce
+        if sourcesByPath[path] == spec.id { sourcesByPath[path] = nil }
+    }
+
+    /// For a start: what a store kept. Numbers go on behind the largest ever used.
+    mutating func raise(_ kind: ResourceKind, last number: UInt32) {
+        switch kind {
+        case .tenant: lastTenantNumber = max(lastTenantNumber, number)
+        case .source: sources.lastNumber = max(sources.lastNumber, number)
+        case .endpoint: endpoints.lastNumber = max(endpoints.lastNumber, number)
+        }
+    }
+    func last(_ kind: ResourceKind) -> UInt32 {
+        switch kind {
+        case .tenant: lastTenantNumber
+        case .source: sources.lastNumber
+        case .endpoint: endpoints.lastNumber
+        }
+    }
+}

@@ -1,0 +1,121 @@
+// What an operator has made, with its identity: tenants, sources, endpoints as plain values.
+//
+// Invariants: `id` and `publicID` never change and are never given to another resource; `revision` grows by one with
+// each change, so (id, revision) names one version; names are labels.
+
+package enum ResourceKind: UInt8, CaseIterable, Sendable {
+    case tenant = 1
+    case source = 2
+    case endpoint = 3
+
+    package var name: String {
+        switch self {
+        case .tenant: "tenant"
+        case .source: "source"
+        case .endpoint: "endpoint"
+        }
+    }
+}
+
+/// Who made a resource; nobody else may change it. Raw values are stored.
+package enum ResourceOrigin: UInt8, CaseIterable, Sendable {
+    case manifest = 1
+    case api = 2
+
+    package var name: String { self == .manifest ? "manifest" : "api" }
+}
+
+package struct TenantSpec: Equatable, Sendable {
+    package static let defaultName = "default"
+    package var id: TenantID
+    package var publicID: PublicID
+    package var uid: String?
+    package var name: String
+    package var origin: ResourceOrigin
+    package var revision: UInt64
+    package var createdMillis: Int64
+
+    /// A name that is unique over all tenants.
+    package static func qualify(_ name: String, tenant: String) -> String {
+        tenant == defaultName ? name : "\(tenant)/\(name)"
+    }
+}
+
+/// What sources and endpoints have in common for the registry.
+package protocol ResourceSettings: Equatable, Codable, Sendable {
+    associatedtype Kind: Sendable
+    static var kind: ResourceKind { get }
+    static var publicIDPrefix: String { get }
+    /// The list of the manifest that they stand in.
+    static var listKey: String { get }
+    static var fields: [SettingsField<Self>] { get }
+    init()
+    var name: String { get set }
+    /// The tenant's name.
+    var tenant: String { get set }
+    var uid: String? { get set }
+}
+
+extension SourceConfiguration: ResourceSettings {
+    package typealias Kind = SourceKind
+    package static var kind: ResourceKind { .source }
+    package static var publicIDPrefix: String { PublicID.sourcePrefix }
+    package static var listKey: String { "sources" }
+}
+extension EndpointConfiguration: ResourceSettings {
+    package typealias Kind = EndpointKind
+    package static var kind: ResourceKind { .endpoint }
+    package static var publicIDPrefix: String { PublicID.endpointPrefix }
+    package static var listKey: String { "endpoints" }
+}
+
+package struct ResourceSpec<Settings: ResourceSettings>: Equatable, Sendable {
+    package var id: Identifier<Settings.Kind>
+    package var publicID: PublicID
+    package var tenant: TenantID
+    package var origin: ResourceOrigin
+    package var revision: UInt64
+    package var createdMillis: Int64
+    /// As the operator wrote them; the names of its tenant and sources are kept up to date.
+    package var settings: Settings
+    /// The sources that an endpoint names, resolved; empty = all of its tenant. A source names none.
+    package var sourceIDs: [SourceID] = []
+
+    package init(
+        id: Identifier<Settings.Kind>, publicID: PublicID, tenant: TenantID, origin: ResourceOrigin, revision: UInt64,
+        createdMillis: Int64, settings: Settings, sourceIDs: [SourceID] = []
+    ) {
+        self.id = id
+        self.publicID = publicID
+        self.tenant = tenant
+        self.origin = origin
+        self.revision = revision
+        self.createdMillis = createdMillis
+        self.settings = settings
+        self.sourceIDs = sourceIDs
+    }
+    package var name: String { settings.name }
+    package var uid: String? { settings.uid }
+    package var qualifiedName: String { TenantSpec.qualify(settings.name, tenant: settings.tenant) }
+}
+
+package typealias SourceSpec = ResourceSpec<SourceConfiguration>
+package typealias EndpointSpec = ResourceSpec<EndpointConfiguration>
+
+/// The identity of a resource of the manifest without its settings, which the store does not keep: left behind when the
+/// manifest no longer has it, or found at a start before the manifest is read. Named again, it is the same resource. An
+/// explicit deletion leaves none.
+package struct RetiredResource: Equatable, Sendable {
+    package var kind: ResourceKind
+    package var number: UInt32
+    package var publicID: PublicID
+    package var tenant: TenantID
+    package var name: String
+    package var uid: String?
+    package var revision: UInt64
+    package var createdMillis: Int64
+    /// Of its last settings; see `ResourceSettings.digest`.
+    package var digest: UInt64
+    /// True exactly when it was in force until the last process ended, and no manifest has been read since.
+    package var wasInForce = false
+}

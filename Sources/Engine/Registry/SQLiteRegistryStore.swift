@@ -1,0 +1,215 @@
+// The registry and the audit log in SQLite, in the database that also keeps the deliveries. Commits are synced
+// (synchronous = FULL for their transaction), because whoever asked was told that the change is kept.
+import Foundation
+import GRDB
+
+package final class SQLiteRegistryStore: RegistryStore, AuditLog {
+    private let database: any DatabaseWriter
+
+    /// `database` has gone through `RegistryMigration`.
+    package init(_ database: any DatabaseWriter) { self.database = database }
+
+    // MARK: Reading
+
+    package func load() throws -> StoredRegistry {
+        try database.read { db in
+            var stored = StoredRegistry()
+            stored.tenants = try Row.fetchAll(db, sql: "SELECT * FROM registry_tenant ORDER BY number").map(
+                SQLiteRegistryStore.tenant)
+            let names = Dictionary(uniqueKeysWithValues: stored.tenants.map { ($0.id, $0.name) })
+            let sourceDecoder = SettingsDecoder<SourceConfiguration>()
+            let endpointDecoder = SettingsDecoder<EndpointConfiguration>()
+            let rows = try Row.fetchCursor(db, sql: "SELECT * FROM registry_resource ORDER BY kind, number")
+            while let row = try rows.next() {
+                let identity = try SQLiteRegistryStore.identity(row)
+                guard let text: String = row["settings"] else {
+                    stored.identities.append(identity)
+                    continue
+                }
+                switch identity.kind {
+                case .source: stored.sources.append(try sourceDecoder.spec(identity, text, names))
+                case .endpoint: stored.endpoints.append(try endpointDecoder.spec(identity, text, names))
+                case .tenant: break
+                }
+            }
+            SQLiteRegistryStore.resolveSources(&stored)
+            for row in try Row.fetchAll(db, sql: "SELECT * FROM registry_counter") {
+                if let kind = ResourceKind(rawValue: row["kind"]) { stored.lastNumbers[kind] = row["last"] }
+            }
+            return stored
+        }
+    }
+    /// Sources of the manifest are known by their identity before the manifest is read. A name that is nobody's stays
+    /// in the list as nobody: an endpoint that wants one source must never become one that wants all.
+    private static func resolveSources(_ stored: inout StoredRegistry) {
+        var numbers: [TenantKey: SourceID] = [:]
+        for source in stored.identities where source.kind == .source {
+            numbers[TenantKey(tenant: source.tenant, text: source.name)] = SourceID(source.number)
+        }
+        for source in stored.sources { numbers[TenantKey(tenant: source.tenant, text: source.name)] = source.id }
+        for place in stored.endpoints.indices {
+            let endpoint = stored.endpoints[place]
+            stored.endpoints[place].sourceIDs = endpoint.settings.sources.map {
+                numbers[TenantKey(tenant: endpoint.tenant, text: $0)] ?? SourceID(0)
+            }
+        }
+    }
+    private static func tenant(_ row: Row) throws -> TenantSpec {
+        guard let origin = ResourceOrigin(rawValue: row["origin"]) else { throw RegistryStoreError.unreadable }
+        return TenantSpec(
+            id: TenantID(row["number"]), publicID: PublicID(stored: row["public"]), uid: row["uid"],
+            name: row["name"], origin: origin, revision: row["revision"], createdMillis: row["created"])
+    }
+    private static func identity(_ row: Row) throws -> RetiredResource {
+        guard let kind = ResourceKind(rawValue: row["kind"]), kind != .tenant else {
+            throw RegistryStoreError.unreadable
+        }
+        let digest: Int64 = row["digest"]
+        return RetiredResource(
+            kind: kind, number: row["number"], publicID: PublicID(stored: row["public"]),
+            tenant: TenantID(row["tenant"]), name: row["name"], uid: row["uid"], revision: row["revision"],
+            createdMillis: row["created"], digest: UInt64(bitPattern: digest), wasInForce: row["in_force"])
+    }
+
+    // MARK: Writing
+
+    package func commit(_ commit: RegistryCommit) throws {
+        try writeDurably { db in
+            for tenant in commit.tenants { try SQLiteRegistryStore.write(tenant, db) }
+            for id in commit.removedTenants {
+                try db.execute(sql: "DELETE FROM registry_tenant WHERE number = ?", arguments: [id.number])
+            }
+            let encoder = JSONEncoder()
+            for spec in commit.sources { try SQLiteRegistryStore.write(spec, encoder, db) }
+            for spec in commit.endpoints { try SQLiteRegistryStore.write(spec, encoder, db) }
+            for identity in commit.retired { try SQLiteRegistryStore.write(identity, .manifest, settings: nil, db) }
+            let delete = try db.cachedStatement(sql: "DELETE FROM registry_resource WHERE kind = ? AND number = ?")
+            for one in commit.deleted { try delete.execute(arguments: [one.kind.rawValue, one.number]) }
+            for (kind, number) in commit.lastNumbers where number > 0 {
+                try db.execute(
+                    sql: """
+                        INSERT INTO registry_counter (kind, last) VALUES (?, ?)
+                        ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)
+                        """, arguments: [kind.rawValue, number])
+            }
+            try SQLiteRegistryStore.append(commit.audit, db)
+        }
+    }
+    private static func write(_ tenant: TenantSpec, _ db: Database) throws {
+        try db.cachedStatement(
+            sql: """
+                INSERT OR REPLACE INTO registry_tenant (number, public, uid, name, origin, revision, created)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: [
+            tenant.id.number, tenant.publicID.text, tenant.uid, tenant.name, tenant.origin.rawValue,
+            Int64(bitPattern: tenant.revision), tenant.createdMillis,
+        ])
+    }
+    private static func write<Settings>(
+        _ spec: ResourceSpec<Settings>, _ encoder: JSONEncoder, _ db: Database
+    ) throws {
+        let settings = spec.origin == .api ? String(decoding: try encoder.encode(spec.settings), as: UTF8.self) : nil
+        try write(spec.identity(isInForce: true), spec.origin, settings: settings, db)
+    }
+    private static func write(
+        _ identity: RetiredResource, _ origin: ResourceOrigin, settings: String?, _ db: Database
+    ) throws {
+        try db.cachedStatement(
+            sql: """
+                INSERT OR REPLACE INTO registry_resource
+                (kind, number, public, tenant, uid, name, origin, revision, created, digest, in_force, settings)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """
+        ).execute(arguments: [
+            identity.kind.rawValue, identity.number, identity.publicID.text, identity.tenant.number, identity.uid,
+            identity.name, origin.rawValue, Int64(bitPattern: identity.revision), identity.createdMillis,
+            Int64(bitPattern: identity.digest), identity.wasInForce, settings,
+        ])
+    }
+    /// On the writer's queue alone; the pragma holds for this transaction.
+    private func writeDurably(_ body: (Database) throws -> Void) throws {
+        try database.writeWithoutTransaction { db in
+            let before = try Int.fetchOne(db, sql: "PRAGMA synchronous") ?? 2
+            try db.execute(sql: "PRAGMA synchronous = FULL")
+            defer { try? db.execute(sql: "PRAGMA synchronous = \(before)") }
+            try db.inTransaction {
+                try body(db)
+                return .commit
+            }
+        }
+    }
+
+    // MARK: Audit
+
+    package func record(_ entries: [AuditEntry]) throws {
+        try writeDurably { try SQLiteRegistryStore.append(entries, $0) }
+    }
+
+    private static func append(_ entries: [AuditEntry], _ db: Database) throws {
+        let encoder = JSONEncoder()
+        let insert = try db.cachedStatement(
+            sql: """
+                INSERT INTO audit (time, actor, request, action, kind, tenant, resource, name, changes)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                """)
+        for entry in entries {
+            try insert.execute(arguments: [
+                entry.timeMillis, entry.actor, entry.requestID, entry.action.rawValue, entry.kind?.rawValue,
+                entry.tenant.number, entry.resource, entry.name,
+                String(decoding: try encoder.encode(entry.changes), as: UTF8.self),
+            ])
+        }
+    }
+    package func entries(_ query: AuditQuery) throws -> [AuditEntry] {
+        try database.read { db in
+            let tenant = query.tenant.map { _ in "AND tenant = ?" } ?? ""
+            var arguments: StatementArguments = [query.before ?? .max]
+            if let id = query.tenant { arguments += [id.number] }
+            arguments += [query.limit]
+            let sql = "SELECT * FROM audit WHERE number < ? \(tenant) ORDER BY number DESC LIMIT ?"
+            return try Row.fetchAll(db, sql: sql, arguments: arguments).map(SQLiteRegistryStore.entry)
+        }
+    }
+    private static func entry(_ row: Row) throws -> AuditEntry {
+        guard let action = AuditAction(rawValue: row["action"]) else { throw RegistryStoreError.unreadable }
+        let kind: UInt8? = row["kind"]
+        let changes: String = row["changes"]
+        return AuditEntry(
+            number: row["number"], timeMillis: row["time"], actor: row["actor"], requestID: row["request"],
+            action: action, kind: kind.flatMap(ResourceKind.init(rawValue:)), tenant: TenantID(row["tenant"]),
+            resource: row["resource"], name: row["name"],
+            changes: try JSONDecoder().decode([FieldChange].self, from: Data(changes.utf8)))
+    }
+}
+
+package enum RegistryStoreError: Error, CustomStringConvertible {
+    case unreadable
+    package var description: String { "the registry contains a row that this version does not know" }
+}
+
+/// Reads settings that an earlier version wrote: what it did not know has its default.
+private struct SettingsDecoder<Settings: ResourceSettings> {
+    private let decoder = JSONDecoder()
+
+    func spec(
+        _ identity: RetiredResource, _ text: String, _ tenants: [TenantID: String]
+    ) throws -> ResourceSpec<Settings> {
+        var settings = try decode(Data(text.utf8))
+        settings.tenant = tenants[identity.tenant] ?? settings.tenant
+        return ResourceSpec(
+            id: Identifier(identity.number), publicID: identity.publicID, tenant: identity.tenant, origin: .api,
+            revision: identity.revision, createdMillis: identity.createdMillis, settings: settings)
+    }
+    private func decode(_ data: Data) throws -> Settings {
+        do { return try decoder.decode(Settings.self, from: data) } catch DecodingError.keyNotFound {
+            let defaults = try JSONSerialization.jsonObject(with: JSONEncoder().encode(Settings()))
+            let stored = try JSONSerialization.jsonObject(with: data)
+            guard var merged = defaults as? [String: Any], let known = stored as? [String: Any] else {
+                throw RegistryStoreError.unreadable
+            }
+            merged.merge(known) { _, stored in stored }
+            return try decoder.decode(Settings.self, from: JSONSerialization.data(withJSONObject: merged))
+        }
+    }
+}

@@ -1,0 +1,121 @@
+// The fields of sources and endpoints, one row each: how two versions are compared and what of a value may be shown.
+// The difference of two versions, the audit's before and after, and the digest of a version all walk this table.
+//
+// Invariant: `text` never contains a secret: it says how many there are, and leaves the query of a URL out.
+import FastPath
+
+package struct SettingsField<Settings: Sendable>: Sendable {
+    /// As in the manifest, without the list: `timeouts.total`.
+    package let key: String
+    package let isEqual: @Sendable (Settings, Settings) -> Bool
+    package let text: @Sendable (Settings) -> String
+
+    init<Value: Equatable & SendableMetatype>(
+        _ key: String, _ value: @escaping @Sendable (Settings) -> Value,
+        text: @escaping @Sendable (Value) -> String
+    ) {
+        self.key = key
+        isEqual = { value($0) == value($1) }
+        self.text = { text(value($0)) }
+    }
+    init<Value: Equatable & SendableMetatype>(_ key: String, _ value: @escaping @Sendable (Settings) -> Value) {
+        self.init(key, value) { "\($0)" }
+    }
+    init(_ key: String, _ value: @escaping @Sendable (Settings) -> String?) {
+        self.init(key, value) { $0 ?? "none" }
+    }
+    init(_ key: String, _ value: @escaping @Sendable (Settings) -> [String]) {
+        self.init(key, value) { $0.isEmpty ? "none" : $0.joined(separator: ", ") }
+    }
+}
+
+/// A field that differs between two versions; both texts may be shown.
+package struct FieldChange: Equatable, Codable, Sendable {
+    package let field: String
+    package let before: String
+    package let after: String
+
+    package init(field: String, before: String, after: String) {
+        self.field = field
+        self.before = before
+        self.after = after
+    }
+}
+
+extension ResourceSettings {
+    package func changes(from old: Self) -> [FieldChange] {
+        Self.fields.filter { !$0.isEqual(old, self) }.map {
+            FieldChange(field: $0.key, before: $0.text(old), after: $0.text(self))
+        }
+    }
+    /// A digest of everything but secrets, equal over restarts: it tells whether a manifest changed a resource while
+    /// no process ran. Secrets stay out, so that nothing can be guessed from it.
+    var digest: UInt64 {
+        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
+        for field in Self.fields {
+            for byte in field.text(self).utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+            hash = (hash ^ 0x1F) &* 0x100_0000_01B3
+        }
+        return hash
+    }
+}
+
+/// `http://host/path` of a URL: its query may be a capability.
+private func withoutQuery(_ url: String) -> String {
+    guard let mark = url.firstIndex(of: "?") else { return url }
+    return url[..<mark] + "?…"
+}
+private func countText(_ count: Int) -> String {
+    count == 0 ? "none" : count == 1 ? "1 secret" : "\(count) secrets"
+}
+private func millisText(_ millis: Int) -> String { TimeSpan.text(of: millis) }
+
+extension EndpointConfiguration {
+    package static var fields: [SettingsField<EndpointConfiguration>] { table }
+    private static let table: [SettingsField<EndpointConfiguration>] = [
+        SettingsField("name") { $0.name },
+        SettingsField("tenant") { $0.tenant },
+        SettingsField("uid") { $0.uid },
+        SettingsField("url", { $0.url }, text: withoutQuery),
+        SettingsField("sources") { $0.sources },
+        SettingsField("types") { $0.types },
+        SettingsField("secret", { $0.secrets }, text: { countText($0.count) }),
+        SettingsField("concurrency") { $0.concurrency },
+        SettingsField("timeouts.connect", { $0.connectMillisMax }, text: millisText),
+        SettingsField("timeouts.head", { $0.headMillisMax }, text: millisText),
+        SettingsField("timeouts.total", { $0.totalMillisMax }, text: millisText),
+        SettingsField(
+            "retry.delays", { $0.retryDelaysMillis }, text: { $0.map(millisText).joined(separator: ", ") }),
+        SettingsField("retry.jitter") { $0.retryJitter },
+        SettingsField("forward_headers") { $0.forwardsHeaders },
+        SettingsField("disabled") { $0.disabled },
+    ]
+}
+
+extension SourceConfiguration {
+    package static var fields: [SettingsField<SourceConfiguration>] { table }
+    private static let table: [SettingsField<SourceConfiguration>] = [
+        SettingsField("name") { $0.name },
+        SettingsField("tenant") { $0.tenant },
+        SettingsField("uid") { $0.uid },
+        SettingsField("provider") { $0.provider },
+        SettingsField("path") { $0.pathInForce },
+        SettingsField("secrets", { $0.secrets }, text: { countText($0.count) }),
+        SettingsField("unverified") { $0.unverified },
+        SettingsField("scheme", { $0.scheme }, text: { $0.map { "\($0)" } ?? "none" }),
+        SettingsField("event.id") { $0.eventID },
+        SettingsField("event.type") { $0.eventType },
+        SettingsField("dedup.key") { $0.dedupKey },
+        SettingsField(
+            "dedup.window", { $0.dedupWindowSeconds }, text: { $0.map { millisText(Int($0) * 1000) } ?? "none" }),
+        SettingsField("body", { $0.bodyBytesMax }, text: { $0.map(ByteSize.text) ?? "none" }),
+        SettingsField("durability", { $0.durability }, text: { $0.rawValue }),
+        SettingsField("mode", { $0.mode }, text: { $0.rawValue }),
+        SettingsField(
+            "tolerance", { $0.timestampToleranceSeconds }, text: { $0.map { millisText($0 * 1000) } ?? "none" }),
+        SettingsField("public_url") { $0.publicURL },
+        SettingsField("allow_addresses") { $0.allowAddresses },
+        SettingsField("verify_token", { $0.verifyToken }, text: { $0 == nil ? "none" : "1 secret" }),
+        SettingsField("allowed_origins") { $0.allowedOrigins },
+    ]
+}

@@ -1,0 +1,72 @@
+// What must hold for a source before it is compiled, and where in its fields a mistake belongs that the compiler found.
+// Pure.
+
+import FastPath
+
+struct SourceRules {
+    /// The largest body that the buffers of the running process can hold; nil before there is one.
+    let bodyBytesMax: Int?
+
+    func issues(of source: SourceConfiguration, at path: FieldPath) -> [ValidationIssue] {
+        var issues = NameRules.issues(of: source, at: path)
+        if let own = source.path, !NameRules.isPath(own) {
+            issues.append(
+                ValidationIssue(
+                    path["path"],
+                    "is not a path such as /webhooks/github (at most \(NameRules.pathBytesMax) bytes, "
+                        + "no query, no spaces)", about: .value))
+        }
+        if source.secrets.isEmpty, !source.unverified {
+            issues.append(
+                ValidationIssue(
+                    path["secrets"],
+                    "is missing: give the source `secrets: [\"${NAME}\"]`, or `unverified: true` to "
+                        + "accept requests from anyone"))
+        }
+        if !source.secrets.isEmpty, source.unverified {
+            issues.append(
+                ValidationIssue(path["unverified"], "contradicts `secrets`; remove one of the two"))
+        }
+        issues += selectorIssues("event.id", source.eventID, path)
+        issues += selectorIssues("event.type", source.eventType, path)
+        issues += selectorIssues("dedup.key", source.dedupKey, path, takesBody: true)
+        if let own = source.bodyBytesMax, let bodyBytesMax, own > bodyBytesMax {
+            issues.append(
+                ValidationIssue(
+                    path["body"],
+                    "a limit above \(ByteSize.text(of: bodyBytesMax)) needs a restart, for the buffers "
+                        + "are taken at startup", about: .nothing))
+        }
+        return issues
+    }
+    private func selectorIssues(
+        _ key: String, _ items: [String], _ path: FieldPath, takesBody: Bool = false
+    ) -> [ValidationIssue] {
+        items.enumerated().compactMap { index, item in
+            if takesBody, item == "body" { return nil }
+            if item.hasPrefix("header:"), item.utf8.count > 7 { return nil }
+            if item.hasPrefix("json:$"), item.utf8.count > 6 { return nil }
+            return ValidationIssue(
+                path.field(key)[index],
+                "does not say where to look; write header:NAME or json:$.a.b\(takesBody ? ", or body" : "")",
+                about: .value)
+        }
+    }
+
+    static func issue(_ problem: SourceProblem, at path: FieldPath) -> ValidationIssue {
+        let place: FieldPath
+        switch problem {
+        case .unknownProvider: place = path["provider"]
+        case .scheme(.emptySecret(let index)), .scheme(.badSecret(let index, _)),
+            .unusableSecret(let index):
+            place = path["secrets"][index]
+        case .scheme, .badSchemeValue, .noScheme: place = path["scheme"]
+        case .toleranceWithoutTimestamp, .badTolerance: place = path["tolerance"]
+        case .edge(.badPublicURL): place = path["public_url"]
+        case .edge: place = path["allow_addresses"]
+        case .selector(let key, _): place = key.hasPrefix("dedup") ? path["dedup"]["key"] : path["event"]
+        case .noSecret, .secretsAndUnverified: place = path["secrets"]
+        }
+        return ValidationIssue(place, problem.message, about: .nothing)
+    }
+}

@@ -1,0 +1,45 @@
+// The truth about deliveries: what every store must do. One contract suite runs over all of them. A store is opened for
+// one log (its identity); everything it says and takes is of that log. Writes come from one thread (StoreWorker), reads
+// from any.
+
+import FastPath
+
+package protocol DeliveryStore: AnyObject, Sendable {
+    /// O(what is open), not O(endpoints).
+    func snapshot() throws -> DeliverySnapshot
+    /// Gives these endpoints a mark of their own, durably: endpoints that are new, before their first event can arrive.
+    func begin(_ endpoints: [EndpointID], at place: EventLocation) throws
+    /// What is kept of one endpoint.
+    func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?)
+    /// Forgets marks, states and open deliveries of endpoints that are gone. Their history goes with its slices.
+    func forget(_ endpoints: [EndpointID]) throws
+    /// All of the batch or nothing of it, but for history (finished rows and attempts), which may be there already when
+    /// the rest is not. A row replaces the one of the same endpoint and sequence, wherever that is: what was open and
+    /// is finished now leaves the open ones, what was finished and is pending again (a replay) is open.
+    func apply(_ batch: OutcomeBatch) throws
+    /// Every pending delivery of the endpoint that is due later is due at `due`.
+    func expedite(_ endpoint: EndpointID, due: Int64) throws
+    /// Sequences at or behind `from` that have a row, ascending: what a lane must not send as new again.
+    func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64]
+    /// Pending rows whose key is `from` or behind it, in the order of `RetryKey`.
+    func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow]
+    /// Newest first; see `DeliveryQuery`. A call looks at a bounded number of rows that do not match, so a page may
+    /// hold fewer than `limit` rows, even none, and yet not be the last one: `next` is where the next page begins (its
+    /// `before`), nil when there is nothing more.
+    func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?)
+    /// Rows of one endpoint in the order of their sequence, from `from` on: for replays. States as given.
+    func rows(endpoint: EndpointID, states: Set<DeliveryState>, from: UInt64, limit: Int) throws -> [DeliveryRow]
+    /// One event at all endpoints, by endpoint.
+    func rows(sequence: UInt64) throws -> [DeliveryRow]
+    /// One event's attempts, by endpoint and number. For deliveries that succeeded at once there is none.
+    func attempts(sequence: UInt64) throws -> [AttemptRow]
+    func counts(endpoint: EndpointID) throws -> OpenDeliveries
+    /// The oldest sequence pending at an endpoint that is not gone (410) or removed, for the log's retention.
+    func oldestPending() throws -> UInt64?
+    /// Drops slices of history whose newest row is older than `before`, whole, and dead letters whose event is older
+    /// than `oldest`, no more than `limit` of them a call; false when nothing more is to be done.
+    func prune(before: Int64, oldest: UInt64, limit: Int) throws -> Bool
+    /// Moves every due time and every end of a pause so that what was due in a minute when the store was last written
+    /// is due in a minute from `now`, if the clock has gone back since. Once, before anything else.
+    func rebase(now: Int64) throws
+}

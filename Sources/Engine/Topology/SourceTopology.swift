@@ -1,0 +1,157 @@
+// The sources that run: each compiled once for its (id, revision), all together as the snapshot that the ingest loops
+// read.
+//
+// Invariants: an immutable value; a source whose revision and whose settings of the gateway did not change is not
+// compiled again. A source keeps its counter slot for the life of the process, so counters never go back.
+import FastPath
+import Synchronization
+
+/// One source, with the memory that its views point into.
+final class CompiledSource: @unchecked Sendable {
+    let id: SourceID
+    let revision: UInt64
+    let parts: CompiledSourceParts
+    fileprivate let ingest: IngestSource
+    fileprivate let path: ByteView
+    /// Nil when it is verified on the loop.
+    private let lease: VerifierLease?
+
+    init(_ spec: SourceSpec, _ context: SourceCompilation) throws(SourceError) {
+        let source = spec.settings
+        parts = try SourceCompiler.compile(
+            source, defaultWindowSeconds: context.live.dedupWindowSeconds, gatewayURL: context.live.publicURL,
+            certificates: context.verifiers.certificates)
+        let memory = parts.memory
+        var compiled = IngestSource(
+            name: memory.place(text: source.name), scheme: parts.scheme, selectors: parts.selectors,
+            handshake: parts.handshake)
+        lease = parts.verifier.map(context.verifiers.register)
+        compiled.verifierID = lease?.id ?? 0
+        compiled.observes = source.mode == .observe
+        compiled.rejectedPerSecondMax = UInt32(clamping: context.live.rejectedPerSecondMax)
+        compiled.dedupWindowSeconds = parts.dedupWindowSeconds
+        compiled.bodyBytesMax = source.bodyBytesMax ?? context.bodyBytesMax
+        compiled.successStatus = parts.successStatus
+        if let body = parts.provider.successBody { compiled.setSuccessBody(body) }
+        compiled.durability = source.durability.level
+        compiled.counterSlot = context.counters.slot(of: spec.id)
+        compiled.edge = parts.edge
+        compiled.sourceNumber = spec.id.number
+        if spec.tenant != .main {
+            compiled.tenant = memory.place(bytes: RecordFormat.tenantBytes(of: spec.tenant.number))
+        }
+        ingest = compiled
+        path = memory.place(text: source.pathInForce)
+        id = spec.id
+        revision = spec.revision
+    }
+}
+
+/// What sources are compiled with.
+struct SourceCompilation {
+    let live: LiveSettings
+    let bodyBytesMax: Int
+    let verifiers: VerifierRegistry
+    let counters: SourceCounters
+}
+
+package final class SourceTopology: Sendable {
+    /// In the order of their numbers.
+    let compiled: [CompiledSource]
+    package let snapshot: IngestSnapshot
+    package let live: LiveSettings
+    /// Headers whose value is a source's secret, sorted.
+    package let withheldHeaders: [String]
+    /// How many sources this version compiled; the rest was taken over from the one before.
+    package let compiledCount: Int
+
+    /// Reports every source that cannot be compiled at its path.
+    init(
+        _ state: RegistryState, before: SourceTopology?, context: SourceCompilation,
+        path: (SourceSpec) -> FieldPath
+    ) throws(ValidationIssues) {
+        var known: [SourceID: CompiledSource] = [:]
+        if let before, before.live.compilesSources(like: state.live) {
+            for one in before.compiled { known[one.id] = one }
+        }
+        var compiled: [CompiledSource] = []
+        var issues: [ValidationIssue] = []
+        var count = 0
+        for spec in state.sources.all {
+            if let one = known[spec.id], one.revision == spec.revision {
+                compiled.append(one)
+                continue
+            }
+            count += 1
+            do {
+                compiled.append(try CompiledSource(spec, context))
+            } catch { issues.append(SourceRules.issue(error.problem, at: path(spec))) }
+        }
+        guard issues.isEmpty else { throw ValidationIssues(issues) }
+        let memory = CompiledMemory()
+        let edge: EdgePolicy
+        do {
+            edge = try EdgeCompiler.policy(trustedProxies: state.live.trustedProxies, in: memory)
+        } catch { throw ValidationIssues(FieldPath("trusted_proxies"), error.message) }
+        self.compiled = compiled
+        compiledCount = count
+        live = state.live
+        withheldHeaders = CredentialPlaces.headers(state.sources.all.flatMap { CredentialPlaces.of($0.settings) })
+            .sorted()
+        snapshot = IngestSnapshot(
+            sources: compiled.map(\.ingest), paths: compiled.map(\.path), edge: edge,
+            owners: [memory] + compiled.map { $0 as AnyObject })
+    }
+    /// How far back a duplicate of any source may lie.
+    static func dedupWindowSecondsMax(_ configuration: GatewayConfiguration) -> UInt32 {
+        max(configuration.dedupWindowSeconds, configuration.sources.compactMap(\.dedupWindowSeconds).max() ?? 0)
+    }
+    /// The largest body that any source takes.
+    static func bodyBytesMax(_ configuration: GatewayConfiguration) -> Int {
+        max(configuration.limits.bodyBytesMax, configuration.sources.compactMap(\.bodyBytesMax).max() ?? 0)
+    }
+}
+
+/// Where each source is counted, for the life of the process.
+package final class SourceCounters: Sendable {
+    private struct Slots {
+        var bySource: [SourceID: Int] = [:]
+        var labels: [String] = []
+    }
+    private let slots = Mutex(Slots())
+
+    package init() {}
+    /// By slot; empty where a slot belongs to a source that never came into force.
+    package var labels: [String] { slots.withLock { $0.labels } }
+
+    /// The last slot is shared by all sources past the bound.
+    func slot(of id: SourceID) -> Int {
+        slots.withLock { slots in
+            if let known = slots.bySource[id] { return known }
+            guard slots.labels.count < IngestMetrics.sourceSlotCount - 1 else {
+                return IngestMetrics.sourceSlotCount - 1
+            }
+            slots.bySource[id] = slots.labels.count
+            slots.labels.append("")
+            return slots.labels.count - 1
+        }
+    }
+    /// A renamed source goes on under its new name.
+    func label(_ specs: [SourceSpec]) {
+        slots.withLock { slots in
+            for spec in specs {
+                if let slot = slots.bySource[spec.id] { slots.labels[slot] = spec.qualifiedName }
+            }
+        }
+    }
+}
+
+extension Durability {
+    var level: DurabilityLevel {
+        switch self {
+        case .fsync: .fsync
+        case .written: .written
+        case .memory: .memory
+        }
+    }
+}

@@ -1,0 +1,139 @@
+// Where requests are sent to: a description from Engine, compiled once into an immutable destination that requests
+// carry a pointer to.
+//
+// Invariants: a destination is never changed after its making; whoever sends keeps it alive until the outcome of the
+// last request that names it. Two destinations with the same `key` may share connections: same addresses, same
+// authority.
+//
+// Safety: the record and all it points to belong to the destination and live as long as it does.
+
+import Synchronization
+
+/// An endpoint as the egress knows it, resolved and allowed. Times in milliseconds.
+package struct DestinationDescription: Equatable, Sendable {
+    /// In the order in which they are tried; not empty.
+    package var addresses: [EgressAddress]
+    /// The value of `Host`: `host` or `host:port`, IPv6 in brackets.
+    package var authority: String
+    /// Path and query, beginning with `/`.
+    package var target: String
+    package var method = "POST"
+    /// Standard Webhooks secrets, the newest first; each signs. Empty: not signed.
+    package var secrets: [String]
+    /// Connections at most, each with one request at a time.
+    package var concurrency = 16
+    package var connectMillisMax = 5000
+    /// From the end of sending to the end of the answer's head.
+    package var headMillisMax = 15_000
+    /// From the start of the attempt (which may wait for a connection of the endpoint before) to the end of the answer.
+    package var totalMillisMax = 20_000
+
+    package init(addresses: [EgressAddress], authority: String, target: String, secrets: [String]) {
+        self.addresses = addresses
+        self.authority = authority
+        self.target = target
+        self.secrets = secrets
+    }
+}
+
+package enum DestinationError: Error, Equatable, Sendable {
+    case noAddress
+    /// `authority` or `target` has a byte that would break the request's head.
+    case badText
+    /// Request line, Host and signatures together are larger than `max` bytes.
+    case headTooLong(bytes: Int, max: Int)
+    case badSecret(SchemeError)
+}
+
+/// What the loop reads for each request; trivially copyable.
+struct DestinationRecord {
+    var key: UInt64
+    var addresses: UnsafePointer<EgressAddress>
+    var addressCount: Int
+    /// Request line to `Content-Length: `, rendered.
+    var prefix: ByteView
+    var signer: WebhookSigner?
+    var concurrency: Int
+    var connectNanos: UInt64
+    var headNanos: UInt64
+    var totalNanos: UInt64
+}
+
+@safe package final class Destination: @unchecked Sendable {
+    package let description: DestinationDescription
+    let record: UnsafePointer<DestinationRecord>
+    private let keys = CompiledMemory()
+    /// Near nothing: a key is only compared.
+    private static let lastKey = Atomic<UInt64>(0)
+
+    /// `version` is what `User-Agent: Sluice/…` says. `predecessor` is what the same endpoint was before: connections
+    /// made for it are kept when they lead to the same place.
+    package init(
+        _ description: DestinationDescription, version: String, requestHeadBytesMax: Int,
+        predecessor: Destination? = nil
+    ) throws(DestinationError) {
+        guard !description.addresses.isEmpty else { throw .noAddress }
+        let isPlain = { (text: String) in !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } }
+        guard isPlain(description.authority), isPlain(description.target), isPlain(description.method),
+            description.target.utf8.first == 0x2F
+        else { throw .badText }
+        let text =
+            "\(description.method) \(description.target) HTTP/1.1\r\nHost: \(description.authority)\r\n"
+            + "User-Agent: Sluice/\(version)\r\nContent-Length: "
+        var signer: WebhookSigner?
+        if !description.secrets.isEmpty {
+            do { signer = try WebhookSigner(secrets: description.secrets, in: keys) } catch { throw .badSecret(error) }
+        }
+        // Length and time have 20 digits at most; the names around them are `EgressRequest`'s.
+        let bytes = text.utf8.count + 40 + EgressRequest.nameByteCount + (signer?.byteCount ?? 0)
+        guard bytes <= requestHeadBytesMax else { throw .headTooLong(bytes: bytes, max: requestHeadBytesMax) }
+        self.description = description
+        let key: UInt64
+        if let predecessor, predecessor.description.addresses == description.addresses,
+            predecessor.description.authority == description.authority
+        {
+            key = predecessor.record.pointee.key
+        } else {
+            key = Destination.lastKey.add(1, ordering: .relaxed).newValue
+        }
+        let made = keys.place([
+            DestinationRecord(
+                key: key, addresses: UnsafePointer(keys.place(description.addresses)),
+                addressCount: description.addresses.count, prefix: keys.place(bytes: Array(text.utf8)), signer: signer,
+                concurrency: max(description.concurrency, 1),
+                connectNanos: Destination.nanos(description.connectMillisMax),
+                headNanos: Destination.nanos(description.headMillisMax),
+                totalNanos: Destination.nanos(description.totalMillisMax))
+        ])
+        record = UnsafePointer(made)
+    }
+    package var addressCount: Int { description.addresses.count }
+
+    private static func nanos(_ millis: Int) -> UInt64 { UInt64(min(max(millis, 1), 86_400_000)) * 1_000_000 }
+}
+
+/// The head that precedes a request's own field lines.
+enum EgressRequest {
+    /// What `render` writes beside prefix, digits and signatures.
+    static let nameByteCount = 2 + 19 + 2 + 19 + 2
+
+    /// Signs with the wall clock of the moment of sending. The signature covers the id, the time and the body.
+    @inline(__always) static func render(
+        _ request: OutboundRequest, wallSeconds: UInt64, into message: inout OutboundMessage
+    ) {
+        message.beginHead()
+        message.append(request.destination.pointee.prefix)
+        message.append(decimal: UInt64(request.body.count))
+        message.append("\r\nwebhook-timestamp: ")
+        message.append(decimal: wallSeconds)
+        if let signer = request.destination.pointee.signer {
+            message.append("\r\nwebhook-signature: ")
+            message.append { memory, capacity in
+                signer.sign(
+                    id: request.eventID, timestamp: wallSeconds, body: request.body, into: memory, capacity: capacity)
+            }
+        }
+        message.append("\r\n")
+        message.endHead(fieldLines: request.fieldLines, body: request.body)
+    }
+}

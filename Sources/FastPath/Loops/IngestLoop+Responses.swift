@@ -1,0 +1,361 @@
+// From complete requests to answers: the batch of signatures, the offer to the log, receipts, and what is written back.
+//
+// The only two places that answer 2xx for an event are `answerReceipts` and the duplicate of a record already on disk;
+// every other answer is a refusal, a handshake, or an event whose source chose a weaker durability by name (law 1).
+//
+// Safety: pointers to sources are the snapshot's, which the loop holds; requests lie still until `completeBatch`
+// returns.
+
+import CShims
+
+extension IngestLoop {
+    /// A request with its whole body: extract what is needed of its fields now, verify it with the rest of the round.
+    mutating func complete(_ slot: Int, _ base: UnsafePointer<UInt8>, _ body: ByteView) {
+        let connection = table[slot]
+        let head = connection.pointee.head
+        let source = sources + Int(connection.pointee.sourceIndex)
+        let bytes = ByteView(base, count: head.byteCount)
+        connection.pointee.phase = .committing
+        connection.pointee.completedAt = nowMillis
+        connection.pointee.successStatus = UInt16(source.pointee.successStatus)
+        connection.pointee.successBody = source.pointee.successBody
+        connection.pointee.durability = source.pointee.durability
+        connection.pointee.counterSlot = UInt16(source.pointee.counterSlot)
+        table.setDeadline(slot, ConnectionTable.noDeadline)
+        if answersBeforeVerification(slot, bytes, body) { return }
+        var job = -1
+        var verdict = RecordVerification.verified
+        if source.pointee.verifierID != 0 {
+            if handOver(slot, base, head, body) { return }
+            guard let unchecked = keepUnchecked(slot) else {
+                return answerUnavailable(slot, reason: "verifier_busy")
+            }
+            verdict = unchecked
+        } else if let scheme = source.pointee.scheme {
+            switch verify(scheme, bytes, head, body) {
+            case .queued(let place): job = place
+            case .accepted: break
+            case .rejected(let reason):
+                guard let observed = observe(source, reason) else { return reject(slot, reason, bytes, body) }
+                verdict = observed
+            case .full:
+                // A request that no empty batch takes is larger than the verifier was built for: refuse, never fail
+                // open.
+                return answerUnavailable(slot, reason: "verifier_busy")
+            }
+        } else {
+            verdict = .unverified
+        }
+        queue(slot, base, body, job: job, verdict: verdict)
+        if pendingCount == IngestLoop.pendingCountMax { completeBatch() }
+    }
+    /// Joins the round's batch with what is needed of its fields, which the next request overwrites.
+    mutating func queue(
+        _ slot: Int, _ base: UnsafePointer<UInt8>, _ body: ByteView, job: Int, verdict: RecordVerification
+    ) {
+        let connection = table[slot]
+        let head = connection.pointee.head
+        let source = sources + Int(connection.pointee.sourceIndex)
+        let bytes = ByteView(base, count: head.byteCount)
+        let values = source.pointee.selectors.select(bytes: bytes, head: head, fields: fields, body: body)
+        connection.pointee.isPending = true
+        pending[pendingCount] = PendingRequest(
+            slot: slot, base: base, head: head, body: body, dedupKey: values.dedupKey,
+            keySpelling: values.keySpelling, keyIsBody: values.keyIsBody, eventType: values.eventType,
+            sourceIndex: Int(connection.pointee.sourceIndex), job: job, verdict: verdict)
+        pendingCount += 1
+    }
+    private mutating func verify(
+        _ scheme: SignatureScheme, _ bytes: ByteView, _ head: RequestHead, _ body: ByteView
+    ) -> AddResult {
+        let first = verifier.add(
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, origin: edge.origin,
+            nowSeconds: wallSeconds)
+        guard case .full = first else { return first }
+        completeBatch()
+        return verifier.add(
+            scheme: scheme, request: bytes, head: head, fields: fields, body: body, origin: edge.origin,
+            nowSeconds: wallSeconds)
+    }
+
+    /// The round's signatures as one batch, then the log's group.
+    mutating func completeBatch() {
+        guard pendingCount > 0 else { return }
+        let begun = sluice_clock_monotonic()
+        verifier.run()
+        metrics.verify.record(micros: (sluice_clock_monotonic() &- begun) / 1000)
+        let count = pendingCount
+        pendingCount = 0
+        for index in 0..<count {
+            var request = pending[index]
+            table[request.slot].pointee.isPending = false
+            guard table[request.slot].pointee.state == .open else { continue }
+            if request.job >= 0, let reason = verifier.verdict(job: request.job) {
+                guard let observed = observe(sources + request.sourceIndex, reason) else {
+                    reject(request.slot, reason, request.bytes, request.body)
+                    continue
+                }
+                request.verdict = observed
+            }
+            admit(request)
+        }
+        verifier.removeAll()
+    }
+
+    /// Genuine: a handshake is answered, an event is offered to the log.
+    private mutating func admit(_ request: PendingRequest) {
+        let source = sources + request.sourceIndex
+        // What failed its check is kept when the source observes, but no challenge in it is answered.
+        if request.verdict.isTrusted, let handshake = source.pointee.handshake, answersChallenge(handshake, request) {
+            return
+        }
+        var event = EventInput()
+        let bytes = request.bytes
+        event.tenant = source.pointee.tenant
+        event.source = source.pointee.name
+        event.sourceNumber = source.pointee.sourceNumber
+        event.dedupKey = request.dedupKey
+        if request.keySpelling != .plain {
+            var room = ComposedBytes(memory: keyScratch, capacity: IngestLoop.keyBytesMax)
+            guard let key = room.plainText(of: request.dedupKey, request.keySpelling) else {
+                return refuse(request.slot, .bodyTooLarge)
+            }
+            event.dedupKey = key
+        }
+        event.keyIsBody = request.keyIsBody
+        event.dedupWindowSeconds = source.pointee.dedupWindowSeconds
+        event.eventType = request.eventType
+        event.method = bytes.slice(request.head.methodRange)
+        event.target = bytes.slice(request.head.target)
+        event.fieldLines = bytes.slice(request.head.fieldLines)
+        event.body = request.body
+        event.receivedAt = wallNanos
+        event.verdict = request.verdict
+        metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(request.body.count))
+        let slot = UInt32(request.slot)
+        let ticket = Tag(.send, slot: slot, generation: table[request.slot].pointee.generation).bits
+        let answersAtOnce = source.pointee.durability == .memory && port.answersMemoryAtOnce
+        switch port.offer(event, ticket: ticket, durability: source.pointee.durability) {
+        case .appended(let sequence):
+            if answersAtOnce { answerKept(request.slot, sequence, isDuplicate: false) }
+        case .pending(let sequence):
+            if answersAtOnce { answerKept(request.slot, sequence, isDuplicate: true) }
+        case .duplicate(let sequence): answerKept(request.slot, sequence, isDuplicate: true)
+        case .refused(.tooLarge): refuse(request.slot, .bodyTooLarge)
+        case .refused(let reason):
+            metrics.count(.refused, source: source.pointee.counterSlot)
+            answerUnavailable(request.slot, reason: reason.rawValue)
+        }
+    }
+
+    /// What the log has decided since the last tick.
+    mutating func answerReceipts() {
+        while let receipt = port.nextReceipt() {
+            let slot = table.slot(of: Tag(bits: receipt.ticket))
+            guard slot >= 0, table[slot].pointee.phase == .committing, table[slot].pointee.state == .open else {
+                continue
+            }
+            switch receipt.fate {
+            case .kept: answerKept(slot, receipt.sequence, isDuplicate: false)
+            case .duplicate: answerKept(slot, receipt.sequence, isDuplicate: true)
+            case .failed: answerUnavailable(slot, reason: "log_failed")
+            }
+        }
+    }
+
+    // MARK: answers
+
+    private mutating func answerKept(_ slot: Int, _ sequence: UInt64, isDuplicate: Bool) {
+        let connection = table[slot]
+        metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(connection.pointee.counterSlot))
+        metrics.commit.record(micros: (nowMillis &- connection.pointee.completedAt) &* 1000)
+        var reply = reply(slot, status: Int(connection.pointee.successStatus))
+        reply.durability = connection.pointee.durability.text
+        if connection.pointee.successBody.count > 0 {
+            connection.pointee.replyCount = reply.write(
+                connection.pointee.successBody, date: dates, to: table.reply(slot),
+                capacity: ConnectionTable.replyByteCount)
+            return beginReply(slot)
+        }
+        connection.pointee.replyCount = reply.writeEvent(
+            isDuplicate ? .duplicate : .accepted, id: EventID(logIdentity: port.logIdentity, sequence: sequence),
+            date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
+        beginReply(slot)
+    }
+    /// What every answer of this request says.
+    @inline(__always) func reply(_ slot: Int, status: Int) -> Reply {
+        let connection = table[slot]
+        var reply = Reply(status: status)
+        reply.closes = connection.pointee.closesAfterReply
+        reply.keepsVersion10 = connection.pointee.isVersion10 && !reply.closes
+        reply.isHead = connection.pointee.isHead
+        return reply
+    }
+    /// 401 by default, with the reason's code and nothing else: never the expected value.
+    mutating func reject(
+        _ slot: Int, _ reason: SignatureRejection, _ bytes: ByteView, _ body: ByteView, status: Int = 401
+    ) {
+        let connection = table[slot]
+        let source = sources + Int(connection.pointee.sourceIndex)
+        metrics.countRejection(reason, source: source.pointee.counterSlot)
+        if source.pointee.rejectedPerSecondMax > 0 { keepRejected(slot, reason, bytes, body) }
+        answer(slot, status: status, reason: reason.rawValue)
+    }
+    /// The route's own answer, after the body was read and thrown away.
+    mutating func answerDecided(_ slot: Int) {
+        let status = Int(table[slot].pointee.decidedStatus)
+        metrics.count(status == 404 ? .notFound : .methodNotAllowed)
+        if status == 404 {
+            answer(slot, status: 404, reason: "not_found")
+        } else {
+            // The index may be of sources that a reload has replaced while the body was thrown away.
+            let index = Int(table[slot].pointee.sourceIndex)
+            let allow = index >= 0 && index < snapshot.sourceCount ? sources[index].edge.allow : ByteView("POST")
+            answer(slot, status: 405, reason: "method_not_allowed", allow: allow)
+        }
+    }
+    /// The framing is in doubt or a limit passed: answer once, discard the rest, close.
+    mutating func refuse(_ slot: Int, _ error: HTTPError) {
+        let connection = table[slot]
+        metrics.count(error == .bodyTooLarge ? .tooLarge : .malformed)
+        connection.pointee.closesAfterReply = true
+        connection.pointee.lingersAfterReply = true
+        answer(slot, status: error.status, reason: error.rawValue)
+    }
+    mutating func refuseForMemory(_ slot: Int) {
+        let connection = table[slot]
+        guard !connection.pointee.isBusy else {
+            // An answer is owed first; what piled up behind it is not read any more.
+            connection.pointee.closesAfterReply = true
+            return
+        }
+        connection.pointee.closesAfterReply = true
+        connection.pointee.lingersAfterReply = true
+        answerUnavailable(slot, reason: "memory_busy")
+    }
+    mutating func answerUnavailable(_ slot: Int, reason: String) {
+        metrics.count(.unavailable)
+        // Spread over 1 to 4 seconds, so that what was refused together does not come back together.
+        answer(slot, status: 503, reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
+    }
+    private mutating func answer(
+        _ slot: Int, status: Int, reason: String, allow: ByteView? = nil, retryAfterSeconds: Int = 0
+    ) {
+        var reply = reply(slot, status: status)
+        reply.allow = allow
+        reply.retryAfterSeconds = retryAfterSeconds
+        table[slot].pointee.replyCount = reply.writeRejected(
+            reason: reason, date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
+        beginReply(slot)
+    }
+
+    // MARK: sending
+
+    mutating func beginReply(_ slot: Int) {
+        let connection = table[slot]
+        precondition(connection.pointee.replyCount <= ConnectionTable.replyByteCount)
+        connection.pointee.phase = .answering
+        connection.pointee.replySent = 0
+        table.setDeadline(slot, nowMillis + UInt64(limits.sendMillisMax))
+        if connection.pointee.isSending { connection.pointee.isReplyWaiting = true } else { sendReply(slot) }
+    }
+    private mutating func sendReply(_ slot: Int) {
+        let connection = table[slot]
+        connection.pointee.isSending = true
+        connection.pointee.isReplyWaiting = false
+        let sent = connection.pointee.replySent
+        io.send(
+            connection.pointee.descriptor, table.reply(slot) + sent, count: connection.pointee.replyCount - sent,
+            tag: Tag(.send, slot: UInt32(slot), generation: connection.pointee.generation))
+    }
+    /// `100 Continue` as soon as a body that was announced has to be waited for; never to HTTP/1.0 (RFC 9110 §10.1.1).
+    mutating func sendContinueIfAsked(_ slot: Int, missing: Bool) {
+        let connection = table[slot]
+        guard missing, connection.pointee.head.expectsContinue, !connection.pointee.hasContinued,
+            !connection.pointee.isVersion10, !connection.pointee.isSending
+        else { return }
+        connection.pointee.hasContinued = true
+        connection.pointee.isSending = true
+        io.send(
+            connection.pointee.descriptor, Reply.continueText.utf8Start,
+            count: Reply.continueText.utf8CodeUnitCount,
+            tag: Tag(.send, slot: UInt32(slot), generation: connection.pointee.generation))
+    }
+    mutating func sent(_ completion: Completion) {
+        let slot = table.slot(of: completion.tag)
+        guard slot >= 0 else { return }
+        let connection = table[slot]
+        connection.pointee.isSending = false
+        if connection.pointee.state == .closing { return finishClose(slot) }
+        guard completion.result >= 0 else { return close(slot) }
+        sentBytes &+= UInt64(completion.result)
+        guard connection.pointee.phase == .answering else { return }
+        if connection.pointee.isReplyWaiting { return sendReply(slot) }
+        connection.pointee.replySent += Int(completion.result)
+        if connection.pointee.replySent < connection.pointee.replyCount { return sendReply(slot) }
+        answered(slot)
+    }
+    /// The whole answer is with the kernel: the next request, or the end.
+    private mutating func answered(_ slot: Int) {
+        let connection = table[slot]
+        if connection.pointee.closesAfterReply {
+            if connection.pointee.lingersAfterReply, !connection.pointee.isPeerDone { return linger(slot) }
+            return closeGently(slot)
+        }
+        dropRequest(slot)
+        connection.pointee.beginRequest()
+        table.setDeadline(slot, nowMillis + UInt64(limits.idleMillisMax))
+        if connection.pointee.isPaused {
+            connection.pointee.isPaused = false
+            if !connection.pointee.isReceiving { noteRearm(slot) }
+        }
+        if !connection.pointee.block.isNone {
+            ready[readyCount] = UInt32(slot)
+            readyCount += 1
+        } else if connection.pointee.isPeerDone || isDraining {
+            closeGently(slot)
+        }
+    }
+
+    // MARK: closing
+
+    /// The last answer was sent and the peer may still be sending: half-close, so that it reads the answer and no reset
+    /// overtakes it, then discard until it closes too.
+    private mutating func linger(_ slot: Int) {
+        let connection = table[slot]
+        connection.pointee.state = .lingering
+        dropBlock(slot)
+        // A system call, not a submission: the kernel looks the descriptor of a shutdown up in a worker, later, when it
+        // may be another connection's (seen: answers cut off on a fresh connection).
+        sluice_shutdown_write(connection.pointee.descriptor)
+        table.setDeadline(slot, nowMillis + UInt64(limits.lingerMillisMax))
+        connection.pointee.isPaused = false
+        if !connection.pointee.isReceiving { noteRearm(slot) }
+    }
+    /// With bytes unread a close would reset the connection under its last answer; then it lingers.
+    private mutating func closeGently(_ slot: Int) {
+        let connection = table[slot]
+        if connection.pointee.isPeerDone || !connection.pointee.isReceiving { close(slot) } else { linger(slot) }
+    }
+    /// Marks, cancels what the kernel still has, and closes when it has given it back.
+    mutating func close(_ slot: Int) {
+        let connection = table[slot]
+        guard connection.pointee.state != .closing, connection.pointee.state != .free else { return }
+        connection.pointee.state = .closing
+        table.setDeadline(slot, ConnectionTable.noDeadline)
+        if connection.pointee.isReceiving || connection.pointee.isSending {
+            io.cancelAll(connection.pointee.descriptor, tag: Tag(.cancel))
+        }
+        finishClose(slot)
+    }
+    mutating func finishClose(_ slot: Int) {
+        let connection = table[slot]
+        guard connection.pointee.state == .closing, !connection.pointee.isReceiving, !connection.pointee.isSending,
+            !connection.pointee.isVerifying
+        else { return }
+        dropBlock(slot)
+        metrics.count(.connectionsClosed)
+        io.close(connection.pointee.descriptor, tag: Tag(.close))
+        table.give(slot)
+    }
+}

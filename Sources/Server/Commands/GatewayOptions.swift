@@ -1,0 +1,84 @@
+// What every command takes that asks a running gateway: where it is, how much to list; and how its answers and refusals
+// become words and exit statuses.
+import ArgumentParser
+import Engine
+import Foundation
+
+struct GatewayOptions: ParsableArguments {
+    @Option(help: "The running gateway's admin address; by default that of --config, else 127.0.0.1:8081.")
+    var admin: AddressArgument?
+    @Option(help: "The gateway's configuration file, for its admin address.", completion: .file(extensions: ["yaml"]))
+    var config: String?
+
+    private func address() throws -> AddressArgument {
+        if let admin { return admin }
+        let text = try config.map { try ConfigurationFile.admin(of: $0) } ?? GatewayConfiguration().admin
+        guard let address = AddressArgument(argument: text) else {
+            throw ValidationError("the admin address `\(text)` is not HOST:PORT")
+        }
+        return address
+    }
+
+    /// Runs `work` and turns a refusal into words and an exit status.
+    func ask<Answer>(_ work: (AdminClient) async throws -> Answer) async throws -> Answer {
+        do {
+            return try await work(AdminClient(address: try address()))
+        } catch let error as ConfigurationError {
+            Output.failure(error.description)
+            throw ExitStatus.usage
+        } catch let error as AdminError {
+            Output.failure(error.message)
+            for line in error.lines { Output.note("  " + line) }
+            throw error.isAnswer ? ExitStatus.no : ExitStatus.usage
+        }
+    }
+}
+
+/// How much of a listing is wanted.
+struct PageOptions: ParsableArguments {
+    @Option(help: "At most so many.")
+    var limit = 50
+    @Option(help: "Go on where an earlier call with the same options ended, as it said.")
+    var cursor: String?
+    @Flag(help: "All of them, however many.")
+    var all = false
+
+    func validate() throws {
+        guard limit > 0 else { throw ValidationError("--limit takes a number of at least 1") }
+    }
+
+    /// Asks for page after page until there is enough; `show` gets each item. A page may be empty and not the last.
+    func each<Item: Described>(
+        _ gateway: GatewayOptions, _ path: String, _ query: [(name: String, value: String?)],
+        show: (Item) -> Void
+    ) async throws {
+        var cursor = cursor
+        var left = all ? Int.max : limit
+        repeat {
+            let count = min(left, QueryParameter.limitMax)
+            let target = URLText.target(path, query + [("limit", "\(count)"), ("cursor", cursor)])
+            let page = try await gateway.ask { try await $0.resource(target, Page<Item>.self) }
+            page.items.forEach(show)
+            left -= page.items.count
+            cursor = page.next
+        } while cursor != nil && left > 0
+        if let cursor { Output.note("more: --cursor \(cursor)") }
+    }
+}
+
+enum URLText {
+    /// Everything but unreserved characters as percent escapes.
+    static func encoded(_ text: String) -> String {
+        text.utf8.map { byte in
+            switch byte {
+            case 0x30...0x39, 0x41...0x5A, 0x61...0x7A, 0x2D, 0x2E, 0x5F, 0x7E: String(UnicodeScalar(byte))
+            default: "%" + (byte < 16 ? "0" : "") + String(byte, radix: 16, uppercase: true)
+            }
+        }.joined()
+    }
+    /// `path` with those of the parameters that have a value.
+    static func target(_ path: String, _ query: [(name: String, value: String?)]) -> String {
+        let words = query.compactMap { name, value in value.map { "\(name)=\(encoded($0))" } }
+        return words.isEmpty ? path : path + "?" + words.joined(separator: "&")
+    }
+}

@@ -1,0 +1,74 @@
+// Events: listed, found by the provider's own id, followed, shown.
+import Hummingbird
+
+struct EventController {
+    let events: any EventQueries
+    let worker: ControlWorker
+
+    private static let filters = [
+        QueryParameter("source", .text, "Only events of this source."),
+        QueryParameter("type", .text, "Only events of this type; `*` stands for anything."),
+        QueryParameter("provider_id", .text, "Only events that the provider calls so, exactly."),
+        QueryParameter("from", .time, "Only events received at or after this time."),
+        QueryParameter("until", .time, "Only events received before this time."),
+        QueryParameter(
+            "after", .text,
+            "Events after this one (its id), oldest first; `next` is then always an id to give as `after`, so that a "
+                + "listing can be followed."
+        ),
+    ]
+
+    var routes: [Route] {
+        let (events, worker) = (events, worker)
+        return [
+            Route(
+                method: .get, path: ControlAPI.base + "/events", operation: "listEvents", resource: "events",
+                summary: "List events, newest first. A page may be empty and have a `next`.",
+                query: EventController.filters + QueryParameter.paging, answer: .json(Page<EventRow>.schema),
+                problems: [.noSuchEvent, .noSuchSource, .logUnavailable, .notRunning]
+            ) { call in
+                if call.query.text("after") != nil {
+                    let query = try EventController.following(call.query)
+                    let page = try await worker.run { try events.events(query) }
+                    return ControlResponse.resource(Page(items: page.events, next: page.next))
+                }
+                let search = try EventController.search(call.query)
+                let found = try await worker.run { try events.events(search, call.caller) }
+                return ControlResponse.resource(
+                    Page(items: found.items, next: found.next.map { Cursor(.events, $0).text }))
+            },
+            Route(
+                method: .get, path: ControlAPI.base + "/events/{id}", operation: "getEvent", resource: "events",
+                summary: "Show an event as it came, and its deliveries.", query: [QueryParameter.reveal],
+                answer: .json(EventContent.schema),
+                problems: [.noSuchEvent, .logUnavailable, .storeUnavailable, .notRunning]
+            ) { call in
+                let (id, reveal) = (call.parameter("id"), call.query.flag("reveal"))
+                return ControlResponse.resource(
+                    try await worker.run { try events.event(id, reveal: reveal, call.caller) })
+            },
+        ]
+    }
+
+    private static func search(_ query: QueryValues) throws -> EventSearch {
+        var search = EventSearch()
+        search.source = query.text("source")
+        search.type = query.text("type")
+        search.providerId = query.text("provider_id")
+        search.received = try query.times()
+        search.before = try query.cursor(.events, count: 1)?[0]
+        search.limit = query.limit
+        return search
+    }
+    private static func following(_ query: QueryValues) throws -> EventQuery {
+        for name in ["provider_id", "from", "until", "cursor"] where query.text(name) != nil {
+            throw ControlError(.badParameter, "`\(name)` does not go together with `after`")
+        }
+        var following = EventQuery()
+        following.source = query.text("source")
+        following.type = query.text("type")
+        following.after = query.text("after")
+        following.limit = query.limit
+        return following
+    }
+}

@@ -1,0 +1,119 @@
+// Deliveries of the store as resources, with what the log knows of their events.
+import Engine
+import FastPath
+import Foundation
+
+final class LiveDeliveries: DeliveryQueries {
+    private let gateway: Gateway
+
+    init(gateway: Gateway) { self.gateway = gateway }
+
+    var deadLetterReasons: [String] { DeadLetterReason.allCases.map(\.name) }
+
+    func deliveries(_ search: DeliverySearch, _ caller: Caller) throws -> Found<DeliveryResource, DeliveryPosition> {
+        let delivery = try gateway.accessNow().delivery
+        let lookup = try RegistryLookup(gateway, caller)
+        var query = DeliveryQuery()
+        query.endpoint = try search.endpoint.map { try lookup.endpoint($0).id }
+        if !search.states.isEmpty { query.states = Set(search.states.map(\.stored)) }
+        query.reason = search.reason.flatMap { name in DeadLetterReason.allCases.first { $0.name == name } }
+        query.updated = search.updated.map {
+            LiveDeliveries.millis($0.lowerBound)..<LiveDeliveries.millis($0.upperBound)
+        }
+        query.before = search.before.map {
+            DeliveryCursor(sequence: $0.sequence, endpoint: EndpointID(UInt32(clamping: $0.endpoint)))
+        }
+        query.limit = search.limit
+        var events = EventFilterOfDeliveries()
+        events.tenant = try lookup.scope
+        events.source = search.source
+        events.type = search.type
+        let found = try delivery.deliveries(query, events: events)
+        return Found(
+            found.records.map { DeliveryResource($0, lookup.state) },
+            next: found.next.map { DeliveryPosition(sequence: $0.sequence, endpoint: UInt64($0.endpoint.number)) })
+    }
+    private static func millis(_ nanos: UInt64) -> Int64 { Int64(clamping: nanos / 1_000_000) }
+
+    func delivery(event: String, endpoint: String, _ caller: Caller) throws -> DeliveryDetail {
+        let access = try gateway.accessNow()
+        let lookup = try RegistryLookup(gateway, caller)
+        let target = try lookup.endpoint(endpoint)
+        guard let id = access.eventID(event) else { throw ControlError.noSuchEvent(event) }
+        guard let record = try access.delivery.deliveries(of: id).first(where: { $0.row.endpoint == target.id }) else {
+            throw ControlError(.noSuchDelivery, "`\(endpoint)` has not met the event `\(event)`")
+        }
+        let attempts = try access.delivery.store.attempts(sequence: id.sequence).filter { $0.endpoint == target.id }
+        return DeliveryDetail(
+            delivery: DeliveryResource(record, lookup.state), attempts: attempts.map { AttemptResource($0) })
+    }
+    /// One event at every endpoint that has met it.
+    func deliveries(of event: EventID, _ caller: Caller) throws -> [DeliveryResource] {
+        let lookup = try RegistryLookup(gateway, caller)
+        let scope = try lookup.scope
+        return try gateway.accessNow().delivery.deliveries(of: event).filter {
+            scope == nil || $0.event?.tenant == scope
+        }.map { DeliveryResource($0, lookup.state) }
+    }
+}
+
+extension DeliveryStateName {
+    var stored: DeliveryState {
+        switch self {
+        case .delivered: .delivered
+        case .pending: .pending
+        case .dead: .dead
+        }
+    }
+    init(_ state: DeliveryState) {
+        switch state {
+        case .delivered: self = .delivered
+        case .pending: self = .pending
+        case .dead: self = .dead
+        }
+    }
+}
+
+extension DeliveryResource {
+    /// An endpoint that was removed is known by its number only.
+    init(_ record: DeliveryRecord, _ registry: RegistryState) {
+        let row = record.row
+        let spec = registry.endpoints[row.endpoint]
+        self.init(
+            event: record.eventID,
+            endpoint: Reference(
+                id: spec?.publicID.text ?? "", name: spec?.qualifiedName ?? "removed endpoint \(row.endpoint)"),
+            state: DeliveryStateName(row.state), attempts: Int(row.attempts), result: row.result.code,
+            updatedAt: TimeText.of(nanoseconds: UInt64(max(0, row.updatedMillis)) * 1_000_000))
+        status = row.status == 0 ? nil : Int(row.status)
+        reason = row.reason?.name
+        nextAttemptAt = row.state == .pending ? TimeText.of(millis: row.dueMillis) : nil
+        timing = row.timing == AttemptTiming() ? nil : TimingResource(row.timing)
+        source = record.event?.source
+        type = record.event?.type
+        receivedAt = record.event.map { TimeText.of(nanoseconds: $0.receivedAt) }
+    }
+}
+
+extension TimingResource {
+    init(_ timing: AttemptTiming) {
+        func millis(_ micros: UInt32) -> Double? { micros == 0 ? nil : Double(micros) / 1000 }
+        self.init(
+            totalMillis: Double(timing.totalMicros) / 1000, connectMillis: millis(timing.connectMicros),
+            firstByteMillis: millis(timing.firstByteMicros))
+    }
+}
+
+extension AttemptResource {
+    init(_ row: AttemptRow) {
+        self.init(
+            number: Int(row.number),
+            endedAt: TimeText.of(nanoseconds: UInt64(max(0, row.endedMillis)) * 1_000_000),
+            timing: TimingResource(row.timing), result: row.result.code)
+        status = row.status == 0 ? nil : Int(row.status)
+        systemError = row.systemError == 0 ? nil : systemText(row.systemError)
+        guard !row.answer.isEmpty else { return }
+        answer = String(validating: row.answer, as: UTF8.self)
+        if answer == nil { answerBase64 = Data(row.answer).base64EncodedString() }
+    }
+}

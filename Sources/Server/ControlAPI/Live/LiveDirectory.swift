@@ -1,0 +1,128 @@
+// Tenants, sources and endpoints of the registry as resources, with how they are doing.
+import Engine
+import Foundation
+
+final class LiveDirectory: TenantDirectory, SourceDirectory, EndpointDirectory {
+    private let gateway: Gateway
+
+    init(gateway: Gateway) { self.gateway = gateway }
+
+    // MARK: tenants
+
+    func tenants(_ paging: Paging, _ caller: Caller) throws -> Found<TenantResource, UInt64> {
+        let lookup = try RegistryLookup(gateway, caller)
+        let scope = try lookup.scope
+        let rest = lookup.state.tenants.filter {
+            UInt64($0.id.number) > paging.after ?? 0 && (scope == nil || scope == $0.id)
+        }
+        let shown = rest.prefix(paging.limit)
+        return Found(
+            shown.map { TenantResource($0, lookup.state) },
+            next: rest.count > paging.limit ? shown.last.map { UInt64($0.id.number) } : nil)
+    }
+    func tenant(_ ref: String, _ caller: Caller) throws -> TenantResource {
+        let lookup = try RegistryLookup(gateway, caller)
+        return TenantResource(try lookup.tenant(ref), lookup.state)
+    }
+
+    // MARK: sources
+
+    func sources(_ search: SourceSearch, _ caller: Caller) throws -> Found<SourceResource, UInt64> {
+        let lookup = try RegistryLookup(gateway, caller)
+        let pattern = search.name.map { TypePattern($0) }
+        let counters = counters
+        return try lookup.page(lookup.state.sources, tenant: search.tenant, search.paging) { source in
+            if let provider = search.provider, source.settings.provider != provider { return nil }
+            if let pattern, !pattern.matches(source.name) { return nil }
+            return SourceResource(source, lookup.reference(source.tenant), counters[source.qualifiedName])
+        }
+    }
+    func source(_ ref: String, _ caller: Caller) throws -> SourceResource {
+        let lookup = try RegistryLookup(gateway, caller)
+        let source = try lookup.source(ref)
+        return SourceResource(source, lookup.reference(source.tenant), counters[source.qualifiedName])
+    }
+    private var counters: [String: SourceStatus] {
+        Dictionary(gateway.status.sources.map { ($0.name, $0) }) { first, _ in first }
+    }
+
+    // MARK: endpoints
+
+    func endpoints(_ search: EndpointSearch, _ caller: Caller) throws -> Found<EndpointResource, UInt64> {
+        let lookup = try RegistryLookup(gateway, caller)
+        let pattern = search.name.map { TypePattern($0) }
+        let statuses = try LiveEndpointStatus(gateway)
+        return try lookup.page(lookup.state.endpoints, tenant: search.tenant, search.paging) { endpoint in
+            if let pattern, !pattern.matches(endpoint.name) { return nil }
+            if let state = search.state, statuses.state(of: endpoint) != state { return nil }
+            return EndpointResource(endpoint, lookup.reference(endpoint.tenant), try statuses.status(of: endpoint))
+        }
+    }
+    func endpoint(_ ref: String, _ caller: Caller) throws -> EndpointResource {
+        let lookup = try RegistryLookup(gateway, caller)
+        let endpoint = try lookup.endpoint(ref)
+        let status = try LiveEndpointStatus(gateway).status(of: endpoint)
+        return EndpointResource(endpoint, lookup.reference(endpoint.tenant), status)
+    }
+}
+
+extension Engine.ResourceOrigin {
+    var resource: ResourceOrigin { self == .manifest ? .manifest : .api }
+}
+
+extension TenantResource {
+    init(_ tenant: TenantSpec, _ state: RegistryState) {
+        self.init(
+            id: tenant.publicID.text, name: tenant.name, uid: tenant.uid, origin: tenant.origin.resource,
+            revision: Int(clamping: tenant.revision), sources: state.sources.numbers(of: tenant.id).count,
+            endpoints: state.endpoints.numbers(of: tenant.id).count)
+    }
+}
+
+extension SourceResource {
+    init(_ source: SourceSpec, _ tenant: Reference, _ status: SourceStatus?) {
+        let settings = source.settings
+        self.init(
+            id: source.publicID.text, name: source.name, tenant: tenant, provider: settings.provider,
+            path: settings.pathInForce, mode: settings.mode.rawValue, durability: settings.durability.rawValue,
+            unverified: settings.unverified, secretCount: settings.secrets.count)
+        uid = source.uid
+        origin = source.origin.resource
+        revision = Int(clamping: source.revision)
+        for (counter, outcome) in GatewayFamilies.sourceOutcomes {
+            requests[outcome] = status?.counters[counter] ?? 0
+        }
+    }
+}
+
+extension EndpointResource {
+    init(_ endpoint: EndpointSpec, _ tenant: Reference, _ status: EndpointStatusResource) {
+        let settings = endpoint.settings
+        self.init(
+            id: endpoint.publicID.text, name: endpoint.name, tenant: tenant, url: settings.url,
+            concurrency: settings.concurrency, timeouts: TimeoutsResource(settings), retry: RetryResource(settings),
+            status: status)
+        uid = endpoint.uid
+        origin = endpoint.origin.resource
+        revision = Int(clamping: endpoint.revision)
+        sources = settings.sources
+        types = settings.types
+        secretCount = settings.secrets.count
+        forwardHeaders = settings.forwardsHeaders
+        disabled = settings.disabled
+    }
+}
+
+extension TimeoutsResource {
+    init(_ settings: EndpointConfiguration) {
+        self.init(
+            connect: TimeSpan.text(of: settings.connectMillisMax), head: TimeSpan.text(of: settings.headMillisMax),
+            total: TimeSpan.text(of: settings.totalMillisMax))
+    }
+}
+
+extension RetryResource {
+    init(_ settings: EndpointConfiguration) {
+        self.init(delays: settings.retryDelaysMillis.map { TimeSpan.text(of: $0) }, jitter: settings.retryJitter)
+    }
+}

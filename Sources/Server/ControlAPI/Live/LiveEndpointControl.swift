@@ -1,0 +1,45 @@
+// What an operator does to an endpoint, passed on to delivery and written to the audit log.
+import Engine
+import Foundation
+
+final class LiveEndpointControl: EndpointControl {
+    private let gateway: Gateway
+
+    init(gateway: Gateway) { self.gateway = gateway }
+
+    func enable(_ ref: String, _ caller: Caller) throws {
+        let endpoint = try RegistryLookup(gateway, caller).endpoint(ref)
+        guard !endpoint.settings.disabled else {
+            let place = endpoint.origin == .manifest ? "the configuration file" : "its own settings (`disabled`)"
+            throw ControlError(.endpointStopped, "`\(endpoint.name)` is disabled by \(place); enable it there")
+        }
+        try act(endpoint, caller, .enable, "enabled")
+    }
+    func disable(_ ref: String, _ caller: Caller) throws {
+        try act(try RegistryLookup(gateway, caller).endpoint(ref), caller, .disable, "disabled")
+    }
+    func pause(_ ref: String, forMillis: Int?, _ caller: Caller) throws {
+        let endpoint = try RegistryLookup(gateway, caller).endpoint(ref)
+        let words = forMillis.map { "paused for \(TimeSpan.text(of: $0))" } ?? "paused"
+        try act(endpoint, caller, .pause(millis: forMillis.map { Int64($0) }), words)
+    }
+    func retryNow(_ ref: String, _ caller: Caller) throws {
+        try act(try RegistryLookup(gateway, caller).endpoint(ref), caller, .retryNow, "retried now")
+    }
+
+    /// The entry comes after the deed: one that failed has none.
+    private func act(
+        _ endpoint: EndpointSpec, _ caller: Caller, _ command: EndpointCommand, _ state: String
+    ) throws {
+        let delivery = try gateway.accessNow().delivery
+        do { try delivery.perform(command, on: endpoint.id) } catch is DeliveryError { throw ControlError.notRunning }
+        let actor = ChangeActor(caller)
+        let entry = AuditEntry(
+            timeMillis: Int64(Date().timeIntervalSince1970 * 1000), actor: actor.name, requestID: actor.requestID,
+            action: .update, kind: .endpoint, tenant: endpoint.tenant, resource: endpoint.publicID.text,
+            name: endpoint.name, changes: [FieldChange(field: "state", before: "", after: state)])
+        do { try gateway.audit?.record([entry]) } catch {
+            throw ControlError(.storeUnavailable, "done, but the audit log could not be written; try again")
+        }
+    }
+}

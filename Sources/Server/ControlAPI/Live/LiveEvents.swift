@@ -1,0 +1,38 @@
+// Events of the log as resources.
+import Engine
+import FastPath
+
+final class LiveEvents: EventQueries {
+    private let gateway: Gateway
+    private let deliveries: LiveDeliveries
+
+    init(gateway: Gateway, deliveries: LiveDeliveries) {
+        self.gateway = gateway
+        self.deliveries = deliveries
+    }
+
+    func events(_ search: EventSearch, _ caller: Caller) throws -> Found<EventRow, UInt64> {
+        try EventBrowser(try gateway.accessNow()).search(search)
+    }
+    func events(_ query: EventQuery) throws -> EventPage {
+        let browser = EventBrowser(try gateway.accessNow())
+        guard let after = query.after else { return try browser.latest(query) }
+        return try browser.page(query, from: try browser.sequence(of: after) + 1)
+    }
+    func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent {
+        let access = try gateway.accessNow()
+        guard let event = access.eventID(id) else { throw ControlError.noSuchEvent(id) }
+        var reader = access.makeReader(from: event.sequence)
+        let record: RecordView
+        switch reader.read(event.sequence, through: access.tail.snapshot) {
+        case .record(let found, _): record = found
+        case .failed: throw ControlError.logUnavailable
+        case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
+        case .damaged, .missing, .caughtUp: throw ControlError.noSuchEvent(id)
+        }
+        guard record.sequence == event.sequence else { throw ControlError.noSuchEvent(id) }
+        let detail = EventDetail(record, logIdentity: access.identity, deliveries: [])
+        let shown = reveal ? detail : detail.masked(CredentialMask(sources: gateway.currentConfiguration.sources))
+        return EventContent(shown, deliveries: try deliveries.deliveries(of: event, caller))
+    }
+}

@@ -1,0 +1,68 @@
+// Engine's gateway as the lifecycle needs it, and the adapters that put it behind the services of the control API.
+import Engine
+import FastPath
+import Foundation
+import Logging
+
+package final class LiveGateway: RunningGateway {
+    let gateway: Gateway
+    /// What the program and its libraries take before the gateway takes anything.
+    private let baseBytes: Int
+    private let health: LiveHealth
+
+    package init(_ configuration: GatewayConfiguration, logger: Logger) {
+        baseBytes = ProcessFamilies.residentBytes ?? 0
+        gateway = Gateway(configuration, logger: logger)
+        health = LiveHealth(gateway: gateway, baseBytes: baseBytes)
+    }
+
+    package func start() throws { try gateway.start() }
+    package func apply(_ change: RegistryChange, actor: ChangeActor, dryRun: Bool) throws -> ChangeReport {
+        try gateway.apply(change, actor: actor, dryRun: dryRun)
+    }
+    package func drain(withinMillis: Int) -> Bool { gateway.drain(withinMillis: withinMillis) }
+    package var ingestAddresses: [String] { gateway.ingestAddresses }
+    package var memoryBudgetBytes: Int { baseBytes + gateway.memoryBudgetBytes }
+
+    package func services(applyManifest: @escaping ApplyManifest) -> ControlServices {
+        let directory = LiveDirectory(gateway: gateway)
+        let deliveries = LiveDeliveries(gateway: gateway)
+        let registry = LiveRegistry(gateway: gateway, directory: directory, applyManifest: applyManifest)
+        return ControlServices(
+            health: health, tenants: directory, sources: directory, endpoints: directory,
+            endpointControl: LiveEndpointControl(gateway: gateway), registry: registry, deliveries: deliveries,
+            replays: LiveReplays(gateway: gateway), events: LiveEvents(gateway: gateway, deliveries: deliveries),
+            rejected: LiveRejected(gateway: gateway), audit: registry)
+    }
+}
+
+extension Gateway {
+    /// 503 before the start and after the drain.
+    func accessNow() throws -> GatewayAccess {
+        guard let access else { throw ControlError.notRunning }
+        return access
+    }
+}
+
+extension GatewayAccess {
+    var identity: UInt64 { folder.identity.identity }
+
+    /// An event id of this log, else nil.
+    func eventID(_ text: String) -> EventID? {
+        guard let event = EventID(text), event == EventID(logIdentity: identity, sequence: event.sequence) else {
+            return nil
+        }
+        return event
+    }
+}
+
+extension ControlError {
+    static func noSuchEvent(_ id: String) -> ControlError {
+        ControlError(.noSuchEvent, "there is no event `\(id)` in the log")
+    }
+}
+
+extension TimeText {
+    /// Milliseconds since 1970; nil for 0, which stands for never.
+    static func of(millis: Int64) -> String? { millis > 0 ? of(nanoseconds: UInt64(millis) * 1_000_000) : nil }
+}

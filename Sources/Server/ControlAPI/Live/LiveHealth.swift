@@ -1,0 +1,56 @@
+// The gateway's status as metrics, readiness and the page of `sluice status`.
+import Engine
+import Foundation
+
+final class LiveHealth: GatewayHealth {
+    private let gateway: Gateway
+    private let baseBytes: Int
+    private let startedAt = Date()
+    private let series = LaneSeries()
+
+    init(gateway: Gateway, baseBytes: Int) {
+        self.gateway = gateway
+        self.baseBytes = baseBytes
+    }
+
+    func metrics() -> [MetricFamily] {
+        var status = gateway.status
+        status.memoryBudgetBytes += baseBytes
+        let lanes = series.take(selection(status.delivery))
+        return GatewayFamilies.of(status, lanes) + ProcessFamilies.now()
+    }
+    private func selection(_ metrics: DeliveryMetrics) -> LaneSelection {
+        let state = gateway.registry?.state
+        let delivery = gateway.access?.delivery
+        return LaneFigures.of(
+            metrics, tenant: { state?.tenant($0)?.name ?? "default" },
+            age: { delivery?.oldestWaitingSeconds($0) })
+    }
+    func readiness() -> [ReadinessProblem] {
+        gateway.status.problems.map { ReadinessProblem(code: $0.code, message: $0.message) }
+    }
+    func status() -> StatusResource {
+        let status = gateway.status
+        var resource = StatusResource(
+            version: Gateway.version,
+            startedAt: TimeText.of(nanoseconds: UInt64(startedAt.timeIntervalSince1970 * 1000) * 1_000_000),
+            uptimeSeconds: Int(Date().timeIntervalSince(startedAt)),
+            problems: status.problems.map { ReadinessProblem(code: $0.code, message: $0.message) },
+            ingest: gateway.ingestAddresses)
+        if let registry = gateway.registry?.state {
+            resource.tenants = registry.tenants.count
+            resource.sources = registry.sources.count
+        }
+        resource.lastSequence = status.committedSequence
+        for state in EndpointStateName.allCases { resource.endpoints[state.rawValue] = 0 }
+        let lanes = selection(status.delivery)
+        for (state, count) in lanes.states { resource.endpoints[state.rawValue] = count }
+        resource.deliveries.inFlight = status.delivery.ordersOut
+        resource.deliveries.pending = status.delivery.pending
+        resource.deliveries.backlog = status.delivery.backlog
+        resource.deliveries.dead = status.delivery.dead
+        resource.deliveries.lagEvents = lanes.busiest.map(\.lagEvents).max() ?? 0
+        resource.deliveries.oldestWaitingSeconds = lanes.busiest.compactMap(\.oldestWaitingSeconds).max()
+        return resource
+    }
+}

@@ -1,0 +1,74 @@
+// Rejected requests of the running gateway: listed, shown, verified again.
+import Engine
+import FastPath
+import Foundation
+
+final class LiveRejected: RejectedQueries {
+    private let gateway: Gateway
+
+    init(gateway: Gateway) { self.gateway = gateway }
+
+    private func worker() throws -> (RejectedWorker, GatewayAccess) {
+        let access = try gateway.accessNow()
+        guard let worker = access.rejected else {
+            throw ControlError(
+                .notKept, "refused requests are not kept: `rejected.keep` is 0")
+        }
+        return (worker, access)
+    }
+    private func number(_ id: String) throws -> Int64 {
+        guard let number = RejectedRow.number(of: id) else {
+            throw ControlError(
+                .badValue, "`\(id)` is not the id of a refused request, such as rej_17")
+        }
+        return number
+    }
+    private func known(_ source: String?) throws {
+        guard let source else { return }
+        let names = gateway.currentConfiguration.sources.map(\.name)
+        guard !names.contains(source) else { return }
+        let advice =
+            NearestName.of(source, among: names).map { "did you mean `\($0)`?" }
+            ?? "there is \(names.joined(separator: ", "))"
+        throw ControlError(
+            .noSuchSource, "there is no source `\(source)`; \(advice)")
+    }
+
+    func rejected(_ filter: RejectedFilter) throws -> RejectedPage {
+        let (worker, _) = try worker()
+        var query = RejectedQuery()
+        query.source = filter.source
+        query.before = try filter.before.map(number)
+        query.limit = filter.limit
+        if let text = filter.reason {
+            guard let reason = SignatureRejection(rawValue: text) else {
+                let names = SignatureRejection.allCases.map(\.rawValue)
+                let advice =
+                    NearestName.of(text, among: names).map { "did you mean `\($0)`?" }
+                    ?? "it takes \(names.joined(separator: ", "))"
+                throw ControlError(.badParameter, "`reason`: \(advice)")
+            }
+            query.reason = reason
+        }
+        let rows = try worker.store.list(query)
+        return RejectedPage(
+            rejected: rows.map { RejectedItem($0) }, next: rows.count == filter.limit ? rows.last?.id : nil)
+    }
+    func rejected(id: String, reveal: Bool) throws -> RejectedDetail? {
+        let (worker, _) = try worker()
+        guard let row = try worker.store.row(try number(id)) else { return nil }
+        return RejectedDetail(row, mask: reveal ? nil : CredentialMask(sources: gateway.currentConfiguration.sources))
+    }
+    func reverify(_ request: ReverifyRequest) throws -> ReverifyResponse {
+        let (worker, access) = try worker()
+        try known(request.source)
+        var query = ReverifyQuery()
+        query.source = request.source
+        query.numbers = try (request.ids ?? []).map(number)
+        query.isDry = request.dryRun ?? true
+        let reverification = Reverification(store: worker.store, configuration: gateway.currentConfiguration) {
+            access.injector.offer(contentsOf: $0)
+        }
+        return ReverifyResponse(try reverification.run(query), dryRun: query.isDry)
+    }
+}

@@ -1,0 +1,107 @@
+// Deliveries made again: one, or all that a filter takes.
+import Engine
+import FastPath
+import Foundation
+
+final class LiveReplays: ReplayControl {
+    private let gateway: Gateway
+
+    init(gateway: Gateway) { self.gateway = gateway }
+
+    func retry(event: String, endpoint: String, _ caller: Caller) throws -> RetryAnswer {
+        let access = try gateway.accessNow()
+        let target = try RegistryLookup(gateway, caller).endpoint(endpoint)
+        guard let id = access.eventID(event) else { throw ControlError.noSuchEvent(event) }
+        switch try access.delivery.replay(event: id, endpoint: target.id) {
+        case .accepted:
+            return RetryAnswer(
+                event: event, endpoint: Reference(id: target.publicID.text, name: target.qualifiedName))
+        case .alreadyPending, .notReached:
+            throw ControlError(.alreadyPending, "the delivery of `\(event)` to `\(endpoint)` is on its way already")
+        case .unknownEvent: throw ControlError.noSuchEvent(event)
+        case .unknownEndpoint: throw ControlError(.noSuchEndpoint, "there is no endpoint `\(endpoint)`")
+        case .busy: throw ControlError(.busy, "delivery cannot take more at the moment; try again")
+        }
+    }
+
+    func replay(_ order: ReplayOrder, _ caller: Caller) throws -> ReplayOutcome {
+        let delivery = try gateway.accessNow().delivery
+        let lookup = try RegistryLookup(gateway, caller)
+        let target = try order.endpoint.map { try lookup.endpoint($0) }
+        if let event = order.event { return try replay(event: event, order, target) }
+        var filter = ReplayFilter()
+        let scope = try lookup.scope
+        filter.endpoints =
+            target.map { [$0.id] }
+            ?? lookup.state.endpoints.all.filter { scope == nil || $0.tenant == scope }.map(\.id)
+        filter.sources = order.source.map { [$0] } ?? []
+        filter.types = order.type.map { [$0] } ?? []
+        filter.states = Set(
+            order.scopes.compactMap { $0 == .dead ? .dead : $0 == .delivered ? .delivered : nil })
+        filter.received = LiveReplays.range(order)
+        if order.scopes.contains(.missing) { try includeMissed(&filter, target) }
+        let count = order.isDry ? try delivery.count(filter) : try delivery.replay(filter)
+        var outcome = ReplayOutcome(dryRun: order.isDry)
+        outcome.matched = count.matched
+        outcome.accepted = count.accepted
+        outcome.pending = count.alreadyPending
+        outcome.missing = count.missed
+        outcome.eventsGone = count.eventsGone
+        return outcome
+    }
+    /// Events that the endpoint wants now and never had, of a time that is named: one mistake must not send everything.
+    private func includeMissed(_ filter: inout ReplayFilter, _ target: EndpointSpec?) throws {
+        var problems: [FieldProblem] = []
+        if target == nil { problems.append(FieldProblem(path: "endpoint", reason: "`missing` needs an endpoint")) }
+        if filter.received == nil {
+            problems.append(FieldProblem(path: "from", reason: "`missing` needs a time to begin with"))
+        }
+        guard problems.isEmpty, let target else { throw ControlError.invalid(problems) }
+        filter.includesMissed = true
+        if filter.sources.isEmpty { filter.sources = target.settings.sources }
+        if filter.types.isEmpty { filter.types = target.settings.types }
+    }
+
+    /// At the endpoint named, or at each that has finished with it.
+    private func replay(event text: String, _ order: ReplayOrder, _ target: EndpointSpec?) throws -> ReplayOutcome {
+        let access = try gateway.accessNow()
+        guard let event = access.eventID(text) else { throw ControlError.noSuchEvent(text) }
+        var outcome = ReplayOutcome(dryRun: order.isDry)
+        let known = try access.delivery.deliveries(of: event).filter {
+            target == nil || $0.row.endpoint == target?.id
+        }
+        outcome.pending = known.count { $0.row.state == .pending }
+        var endpoints = known.map(\.row).filter {
+            ($0.state == .dead && order.scopes.contains(.dead))
+                || ($0.state == .delivered && order.scopes.contains(.delivered))
+        }.map(\.endpoint)
+        if let target, known.isEmpty, order.scopes.contains(.missing) {
+            endpoints = [target.id]
+            outcome.missing = 1
+        }
+        var reader = access.makeReader(from: event.sequence)
+        switch reader.read(event.sequence, through: access.tail.snapshot) {
+        case .record(let record, _) where record.sequence == event.sequence: break
+        case .failed: throw ControlError.logUnavailable
+        default: throw ControlError.noSuchEvent(text)
+        }
+        outcome.matched = endpoints.count
+        guard !order.isDry else { return outcome }
+        for endpoint in endpoints {
+            switch try access.delivery.replay(event: event, endpoint: endpoint) {
+            case .accepted: outcome.accepted += 1
+            case .unknownEvent: throw ControlError.noSuchEvent(text)
+            case .busy: throw ControlError(.busy, "delivery cannot take more at the moment; try again")
+            case .alreadyPending, .notReached, .unknownEndpoint: break
+            }
+        }
+        return outcome
+    }
+    private static func range(_ order: ReplayOrder) -> Range<UInt64>? {
+        let from = order.from.flatMap { TimeText.parse($0) }
+        let until = order.until.flatMap { TimeText.parse($0) }
+        if from == nil, until == nil { return nil }
+        let start = from ?? 0
+        return start..<max(start, until ?? .max)
+    }
+}

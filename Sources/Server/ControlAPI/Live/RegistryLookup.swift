@@ -1,0 +1,134 @@
+// From what a URL or a filter says (a public id, a uid or a name) to a resource of the registry, as far as the caller
+// may see it; and from the registry's refusals to the API's problems.
+//
+// Invariant: what belongs to another tenant than the caller's is not found; it is never refused.
+import Engine
+import Foundation
+
+struct RegistryLookup {
+    let state: RegistryState
+    let caller: Caller
+    /// Names that a suggestion is looked for among.
+    private static let suggestionCountMax = 1000
+
+    init(_ gateway: Gateway, _ caller: Caller) throws {
+        guard let registry = gateway.registry else { throw ControlError.notRunning }
+        state = registry.state
+        self.caller = caller
+    }
+
+    /// The tenant that the caller is confined to; nil = all.
+    var scope: TenantID? {
+        get throws {
+            guard let text = caller.principal.tenant else { return nil }
+            guard let tenant = state.tenants.first(where: { $0.publicID.text == text }) else {
+                throw ControlError(.noSuchTenant, "the caller's tenant no longer exists")
+            }
+            return tenant.id
+        }
+    }
+
+    func tenant(_ ref: String) throws -> TenantSpec {
+        let scope = try scope
+        let found =
+            state.tenants.first { $0.publicID.text == ref } ?? state.tenant(uid: ref) ?? state.tenant(named: ref)
+        if let found, scope == nil || scope == found.id { return found }
+        let known = state.tenants.filter { scope == nil || scope == $0.id }.map(\.name)
+        throw ControlError.unknown(.noSuchTenant, "tenant", ref, known: known)
+    }
+    func source(_ ref: String) throws -> SourceSpec { try find(ref, in: state.sources, .noSuchSource) }
+    func endpoint(_ ref: String) throws -> EndpointSpec { try find(ref, in: state.endpoints, .noSuchEndpoint) }
+
+    /// `TENANT/NAME` names one of another tenant.
+    private func find<Settings>(
+        _ ref: String, in index: ResourceIndex<Settings>, _ code: ProblemCode
+    ) throws -> ResourceSpec<Settings> {
+        let scope = try scope
+        var tenant = scope ?? .main
+        var name = ref
+        if let slash = ref.firstIndex(of: "/"), let owner = state.tenant(named: String(ref[..<slash])) {
+            tenant = owner.id
+            name = String(ref[ref.index(after: slash)...])
+        }
+        var found: ResourceSpec<Settings>?
+        if let id = PublicID(ref, prefix: Settings.publicIDPrefix) { found = index.with(publicID: id) }
+        found = found ?? index.with(uid: name, tenant: tenant) ?? index.named(name, tenant: tenant)
+        if let found, scope == nil || scope == found.tenant { return found }
+        let known = index.all(of: scope ?? .main).prefix(RegistryLookup.suggestionCountMax).map(\.name)
+        throw ControlError.unknown(code, Settings.kind.name, ref, known: known)
+    }
+
+    func reference(_ tenant: TenantID) -> Reference {
+        guard let spec = state.tenant(tenant) else { return Reference(id: "", name: "") }
+        return Reference(id: spec.publicID.text, name: spec.name)
+    }
+
+    /// A page of those of a tenant (nil = all that the caller may see) that `resource` takes.
+    func page<Settings, Item>(
+        _ index: ResourceIndex<Settings>, tenant ref: String?, _ paging: Paging,
+        _ resource: (ResourceSpec<Settings>) throws -> Item?
+    ) throws -> Found<Item, UInt64> {
+        let tenant = try ref.map { try self.tenant($0).id } ?? scope
+        var after = UInt32(clamping: paging.after ?? 0)
+        var items: [Item] = []
+        while true {
+            let specs = RegistryLookup.chunk(index, tenant, after: after)
+            for spec in specs {
+                after = spec.id.number
+                guard let item = try resource(spec) else { continue }
+                items.append(item)
+                if items.count == paging.limit {
+                    let hasMore = !RegistryLookup.chunk(index, tenant, after: after, limit: 1).isEmpty
+                    return Found(items, next: hasMore ? UInt64(after) : nil)
+                }
+            }
+            if specs.isEmpty { return Found(items) }
+        }
+    }
+    private static func chunk<Settings>(
+        _ index: ResourceIndex<Settings>, _ tenant: TenantID?, after number: UInt32, limit: Int = 500
+    ) -> [ResourceSpec<Settings>] {
+        guard let tenant else { return index.page(after: number, limit: limit) }
+        let numbers = index.numbers(of: tenant)
+        let first = numbers.firstIndex { $0 > number } ?? numbers.count
+        return numbers[first...].prefix(limit).compactMap { index[Identifier($0)] }
+    }
+}
+
+extension ControlError {
+    /// `prefix` is where the change stands in the caller's body; edits of several are spelled `changes[i]` by the
+    /// registry and `endpoints[i]` by the API.
+    init(_ refusal: RegistryRefusal, prefix: String = "") {
+        switch refusal {
+        case .invalid(let issues):
+            self = .invalid(
+                issues.issues.map { issue in
+                    FieldProblem(path: ControlError.path("\(issue.path)", prefix), reason: issue.reason)
+                })
+        case .managedByManifest: self.init(.managedByManifest, refusal.description)
+        case .notFound(.tenant, _): self.init(.noSuchTenant, refusal.description)
+        case .notFound(.source, _): self.init(.noSuchSource, refusal.description)
+        case .notFound(.endpoint, _): self.init(.noSuchEndpoint, refusal.description)
+        case .changedMeanwhile, .defaultTenant: self.init(.conflict, refusal.description)
+        case .storeFailed: self.init(.storeUnavailable, refusal.description)
+        }
+    }
+    private static func path(_ text: String, _ prefix: String) -> String {
+        var path = text
+        let batch = "changes["
+        if path.hasPrefix(batch) {
+            path = "endpoints[" + path.dropFirst(batch.count)
+        } else if !prefix.isEmpty {
+            path = path.isEmpty ? prefix : "\(prefix).\(path)"
+        }
+        // A manifest gives the secrets under the key `secret`.
+        let keys = path.split(separator: ".", omittingEmptySubsequences: false).map { key in
+            key == "secret" || key.hasPrefix("secret[") ? "secrets" + key.dropFirst("secret".count) : String(key)
+        }
+        return keys.joined(separator: ".")
+    }
+}
+
+extension ChangeActor {
+    init(_ caller: Caller) { self.init(caller.principal.name, requestID: caller.requestID) }
+}

@@ -1,0 +1,123 @@
+// A record of the log as the API and the commands show it. Copies; the record's views are not kept.
+import Engine
+import FastPath
+
+extension EventRow {
+    package init(_ record: RecordView, logIdentity: UInt64) {
+        self.init(
+            id: EventID(logIdentity: logIdentity, sequence: record.sequence).text, sequence: record.sequence,
+            source: record.source.text, type: record.eventType.text,
+            receivedAt: TimeText.of(nanoseconds: record.receivedAt),
+            bodyBytes: record.body.count, verdict: record.verdict.name, tenantNumber: record.tenantNumber,
+            sourceNumber: record.sourceNumber,
+            providerId: record.keyIsBody || record.key.count == 0 ? nil : record.key.text)
+    }
+    /// One line for a person. What a sender chose is quoted, so that it cannot move the cursor or forge a line.
+    package var line: String {
+        let type = type.isEmpty ? "-" : LogLines.quoted(type)
+        let words = "\(receivedAt)  \(id)  \(source)  \(type)  \(bodyBytes) B"
+        return verdict == RecordVerification.verified.name ? words : words + "  \(verdict)"
+    }
+    /// The numbers that stay when names change.
+    package var identityLine: String {
+        sourceNumber == 0 ? "tenant \(tenantNumber)" : "tenant \(tenantNumber), source \(sourceNumber)"
+    }
+}
+
+extension EventDetail {
+    package init(_ record: RecordView, logIdentity: UInt64, deliveries: [DeliveryItem]) {
+        self.init(
+            event: EventRow(record, logIdentity: logIdentity), method: record.method.text, target: record.target.text,
+            headers: EventDetail.headers(record.fieldLines), body: record.body.array, deliveries: deliveries)
+    }
+    /// Field lines as pairs, as received but for the white space around the value.
+    private static func headers(_ fieldLines: ByteView) -> [[String]] {
+        fieldLines.text.split(separator: "\r\n").map { line in
+            let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+            let value = parts.count > 1 ? parts[1].drop { $0 == " " || $0 == "\t" } : ""
+            return [String(parts[0]), String(value.reversed().drop { $0 == " " || $0 == "\t" }.reversed())]
+        }
+    }
+    /// Without the credentials that the sender sent.
+    package func masked(_ mask: CredentialMask) -> EventDetail {
+        var copy = self
+        copy.headers = mask.headers(headers)
+        copy.target = mask.target(target)
+        return copy
+    }
+    /// For a person: the request as it came, then what became of it. Control characters in the head are shown, not
+    /// obeyed.
+    package var text: String {
+        var lines = [event.line, event.identityLine, "", "\(LogLines.visible(method)) \(LogLines.visible(target))"]
+        lines += headers.map { LogLines.visible($0.joined(separator: ": ")) }
+        lines += [
+            "",
+            body.map(EventDetail.visibleText)
+                ?? "(\(event.bodyBytes) bytes that are not text; --json has them as base 64)",
+        ]
+        if !deliveries.isEmpty { lines.append("") }
+        lines += deliveries.map { "delivery \($0.line)" }
+        return lines.joined(separator: "\n")
+    }
+    /// Line ends and tabs of a body stay, other control characters are made visible.
+    static func visibleText(_ text: String) -> String {
+        text.split(separator: "\n", omittingEmptySubsequences: false).map { line in
+            line.split(separator: "\t", omittingEmptySubsequences: false).map { LogLines.visible(String($0)) }.joined(
+                separator: "\t")
+        }.joined(separator: "\n")
+    }
+}
+
+extension DeliveryItem {
+    package var line: String {
+        var words = "\(endpoint)  \(state)  \(attempts) attempts"
+        if let status { words += "  status \(status)" }
+        if let reason { words += "  \(reason)" }
+        if let nextAttemptAt { words += "  next at \(nextAttemptAt)" }
+        return words
+    }
+}
+
+/// Which events a listing wants.
+package struct EventFilter: Sendable {
+    let source: String?
+    let type: TypePattern?
+    private var providerId: [UInt8]?
+    private var received: Range<UInt64>?
+
+    init(_ query: EventQuery) { self.init(source: query.source, type: query.type) }
+    init(_ search: EventSearch) {
+        self.init(source: search.source, type: search.type)
+        providerId = search.providerId.map { Array($0.utf8) }
+        received = search.received
+    }
+    package init(source: String?, type: String?) {
+        self.source = source
+        self.type = type.map { TypePattern($0) }
+    }
+    package func takes(_ record: RecordView) -> Bool {
+        if let source, record.source.text != source { return false }
+        if let type, !type.matches(record.eventType.text) { return false }
+        if let providerId, record.keyIsBody || record.key.array != providerId { return false }
+        if let received, !received.contains(record.receivedAt) { return false }
+        return true
+    }
+}
+
+/// A pattern with `*` over an event type.
+struct TypePattern: Sendable {
+    private let parts: [String]
+    init(_ pattern: String) {
+        parts = pattern.split(separator: "*", omittingEmptySubsequences: false).map(String.init)
+    }
+    func matches(_ text: String) -> Bool {
+        guard parts.count > 1 else { return text == parts[0] }
+        guard text.hasPrefix(parts[0]) else { return false }
+        var rest = text.dropFirst(parts[0].count)
+        for part in parts[1..<(parts.count - 1)] where !part.isEmpty {
+            guard let found = rest.firstRange(of: part) else { return false }
+            rest = rest[found.upperBound...]
+        }
+        return rest.hasSuffix(parts[parts.count - 1])
+    }
+}

@@ -1,0 +1,64 @@
+// What is known of a request before any controller runs: who asks, for which tenant, and the request's id.
+//
+// Invariant: an id that came from outside is of harmless characters only, so that it can stand in a header and in a
+// log line.
+import HTTPTypes
+import Hummingbird
+
+/// Who asks. The listener has no credentials of its own yet: whoever reaches it is its operator.
+package struct Principal: Equatable, Sendable {
+    /// As the audit log names it.
+    package let name: String
+    /// The public id of the tenant that this principal is confined to; nil = all tenants.
+    package let tenant: String?
+
+    package init(name: String, tenant: String? = nil) {
+        self.name = name
+        self.tenant = tenant
+    }
+    package static let `operator` = Principal(name: "api")
+}
+
+/// The caller as controllers and services see it.
+package struct Caller: Equatable, Sendable {
+    package let principal: Principal
+    package let requestID: String
+
+    package init(principal: Principal = .operator, requestID: String) {
+        self.principal = principal
+        self.requestID = requestID
+    }
+}
+
+package enum RequestID {
+    package static let bytesMax = 128
+    static let header = HTTPField.Name("X-Request-Id")!
+
+    /// What a proxy or client sent, when it is sane.
+    package static func accepted(_ text: String?) -> String? {
+        guard let text, !text.isEmpty, text.utf8.count <= bytesMax,
+            text.utf8.allSatisfy({ byte in
+                switch byte {
+                case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                    UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "."), UInt8(ascii: "_"), UInt8(ascii: "-"):
+                    true
+                default: false
+                }
+            })
+        else { return nil }
+        return text
+    }
+    static func make() -> String {
+        "req_" + String(UInt64.random(in: .min ... .max) | 1 << 63, radix: 36)
+    }
+}
+
+struct ControlContext: RequestContext {
+    var coreContext: CoreRequestContextStorage
+    var principal = Principal.operator
+    var requestID = ""
+
+    init(source: Source) { coreContext = CoreRequestContextStorage(source: source) }
+
+    var caller: Caller { Caller(principal: principal, requestID: requestID) }
+}

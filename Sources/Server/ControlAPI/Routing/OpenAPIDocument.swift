@@ -1,0 +1,158 @@
+// The OpenAPI 3.1 document of the control API, made from the table of routes. Pure; served at `/api/v1/openapi.json`.
+import HTTPTypes
+
+enum OpenAPIDocument {
+    static func of(_ table: RouteTable, version: String) -> JSONValue {
+        var paths: [String: JSONValue] = [:]
+        var schemas: [String: JSONValue] = [:]
+        collect(ProblemDocument.schema, into: &schemas)
+        for route in table.routes {
+            var methods: [String: JSONValue] = [:]
+            if case .object(let own)? = paths[route.path] { methods = own }
+            methods[route.method.rawValue.lowercased()] = operation(route, &schemas)
+            paths[route.path] = .object(methods)
+        }
+        return [
+            "openapi": "3.1.0",
+            "info": [
+                "title": "Sluice control API", "version": .text(version),
+                "description":
+                    .text(about),
+            ],
+            "servers": [["url": "/"]],
+            "paths": .object(paths),
+            "components": ["schemas": .object(schemas)],
+        ]
+    }
+
+    private static let about =
+        "Operate a gateway: sources, endpoints, deliveries, events, replays, configuration. Calls that "
+            + "change something "
+        + "need the header `X-Sluice-Request: 1`."
+
+    private static func operation(_ route: Route, _ schemas: inout [String: JSONValue]) -> JSONValue {
+        var operation: [String: JSONValue] = [
+            "operationId": .text(route.operation), "summary": .text(route.summary), "tags": [.text(route.resource)],
+            "parameters": .list(parameters(route)), "responses": responses(route, &schemas),
+        ]
+        if route.isDeprecated { operation["deprecated"] = true }
+        if let body = route.body { operation["requestBody"] = requestBody(body, &schemas) }
+        return .object(operation)
+    }
+
+    private static func parameters(_ route: Route) -> [JSONValue] {
+        var parameters = route.parameterNames.map { name -> JSONValue in
+            ["name": .text(name), "in": "path", "required": true, "schema": ["type": "string"]]
+        }
+        parameters += route.query.map { parameter in
+            [
+                "name": .text(parameter.name), "in": "query", "description": .text(parameter.about),
+                "schema": schema(parameter.form),
+            ]
+        }
+        if route.method != .get {
+            parameters.append([
+                "name": .text(BrowserGuard.header.rawName), "in": "header", "required": true,
+                "schema": ["type": "string", "const": "1"],
+            ])
+        }
+        return parameters
+    }
+    private static func schema(_ form: QueryParameter.Form) -> JSONValue {
+        switch form {
+        case .text: ["type": "string"]
+        case .word(let words): ["type": "string", "enum": .list(words.map { .text($0) })]
+        case .count(let range): integer(range)
+        case .flag: ["type": "boolean"]
+        case .time: ["type": "string", "format": "date-time"]
+        }
+    }
+
+    private static func requestBody(_ body: Route.Body, _ schemas: inout [String: JSONValue]) -> JSONValue {
+        let content: JSONValue
+        switch body {
+        case .json(let schema, _): content = ["application/json": ["schema": collect(schema, into: &schemas)]]
+        case .oneOf(let forms):
+            let references = forms.map { collect($0, into: &schemas) }
+            content = ["application/json": ["schema": ["oneOf": .list(references)]]]
+        case .manifest:
+            content = [
+                "application/yaml": ["schema": ["type": "string"]], "application/json": ["schema": ["type": "object"]],
+            ]
+        }
+        return ["required": .bool(!body.isOptional), "content": content]
+    }
+
+    private static func responses(_ route: Route, _ schemas: inout [String: JSONValue]) -> JSONValue {
+        var responses: [String: JSONValue] = [:]
+        var success: [String: JSONValue] = ["description": .text(route.status.reasonPhrase)]
+        switch route.answer {
+        case .json(let schema):
+            success["content"] = ["application/json": ["schema": collect(schema, into: &schemas)]]
+        case .document: success["content"] = ["application/json": ["schema": ["type": "object"]]]
+        case .text(let type): success["content"] = .object([type: ["schema": ["type": "string"]]])
+        case .nothing: break
+        }
+        responses["\(route.status.code)"] = .object(success)
+        for (status, codes) in Dictionary(grouping: route.allProblems, by: \.status) {
+            let words = codes.map { "`\($0.rawValue)`" }.joined(separator: ", ")
+            var problem: [String: JSONValue] = ["description": .text(words)]
+            if !route.isDeprecated {
+                problem["content"] = .object([
+                    ProblemDocument.contentType: ["schema": collect(ProblemDocument.schema, into: &schemas)]
+                ])
+            }
+            responses["\(status)"] = .object(problem)
+        }
+        return .object(responses)
+    }
+
+    /// A reference to the schema, which is put among the components.
+    @discardableResult private static func collect(
+        _ schema: ObjectSchema, into schemas: inout [String: JSONValue]
+    ) -> JSONValue {
+        let reference: JSONValue = ["$ref": .text("#/components/schemas/\(schema.name)")]
+        guard schemas[schema.name] == nil else { return reference }
+        // Taken before its fields are looked at, so that an object that holds itself comes to an end.
+        schemas[schema.name] = .null
+        var properties: [String: JSONValue] = [:]
+        for field in schema.fields {
+            var form = json(field.schema, &schemas)
+            if case .object(var members) = form {
+                members["description"] = .text(field.about)
+                form = .object(members)
+            }
+            properties[field.name] = form
+        }
+        let required = schema.fields.filter(\.isRequired).map { JSONValue.text($0.name) }
+        schemas[schema.name] = [
+            "type": "object", "description": .text(schema.about), "properties": .object(properties),
+            "required": .list(required),
+        ]
+        return reference
+    }
+    private static func json(_ schema: Schema, _ schemas: inout [String: JSONValue]) -> JSONValue {
+        switch schema {
+        case .text, .duration: ["type": "string"]
+        case .time: ["type": "string", "format": "date-time"]
+        case .word(let words): ["type": "string", "enum": .list(words.map { .text($0) })]
+        case .flag: ["type": "boolean"]
+        case .integer(let range): integer(range)
+        case .number: ["type": "number"]
+        case .list(let element, let countMax):
+            if let countMax {
+                ["type": "array", "items": json(element, &schemas), "maxItems": .integer(Int64(countMax))]
+            } else {
+                ["type": "array", "items": json(element, &schemas)]
+            }
+        case .map(let element): ["type": "object", "additionalProperties": json(element, &schemas)]
+        case .object(let schema): collect(schema, into: &schemas)
+        case .anything: [:]
+        }
+    }
+    private static func integer(_ range: ClosedRange<Int>) -> JSONValue {
+        var members: [String: JSONValue] = ["type": "integer", "minimum": .integer(Int64(range.lowerBound))]
+        if range.upperBound < Int.max { members["maximum"] = .integer(Int64(range.upperBound)) }
+        return .object(members)
+    }
+}

@@ -1,0 +1,124 @@
+// A route as a value: what the router is made from, and the published document too, so that neither can know of a route
+// that the other does not.
+import Foundation
+import HTTPTypes
+import Hummingbird
+import NIOCore
+
+struct Route: Sendable {
+    enum Body: Sendable {
+        case json(ObjectSchema, isOptional: Bool = false)
+        /// One of several forms.
+        case oneOf([ObjectSchema])
+        /// A configuration file, YAML or JSON.
+        case manifest
+        var isOptional: Bool {
+            if case .json(_, let isOptional) = self { return isOptional }
+            return false
+        }
+    }
+    enum Answer: Sendable {
+        case json(ObjectSchema)
+        /// A JSON document that is not described further.
+        case document
+        case text(String)
+        case nothing
+    }
+
+    static let bodyBytesMax = 64 << 10
+
+    let method: HTTPRequest.Method
+    /// From the root, `{name}` for parameters.
+    let path: String
+    /// Unique; the document's `operationId`.
+    let operation: String
+    /// The resource that it belongs to.
+    let resource: String
+    let summary: String
+    var query: [QueryParameter] = []
+    var body: Body?
+    var bodyBytesMax = Route.bodyBytesMax
+    var status = HTTPResponse.Status.ok
+    var answer: Answer
+    /// Beside those that every route may answer with.
+    var problems: [ProblemCode] = []
+    /// An older spelling that is kept for the tools that use it.
+    var isDeprecated = false
+    let handle: @Sendable (Call) async throws -> Response
+
+    /// Names of the parameters in the path.
+    var parameterNames: [String] {
+        path.split(separator: "/").filter { $0.hasPrefix("{") }.map { String($0.dropFirst().dropLast()) }
+    }
+    /// Every code that this route may answer with.
+    var allProblems: [ProblemCode] {
+        var codes = problems + [.wrongHost, .internalFault]
+        if method != .get { codes.append(.missingHeader) }
+        if isDeprecated || !query.isEmpty || method == .get { codes += [.unknownParameter, .badParameter] }
+        if query.contains(where: { $0.name == "cursor" }) { codes.append(.badCursor) }
+        if body != nil { codes += [.tooLarge, .badJSON, .invalid] }
+        return ProblemCode.allCases.filter(codes.contains)
+    }
+    func matches(_ target: String) -> Bool {
+        let own = path.split(separator: "/")
+        let other = target.split(separator: "/")
+        return own.count == other.count && zip(own, other).allSatisfy { $0.hasPrefix("{") || $0 == $1 }
+    }
+}
+
+/// One request as a handler sees it: parameters read and checked, the body in memory.
+struct Call: Sendable {
+    let caller: Caller
+    let path: [String: String]
+    let query: QueryValues
+    let body: [UInt8]
+
+    func parameter(_ name: String) -> String { path[name] ?? "" }
+}
+
+struct RouteTable: Sendable {
+    let routes: [Route]
+
+    init(_ routes: [Route]) {
+        precondition(Set(routes.map(\.operation)).count == routes.count, "an operation's name is used twice")
+        self.routes = routes
+    }
+
+    func methods(at path: String) -> [HTTPRequest.Method] {
+        routes.filter { $0.matches(path) }.map(\.method).sorted { $0.rawValue < $1.rawValue }
+    }
+    func bodyBytesMax(of request: Request) -> Int {
+        routes.first { $0.method == request.method && $0.matches(request.uri.path) }?.bodyBytesMax ?? Route.bodyBytesMax
+    }
+    func add(to router: Router<ControlContext>) {
+        for route in routes {
+            router.on(RouterPath(route.path), method: route.method) { request, context in
+                try await RouteTable.answer(route, request, context)
+            }
+        }
+    }
+
+    private static func read(_ body: RequestBody, bytesMax: Int) async throws -> [UInt8] {
+        do {
+            return [UInt8](try await body.collect(upTo: bytesMax).readableBytesView)
+        } catch is NIOTooManyBytesError {
+            throw ControlError(.tooLarge, "the body is larger than \(bytesMax) bytes")
+        }
+    }
+    private static func answer(_ route: Route, _ request: Request, _ context: ControlContext) async throws -> Response {
+        let query = try QueryValues(request, parameters: route.query)
+        var path: [String: String] = [:]
+        for name in route.parameterNames {
+            let text = try context.parameters.require(name)
+            path[name] = text.removingPercentEncoding ?? text
+        }
+        var body: [UInt8] = []
+        if route.method != .get {
+            body = try await read(request.body, bytesMax: route.bodyBytesMax)
+            if route.body == nil, !route.isDeprecated, !body.isEmpty {
+                throw ControlError(.badRequest, "\(route.method) \(request.uri.path) takes no body")
+            }
+        }
+        return try await route.handle(Call(caller: context.caller, path: path, query: query, body: body))
+    }
+}

@@ -1,0 +1,220 @@
+// What the control API asks of a running gateway: one narrow protocol a subject, in plain values. Controllers know
+// these and nothing of Engine; `Live/` fulfils them, tests put fakes there.
+//
+// Calls may take a while (they read the log and the store) and come from the control API's worker threads, never from
+// a loop. `ref` is a public id, a uid or a name; uids and names are looked for in the caller's tenant, else in
+// `default`. What a caller's tenant may not see is not there: `no_such_…`, never a refusal.
+
+package protocol GatewayHealth: AnyObject, Sendable {
+    func metrics() -> [MetricFamily]
+    /// Empty exactly when new events are taken and all that is needed works.
+    func readiness() -> [ReadinessProblem]
+    func status() -> StatusResource
+}
+
+/// A page by number: items with a greater number than `after`.
+package struct Paging: Equatable, Sendable {
+    package var after: UInt64?
+    package var limit: Int
+    package init(after: UInt64? = nil, limit: Int = 100) {
+        self.after = after
+        self.limit = limit
+    }
+}
+
+/// What a listing found, and where it goes on.
+package struct Found<Item: Sendable, Place: Sendable>: Sendable {
+    package var items: [Item]
+    /// Nil when there is nothing more.
+    package var next: Place?
+    package init(_ items: [Item], next: Place? = nil) {
+        self.items = items
+        self.next = next
+    }
+}
+
+package protocol TenantDirectory: AnyObject, Sendable {
+    func tenants(_ paging: Paging, _ caller: Caller) throws -> Found<TenantResource, UInt64>
+    func tenant(_ ref: String, _ caller: Caller) throws -> TenantResource
+}
+
+package struct SourceSearch: Equatable, Sendable {
+    package var tenant: String?
+    package var provider: String?
+    /// A pattern with `*`.
+    package var name: String?
+    package var paging = Paging()
+    package init() {}
+}
+
+package protocol SourceDirectory: AnyObject, Sendable {
+    func sources(_ search: SourceSearch, _ caller: Caller) throws -> Found<SourceResource, UInt64>
+    func source(_ ref: String, _ caller: Caller) throws -> SourceResource
+}
+
+package struct EndpointSearch: Equatable, Sendable {
+    package var tenant: String?
+    package var state: EndpointStateName?
+    /// A pattern with `*`.
+    package var name: String?
+    package var paging = Paging()
+    package init() {}
+}
+
+package protocol EndpointDirectory: AnyObject, Sendable {
+    func endpoints(_ search: EndpointSearch, _ caller: Caller) throws -> Found<EndpointResource, UInt64>
+    func endpoint(_ ref: String, _ caller: Caller) throws -> EndpointResource
+}
+
+/// What an operator does to an endpoint; kept over restarts, written to the audit log.
+package protocol EndpointControl: AnyObject, Sendable {
+    func enable(_ ref: String, _ caller: Caller) throws
+    func disable(_ ref: String, _ caller: Caller) throws
+    /// `forMillis` nil = until it is enabled.
+    func pause(_ ref: String, forMillis: Int?, _ caller: Caller) throws
+    /// Everything that waits for a later attempt is due at once.
+    func retryNow(_ ref: String, _ caller: Caller) throws
+}
+
+/// Changes of what is configured. Each is refused whole, with every field that is wrong.
+package protocol RegistryControl: AnyObject, Sendable {
+    /// All or none.
+    func create(_ drafts: [EndpointDraft], _ caller: Caller) throws -> [EndpointResource]
+    /// What an endpoint would have to be made with to be what it is, secrets too: never leaves the process.
+    func draft(of ref: String, _ caller: Caller) throws -> (draft: EndpointDraft, revision: Int)
+    /// `revision` nil = whatever it is; else `conflict` when it is another by now.
+    func replace(_ ref: String, with draft: EndpointDraft, revision: Int?, _ caller: Caller) throws -> EndpointResource
+    func remove(_ ref: String, _ caller: Caller) throws
+    /// A whole configuration file, YAML or JSON.
+    func apply(manifest: [UInt8], dryRun: Bool, _ caller: Caller) throws -> ChangeResource
+    /// Reads the configuration file again.
+    func reload(dryRun: Bool, _ caller: Caller) throws -> ChangeResource
+    func lastChange() -> ChangeResource?
+}
+
+/// A place in a listing of deliveries: newest event first, then by endpoint.
+package struct DeliveryPosition: Equatable, Sendable {
+    package var sequence: UInt64
+    package var endpoint: UInt64
+    package init(sequence: UInt64, endpoint: UInt64) {
+        self.sequence = sequence
+        self.endpoint = endpoint
+    }
+}
+
+package struct DeliverySearch: Equatable, Sendable {
+    /// Empty = all.
+    package var states: Set<DeliveryStateName> = []
+    package var endpoint: String?
+    package var source: String?
+    /// A pattern with `*`.
+    package var type: String?
+    package var reason: String?
+    /// When the last attempt ended, nanoseconds since 1970.
+    package var updated: Range<UInt64>?
+    /// Those strictly behind it.
+    package var before: DeliveryPosition?
+    package var limit = QueryParameter.limitDefault
+    package init() {}
+}
+
+package protocol DeliveryQueries: AnyObject, Sendable {
+    /// Looks at a bounded number of deliveries that do not match; `next` may stand behind an empty page.
+    func deliveries(_ search: DeliverySearch, _ caller: Caller) throws -> Found<DeliveryResource, DeliveryPosition>
+    func delivery(event: String, endpoint: String, _ caller: Caller) throws -> DeliveryDetail
+    /// What a dead letter may be one for.
+    var deadLetterReasons: [String] { get }
+}
+
+package protocol ReplayControl: AnyObject, Sendable {
+    /// Sends one event again, at once, whatever became of it before.
+    func retry(event: String, endpoint: String, _ caller: Caller) throws -> RetryAnswer
+    func replay(_ order: ReplayOrder, _ caller: Caller) throws -> ReplayOutcome
+}
+
+package struct EventSearch: Equatable, Sendable {
+    package var source: String?
+    /// A pattern with `*`.
+    package var type: String?
+    /// What the provider calls the event, exactly.
+    package var providerId: String?
+    /// Nanoseconds since 1970.
+    package var received: Range<UInt64>?
+    /// Events strictly before this sequence, newest first.
+    package var before: UInt64?
+    package var limit = QueryParameter.limitDefault
+    package init() {}
+}
+
+package protocol EventQueries: AnyObject, Sendable {
+    /// Newest first. Looks at a bounded number of records; `next` may stand behind an empty page.
+    func events(_ search: EventSearch, _ caller: Caller) throws -> Found<EventRow, UInt64>
+    /// Oldest first, behind an event; the latest ones when there is none.
+    func events(_ query: EventQuery) throws -> EventPage
+    /// With credentials masked unless `reveal`.
+    func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent
+}
+
+package protocol RejectedQueries: AnyObject, Sendable {
+    func rejected(_ filter: RejectedFilter) throws -> RejectedPage
+    /// With credentials masked unless `reveal`.
+    func rejected(id: String, reveal: Bool) throws -> RejectedDetail?
+    /// Verifies rejected requests again; those that pass become events unless it is a dry run.
+    func reverify(_ request: ReverifyRequest) throws -> ReverifyResponse
+}
+
+package protocol AuditQueries: AnyObject, Sendable {
+    /// Newest first; `after` counts downwards here: entries with a smaller id.
+    func audit(_ paging: Paging, _ caller: Caller) throws -> Found<AuditResource, UInt64>
+}
+
+/// Everything that the control API stands on.
+package struct ControlServices: Sendable {
+    package var health: any GatewayHealth
+    package var tenants: any TenantDirectory
+    package var sources: any SourceDirectory
+    package var endpoints: any EndpointDirectory
+    package var endpointControl: any EndpointControl
+    package var registry: any RegistryControl
+    package var deliveries: any DeliveryQueries
+    package var replays: any ReplayControl
+    package var events: any EventQueries
+    package var rejected: any RejectedQueries
+    package var audit: any AuditQueries
+
+    /// When one object does it all.
+    package init(
+        _ all: some GatewayHealth & TenantDirectory & SourceDirectory & EndpointDirectory & EndpointControl
+            & RegistryControl & DeliveryQueries & ReplayControl & EventQueries & RejectedQueries & AuditQueries
+    ) {
+        health = all
+        tenants = all
+        sources = all
+        endpoints = all
+        endpointControl = all
+        registry = all
+        deliveries = all
+        replays = all
+        events = all
+        rejected = all
+        audit = all
+    }
+    package init(
+        health: any GatewayHealth, tenants: any TenantDirectory, sources: any SourceDirectory,
+        endpoints: any EndpointDirectory, endpointControl: any EndpointControl, registry: any RegistryControl,
+        deliveries: any DeliveryQueries, replays: any ReplayControl, events: any EventQueries,
+        rejected: any RejectedQueries, audit: any AuditQueries
+    ) {
+        self.health = health
+        self.tenants = tenants
+        self.sources = sources
+        self.endpoints = endpoints
+        self.endpointControl = endpointControl
+        self.registry = registry
+        self.deliveries = deliveries
+        self.replays = replays
+        self.events = events
+        self.rejected = rejected
+        self.audit = audit
+    }
+}

@@ -1,0 +1,100 @@
+// The commented example configuration, embedded, so that the binary alone can start. The same text as
+// docs/sluice.example.yaml; a test keeps them equal.
+
+package enum ExampleConfiguration {
+    /// The variable that the example's secrets come from; `serve` without a configuration sets it.
+    package static let secretVariable = "SLUICE_EXAMPLE_SECRET"
+
+    package static let text = #"""
+# A Sluice configuration, with every key and its default. `sluice config check FILE` says what is wrong with yours.
+# Sizes: 64KiB, 1MiB. Times: 500ms, 30s, 5m, 24h, 7d. `${NAME}` takes a value from the environment, `file:PATH` a secret
+# from a file. Relative paths start at the folder of this file. docs/configuration.md explains each key.
+
+listen: 127.0.0.1:8080            # ingest; a list for several: ["0.0.0.0:8080", "[::]:8080", "unix:/run/sluice.sock"]
+admin: 127.0.0.1:8081             # control API, metrics, health; it has no password, keep it on loopback
+data: ./sluice-data               # the log and the delivery state; one process a folder
+# public_url: https://hooks.example.com   # as senders use it, for signatures over the URL
+# trusted_proxies: ["10.0.0.0/8", "unix"]   # whose X-Forwarded-* and Forwarded fields count
+# proxy_protocol: false           # true, or a list of listeners: connections begin with a PROXY preamble
+# loops: auto                     # ingest threads
+# grace: 10s                      # how long SIGTERM waits for what is in flight
+# verifier: auto                  # auto, openssl, multibuffer
+# verifier_threads: 1             # for signatures too slow for an ingest thread: public keys, certificates
+# verifier_queue: 1024            # requests that may wait for them, an ingest thread
+# rejected:                       # what was answered 401 is kept for a closer look; each number is a source's
+#   per_second: 100
+#   keep: 1000                    # 0 keeps none
+#   bytes: 16MiB
+
+# limits:
+#   request_line: 8KiB
+#   head: 64KiB                   # all header fields of one request
+#   body: 1MiB
+#   head_time: 10s                # slow senders are cut off
+#   body_time: 25s
+#   idle_time: 70s                # keep-alive connections
+#   send_time: 30s                # how long an answer may wait for its reader
+#   connections: 10000
+#   assembly: 64MiB               # memory for requests larger than one receive buffer, a loop
+
+# log:
+#   segment: 64MiB
+#   retention: { size: 64GiB, age: 7d }   # never a segment that an endpoint still needs; `never` switches one off
+#   free_space: 256MiB            # refuse new events when the disk has less
+#   group: 16MiB                  # bytes of one commit
+
+# dedup:
+#   entries: 1048576              # 32 bytes each
+#   window: 24h
+
+delivery:
+  allow: ["127.0.0.0/8"]          # endpoints on addresses that are not global need their range opened here
+#   history: 7d                   # how long delivered events stay listed
+#   buffer: 64MiB                 # memory for events that are out with endpoints
+
+sources:
+  - name: github                  # POST /in/github
+    provider: github
+    secrets: ["${SLUICE_EXAMPLE_SECRET}"]   # several while a secret rotates: any one may match
+
+#  - name: zoom
+#    provider: zoom
+#    path: /webhooks/zoom/recording-completed
+#    secrets: ["file:/run/secrets/zoom"]
+#    durability: fsync            # or written, or memory: what an answer of 2xx promises
+#    mode: enforce                # or observe: what fails its check is counted and kept, with its verdict
+#    tolerance: 5m                # how old a signed timestamp may be
+#    public_url: https://hooks.example.com
+#    allow_addresses: provider    # or ["203.0.113.0/24"]; others are answered 403
+#    verify_token: "${META_VERIFY_TOKEN}"   # what a challenge must repeat (Meta)
+#    allowed_origins: ["events.example.com"]   # who may ask to send (CloudEvents)
+#    body: 4MiB                   # this source's own limit
+
+#  - name: partner                # any scheme, as data
+#    tenant: default              # whose it is; names are unique within a tenant
+#    uid: src-partner             # an identity of your own: with it the source may be renamed
+#    provider: generic
+#    secrets: ["${PARTNER_SECRET}", { value: "${PARTNER_SECRET_OLD}", not_after: 2026-01-31T00:00:00Z }]
+#    scheme: { algorithm: hmac-sha256, header: X-Signature, prefix: "sha256=", encoding: hex,
+#              signed: "{timestamp}.{body}", timestamp: { header: X-Timestamp, unit: seconds, tolerance: 5m } }
+#    event: { id: "header:X-Event-Id", type: "json:$.type" }
+#    dedup: { key: ["header:X-Event-Id"], window: 24h }
+
+#  - name: internal               # no signature at all: say so
+#    provider: generic
+#    unverified: true
+
+endpoints:
+  - name: sink                    # `sluice sink` listens here
+    url: http://127.0.0.1:9000/hooks
+    secret: "${SLUICE_EXAMPLE_SECRET}"      # signs by Standard Webhooks; a list while it rotates
+#   sources: [github]             # which sources; none = all
+#   types: ["push", "pull_request.*"]       # which event types; none = all
+#   concurrency: 16               # requests in flight
+#   timeouts: { connect: 5s, head: 15s, total: 30s }
+#   retry: { delays: [5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h], jitter: 0.1 }
+#   forward_headers: true         # the provider's own headers go along
+#   disabled: false               # keeps its place in the log and gets nothing
+
+"""#
+}

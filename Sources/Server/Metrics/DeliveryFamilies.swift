@@ -1,0 +1,94 @@
+// Deliveries as metric families: the busiest endpoints by tenant and name, all others as `other`.
+//
+// Invariant: at most `LaneSelection.namedCountMax` + 1 values of the label `endpoint`. Results and reasons that an
+// endpoint never had are left out, so that a scrape stays small.
+import Engine
+import FastPath
+
+struct DeliveryFamilies {
+    private var finished = MetricFamily(
+        "sluice_delivery_events_total", .counter, help: "Deliveries finished or put off, by outcome.")
+    private var attempts = MetricFamily(
+        "sluice_delivery_attempts_total", .counter, help: "Attempts, by how they ended.")
+    private var deadLetters = MetricFamily(
+        "sluice_delivery_dead_letters_total", .counter, help: "Deliveries given up, by reason.")
+    private var durations = MetricFamily(
+        "sluice_delivery_attempt_seconds", .histogram, help: "Duration of an attempt.")
+    private var inFlight = MetricFamily(
+        "sluice_delivery_in_flight", .gauge, help: "Requests out with the endpoint.")
+    private var pending = MetricFamily(
+        "sluice_delivery_pending", .gauge, help: "Deliveries put off to a later attempt.")
+    private var waiting = MetricFamily(
+        "sluice_delivery_waiting", .gauge, help: "In flight, pending, and matched but not attempted yet.")
+    private var oldest = MetricFamily(
+        "sluice_delivery_oldest_waiting_seconds", .gauge,
+        help: "Age of the oldest delivery that waits; of other endpoints the largest.")
+    private var dead = MetricFamily("sluice_delivery_dead", .gauge, help: "Dead letters kept.")
+    private var lag = MetricFamily(
+        "sluice_delivery_lag_events", .gauge,
+        help: "Events on disk that have not been read for the endpoint yet; of other endpoints the largest.")
+    private var state = MetricFamily(
+        "sluice_endpoint_state", .gauge,
+        help: "1 for the state that the endpoint is in: active, failing, paused, disabled.")
+    private var count = MetricFamily("sluice_endpoints", .gauge, help: "Endpoints, by state.")
+
+    static func of(_ lanes: LaneSelection) -> [MetricFamily] {
+        var families = DeliveryFamilies()
+        for lane in lanes.busiest { families.add(lane, isOther: false) }
+        if lanes.restCount > 0 || lanes.rest.counts != LaneCounts() { families.add(lanes.rest, isOther: true) }
+        for state in EndpointStateName.allCases {
+            families.count.add([MetricLabel("state", state.rawValue)], Double(lanes.states[state] ?? 0))
+        }
+        return families.all
+    }
+
+    /// Lines that an endpoint takes of a scrape.
+    static func sampleCount(of lane: LaneFigures) -> Int {
+        let gauges = 6 + EndpointStateName.allCases.count
+        let histogram = LaneCounts.bounds.count + 3
+        let results = DeliveryResult.allCases.count { $0 != .answered && lane.counts.count(of: $0) > 0 }
+        let answers = (1...5).count { $0 == 2 || lane.counts.answers($0) > 0 }
+        let reasons = DeadLetterReason.allCases.count { lane.counts.deadLetters($0) > 0 }
+        return LaneCounts.outcomes.count + results + answers + reasons + histogram + gauges
+    }
+    private mutating func add(_ lane: LaneFigures, isOther: Bool) {
+        let labels = [
+            MetricLabel("tenant", isOther ? "other" : lane.tenant),
+            MetricLabel("endpoint", isOther ? "other" : lane.name),
+        ]
+        for (index, outcome) in LaneCounts.outcomes.enumerated() {
+            finished.add(labels + [MetricLabel("outcome", outcome)], Double(lane.counts.outcome(index)))
+        }
+        for result in DeliveryResult.allCases where result != .answered {
+            let value = lane.counts.count(of: result)
+            if value > 0 { attempts.add(labels + [MetricLabel("result", result.code)], Double(value)) }
+        }
+        for digit in 1...5 {
+            let value = lane.counts.answers(digit)
+            if value > 0 || digit == 2 {
+                attempts.add(labels + [MetricLabel("result", "\(digit)xx")], Double(value))
+            }
+        }
+        for reason in DeadLetterReason.allCases {
+            let value = lane.counts.deadLetters(reason)
+            if value > 0 { deadLetters.add(labels + [MetricLabel("reason", reason.name)], Double(value)) }
+        }
+        durations.samples.append(MetricSample(labels, lane.counts.durations))
+        inFlight.add(labels, Double(lane.inFlight))
+        pending.add(labels, Double(lane.pending))
+        waiting.add(labels, Double(lane.waiting))
+        oldest.add(labels, lane.oldestWaitingSeconds ?? 0)
+        dead.add(labels, Double(lane.dead))
+        lag.add(labels, Double(lane.lagEvents))
+        if !isOther {
+            for one in EndpointStateName.allCases {
+                state.add(labels + [MetricLabel("state", one.rawValue)], one == lane.state ? 1 : 0)
+            }
+        }
+    }
+    private var all: [MetricFamily] {
+        [
+            finished, attempts, deadLetters, durations, inFlight, pending, waiting, oldest, dead, lag, state, count,
+        ]
+    }
+}

@@ -1,0 +1,49 @@
+// From what delivery counts to the figures of metrics and the API.
+import Engine
+import FastPath
+
+extension LaneFigures {
+    /// The endpoints that delivery counts by themselves, and all others together. `age` is asked for each of the first.
+    static func of(
+        _ metrics: DeliveryMetrics, tenant: (TenantID) -> String, age: (LaneStatus) -> Double?
+    ) -> LaneSelection {
+        var selection = LaneSelection()
+        for lane in metrics.lanes {
+            var figures = LaneFigures(lane.status)
+            figures.tenant = tenant(lane.status.tenant)
+            figures.counts = LaneCounts(lane.counters)
+            figures.oldestWaitingSeconds = age(lane.status)
+            selection.busiest.append(figures)
+        }
+        let named = selection.busiest
+        selection.rest.counts = LaneCounts(metrics.others)
+        selection.rest.inFlight = max(0, metrics.ordersOut - named.reduce(0) { $0 + $1.inFlight })
+        selection.rest.pending = max(0, metrics.pending - named.reduce(0) { $0 + $1.pending })
+        selection.rest.backlog = max(0, metrics.backlog - named.reduce(0) { $0 + $1.backlog })
+        selection.rest.dead = max(0, metrics.dead - named.reduce(0) { $0 + $1.dead })
+        selection.restCount = max(0, metrics.endpointCount - metrics.lanes.count)
+        for (condition, count) in metrics.conditions { selection.states[EndpointStateName(condition)] = count }
+        return selection
+    }
+    init(_ status: LaneStatus) {
+        self.init(name: status.name)
+        state = EndpointStateName(status.state.condition)
+        if status.state.reason != .none { reason = status.state.reason.name }
+        inFlight = status.inFlight
+        pending = status.pending
+        backlog = status.backlog
+        dead = status.dead
+        lagEvents = status.lagEvents
+    }
+}
+
+extension EndpointStateName {
+    init(_ condition: EndpointCondition) {
+        switch condition {
+        case .active: self = .active
+        case .failing: self = .failing
+        case .paused: self = .paused
+        case .disabled: self = .disabled
+        }
+    }
+}

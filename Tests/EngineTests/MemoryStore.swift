@@ -1,0 +1,228 @@
+// Every rule of `DeliveryStore`, in dictionaries, and its worker without a thread. The contract suite runs over it, so
+// that what the dispatcher's tests prove with it holds for the real ones.
+
+import Engine
+import FastPath
+import Synchronization
+
+/// Faults: `isFull` makes each write throw.
+final class MemoryStore: DeliveryStore {
+    struct Full: Error {}
+    struct State {
+        var shared: EventLocation?
+        var marks: [EndpointID: EventLocation] = [:]
+        var states: [EndpointID: EndpointState] = [:]
+        var rows: [EndpointID: [UInt64: DeliveryRow]] = [:]
+        var attempts: [AttemptRow] = []
+        var written: Int64?
+        var isFull = false
+
+        mutating func eachRow(_ change: (inout DeliveryRow) -> Void) {
+            for (endpoint, rows) in rows {
+                self.rows[endpoint] = rows.mapValues { row in
+                    var changed = row
+                    change(&changed)
+                    return changed
+                }
+            }
+        }
+        var sequences: [UInt64] { rows.values.flatMap { $0.keys } }
+        func open(_ endpoint: EndpointID) -> OpenDeliveries {
+            var open = OpenDeliveries(endpoint: endpoint)
+            for row in rows[endpoint, default: [:]].values {
+                if row.state == .dead { open.dead += 1 }
+                guard row.state == .pending else { continue }
+                open.pending += 1
+                open.dueMillis = min(open.dueMillis, row.dueMillis)
+            }
+            return open
+        }
+    }
+    let state = Mutex(State())
+    func setFull(_ isFull: Bool) { state.withLock { $0.isFull = isFull } }
+    private func write(_ body: (inout State) -> Void) throws {
+        try state.withLock { state in
+            if state.isFull { throw Full() }
+            body(&state)
+        }
+    }
+
+    func snapshot() throws -> DeliverySnapshot {
+        state.withLock { state in
+            var snapshot = DeliverySnapshot()
+            snapshot.shared = state.shared
+            snapshot.marks = state.marks.map { LaneMark(endpoint: $0.key, resume: $0.value) }
+                .sorted { $0.endpoint < $1.endpoint }
+            snapshot.states = state.states.values.sorted { $0.endpoint < $1.endpoint }
+            snapshot.open = state.rows.keys.sorted().map(state.open).filter { $0.pending + $0.dead > 0 }
+            let marks = state.marks.values.map(\.sequence) + [state.shared?.sequence ?? 1]
+            snapshot.sequenceFloor = max(marks.max() ?? 1, (state.sequences.max() ?? 0) + 1)
+            return snapshot
+        }
+    }
+    func begin(_ endpoints: [EndpointID], at place: EventLocation) throws {
+        try write { state in for id in endpoints { state.marks[id] = place } }
+    }
+    func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?) {
+        state.withLock { ($0.marks[endpoint], $0.states[endpoint]) }
+    }
+    func forget(_ endpoints: [EndpointID]) throws {
+        try write { state in
+            for id in endpoints {
+                state.marks[id] = nil
+                state.states[id] = nil
+                let open = state.rows[id, default: [:]].filter { $0.value.state != .delivered }
+                state.rows[id] = state.rows[id]?.filter { $0.value.state == .delivered }
+                state.attempts.removeAll { $0.endpoint == id && open[$0.sequence] != nil }
+            }
+        }
+    }
+    func apply(_ batch: OutcomeBatch) throws {
+        try write { state in
+            for row in batch.rows { state.rows[row.endpoint, default: [:]][row.place.sequence] = row }
+            for var attempt in batch.attempts {
+                attempt.answer = Array(attempt.answer.prefix(AttemptRow.answerBytesMax))
+                state.attempts.removeAll {
+                    ($0.endpoint, $0.sequence, $0.number, $0.endedMillis)
+                        == (attempt.endpoint, attempt.sequence, attempt.number, attempt.endedMillis)
+                }
+                state.attempts.append(attempt)
+            }
+            if let shared = batch.shared {
+                precondition(shared.sequence >= state.shared?.sequence ?? 0, "the shared mark went back")
+                state.shared = shared
+            }
+            for mark in batch.marks { state.marks[mark.endpoint] = mark.resume }
+            for one in batch.states {
+                // There is no row for an endpoint of which there is nothing to say.
+                state.states[one.endpoint] = one == EndpointState(endpoint: one.endpoint) ? nil : one
+            }
+            state.written = batch.nowMillis
+        }
+    }
+    func expedite(_ endpoint: EndpointID, due: Int64) throws {
+        try write { state in
+            state.eachRow { row in
+                if row.endpoint == endpoint, row.state == .pending { row.dueMillis = min(row.dueMillis, due) }
+            }
+        }
+    }
+    func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64] {
+        state.withLock { $0.rows[endpoint, default: [:]].keys.filter { $0 >= from }.sorted() }
+    }
+    func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow] {
+        let rows = state.withLock { $0.rows[endpoint, default: [:]].values.filter { $0.state == .pending } }
+        let keyed = rows.map { (RetryKey(dueMillis: $0.dueMillis, sequence: $0.place.sequence), $0) }
+        return Array(keyed.filter { $0.0 >= from }.sorted { $0.0 < $1.0 }.prefix(limit).map(\.1))
+    }
+    func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?) {
+        let all = state.withLock { $0.rows.values.flatMap { $0.values } }
+        let matching = all.filter { MemoryStore.matches($0, query) }.sorted {
+            $0.place.sequence != $1.place.sequence
+                ? $0.place.sequence > $1.place.sequence : $0.endpoint > $1.endpoint
+        }
+        let page = Array(matching.prefix(query.limit))
+        guard page.count < matching.count, let last = page.last else { return (page, nil) }
+        return (page, DeliveryCursor(sequence: last.place.sequence, endpoint: last.endpoint))
+    }
+    private static func matches(_ row: DeliveryRow, _ query: DeliveryQuery) -> Bool {
+        if let endpoint = query.endpoint, row.endpoint != endpoint { return false }
+        guard query.states.contains(row.state) else { return false }
+        if query.failedOnly, row.attempts == 0 || row.state == .delivered && row.attempts == 1 { return false }
+        if let reason = query.reason, row.reason != reason { return false }
+        if let updated = query.updated, !updated.contains(row.updatedMillis) { return false }
+        guard let before = query.before else { return true }
+        return (row.place.sequence, row.endpoint) < (before.sequence, before.endpoint)
+    }
+    func rows(
+        endpoint: EndpointID, states: Set<DeliveryState>, from: UInt64, limit: Int
+    ) throws -> [DeliveryRow] {
+        let rows = state.withLock { Array($0.rows[endpoint, default: [:]].values) }
+        let wanted = rows.filter { states.contains($0.state) && $0.place.sequence >= from }
+        return Array(wanted.sorted { $0.place.sequence < $1.place.sequence }.prefix(limit))
+    }
+    func rows(sequence: UInt64) throws -> [DeliveryRow] {
+        state.withLock { state in state.rows.keys.sorted().compactMap { state.rows[$0]?[sequence] } }
+    }
+    func attempts(sequence: UInt64) throws -> [AttemptRow] {
+        state.withLock { $0.attempts.filter { $0.sequence == sequence } }.sorted {
+            ($0.endpoint, $0.number, $0.endedMillis) < ($1.endpoint, $1.number, $1.endedMillis)
+        }
+    }
+    func counts(endpoint: EndpointID) throws -> OpenDeliveries { state.withLock { $0.open(endpoint) } }
+    func oldestPending() throws -> UInt64? {
+        state.withLock { state in
+            let wanted = state.rows.filter { id, _ in
+                ![.gone, .removed].contains(state.states[id]?.reason ?? .none)
+            }
+            return wanted.values.flatMap { $0.values }.filter { $0.state == .pending }.map(\.place.sequence).min()
+        }
+    }
+    func prune(before: Int64, oldest: UInt64, limit: Int) throws -> Bool {
+        try write { state in
+            for (endpoint, rows) in state.rows {
+                state.rows[endpoint] = rows.filter { sequence, row in
+                    !(row.state == .delivered && row.updatedMillis < before)
+                        && !(row.state == .dead && sequence < oldest)
+                }
+            }
+            let rows = state.rows
+            state.attempts.removeAll { $0.endedMillis < before && rows[$0.endpoint]?[$0.sequence] == nil }
+        }
+        return false
+    }
+    func rebase(now: Int64) throws {
+        try write { state in
+            let back = max(0, (state.written ?? now) - now)
+            if back > 0 {
+                state.eachRow { row in if row.state == .pending { row.dueMillis -= back } }
+                for id in state.states.keys where state.states[id]!.untilMillis > 0 {
+                    state.states[id]!.untilMillis -= back
+                }
+            }
+            state.written = now
+        }
+    }
+}
+
+/// The store's worker without its thread: requests wait until the test pumps them.
+final class PumpedStore: StorePort {
+    let store: any DeliveryStore
+    private var requests: [StoreRequest] = []
+    private var replies: [StoreReply] = []
+    var requestCountMax = 8
+
+    init(_ store: any DeliveryStore) { self.store = store }
+    var hasRoom: Bool { requests.count + 2 <= requestCountMax }
+    func submit(_ request: StoreRequest) {
+        precondition(requests.count < requestCountMax)
+        requests.append(request)
+    }
+    var hasReply: Bool { !replies.isEmpty }
+    func nextReply() -> StoreReply? { replies.isEmpty ? nil : replies.removeFirst() }
+
+    /// Serves the oldest request; false when there is none or the store throws (it then stays).
+    @discardableResult
+    func pumpOne() -> Bool {
+        guard let request = requests.first else { return false }
+        do {
+            switch request {
+            case .commit(let batch):
+                try store.apply(batch)
+                replies.append(.committed(shared: batch.shared, marks: batch.marks))
+            case .loadPending(let endpoint, let from, let limit):
+                let rows = try store.pending(endpoint: endpoint, from: from, limit: limit)
+                replies.append(.pending(endpoint: endpoint, rows: rows, limit: limit))
+            case .expedite(let endpoint, let due):
+                try store.expedite(endpoint, due: due)
+                replies.append(.expedited(endpoint))
+            case .forget(let endpoints): try store.forget(endpoints)
+            }
+        } catch {
+            return false
+        }
+        requests.removeFirst()
+        return true
+    }
+    func pump() { while pumpOne() {} }
+}

@@ -1,0 +1,143 @@
+// Pending deliveries in memory and in the store: whatever is loaded, reloaded, sent and scheduled again meanwhile, each
+// row goes out when it is due, and once.
+
+import Engine
+import FastPath
+import Testing
+
+private func entry(_ due: Int64, _ sequence: UInt64, attempts: UInt16 = 1) -> RetryEntry {
+    RetryEntry(key: RetryKey(dueMillis: due, sequence: sequence), position: 0, attempts: attempts)
+}
+
+@Suite struct RetryQueueTests {
+    @Test func aReloadTakesNoPageThatWasAskedForBefore() throws {
+        var queue = RetryQueue()
+        let first = try #require(queue.wantedLoad(nowMillis: 0, aheadMillis: 0))
+        queue.beginLoad(first)
+        queue.reload()
+        let second = try #require(queue.wantedLoad(nowMillis: 0, aheadMillis: 0))
+        queue.beginLoad(second)
+        // This row came between the two pages.
+        queue.schedule(entry(5, 9))
+        queue.loaded([entry(10, 1)], limit: 10)
+        #expect(queue.count == 0 && !queue.isEmpty)
+        queue.loaded([entry(5, 1), entry(5, 2)], limit: 10)
+        #expect(queue.count == 3)
+        var sent: [UInt64] = []
+        while let next = queue.popDue(nowMillis: 5) { sent.append(next.key.sequence) }
+        #expect(sent == [1, 2, 9])
+    }
+    @Test func whatIsOutStaysOutOverAReload() throws {
+        var queue = RetryQueue()
+        queue.beginLoad(.first)
+        queue.loaded([entry(1, 1), entry(1, 2), entry(1, 3), entry(500, 4)], limit: 10)
+        let out = (0..<3).compactMap { _ in queue.popDue(nowMillis: 1) }
+        #expect(out.count == 3)
+        queue.reload()
+        queue.beginLoad(.first)
+        // While the page is on its way: the first is delivered, the second fails again, the third is still out.
+        queue.resolved(1)
+        queue.schedule(entry(900, 2, attempts: 2))
+        queue.loaded([entry(1, 1), entry(1, 2), entry(1, 3), entry(2, 4)], limit: 10)
+        #expect(queue.popDue(nowMillis: 100)?.key.sequence == 4)
+        #expect(queue.popDue(nowMillis: 100) == nil)
+        let second = queue.popDue(nowMillis: 900)
+        #expect(second?.key.sequence == 2 && second?.attempts == 2)
+        #expect(queue.isScheduled(3) && !queue.isScheduled(1))
+    }
+    /// Against a model of the store: rows, pages that are answered late and in order, expedites.
+    @Test(arguments: 1...400) func everyRowGoesOutOnceAndNoneIsForgotten(seed: Int) {
+        var model = QueueModel(seed: UInt64(seed))
+        for _ in 0..<600 { model.step() }
+        model.finish()
+        #expect(model.rows.isEmpty && model.out.isEmpty)
+        #expect(model.isRight)
+    }
+}
+
+private struct QueueModel {
+    /// The store's truth: due and attempts of pending rows.
+    var rows: [UInt64: RetryEntry] = [:]
+    /// At the endpoint.
+    var out: [RetryEntry] = []
+    var isRight = true
+    private var queue = RetryQueue(storeHasRows: false)
+    private var generator: SeededGenerator
+    private enum Reply { case page([RetryEntry], Int), expedited }
+    private var replies: [Reply] = []
+    private var nextSequence: UInt64 = 1
+    private var now: Int64 = 1000
+    private let limit = 4
+
+    init(seed: UInt64) { generator = SeededGenerator(seed: seed) }
+    private mutating func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &generator) < percent }
+
+    mutating func step() {
+        now += Int64.random(in: 0...50, using: &generator)
+        if chance(40) { add(due: now + Int64.random(in: 0...2000, using: &generator)) }
+        if chance(3) { expedite() }
+        if chance(50) { takeReply() }
+        ask()
+        send()
+        if chance(60) { complete() }
+    }
+    mutating func finish() {
+        for _ in 0..<20_000 where !(rows.isEmpty && out.isEmpty) {
+            now += 50
+            takeReply()
+            ask()
+            send()
+            while !out.isEmpty { deliver(0) }
+        }
+    }
+    private mutating func add(due: Int64) {
+        let new = entry(due, nextSequence)
+        nextSequence += 1
+        rows[new.key.sequence] = new
+        queue.schedule(new)
+    }
+    private mutating func expedite() {
+        for (sequence, row) in rows where row.key.dueMillis > now {
+            rows[sequence]?.key = RetryKey(dueMillis: now, sequence: sequence)
+        }
+        replies.append(.expedited)
+    }
+    private mutating func ask() {
+        guard let key = queue.wantedLoad(nowMillis: now, aheadMillis: 500) else { return }
+        let page = rows.values.filter { $0.key >= key }.sorted { $0.key < $1.key }.prefix(limit)
+        replies.append(.page(Array(page), limit))
+        queue.beginLoad(key)
+    }
+    private mutating func takeReply() {
+        guard !replies.isEmpty else { return }
+        switch replies.removeFirst() {
+        case .page(let page, let limit): queue.loaded(page, limit: limit)
+        case .expedited: queue.reload()
+        }
+    }
+    private mutating func send() {
+        while out.count < 5, let next = queue.popDue(nowMillis: now) {
+            // Never twice at a time, never after it was delivered.
+            if rows[next.key.sequence] == nil || out.contains(where: { $0.key.sequence == next.key.sequence }) {
+                isRight = false
+            }
+            if rows[next.key.sequence]?.attempts != next.attempts { isRight = false }
+            out.append(next)
+        }
+    }
+    private mutating func complete() {
+        guard !out.isEmpty else { return }
+        let index = Int.random(in: 0..<out.count, using: &generator)
+        if chance(60) { return deliver(index) }
+        let failed = out.remove(at: index)
+        let due = now + Int64.random(in: 1...3000, using: &generator)
+        let again = entry(due, failed.key.sequence, attempts: failed.attempts + 1)
+        rows[again.key.sequence] = again
+        queue.schedule(again)
+    }
+    private mutating func deliver(_ index: Int) {
+        let sequence = out.remove(at: index).key.sequence
+        rows[sequence] = nil
+        queue.resolved(sequence)
+    }
+}

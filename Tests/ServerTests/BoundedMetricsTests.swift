@@ -1,0 +1,86 @@
+// Metrics of many endpoints: a scrape stays small, and no counter goes back when others become the busiest.
+import Engine
+import FastPath
+import Server
+import Testing
+
+@Suite struct BoundedMetricsTests {
+    private func lane(_ name: String, attempts: UInt64, waiting: Int = 0) -> LaneFigures {
+        var lane = LaneFigures(name: name)
+        var row = LaneCounts().row
+        row[0] = attempts
+        lane.counts = LaneCounts(row: row)
+        lane.pending = waiting
+        return lane
+    }
+
+    @Test func namesTheBusiestAndSumsTheOthers() {
+        let lanes = (1...1000).map { lane("e\($0)", attempts: UInt64($0), waiting: 1) }
+        let selection = LaneSelection(lanes)
+        #expect(selection.busiest.map(\.name) == (951...1000).reversed().map { "e\($0)" })
+        #expect(selection.restCount == 950 && selection.rest.pending == 950)
+        #expect(selection.rest.counts.attempts == UInt64(950 * 951 / 2))
+        #expect(selection.states[.active] == 1000)
+    }
+    @Test func whatWaitsCountsAsBusiness() {
+        let lanes = [lane("idle", attempts: 5), lane("stuck", attempts: 0, waiting: 9)]
+        let selection = LaneSelection(lanes, namedCountMax: 1)
+        #expect(selection.busiest.map(\.name) == ["stuck"])
+    }
+    @Test func aScrapeOfAHundredThousandEndpointsIsAtMost256KiB() {
+        let long = String(repeating: "n", count: 58)
+        var lanes: [LaneFigures] = []
+        for number in 0..<100_000 {
+            var lane = lane("\(long)\(number)", attempts: UInt64(number))
+            lane.tenant = String(repeating: "t", count: 64)
+            // Every result and reason at least once: the largest that an endpoint's samples can be.
+            lane.counts = LaneCounts(row: lane.counts.row.map { _ in UInt64(number) &* 1_000_000 })
+            lanes.append(lane)
+        }
+        var status = GatewayStatus()
+        for number in 0..<1000 {
+            var counters: [SourceCounter: UInt64] = [:]
+            for counter in SourceCounter.allCases { counters[counter] = 123_456 }
+            status.sources.append(
+                SourceStatus(name: "\(long)\(number)", counters: counters, rejections: [:], observations: [:]))
+        }
+        let families = GatewayFamilies.of(status, LaneSeries().take(LaneSelection(lanes)))
+        let text = PrometheusText.of(families)
+        #expect(text.utf8.count <= 256 << 10, "\(text.utf8.count)")
+        #expect(text.contains("endpoint=\"\(long)99999\"") && text.contains("endpoint=\"other\""))
+    }
+
+    // MARK: counters over time
+
+    private func take(_ series: CounterSeries, _ named: [String: UInt64], rest: UInt64) -> ([String: UInt64], UInt64) {
+        let keys = named.keys.sorted()
+        let taken = series.take(
+            named: keys.map { ($0, [named[$0] ?? 0]) }, rest: [rest], hasOthers: rest > 0)
+        return (Dictionary(uniqueKeysWithValues: zip(keys, taken.named.map { $0[0] })), taken.other[0])
+    }
+
+    @Test func withoutOthersEachShowsItsOwnCounts() {
+        let series = CounterSeries()
+        #expect(take(series, ["a": 5], rest: 0) == (["a": 5], 0))
+        // One that is new while all have names loses nothing.
+        #expect(take(series, ["a": 6, "b": 3], rest: 0) == (["a": 6, "b": 3], 0))
+    }
+    @Test func changingNamesMovesNoCounts() {
+        let series = CounterSeries()
+        #expect(take(series, ["a": 100], rest: 40) == (["a": 100], 40))
+        // b, of the others, gets a name with 30 counted, 10 of which since; a loses its own with 2 more.
+        #expect(take(series, ["b": 30], rest: 122) == (["b": 0], 52))
+        #expect(take(series, ["b": 35], rest: 122) == (["b": 5], 52))
+        // a again, 7 later: they were counted among the others.
+        #expect(take(series, ["a": 109], rest: 55) == (["a": 0], 59))
+        #expect(take(series, ["a": 110], rest: 55) == (["a": 1], 59))
+    }
+    @Test func aRemovedEndpointTakesNothingFromTheOthers() {
+        let series = CounterSeries()
+        #expect(take(series, ["a": 10], rest: 500).1 == 500)
+        #expect(take(series, ["a": 10], rest: 100).1 == 500)
+        #expect(take(series, ["a": 10], rest: 103).1 == 503)
+        #expect(take(series, [:], rest: 103).1 == 503)
+        #expect(take(series, [:], rest: 110).1 == 510)
+    }
+}

@@ -1,0 +1,194 @@
+// The published document, the routes, the values and the page about them say the same.
+import Engine
+import Foundation
+import Logging
+import Server
+import Testing
+
+@Suite struct OpenAPITests {
+    private func api() -> ControlAPI {
+        let logger = Logger(label: "t") { _ in LogLines(write: { _ in }) }
+        return ControlAPI(services: ControlServices(FakeGateway()), logger: logger)
+    }
+    private func object(_ value: JSONValue?) -> [String: JSONValue] {
+        guard case .object(let members)? = value else { return [:] }
+        return members
+    }
+
+    @Test func theServedDocumentHasExactlyTheRoutes() async throws {
+        let routes = Set(api().routeNames)
+        #expect(routes.count > 40)
+        try await ControlServer.run { server in
+            let answer = try await server.get("/api/v1/openapi.json")
+            #expect(answer.text("openapi") == "3.1.0")
+            let described = object(answer.member("paths")).flatMap { path, methods in
+                object(methods).keys.map { "\($0.uppercased()) \(path)" }
+            }
+            #expect(Set(described) == routes && described.count == routes.count)
+        }
+    }
+    @Test func everyRouteOfTheDocumentIsAnswered() async throws {
+        try await ControlServer.run { server in
+            for route in api().routeNames {
+                let parts = route.split(separator: " ")
+                let target = String(parts[1]).replacing("{id}", with: "e1").replacing("{event}", with: "evt_1")
+                    .replacing("{endpoint}", with: "e1")
+                let answer =
+                    parts[0] == "GET"
+                    ? try await server.get(target) : try await server.change(String(parts[0]), target)
+                #expect(!["not_found", "method_not_allowed"].contains(answer.text("code") ?? ""), "\(route)")
+                #expect(answer.status != 0, "\(route)")
+            }
+        }
+    }
+    @Test func everyReferenceAndParameterOfTheDocumentIsDefined() throws {
+        let document = api().document
+        let schemas = object(object(object(document)["components"])["schemas"])
+        var references: [String] = []
+        func walk(_ value: JSONValue) {
+            switch value {
+            case .object(let members):
+                if case .text(let reference)? = members["$ref"] { references.append(reference) }
+                members.values.forEach(walk)
+            case .list(let elements): elements.forEach(walk)
+            default: break
+            }
+        }
+        walk(document)
+        #expect(references.count > 100)
+        for reference in Set(references) {
+            let name = reference.replacing("#/components/schemas/", with: "")
+            #expect(object(schemas[name])["type"] == "object", "\(reference)")
+        }
+        var operations: Set<String> = []
+        for (path, methods) in object(object(document)["paths"]) {
+            for operation in object(methods).values {
+                guard case .text(let id)? = object(operation)["operationId"] else { Issue.record("\(path)"); continue }
+                #expect(operations.insert(id).inserted, "\(id)")
+                guard case .list(let parameters)? = object(operation)["parameters"] else { continue }
+                let inPath = parameters.map { object($0) }.filter { $0["in"] == "path" }.compactMap { $0["name"] }
+                let wanted = path.split(separator: "/").filter { $0.hasPrefix("{") }
+                    .map { JSONValue.text(String($0.dropFirst().dropLast())) }
+                #expect(inPath == wanted, "\(path)")
+            }
+        }
+    }
+
+    // MARK: values
+
+    /// Holds the JSON of a value that has every field against its schema, both ways.
+    private func check<Value: Described & Equatable>(_ value: Value) throws {
+        let text = APIText.of(value)
+        let json = try JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
+        #expect(SchemaCheck.errors(json, Value.schema).isEmpty, "\(Value.schema.name): \(text)")
+        #expect(Set(object(json).keys) == Set(Value.schema.fields.map(\.name)), "\(Value.schema.name)")
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        #expect(try decoder.decode(Value.self, from: Data(text.utf8)) == value)
+    }
+    private let time = "2026-01-31T00:00:00.000Z"
+
+    @Test func endpointsHaveTheFieldsOfTheirSchema() throws {
+        var status = EndpointStatusResource()
+        (status.reason, status.since, status.until, status.lastError) = ("gone", time, time, "status 410")
+        (status.lastFailureAt, status.lastSuccessAt, status.oldestWaitingSeconds) = (time, time, 1.5)
+        try check(status)
+        let timeouts = TimeoutsResource(connect: "5s", head: "15s", total: "30s")
+        let retry = RetryResource(delays: ["5s"], jitter: 0.5)
+        var endpoint = EndpointResource(
+            id: "ep_1", name: "a", tenant: Reference(id: "app_1", name: "default"), url: "http://h/", concurrency: 1,
+            timeouts: timeouts, retry: retry, status: status)
+        endpoint.uid = "u"
+        try check(endpoint)
+        try check(timeouts)
+        try check(retry)
+        var draft = EndpointDraft()
+        (draft.name, draft.uid, draft.tenant, draft.url) = ("a", "u", "default", "http://h/")
+        (draft.sources, draft.types, draft.secrets, draft.concurrency) = (["s"], ["t"], ["x"], 1)
+        (draft.timeouts, draft.retry, draft.forwardHeaders, draft.disabled) = (timeouts, retry, true, false)
+        try check(draft)
+        try check(EndpointBatch(endpoints: [draft]))
+        try check(PauseOrder(for: "1h"))
+    }
+    @Test func deliveriesHaveTheFieldsOfTheirSchema() throws {
+        let timing = TimingResource(totalMillis: 3, connectMillis: 1, firstByteMillis: 2.5)
+        var delivery = DeliveryResource(
+            event: "evt_1", endpoint: Reference(id: "ep_1", name: "a"), state: .dead, attempts: 2, result: "answered",
+            updatedAt: time)
+        (delivery.status, delivery.reason, delivery.nextAttemptAt, delivery.timing) = (500, "gone", time, timing)
+        (delivery.source, delivery.type, delivery.receivedAt) = ("s", "t", time)
+        try check(delivery)
+        var attempt = AttemptResource(number: 1, endedAt: time, timing: timing, result: "connect_failed")
+        (attempt.status, attempt.systemError, attempt.answer, attempt.answerBase64) = (500, "refused", "no", "bm8=")
+        try check(attempt)
+        try check(DeliveryDetail(delivery: delivery, attempts: [attempt]))
+        try check(RetryAnswer(event: "evt_1", endpoint: Reference(id: "ep_1", name: "a")))
+        var order = ReplayOrder()
+        (order.event, order.endpoint, order.source, order.type) = ("evt_1", "a", "s", "t")
+        (order.from, order.until, order.states, order.dryRun) = (time, time, [.dead, .delivered, .missing], true)
+        try check(order)
+        try check(ReplayOutcome(dryRun: true))
+    }
+    @Test func eventsHaveTheFieldsOfTheirSchema() throws {
+        let event = EventRow(
+            id: "evt_1", sequence: 1, source: "s", type: "t", receivedAt: time, bodyBytes: 1, providerId: "p")
+        try check(event)
+        let detail = EventDetail(
+            event: event, method: "POST", target: "/", headers: [["A", "b"]], body: [0x61], deliveries: [])
+        var content = EventContent(detail, deliveries: [])
+        content.bodyBase64 = "YQ=="
+        try check(content)
+        var order = ReverifyRequest()
+        (order.source, order.ids, order.dryRun) = ("s", ["rej_1"], true)
+        try check(order)
+    }
+    @Test func registryAndStatusHaveTheFieldsOfTheirSchema() throws {
+        try check(TenantResource(id: "app_1", name: "a", uid: "u", sources: 1, endpoints: 2))
+        var source = SourceResource(
+            id: "src_1", name: "s", tenant: Reference(id: "app_1", name: "a"), provider: "github", path: "/in/s",
+            mode: "observe", durability: "memory", unverified: true, secretCount: 0)
+        (source.uid, source.requests) = ("u", ["accepted": 3])
+        try check(source)
+        let item = ChangeItem(action: .added, kind: .source, name: "s", id: "src_1", fields: ["path"])
+        try check(item)
+        let change = ChangeResource(
+            dryRun: true, at: time, actor: "api", summary: "1 changed", items: [item], warnings: ["w"])
+        try check(change)
+        try check(ConfigResource(lastChange: change))
+        try check(
+            AuditResource(
+                id: 1, at: time, actor: "api", request: "r", action: "added", kind: "source", resource: "src_1",
+                name: "s", detail: "path"))
+        var status = StatusResource(
+            version: "1", startedAt: time, uptimeSeconds: 1,
+            problems: [ReadinessProblem(code: "log_full", message: "no space")], ingest: ["127.0.0.1:1"])
+        status.endpoints = ["active": 1]
+        status.deliveries.oldestWaitingSeconds = 2
+        try check(status)
+        try check(ProblemDocument(ControlError.invalid([FieldProblem(path: "a", reason: "b")]), request: "r"))
+    }
+
+    // MARK: the page
+
+    private func page() throws -> String {
+        let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        return try String(contentsOf: root.appendingPathComponent("docs/http-api.md"), encoding: .utf8)
+    }
+    @Test func thePageHasEveryRouteAndEveryCode() throws {
+        let page = try page()
+        for route in api().routeNames { #expect(page.contains("`\(route)"), "\(route)") }
+        for code in ProblemCode.allCases {
+            #expect(page.contains("| `\(code.rawValue)` | \(code.status) |"), "\(code)")
+        }
+    }
+    @Test func thePageHasEveryFieldOfEveryObject() throws {
+        let page = try page()
+        let schemas = object(object(object(api().document)["components"])["schemas"])
+        for (name, schema) in schemas where !name.hasPrefix("Deprecated") {
+            for field in object(object(schema)["properties"]).keys {
+                #expect(page.contains("`\(field)`"), "\(name).\(field)")
+            }
+        }
+    }
+}

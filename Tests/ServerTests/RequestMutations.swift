@@ -1,1 +1,0 @@
-../FastPathTests/Support/RequestMutations.swift
