@@ -31,11 +31,16 @@ final class LiveDirectory: TenantDirectory, SourceDirectory, EndpointDirectory {
         let lookup = try RegistryLookup(gateway, caller)
         let pattern = search.name.map { TypePattern($0) }
         let counters = counters
-        return try lookup.page(lookup.state.sources, tenant: search.tenant, search.paging) { source in
-            if let provider = search.provider, source.settings.provider != provider { return nil }
-            if let pattern, !pattern.matches(source.name) { return nil }
-            return SourceResource(source, lookup.reference(source.tenant), counters[source.qualifiedName])
+        let found = try lookup.page(lookup.state.sources, tenant: search.tenant, search.paging) { chunk in
+            chunk.filter { source in
+                search.provider.map { source.settings.provider == $0 } ?? true
+                    && pattern.map { $0.matches(source.name) } ?? true
+            }
         }
+        let items = found.items.map { source in
+            SourceResource(source, lookup.reference(source.tenant), counters[source.qualifiedName])
+        }
+        return Found(items, next: found.next)
     }
     func source(_ ref: String, _ caller: Caller) throws -> SourceResource {
         let lookup = try RegistryLookup(gateway, caller)
@@ -52,17 +57,18 @@ final class LiveDirectory: TenantDirectory, SourceDirectory, EndpointDirectory {
         let lookup = try RegistryLookup(gateway, caller)
         let pattern = search.name.map { TypePattern($0) }
         let statuses = try LiveEndpointStatus(gateway)
-        return try lookup.page(lookup.state.endpoints, tenant: search.tenant, search.paging) { endpoint in
-            if let pattern, !pattern.matches(endpoint.name) { return nil }
-            if let state = search.state, statuses.state(of: endpoint) != state { return nil }
-            return EndpointResource(endpoint, lookup.reference(endpoint.tenant), try statuses.status(of: endpoint))
+        let found = try lookup.page(lookup.state.endpoints, tenant: search.tenant, search.paging) { chunk in
+            let named = pattern.map { pattern in chunk.filter { pattern.matches($0.name) } } ?? chunk
+            guard let state = search.state else { return named }
+            let lanes = try statuses.lanes(of: named)
+            return named.filter { statuses.state(of: $0, lanes[$0.id]) == state }
         }
+        return Found(try statuses.resources(found.items, lookup), next: found.next)
     }
     func endpoint(_ ref: String, _ caller: Caller) throws -> EndpointResource {
         let lookup = try RegistryLookup(gateway, caller)
         let endpoint = try lookup.endpoint(ref)
-        let status = try LiveEndpointStatus(gateway).status(of: endpoint)
-        return EndpointResource(endpoint, lookup.reference(endpoint.tenant), status)
+        return try LiveEndpointStatus(gateway).resource(endpoint, lookup)
     }
 }
 

@@ -7,24 +7,36 @@ struct LiveEndpointStatus {
 
     init(_ gateway: Gateway) throws { delivery = try gateway.accessNow().delivery }
 
-    func state(of endpoint: EndpointSpec) -> EndpointStateName {
-        let known = try? delivery.statuses([endpoint.id]).first
-        return known.map { EndpointStateName($0.state.condition) } ?? (endpoint.settings.disabled ? .disabled : .active)
-    }
-    func status(of endpoint: EndpointSpec) throws -> EndpointStatusResource {
-        var status = EndpointStatusResource()
-        let known: LaneStatus?
-        do { known = try delivery.statuses([endpoint.id]).first } catch is DeliveryError {
+    /// Asked for together: delivery answers between two of its steps, once. One that it has not taken up yet has none.
+    func lanes(of endpoints: [EndpointSpec]) throws -> [EndpointID: LaneStatus] {
+        let lanes: [LaneStatus]
+        do { lanes = try delivery.statuses(endpoints.map(\.id)) } catch is DeliveryError {
             throw ControlError.notRunning
         }
-        guard let lane = known else { return status }
-        status.state = EndpointStateName(lane.state.condition)
-        status.reason = lane.state.reason == .none ? nil : lane.state.reason.name
+        return Dictionary(lanes.map { ($0.endpoint, $0) }) { first, _ in first }
+    }
+    func state(of endpoint: EndpointSpec, _ lane: LaneStatus?) -> EndpointStateName {
+        guard let lane else { return endpoint.settings.disabled ? .disabled : .active }
         // A pause of seconds is no change of condition, but it is why nothing goes out.
-        if lane.isSlowed, status.state == .active {
-            status.state = .paused
-            status.reason = EndpointReason.askedForLess.name
+        if lane.isSlowed, lane.state.condition == .active { return .paused }
+        return EndpointStateName(lane.state.condition)
+    }
+    func resources(_ endpoints: [EndpointSpec], _ lookup: RegistryLookup) throws -> [EndpointResource] {
+        let lanes = try lanes(of: endpoints)
+        return endpoints.map { endpoint in
+            EndpointResource(endpoint, lookup.reference(endpoint.tenant), status(of: endpoint, lanes[endpoint.id]))
         }
+    }
+    func resource(_ endpoint: EndpointSpec, _ lookup: RegistryLookup) throws -> EndpointResource {
+        let lane = try lanes(of: [endpoint])[endpoint.id]
+        return EndpointResource(endpoint, lookup.reference(endpoint.tenant), status(of: endpoint, lane))
+    }
+    private func status(of endpoint: EndpointSpec, _ lane: LaneStatus?) -> EndpointStatusResource {
+        var status = EndpointStatusResource()
+        status.state = state(of: endpoint, lane)
+        guard let lane else { return status }
+        status.reason = lane.state.reason == .none ? nil : lane.state.reason.name
+        if lane.isSlowed, lane.state.condition == .active { status.reason = EndpointReason.askedForLess.name }
         status.since = TimeText.of(millis: lane.state.sinceMillis)
         status.until = TimeText.of(millis: lane.state.untilMillis)
         status.lastError = lane.state.lastError.isEmpty ? nil : lane.state.lastError

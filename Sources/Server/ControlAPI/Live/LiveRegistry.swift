@@ -27,12 +27,13 @@ final class LiveRegistry: RegistryControl, AuditQueries {
         try apply(settings.map { .createEndpoint($0) }, caller, prefix: drafts.count == 1 ? "endpoints[0]" : "")
         let after = try RegistryLookup(gateway, caller)
         let statuses = try LiveEndpointStatus(gateway)
-        return try settings.map { settings in
+        let made = try settings.map { settings in
             guard let tenant = after.state.tenant(named: settings.tenant)?.id,
                 let made = after.state.endpoints.named(settings.name, tenant: tenant)
             else { throw ControlError(.conflict, "`\(settings.name)` was made, and has been removed since") }
-            return EndpointResource(made, after.reference(tenant), try statuses.status(of: made))
+            return made
         }
+        return try statuses.resources(made, after)
     }
     func draft(of ref: String, _ caller: Caller) throws -> (draft: EndpointDraft, revision: Int) {
         let endpoint = try RegistryLookup(gateway, caller).endpoint(ref)

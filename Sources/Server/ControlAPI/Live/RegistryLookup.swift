@@ -63,26 +63,26 @@ struct RegistryLookup {
         return Reference(id: spec.publicID.text, name: spec.name)
     }
 
-    /// A page of those of a tenant (nil = all that the caller may see) that `resource` takes.
-    func page<Settings, Item>(
+    /// A page of those of a tenant (nil = all that the caller may see) that `keep` leaves of each chunk.
+    func page<Settings>(
         _ index: ResourceIndex<Settings>, tenant ref: String?, _ paging: Paging,
-        _ resource: (ResourceSpec<Settings>) throws -> Item?
-    ) throws -> Found<Item, UInt64> {
+        keep: ([ResourceSpec<Settings>]) throws -> [ResourceSpec<Settings>]
+    ) throws -> Found<ResourceSpec<Settings>, UInt64> {
         let tenant = try ref.map { try self.tenant($0).id } ?? scope
         var after = UInt32(clamping: paging.after ?? 0)
-        var items: [Item] = []
+        var items: [ResourceSpec<Settings>] = []
         while true {
-            let specs = RegistryLookup.chunk(index, tenant, after: after)
-            for spec in specs {
-                after = spec.id.number
-                guard let item = try resource(spec) else { continue }
-                items.append(item)
-                if items.count == paging.limit {
-                    let hasMore = !RegistryLookup.chunk(index, tenant, after: after, limit: 1).isEmpty
-                    return Found(items, next: hasMore ? UInt64(after) : nil)
-                }
+            let chunk = RegistryLookup.chunk(index, tenant, after: after)
+            guard let last = chunk.last else { return Found(items) }
+            let kept = try keep(chunk)
+            if items.count + kept.count >= paging.limit {
+                items += kept.prefix(paging.limit - items.count)
+                let end = items.last?.id.number ?? last.id.number
+                let hasMore = !RegistryLookup.chunk(index, tenant, after: end, limit: 1).isEmpty
+                return Found(items, next: hasMore ? UInt64(end) : nil)
             }
-            if specs.isEmpty { return Found(items) }
+            items += kept
+            after = last.id.number
         }
     }
     private static func chunk<Settings>(
