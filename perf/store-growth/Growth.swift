@@ -11,9 +11,11 @@ import Foundation
 @main
 struct Growth {
     private static let chunkCount = 20
+    private static let dropCountMax = 5
     private static let questionCount = 300
 
     private let store: SQLiteStore
+    private let sliceRows: Int
     private let wanted: Int
     private let endpointCount: UInt32
     private var traffic: Traffic
@@ -28,13 +30,22 @@ struct Growth {
         }
         var limits = HistoryLimits()
         if numbers.count > 1 { limits.sliceRowsMax = Int64(numbers[1]) }
-        var growth = Growth(
-            store: try SQLiteStore(folder: CommandLine.arguments[1], logIdentity: 1, limits: limits), wanted: rows,
-            endpointCount: numbers.count > 2 ? UInt32(numbers[2]) : 20_000)
-        try growth.run()
+        do {
+            let folder = CommandLine.arguments[1]
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            var growth = Growth(
+                store: try SQLiteStore(folder: folder, logIdentity: 1, limits: limits),
+                sliceRows: Int(limits.sliceRowsMax), wanted: rows,
+                endpointCount: numbers.count > 2 ? UInt32(numbers[2]) : 20_000)
+            try growth.run()
+        } catch {
+            FileHandle.standardError.write(Data("store-growth: \(error)\n".utf8))
+            exit(1)
+        }
     }
-    private init(store: SQLiteStore, wanted: Int, endpointCount: UInt32) {
+    private init(store: SQLiteStore, sliceRows: Int, wanted: Int, endpointCount: UInt32) {
         self.store = store
+        self.sliceRows = sliceRows
         self.wanted = wanted
         self.endpointCount = endpointCount
         traffic = Traffic(endpointCount: endpointCount)
@@ -49,7 +60,7 @@ struct Growth {
         result.slowestBatchMillis = slowestSeconds * 1000
         store.awaitBackground()
         try ask()
-        try drop(chunk)
+        try drop()
         result.rows = traffic.rowCount
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys]
@@ -92,16 +103,22 @@ struct Growth {
         }
         result.note(listings: listings, attempts: attempts)
     }
-    /// Half of the history goes, while batches go on.
-    private mutating func drop(_ chunk: Int) throws {
-        result.rateBeforeDrop = try write(chunk)
-        let middle = traffic.startMillis + (traffic.nowMillis - traffic.startMillis) / 2
-        let before = try store.snapshot().sequenceFloor
-        result.dropMillis = try Growth.seconds { _ = try store.prune(before: middle, oldest: 0, limit: 1000) } * 1000
-        result.rateWhileDropping = try write(chunk)
+    /// The oldest slices go, one at a time, each between a batch of writing before it and one behind it.
+    private mutating func drop() throws {
+        var ratios: [Double] = []
+        for number in 1...max(1, min(wanted / sliceRows - 1, Growth.dropCountMax)) {
+            // An index that is being made would be measured instead.
+            store.awaitBackground()
+            let before = try write(sliceRows / 10)
+            let newest = traffic.millis(row: number * sliceRows) + Traffic.batchMillis
+            let dropping = try Growth.seconds { _ = try store.prune(before: newest + 1, oldest: 0, limit: 1000) }
+            ratios.append(try write(sliceRows / 10) / before)
+            result.dropMillis = max(result.dropMillis, dropping * 1000)
+        }
+        result.noteDrops(ratios)
         store.awaitBackground()
-        if try store.snapshot().sequenceFloor <= before { result.isComplete = false }
         result.rowsLeft = try StoreCheck.run(folder: store.database.folder) { 0 }.historyRows
+        if result.rowsLeft >= traffic.rowCount { result.isComplete = false }
     }
     private static func seconds(_ body: () throws -> Void) rethrows -> Double {
         let clock = ContinuousClock()
@@ -113,18 +130,22 @@ struct Growth {
 /// in 97 needs a second attempt at its first endpoint.
 private struct Traffic {
     static let batchRows = 2000
+    static let batchMillis: Int64 = 25
     private static let fanOut: UInt64 = 8
     private static let retriedEvery: UInt64 = 97
-    private static let batchMillis: Int64 = 25
 
-    let startMillis: Int64 = 1_000_000
-    private(set) var nowMillis: Int64 = 1_000_000
+    private static let startMillis: Int64 = 1_000_000
+    private var nowMillis = Traffic.startMillis
     private(set) var sequence: UInt64 = 0
     private(set) var rowCount = 0
     private let endpointCount: UInt64
 
     init(endpointCount: UInt32) { self.endpointCount = UInt64(endpointCount) }
 
+    /// When that many rows had been written.
+    func millis(row: Int) -> Int64 {
+        Traffic.startMillis + Int64((row + Traffic.batchRows - 1) / Traffic.batchRows) * Traffic.batchMillis
+    }
     /// The event at or before this one that needed a second attempt.
     func retriedSequence(_ sequence: UInt64) -> UInt64 {
         max(sequence / Traffic.retriedEvery, 1) * Traffic.retriedEvery
@@ -176,8 +197,9 @@ private struct GrowthResult: Encodable {
     var attemptsP50 = 0.0
     var attemptsP99 = 0.0
     var attemptsMax = 0.0
-    var rateBeforeDrop = 0.0
-    var rateWhileDropping = 0.0
+    /// Median of the rate behind a drop to the one before it.
+    var rateKeptByDrop = 0.0
+    /// The longest that the store's thread was busy with one.
     var dropMillis = 0.0
     var isComplete = true
 
@@ -193,6 +215,7 @@ private struct GrowthResult: Encodable {
         attemptsP99 = GrowthResult.quantile(attempts, 0.99)
         attemptsMax = GrowthResult.quantile(attempts, 1)
     }
+    mutating func noteDrops(_ ratios: [Double]) { rateKeptByDrop = GrowthResult.quantile(ratios, 0.5) }
     private static func quantile(_ values: [Double], _ part: Double) -> Double {
         values.sorted()[min(values.count - 1, Int(Double(values.count) * part))]
     }
