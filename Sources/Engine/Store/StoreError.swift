@@ -19,13 +19,7 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
 
     package var description: String {
         switch self {
-        case .storeMissing(let events):
-            """
-            \(StoreDatabase.fileName) is missing from the data folder, but the log holds \(events) events. \
-            \(StoreError.remedy)
-            """
-        case .storeDamaged(let reason):
-            "\(StoreDatabase.fileName) is damaged (\(reason)). \(StoreError.remedy)"
+        case .storeMissing, .storeDamaged: "\(cause). \(StoreError.remedy)"
         case .newerFormat(let file):
             """
             \(file) was written by a newer version of Sluice; run that version, or restore the data folder that this \
@@ -45,6 +39,15 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
         case .unreadableState(let endpoint):
             "the state of endpoint \(endpoint) has a value that this version does not know"
         case .other(let file, let reason): "\(file): \(reason)"
+        }
+    }
+    /// What is wrong, without what to do about it.
+    package var cause: String {
+        switch self {
+        case .storeMissing(let events):
+            "\(StoreDatabase.fileName) is missing from the data folder, but the log holds \(events) events"
+        case .storeDamaged(let reason): "\(StoreDatabase.fileName) is damaged (\(reason))"
+        default: description
         }
     }
     private static let remedy = """

@@ -113,7 +113,7 @@ struct StoreCommand: ParsableCommand {
                 let place = try start.place(path, logIdentity: log.identity.identity)
                 let report = try StoreRebuild.run(folder: path, logIdentity: log.identity.identity, shared: place)
                 withExtendedLifetime(log) {}
-                Output.note("why: \(problem)")
+                Output.note(problem.cause)
                 for name in report.movedAside { Output.line("moved aside: \(name)") }
                 let first = EventID(logIdentity: log.identity.identity, sequence: place.sequence)
                 Output.line("new store: deliveries begin with event \(first.text)")

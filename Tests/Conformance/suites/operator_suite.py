@@ -307,6 +307,40 @@ def damaged(report):
             notes.append(f"{len(before)} events, {len(lost)} damaged")
 
 
+def lost_store(report):
+    """store.sqlite is gone, or is no database: the start names the way out, and that way delivers everything again."""
+    for what, content in (("is missing", None), ("is damaged", b"no database at all " * 300)):
+        with report.case(f"store.sqlite {what}: the start says so, and a rebuild delivers every event again"):
+            with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder, Receiver() as receiver:
+                settings = [open_source()], [endpoint("all", receiver.url)]
+                gateway = Gateway(*settings, folder=folder)
+                with gateway:
+                    for number in range(20):
+                        assert gateway.post("/in/test", f'{{"n":{number}}}')[0] == 202
+                    wait_until(lambda: receiver.count() == 20, 10, "20 deliveries")
+                first = {delivery.id for delivery in receiver.snapshot()}
+                for suffix in ("", "-wal", "-shm"):
+                    path = os.path.join(gateway.data, "store.sqlite" + suffix)
+                    if os.path.exists(path):
+                        os.remove(path)
+                if content:
+                    with open(os.path.join(gateway.data, "store.sqlite"), "wb") as file:
+                        file.write(content)
+                try:
+                    with Gateway(*settings, folder=folder):
+                        raise AssertionError("it starts as if nothing had happened")
+                except StartFailed as error:
+                    assert what in str(error) and "sluice store rebuild" in str(error), one_line(str(error))
+                sluice("store", "check", "--data", gateway.data, check=1)
+                sluice("store", "rebuild", "--data", gateway.data, check=0)
+                sluice("store", "rebuild", "--data", gateway.data, check=1)
+                with Gateway(*settings, folder=folder):
+                    wait_until(lambda: receiver.count() == 40, 10, lambda: f"{receiver.count()} of 40 deliveries")
+                again = [delivery.id for delivery in receiver.snapshot()[20:]]
+                assert set(again) == first and len(again) == len(first), "other events, or one of them twice"
+                sluice("store", "check", "--data", gateway.data, check=0)
+
+
 def largest_used(folder, name):
     """Where this event's name stands on disk: (file, offset)."""
     for root, _, files in os.walk(folder):
@@ -487,6 +521,7 @@ def main():
         broken_configurations,
         folders,
         damaged,
+        lost_store,
         few_descriptors,
         metrics,
         no_secret_leaks,
