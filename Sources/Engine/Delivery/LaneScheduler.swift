@@ -16,15 +16,18 @@ package struct LaneSchedule {
 }
 
 package struct LaneScheduler {
-    private struct Timer {
+    /// Ordered by time.
+    private struct Timer: Comparable {
         let at: UInt64
         let stamp: UInt32
         let lane: Lane
         var isValid: Bool { lane.schedule.timerStamp == stamp && lane.schedule.timerAt == at }
+        static func < (left: Timer, right: Timer) -> Bool { left.at < right.at }
+        static func == (left: Timer, right: Timer) -> Bool { left.at == right.at }
     }
     private var ready = LaneQueue()
     private var starved = LaneQueue()
-    private var timers: [Timer] = []
+    private var timers = BinaryHeap<Timer>()
     /// Entries of the heap that are valid.
     private var validCount = 0
 
@@ -70,49 +73,24 @@ package struct LaneScheduler {
         if lane.schedule.timerAt == .max { validCount += 1 }
         lane.schedule.timerAt = time
         lane.schedule.timerStamp &+= 1
-        timers.append(Timer(at: time, stamp: lane.schedule.timerStamp, lane: lane))
-        siftLastUp()
-        if timers.count >= LaneScheduler.timerCountMin, timers.count > 2 * validCount { dropStale() }
+        timers.insert(Timer(at: time, stamp: lane.schedule.timerStamp, lane: lane))
+        dropStale()
     }
     /// A lane whose next retry is a day away and that fails now and then sets an earlier timer each time: without this
     /// the overtaken ones would pile up for that day. O(n log n) once for n/2 insertions.
     private mutating func dropStale() {
+        guard timers.count >= LaneScheduler.timerCountMin, timers.count > 2 * validCount else { return }
         timers.removeAll { !$0.isValid }
-        timers.sort { $0.at < $1.at }
     }
     private static let timerCountMin = 64
-    private mutating func siftLastUp() {
-        var index = timers.count - 1
-        while index > 0 {
-            let parent = (index - 1) / 2
-            guard timers[index].at < timers[parent].at else { break }
-            timers.swapAt(index, parent)
-            index = parent
-        }
-    }
     /// Lanes whose time has come become ready.
     package mutating func fireTimers(now: UInt64) {
         while let first = timers.first, first.at <= now {
-            removeFirstTimer()
+            timers.popFirst()
             guard first.isValid else { continue }
             first.lane.schedule.timerAt = .max
             validCount -= 1
             makeReady(first.lane)
-        }
-    }
-    private mutating func removeFirstTimer() {
-        let last = timers.removeLast()
-        guard !timers.isEmpty else { return }
-        timers[0] = last
-        var index = 0
-        while true {
-            let left = index * 2 + 1
-            guard left < timers.count else { return }
-            let right = left + 1
-            let child = right < timers.count && timers[right].at < timers[left].at ? right : left
-            guard timers[child].at < timers[index].at else { return }
-            timers.swapAt(index, child)
-            index = child
         }
     }
 }

@@ -5,7 +5,8 @@
 // (`scheduled` has exactly those); every one at or behind it is in the store alone. If that failed, a retry would be
 // lost until the next start (a row before the horizon that is not here) or sent twice (one behind it that is).
 
-package struct RetryEntry: Sendable {
+/// Ordered by its key, which no other entry of a queue has.
+package struct RetryEntry: Comparable, Sendable {
     package var key: RetryKey
     package var position: UInt64
     package var attempts: UInt16
@@ -16,6 +17,7 @@ package struct RetryEntry: Sendable {
         self.attempts = attempts
     }
     package var place: EventLocation { EventLocation(sequence: key.sequence, position: position) }
+    package static func < (left: RetryEntry, right: RetryEntry) -> Bool { left.key < right.key }
 }
 
 package struct RetryQueue {
@@ -28,7 +30,7 @@ package struct RetryQueue {
         /// The store has nothing that is not here.
         case none
     }
-    private var heap: [RetryEntry] = []
+    private var heap = BinaryHeap<RetryEntry>()
     private var scheduled: Set<UInt64> = []
     /// What came in behind the horizon while a page is being loaded; the page cannot have it.
     private var arrivals: [RetryEntry] = []
@@ -50,7 +52,7 @@ package struct RetryQueue {
     }
     /// Their due times have changed in the store: what waits is read again; what is out stays out.
     package mutating func reload() {
-        for entry in heap { scheduled.remove(entry.key.sequence) }
+        for entry in heap.unordered { scheduled.remove(entry.key.sequence) }
         heap.removeAll()
         arrivals.removeAll()
         changed.removeAll()
@@ -92,8 +94,7 @@ package struct RetryQueue {
     /// The first entry that is due; stays scheduled until `schedule` or `resolved`.
     package mutating func popDue(nowMillis: Int64) -> RetryEntry? {
         guard let first = heap.first, first.key.dueMillis <= nowMillis else { return nil }
-        removeFirst()
-        return first
+        return heap.popFirst()
     }
     /// Back again as it was: the attempt could not be made now.
     package mutating func putBack(_ entry: RetryEntry) { insert(entry) }
@@ -138,36 +139,12 @@ package struct RetryQueue {
 
     /// Keeps the earlier half; O(n log n) once for n/2 insertions.
     private mutating func shrink() {
-        heap.sort { $0.key < $1.key }
-        let kept = RetryQueue.entryCountMax / 2
-        horizon = .at(heap[kept].key)
-        for entry in heap[kept...] { scheduled.remove(entry.key.sequence) }
-        heap.removeSubrange(kept...)
+        let later = heap.split(keeping: RetryQueue.entryCountMax / 2)
+        if let first = later.first { horizon = .at(first.key) }
+        for entry in later { scheduled.remove(entry.key.sequence) }
     }
     private mutating func insert(_ entry: RetryEntry) {
         scheduled.insert(entry.key.sequence)
-        heap.append(entry)
-        var index = heap.count - 1
-        while index > 0 {
-            let parent = (index - 1) / 2
-            guard heap[index].key < heap[parent].key else { break }
-            heap.swapAt(index, parent)
-            index = parent
-        }
-    }
-    private mutating func removeFirst() {
-        let last = heap.removeLast()
-        guard !heap.isEmpty else { return }
-        heap[0] = last
-        var index = 0
-        while true {
-            let left = index * 2 + 1
-            guard left < heap.count else { return }
-            let right = left + 1
-            let child = right < heap.count && heap[right].key < heap[left].key ? right : left
-            guard heap[child].key < heap[index].key else { return }
-            heap.swapAt(index, child)
-            index = child
-        }
+        heap.insert(entry)
     }
 }
