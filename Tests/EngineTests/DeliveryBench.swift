@@ -20,8 +20,7 @@ final class Bench {
     /// Those that an earlier process had.
     private let before: Set<EndpointID>
     private var applied: Set<EndpointID> = []
-    /// Those that the dispatcher has a lane of, removed ones included.
-    private var lanes: Set<EndpointID> = []
+    private let wallMillis: Int64
 
     /// `previous` is the process before this one: its log, store and numbers are gone on with.
     init(
@@ -35,6 +34,7 @@ final class Bench {
         ids = previous?.ids ?? [:]
         tenants = previous?.tenants ?? [:]
         before = Set(ids.values)
+        self.wallMillis = wallMillis
         port = PumpedStore(self.store)
         pool = PayloadPool(byteCount: poolBytes)
         try self.store.rebase(now: wallMillis)
@@ -43,12 +43,6 @@ final class Bench {
             log: self.log, egress: egress, store: port, hosts: hosts, pool: pool, limits: limits,
             clock: StoreClock(wallMillis: wallMillis, monotonicNanos: now),
             shared: snapshot.shared ?? self.log.committedEnd, seed: seed)
-        if snapshot.shared == nil {
-            var first = OutcomeBatch()
-            first.shared = self.log.committedEnd
-            first.nowMillis = wallMillis
-            try self.store.apply(first)
-        }
         dispatcher.sourceNames = Bench.sources.reduce(into: [:]) { $0[Array($1.key.utf8)] = $1.value }
     }
     static let sources = ["github": SourceID(1), "stripe": SourceID(2), "big": SourceID(3), "small": SourceID(4)]
@@ -61,15 +55,31 @@ final class Bench {
             return (configuration, id)
         }
         let wanted = Set(named.map(\.1))
+        let plans = try plans(try named.map(compile))
         dispatcher.remove(applied.subtracting(wanted).sorted(), forgetting: false, now: now)
-        dispatcher.publish(try named.map { try plan(compile($0, id: $1)) }, now: now)
+        dispatcher.publish(plans, now: now)
         applied = wanted
         hasStarted = true
     }
     func forget(_ name: String) {
         applied.remove(id(name))
-        lanes.remove(id(name))
         dispatcher.remove([id(name)], forgetting: true, now: now)
+    }
+    /// As the service does it at start, and later.
+    private func plans(_ endpoints: [CompiledEndpoint]) throws -> [LanePlan] {
+        let planner = LanePlanner(store: store)
+        let ids = endpoints.map(\.id)
+        guard !hasStarted else {
+            let known = dispatcher.known(among: ids)
+            let new = Set(ids).subtracting(before).subtracting(known)
+            return try planner.plans(endpoints, new: new, known: known, end: log.committedEnd)
+        }
+        let first = planner.firstBatch(
+            snapshot, retired: before.subtracting(ids).sorted(), shared: snapshot.shared ?? log.committedEnd,
+            nowMillis: wallMillis)
+        if let first { try store.apply(first) }
+        return try planner.plans(
+            endpoints, new: Set(ids).subtracting(before), in: snapshot, end: log.committedEnd)
     }
     private func compile(_ given: EndpointConfiguration, id: EndpointID) throws -> CompiledEndpoint {
         var configuration = given
@@ -77,18 +87,6 @@ final class Bench {
         return try compiled(
             configuration, id: id, tenant: tenants[given.name] ?? .main,
             sources: given.sources.map { Bench.sources[$0]! })
-    }
-    /// As the service does it at start, and later.
-    private func plan(_ endpoint: CompiledEndpoint) throws -> LanePlan {
-        if !lanes.insert(endpoint.id).inserted { return LanePlan(endpoint, mark: nil) }
-        let known = try store.lane(endpoint.id)
-        let follows = !hasStarted && before.contains(endpoint.id)
-        if known.mark == nil, !follows { try store.begin([endpoint.id], at: log.committedEnd) }
-        let mark = known.mark ?? (follows ? nil : log.committedEnd)
-        var plan = LanePlan(
-            endpoint, state: known.state, mark: mark, open: try store.counts(endpoint: endpoint.id))
-        if let mark { plan.recorded = try store.recorded(endpoint: endpoint.id, from: mark.sequence) }
-        return plan
     }
     /// Steps until the dispatcher would sleep.
     func settle() {
@@ -124,9 +122,12 @@ final class Bench {
     func perform(_ command: EndpointCommand, _ name: String) {
         precondition(dispatcher.perform(command, on: id(name), now: now))
     }
+    func again(_ name: String, _ sequence: UInt64, _ state: DeliveryState?) -> Replay {
+        Replay(endpoint: id(name), place: log.place(sequence), state: state)
+    }
     func replay(_ name: String, _ sequence: UInt64) throws -> ReplayResult {
         let state = try store.rows(sequence: sequence).first { $0.endpoint == id(name) }?.state
-        return dispatcher.replay(id(name), places: [(log.place(sequence), state)], now: now)[0]
+        return dispatcher.replay([again(name, sequence, state)], now: now)[0]
     }
 }
 

@@ -40,7 +40,7 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
     #expect(try delivery.statuses([a.id, b.id, c.id]).map(\.name) == ["b", "c"])
     try delivery.perform(.enable, on: c.id)
     let id = EventID(logIdentity: log.identity, sequence: 1)
-    #expect(try delivery.replay(event: id, endpoint: b.id) == .unknownEvent)
+    #expect(try delivery.replay(event: id, endpoints: [b.id]) == [.unknownEvent])
     #expect(try delivery.count(ReplayFilter()) == ReplayCount())
     #expect(try delivery.deliveries(DeliveryQuery()).records.isEmpty)
     #expect(try delivery.lowWater() == 1 && delivery.retentionLowWater == 1)
@@ -98,16 +98,47 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
     batch.states = [state]
     try store.apply(batch)
     let delivery = try service(log, store)
-    try delivery.start([], new: [], sourceNames: [:])
+    try delivery.start([], new: [], retired: [EndpointID(1)], sourceNames: [:])
     let back = try compiled("a", 1, disabled: true)
     var change = DeliveryChange()
-    change.upserted = try delivery.prepare([back], new: [back.id])
+    change.upserted = try delivery.prepare([back], new: [])
     delivery.publish(change)
     let status = try delivery.statuses([back.id])
     #expect(status.map(\.oldestOutstanding) == [2] && status[0].lagEvents == 2)
     #expect(status[0].state.reason == .configuration, "removed no more")
     #expect(try delivery.lowWater() == 2)
     delivery.stop()
+}
+
+@Test func anEndpointThatWasRemovedWhileNoProcessRanStandsWhereTheSharedMarkWas() throws {
+    let log = FakeLog()
+    log.append(count: 3)
+    let store = MemoryStore()
+    var batch = OutcomeBatch()
+    batch.shared = log.place(2)
+    batch.rows = [DeliveryRow(endpoint: EndpointID(1), place: log.place(1), state: .pending, attempts: 1)]
+    try store.apply(batch)
+    #expect(try store.oldestPending() == 1)
+    let delivery = try service(log, store)
+    let other = try compiled("b", 2)
+    try delivery.start([other], new: [], retired: [EndpointID(1)], sourceNames: [:])
+    #expect(try store.lane(EndpointID(1)).mark == log.place(2))
+    #expect(try store.oldestPending() == nil, "it holds nothing back while it is away")
+    let back = try compiled("a", 1)
+    for _ in 0..<2 {
+        var change = DeliveryChange()
+        change.upserted = try delivery.prepare([back], new: [])
+        delivery.publish(change)
+        let status = try delivery.statuses([back.id])[0]
+        #expect(status.oldestOutstanding == 2 && status.pending == 1)
+        // And at once again, before the store has heard of it.
+        change = DeliveryChange()
+        change.removed = [back.id]
+        delivery.publish(change)
+    }
+    #expect(delivery.drain(timeoutMillis: 10_000))
+    delivery.stop()
+    #expect(try store.lane(back.id).mark == log.place(2))
 }
 
 @Test func retentionDeletesNothingWhileTheStoreCannotSay() throws {
@@ -117,7 +148,7 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
         func begin(_ endpoints: [EndpointID], at place: EventLocation) throws {}
         func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?) { (nil, nil) }
         func forget(_ endpoints: [EndpointID]) throws {}
-        func apply(_ batch: OutcomeBatch) throws {}
+        func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries] { [] }
         func expedite(_ endpoint: EndpointID, due: Int64) throws {}
         func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64] { [] }
         func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow] { [] }
@@ -129,7 +160,7 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
         func attempts(sequence: UInt64) throws -> [AttemptRow] { [] }
         func counts(endpoint: EndpointID) throws -> OpenDeliveries { OpenDeliveries(endpoint: endpoint) }
         func oldestPending() throws -> UInt64? { throw Unreadable() }
-        func prune(before: Int64, oldest: UInt64, limit: Int) throws -> Bool { false }
+        func prune(before: Int64, oldest: UInt64, limit: Int) throws -> PruneResult { PruneResult(goesOn: false) }
         func rebase(now: Int64) throws {}
     }
     for (store, expected) in [(Silent(), UInt64(0)), (MemoryStore(), .max)] as [(any DeliveryStore, UInt64)] {

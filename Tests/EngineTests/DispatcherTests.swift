@@ -96,6 +96,28 @@ import Testing
     #expect(bench.egress.out.isEmpty && bench.egress.submitted == 3)
 }
 
+@Test func whoeverWaitsForTheStoreIsToldInTurn() throws {
+    let bench = try Bench()
+    try bench.apply([endpoint("a")])
+    bench.advance(millis: 50)
+    var told: [String] = []
+    bench.dispatcher.whenCommitted { told.append("nothing to wait for \($0)") }
+    #expect(told == ["nothing to wait for true"])
+    bench.perform(.pause(millis: nil), "a")
+    bench.dispatcher.whenCommitted { told.append("pause \($0)") }
+    bench.settle()
+    #expect(told.count == 1, "the store has not written yet")
+    bench.advance(millis: 1)
+    #expect(told.last == "pause true")
+    #expect(try bench.state("a")?.condition == .paused)
+    bench.perform(.retryNow, "a")
+    bench.perform(.enable, "a")
+    bench.dispatcher.whenCommitted { told.append("enable \($0)") }
+    bench.dispatcher.whenCommitted { told.append("behind it \($0)") }
+    bench.dispatcher.end()
+    #expect(told.suffix(2) == ["enable false", "behind it false"])
+}
+
 @Test func aPermanentAnswerIsADeadLetterAtOnce() throws {
     let bench = try Bench()
     try bench.apply([endpoint("a")])
@@ -354,7 +376,8 @@ import Testing
     #expect(try replay(1) == .accepted)
     #expect(try replay(1) == .alreadyPending)
     #expect(try replay(2) == .notReached)
-    let nobody = bench.dispatcher.replay(EndpointID(99), places: [(bench.log.place(1), nil)], now: bench.now)
+    let nobody = bench.dispatcher.replay(
+        [Replay(endpoint: EndpointID(99), place: bench.log.place(1), state: nil)], now: bench.now)
     #expect(nobody == [.unknownEndpoint])
     bench.advance(millis: 1)
     #expect(bench.egress.out.map(\.eventID) == [id])
@@ -364,6 +387,28 @@ import Testing
     bench.advance(millis: 50)
     #expect(try bench.rows("a").map(\.state) == [.delivered])
     #expect(try replay(1) == .accepted)
+}
+
+@Test func theCountsFollowWhatTheStoreSaysOfReplaysAndOfOldDeadLetters() throws {
+    let bench = try Bench()
+    try bench.apply([endpoint("a")])
+    bench.log.append(count: 3)
+    bench.advance(millis: 1)
+    bench.egress.answerAll(status: 404)
+    bench.advance(millis: 50)
+    #expect(bench.status("a").dead == 3)
+    // Whoever asks twice has read the store before the first replay is in it.
+    for sequence: UInt64 in [1, 1, 2] {
+        _ = bench.dispatcher.replay([bench.again("a", sequence, .dead)], now: bench.now)
+        bench.settle()
+        bench.egress.answerAll()
+        bench.settle()
+    }
+    bench.advance(millis: 50)
+    #expect(bench.status("a").pending == 0 && bench.status("a").dead == 1)
+    bench.port.prune(oldest: 4)
+    bench.settle()
+    #expect(bench.status("a").dead == 0 && bench.dispatcher.metrics(now: bench.now).dead == 0)
 }
 
 @Test func aReplayAskedForTwiceWhileThePageIsOnItsWayIsSentOnce() throws {
@@ -376,13 +421,12 @@ import Testing
     first.advance(millis: 1)
     let second = try Bench(after: first)
     try second.apply([endpoint("a")])
-    let (id, log) = (second.id("a"), first.log)
-    _ = second.dispatcher.replay(id, places: [(log.place(1), .dead)], now: second.now)
+    _ = second.dispatcher.replay([second.again("a", 1, .dead)], now: second.now)
     second.settle()
     // The first page has been asked for and has not come.
     for _ in 0..<2 {
-        let places: [(EventLocation, DeliveryState?)] = [(log.place(2), .dead), (log.place(1), .dead)]
-        _ = second.dispatcher.replay(id, places: places, now: second.now)
+        let replays = [2, 1].map { second.again("a", $0, .dead) }
+        _ = second.dispatcher.replay(replays, now: second.now)
     }
     for _ in 0..<5 { second.advance(millis: 30) }
     #expect(second.egress.out.map(\.sequence).sorted() == [1, 2])
@@ -411,7 +455,7 @@ import Testing
         var found: [UInt64] = []
         var gone = 0
         while let page = try walk.next() {
-            found += page.places.map(\.place.sequence)
+            found += page.replays.map(\.place.sequence)
             gone += page.eventsGone
         }
         return (found, gone)

@@ -40,10 +40,10 @@ final class MemoryStore: DeliveryStore {
     }
     let state = Mutex(State())
     func setFull(_ isFull: Bool) { state.withLock { $0.isFull = isFull } }
-    private func write(_ body: (inout State) -> Void) throws {
+    private func write<R: Sendable>(_ body: (inout State) -> R) throws -> R {
         try state.withLock { state in
             if state.isFull { throw Full() }
-            body(&state)
+            return body(&state)
         }
     }
 
@@ -77,8 +77,13 @@ final class MemoryStore: DeliveryStore {
             }
         }
     }
-    func apply(_ batch: OutcomeBatch) throws {
+    @discardableResult
+    func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries] {
         try write { state in
+            let replaced = OpenDeliveries.counted(
+                batch.replays.compactMap { key in
+                    state.rows[key.endpoint]?[key.sequence].map { (key.endpoint, $0.state) }
+                })
             for row in batch.rows { state.rows[row.endpoint, default: [:]][row.place.sequence] = row }
             for var attempt in batch.attempts {
                 attempt.answer = Array(attempt.answer.prefix(AttemptRow.answerBytesMax))
@@ -98,6 +103,7 @@ final class MemoryStore: DeliveryStore {
                 state.states[one.endpoint] = one == EndpointState(endpoint: one.endpoint) ? nil : one
             }
             state.written = batch.nowMillis
+            return replaced
         }
     }
     func expedite(_ endpoint: EndpointID, due: Int64) throws {
@@ -158,8 +164,11 @@ final class MemoryStore: DeliveryStore {
             return wanted.values.flatMap { $0.values }.filter { $0.state == .pending }.map(\.place.sequence).min()
         }
     }
-    func prune(before: Int64, oldest: UInt64, limit: Int) throws -> Bool {
+    func prune(before: Int64, oldest: UInt64, limit: Int) throws -> PruneResult {
         try write { state in
+            let dead = state.rows.values.flatMap { $0.values }.filter {
+                $0.state == .dead && $0.place.sequence < oldest
+            }
             for (endpoint, rows) in state.rows {
                 state.rows[endpoint] = rows.filter { sequence, row in
                     !(row.state == .delivered && row.updatedMillis < before)
@@ -168,8 +177,9 @@ final class MemoryStore: DeliveryStore {
             }
             let rows = state.rows
             state.attempts.removeAll { $0.endedMillis < before && rows[$0.endpoint]?[$0.sequence] == nil }
+            return PruneResult(
+                goesOn: false, dropped: OpenDeliveries.counted(dead.lazy.map { ($0.endpoint, $0.state) }))
         }
-        return false
     }
     func rebase(now: Int64) throws {
         try write { state in
@@ -208,8 +218,9 @@ final class PumpedStore: StorePort {
         do {
             switch request {
             case .commit(let batch):
-                try store.apply(batch)
+                let dropped = try store.apply(batch)
                 replies.append(.committed(shared: batch.shared, marks: batch.marks))
+                if !dropped.isEmpty { replies.append(.dropped(dropped)) }
             case .loadPending(let endpoint, let from, let limit):
                 let rows = try store.pending(endpoint: endpoint, from: from, limit: limit)
                 replies.append(.pending(endpoint: endpoint, rows: rows, limit: limit))
@@ -225,4 +236,8 @@ final class PumpedStore: StorePort {
         return true
     }
     func pump() { while pumpOne() {} }
+    func prune(oldest: UInt64) {
+        guard let dropped = try? store.prune(before: 0, oldest: oldest, limit: .max).dropped else { return }
+        replies.append(.dropped(dropped))
+    }
 }

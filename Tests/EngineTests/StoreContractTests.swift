@@ -97,7 +97,7 @@ func aNewStoreIsEmpty(_ kind: StoreKind) throws {
         #expect(snapshot.sequenceFloor == 1)
         #expect(try store.oldestPending() == nil)
         #expect(try Sample.everything(store).isEmpty)
-        #expect(try !store.prune(before: .max, oldest: .max, limit: 10))
+        #expect(try !store.prune(before: .max, oldest: .max, limit: 10).goesOn)
     }
 }
 
@@ -331,12 +331,32 @@ func oldHistoryAndDeadLettersWithoutAnEventAreDropped(_ kind: StoreKind) throws 
         rows += [Sample.row(1, 51, .dead, updated: 1), Sample.row(1, 60, .dead, updated: 1)]
         rows.append(Sample.row(1, 61, .pending, due: 1, updated: 1))
         try store.apply(Sample.batch(rows) { $0.attempts = [Sample.attempt(1, 51, 1, ended: 1, answer: "no")] })
-        while try store.prune(before: 51, oldest: 55, limit: 7) {}
+        while try store.prune(before: 51, oldest: 55, limit: 7).goesOn {}
         #expect(try Sample.everything(store).map(\.place.sequence) == [61, 60])
         #expect(try store.attempts(sequence: 51).isEmpty)
         try store.apply(Sample.batch([Sample.row(1, 62, .delivered, updated: 90)]))
-        while try store.prune(before: 90, oldest: 61, limit: 7) {}
+        while try store.prune(before: 90, oldest: 61, limit: 7).goesOn {}
         #expect(try Sample.everything(store).map(\.place.sequence) == [62, 61])
+    }
+}
+
+@Test(arguments: StoreKind.allCases)
+func theStoreTellsWhatGoesWithoutAnOutcome(_ kind: StoreKind) throws {
+    try withStore(kind) { store in
+        let known: [DeliveryState] = [.delivered, .pending, .dead, .dead]
+        let rows = known.enumerated().map { Sample.row(2, UInt64($0 + 1), $1, due: 9, updated: 1) }
+        #expect(try store.apply(Sample.batch(rows)).isEmpty)
+        // 5 was never there; of two replays' rows only what was before them counts.
+        let again = (1...5).filter { $0 != 4 }.map { Sample.row(2, UInt64($0), .pending, due: 10, updated: 2) }
+        let replaced = try store.apply(
+            Sample.batch(again + [Sample.row(2, 3, .delivered, updated: 3)]) {
+                $0.replays = again.map(DeliveryKey.init)
+            })
+        #expect(replaced == [OpenDeliveries(endpoint: Sample.endpoint(2), pending: 1, dead: 1)])
+        #expect(try store.counts(endpoint: Sample.endpoint(2)).dead == 1)
+        let dropped = try store.prune(before: 0, oldest: 5, limit: 10).dropped
+        #expect(dropped == [OpenDeliveries(endpoint: Sample.endpoint(2), dead: 1)])
+        #expect(try store.prune(before: 0, oldest: 5, limit: 10).dropped.isEmpty)
     }
 }
 

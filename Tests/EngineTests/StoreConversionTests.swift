@@ -123,7 +123,7 @@ private func check(_ store: SQLiteStore, _ old: [OldFolder.Delivery]) throws {
         again.status = 204
         try store.apply(StoreSample.batch([again], now: old.written + 10))
         var rounds = 0
-        while try store.prune(before: 0, oldest: 0, limit: 10) { rounds += 1 }
+        while try store.prune(before: 0, oldest: 0, limit: 10).goesOn { rounds += 1 }
         #expect(rounds >= 5)
         #expect(try store.rows(sequence: first.sequence).contains(again))
         try check(store, Array(old.deliveries.filter { $0.state != first.state }))

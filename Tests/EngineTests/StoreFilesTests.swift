@@ -90,7 +90,7 @@ private func error(_ body: () throws -> Void) -> StoreError? {
     let count = { try store.database.read { try Int.fetchOne($0, sql: "SELECT count(*) FROM answer") } }
     #expect(try count() == 1)
     #expect(try store.attempts(sequence: 1000).first?.answer.count == 4000)
-    while try store.prune(before: 0, oldest: .max, limit: 300) {}
+    while try store.prune(before: 0, oldest: .max, limit: 300).goesOn {}
     #expect(try count() == 0)
 }
 

@@ -110,37 +110,19 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     // MARK: Life
 
     /// Endpoints without anything in the store go on with the shared mark; `new` ones begin with what is committed from
-    /// here on.
+    /// here on. `retired` ones are not delivered to and keep their place.
     package func start(
-        _ endpoints: [CompiledEndpoint], new: Set<EndpointID>, sourceNames: [String: SourceID]
+        _ endpoints: [CompiledEndpoint], new: Set<EndpointID>, retired: [EndpointID] = [],
+        sourceNames: [String: SourceID]
     ) throws {
-        let marks = Dictionary(uniqueKeysWithValues: opened.marks.map { ($0.endpoint, $0.resume) })
-        let states = Dictionary(uniqueKeysWithValues: opened.states.map { ($0.endpoint, $0) })
-        let open = Dictionary(uniqueKeysWithValues: opened.open.map { ($0.endpoint, $0) })
-        // In a rebuilt store every endpoint is new, and yet begins with what the log still has.
-        let end = opened.rebuiltFrom ?? dispatcher.log.committedEnd
-        let fresh = endpoints.map(\.id).filter { new.contains($0) && marks[$0] == nil }
-        if !fresh.isEmpty { try begin(fresh, at: end) }
-        let freshOnes = Set(fresh)
-        var plans: [LanePlan] = []
-        plans.reserveCapacity(endpoints.count)
-        for endpoint in endpoints {
-            var plan = LanePlan(
-                endpoint, state: states[endpoint.id],
-                mark: freshOnes.contains(endpoint.id) ? end : marks[endpoint.id] ?? nil, open: open[endpoint.id])
-            if let mark = plan.mark, mark.sequence < end.sequence {
-                plan.recorded = try store.recorded(endpoint: endpoint.id, from: mark.sequence)
-            }
-            plans.append(plan)
-        }
-        // Lanes follow it from now on: it must be there before the first of them gives up a mark of its own.
-        if opened.shared == nil {
-            var first = OutcomeBatch()
-            first.shared = dispatcher.shared
-            first.nowMillis = clock.millis(at: DeliveryService.now)
-            first.isDurable = true
+        let planner = LanePlanner(store: store)
+        let nowMillis = clock.millis(at: DeliveryService.now)
+        if let first = planner.firstBatch(opened, retired: retired, shared: dispatcher.shared, nowMillis: nowMillis) {
             try store.apply(first)
         }
+        // In a rebuilt store every endpoint is new, and yet begins with what the log still has.
+        let plans = try planner.plans(
+            endpoints, new: new, in: opened, end: opened.rebuiltFrom ?? dispatcher.log.committedEnd)
         dispatcher.sourceNames = DeliveryService.bytes(sourceNames)
         dispatcher.publish(plans, now: DeliveryService.now)
         worker.start()
@@ -148,35 +130,14 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         thread.name = "dispatcher"
         thread.start()
     }
-    private func begin(_ endpoints: [EndpointID], at place: EventLocation) throws(DeliveryError) {
-        do { try store.begin(endpoints, at: place) } catch { throw .store("\(error)") }
-    }
-    /// What lanes of these endpoints begin with. Those that the store has nothing of get a place now, durably; an
-    /// endpoint that is never published after it costs a row. Endpoints that came back go on where they stood.
+    /// What lanes of these endpoints begin with: see `LanePlanner`.
     package func prepare(_ endpoints: [CompiledEndpoint], new: Set<EndpointID>) throws(DeliveryError) -> [LanePlan] {
-        let place = makeReader().committedEnd
-        var plans: [LanePlan] = []
-        var fresh: [EndpointID] = []
+        let old = endpoints.map(\.id).filter { !new.contains($0) }
         do {
-            for endpoint in endpoints {
-                guard new.contains(endpoint.id) else {
-                    plans.append(LanePlan(endpoint, mark: nil))
-                    continue
-                }
-                let known = try store.lane(endpoint.id)
-                guard let mark = known.mark else {
-                    fresh.append(endpoint.id)
-                    plans.append(LanePlan(endpoint, mark: place))
-                    continue
-                }
-                var plan = LanePlan(
-                    endpoint, state: known.state, mark: mark, open: try store.counts(endpoint: endpoint.id))
-                plan.recorded = try store.recorded(endpoint: endpoint.id, from: mark.sequence)
-                plans.append(plan)
-            }
-        } catch { throw .store("\(error)") }
-        if !fresh.isEmpty { try begin(fresh, at: place) }
-        return plans
+            let known = old.isEmpty ? [] : try perform { dispatcher, _ in dispatcher.known(among: old) }
+            return try LanePlanner(store: store).plans(
+                endpoints, new: new, known: known, end: makeReader().committedEnd)
+        } catch let error as DeliveryError { throw error } catch { throw .store("\(error)") }
     }
     /// The endpoints that changed, from now on; nothing that is out is dropped. Cannot fail: what could has been done
     /// by `prepare`, whose answer is `upserted`.
@@ -255,31 +216,33 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         else { return nil }
         return event.receivedAt
     }
+    /// Returns when it is durable, or at once while the store fails: it is in force then, and kept when that ends.
     package func perform(_ command: EndpointCommand, on endpoint: EndpointID) throws {
-        guard try perform({ dispatcher, now in dispatcher.perform(command, on: endpoint, now: now) }) else {
-            throw DeliveryError.unknownEndpoint
-        }
+        let isKnown = try performDurably { dispatcher, now in dispatcher.perform(command, on: endpoint, now: now) }
+        guard isKnown else { throw DeliveryError.unknownEndpoint }
     }
-    /// Sends one event again, at once, whatever became of it before.
-    package func replay(event: EventID, endpoint: EndpointID) throws -> ReplayResult {
+    /// Sends one event again, at once, whatever became of it before; the results are in the order of `endpoints`.
+    package func replay(event: EventID, endpoints: [EndpointID]) throws -> [ReplayResult] {
+        func all(_ result: ReplayResult) -> [ReplayResult] { endpoints.map { _ in result } }
         let reader = makeReader()
-        guard event.logIdentity == reader.identity & 0xFF_FFFF_FFFF else { return .unknownEvent }
+        guard event.logIdentity == reader.identity & 0xFF_FFFF_FFFF else { return all(.unknownEvent) }
         let wanted = EventLocation(sequence: event.sequence, position: 0)
         let found: StoredEvent
         switch reader.read(at: wanted) {
         case .event(let event): found = event
-        case .unavailable: return .busy
-        case .end, .unreadable: return .unknownEvent
+        case .unavailable: return all(.busy)
+        case .end, .unreadable: return all(.unknownEvent)
         }
-        guard found.place.sequence == event.sequence else { return .unknownEvent }
+        guard found.place.sequence == event.sequence else { return all(.unknownEvent) }
         let place = found.place
-        let state = try store.rows(sequence: event.sequence).first { $0.endpoint == endpoint }?.state
-        return try replay(endpoint, places: [(place, state)])[0]
+        let rows = try store.rows(sequence: event.sequence)
+        let states = Dictionary(uniqueKeysWithValues: rows.map { ($0.endpoint, $0.state) })
+        return try replay(endpoints.map { Replay(endpoint: $0, place: place, state: states[$0]) })
     }
-    package func replay(
-        _ endpoint: EndpointID, places: [(place: EventLocation, state: DeliveryState?)]
-    ) throws -> [ReplayResult] {
-        try perform { dispatcher, now in dispatcher.replay(endpoint, places: places, now: now) }
+    /// What is accepted is durable; nothing is while the store fails.
+    package func replay(_ replays: [Replay]) throws -> [ReplayResult] {
+        guard !worker.metrics.isFailing else { return replays.map { _ in .busy } }
+        return try performDurably { dispatcher, now in dispatcher.replay(replays, now: now) }
     }
 
     // MARK: Inside
@@ -313,6 +276,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         mailbox.withLock { $0.isClosed = true }
         // Whoever wrote before the box was closed still gets an answer.
         openMail(now: DeliveryService.now)
+        dispatcher.end()
     }
     private func tellPassedOver() {
         guard let range = dispatcher.passedOver else { return }
@@ -364,6 +328,21 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         wakeup.signal()
         return result.wait()
     }
+    /// The same, and waits until the store has what it decided, unless the store fails.
+    private func performDurably<R: Sendable>(_ body: @escaping @Sendable (Engine, UInt64) -> R) throws -> R {
+        let commit = ResultBox<Bool>()
+        let result = try perform { dispatcher, now in
+            defer { dispatcher.whenCommitted { commit.set($0) } }
+            return body(dispatcher, now)
+        }
+        while true {
+            if let isCommitted = commit.wait(until: Date(timeIntervalSinceNow: 0.1)) {
+                guard isCommitted else { throw DeliveryError.stopped }
+                return result
+            }
+            if worker.metrics.isFailing { return result }
+        }
+    }
     private static var now: UInt64 { ProcessResources.monotonicNanos }
 }
 
@@ -386,6 +365,13 @@ private final class ResultBox<R: Sendable>: @unchecked Sendable {
             if let stored { return stored }
             condition.wait()
         }
+    }
+    /// Nil when it did not come in time.
+    func wait(until end: Date) -> R? {
+        condition.lock()
+        defer { condition.unlock() }
+        while stored == nil, condition.wait(until: end) {}
+        return stored
     }
 }
 

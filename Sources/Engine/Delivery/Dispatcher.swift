@@ -92,6 +92,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     var batchStarted: UInt64 = 0
     var batchesOut = 0
     private var batchNumber: UInt64 = 0
+    /// In the order of the batches that they wait for.
+    private var commitWaiters: [(batch: UInt64, tell: (Bool) -> Void)] = []
     var sealedShared: EventLocation
     var marksSealedAt: UInt64 = 0
     /// What the store has confirmed: the shared mark and those of lanes that have one of their own.
@@ -180,6 +182,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
             switch reply {
             case .committed(let shared, let marks):
                 batchesOut -= 1
+                tellCommitted()
                 if let shared {
                     precondition(shared.sequence >= committedShared.sequence, "the shared mark went back")
                     committedShared = shared
@@ -200,6 +203,11 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                 guard let lane = lanes[endpoint] else { continue }
                 lane.working.retries.reload()
                 scheduler.makeReady(lane)
+            case .dropped(let deliveries):
+                for dropped in deliveries {
+                    guard let lane = lanes[dropped.endpoint] else { continue }
+                    adjust(lane, pending: -dropped.pending, dead: -dropped.dead)
+                }
             }
         }
     }
@@ -307,6 +315,26 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         batchesOut += 1
         batch = OutcomeBatch()
         batch.rows.reserveCapacity(limits.batchRowsMax)
+    }
+
+    /// Calls `tell(true)` when the store has everything that was decided so far, durably; `tell(false)` when the
+    /// dispatcher ends before.
+    package func whenCommitted(_ tell: @escaping (Bool) -> Void) {
+        if !batch.isEmpty { batch.isDurable = true }
+        commitWaiters.append((batchNumber + (batch.isEmpty ? 0 : 1), tell))
+        tellCommitted()
+    }
+    private func tellCommitted() {
+        let committed = batchNumber - UInt64(batchesOut)
+        while let first = commitWaiters.first, first.batch <= committed {
+            commitWaiters.removeFirst()
+            first.tell(true)
+        }
+    }
+    /// No batch is written any more.
+    package func end() {
+        for waiter in commitWaiters { waiter.tell(false) }
+        commitWaiters.removeAll()
     }
 
     // MARK: Sleep

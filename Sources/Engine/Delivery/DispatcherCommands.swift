@@ -3,27 +3,21 @@
 
 import FastPath
 
-/// One endpoint to be delivered to from now on.
-package struct LanePlan: Sendable {
-    package var endpoint: CompiledEndpoint
-    package var state: EndpointState
-    /// Nil = it goes on with the shared mark.
-    package var mark: EventLocation?
-    /// `DeliveryStore.recorded` from the mark on.
-    package var recorded: [UInt64] = []
-    package var open: OpenDeliveries
+/// One event to be sent again.
+package struct Replay: Sendable {
+    package var endpoint: EndpointID
+    package var place: EventLocation
+    /// What the store had of it when it was asked; nil = nothing.
+    package var state: DeliveryState?
 
-    package init(
-        _ endpoint: CompiledEndpoint, state: EndpointState? = nil, mark: EventLocation?, open: OpenDeliveries? = nil
-    ) {
+    package init(endpoint: EndpointID, place: EventLocation, state: DeliveryState?) {
         self.endpoint = endpoint
-        self.state = state ?? EndpointState(endpoint: endpoint.id)
-        self.mark = mark
-        self.open = open ?? OpenDeliveries(endpoint: endpoint.id)
+        self.place = place
+        self.state = state
     }
 }
 
-/// What became of one event that was asked to be sent again.
+/// What became of it.
 package enum ReplayResult: Equatable, Sendable {
     case accepted
     /// A delivery of it is already waiting or out.
@@ -48,6 +42,10 @@ package enum EndpointCommand: Equatable, Sendable {
 }
 
 extension Dispatcher {
+    /// Those that have a lane, removed ones included.
+    package func known(among endpoints: [EndpointID]) -> Set<EndpointID> {
+        Set(endpoints.filter { lanes[$0]?.isForgotten == false })
+    }
     /// Lanes that are new begin where their plan says; known ones keep their place and what is out.
     package func publish(_ plans: [LanePlan], now: UInt64) {
         // Those that follow the shared mark first: a lane with a mark of its own may move the shared place to it while
@@ -182,17 +180,19 @@ extension Dispatcher {
 
     // MARK: Replays
 
-    /// Sends events again that the endpoint has behind it, or gives it ones that it never had: the same `webhook-id`,
-    /// attempts counted from the start. `states` are what the store has of them, nil = nothing.
-    package func replay(
-        _ endpoint: EndpointID, places: [(place: EventLocation, state: DeliveryState?)], now: UInt64
-    ) -> [ReplayResult] {
-        places.map { replay(endpoint, place: $0.place, state: $0.state, now: now) }
+    /// Sends events again that their endpoints have behind them, or gives them ones that they never had: the same
+    /// `webhook-id`, attempts counted from the start. What the store had of them may be old by now; what has come since
+    /// is in batches on their way, and the store says then what each replaces.
+    package func replay(_ replays: [Replay], now: UInt64) -> [ReplayResult] {
+        if !batch.rows.isEmpty {
+            guard store.hasRoom else { return replays.map { _ in .busy } }
+            seal(now: now)
+        }
+        return replays.map { replay($0, now: now) }
     }
-    private func replay(
-        _ endpoint: EndpointID, place: EventLocation, state: DeliveryState?, now: UInt64
-    ) -> ReplayResult {
-        guard let lane = lanes[endpoint], !lane.isRemoved else { return .unknownEndpoint }
+    private func replay(_ replay: Replay, now: UInt64) -> ReplayResult {
+        let (place, state) = (replay.place, replay.state)
+        guard let lane = lanes[replay.endpoint], !lane.isRemoved else { return .unknownEndpoint }
         let mark = lane.mark() ?? shared
         // What has a row the lane has behind it, even while an older event still holds its mark back.
         guard state != nil || place.sequence < mark.sequence else { return .notReached }
@@ -200,11 +200,12 @@ extension Dispatcher {
         guard makeRoomInBatch(now: now) else { return .busy }
         let due = clock.millis(at: now)
         count(lane) { $0.replayed += 1 }
-        record(
-            DeliveryRow(
-                endpoint: endpoint, place: place, state: .pending, attempts: 0, status: 0, result: .abandoned,
-                reason: nil, dueMillis: due, updatedMillis: due), lane, now: now)
-        adjust(lane, pending: 1, dead: state == .dead ? -1 : 0)
+        let row = DeliveryRow(
+            endpoint: lane.id, place: place, state: .pending, attempts: 0, status: 0, result: .abandoned,
+            reason: nil, dueMillis: due, updatedMillis: due)
+        record(row, lane, now: now)
+        batch.replays.append(DeliveryKey(row))
+        adjust(lane, pending: 1, dead: 0)
         batch.isDurable = true
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
         lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: 0))

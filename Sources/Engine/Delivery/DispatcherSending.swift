@@ -55,10 +55,9 @@ extension Dispatcher {
                 return .known(.to(destination))
             }
             if let (refused, reason) = lane.endpoint.environment.rules.refusal(of: found) {
-                let error =
-                    "host \(address.host) is \(refused.address.text), which may not be delivered to"
-                    + " (\(reason.rawValue))"
-                if lane.health.failed(error, reason: .unresolved, nowMillis: clock.millis(at: now)) {
+                let error = EndpointAddressError.refused(
+                    host: address.host, address: refused.address.text, reason)
+                if lane.health.failed("the URL \(error)", reason: .unresolved, nowMillis: clock.millis(at: now)) {
                     note(lane, now: now)
                 }
                 return .known(.closed(.addressRefused))

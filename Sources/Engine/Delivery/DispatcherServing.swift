@@ -299,9 +299,8 @@ extension Dispatcher {
     }
     private func passOver(_ sequences: Range<UInt64>) {
         eventsUnreadable += UInt64(sequences.count)
+        let before = passedOver ?? sequences
         passedOver =
-            min(
-                passedOver?.lowerBound ?? .max, sequences.lowerBound)..<max(
-                passedOver?.upperBound ?? 0, sequences.upperBound)
+            min(before.lowerBound, sequences.lowerBound)..<max(before.upperBound, sequences.upperBound)
     }
 }

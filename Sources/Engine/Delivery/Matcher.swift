@@ -13,6 +13,7 @@ package struct TypePattern: Equatable, Sendable {
     package init(_ text: String) {
         parts = Array(text.utf8).split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false).map(Array.init)
     }
+    package func matches(_ text: String) -> Bool { matches(Array(text.utf8)) }
     package func matches(_ type: [UInt8]) -> Bool {
         guard let first = parts.first, let last = parts.last else { return false }
         guard parts.count > 1 else { return type == first }

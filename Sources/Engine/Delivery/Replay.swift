@@ -40,8 +40,7 @@ package struct ReplayCount: Equatable, Sendable {
 }
 
 package struct ReplayPage {
-    package var endpoint: EndpointID
-    package var places: [(place: EventLocation, state: DeliveryState?)] = []
+    package var replays: [Replay] = []
     package var alreadyPending = 0
     package var eventsGone = 0
 }
@@ -80,7 +79,7 @@ package struct ReplayWalk<Log: EventLog> {
         let rows = try store.rows(endpoint: endpoint, states: states, from: from, limit: Self.pageCount)
         isOver = rows.count < Self.pageCount
         from = (rows.last?.place.sequence ?? from) + 1
-        var page = ReplayPage(endpoint: endpoint)
+        var page = ReplayPage()
         for row in rows {
             guard case .event(let event) = log.read(at: row.place), event.place.sequence == row.place.sequence else {
                 if row.state != .pending { page.eventsGone += 1 }
@@ -92,7 +91,7 @@ package struct ReplayWalk<Log: EventLog> {
         return page
     }
     private mutating func nextOfLog() throws -> ReplayPage {
-        var page = ReplayPage(endpoint: endpoint)
+        var page = ReplayPage()
         var matched: [EventLocation] = []
         let first = from
         var looked = 0
@@ -128,7 +127,11 @@ package struct ReplayWalk<Log: EventLog> {
         return page
     }
     private func take(_ place: EventLocation, _ state: DeliveryState?, _ page: inout ReplayPage) {
-        if state == .pending { page.alreadyPending += 1 } else { page.places.append((place, state)) }
+        if state == .pending {
+            page.alreadyPending += 1
+        } else {
+            page.replays.append(Replay(endpoint: endpoint, place: place, state: state))
+        }
     }
     private func matches(_ event: StoredEvent) -> Bool {
         guard event.tenant == tenant else { return false }
@@ -153,25 +156,25 @@ extension DeliveryService {
             var walk = ReplayWalk(
                 filter, endpoint: status.endpoint, tenant: status.tenant, store: store, log: makeReader())
             while let page = try walk.next() {
-                count.matched += page.places.count
-                count.missed += page.places.count { $0.state == nil }
+                count.matched += page.replays.count
+                count.missed += page.replays.count { $0.state == nil }
                 count.eventsGone += page.eventsGone
                 count.alreadyPending += page.alreadyPending
-                if isReal, !page.places.isEmpty { try send(page, perSecondMax: filter.perSecondMax, count: &count) }
+                if isReal { try send(page.replays, perSecondMax: filter.perSecondMax, count: &count) }
             }
         }
         return count
     }
-    private func send(_ page: ReplayPage, perSecondMax: Int, count: inout ReplayCount) throws {
-        var places = page.places
-        while !places.isEmpty {
-            let results = try replay(page.endpoint, places: places)
+    private func send(_ replays: [Replay], perSecondMax: Int, count: inout ReplayCount) throws {
+        var replays = replays
+        while !replays.isEmpty {
+            let results = try replay(replays)
             let accepted = results.count { $0 == .accepted }
             count.accepted += accepted
             count.alreadyPending += results.count { $0 == .alreadyPending || $0 == .notReached }
-            places = zip(places, results).filter { $0.1 == .busy }.map(\.0)
+            replays = zip(replays, results).filter { $0.1 == .busy }.map(\.0)
             let pause = Double(accepted) / Double(max(perSecondMax, 1))
-            Thread.sleep(forTimeInterval: places.isEmpty ? pause : max(pause, 0.02))
+            Thread.sleep(forTimeInterval: replays.isEmpty ? pause : max(pause, 0.02))
         }
     }
 }

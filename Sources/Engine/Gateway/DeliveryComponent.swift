@@ -45,9 +45,10 @@ final class DeliveryComponent: Component {
                 outcomes: egress.outcomes, answers: egress.answers, logger: logger),
             configuration: configuration)
         let first = endpoints.takeStart()
-        do { try service.start(first.endpoints, new: first.new, sourceNames: first.sourceNames) } catch {
-            throw GatewayError.delivery(error)
-        }
+        do {
+            try service.start(
+                first.endpoints, new: first.new, retired: first.retired, sourceNames: first.sourceNames)
+        } catch { throw GatewayError.delivery(error) }
         logKeeper.worker.setLowWater { service.retentionLowWater }
         running.set(service)
     }

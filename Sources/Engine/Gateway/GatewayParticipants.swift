@@ -13,11 +13,19 @@ final class EndpointParticipant: TopologyParticipant {
         let delivery: DeliveryService<LogReaders>
         let commitSignal: CommitSignal
     }
+    struct Start {
+        let endpoints: [CompiledEndpoint]
+        let new: Set<EndpointID>
+        let retired: [EndpointID]
+        let sourceNames: [String: SourceID]
+    }
     private struct State {
         /// All of them, until the start has taken them.
         var awaiting: [EndpointID: CompiledEndpoint] = [:]
         /// Of those, the ones that are new to this folder.
         var new: Set<EndpointID> = []
+        /// Those that the manifest does not name and that may come back.
+        var retired: [EndpointID] = []
         var sourceNames: [String: SourceID] = [:]
         var environment: (compilation: EndpointCompilation, shared: EndpointEnvironment)?
         var running: Running?
@@ -25,13 +33,16 @@ final class EndpointParticipant: TopologyParticipant {
     private let state = Mutex(State())
 
     /// What the start begins with; kept no longer.
-    func takeStart() -> (endpoints: [CompiledEndpoint], new: Set<EndpointID>, sourceNames: [String: SourceID]) {
+    func takeStart() -> Start {
         state.withLock { state in
             defer {
                 state.awaiting = [:]
                 state.new = []
+                state.retired = []
             }
-            return (state.awaiting.values.sorted { $0.id < $1.id }, state.new, state.sourceNames)
+            return Start(
+                endpoints: state.awaiting.values.sorted { $0.id < $1.id }, new: state.new, retired: state.retired,
+                sourceNames: state.sourceNames)
         }
     }
     func run(_ running: Running) { state.withLock { $0.running = running } }
@@ -97,6 +108,7 @@ final class EndpointParticipant: TopologyParticipant {
                     state.awaiting[id] = nil
                     state.new.remove(id)
                 }
+                state.retired = change.after.endpoints.retired.values.map { EndpointID($0.number) }
                 if let names { state.sourceNames = names }
             }
         }

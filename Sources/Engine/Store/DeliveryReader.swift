@@ -132,11 +132,11 @@ struct DeliveryReader {
 }
 
 /// What names a delivery within a log.
-struct DeliveryKey: Hashable, Comparable {
-    let sequence: UInt64
-    let endpoint: EndpointID
+package struct DeliveryKey: Hashable, Comparable, Sendable {
+    package let sequence: UInt64
+    package let endpoint: EndpointID
 
-    init(_ row: DeliveryRow) {
+    package init(_ row: DeliveryRow) {
         sequence = row.place.sequence
         endpoint = row.endpoint
     }
@@ -148,7 +148,7 @@ struct DeliveryKey: Hashable, Comparable {
         sequence = cursor.sequence
         endpoint = cursor.endpoint
     }
-    static func < (left: DeliveryKey, right: DeliveryKey) -> Bool {
+    package static func < (left: DeliveryKey, right: DeliveryKey) -> Bool {
         (left.sequence, left.endpoint) < (right.sequence, right.endpoint)
     }
     var cursor: DeliveryCursor { DeliveryCursor(sequence: sequence, endpoint: endpoint) }

@@ -188,6 +188,8 @@ package struct EndpointState: Equatable, Sendable {
 package struct OutcomeBatch: Sendable {
     package var number: UInt64 = 0
     package var rows: [DeliveryRow] = []
+    /// Of `rows`, those that are sent again; none of them has an earlier row in this batch.
+    package var replays: [DeliveryKey] = []
     package var attempts: [AttemptRow] = []
     /// Nil = unchanged. Never behind an earlier one.
     package var shared: EventLocation?
@@ -217,6 +219,22 @@ package struct OpenDeliveries: Equatable, Sendable {
         self.pending = pending
         self.dead = dead
         self.dueMillis = dueMillis
+    }
+    /// Ascending by endpoint; without due times.
+    package static func counted(
+        _ open: some Sequence<(endpoint: EndpointID, state: DeliveryState)>
+    )
+        -> [OpenDeliveries]
+    {
+        var found: [EndpointID: OpenDeliveries] = [:]
+        for (endpoint, state) in open {
+            switch state {
+            case .pending: found[endpoint, default: OpenDeliveries(endpoint: endpoint)].pending += 1
+            case .dead: found[endpoint, default: OpenDeliveries(endpoint: endpoint)].dead += 1
+            case .delivered: break
+            }
+        }
+        return found.values.sorted { $0.endpoint < $1.endpoint }
     }
 }
 

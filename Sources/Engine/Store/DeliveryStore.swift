@@ -16,7 +16,9 @@ package protocol DeliveryStore: AnyObject, Sendable {
     /// All of the batch or nothing of it, but for history (finished rows and attempts), which may be there already when
     /// the rest is not. A row replaces the one of the same endpoint and sequence, wherever that is: what was open and
     /// is finished now leaves the open ones, what was finished and is pending again (a replay) is open.
-    func apply(_ batch: OutcomeBatch) throws
+    /// Returns what the batch's replays replaced: deliveries that were pending or dead before it.
+    @discardableResult
+    func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries]
     /// Every pending delivery of the endpoint that is due later is due at `due`.
     func expedite(_ endpoint: EndpointID, due: Int64) throws
     /// Sequences at or behind `from` that have a row, ascending: what a lane must not send as new again.
@@ -37,9 +39,21 @@ package protocol DeliveryStore: AnyObject, Sendable {
     /// The oldest sequence pending at an endpoint that is not gone (410) or removed, for the log's retention.
     func oldestPending() throws -> UInt64?
     /// Drops slices of history whose newest row is older than `before`, whole, and dead letters whose event is older
-    /// than `oldest`, no more than `limit` of them a call; false when nothing more is to be done.
-    func prune(before: Int64, oldest: UInt64, limit: Int) throws -> Bool
+    /// than `oldest`, no more than `limit` of them a call.
+    func prune(before: Int64, oldest: UInt64, limit: Int) throws -> PruneResult
     /// Moves every due time and every end of a pause so that what was due in a minute when the store was last written
     /// is due in a minute from `now`, if the clock has gone back since. Once, before anything else.
     func rebase(now: Int64) throws
+}
+
+package struct PruneResult: Sendable {
+    /// True while more is to be done.
+    package var goesOn: Bool
+    /// The dead letters that went.
+    package var dropped: [OpenDeliveries]
+
+    package init(goesOn: Bool, dropped: [OpenDeliveries] = []) {
+        self.goesOn = goesOn
+        self.dropped = dropped
+    }
 }

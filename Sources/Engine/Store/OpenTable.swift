@@ -98,6 +98,18 @@ struct OpenTable {
         }
         return found.values.sorted { $0.endpoint < $1.endpoint }
     }
+    /// Those of `keys` that are open.
+    func counts(of keys: [DeliveryKey], _ db: Database) throws -> [OpenDeliveries] {
+        guard !keys.isEmpty else { return [] }
+        let find = try db.cachedStatement(
+            sql: "SELECT state FROM open_delivery WHERE log = ? AND sequence = ? AND endpoint = ?")
+        return OpenDeliveries.counted(
+            try keys.compactMap { key in
+                try UInt8.fetchOne(
+                    find, arguments: [log, DeliveryColumns.stored(key.sequence), key.endpoint.number]
+                ).flatMap(DeliveryState.init).map { (key.endpoint, $0) }
+            })
+    }
     func sequenceLast(_ db: Database) throws -> UInt64? {
         try Int64.fetchOne(db, sql: "SELECT max(sequence) FROM open_delivery WHERE log = ?", arguments: [log])
             .map(UInt64.init(bitPattern:))
@@ -188,8 +200,8 @@ struct OpenTable {
             try db.execute(sql: "DELETE FROM \(table) WHERE log = ? AND endpoint = ?", arguments: arguments)
         }
     }
-    /// Dead letters whose event is older than `oldest`, some of them; how many went.
-    func removeDead(before oldest: UInt64, limit: Int, _ db: Database) throws -> Int {
+    /// Dead letters whose event is older than `oldest`, some of them; those that went.
+    func removeDead(before oldest: UInt64, limit: Int, _ db: Database) throws -> [DeliveryRow] {
         let sql = """
             SELECT * FROM open_delivery INDEXED BY open_by_state
             WHERE log = ? AND state = 3 AND sequence < ? ORDER BY sequence LIMIT ?
@@ -198,6 +210,6 @@ struct OpenTable {
             try DeliveryColumns.delivery($0)
         }
         try remove(rows, db)
-        return rows.count
+        return rows
     }
 }

@@ -129,9 +129,11 @@ package final class SQLiteStore: DeliveryStore {
 
     // MARK: Outcomes
 
-    package func apply(_ batch: OutcomeBatch) throws {
+    @discardableResult
+    package func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries] {
         let parts = BatchParts(batch)
-        try database.write(isDurable: batch.isDurable) { db in
+        let replaced = try database.write(isDurable: batch.isDurable) { db in
+            let replaced = try open.counts(of: batch.replays, db)
             let leaving = try open.open(among: parts.finished, db)
             let number = batchNumber.withLock { $0 } + (parts.finished.isEmpty ? 0 : 1)
             // History first: see HistorySlices. A batch that fails after it is written once more, over itself.
@@ -150,8 +152,10 @@ package final class SQLiteStore: DeliveryStore {
             try MarkTable.put(batch.marks, open.log, db)
             try MarkTable.put(batch.states, open.log, db)
             try MarkTable.note(batch, number: number, open.log, db)
+            return replaced
         }
         if !parts.finished.isEmpty { batchNumber.withLock { $0 += 1 } }
+        return replaced
     }
     package func expedite(_ endpoint: EndpointID, due: Int64) throws {
         try database.write(isDurable: true) { try open.expedite(endpoint, due: due, $0) }
@@ -206,11 +210,13 @@ package final class SQLiteStore: DeliveryStore {
 
     // MARK: Upkeep
 
-    package func prune(before: Int64, oldest: UInt64, limit: Int) throws -> Bool {
+    package func prune(before: Int64, oldest: UInt64, limit: Int) throws -> PruneResult {
         history.drop(before: before)
         let dead = try database.write { try open.removeDead(before: oldest, limit: limit, $0) }
         let isMoving = try hasLegacyRows.withLock { $0 } && moveLegacyRows(before: before, limit: limit)
-        return dead >= limit || isMoving
+        return PruneResult(
+            goesOn: dead.count >= limit || isMoving,
+            dropped: OpenDeliveries.counted(dead.lazy.map { ($0.endpoint, $0.state) }))
     }
     package func rebase(now: Int64) throws {
         try database.write(isDurable: true) { db in

@@ -18,6 +18,8 @@ package enum StoreReply: Sendable {
     case committed(shared: EventLocation?, marks: [LaneMark])
     case pending(endpoint: EndpointID, rows: [DeliveryRow], limit: Int)
     case expedited(EndpointID)
+    /// Open deliveries that went without an outcome: replaced by a replay, or older than the log.
+    case dropped([OpenDeliveries])
 }
 
 package protocol StorePort: AnyObject, SendableMetatype {

@@ -116,22 +116,24 @@ package final class StoreWorker: StorePort, @unchecked Sendable {
     private func serveOnce(_ request: StoreRequest) throws {
         switch request {
         case .commit(let batch):
-            try store.apply(batch)
+            let dropped = try store.apply(batch)
             shared.withLock { state in
                 state.metrics.batches += 1
                 state.metrics.rows += UInt64(batch.rows.count)
-                state.replies.append(.committed(shared: batch.shared, marks: batch.marks))
             }
+            reply(.committed(shared: batch.shared, marks: batch.marks))
+            if !dropped.isEmpty { reply(.dropped(dropped)) }
         case .loadPending(let endpoint, let from, let limit):
             let rows = try store.pending(endpoint: endpoint, from: from, limit: limit)
-            shared.withLock { $0.replies.append(.pending(endpoint: endpoint, rows: rows, limit: limit)) }
+            reply(.pending(endpoint: endpoint, rows: rows, limit: limit))
         case .expedite(let endpoint, let due):
             try store.expedite(endpoint, due: due)
-            shared.withLock { $0.replies.append(.expedited(endpoint)) }
-        case .forget(let endpoints):
-            try store.forget(endpoints)
-            return
+            reply(.expedited(endpoint))
+        case .forget(let endpoints): try store.forget(endpoints)
         }
+    }
+    private func reply(_ reply: StoreReply) {
+        shared.withLock { $0.replies.append(reply) }
         replyCount.add(1, ordering: .acquiringAndReleasing)
     }
     /// One line when it begins; the metrics tell how often.
@@ -151,9 +153,13 @@ package final class StoreWorker: StorePort, @unchecked Sendable {
     private func pruneOnce() -> Bool {
         guard let limit = shared.withLock({ $0.prunable }) else { return false }
         do {
-            let goesOn = try store.prune(before: limit.before, oldest: limit.oldest, limit: StoreWorker.pruneRowsMax)
-            if !goesOn { shared.withLock { $0.prunable = nil } }
-            return goesOn
+            let result = try store.prune(before: limit.before, oldest: limit.oldest, limit: StoreWorker.pruneRowsMax)
+            if !result.goesOn { shared.withLock { $0.prunable = nil } }
+            if !result.dropped.isEmpty {
+                reply(.dropped(result.dropped))
+                dispatcherWakeup.signal()
+            }
+            return result.goesOn
         } catch {
             noteFailure(error)
             shared.withLock { $0.prunable = nil }

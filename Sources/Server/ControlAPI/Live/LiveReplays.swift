@@ -12,7 +12,7 @@ final class LiveReplays: ReplayControl {
         let access = try gateway.accessNow()
         let target = try RegistryLookup(gateway, caller).endpoint(endpoint)
         guard let id = access.eventID(event) else { throw ControlError.noSuchEvent(event) }
-        switch try access.delivery.replay(event: id, endpoint: target.id) {
+        switch try access.delivery.replay(event: id, endpoints: [target.id])[0] {
         case .accepted:
             return RetryAnswer(
                 event: event, endpoint: Reference(id: target.publicID.text, name: target.qualifiedName))
@@ -87,8 +87,8 @@ final class LiveReplays: ReplayControl {
         }
         outcome.matched = endpoints.count
         guard !order.isDry else { return outcome }
-        for endpoint in endpoints {
-            switch try access.delivery.replay(event: event, endpoint: endpoint) {
+        for result in try access.delivery.replay(event: event, endpoints: endpoints) {
+            switch result {
             case .accepted: outcome.accepted += 1
             case .unknownEvent: throw ControlError.noSuchEvent(text)
             case .busy: throw ControlError(.busy, "delivery cannot take more at the moment; try again")
