@@ -5,38 +5,20 @@ import Server
 import Testing
 
 @Suite struct BoundedMetricsTests {
-    private func lane(_ name: String, attempts: UInt64, waiting: Int = 0) -> LaneFigures {
-        var lane = LaneFigures(name: name)
-        var row = LaneCounts().row
-        row[0] = attempts
-        lane.counts = LaneCounts(row: row)
-        lane.pending = waiting
-        return lane
-    }
-
-    @Test func namesTheBusiestAndSumsTheOthers() {
-        let lanes = (1...1000).map { lane("e\($0)", attempts: UInt64($0), waiting: 1) }
-        let selection = LaneSelection(lanes)
-        #expect(selection.busiest.map(\.name) == (951...1000).reversed().map { "e\($0)" })
-        #expect(selection.restCount == 950 && selection.rest.pending == 950)
-        #expect(selection.rest.counts.attempts == UInt64(950 * 951 / 2))
-        #expect(selection.states[.active] == 1000)
-    }
-    @Test func whatWaitsCountsAsBusiness() {
-        let lanes = [lane("idle", attempts: 5), lane("stuck", attempts: 0, waiting: 9)]
-        let selection = LaneSelection(lanes, namedCountMax: 1)
-        #expect(selection.busiest.map(\.name) == ["stuck"])
-    }
     @Test func aScrapeOfAHundredThousandEndpointsIsAtMost256KiB() {
         let long = String(repeating: "n", count: 58)
-        var lanes: [LaneFigures] = []
-        for number in 0..<100_000 {
-            var lane = lane("\(long)\(number)", attempts: UInt64(number))
+        // Every result and reason at least once: the largest that an endpoint's samples can be.
+        let counts = LaneCounts(row: LaneCounts().row.map { _ in 100_000_000_000 })
+        var lanes = LaneOverview()
+        for number in (99_950..<100_000).reversed() {
+            var lane = LaneFigures(name: "\(long)\(number)")
             lane.tenant = String(repeating: "t", count: 64)
-            // Every result and reason at least once: the largest that an endpoint's samples can be.
-            lane.counts = LaneCounts(row: lane.counts.row.map { _ in UInt64(number) &* 1_000_000 })
-            lanes.append(lane)
+            lane.counts = counts
+            lanes.busiest.append(lane)
         }
+        lanes.rest.counts = counts
+        lanes.restCount = 99_950
+        #expect(lanes.busiest.count == LaneSelection.countMax)
         var status = GatewayStatus()
         for number in 0..<1000 {
             var counters: [SourceCounter: UInt64] = [:]
@@ -44,7 +26,7 @@ import Testing
             status.sources.append(
                 SourceStatus(name: "\(long)\(number)", counters: counters, rejections: [:], observations: [:]))
         }
-        let families = GatewayFamilies.of(status, LaneSeries().take(LaneSelection(lanes)))
+        let families = GatewayFamilies.of(status, LaneSeries().take(lanes))
         let text = PrometheusText.of(families)
         #expect(text.utf8.count <= 256 << 10, "\(text.utf8.count)")
         #expect(text.contains("endpoint=\"\(long)99999\"") && text.contains("endpoint=\"other\""))

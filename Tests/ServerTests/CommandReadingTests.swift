@@ -45,4 +45,14 @@ import Testing
         let reading = read(line)
         #expect(!reading.canRun && reading.status == 2, "\(reading.text)")
     }
+    @Test(arguments: [
+        "status", "reload", "endpoints", "endpoints list", "endpoints show", "endpoints enable", "endpoints disable",
+        "endpoints pause", "endpoints retry-now", "deliveries", "deliveries list", "deliveries show",
+        "deliveries retry", "events find", "config diff",
+    ])
+    func everyHelpHasAnExample(_ command: String) {
+        let reading = read(command + " --help")
+        #expect(reading.status == 0)
+        #expect(reading.text.contains("EXAMPLE") && reading.text.contains("sluice " + command), "\(reading.text)")
+    }
 }

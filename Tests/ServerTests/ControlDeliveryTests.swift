@@ -25,12 +25,12 @@ import Testing
     @Test func pagesThroughEveryDeliveryOnceNewestFirst() async throws {
         try await ControlServer.run { server in
             let expected = (1...250).reversed().map { "evt_\($0)" }
-            let found1 = try await all(server, "/api/v1/deliveries?limit=7")
-            #expect(found1 == expected)
-            let found2 = try await all(server, "/api/v1/dead-letters?limit=100")
-            #expect(found2 == expected)
-            let found3 = try await all(server, "/api/v1/deliveries?limit=1000&source=x")
-            #expect(found3.count == 125)
+            let all = try await self.all(server, "/api/v1/deliveries?limit=7")
+            #expect(all == expected)
+            let dead = try await self.all(server, "/api/v1/dead-letters?limit=100")
+            #expect(dead == expected)
+            let ofOneSource = try await self.all(server, "/api/v1/deliveries?limit=1000&source=x")
+            #expect(ofOneSource.count == 125)
         }
     }
     @Test func passesDeliveryFiltersOn() async throws {
@@ -109,8 +109,8 @@ import Testing
 
     @Test func pagesThroughEveryEventOnceNewestFirst() async throws {
         try await ControlServer.run { server in
-            let found4 = try await all(server, "/api/v1/events?limit=4")
-            #expect(found4 == (1...30).reversed().map { "evt_\($0)" })
+            let found = try await all(server, "/api/v1/events?limit=4")
+            #expect(found == (1...30).reversed().map { "evt_\($0)" })
         }
     }
     @Test func findsEventsByTheProvidersOwnID() async throws {

@@ -8,7 +8,6 @@ package enum EndpointAddressError: Error, Equatable, Sendable {
     case notAURL, httpsComesLater, scheme(String), userInformation, badHost(String), badPort(String), portRefused(
         UInt16)
     case badCharacter, fragment
-    case unresolved(String, String)
     case refused(host: String, address: String, AddressRefusal)
 }
 
@@ -26,7 +25,6 @@ extension EndpointAddressError: CustomStringConvertible {
         case .portRefused(let port): "uses port \(port), which belongs to another protocol than HTTP"
         case .badCharacter: "contains a character that must be percent-encoded (space, control, backslash or non-ASCII)"
         case .fragment: "has a fragment (#…), which is never sent; remove it"
-        case .unresolved(let host, let why): "names host \"\(host)\", which cannot be resolved: \(why)"
         case .refused(let host, let address, let reason):
             "leads to \(host == address ? address : "\(host) (\(address))"), which is not a public address "
                 + "(\(reason.rawValue)); if this is intended, add its range to delivery.allow"
@@ -63,28 +61,6 @@ package struct EndpointAddress: Equatable, Sendable {
         hostField = (parts.isBracketed ? "[\(host)]" : host) + (port == 80 ? "" : ":\(port)")
         let path = String(rest[authorityEnd...])
         target = path.hasPrefix("/") ? path : "/" + path
-    }
-
-    /// Blocks on the system's resolver: worker threads only. One refused address condemns the name, so that an answer
-    /// with a public and a private address cannot be played against the check; the caller connects to what is returned
-    /// and never resolves again by itself.
-    package func resolved(
-        _ rules: AddressRules,
-        resolve: (String, UInt16) throws(ResolveError) -> [SocketAddress] = Resolver.resolve
-    ) throws(EndpointAddressError) -> [SocketAddress] {
-        let found: [SocketAddress]
-        do {
-            found = try resolve(host, port)
-        } catch {
-            switch error {
-            case .failed(let why): throw .unresolved(host, why)
-            case .noAddress: throw .unresolved(host, "no address")
-            }
-        }
-        if let (address, reason) = rules.refusal(of: found) {
-            throw .refused(host: host, address: address.address.text, reason)
-        }
-        return found
     }
 
     private static func split(

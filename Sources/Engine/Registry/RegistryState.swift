@@ -1,9 +1,10 @@
 // Everything that operators have made, at one moment: an immutable version of the registry as a plain value.
 
 package struct RegistryState: Sendable {
-    private var tenantTable: [TenantID: TenantSpec] = [:]
+    private var tenantTable = PagedTable<TenantSpec>()
     private var tenantsByName: [String: TenantID] = [:]
     private var tenantsByUID: [String: TenantID] = [:]
+    private var tenantsByPublicID: [PublicID: TenantID] = [:]
     package private(set) var lastTenantNumber: UInt32 = 0
     package internal(set) var sources = ResourceIndex<SourceConfiguration>()
     package internal(set) var endpoints = ResourceIndex<EndpointConfiguration>()
@@ -15,25 +16,32 @@ package struct RegistryState: Sendable {
 
     package init() {}
 
-    package var tenants: [TenantSpec] { tenantTable.values.sorted { $0.id < $1.id } }
-    package func tenant(_ id: TenantID) -> TenantSpec? { tenantTable[id] }
-    package func tenant(named name: String) -> TenantSpec? { tenantsByName[name].flatMap { tenantTable[$0] } }
-    package func tenant(uid: String) -> TenantSpec? { tenantsByUID[uid].flatMap { tenantTable[$0] } }
+    package var tenants: [TenantSpec] { Array(tenantTable.values) }
+    package var tenantCount: Int { tenantTable.count }
+    package func tenants(after number: UInt32, limit: Int) -> [TenantSpec] {
+        tenantTable.values(after: number, limit: limit)
+    }
+    package func tenant(_ id: TenantID) -> TenantSpec? { tenantTable[id.number] }
+    package func tenant(named name: String) -> TenantSpec? { tenantsByName[name].flatMap { tenant($0) } }
+    package func tenant(uid: String) -> TenantSpec? { tenantsByUID[uid].flatMap { tenant($0) } }
+    package func tenant(publicID: PublicID) -> TenantSpec? { tenantsByPublicID[publicID].flatMap { tenant($0) } }
     package func source(path: String) -> SourceSpec? { sourcesByPath[path].flatMap { sources[$0] } }
 
     mutating func set(_ tenant: TenantSpec) {
-        if let old = tenantTable[tenant.id] { unlink(old) }
-        tenantTable[tenant.id] = tenant
+        if let old = self.tenant(tenant.id) { unlink(old) }
+        tenantTable[tenant.id.number] = tenant
         tenantsByName[tenant.name] = tenant.id
+        tenantsByPublicID[tenant.publicID] = tenant.id
         if let uid = tenant.uid { tenantsByUID[uid] = tenant.id }
         lastTenantNumber = max(lastTenantNumber, tenant.id.number)
     }
     mutating func remove(_ tenant: TenantSpec) {
         unlink(tenant)
-        tenantTable[tenant.id] = nil
+        tenantTable[tenant.id.number] = nil
     }
     private mutating func unlink(_ tenant: TenantSpec) {
         tenantsByName[tenant.name] = nil
+        tenantsByPublicID[tenant.publicID] = nil
         if let uid = tenant.uid { tenantsByUID[uid] = nil }
     }
 

@@ -20,7 +20,10 @@ package struct CommandReading {
             return
         }
         do {
-            command = try Sluice.parseAsRoot(arguments)
+            var parsed = try Sluice.parseAsRoot(arguments)
+            // Help is a command to ArgumentParser, and throws its text.
+            if type(of: parsed).configuration.commandName == "help" { try parsed.run() }
+            command = parsed
             (text, status) = ("", 0)
         } catch {
             command = nil

@@ -1,6 +1,6 @@
 // Deliveries as metric families: the busiest endpoints by tenant and name, all others as `other`.
 //
-// Invariant: at most `LaneSelection.namedCountMax` + 1 values of the label `endpoint`. Results and reasons that an
+// Invariant: at most `LaneSelection.countMax` + 1 values of the label `endpoint`. Results and reasons that an
 // endpoint never had are left out, so that a scrape stays small.
 import Engine
 import FastPath
@@ -32,7 +32,7 @@ struct DeliveryFamilies {
         help: "1 for the state that the endpoint is in: active, failing, paused, disabled.")
     private var count = MetricFamily("sluice_endpoints", .gauge, help: "Endpoints, by state.")
 
-    static func of(_ lanes: LaneSelection) -> [MetricFamily] {
+    static func of(_ lanes: LaneOverview) -> [MetricFamily] {
         var families = DeliveryFamilies()
         for lane in lanes.busiest { families.add(lane, isOther: false) }
         if lanes.restCount > 0 || lanes.rest.counts != LaneCounts() { families.add(lanes.rest, isOther: true) }

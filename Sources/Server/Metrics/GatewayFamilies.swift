@@ -6,7 +6,7 @@ import Engine
 import FastPath
 
 package enum GatewayFamilies {
-    package static func of(_ status: GatewayStatus, _ lanes: LaneSelection) -> [MetricFamily] {
+    package static func of(_ status: GatewayStatus, _ lanes: LaneOverview) -> [MetricFamily] {
         sources(status) + connections(status) + log(status) + DeliveryFamilies.of(lanes) + store(status.delivery) + [
             MetricFamily(
                 "sluice_ready", .gauge, help: "1 while /ready says ready.", value: status.problems.isEmpty ? 1 : 0),

@@ -6,24 +6,24 @@ extension LaneFigures {
     /// The endpoints that delivery counts by themselves, and all others together. `age` is asked for each of the first.
     static func of(
         _ metrics: DeliveryMetrics, tenant: (TenantID) -> String, age: (LaneStatus) -> Double?
-    ) -> LaneSelection {
-        var selection = LaneSelection()
+    ) -> LaneOverview {
+        var overview = LaneOverview()
         for lane in metrics.lanes {
             var figures = LaneFigures(lane.status)
             figures.tenant = tenant(lane.status.tenant)
             figures.counts = LaneCounts(lane.counters)
             figures.oldestWaitingSeconds = age(lane.status)
-            selection.busiest.append(figures)
+            overview.busiest.append(figures)
         }
-        let named = selection.busiest
-        selection.rest.counts = LaneCounts(metrics.others)
-        selection.rest.inFlight = max(0, metrics.ordersOut - named.reduce(0) { $0 + $1.inFlight })
-        selection.rest.pending = max(0, metrics.pending - named.reduce(0) { $0 + $1.pending })
-        selection.rest.backlog = max(0, metrics.backlog - named.reduce(0) { $0 + $1.backlog })
-        selection.rest.dead = max(0, metrics.dead - named.reduce(0) { $0 + $1.dead })
-        selection.restCount = max(0, metrics.endpointCount - metrics.lanes.count)
-        for (condition, count) in metrics.conditions { selection.states[EndpointStateName(condition)] = count }
-        return selection
+        let named = overview.busiest
+        overview.rest.counts = LaneCounts(metrics.others)
+        overview.rest.inFlight = max(0, metrics.ordersOut - named.reduce(0) { $0 + $1.inFlight })
+        overview.rest.pending = max(0, metrics.pending - named.reduce(0) { $0 + $1.pending })
+        overview.rest.backlog = max(0, metrics.backlog - named.reduce(0) { $0 + $1.backlog })
+        overview.rest.dead = max(0, metrics.dead - named.reduce(0) { $0 + $1.dead })
+        overview.restCount = max(0, metrics.endpointCount - metrics.lanes.count)
+        for (condition, count) in metrics.conditions { overview.states[EndpointStateName(condition)] = count }
+        return overview
     }
     init(_ status: LaneStatus) {
         self.init(name: status.name)

@@ -19,8 +19,6 @@ package struct LaneFigures: Sendable {
     package init(name: String) { self.name = name }
 
     package var waiting: Int { inFlight + pending + backlog }
-    /// Counts that only grow, and what waits now.
-    var business: UInt64 { counts.attempts &+ UInt64(waiting) }
 
     /// Sums; of ages and lags the largest.
     mutating func add(_ other: LaneFigures) {
@@ -91,44 +89,17 @@ package struct LaneCounts: Equatable, Sendable {
 }
 
 /// All endpoints of one moment.
-package struct LaneSelection: Sendable {
-    /// So many endpoints have a name in the metrics.
-    package static let namedCountMax = 50
-
-    /// Busiest first, at most `namedCountMax`.
+package struct LaneOverview: Sendable {
+    /// Those that delivery counts by themselves, at most `LaneSelection.countMax`.
     package var busiest: [LaneFigures] = []
     package var rest = LaneFigures(name: "other")
     package var restCount = 0
     package var states: [EndpointStateName: Int] = [:]
 
     package init() {}
-    /// O(n) and `namedCountMax` places of memory: a heap would be faster for a large bound, this one is small.
-    package init(_ lanes: some Sequence<LaneFigures>, namedCountMax: Int = LaneSelection.namedCountMax) {
-        for lane in lanes {
-            states[lane.state, default: 0] += 1
-            guard busiest.count == namedCountMax else {
-                insert(lane)
-                continue
-            }
-            guard let least = busiest.last, least.business < lane.business else {
-                leave(lane)
-                continue
-            }
-            leave(busiest.removeLast())
-            insert(lane)
-        }
-    }
-    private mutating func insert(_ lane: LaneFigures) {
-        let place = busiest.firstIndex { $0.business < lane.business } ?? busiest.count
-        busiest.insert(lane, at: place)
-    }
-    private mutating func leave(_ lane: LaneFigures) {
-        rest.add(lane)
-        restCount += 1
-    }
 }
 
-/// The selections of successive scrapes, with counters that never go back.
+/// The overviews of successive scrapes, with counters that never go back.
 package final class LaneSeries: Sendable {
     /// What the series of named endpoints may take of a scrape, as text.
     private static let textBytesMax = 160 << 10
@@ -138,12 +109,12 @@ package final class LaneSeries: Sendable {
 
     package init() {}
 
-    /// `selection` with the counts as they are to be shown.
-    package func take(_ selection: LaneSelection) -> LaneSelection {
-        var shown = selection
+    /// `overview` with the counts as they are to be shown.
+    package func take(_ overview: LaneOverview) -> LaneOverview {
+        var shown = overview
         shown.busiest = []
         var bytes = 0
-        for lane in selection.busiest {
+        for lane in overview.busiest {
             let labels = lane.name.utf8.count + lane.tenant.utf8.count
             bytes += DeliveryFamilies.sampleCount(of: lane) * (LaneSeries.sampleBytes + labels)
             if bytes <= LaneSeries.textBytesMax {

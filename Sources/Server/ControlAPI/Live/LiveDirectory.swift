@@ -11,10 +11,7 @@ final class LiveDirectory: TenantDirectory, SourceDirectory, EndpointDirectory {
 
     func tenants(_ paging: Paging, _ caller: Caller) throws -> Found<TenantResource, UInt64> {
         let lookup = try RegistryLookup(gateway, caller)
-        let scope = try lookup.scope
-        let rest = lookup.state.tenants.filter {
-            UInt64($0.id.number) > paging.after ?? 0 && (scope == nil || scope == $0.id)
-        }
+        let rest = try lookup.tenants(after: UInt32(clamping: paging.after ?? 0), limit: paging.limit + 1)
         let shown = rest.prefix(paging.limit)
         return Found(
             shown.map { TenantResource($0, lookup.state) },

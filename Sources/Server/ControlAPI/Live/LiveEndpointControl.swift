@@ -32,7 +32,7 @@ final class LiveEndpointControl: EndpointControl {
         _ endpoint: EndpointSpec, _ caller: Caller, _ command: EndpointCommand, _ state: String
     ) throws {
         let delivery = try gateway.accessNow().delivery
-        do { try delivery.perform(command, on: endpoint.id) } catch is DeliveryError { throw ControlError.notRunning }
+        try delivery.perform(command, on: endpoint.id)
         let actor = ChangeActor(caller)
         let entry = AuditEntry(
             timeMillis: Int64(Date().timeIntervalSince1970 * 1000), actor: actor.name, requestID: actor.requestID,

@@ -9,11 +9,7 @@ struct LiveEndpointStatus {
 
     /// Asked for together: delivery answers between two of its steps, once. One that it has not taken up yet has none.
     func lanes(of endpoints: [EndpointSpec]) throws -> [EndpointID: LaneStatus] {
-        let lanes: [LaneStatus]
-        do { lanes = try delivery.statuses(endpoints.map(\.id)) } catch is DeliveryError {
-            throw ControlError.notRunning
-        }
-        return Dictionary(lanes.map { ($0.endpoint, $0) }) { first, _ in first }
+        Dictionary(try delivery.statuses(endpoints.map(\.id)).map { ($0.endpoint, $0) }) { first, _ in first }
     }
     func state(of endpoint: EndpointSpec, _ lane: LaneStatus?) -> EndpointStateName {
         guard let lane else { return endpoint.settings.disabled ? .disabled : .active }

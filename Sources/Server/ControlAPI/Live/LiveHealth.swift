@@ -19,7 +19,7 @@ final class LiveHealth: GatewayHealth {
         let lanes = series.take(selection(status.delivery))
         return GatewayFamilies.of(status, lanes) + ProcessFamilies.now()
     }
-    private func selection(_ metrics: DeliveryMetrics) -> LaneSelection {
+    private func selection(_ metrics: DeliveryMetrics) -> LaneOverview {
         let state = gateway.registry?.state
         let delivery = gateway.access?.delivery
         return LaneFigures.of(
@@ -38,7 +38,7 @@ final class LiveHealth: GatewayHealth {
             problems: status.problems.map { ReadinessProblem(code: $0.code, message: $0.message) },
             ingest: gateway.ingestAddresses)
         if let registry = gateway.registry?.state {
-            resource.tenants = registry.tenants.count
+            resource.tenants = registry.tenantCount
             resource.sources = registry.sources.count
         }
         resource.lastSequence = status.committedSequence

@@ -21,7 +21,7 @@ struct RegistryLookup {
     var scope: TenantID? {
         get throws {
             guard let text = caller.principal.tenant else { return nil }
-            guard let tenant = state.tenants.first(where: { $0.publicID.text == text }) else {
+            guard let tenant = state.tenant(publicID: PublicID(stored: text)) else {
                 throw ControlError(.noSuchTenant, "the caller's tenant no longer exists")
             }
             return tenant.id
@@ -31,10 +31,15 @@ struct RegistryLookup {
     func tenant(_ ref: String) throws -> TenantSpec {
         let scope = try scope
         let found =
-            state.tenants.first { $0.publicID.text == ref } ?? state.tenant(uid: ref) ?? state.tenant(named: ref)
+            state.tenant(publicID: PublicID(stored: ref)) ?? state.tenant(uid: ref) ?? state.tenant(named: ref)
         if let found, scope == nil || scope == found.id { return found }
-        let known = state.tenants.filter { scope == nil || scope == $0.id }.map(\.name)
-        throw ControlError.unknown(.noSuchTenant, "tenant", ref, known: known)
+        let known = try tenants(limit: RegistryLookup.suggestionCountMax)
+        throw ControlError.unknown(.noSuchTenant, "tenant", ref, known: known.map(\.name))
+    }
+    /// Those that the caller may see, by number.
+    func tenants(after number: UInt32 = 0, limit: Int) throws -> [TenantSpec] {
+        guard let scope = try scope else { return state.tenants(after: number, limit: limit) }
+        return scope.number > number ? state.tenant(scope).map { [$0] } ?? [] : []
     }
     func source(_ ref: String) throws -> SourceSpec { try find(ref, in: state.sources, .noSuchSource) }
     func endpoint(_ ref: String) throws -> EndpointSpec { try find(ref, in: state.endpoints, .noSuchEndpoint) }

@@ -97,27 +97,9 @@ package struct EventFilter: Sendable {
     }
     package func takes(_ record: RecordView) -> Bool {
         if let source, record.source.text != source { return false }
-        if let type, !type.matches(record.eventType.text) { return false }
+        if let type, !type.matches(record.eventType.array) { return false }
         if let providerId, record.keyIsBody || record.key.array != providerId { return false }
         if let received, !received.contains(record.receivedAt) { return false }
         return true
-    }
-}
-
-/// A pattern with `*` over an event type.
-struct TypePattern: Sendable {
-    private let parts: [String]
-    init(_ pattern: String) {
-        parts = pattern.split(separator: "*", omittingEmptySubsequences: false).map(String.init)
-    }
-    func matches(_ text: String) -> Bool {
-        guard parts.count > 1 else { return text == parts[0] }
-        guard text.hasPrefix(parts[0]) else { return false }
-        var rest = text.dropFirst(parts[0].count)
-        for part in parts[1..<(parts.count - 1)] where !part.isEmpty {
-            guard let found = rest.firstRange(of: part) else { return false }
-            rest = rest[found.upperBound...]
-        }
-        return rest.hasSuffix(parts[parts.count - 1])
     }
 }

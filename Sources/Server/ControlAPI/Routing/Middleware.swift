@@ -61,6 +61,8 @@ struct ErrorAnswers: RouterMiddleware {
                     FieldProblem(path: $0.line > 0 ? "\(error.file):\($0.line)" : error.file, reason: $0.message)
                 })
             return answer(problem, request, context)
+        } catch let error as DeliveryError {
+            return answer(ControlError(error), request, context)
         } catch let error as Hummingbird.HTTPError {
             return answer(problem(of: error.status, request), request, context)
         } catch {

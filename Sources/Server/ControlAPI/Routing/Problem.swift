@@ -119,6 +119,14 @@ package struct ControlError: Error, Equatable, Sendable {
     package static var notRunning: ControlError {
         ControlError(.notRunning, "the gateway is not running, or is stopping")
     }
+    package init(_ error: DeliveryError) {
+        switch error {
+        case .stopped: self = .notRunning
+        case .unknownEndpoint: self.init(.noSuchEndpoint, "delivery does not have the endpoint; it was just removed")
+        case .store: self.init(.storeUnavailable, "the delivery store cannot be written at the moment; try again")
+        case .outOfDescriptors: self.init(.busy, "\(error); try again")
+        }
+    }
     /// All of them in one answer.
     package static func invalid(_ errors: [FieldProblem]) -> ControlError {
         let first = errors.first?.line ?? "the body is not valid"
