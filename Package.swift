@@ -38,7 +38,7 @@ let package = Package(
             linkerSettings: [
                 .linkedLibrary("uring"), .linkedLibrary("ssl"), .linkedLibrary("crypto"), .linkedLibrary("xxhash"),
             ] + multiBufferLibrary),
-        .target(name: "FastPath", dependencies: ["CShims"], swiftSettings: strict),
+        .target(name: "FastPath", dependencies: ["CShims"], swiftSettings: strict + [.strictMemorySafety()]),
         .target(
             name: "Engine",
             dependencies: [

@@ -50,34 +50,34 @@ package enum AddResult: Equatable, Sendable {
     /// than the body). An engine that this processor does not have becomes OpenSSL; `engine` says which it is.
     package init(engine: VerifierEngine, jobCountMax: Int, scratchBytes: Int) {
         precondition(jobCountMax > 0 && jobCountMax <= 1 << 16 && scratchBytes >= 0)
-        batch = engine == .multiBuffer ? sluice_batch_create(UInt32(jobCountMax)) : nil
-        self.engine = batch == nil ? .openssl : .multiBuffer
+        unsafe batch = engine == .multiBuffer ? sluice_batch_create(UInt32(jobCountMax)) : nil
+        self.engine = unsafe batch == nil ? .openssl : .multiBuffer
         self.jobCountMax = jobCountMax
-        self.scratchBytes = batch == nil ? 0 : scratchBytes
+        self.scratchBytes = unsafe batch == nil ? 0 : scratchBytes
         batchSizeMin = (
             VerifierEngine.batchSizeMin(.sha256), VerifierEngine.batchSizeMin(.sha1),
             VerifierEngine.batchSizeMin(.sha512)
         )
-        jobs = .allocate(capacity: jobCountMax)
-        messages = .allocate(capacity: jobCountMax)
-        composed = .allocate(capacity: BatchVerifier.composedBytesMax)
-        claims = .allocate(capacity: jobCountMax * SignatureClaims.bytesMax)
-        tags = .allocate(capacity: jobCountMax * MACAlgorithm.digestBytesMax)
-        tags.initialize(repeating: 0, count: jobCountMax * MACAlgorithm.digestBytesMax)
-        waiting = .allocate(capacity: jobCountMax)
-        scratch = .allocate(capacity: max(self.scratchBytes, 1))
+        unsafe jobs = .allocate(capacity: jobCountMax)
+        unsafe messages = .allocate(capacity: jobCountMax)
+        unsafe composed = .allocate(capacity: BatchVerifier.composedBytesMax)
+        unsafe claims = .allocate(capacity: jobCountMax * SignatureClaims.bytesMax)
+        unsafe tags = .allocate(capacity: jobCountMax * MACAlgorithm.digestBytesMax)
+        unsafe tags.initialize(repeating: 0, count: jobCountMax * MACAlgorithm.digestBytesMax)
+        unsafe waiting = .allocate(capacity: jobCountMax)
+        unsafe scratch = .allocate(capacity: max(self.scratchBytes, 1))
     }
     deinit {
-        sluice_batch_destroy(batch)
-        sluice_memory_cleanse(tags, jobCountMax * MACAlgorithm.digestBytesMax)
-        jobs.deallocate()
-        messages.deallocate()
-        composed.deallocate()
+        unsafe sluice_batch_destroy(batch)
+        unsafe sluice_memory_cleanse(tags, jobCountMax * MACAlgorithm.digestBytesMax)
+        unsafe jobs.deallocate()
+        unsafe messages.deallocate()
+        unsafe composed.deallocate()
         form.deallocate()
-        claims.deallocate()
-        tags.deallocate()
-        waiting.deallocate()
-        scratch.deallocate()
+        unsafe claims.deallocate()
+        unsafe tags.deallocate()
+        unsafe waiting.deallocate()
+        unsafe scratch.deallocate()
     }
 
     /// Bytes taken in `init`, without the multi-buffer library's own.
@@ -102,39 +102,41 @@ package enum AddResult: Equatable, Sendable {
         scheme: SignatureScheme, request bytes: ByteView, head: RequestHead, fields: borrowing FieldTable,
         body: ByteView, origin: ByteView = .empty, nowSeconds: UInt64
     ) -> AddResult {
-        var data = scheme.data
-        if data.pointee.isPlainChain {
-            data = SchemeData.chosenPlain(scheme, bytes: bytes, fields: fields)
+        var data = unsafe scheme.data
+        if unsafe data.pointee.isPlainChain {
+            unsafe data = SchemeData.chosenPlain(scheme, bytes: bytes, fields: fields)
         } else {
-            var request = RequestReading(
+            var request = unsafe RequestReading(
                 bytes: bytes, head: head, body: body, origin: origin, nowSeconds: nowSeconds, form: form,
                 composed: ComposedBytes(memory: composed, capacity: BatchVerifier.composedBytesMax))
             request.composed.count = composedUsed
-            data = SchemeData.chosen(scheme, &request, fields)
-            if !data.pointee.isPlain { return addGeneral(data, &request, fields) }
+            unsafe data = SchemeData.chosen(scheme, &request, fields)
+            if unsafe !data.pointee.isPlain { return unsafe addGeneral(data, &request, fields) }
         }
         var parts = SignatureParts()
-        if let reason = data.pointee.gather(bytes: bytes, fields: fields, into: &parts) { return .rejected(reason) }
-        if data.pointee.kind == .token {
-            return BatchVerifier.compareToken(data, parts.signature, nowSeconds: nowSeconds)
+        if let reason = unsafe data.pointee.gather(bytes: bytes, fields: fields, into: &parts) {
+            return .rejected(reason)
+        }
+        if unsafe data.pointee.kind == .token {
+            return unsafe BatchVerifier.compareToken(data, parts.signature, nowSeconds: nowSeconds)
         }
         guard jobCount < jobCountMax else { return .full }
-        var claimed = SignatureClaims(
+        var claimed = unsafe SignatureClaims(
             memory: claims + jobCount * SignatureClaims.bytesMax, digestBytes: data.pointee.algorithm.digestBytes)
-        let reason = data.pointee.readClaims(&parts, into: &claimed)
+        let reason = unsafe data.pointee.readClaims(&parts, into: &claimed)
         // A claim that can equal nothing is a mismatch, and a mismatch comes after the timestamp's reasons.
         if let reason, reason != .signatureMismatch { return .rejected(reason) }
-        if data.pointee.timestampPlace != .none,
-            let late = data.pointee.checkTimestamp(parts.timestamp, nowSeconds: nowSeconds)
+        if unsafe data.pointee.timestampPlace != .none,
+            let late = unsafe data.pointee.checkTimestamp(parts.timestamp, nowSeconds: nowSeconds)
         {
             return .rejected(late)
         }
-        if reason != nil || data.pointee.refuses(body: body) { return .rejected(data.pointee.mismatch) }
+        if unsafe reason != nil || data.pointee.refuses(body: body) { return unsafe .rejected(data.pointee.mismatch) }
         let job = jobCount
-        jobs[job] = VerifierJob(
+        unsafe jobs[job] = VerifierJob(
             scheme: data, id: parts.id, timestamp: parts.timestamp, body: body, message: .empty, hasMessage: false,
             isComposed: false, claimCount: UInt32(claimed.count), matchedKey: -1, key: 0, nowSeconds: nowSeconds)
-        if batch != nil { makeContiguous(job) }
+        if unsafe batch != nil { makeContiguous(job) }
         jobCount += 1
         return .queued(job: job)
     }
@@ -145,27 +147,27 @@ package enum AddResult: Equatable, Sendable {
         _ data: UnsafePointer<SchemeData>, _ request: inout RequestReading, _ fields: borrowing FieldTable
     ) -> AddResult {
         // Public keys are a worker thread's; nothing that comes here by mistake may pass.
-        guard data.pointee.kind != .costly else { return .rejected(data.pointee.mismatch) }
+        guard unsafe data.pointee.kind != .costly else { return unsafe .rejected(data.pointee.mismatch) }
         guard jobCount < jobCountMax else { return .full }
         var parts = SignatureParts()
         var message = ComposedMessage()
-        var claimed = SignatureClaims(
+        var claimed = unsafe SignatureClaims(
             memory: claims + jobCount * SignatureClaims.bytesMax, digestBytes: data.pointee.algorithm.digestBytes)
-        let reason = data.pointee.read(&request, fields, parts: &parts, claims: &claimed, message: &message)
+        let reason = unsafe data.pointee.read(&request, fields, parts: &parts, claims: &claimed, message: &message)
         // With less room than was needed nothing that was read counts. Alone in the batch it will never fit.
         if request.composed.overflowed { return composedUsed > 0 ? .full : .rejected(.malformedHeader) }
         if let reason { return .rejected(reason) }
-        if data.pointee.kind != .mac {
-            return BatchVerifier.compareToken(data, parts.signature, nowSeconds: request.nowSeconds)
+        if unsafe data.pointee.kind != .mac {
+            return unsafe BatchVerifier.compareToken(data, parts.signature, nowSeconds: request.nowSeconds)
         }
         let job = jobCount
-        jobs[job] = VerifierJob(
+        unsafe jobs[job] = VerifierJob(
             scheme: data, id: parts.id, timestamp: parts.timestamp, body: request.body, message: .empty,
             hasMessage: false, isComposed: true, claimCount: UInt32(claimed.count), matchedKey: -1, key: 0,
             nowSeconds: request.nowSeconds)
-        messages[job] = message
+        unsafe messages[job] = message
         composedUsed = request.composed.count
-        if batch != nil { makeContiguous(job) }
+        if unsafe batch != nil { makeContiguous(job) }
         jobCount += 1
         return .queued(job: job)
     }
@@ -178,60 +180,61 @@ package enum AddResult: Equatable, Sendable {
         while true {
             var count = 0
             var isDone = true
-            for job in 0..<jobCount where jobs[job].matchedKey < 0 && passCount(job) > pass {
+            for job in 0..<jobCount where unsafe jobs[job].matchedKey < 0 && passCount(job) > pass {
                 isDone = false
                 guard beginPass(job, pass) else { continue }
-                waiting[count] = Int32(truncatingIfNeeded: job)
+                unsafe waiting[count] = Int32(truncatingIfNeeded: job)
                 count += 1
             }
             if isDone { break }
-            if let batch {
-                runBatch(batch, count: count)
+            if let batch = unsafe batch {
+                unsafe runBatch(batch, count: count)
             } else {
-                for place in 0..<count { computeOne(Int(waiting[place])) }
+                for place in 0..<count { unsafe computeOne(Int(waiting[place])) }
             }
-            for place in 0..<count { compare(Int(waiting[place])) }
+            for place in 0..<count { unsafe compare(Int(waiting[place])) }
             pass += 1
         }
     }
     @inline(__always) private func passCount(_ job: Int) -> Int {
-        let keyCount = jobs[job].scheme.pointee.keyCount
-        return jobs[job].isComposed && messages[job].hasOther ? 2 * keyCount : keyCount
+        let keyCount = unsafe jobs[job].scheme.pointee.keyCount
+        return unsafe jobs[job].isComposed && messages[job].hasOther ? 2 * keyCount : keyCount
     }
     /// Sets the key that the job is computed with; false when it does not count now.
     @inline(__always) private mutating func beginPass(_ job: Int, _ pass: Int) -> Bool {
-        let scheme = jobs[job].scheme
+        let scheme = unsafe jobs[job].scheme
         var key = pass
-        if key >= scheme.pointee.keyCount {
-            key -= scheme.pointee.keyCount
+        if unsafe key >= scheme.pointee.keyCount {
+            unsafe key -= scheme.pointee.keyCount
             if key == 0 { takeOtherMessage(job) }
         }
-        jobs[job].key = Int32(truncatingIfNeeded: key)
-        guard let windows = scheme.pointee.windows else { return true }
-        return windows[key].contains(jobs[job].nowSeconds)
+        unsafe jobs[job].key = Int32(truncatingIfNeeded: key)
+        guard let windows = unsafe scheme.pointee.windows else { return true }
+        return unsafe windows[key].contains(jobs[job].nowSeconds)
     }
     @inline(never) private mutating func takeOtherMessage(_ job: Int) {
-        messages[job].before = messages[job].otherBefore
-        messages[job].after = messages[job].otherAfter
-        jobs[job].hasMessage = false
-        if batch != nil { makeContiguous(job) }
+        unsafe messages[job].before = messages[job].otherBefore
+        unsafe messages[job].after = messages[job].otherAfter
+        unsafe jobs[job].hasMessage = false
+        if unsafe batch != nil { makeContiguous(job) }
     }
 
     /// After `run`: nil = accepted.
     package func verdict(job: Int) -> SignatureRejection? {
         precondition(job >= 0 && job < jobCount)
-        return jobs[job].matchedKey >= 0 ? nil : jobs[job].scheme.pointee.mismatch
+        return unsafe jobs[job].matchedKey >= 0 ? nil : jobs[job].scheme.pointee.mismatch
     }
     /// After `run`: the key whose digest equalled a claim (a handshake is answered with it); nil when none did.
     package func matchedKey(job: Int) -> SigningKey? {
         precondition(job >= 0 && job < jobCount)
-        let place = Int(jobs[job].matchedKey)
-        return place < 0 ? nil : jobs[job].scheme.pointee.keys[place]
+        let place = unsafe Int(jobs[job].matchedKey)
+        return unsafe place < 0 ? nil : jobs[job].scheme.pointee.keys[place]
     }
 }
 
 /// One message and what it must equal. Trivial.
-struct VerifierJob {
+/// Safety: borrows the request's bytes and its source's scheme, which outlive the batch.
+@safe struct VerifierJob {
     var scheme: UnsafePointer<SchemeData>
     var id: ByteView
     var timestamp: ByteView
@@ -265,113 +268,117 @@ extension BatchVerifier {
     private static func compareToken(
         _ data: UnsafePointer<SchemeData>, _ value: ByteView, nowSeconds: UInt64
     ) -> AddResult {
-        guard let token = data.pointee.kind == .basic ? credentials(value) : data.pointee.rest(of: value) else {
+        guard let token = unsafe data.pointee.kind == .basic ? credentials(value) : data.pointee.rest(of: value) else {
             return .rejected(.malformedHeader)
         }
         var matches: Int32 = 0
         // Every token is compared, so that the time does not tell which one was near.
-        for index in 0..<data.pointee.tokenCount {
-            let known = data.pointee.tokens[index]
-            if let windows = data.pointee.windows, !windows[index].contains(nowSeconds) { continue }
-            if known.count == token.count { matches |= sluice_digest_equal(known.base, token.base, token.count) }
+        for index in unsafe 0..<data.pointee.tokenCount {
+            let known = unsafe data.pointee.tokens[index]
+            if let windows = unsafe data.pointee.windows, unsafe !windows[index].contains(nowSeconds) { continue }
+            if known.count == token.count { unsafe matches |= sluice_digest_equal(known.base, token.base, token.count) }
         }
-        return matches != 0 ? .accepted : .rejected(data.pointee.mismatch)
+        return unsafe matches != 0 ? .accepted : .rejected(data.pointee.mismatch)
     }
     /// The base 64 behind `Basic`, as it came; nil when it is none. One text for one value, so it is compared as text.
     private static func credentials(_ value: ByteView) -> ByteView? {
         let scheme: StaticString = "basic "
         guard value.count > 6,
-            value.slice(0, 6).equalsIgnoringCase(lowered: ByteView(scheme.utf8Start, count: 6))
+            unsafe value.slice(0, 6).equalsIgnoringCase(lowered: ByteView(scheme.utf8Start, count: 6))
         else { return nil }
         var start = 6
         while start < value.count, value[start] == 0x20 { start += 1 }
         let text = value.slice(start, value.count - start)
         var nothing: UInt8 = 0
         // Of no length that is wanted: only looked through, nothing is written.
-        return TextEncoding.decode(text, as: .base64, wanted: -1, into: &nothing) == .malformed ? nil : text
+        return unsafe TextEncoding.decode(text, as: .base64, wanted: -1, into: &nothing) == .malformed ? nil : text
     }
 
     /// Gives the job a contiguous message where the multi-buffer engine can use one.
     @inline(__always)
     private mutating func makeContiguous(_ job: Int) {
-        let data = jobs[job].scheme
-        if data.pointee.signsBodyAlone {
-            jobs[job].message = jobs[job].body
-            jobs[job].hasMessage = true
+        let data = unsafe jobs[job].scheme
+        if unsafe data.pointee.signsBodyAlone {
+            unsafe jobs[job].message = jobs[job].body
+            unsafe jobs[job].hasMessage = true
             return
         }
-        if jobs[job].isComposed { return makeComposedContiguous(job) }
+        if unsafe jobs[job].isComposed { return makeComposedContiguous(job) }
         var bytes = 0
-        for index in 0..<data.pointee.pieceCount { bytes += jobs[job].view(of: data.pointee.pieces[index]).count }
-        guard bytes <= Int(SLUICE_BATCH_BYTES_MAX), bytes <= scratchBytes - scratchUsed else { return }
-        let start = scratch + scratchUsed
-        var place = start
-        for index in 0..<data.pointee.pieceCount {
-            let piece = jobs[job].view(of: data.pointee.pieces[index])
-            UnsafeMutableRawPointer(place).copyMemory(from: piece.base, byteCount: piece.count)
-            place += piece.count
+        for index in unsafe 0..<data.pointee.pieceCount {
+            unsafe bytes += jobs[job].view(of: data.pointee.pieces[index]).count
         }
-        jobs[job].message = ByteView(start, count: bytes)
-        jobs[job].hasMessage = true
+        guard bytes <= Int(SLUICE_BATCH_BYTES_MAX), bytes <= scratchBytes - scratchUsed else { return }
+        let start = unsafe scratch + scratchUsed
+        var place = unsafe start
+        for index in unsafe 0..<data.pointee.pieceCount {
+            let piece = unsafe jobs[job].view(of: data.pointee.pieces[index])
+            unsafe UnsafeMutableRawPointer(place).copyMemory(from: piece.base, byteCount: piece.count)
+            unsafe place += piece.count
+        }
+        unsafe jobs[job].message = ByteView(start, count: bytes)
+        unsafe jobs[job].hasMessage = true
         scratchUsed += bytes
     }
 
     @inline(never)
     private mutating func makeComposedContiguous(_ job: Int) {
-        let message = messages[job]
+        let message = unsafe messages[job]
         if !message.hasBody {
-            jobs[job].message = message.before
-            jobs[job].hasMessage = true
+            unsafe jobs[job].message = message.before
+            unsafe jobs[job].hasMessage = true
             return
         }
-        let body = jobs[job].body
+        let body = unsafe jobs[job].body
         let bytes = message.before.count + body.count + message.after.count
         guard bytes <= Int(SLUICE_BATCH_BYTES_MAX), bytes <= scratchBytes - scratchUsed else { return }
-        var room = ComposedBytes(memory: scratch + scratchUsed, capacity: bytes)
+        var room = unsafe ComposedBytes(memory: scratch + scratchUsed, capacity: bytes)
         room.append(message.before)
         room.append(body)
         room.append(message.after)
-        jobs[job].message = room.written(since: 0)
-        jobs[job].hasMessage = true
+        unsafe jobs[job].message = room.written(since: 0)
+        unsafe jobs[job].hasMessage = true
         scratchUsed += bytes
     }
 
     /// One MAC by OpenSSL, of the pieces where they lie.
     @inline(__always)
     private func computeOne(_ job: Int) {
-        let data = jobs[job].scheme
-        var stream = MACStream(data.pointee.keys[Int(jobs[job].key)])
-        if jobs[job].hasMessage {
-            stream.add(jobs[job].message)
-        } else if jobs[job].isComposed {
-            stream.add(messages[job].before)
-            if messages[job].hasBody { stream.add(jobs[job].body) }
-            stream.add(messages[job].after)
+        let data = unsafe jobs[job].scheme
+        var stream = unsafe MACStream(data.pointee.keys[Int(jobs[job].key)])
+        if unsafe jobs[job].hasMessage {
+            unsafe stream.add(jobs[job].message)
+        } else if unsafe jobs[job].isComposed {
+            unsafe stream.add(messages[job].before)
+            if unsafe messages[job].hasBody { unsafe stream.add(jobs[job].body) }
+            unsafe stream.add(messages[job].after)
         } else {
-            for index in 0..<data.pointee.pieceCount { stream.add(jobs[job].view(of: data.pointee.pieces[index])) }
+            for index in unsafe 0..<data.pointee.pieceCount {
+                unsafe stream.add(jobs[job].view(of: data.pointee.pieces[index]))
+            }
         }
-        stream.finish(into: tags + job * MACAlgorithm.digestBytesMax)
+        unsafe stream.finish(into: tags + job * MACAlgorithm.digestBytesMax)
     }
 
     /// Each claim against the digest, all of them, in constant time for each.
     @inline(__always)
     private func compare(_ job: Int) {
-        let digestBytes = jobs[job].scheme.pointee.algorithm.digestBytes
-        let tag = tags + job * MACAlgorithm.digestBytesMax
-        var claim = claims + job * SignatureClaims.bytesMax
+        let digestBytes = unsafe jobs[job].scheme.pointee.algorithm.digestBytes
+        let tag = unsafe tags + job * MACAlgorithm.digestBytesMax
+        var claim = unsafe claims + job * SignatureClaims.bytesMax
         var matches: Int32 = 0
-        for _ in 0..<jobs[job].claimCount {
-            matches |= sluice_digest_equal(tag, claim, digestBytes)
-            claim += digestBytes
+        for _ in unsafe 0..<jobs[job].claimCount {
+            unsafe matches |= sluice_digest_equal(tag, claim, digestBytes)
+            unsafe claim += digestBytes
         }
-        if matches != 0 { jobs[job].matchedKey = jobs[job].key }
+        if matches != 0 { unsafe jobs[job].matchedKey = jobs[job].key }
     }
 
     @inline(__always)
     private func runBatch(_ batch: OpaquePointer, count: Int) {
-        runBatch(batch, .sha256, batchSizeMin.sha256, count: count)
-        runBatch(batch, .sha1, batchSizeMin.sha1, count: count)
-        runBatch(batch, .sha512, batchSizeMin.sha512, count: count)
+        unsafe runBatch(batch, .sha256, batchSizeMin.sha256, count: count)
+        unsafe runBatch(batch, .sha1, batchSizeMin.sha1, count: count)
+        unsafe runBatch(batch, .sha512, batchSizeMin.sha512, count: count)
     }
     /// A pass of the lanes takes as long as its longest message. So a message goes in only when its company brings
     /// enough blocks (`VerifierEngine.batchSizeMin`); the others are computed one by one.
@@ -385,7 +392,7 @@ extension BatchVerifier {
         for _ in 0..<4 where blocksMax > 0 {
             var sum = 0
             for place in 0..<count {
-                let blocks = batchBlocks(Int(waiting[place]), algorithm)
+                let blocks = unsafe batchBlocks(Int(waiting[place]), algorithm)
                 if blocks > 0 && blocks <= blocksMax { sum += blocks }
             }
             if sum == blockCount { break }
@@ -394,35 +401,35 @@ extension BatchVerifier {
         }
         var placed: UInt32 = 0
         for place in 0..<count {
-            let job = Int(waiting[place])
-            guard jobs[job].scheme.pointee.algorithm == algorithm else { continue }
+            let job = unsafe Int(waiting[place])
+            guard unsafe jobs[job].scheme.pointee.algorithm == algorithm else { continue }
             let blocks = batchBlocks(job, algorithm)
             guard blocks > 0 && blocks <= blocksMax else {
                 computeOne(job)
                 continue
             }
-            sluice_batch_place(
+            unsafe sluice_batch_place(
                 batch, placed, jobs[job].scheme.pointee.keys[Int(jobs[job].key)].midstates, jobs[job].message.base,
                 jobs[job].message.count, tags + job * MACAlgorithm.digestBytesMax)
             placed += 1
         }
         guard placed > 0 else { return }
-        sluice_batch_run(batch, algorithm.code, placed)
+        unsafe sluice_batch_run(batch, algorithm.code, placed)
         // In the order in which they were placed: what the library did not complete is computed one by one.
         var index: UInt32 = 0
         for place in 0..<count {
-            let job = Int(waiting[place])
+            let job = unsafe Int(waiting[place])
             let blocks = batchBlocks(job, algorithm)
             guard blocks > 0 && blocks <= blocksMax else { continue }
-            if sluice_batch_completed(batch, index) == 0 { computeOne(job) }
+            if unsafe sluice_batch_completed(batch, index) == 0 { computeOne(job) }
             index += 1
         }
     }
     /// How long a job keeps a lane, in blocks of 64 bytes; 0 when the batch cannot take it.
     @inline(__always)
     private func batchBlocks(_ job: Int, _ algorithm: MACAlgorithm) -> Int {
-        guard jobs[job].hasMessage, jobs[job].scheme.pointee.algorithm == algorithm else { return 0 }
-        let bytes = jobs[job].message.count
+        guard unsafe jobs[job].hasMessage, unsafe jobs[job].scheme.pointee.algorithm == algorithm else { return 0 }
+        let bytes = unsafe jobs[job].message.count
         guard bytes > 0, bytes <= Int(SLUICE_BATCH_BYTES_MAX) else { return 0 }
         return bytes / 64 + 3
     }

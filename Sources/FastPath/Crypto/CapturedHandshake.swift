@@ -1,11 +1,12 @@
 // A captured request as a challenge: for `sluice verify`, vectors and tests. Allocates.
+// Safety: the memory that an answer is written to is lent for the call.
 
 extension CapturedRequest {
     /// For a GET, HEAD or OPTIONS. `key`: what a MAC is made with.
     package func challengeAnswer(_ handshake: Handshake, key: SigningKey?) -> Handshake.CopiedResponse {
         bytes.withView { view in
-            Handshake.copied { memory in
-                handshake.answer(
+            unsafe Handshake.copied { memory in
+                unsafe handshake.answer(
                     bytes: view, head: head, fields: fields, key: key, into: memory,
                     capacity: Handshake.scratchBytesMax)
             }

@@ -73,10 +73,10 @@ package struct CapturedRequest: ~Copyable {
 
     private static func dechunked(_ raw: [UInt8], limits: IngestLimits) throws(CaptureError) -> [UInt8] {
         var data = raw
-        let result = data.withUnsafeMutableBufferPointer { buffer -> ChunkedResult in
+        let result = unsafe data.withUnsafeMutableBufferPointer { buffer -> ChunkedResult in
             guard let memory = buffer.baseAddress else { return .incomplete(consumed: 0, written: 0) }
             var decoder = ChunkedDecoder()
-            return decoder.decode(
+            return unsafe decoder.decode(
                 memory, from: 0, to: buffer.count, writeAt: 0, bodyBytesMax: limits.bodyBytesMax, limits: limits)
         }
         switch result {

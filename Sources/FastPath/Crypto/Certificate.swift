@@ -11,24 +11,24 @@ import CShims
     /// In one text; a chain longer than this is none that a provider shows.
     package static let countMax = 10
 
-    private init(owning certificate: OpaquePointer) { self.certificate = certificate }
-    deinit { sluice_certificate_free(certificate) }
+    private init(owning certificate: OpaquePointer) { unsafe self.certificate = unsafe certificate }
+    deinit { unsafe sluice_certificate_free(certificate) }
 
     /// All certificates of a PEM text in their order, at most `countMax`; empty when it has none.
     package static func all(inPEM text: String) -> [Certificate] {
         let bytes = Array(text.utf8)
         var found: [Certificate] = []
-        while found.count < countMax, let next = sluice_certificate_pem(bytes, bytes.count, found.count) {
-            found.append(Certificate(owning: next))
+        while found.count < countMax, let next = unsafe sluice_certificate_pem(bytes, bytes.count, found.count) {
+            unsafe found.append(Certificate(owning: next))
         }
         return found
     }
 
     package func publicKey(for algorithm: PublicKeyAlgorithm) throws(PublicKeyError) -> PublicKey {
-        guard let key = sluice_certificate_key(certificate) else {
+        guard let key = unsafe sluice_certificate_key(certificate) else {
             throw .wrongForm(wanted: "a certificate of \(algorithm.publicForms)")
         }
-        return try PublicKey(owning: key, for: algorithm)
+        return unsafe try PublicKey(owning: key, for: algorithm)
     }
 
     /// The DNS names of the subject alternative name; the common name only where there are none (RFC 6125 §6.4.4).
@@ -40,9 +40,9 @@ import CShims
     }
     private func name(at index: Int32) -> String? {
         var isPresent = true
-        let bytes = [UInt8](unsafeUninitializedCapacity: 256) { buffer, count in
-            let length = buffer.withMemoryRebound(to: CChar.self) {
-                sluice_certificate_name(certificate, index, $0.baseAddress, $0.count)
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: 256) { buffer, count in
+            let length = unsafe buffer.withMemoryRebound(to: CChar.self) {
+                unsafe sluice_certificate_name(certificate, index, $0.baseAddress, $0.count)
             }
             isPresent = length >= 0
             count = length > 0 && length <= buffer.count ? Int(length) : 0
@@ -51,21 +51,21 @@ import CShims
     }
 
     package func isValid(atSeconds seconds: UInt64) -> Bool {
-        sluice_certificate_age(certificate, Int64(clamping: seconds)) == 0
+        unsafe sluice_certificate_age(certificate, Int64(clamping: seconds)) == 0
     }
 
     /// True exactly when a chain leads over `between` to one of `roots` (nil: the system's store) and all of it is
     /// valid at that time.
     package func isTrusted(between: [Certificate], roots: [Certificate]?, atSeconds seconds: UInt64) -> Bool {
-        let untrusted = between.map { Optional($0.certificate) }
+        let untrusted = unsafe between.map { unsafe Optional($0.certificate) }
         let time = Int64(clamping: seconds)
         return withExtendedLifetime((between, roots)) {
             guard let roots else {
-                return sluice_certificate_chain(certificate, untrusted, untrusted.count, nil, 0, time) == 1
+                return unsafe sluice_certificate_chain(certificate, untrusted, untrusted.count, nil, 0, time) == 1
             }
-            let trusted = roots.map { Optional($0.certificate) }
-            guard !trusted.isEmpty else { return false }
-            return sluice_certificate_chain(
+            let trusted = unsafe roots.map { unsafe Optional($0.certificate) }
+            guard unsafe !trusted.isEmpty else { return false }
+            return unsafe sluice_certificate_chain(
                 certificate, untrusted, untrusted.count, trusted, trusted.count, time) == 1
         }
     }

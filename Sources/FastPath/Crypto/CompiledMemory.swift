@@ -13,14 +13,15 @@ import CShims
 
 /// Grows only while a source is compiled, on a worker thread. The hot path only reads.
 @safe package final class CompiledMemory: @unchecked Sendable {
-    private var blocks: [UnsafeMutableRawBufferPointer] = []
+    private var blocks: [UnsafeMutableRawBufferPointer] = unsafe []
 
     package init() {}
 
     deinit {
-        for block in blocks {
-            sluice_memory_cleanse(block.baseAddress, block.count)
-            block.deallocate()
+        for index in unsafe blocks.indices {
+            let block = unsafe blocks[index]
+            unsafe sluice_memory_cleanse(block.baseAddress, block.count)
+            unsafe block.deallocate()
         }
     }
 
@@ -31,17 +32,17 @@ import CShims
         let bytes = max(count, 1) * MemoryLayout<T>.stride
         let block = UnsafeMutableRawBufferPointer.allocate(
             byteCount: bytes, alignment: max(64, MemoryLayout<T>.alignment))
-        blocks.append(block)
-        return block.baseAddress!.bindMemory(to: T.self, capacity: max(count, 1))
+        unsafe blocks.append(block)
+        return unsafe block.baseAddress!.bindMemory(to: T.self, capacity: max(count, 1))
     }
     func place<T>(_ values: [T]) -> UnsafeMutablePointer<T> {
-        let memory = place(T.self, count: values.count)
-        for (index, value) in values.enumerated() { (memory + index).initialize(to: value) }
-        return memory
+        let memory = unsafe place(T.self, count: values.count)
+        for (index, value) in values.enumerated() { unsafe (memory + index).initialize(to: value) }
+        return unsafe memory
     }
     /// A copy that lives as long as this memory.
     package func place(text: String) -> ByteView { place(bytes: Array(text.utf8)) }
     package func place(bytes: [UInt8]) -> ByteView {
-        ByteView(place(bytes), count: bytes.count)
+        unsafe ByteView(place(bytes), count: bytes.count)
     }
 }

@@ -6,14 +6,14 @@
 //
 // Safety: the memory is the caller's, for as long as the value lives.
 
-struct ComposedBytes {
+@safe struct ComposedBytes {
     let memory: UnsafeMutablePointer<UInt8>
     let capacity: Int
     var count = 0
     private(set) var overflowed = false
 
     init(memory: UnsafeMutablePointer<UInt8>, capacity: Int) {
-        self.memory = memory
+        unsafe self.memory = memory
         self.capacity = capacity
     }
     /// Gives back what was written since `count` was that; what had no room stays said.
@@ -23,20 +23,22 @@ struct ComposedBytes {
             overflowed = true
             return
         }
-        UnsafeMutableRawPointer(memory + count).copyMemory(from: bytes.base, byteCount: bytes.count)
+        unsafe UnsafeMutableRawPointer(memory + count).copyMemory(from: bytes.base, byteCount: bytes.count)
         count += bytes.count
     }
-    mutating func append(_ text: StaticString) { append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount)) }
+    mutating func append(_ text: StaticString) {
+        unsafe append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
+    }
     @inline(__always) mutating func append(byte: UInt8) {
         guard !overflowed, count < capacity else {
             overflowed = true
             return
         }
-        memory[count] = byte
+        unsafe memory[count] = byte
         count += 1
     }
     /// What was written since `count` was `start`.
-    func written(since start: Int) -> ByteView { ByteView(memory + start, count: count - start) }
+    func written(since start: Int) -> ByteView { unsafe ByteView(memory + start, count: count - start) }
 }
 
 // Decoding: all of it writes at most as many bytes as it reads.

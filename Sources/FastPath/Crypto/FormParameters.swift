@@ -6,7 +6,7 @@
 //
 // Safety: the table and the text are allocated in `init` and freed in `deallocate`; entries hold offsets into the text.
 
-struct FormParameters {
+@safe struct FormParameters {
     /// Twilio's largest requests have fewer than a hundred.
     static let countMax = 512
     static let bytesMax = 64 << 10
@@ -22,18 +22,18 @@ struct FormParameters {
     static let memoryBytes = countMax * MemoryLayout<Entry>.stride + bytesMax
 
     init() {
-        entries = .allocate(capacity: FormParameters.countMax)
-        text = .allocate(capacity: FormParameters.bytesMax)
+        unsafe entries = .allocate(capacity: FormParameters.countMax)
+        unsafe text = .allocate(capacity: FormParameters.bytesMax)
     }
     func deallocate() {
-        entries.deallocate()
-        text.deallocate()
+        unsafe entries.deallocate()
+        unsafe text.deallocate()
     }
 
     /// False when the form is larger than is taken.
     func append(_ form: ByteView, to composed: inout ComposedBytes) -> Bool {
         guard form.count <= FormParameters.bytesMax else { return false }
-        var decoded = ComposedBytes(memory: text, capacity: FormParameters.bytesMax)
+        var decoded = unsafe ComposedBytes(memory: text, capacity: FormParameters.bytesMax)
         var count = 0
         var start = 0
         while start < form.count {
@@ -52,7 +52,7 @@ struct FormParameters {
                 if middle >= 0 {
                     decoded.appendPercentDecoded(form.slice(middle + 1, end - middle - 1), plusIsSpace: true)
                 }
-                entries[count] = Entry(
+                unsafe entries[count] = Entry(
                     nameStart: UInt32(nameStart), nameCount: UInt32(valueStart - nameStart),
                     valueStart: UInt32(valueStart), valueCount: UInt32(decoded.count - valueStart))
                 count += 1
@@ -61,18 +61,18 @@ struct FormParameters {
         }
         sort(count)
         for index in 0..<count {
-            if index > 0, !isLess(entries[index - 1], entries[index]) { continue }
-            composed.append(name(entries[index]))
-            composed.append(value(entries[index]))
+            if index > 0, unsafe !isLess(entries[index - 1], entries[index]) { continue }
+            unsafe composed.append(name(entries[index]))
+            unsafe composed.append(value(entries[index]))
         }
         return true
     }
 
     private func name(_ entry: Entry) -> ByteView {
-        ByteView(text + Int(entry.nameStart), count: Int(entry.nameCount))
+        unsafe ByteView(text + Int(entry.nameStart), count: Int(entry.nameCount))
     }
     private func value(_ entry: Entry) -> ByteView {
-        ByteView(text + Int(entry.valueStart), count: Int(entry.valueCount))
+        unsafe ByteView(text + Int(entry.valueStart), count: Int(entry.valueCount))
     }
     private func isLess(_ left: Entry, _ right: Entry) -> Bool {
         let order = FormParameters.order(name(left), name(right))
@@ -113,15 +113,15 @@ struct FormParameters {
         var root = start
         while 2 * root + 1 < count {
             var child = 2 * root + 1
-            if child + 1 < count, isLess(entries[child], entries[child + 1]) { child += 1 }
-            guard isLess(entries[root], entries[child]) else { return }
+            if child + 1 < count, unsafe isLess(entries[child], entries[child + 1]) { child += 1 }
+            guard unsafe isLess(entries[root], entries[child]) else { return }
             swapEntries(root, child)
             root = child
         }
     }
     private func swapEntries(_ left: Int, _ right: Int) {
-        let entry = entries[left]
-        entries[left] = entries[right]
-        entries[right] = entry
+        let entry = unsafe entries[left]
+        unsafe entries[left] = entries[right]
+        unsafe entries[right] = entry
     }
 }

@@ -43,7 +43,8 @@ struct PlaceSet {
     var timestamp: ReadLocation
 }
 
-struct GeneralScheme {
+/// Safety: points into its source's `CompiledMemory`, as `SchemeData` does.
+@safe struct GeneralScheme {
     var sets: UnsafePointer<PlaceSet>
     var setCount: Int
     var takesEverySet: Bool
@@ -66,7 +67,7 @@ struct GeneralScheme {
                     signature: try place(set.signature, &paths), id: try place(set.id, &paths),
                     timestamp: try place(definition.timestamp?.listKey == nil ? set.timestamp : nil, &paths)))
         }
-        sets = UnsafePointer(memory.place(places))
+        unsafe sets = UnsafePointer(memory.place(places))
         setCount = places.count
         takesEverySet = definition.takesEverySet
         appliesWhen = try place(definition.appliesWhen, &paths)

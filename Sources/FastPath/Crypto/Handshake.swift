@@ -47,10 +47,10 @@ package enum HandshakeResponse: Sendable {
         items: UnsafePointer<CompiledHandshake>, count: Int, paths: JSONPathSet, origins: UnsafePointer<ByteView>,
         originCount: Int, methods: MethodSet, hasBody: Bool
     ) {
-        self.items = items
+        unsafe self.items = items
         self.count = count
         self.paths = paths
-        self.origins = origins
+        unsafe self.origins = origins
         self.originCount = originCount
         self.methods = methods
         self.hasBody = hasBody
@@ -64,17 +64,17 @@ package enum HandshakeResponse: Sendable {
     ) -> HandshakeResponse {
         guard hasBody, body.count > 0, body.count <= Handshake.bodyBytesMax else { return .none }
         let found = JSONPathScan.run(body, paths)
-        for index in 0..<count where items[index].trigger == .body && fulfils(index, found, body) {
-            let item = items + index
-            var writer = HandshakeWriter(memory: memory, capacity: capacity)
-            if item.pointee.place == .json {
-                let value = found[item.pointee.path]
+        for index in 0..<count where unsafe items[index].trigger == .body && fulfils(index, found, body) {
+            let item = unsafe items + index
+            var writer = unsafe HandshakeWriter(memory: memory, capacity: capacity)
+            if unsafe item.pointee.place == .json {
+                let value = unsafe found[item.pointee.path]
                 switch value.kind {
                 case .absent: return refusal(index, .missingChallenge)
                 case .string: break
                 default: return refusal(index, .malformedChallenge)
                 }
-                guard writer.setChallenge(body.slice(value.range), bytesMax: item.pointee.bytesMax) else {
+                guard unsafe writer.setChallenge(body.slice(value.range), bytesMax: item.pointee.bytesMax) else {
                     return refusal(index, tooLong(index))
                 }
             }
@@ -96,34 +96,38 @@ package enum HandshakeResponse: Sendable {
         case .options: trigger = .options
         default: return .none
         }
-        for index in 0..<count where items[index].trigger == trigger {
-            let item = items + index
+        for index in 0..<count where unsafe items[index].trigger == trigger {
+            let item = unsafe items + index
             let query = bytes.slice(head.query)
-            if item.pointee.otherwiseEvent, QueryText.value(of: item.pointee.parameter, in: query) == nil { continue }
-            var writer = HandshakeWriter(memory: memory, capacity: capacity)
+            if unsafe item.pointee.otherwiseEvent, unsafe QueryText.value(of: item.pointee.parameter, in: query) == nil
+            {
+                continue
+            }
+            var writer = unsafe HandshakeWriter(memory: memory, capacity: capacity)
             if let reason = unmetRequirement(index, query, &writer) { return refusal(index, reason) }
-            switch item.pointee.place {
+            switch unsafe item.pointee.place {
             case .none, .json: break
             case .query:
-                guard let value = QueryText.value(of: item.pointee.parameter, in: query), value.count > 0 else {
+                guard let value = unsafe QueryText.value(of: item.pointee.parameter, in: query), value.count > 0 else {
                     return refusal(index, .missingChallenge)
                 }
-                guard writer.setDecodedChallenge(value, bytesMax: item.pointee.bytesMax) else {
+                guard unsafe writer.setDecodedChallenge(value, bytesMax: item.pointee.bytesMax) else {
                     return refusal(index, tooLong(index))
                 }
             case .header:
-                guard let name = item.pointee.header else { break }
+                guard let name = unsafe item.pointee.header else { break }
                 let place = fields.firstIndex(of: name, in: bytes)
                 guard place >= 0 else { return refusal(index, .missingHeader) }
                 guard fields.firstIndex(of: name, in: bytes, from: place + 1) < 0 else {
                     return refusal(index, .duplicateHeader)
                 }
-                guard writer.setChallenge(bytes.slice(fields[place].value), bytesMax: item.pointee.bytesMax) else {
+                guard unsafe writer.setChallenge(bytes.slice(fields[place].value), bytesMax: item.pointee.bytesMax)
+                else {
                     return refusal(index, tooLong(index))
                 }
             }
-            for place in 0..<item.pointee.headerCount {
-                let line = item.pointee.headers[place]
+            for place in unsafe 0..<item.pointee.headerCount {
+                let line = unsafe item.pointee.headers[place]
                 if let asked = line.whenAsked, fields.firstIndex(of: asked, in: bytes) < 0 { continue }
                 append(line, of: index, key, &writer)
             }
@@ -133,15 +137,15 @@ package enum HandshakeResponse: Sendable {
     }
 
     private func refusal(_ index: Int, _ reason: SignatureRejection) -> HandshakeResponse {
-        .rejected(reason, status: items[index].refusalStatus)
+        unsafe .rejected(reason, status: items[index].refusalStatus)
     }
     private func tooLong(_ index: Int) -> SignatureRejection {
-        items[index].rule == .opaque ? .challengeNotOpaque : .malformedChallenge
+        unsafe items[index].rule == .opaque ? .challengeNotOpaque : .malformedChallenge
     }
 
     private func fulfils(_ index: Int, _ found: JSONMatches, _ body: ByteView) -> Bool {
-        for place in 0..<items[index].conditionCount {
-            let condition = items[index].conditions[place]
+        for place in unsafe 0..<items[index].conditionCount {
+            let condition = unsafe items[index].conditions[place]
             let value = found[condition.path]
             switch condition.kind {
             case .absent: if value.kind != .absent { return false }
@@ -157,8 +161,8 @@ package enum HandshakeResponse: Sendable {
     private func unmetRequirement(
         _ index: Int, _ query: ByteView, _ writer: inout HandshakeWriter
     ) -> SignatureRejection? {
-        for place in 0..<items[index].requirementCount {
-            let requirement = items[index].requirements[place]
+        for place in unsafe 0..<items[index].requirementCount {
+            let requirement = unsafe items[index].requirements[place]
             let value = QueryText.value(of: requirement.parameter, in: query)
             if requirement.isVerifyToken {
                 guard let value, requirement.value.count > 0, writer.decodesSecretly(value, as: requirement.value)
@@ -173,24 +177,24 @@ package enum HandshakeResponse: Sendable {
 
     /// The challenge's rules, then the body.
     private func finish(_ index: Int, _ writer: inout HandshakeWriter, _ key: SigningKey?) -> HandshakeResponse {
-        let item = items + index
-        if item.pointee.place != .none {
+        let item = unsafe items + index
+        if unsafe item.pointee.place != .none {
             guard writer.challenge.count > 0 else { return refusal(index, .missingChallenge) }
-            if let reason = ChallengeText.problem(
+            if let reason = unsafe ChallengeText.problem(
                 writer.challenge, item.pointee.rule, refusesEscapes: item.pointee.refusesEscapes)
             {
                 return refusal(index, reason)
             }
-            if item.pointee.checksOrigin, !allows(writer.challenge) { return refusal(index, .originNotAllowed) }
+            if unsafe item.pointee.checksOrigin, !allows(writer.challenge) { return refusal(index, .originNotAllowed) }
         }
         writer.beginBody()
-        for place in 0..<item.pointee.bodyCount {
-            let piece = item.pointee.body[place]
+        for place in unsafe 0..<item.pointee.bodyCount {
+            let piece = unsafe item.pointee.body[place]
             if key == nil, piece.kind == .hexMAC || piece.kind == .base64MAC { return refusal(index, .invalidSecret) }
-            writer.append(piece, key, escapes: item.pointee.escapes)
+            unsafe writer.append(piece, key, escapes: item.pointee.escapes)
         }
         guard !writer.hasOverflowed else { return refusal(index, .malformedChallenge) }
-        return .reply(
+        return unsafe .reply(
             HandshakeReply(
                 status: item.pointee.status, contentType: item.pointee.contentType, lines: writer.lines,
                 body: writer.body))
@@ -199,12 +203,12 @@ package enum HandshakeResponse: Sendable {
         _ line: CompiledHandshakeHeader, of index: Int, _ key: SigningKey?, _ writer: inout HandshakeWriter
     ) {
         writer.append(line.name)
-        for place in 0..<line.valueCount { writer.append(line.value[place], key, escapes: false) }
+        for place in 0..<line.valueCount { unsafe writer.append(line.value[place], key, escapes: false) }
         writer.append("\r\n")
     }
     private func allows(_ origin: ByteView) -> Bool {
         for place in 0..<originCount {
-            let allowed = origins[place]
+            let allowed = unsafe origins[place]
             if allowed.equals("*") || origin.equalsIgnoringCase(lowered: allowed) { return true }
         }
         return false
@@ -215,7 +219,7 @@ extension SignatureScheme {
     /// What an unsigned challenge is answered with: the first key whose time it is; nil when there is none.
     package func challengeKey(nowSeconds: UInt64) -> SigningKey? {
         for index in 0..<keyCount {
-            if let windows = data.pointee.windows, !windows[index].contains(nowSeconds) { continue }
+            if let windows = unsafe data.pointee.windows, unsafe !windows[index].contains(nowSeconds) { continue }
             return key(at: index)
         }
         return nil
@@ -230,15 +234,15 @@ extension Handshake {
         case rejected(SignatureRejection, status: Int)
     }
     package func answer(body: [UInt8], key: SigningKey?) -> CopiedResponse {
-        Handshake.copied { memory in
-            body.withView { answer(body: $0, key: key, into: memory, capacity: Handshake.scratchBytesMax) }
+        unsafe Handshake.copied { memory in
+            body.withView { unsafe answer(body: $0, key: key, into: memory, capacity: Handshake.scratchBytesMax) }
         }
     }
     static func copied(_ make: (UnsafeMutablePointer<UInt8>) -> HandshakeResponse) -> CopiedResponse {
         let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: scratchBytesMax)
-        memory.initialize(repeating: 0, count: scratchBytesMax)
-        defer { memory.deallocate() }
-        switch make(memory) {
+        unsafe memory.initialize(repeating: 0, count: scratchBytesMax)
+        defer { unsafe memory.deallocate() }
+        switch unsafe make(memory) {
         case .none: return .none
         case .rejected(let reason, let status): return .rejected(reason, status: status)
         case .reply(let reply):

@@ -9,7 +9,8 @@ package struct HandshakeError: Error, Equatable, Sendable {
     package let message: String
 }
 
-struct CompiledHandshake {
+/// Safety: points into its source's `CompiledMemory`, which is freed with the snapshot.
+@safe struct CompiledHandshake {
     enum Trigger: UInt8 { case body, get, options, head }
     enum InputLocation: UInt8 { case none, json, query, header }
 
@@ -60,7 +61,8 @@ struct CompiledHandshakePiece {
     var literal: ByteView
 }
 
-struct CompiledHandshakeHeader {
+/// Safety: as `CompiledHandshake`.
+@safe struct CompiledHandshakeHeader {
     /// With its colon and space.
     var name: ByteView
     var value: UnsafePointer<CompiledHandshakePiece>
@@ -88,7 +90,7 @@ extension Handshake {
         guard compiler.paths.count <= JSONPathSet.pathCountMax else {
             throw HandshakeError(message: "the challenges look at more than \(JSONPathSet.pathCountMax) JSON paths")
         }
-        self.init(
+        unsafe self.init(
             items: UnsafePointer(memory.place(compiled)), count: compiled.count,
             paths: JSONPathSet(compiler.paths, in: memory),
             origins: UnsafePointer(memory.place(allowedOrigins.map { memory.place(text: $0.lowercased()) })),
@@ -145,7 +147,7 @@ private struct HandshakeCompiler {
         var headers: [CompiledHandshakeHeader] = []
         for line in definition.headers { headers.append(try compile(line)) }
         let body = definition.body.map { compile($0) }
-        return CompiledHandshake(
+        return unsafe CompiledHandshake(
             trigger: HandshakeCompiler.trigger(definition), conditions: UnsafePointer(memory.place(conditions)),
             conditionCount: conditions.count, requirements: UnsafePointer(memory.place(requirements(definition))),
             requirementCount: requirements(definition).count, place: place, path: path, parameter: parameter,
@@ -228,7 +230,7 @@ private struct HandshakeCompiler {
             throw HandshakeError(message: "\"\(header.name)\" is no header line")
         }
         let value = header.value.map { compile($0) }
-        return CompiledHandshakeHeader(
+        return unsafe CompiledHandshakeHeader(
             name: memory.place(text: header.name + ": "), value: UnsafePointer(memory.place(value)),
             valueCount: value.count, whenAsked: header.whenAsked.map { HeaderName($0) })
     }

@@ -70,7 +70,8 @@ enum ChallengeText {
 }
 
 /// One answer in the making: the challenge at the front, then header lines, then the body.
-struct HandshakeWriter {
+/// Safety: the memory is the caller's; every write is bounded by `capacity`.
+@safe struct HandshakeWriter {
     private let memory: UnsafeMutablePointer<UInt8>
     private let capacity: Int
     private var challengeCount = 0
@@ -79,18 +80,18 @@ struct HandshakeWriter {
     private(set) var hasOverflowed = false
 
     init(memory: UnsafeMutablePointer<UInt8>, capacity: Int) {
-        self.memory = memory
+        unsafe self.memory = memory
         self.capacity = capacity
     }
 
-    var challenge: ByteView { ByteView(memory, count: challengeCount) }
-    var lines: ByteView { ByteView(memory + challengeCount, count: bodyStart - challengeCount) }
-    var body: ByteView { ByteView(memory + bodyStart, count: count - bodyStart) }
+    var challenge: ByteView { unsafe ByteView(memory, count: challengeCount) }
+    var lines: ByteView { unsafe ByteView(memory + challengeCount, count: bodyStart - challengeCount) }
+    var body: ByteView { unsafe ByteView(memory + bodyStart, count: count - bodyStart) }
 
     /// False when it is longer than `bytesMax`. Before anything is appended.
     mutating func setChallenge(_ text: ByteView, bytesMax: Int) -> Bool {
         guard text.count <= bytesMax, text.count <= capacity else { return false }
-        UnsafeMutableRawPointer(memory).copyMemory(from: text.base, byteCount: text.count)
+        unsafe UnsafeMutableRawPointer(memory).copyMemory(from: text.base, byteCount: text.count)
         place(challengeCount: text.count)
         return true
     }
@@ -100,7 +101,7 @@ struct HandshakeWriter {
         while place < value.count {
             guard decoded < bytesMax, decoded < capacity else { return false }
             let (byte, next) = QueryText.byte(value, at: place)
-            memory[decoded] = byte
+            unsafe memory[decoded] = byte
             decoded += 1
             place = next
         }
@@ -120,11 +121,11 @@ struct HandshakeWriter {
         while place < value.count {
             let (byte, next) = QueryText.byte(value, at: place)
             guard decoded < wanted.count else { return false }
-            memory[decoded] = byte
+            unsafe memory[decoded] = byte
             decoded += 1
             place = next
         }
-        return decoded == wanted.count && sluice_digest_equal(memory, wanted.base, wanted.count) != 0
+        return unsafe decoded == wanted.count && sluice_digest_equal(memory, wanted.base, wanted.count) != 0
     }
 
     mutating func beginBody() { bodyStart = count }
@@ -136,10 +137,12 @@ struct HandshakeWriter {
         case .base64MAC: appendMAC(key, inHex: false)
         }
     }
-    mutating func append(_ text: StaticString) { append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount)) }
+    mutating func append(_ text: StaticString) {
+        unsafe append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
+    }
     mutating func append(_ bytes: ByteView) {
         guard hasRoom(for: bytes.count) else { return }
-        UnsafeMutableRawPointer(memory + count).copyMemory(from: bytes.base, byteCount: bytes.count)
+        unsafe UnsafeMutableRawPointer(memory + count).copyMemory(from: bytes.base, byteCount: bytes.count)
         count += bytes.count
     }
     /// As the text of a JSON string; the rules have kept control characters out.
@@ -149,10 +152,10 @@ struct HandshakeWriter {
             let needsEscape = byte == ASCII.quote || byte == ASCII.backslash
             guard hasRoom(for: needsEscape ? 2 : 1) else { return }
             if needsEscape {
-                memory[count] = ASCII.backslash
+                unsafe memory[count] = ASCII.backslash
                 count += 1
             }
-            memory[count] = byte
+            unsafe memory[count] = byte
             count += 1
         }
     }
@@ -163,7 +166,7 @@ struct HandshakeWriter {
         }
         let bytes = key.algorithm.digestBytes
         guard hasRoom(for: inHex ? 2 * bytes : TextEncoding.base64Count(bytes)) else { return }
-        count +=
+        unsafe count +=
             inHex
             ? key.writeHex(over: challenge, into: memory + count)
             : key.writeBase64(over: challenge, into: memory + count)

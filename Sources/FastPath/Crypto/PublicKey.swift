@@ -66,20 +66,20 @@ package enum PublicKeyError: Error, Equatable, Sendable {
     /// Takes the key over, also when it throws.
     init(owning key: OpaquePointer, for algorithm: PublicKeyAlgorithm) throws(PublicKeyError) {
         let wanted = algorithm.publicForms
-        guard sluice_key_kind(key) == algorithm.kind else {
-            let found = PublicKey.kindName(sluice_key_kind(key))
-            sluice_key_free(key)
+        guard unsafe sluice_key_kind(key) == algorithm.kind else {
+            let found = unsafe PublicKey.kindName(sluice_key_kind(key))
+            unsafe sluice_key_free(key)
             throw .otherKind(found: found, wanted: wanted)
         }
-        let bits = Int(sluice_key_bits(key))
+        let bits = unsafe Int(sluice_key_bits(key))
         guard algorithm.kind != SLUICE_KEY_RSA.rawValue || bits >= PublicKey.rsaBitsMin else {
-            sluice_key_free(key)
+            unsafe sluice_key_free(key)
             throw .tooShort(bits: bits, wanted: wanted)
         }
-        self.key = key
+        unsafe self.key = key
         self.algorithm = algorithm
     }
-    deinit { sluice_key_free(key) }
+    deinit { unsafe sluice_key_free(key) }
 
     /// `text`: hexadecimal, base 64 or `whpk_` (Ed25519), base 64 of a SubjectPublicKeyInfo, PEM of one, or of a
     /// certificate.
@@ -89,27 +89,28 @@ package enum PublicKeyError: Error, Equatable, Sendable {
         guard !trimmed.hasPrefix("whsk_"), !(KeyText.isPEM(trimmed) && trimmed.contains("PRIVATE KEY-----")) else {
             throw .isPrivate(wanted: wanted)
         }
-        guard !trimmed.hasPrefix("whsec_"), let key = PublicKey.parse(trimmed, algorithm) else {
+        guard !trimmed.hasPrefix("whsec_"), let key = unsafe PublicKey.parse(trimmed, algorithm) else {
             throw .wrongForm(wanted: wanted)
         }
-        try self.init(owning: key, for: algorithm)
+        unsafe try self.init(owning: key, for: algorithm)
     }
 
     private static func parse(_ text: String, _ algorithm: PublicKeyAlgorithm) -> OpaquePointer? {
         if KeyText.isPEM(text) {
             let bytes = Array(text.utf8)
-            if let key = bytes.withUnsafeBufferPointer({ sluice_key_public_pem($0.baseAddress, $0.count) }) {
-                return key
+            if let key = unsafe bytes.withUnsafeBufferPointer({ unsafe sluice_key_public_pem($0.baseAddress, $0.count) }
+            ) {
+                return unsafe key
             }
-            guard let certificate = sluice_certificate_pem(bytes, bytes.count, 0) else { return nil }
-            defer { sluice_certificate_free(certificate) }
-            return sluice_certificate_key(certificate)
+            guard let certificate = unsafe sluice_certificate_pem(bytes, bytes.count, 0) else { return nil }
+            defer { unsafe sluice_certificate_free(certificate) }
+            return unsafe sluice_certificate_key(certificate)
         }
         if algorithm == .ed25519, let raw = KeyText.ed25519Bytes(text, prefix: "whpk_") {
-            return raw.count == 32 ? sluice_key_ed25519_public(raw) : nil
+            return unsafe raw.count == 32 ? sluice_key_ed25519_public(raw) : nil
         }
         guard !text.hasPrefix("whpk_"), let der = KeyText.base64(text) else { return nil }
-        return sluice_key_public_der(der, der.count)
+        return unsafe sluice_key_public_der(der, der.count)
     }
     private static func kindName(_ kind: Int32) -> String {
         switch UInt32(kind) {
@@ -123,19 +124,19 @@ package enum PublicKeyError: Error, Equatable, Sendable {
     /// True exactly when `signature` was made over `message` by this key's private half.
     package func verifies(_ signature: [UInt8], of message: [UInt8]) -> Bool {
         guard !signature.isEmpty else { return false }
-        return sluice_key_verify(key, algorithm.digest, signature, signature.count, message, message.count) == 1
+        return unsafe sluice_key_verify(key, algorithm.digest, signature, signature.count, message, message.count) == 1
     }
     /// The same key for the algorithm's sister, such as RSA with the other digest.
     package func verifies(_ signature: [UInt8], of message: [UInt8], as other: PublicKeyAlgorithm) -> Bool {
         guard !signature.isEmpty, other.kind == algorithm.kind else { return false }
-        return sluice_key_verify(key, other.digest, signature, signature.count, message, message.count) == 1
+        return unsafe sluice_key_verify(key, other.digest, signature, signature.count, message, message.count) == 1
     }
 
     /// False for what no private key could have written: not 64 bytes for Ed25519, no DER of two integers for ECDSA.
     package static func isWellFormed(_ signature: [UInt8], for algorithm: PublicKeyAlgorithm) -> Bool {
         switch algorithm {
         case .ed25519: signature.count == 64
-        case .ecdsaP256: sluice_signature_is_der(signature, signature.count) == 1
+        case .ecdsaP256: unsafe sluice_signature_is_der(signature, signature.count) == 1
         case .rsaSHA256, .rsaSHA1: !signature.isEmpty
         }
     }
@@ -146,13 +147,13 @@ package enum PublicKeyError: Error, Equatable, Sendable {
     }
     /// 32 bytes; empty for the others.
     package var ed25519Bytes: [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
-            count = sluice_key_ed25519_bytes(key, buffer.baseAddress) == 1 ? 32 : 0
+        unsafe [UInt8](unsafeUninitializedCapacity: 32) { buffer, count in
+            count = unsafe sluice_key_ed25519_bytes(key, buffer.baseAddress) == 1 ? 32 : 0
         }
     }
     package var spki: [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
-            let bytes = sluice_key_spki(key, buffer.baseAddress, buffer.count)
+        unsafe [UInt8](unsafeUninitializedCapacity: 4096) { buffer, count in
+            let bytes = unsafe sluice_key_spki(key, buffer.baseAddress, buffer.count)
             count = bytes <= buffer.count ? bytes : 0
         }
     }

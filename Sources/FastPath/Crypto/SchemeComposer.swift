@@ -9,15 +9,15 @@ enum BodyHash {
     static func equals(_ claimed: ByteView, _ body: ByteView) -> Bool {
         guard claimed.count == 64 else { return false }
         var tag = MACTag()
-        return withUnsafeMutableBytes(of: &tag) { room in
-            let digest = room.baseAddress!.assumingMemoryBound(to: UInt8.self)
-            sluice_sha256(body.base, body.count, digest)
-            let text = digest + 32
+        return unsafe withUnsafeMutableBytes(of: &tag) { room in
+            let digest = unsafe room.baseAddress!.assumingMemoryBound(to: UInt8.self)
+            unsafe sluice_sha256(body.base, body.count, digest)
+            let text = unsafe digest + 32
             var differs = false
             for half in 0..<2 {
                 // 16 bytes at a time: the room takes the digest and half of its text.
-                TextEncoding.writeHex(ByteView(digest + 16 * half, count: 16), into: text)
-                differs = sluice_digest_equal(text, claimed.base + 32 * half, 32) == 0 || differs
+                unsafe TextEncoding.writeHex(ByteView(digest + 16 * half, count: 16), into: text)
+                differs = unsafe sluice_digest_equal(text, claimed.base + 32 * half, 32) == 0 || differs
             }
             return !differs
         }
@@ -49,9 +49,9 @@ extension SchemeData {
         // Decoding writes into the same memory, so values are decoded before the string begins.
         var values = InlineArray<8, ByteView>(repeating: .empty)
         var valueCount = 0
-        for index in 0..<pieceCount where pieces[index].kind == .value {
+        for index in 0..<pieceCount where unsafe pieces[index].kind == .value {
             guard valueCount < SchemeData.valueCountMax else { return .malformedHeader }
-            switch pieces[index].place.find(&request, fields) {
+            switch unsafe pieces[index].place.find(&request, fields) {
             case .absent: return .missingHeader
             case .rejected(let reason): return reason
             case .value(let value): values[valueCount] = value
@@ -61,7 +61,7 @@ extension SchemeData {
         var start = request.composed.count
         var valueIndex = 0
         for index in 0..<pieceCount {
-            let piece = pieces[index]
+            let piece = unsafe pieces[index]
             switch piece.kind {
             case .literal: request.composed.append(piece.literal)
             case .id: request.composed.append(parts.id)
@@ -145,6 +145,6 @@ extension SchemeData {
         return false
     }
     private static func matches(_ text: ByteView, _ lowered: StaticString) -> Bool {
-        text.equalsIgnoringCase(lowered: ByteView(lowered.utf8Start, count: lowered.utf8CodeUnitCount))
+        unsafe text.equalsIgnoringCase(lowered: ByteView(lowered.utf8Start, count: lowered.utf8CodeUnitCount))
     }
 }

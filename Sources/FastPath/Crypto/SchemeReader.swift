@@ -118,20 +118,20 @@ extension SchemeData {
     static func chosen(
         _ scheme: SignatureScheme, _ request: inout RequestReading, _ fields: borrowing FieldTable
     ) -> UnsafePointer<SchemeData> {
-        guard scheme.data.pointee.alternative != nil else { return scheme.data }
-        var next: UnsafePointer<SchemeData>? = scheme.data
-        while let candidate = next {
-            if candidate.pointee.applies(&request, fields) { return candidate }
-            next = candidate.pointee.alternative
+        guard unsafe scheme.data.pointee.alternative != nil else { return unsafe scheme.data }
+        var next: UnsafePointer<SchemeData>? = unsafe scheme.data
+        while let candidate = unsafe next {
+            if unsafe candidate.pointee.applies(&request, fields) { return unsafe candidate }
+            unsafe next = candidate.pointee.alternative
         }
-        return scheme.data
+        return unsafe scheme.data
     }
 
     /// What `appliesWhen` asks for, or else a signature.
     private func applies(_ request: inout RequestReading, _ fields: borrowing FieldTable) -> Bool {
         scan(&request)
         if general.appliesWhen.kind != .none { return general.appliesWhen.isPresent(&request, fields) }
-        for index in 0..<general.setCount where general.sets[index].signature.isPresent(&request, fields) {
+        for index in 0..<general.setCount where unsafe general.sets[index].signature.isPresent(&request, fields) {
             return true
         }
         return false
@@ -171,9 +171,9 @@ extension SchemeData {
     private func gather(
         _ request: inout RequestReading, _ fields: borrowing FieldTable, _ parts: inout SignatureParts
     ) -> SignatureRejection? {
-        var set = general.sets[general.setCount - 1]
+        var set = unsafe general.sets[general.setCount - 1]
         for index in 0..<general.setCount - 1 {
-            let candidate = general.sets[index]
+            let candidate = unsafe general.sets[index]
             if candidate.signature.isPresent(&request, fields) {
                 set = candidate
                 break
@@ -195,7 +195,7 @@ extension SchemeData {
         _ request: inout RequestReading, _ fields: borrowing FieldTable, _ parts: SignatureParts
     ) -> SignatureRejection? {
         for index in 0..<general.setCount {
-            let set = general.sets[index]
+            let set = unsafe general.sets[index]
             if let reason = SchemeData.differs(set.id, from: parts.id, &request, fields) { return reason }
             if let reason = SchemeData.differs(set.timestamp, from: parts.timestamp, &request, fields) {
                 return reason
@@ -241,7 +241,7 @@ extension SchemeData {
         var isMissing = true
         for index in 0..<general.setCount {
             var value = ByteView.empty
-            switch SchemeData.single(general.sets[index].signature, &request, fields, into: &value) {
+            switch unsafe SchemeData.single(general.sets[index].signature, &request, fields, into: &value) {
             case .missingHeader: continue
             case let reason?: return reason
             case nil: break
@@ -289,7 +289,7 @@ extension SchemeData {
         }
     }
     private var signsForm: Bool {
-        for index in 0..<pieceCount where pieces[index].kind == .form { return true }
+        for index in 0..<pieceCount where unsafe pieces[index].kind == .form { return true }
         return false
     }
 }

@@ -10,7 +10,7 @@
 // Safety: claims are written to memory of `SignatureClaims.bytesMax`; `append` checks the room.
 
 /// Where decoded signatures go. They are the sender's claim, not a secret.
-struct SignatureClaims {
+@safe struct SignatureClaims {
     /// Sixteen SHA-256 digests. A sender that rotates shows two or three; what has more than fit is malformed.
     static let bytesMax = 512
     /// Of claims with a length of their own: each costs a public-key operation for each key.
@@ -28,7 +28,7 @@ struct SignatureClaims {
     private(set) var overflowed = false
 
     init(memory: UnsafeMutablePointer<UInt8>, digestBytes: Int, capacity: Int = bytesMax) {
-        self.memory = memory
+        unsafe self.memory = memory
         self.digestBytes = digestBytes
         self.capacity = capacity
     }
@@ -39,7 +39,7 @@ struct SignatureClaims {
             overflowed = true
             return
         }
-        note(TextEncoding.decode(text, as: encoding, wanted: digestBytes, into: memory + count * digestBytes))
+        unsafe note(TextEncoding.decode(text, as: encoding, wanted: digestBytes, into: memory + count * digestBytes))
     }
     @inline(__always) private mutating func note(_ result: DecodeResult) {
         switch result {
@@ -57,10 +57,10 @@ struct SignatureClaims {
             return
         }
         let before = count
-        note(TextEncoding.decode(text, as: encoding, wanted: wanted, into: memory + byteCount + 2))
+        unsafe note(TextEncoding.decode(text, as: encoding, wanted: wanted, into: memory + byteCount + 2))
         guard count > before else { return }
-        memory[byteCount] = UInt8(truncatingIfNeeded: wanted >> 8)
-        memory[byteCount + 1] = UInt8(truncatingIfNeeded: wanted)
+        unsafe memory[byteCount] = UInt8(truncatingIfNeeded: wanted >> 8)
+        unsafe memory[byteCount + 1] = UInt8(truncatingIfNeeded: wanted)
         byteCount += 2 + wanted
     }
     mutating func noteMalformed() { sawMalformed = true }
@@ -84,16 +84,16 @@ extension SchemeData {
             SchemeData
         >
     {
-        guard scheme.data.pointee.alternative != nil else { return scheme.data }
-        var next: UnsafePointer<SchemeData>? = scheme.data
-        while let candidate = next {
-            for index in 0..<candidate.pointee.headersCount
-            where fields.firstIndex(of: candidate.pointee.headers[index].signature, in: bytes) >= 0 {
-                return candidate
+        guard unsafe scheme.data.pointee.alternative != nil else { return unsafe scheme.data }
+        var next: UnsafePointer<SchemeData>? = unsafe scheme.data
+        while let candidate = unsafe next {
+            for index in unsafe 0..<candidate.pointee.headersCount
+            where unsafe fields.firstIndex(of: candidate.pointee.headers[index].signature, in: bytes) >= 0 {
+                return unsafe candidate
             }
-            next = candidate.pointee.alternative
+            unsafe next = candidate.pointee.alternative
         }
-        return scheme.data
+        return unsafe scheme.data
     }
 
     /// Nil when all headers that the scheme needs are there, once each and not empty.
@@ -103,9 +103,9 @@ extension SchemeData {
     )
         -> SignatureRejection?
     {
-        var names = headers[headersCount - 1]
+        var names = unsafe headers[headersCount - 1]
         for index in 0..<headersCount - 1 {
-            let set = headers[index]
+            let set = unsafe headers[index]
             if fields.firstIndex(of: set.signature, in: bytes) >= 0 {
                 names = set
                 break
@@ -125,8 +125,8 @@ extension SchemeData {
     @inline(never)
     private func contradicts(_ bytes: ByteView, _ fields: borrowing FieldTable, _ parts: SignatureParts) -> Bool {
         for index in 0..<headersCount {
-            if let id = headers[index].id, SchemeData.differs(id, from: parts.id, bytes, fields) { return true }
-            if timestampPlace == .value, let time = headers[index].timestamp,
+            if let id = unsafe headers[index].id, SchemeData.differs(id, from: parts.id, bytes, fields) { return true }
+            if timestampPlace == .value, let time = unsafe headers[index].timestamp,
                 SchemeData.differs(time, from: parts.timestamp, bytes, fields)
             {
                 return true

@@ -34,17 +34,17 @@ extension SignatureScheme {
         let claims = UnsafeMutablePointer<UInt8>.allocate(capacity: SignatureScheme.claimBytesMax)
         let form = FormParameters()
         defer {
-            composed.deallocate()
-            claims.deallocate()
+            unsafe composed.deallocate()
+            unsafe claims.deallocate()
             form.deallocate()
         }
         return request.bytes.withView { bytes in
             request.body.withView { body in
                 originBytes.withView { originView in
-                    var reading = RequestReading(
+                    var reading = unsafe RequestReading(
                         bytes: bytes, head: request.head, body: body, origin: originView, nowSeconds: nowSeconds,
                         form: form, composed: ComposedBytes(memory: composed, capacity: room))
-                    return read(&reading, request.fields, claims)
+                    return unsafe read(&reading, request.fields, claims)
                 }
             }
         }
@@ -53,27 +53,27 @@ extension SignatureScheme {
     private func read(
         _ request: inout RequestReading, _ fields: borrowing FieldTable, _ claimMemory: UnsafeMutablePointer<UInt8>
     ) -> Result<SignatureReading, SignatureRejection> {
-        let chosen = SchemeData.chosen(self, &request, fields)
+        let chosen = unsafe SchemeData.chosen(self, &request, fields)
         var result = SignatureReading()
-        var place = data
-        while place != chosen, let next = place.pointee.alternative {
-            place = next
+        var place = unsafe data
+        while unsafe place != chosen, let next = unsafe place.pointee.alternative {
+            unsafe place = next
             result.alternative += 1
         }
         var parts = SignatureParts()
         var message = ComposedMessage()
-        let isMAC = chosen.pointee.kind == .mac
-        var claims = SignatureClaims(
+        let isMAC = unsafe chosen.pointee.kind == .mac
+        var claims = unsafe SignatureClaims(
             memory: claimMemory, digestBytes: isMAC ? chosen.pointee.algorithm.digestBytes : 0,
             capacity: isMAC ? SignatureClaims.bytesMax : SignatureScheme.claimBytesMax)
-        let reason = chosen.pointee.read(&request, fields, parts: &parts, claims: &claims, message: &message)
+        let reason = unsafe chosen.pointee.read(&request, fields, parts: &parts, claims: &claims, message: &message)
         guard !request.composed.overflowed else { return .failure(.malformedHeader) }
         if let reason { return .failure(reason) }
         result.id = parts.id.array
         result.timestamp = parts.timestamp.array
-        switch chosen.pointee.kind {
+        switch unsafe chosen.pointee.kind {
         case .token, .basic:
-            guard let token = chosen.pointee.rest(of: parts.signature) else { return .failure(.malformedHeader) }
+            guard let token = unsafe chosen.pointee.rest(of: parts.signature) else { return .failure(.malformedHeader) }
             result.signatures = [token.array]
             return .success(result)
         case .mac, .costly: break
@@ -88,10 +88,10 @@ extension SignatureScheme {
         for _ in 0..<claims.count {
             var count = claims.digestBytes
             if count == 0 {
-                count = Int(claimMemory[offset]) << 8 | Int(claimMemory[offset + 1])
+                count = unsafe Int(claimMemory[offset]) << 8 | Int(claimMemory[offset + 1])
                 offset += 2
             }
-            result.signatures.append(ByteView(claimMemory + offset, count: count).array)
+            unsafe result.signatures.append(ByteView(claimMemory + offset, count: count).array)
             offset += count
         }
         return .success(result)

@@ -11,16 +11,17 @@
 
     /// A key per secret, in the order of the configuration; the place of the one that matched is
     /// `BatchVerifier.matchedKey`. 0 for tokens, credentials and public keys.
-    package var keyCount: Int { data.pointee.keyCount }
+    package var keyCount: Int { unsafe data.pointee.keyCount }
     /// Traps when the scheme has no such key.
     package func key(at index: Int) -> SigningKey {
-        precondition(index >= 0 && index < data.pointee.keyCount)
-        return data.pointee.keys[index]
+        unsafe precondition(index >= 0 && index < data.pointee.keyCount)
+        return unsafe data.pointee.keys[index]
     }
 }
 
 /// What `SchemeDefinition` says, resolved. Trivial, so that it can lie in raw memory.
-struct SchemeData {
+/// Safety: points into its source's `CompiledMemory`, which is freed with the snapshot.
+@safe struct SchemeData {
     var kind: SchemeKind
     /// True exactly when the quick way reads it: header places alone, a signed string of literals, id, timestamp and
     /// body, a timestamp in digits that must not be old.
@@ -109,10 +110,10 @@ extension SignatureScheme {
         precondition(!alternatives.isEmpty)
         var next: UnsafePointer<SchemeData>?
         for (definition, secrets) in alternatives.reversed() {
-            let compiled = try SchemeData(definition, secrets: secrets, alternative: next, in: memory)
-            next = UnsafePointer(memory.place([compiled]))
+            let compiled = unsafe try SchemeData(definition, secrets: secrets, alternative: next, in: memory)
+            unsafe next = UnsafePointer(memory.place([compiled]))
         }
-        data = next!
+        unsafe data = next!
     }
 }
 
@@ -126,7 +127,7 @@ extension SchemeData {
         kind = verifies.kind
         algorithm = verifies.algorithm
         isPlain = definition.isPlain
-        isPlainChain = definition.isPlain && alternative?.pointee.isPlainChain ?? true
+        isPlainChain = unsafe definition.isPlain && alternative?.pointee.isPlainChain ?? true
         encoding = definition.encoding
         list = definition.list
         timestampPlace = definition.timestamp.map { $0.listKey == nil ? .value : .list } ?? .none
@@ -145,7 +146,7 @@ extension SchemeData {
                     signature: try HeaderName(place: set.signature), id: try set.id.map(HeaderName.init(place:)),
                     timestamp: try set.timestamp.map(HeaderName.init(place:)))
             }
-        headers = UnsafePointer(memory.place(names))
+        unsafe headers = UnsafePointer(memory.place(names))
         headersCount = names.count
         prefixIgnoresCase = definition.prefixIgnoresCase
         let prefixText = definition.prefixIgnoresCase ? definition.prefix.lowercased() : definition.prefix
@@ -158,15 +159,15 @@ extension SchemeData {
         let isMAC = kind == .mac || kind == .costly
         let template = isMAC ? try SignedTemplate.pieces(of: definition.signed) : []
         signsBodyAlone = template == [.body]
-        pieces = UnsafePointer(memory.place(template.map { SignedPiece($0, paths: &paths, in: memory) }))
+        unsafe pieces = UnsafePointer(memory.place(template.map { SignedPiece($0, paths: &paths, in: memory) }))
         pieceCount = template.count
         general = try GeneralScheme(definition, paths: &paths, in: memory)
-        keys = UnsafePointer(memory.place(verifies.keys))
+        unsafe keys = UnsafePointer(memory.place(verifies.keys))
         keyCount = verifies.keys.count
-        tokens = UnsafePointer(memory.place(verifies.tokens))
+        unsafe tokens = UnsafePointer(memory.place(verifies.tokens))
         tokenCount = verifies.tokens.count
-        windows = verifies.windows.map { UnsafePointer(memory.place($0)) }
-        self.alternative = alternative
+        unsafe windows = verifies.windows.map { unsafe UnsafePointer(memory.place($0)) }
+        unsafe self.alternative = alternative
     }
 }
 

@@ -33,12 +33,12 @@ package enum MACAlgorithm: UInt8, CaseIterable, Sendable {
 
     /// O(length of the secret); for compilation, not for a loop.
     package init(secret: [UInt8], algorithm: MACAlgorithm, in memory: CompiledMemory) {
-        let key = memory.place(sluice_hmac_key.self, count: 1)
-        let result = secret.withUnsafeBufferPointer {
-            sluice_hmac_key_make(key, algorithm.code, $0.baseAddress, $0.count)
+        let key = unsafe memory.place(sluice_hmac_key.self, count: 1)
+        let result = unsafe secret.withUnsafeBufferPointer {
+            unsafe sluice_hmac_key_make(key, algorithm.code, $0.baseAddress, $0.count)
         }
         precondition(result == 0)
-        midstates = UnsafePointer(key)
+        unsafe midstates = UnsafePointer(key)
         self.algorithm = algorithm
     }
 
@@ -46,16 +46,16 @@ package enum MACAlgorithm: UInt8, CaseIterable, Sendable {
     package func compute(over message: ByteView, into tag: UnsafeMutablePointer<UInt8>) {
         var stream = MACStream(self)
         stream.add(message)
-        stream.finish(into: tag)
+        unsafe stream.finish(into: tag)
     }
     /// The MAC in lower-case hexadecimal: `2 × digestBytes` bytes. Safety: `memory` has room for them.
     package func writeHex(over message: ByteView, into memory: UnsafeMutablePointer<UInt8>) -> Int {
         var tag = MACTag()
         let count = algorithm.digestBytes
-        withUnsafeMutablePointer(to: &tag) {
-            $0.withMemoryRebound(to: UInt8.self, capacity: MACAlgorithm.digestBytesMax) { bytes in
-                compute(over: message, into: bytes)
-                TextEncoding.writeHex(ByteView(bytes, count: count), into: memory)
+        unsafe withUnsafeMutablePointer(to: &tag) {
+            unsafe $0.withMemoryRebound(to: UInt8.self, capacity: MACAlgorithm.digestBytesMax) { bytes in
+                unsafe compute(over: message, into: bytes)
+                unsafe TextEncoding.writeHex(ByteView(bytes, count: count), into: memory)
             }
         }
         return 2 * count
@@ -64,10 +64,10 @@ package enum MACAlgorithm: UInt8, CaseIterable, Sendable {
     package func writeBase64(over message: ByteView, into memory: UnsafeMutablePointer<UInt8>) -> Int {
         var tag = MACTag()
         let count = algorithm.digestBytes
-        withUnsafeMutablePointer(to: &tag) {
-            $0.withMemoryRebound(to: UInt8.self, capacity: MACAlgorithm.digestBytesMax) { bytes in
-                compute(over: message, into: bytes)
-                TextEncoding.writeBase64(ByteView(bytes, count: count), into: memory)
+        unsafe withUnsafeMutablePointer(to: &tag) {
+            unsafe $0.withMemoryRebound(to: UInt8.self, capacity: MACAlgorithm.digestBytesMax) { bytes in
+                unsafe compute(over: message, into: bytes)
+                unsafe TextEncoding.writeBase64(ByteView(bytes, count: count), into: memory)
             }
         }
         return TextEncoding.base64Count(count)
@@ -75,8 +75,8 @@ package enum MACAlgorithm: UInt8, CaseIterable, Sendable {
     /// Allocates; for worker threads and tests.
     package func mac(over message: [UInt8]) -> [UInt8] {
         message.withView { view in
-            [UInt8](unsafeUninitializedCapacity: algorithm.digestBytes) { buffer, count in
-                compute(over: view, into: buffer.baseAddress!)
+            unsafe [UInt8](unsafeUninitializedCapacity: algorithm.digestBytes) { buffer, count in
+                unsafe compute(over: view, into: buffer.baseAddress!)
                 count = algorithm.digestBytes
             }
         }
@@ -84,20 +84,21 @@ package enum MACAlgorithm: UInt8, CaseIterable, Sendable {
 }
 
 /// A MAC over pieces that lie apart, with no copy of them.
-struct MACStream {
+/// Safety: borrows the key's midstates, which the key's owner keeps.
+@safe struct MACStream {
     private var state = sluice_hmac_state()
     private let key: UnsafePointer<sluice_hmac_key>
 
     @inline(__always) init(_ key: SigningKey) {
-        self.key = key.midstates
-        sluice_hmac_begin(&state, self.key)
+        unsafe self.key = key.midstates
+        unsafe sluice_hmac_begin(&state, self.key)
     }
     @inline(__always) mutating func add(_ piece: ByteView) {
-        if piece.count > 0 { sluice_hmac_add(&state, key, piece.base, piece.count) }
+        if piece.count > 0 { unsafe sluice_hmac_add(&state, key, piece.base, piece.count) }
     }
     /// Safety: `tag` has room for the algorithm's digest.
     @inline(__always) mutating func finish(into tag: UnsafeMutablePointer<UInt8>) {
-        sluice_hmac_end(&state, key, tag)
+        unsafe sluice_hmac_end(&state, key, tag)
     }
 }
 

@@ -21,9 +21,9 @@ package enum TextEncoding {
         _ text: ByteView, as encoding: SignatureEncoding, wanted: Int, into memory: UnsafeMutablePointer<UInt8>
     ) -> DecodeResult {
         switch encoding {
-        case .hex: decodeHex(text, wanted: wanted, into: memory)
-        case .base64: decodeBase64(text, url: false, wanted: wanted, into: memory)
-        case .base64URL: decodeBase64(text, url: true, wanted: wanted, into: memory)
+        case .hex: unsafe decodeHex(text, wanted: wanted, into: memory)
+        case .base64: unsafe decodeBase64(text, url: false, wanted: wanted, into: memory)
+        case .base64URL: unsafe decodeBase64(text, url: true, wanted: wanted, into: memory)
         }
     }
 
@@ -34,7 +34,7 @@ package enum TextEncoding {
     {
         guard text.count > 0 else { return .malformed }
         let fits = text.count == 2 * wanted
-        if fits, text.count & 7 == 0, decodeLowerHex(text, into: memory) { return .bytes(wanted) }
+        if fits, text.count & 7 == 0, unsafe decodeLowerHex(text, into: memory) { return .bytes(wanted) }
         var lowerOnly = true
         for index in 0..<text.count {
             let digit = hexDigit(text[index])
@@ -42,7 +42,7 @@ package enum TextEncoding {
             if digit >= 0x80 { lowerOnly = false }
             guard fits else { continue }
             let nibble = digit & 0x0F
-            if index & 1 == 0 { memory[index >> 1] = nibble << 4 } else { memory[index >> 1] |= nibble }
+            if index & 1 == 0 { unsafe memory[index >> 1] = nibble << 4 } else { unsafe memory[index >> 1] |= nibble }
         }
         return fits && lowerOnly ? .bytes(wanted) : .neverEqual
     }
@@ -54,7 +54,7 @@ package enum TextEncoding {
         var bad: UInt64 = 0
         var place = 0
         while place < text.count {
-            let word = UInt64(
+            let word = unsafe UInt64(
                 littleEndian: UnsafeRawPointer(text.base + place).loadUnaligned(as: UInt64.self))
             // A digit's upper half is 3, a letter's 6; the letters' bit 6 tells them apart.
             let letters = (word >> 6) & ones
@@ -68,7 +68,7 @@ package enum TextEncoding {
             var bytes = (nibbles << 4 | nibbles >> 8) & 0x00FF_00FF_00FF_00FF
             bytes = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF
             bytes |= bytes >> 16
-            UnsafeMutableRawPointer(memory + place / 2).storeBytes(
+            unsafe UnsafeMutableRawPointer(memory + place / 2).storeBytes(
                 of: UInt32(truncatingIfNeeded: bytes).littleEndian, as: UInt32.self)
             place += 8
         }
@@ -106,7 +106,7 @@ package enum TextEncoding {
             bitCount += 6
             if bitCount >= 8 {
                 bitCount -= 8
-                if fits { memory[place] = UInt8(truncatingIfNeeded: bits >> bitCount) }
+                if fits { unsafe memory[place] = UInt8(truncatingIfNeeded: bits >> bitCount) }
                 place += 1
                 bits &= (1 << bitCount) - 1
             }
@@ -131,8 +131,8 @@ package enum TextEncoding {
     static func writeHex(_ bytes: ByteView, into memory: UnsafeMutablePointer<UInt8>) {
         for index in 0..<bytes.count {
             let byte = bytes[index]
-            memory[2 * index] = lowerHex(byte >> 4)
-            memory[2 * index + 1] = lowerHex(byte & 15)
+            unsafe memory[2 * index] = lowerHex(byte >> 4)
+            unsafe memory[2 * index + 1] = lowerHex(byte & 15)
         }
     }
     @inline(__always) private static func lowerHex(_ nibble: UInt8) -> UInt8 {
@@ -150,10 +150,10 @@ package enum TextEncoding {
             let group =
                 UInt32(bytes[index]) << 16 | (rest > 1 ? UInt32(bytes[index + 1]) << 8 : 0)
                 | (rest > 2 ? UInt32(bytes[index + 2]) : 0)
-            memory[place] = base64Letter(group >> 18)
-            memory[place + 1] = base64Letter(group >> 12)
-            memory[place + 2] = rest > 1 ? base64Letter(group >> 6) : 0x3D
-            memory[place + 3] = rest > 2 ? base64Letter(group) : 0x3D
+            unsafe memory[place] = base64Letter(group >> 18)
+            unsafe memory[place + 1] = base64Letter(group >> 12)
+            unsafe memory[place + 2] = rest > 1 ? base64Letter(group >> 6) : 0x3D
+            unsafe memory[place + 3] = rest > 2 ? base64Letter(group) : 0x3D
             place += 4
             index += 3
         }
@@ -173,14 +173,15 @@ package enum TextEncoding {
 // For worker threads and tests; these allocate.
 extension TextEncoding {
     package static func hex(_ bytes: [UInt8]) -> String {
-        text(count: 2 * bytes.count) { memory in bytes.withView { writeHex($0, into: memory) } }
+        unsafe text(count: 2 * bytes.count) { memory in bytes.withView { unsafe writeHex($0, into: memory) } }
     }
     package static func base64(_ bytes: [UInt8]) -> String {
-        text(count: base64Count(bytes.count)) { memory in bytes.withView { writeBase64($0, into: memory) } }
+        unsafe text(count: base64Count(bytes.count)) { memory in bytes.withView { unsafe writeBase64($0, into: memory) }
+        }
     }
     private static func text(count: Int, _ write: (UnsafeMutablePointer<UInt8>) -> Void) -> String {
-        let bytes = [UInt8](unsafeUninitializedCapacity: max(count, 1)) { buffer, initialized in
-            write(buffer.baseAddress!)
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: max(count, 1)) { buffer, initialized in
+            unsafe write(buffer.baseAddress!)
             initialized = count
         }
         return String(decoding: bytes, as: UTF8.self)
@@ -194,8 +195,8 @@ extension TextEncoding {
         let digits = padded.count - (encoding == .hex ? 0 : padded.reversed().prefix(while: { $0 == 0x3D }).count)
         let wanted = encoding == .hex ? digits / 2 : digits * 3 / 4
         var isGood = false
-        let bytes = [UInt8](unsafeUninitializedCapacity: max(wanted, 1)) { buffer, count in
-            let result = padded.withView { decode($0, as: encoding, wanted: wanted, into: buffer.baseAddress!) }
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: max(wanted, 1)) { buffer, count in
+            let result = padded.withView { unsafe decode($0, as: encoding, wanted: wanted, into: buffer.baseAddress!) }
             isGood = result == .bytes(wanted)
             count = isGood ? wanted : 0
         }

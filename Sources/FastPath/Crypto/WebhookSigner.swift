@@ -17,7 +17,7 @@
             let key = try SecretEncoding.whsec.key(of: secret, index: index)
             compiled.append(SigningKey(secret: key, algorithm: .sha256, in: memory))
         }
-        keys = UnsafePointer(memory.place(compiled))
+        unsafe keys = UnsafePointer(memory.place(compiled))
         keyCount = compiled.count
     }
 
@@ -34,13 +34,14 @@
         // 1 + 20 digits + 1; filled from its end.
         var text: (UInt64, UInt64, UInt64) = (0, 0, 0)
         var tag = MACTag()
-        return withUnsafeMutablePointer(to: &text) { textPointer in
-            withUnsafeMutablePointer(to: &tag) { tagPointer in
-                textPointer.withMemoryRebound(to: UInt8.self, capacity: 24) { middle in
-                    tagPointer.withMemoryRebound(to: UInt8.self, capacity: MACAlgorithm.digestBytesMax) { tagBytes in
-                        let start = WebhookSigner.writeMiddle(timestamp, into: middle)
-                        let joint = ByteView(middle + start, count: 24 - start)
-                        return write(id, joint, body, tagBytes, memory)
+        return unsafe withUnsafeMutablePointer(to: &text) { textPointer in
+            unsafe withUnsafeMutablePointer(to: &tag) { tagPointer in
+                unsafe textPointer.withMemoryRebound(to: UInt8.self, capacity: 24) { middle in
+                    unsafe tagPointer.withMemoryRebound(to: UInt8.self, capacity: MACAlgorithm.digestBytesMax) {
+                        tagBytes in
+                        let start = unsafe WebhookSigner.writeMiddle(timestamp, into: middle)
+                        let joint = unsafe ByteView(middle + start, count: 24 - start)
+                        return unsafe write(id, joint, body, tagBytes, memory)
                     }
                 }
             }
@@ -54,19 +55,19 @@
     ) -> Int {
         var place = 0
         for index in 0..<keyCount {
-            var stream = MACStream(keys[index])
+            var stream = unsafe MACStream(keys[index])
             stream.add(id)
             stream.add(joint)
             stream.add(body)
-            stream.finish(into: tag)
+            unsafe stream.finish(into: tag)
             if index > 0 {
-                memory[place] = 0x20
+                unsafe memory[place] = 0x20
                 place += 1
             }
-            memory[place] = 0x76
-            memory[place + 1] = 0x31
-            memory[place + 2] = 0x2C
-            TextEncoding.writeBase64(ByteView(tag, count: 32), into: memory + place + 3)
+            unsafe memory[place] = 0x76
+            unsafe memory[place + 1] = 0x31
+            unsafe memory[place + 2] = 0x2C
+            unsafe TextEncoding.writeBase64(ByteView(tag, count: 32), into: memory + place + 3)
             place += WebhookSigner.signatureBytes
         }
         return place
@@ -75,24 +76,25 @@
     @inline(__always)
     private static func writeMiddle(_ timestamp: UInt64, into memory: UnsafeMutablePointer<UInt8>) -> Int {
         var place = 23
-        memory[place] = 0x2E
+        unsafe memory[place] = 0x2E
         var rest = timestamp
         repeat {
             place -= 1
-            memory[place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
+            unsafe memory[place] = 0x30 + UInt8(truncatingIfNeeded: rest % 10)
             rest /= 10
         } while rest > 0
         place -= 1
-        memory[place] = 0x2E
+        unsafe memory[place] = 0x2E
         return place
     }
 
     /// Allocates; for worker threads and tests.
     package func signature(id: [UInt8], timestamp: UInt64, body: [UInt8]) -> String {
-        let bytes = [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
             count = id.withView { idView in
                 body.withView {
-                    sign(id: idView, timestamp: timestamp, body: $0, into: buffer.baseAddress!, capacity: buffer.count)
+                    unsafe sign(
+                        id: idView, timestamp: timestamp, body: $0, into: buffer.baseAddress!, capacity: buffer.count)
                 }
             }
         }

@@ -35,11 +35,11 @@ import CShims
         precondition(entryCount > 0)
         let buckets = max(2, (entryCount + DedupTable.slotCount - 1) / DedupTable.slotCount)
         guard buckets <= DedupTable.bucketCountMax else { return nil }
-        guard let taken = sluice_memory_take(buckets * DedupTable.bucketBytes) else { return nil }
-        memory = taken
+        guard let taken = unsafe sluice_memory_take(buckets * DedupTable.bucketBytes) else { return nil }
+        unsafe memory = taken
         bucketCount = buckets
     }
-    deinit { sluice_memory_give_back(memory, bucketCount * DedupTable.bucketBytes) }
+    deinit { unsafe sluice_memory_give_back(memory, bucketCount * DedupTable.bucketBytes) }
 
     /// The sequence of the event with this tag if it was received less than `windowSeconds` ago. One from the future
     /// (the clock went back) counts as just received.
@@ -108,41 +108,45 @@ import CShims
     }
     // Bit n set exactly when slot n has this low tag word; 0 asks for free slots.
     @inline(__always) private func matches(_ bucket: Int, _ low: UInt64) -> UInt32 {
-        let words = column(bucket, 0)
+        let words = unsafe column(bucket, 0)
         var mask: UInt32 = 0
-        for slot in 0..<DedupTable.slotCount { mask |= (words[slot] == low ? 1 : 0) << UInt32(slot) }
+        for slot in 0..<DedupTable.slotCount { unsafe mask |= (words[slot] == low ? 1 : 0) << UInt32(slot) }
         return mask
     }
     private func confirm(_ bucket: Int, _ mask: UInt32, _ print: Fingerprint) -> EntryLocation? {
         var left = mask
         while left != 0 {
             let slot = left.trailingZeroBitCount
-            if column(bucket, 1)[slot] == print.tag.high { return EntryLocation(bucket: bucket, slot: slot) }
+            if unsafe column(bucket, 1)[slot] == print.tag.high { return EntryLocation(bucket: bucket, slot: slot) }
             left &= left - 1
         }
         return nil
     }
     @inline(__always) private func column(_ bucket: Int, _ index: Int) -> UnsafeMutablePointer<UInt64> {
-        (memory + bucket * DedupTable.bucketBytes + index * 64).assumingMemoryBound(to: UInt64.self)
+        unsafe (memory + bucket * DedupTable.bucketBytes + index * 64).assumingMemoryBound(to: UInt64.self)
     }
-    @inline(__always) private func isFree(_ place: EntryLocation) -> Bool { column(place.bucket, 0)[place.slot] == 0 }
-    @inline(__always) private func sequence(_ place: EntryLocation) -> UInt64 { column(place.bucket, 2)[place.slot] }
+    @inline(__always) private func isFree(_ place: EntryLocation) -> Bool {
+        unsafe column(place.bucket, 0)[place.slot] == 0
+    }
+    @inline(__always) private func sequence(_ place: EntryLocation) -> UInt64 {
+        unsafe column(place.bucket, 2)[place.slot]
+    }
     @inline(__always) private func seconds(_ place: EntryLocation) -> UInt32 {
-        UInt32(truncatingIfNeeded: column(place.bucket, 3)[place.slot])
+        unsafe UInt32(truncatingIfNeeded: column(place.bucket, 3)[place.slot])
     }
     @inline(__always) private func bits(_ place: EntryLocation) -> UInt32 {
-        UInt32(truncatingIfNeeded: column(place.bucket, 3)[place.slot] >> 32)
+        unsafe UInt32(truncatingIfNeeded: column(place.bucket, 3)[place.slot] >> 32)
     }
     private func entry(_ place: EntryLocation) -> Entry {
-        Entry(
+        unsafe Entry(
             tagLow: column(place.bucket, 0)[place.slot], tagHigh: column(place.bucket, 1)[place.slot],
             sequence: sequence(place), seconds: seconds(place), bits: bits(place))
     }
     @inline(__always) private func set(_ place: EntryLocation, _ entry: Entry) {
-        column(place.bucket, 0)[place.slot] = entry.tagLow
-        column(place.bucket, 1)[place.slot] = entry.tagHigh
-        column(place.bucket, 2)[place.slot] = entry.sequence
-        column(place.bucket, 3)[place.slot] = UInt64(entry.bits) << 32 | UInt64(entry.seconds)
+        unsafe column(place.bucket, 0)[place.slot] = entry.tagLow
+        unsafe column(place.bucket, 1)[place.slot] = entry.tagHigh
+        unsafe column(place.bucket, 2)[place.slot] = entry.sequence
+        unsafe column(place.bucket, 3)[place.slot] = UInt64(entry.bits) << 32 | UInt64(entry.seconds)
     }
 
     // MARK: Room

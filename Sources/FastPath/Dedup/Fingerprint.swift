@@ -40,7 +40,7 @@ package struct Fingerprint: Equatable, Sendable {
     /// Tenant and source are at most 255 bytes each.
     @inline(__always) package init(tenant: ByteView, source: ByteView, key: ByteView, keys: FingerprintKeys) {
         precondition(tenant.count <= 255 && source.count <= 255)
-        let print = sluice_event_print_of(
+        let print = unsafe sluice_event_print_of(
             sluice_print_keys(seed: keys.seed, key0: keys.tagKey0, key1: keys.tagKey1),
             tenant.base, tenant.count, source.base, source.count, key.base, key.count)
         slot = Hash128(low: print.fingerprint.low, high: print.fingerprint.high)

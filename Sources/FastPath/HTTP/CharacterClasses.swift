@@ -35,7 +35,7 @@ package enum ASCII {
         @@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@@
         """
 
-    @inline(__always) private static func bits(_ byte: UInt8) -> UInt8 { table.utf8Start[Int(byte)] }
+    @inline(__always) private static func bits(_ byte: UInt8) -> UInt8 { unsafe table.utf8Start[Int(byte)] }
     @inline(__always) package static func isToken(_ byte: UInt8) -> Bool { bits(byte) & 1 != 0 }
     @inline(__always) package static func isRegisteredName(_ byte: UInt8) -> Bool { bits(byte) & 2 != 0 }
     @inline(__always) package static func isHexadecimal(_ byte: UInt8) -> Bool { bits(byte) & 4 != 0 }

@@ -51,7 +51,7 @@ package enum ChunkedResult: Sendable {
                 let count = Int(min(remaining, UInt64(to &- place)))
                 // Overlapping is allowed: this is memmove.
                 if write != place {
-                    UnsafeMutableRawPointer(memory + write).copyMemory(from: memory + place, byteCount: count)
+                    unsafe UnsafeMutableRawPointer(memory + write).copyMemory(from: memory + place, byteCount: count)
                 }
                 write &+= count
                 place &+= count
@@ -60,7 +60,7 @@ package enum ChunkedResult: Sendable {
                 if remaining == 0 { phase = .dataCarriageReturn }
                 continue
             }
-            if let error = step(memory[place], bodyBytesMax, limits) { return .failed(error) }
+            if let error = unsafe step(memory[place], bodyBytesMax, limits) { return .failed(error) }
             place &+= 1
             if phase == .done { return .complete(consumed: place &- from, written: write &- writeAt) }
         }

@@ -1,5 +1,6 @@
 // The fields that decide where a message ends and whether the connection stays: which they are and how their values are
 // read. Shared by both directions. Strict where leniency would let two parsers see two messages.
+// Safety: literals are static memory.
 
 /// The fields that the codec itself acts on.
 package enum KnownField {
@@ -24,7 +25,7 @@ package enum KnownField {
 package enum FieldRules {
     /// True exactly when `text` is `lowered` but for the case of letters.
     @inline(__always) package static func matches(_ text: ByteView, _ lowered: StaticString) -> Bool {
-        text.equalsIgnoringCase(lowered: ByteView(lowered.utf8Start, count: lowered.utf8CodeUnitCount))
+        unsafe text.equalsIgnoringCase(lowered: ByteView(lowered.utf8Start, count: lowered.utf8CodeUnitCount))
     }
 
     /// Digits only, no leading zero, at most 2^63-1; nil for anything else. `005` is refused because readers disagree

@@ -4,6 +4,7 @@
 // Invariants: what is written is whole lines, each with its CRLF; hop-by-hop fields, those that `Connection` names,
 // framing, credentials and our own names never pass. If a credential passed, an endpoint would learn the provider's
 // secrets; if a framing field passed, it would read another length than was sent.
+// Safety: literals are static memory; reading is bounded by their length.
 
 /// Which of the received fields an endpoint gets.
 package enum FieldForwarding: Sendable { case all, contentTypeOnly }
@@ -186,7 +187,7 @@ package enum ForwardedFields {
     }
     private static func hasPrefix(_ name: ByteView, _ prefix: StaticString) -> Bool {
         guard name.count >= prefix.utf8CodeUnitCount else { return false }
-        return name.slice(0, prefix.utf8CodeUnitCount).equalsIgnoringCase(
+        return unsafe name.slice(0, prefix.utf8CodeUnitCount).equalsIgnoringCase(
             lowered: ByteView(prefix.utf8Start, count: prefix.utf8CodeUnitCount))
     }
     private static func isBlank(_ byte: UInt8) -> Bool {

@@ -79,21 +79,22 @@ package struct ForwardedRequest: Sendable {
     @_noAllocation @_noLocks package func writeOrigin(to memory: UnsafeMutablePointer<UInt8>) -> ByteView {
         guard authority.count > 0 else { return .empty }
         let scheme = ByteView(isSecure ? "https://" : "http://")
-        UnsafeMutableRawPointer(memory).copyMemory(from: scheme.base, byteCount: scheme.count)
-        UnsafeMutableRawPointer(memory + scheme.count).copyMemory(from: authority.base, byteCount: authority.count)
+        unsafe UnsafeMutableRawPointer(memory).copyMemory(from: scheme.base, byteCount: scheme.count)
+        unsafe UnsafeMutableRawPointer(memory + scheme.count).copyMemory(
+            from: authority.base, byteCount: authority.count)
         var count = scheme.count + authority.count
         if port > 0, port != (isSecure ? 443 : 80), !hasPort {
-            memory[count] = ASCII.colon
+            unsafe memory[count] = ASCII.colon
             count += 1
             var divisor = 10_000
             while divisor > port { divisor /= 10 }
             while divisor > 0 {
-                memory[count] = ASCII.zero + UInt8(truncatingIfNeeded: port / divisor % 10)
+                unsafe memory[count] = ASCII.zero + UInt8(truncatingIfNeeded: port / divisor % 10)
                 count += 1
                 divisor /= 10
             }
         }
-        return ByteView(UnsafePointer(memory), count: count)
+        return unsafe ByteView(UnsafePointer(memory), count: count)
     }
     private var hasPort: Bool {
         var place = authority.count

@@ -53,7 +53,7 @@ package enum HTTPDate {
         for index in 0..<text.count {
             let byte = text[index]
             let isFitting =
-                switch pattern.utf8Start[index] {
+                switch unsafe pattern.utf8Start[index] {
                 case ASCII.zero: CharacterClasses.isDigit(byte)
                 case 0x5F: CharacterClasses.isDigit(byte) || byte == ASCII.space
                 case 0x41, 0x61: CharacterClasses.isLetter(byte)
@@ -74,7 +74,7 @@ package enum HTTPDate {
         let dayNumber = number(text, day, 2)
         var monthNumber = 0
         for index in 0..<12 {
-            let name = ByteView(monthNames.utf8Start + index * 3, count: 3)
+            let name = unsafe ByteView(monthNames.utf8Start + index * 3, count: 3)
             if text.slice(month, 3).equals(name) { monthNumber = index + 1 }
         }
         guard monthNumber > 0 else { return nil }
@@ -102,7 +102,7 @@ package enum HTTPDate {
     }
     /// Safety: `memory` has room for `writeBytes`.
     @inline(__always) package func write(to memory: UnsafeMutablePointer<UInt8>) {
-        UnsafeMutableRawPointer(memory).storeBytes(of: text, as: SIMD32<UInt8>.self)
+        unsafe UnsafeMutableRawPointer(memory).storeBytes(of: text, as: SIMD32<UInt8>.self)
     }
     @inline(never) private mutating func render(_ now: Int) {
         unixSeconds = now
@@ -112,10 +112,10 @@ package enum HTTPDate {
         let second = clamped % 86_400
         let date = HTTPDate.date(days: days)
         let pattern: StaticString = "Aaa, 00 Aaa 0000 00:00:00 GMT"
-        for index in 0..<HTTPDate.byteCount { text[index] = pattern.utf8Start[index] }
+        for index in 0..<HTTPDate.byteCount { text[index] = unsafe pattern.utf8Start[index] }
         for index in 0..<3 {
-            text[index] = HTTPDate.dayNames.utf8Start[days % 7 * 3 + index]
-            text[8 + index] = HTTPDate.monthNames.utf8Start[(date.month - 1) * 3 + index]
+            text[index] = unsafe HTTPDate.dayNames.utf8Start[days % 7 * 3 + index]
+            text[8 + index] = unsafe HTTPDate.monthNames.utf8Start[(date.month - 1) * 3 + index]
         }
         put(date.day, at: 5)
         put(date.year / 100, at: 12)

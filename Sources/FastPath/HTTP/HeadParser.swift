@@ -5,6 +5,7 @@
 // its byte is there, whether or not the head is complete, and is the same however the bytes were split.
 // Invariant: every byte before `position` is validated, and none is validated twice before the end is found; so a
 // head that comes byte by byte costs a constant factor of one that comes whole.
+// Safety: patterns are literals, static memory, read within their length.
 
 package enum HeadResult: Sendable {
     case complete
@@ -156,7 +157,7 @@ package struct HeadParser: Sendable {
         for index in 0..<10 {
             guard place &+ index < end else { return .incomplete }
             let byte = bytes[place &+ index]
-            let wanted = pattern.utf8Start[index]
+            let wanted = unsafe pattern.utf8Start[index]
             if byte == wanted || wanted == ASCII.zero && CharacterClasses.isDigit(byte) { continue }
             if byte == ASCII.lineFeed { return .failed(.bareLineFeed) }
             return .failed(index == 9 ? .bareCarriageReturn : .badVersion)

@@ -3,6 +3,7 @@
 //
 // Invariant: a prefix of a preamble is `incomplete`, whatever the splits; anything else that is no preamble is
 // `malformed`, at the first byte that says so. There is no third way, so a connection never falls back to HTTP.
+// Safety: literals are static memory, read within their length.
 
 package struct ProxyPreamble: Equatable, Sendable {
     /// The address that the proxy was connected from; nil when it says nothing (LOCAL, UNKNOWN, a local socket).
@@ -37,7 +38,7 @@ package enum ProxyProtocol {
 
     private static func parseLine(_ bytes: ByteView) -> ProxyPreambleResult {
         let start: StaticString = "PROXY "
-        for index in 0..<min(bytes.count, start.utf8CodeUnitCount) where bytes[index] != start.utf8Start[index] {
+        for index in 0..<min(bytes.count, start.utf8CodeUnitCount) where unsafe bytes[index] != start.utf8Start[index] {
             return .malformed
         }
         var end = 0
@@ -105,7 +106,9 @@ package enum ProxyProtocol {
 
     private static func parseBinary(_ bytes: ByteView) -> ProxyPreambleResult {
         let signature: StaticString = "\r\n\r\n\0\r\nQUIT\n"
-        for index in 0..<min(bytes.count, 12) where bytes[index] != signature.utf8Start[index] { return .malformed }
+        for index in 0..<min(bytes.count, 12) where unsafe bytes[index] != signature.utf8Start[index] {
+            return .malformed
+        }
         if bytes.count > 12 {
             guard bytes[12] == 0x20 || bytes[12] == 0x21 else { return .malformed }
         }

@@ -50,7 +50,7 @@ package struct Reply: Sendable {
     @_noAllocation @_noLocks package func write(
         _ body: ByteView, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> Int {
-        var writer = ByteWriter(memory, capacity: capacity)
+        var writer = unsafe ByteWriter(memory, capacity: capacity)
         writeHead(bodyCount: body.count, date, &writer)
         if sendsBody { writer.append(body) }
         return writer.count
@@ -63,7 +63,7 @@ package struct Reply: Sendable {
             outcome == .accepted ? #"{"status":"accepted","id":""# : #"{"status":"duplicate","id":""#
         let end: StaticString = #""}"#
         let bodyCount = start.utf8CodeUnitCount + EventID.byteCount + end.utf8CodeUnitCount
-        var writer = ByteWriter(memory, capacity: capacity)
+        var writer = unsafe ByteWriter(memory, capacity: capacity)
         writeHead(bodyCount: bodyCount, date, &writer)
         if sendsBody {
             writer.append(start)
@@ -80,7 +80,7 @@ package struct Reply: Sendable {
         let end: StaticString = #""}"#
         let reasonCount = reason.utf8.count
         precondition(reasonCount <= Reply.textBytesMax)
-        var writer = ByteWriter(memory, capacity: capacity)
+        var writer = unsafe ByteWriter(memory, capacity: capacity)
         writeHead(bodyCount: start.utf8CodeUnitCount + reasonCount + end.utf8CodeUnitCount, date, &writer)
         if sendsBody {
             writer.append(start)
@@ -172,15 +172,15 @@ package struct Reply: Sendable {
     private(set) var count = 0
 
     @inline(__always) init(_ memory: UnsafeMutablePointer<UInt8>, capacity: Int) {
-        self.memory = memory
+        unsafe self.memory = memory
         self.capacity = capacity
     }
     @inline(__always) private func room(for bytes: Int) -> UnsafeMutablePointer<UInt8> {
         precondition(bytes >= 0 && bytes <= capacity - count)
-        return memory + count
+        return unsafe memory + count
     }
     @inline(__always) mutating func append(_ text: StaticString) {
-        UnsafeMutableRawPointer(room(for: text.utf8CodeUnitCount))
+        unsafe UnsafeMutableRawPointer(room(for: text.utf8CodeUnitCount))
             .copyMemory(from: text.utf8Start, byteCount: text.utf8CodeUnitCount)
         count &+= text.utf8CodeUnitCount
     }
@@ -197,19 +197,19 @@ package struct Reply: Sendable {
         append("\r\n")
     }
     @inline(__always) mutating func append(_ body: ByteView) {
-        UnsafeMutableRawPointer(room(for: body.count)).copyMemory(from: body.base, byteCount: body.count)
+        unsafe UnsafeMutableRawPointer(room(for: body.count)).copyMemory(from: body.base, byteCount: body.count)
         count &+= body.count
     }
     @inline(__always) mutating func append(_ byte: UInt8) {
-        room(for: 1).pointee = byte
+        unsafe room(for: 1).pointee = byte
         count &+= 1
     }
     @inline(__always) mutating func append(_ id: EventID) {
-        id.write(to: room(for: EventID.byteCount))
+        unsafe id.write(to: room(for: EventID.byteCount))
         count &+= EventID.byteCount
     }
     @inline(__always) mutating func append(_ date: DateCache) {
-        date.write(to: room(for: DateCache.writeBytes))
+        unsafe date.write(to: room(for: DateCache.writeBytes))
         count &+= HTTPDate.byteCount
     }
     @inline(__always) mutating func append(number: Int) {

@@ -52,27 +52,27 @@ package struct HeaderField: Sendable {
     package private(set) var count = 0
 
     package init() {
-        fields = .allocate(capacity: FieldTable.capacity)
+        unsafe fields = .allocate(capacity: FieldTable.capacity)
     }
-    deinit { fields.deallocate() }
+    deinit { unsafe fields.deallocate() }
 
     package mutating func removeAll() { count = 0 }
     /// False when the table is full: the head has too many fields (431).
     @inline(__always) package mutating func append(_ field: HeaderField) -> Bool {
         guard count < FieldTable.capacity else { return false }
-        fields[count] = field
+        unsafe fields[count] = field
         count += 1
         return true
     }
     @inline(__always) package subscript(index: Int) -> HeaderField {
         precondition(index >= 0 && index < count)
-        return fields[index]
+        return unsafe fields[index]
     }
     /// The place of the first field called `name` at or after `index`; -1 when there is none. O(count).
     @inline(__always) package func firstIndex(of name: HeaderName, in bytes: ByteView, from index: Int = 0) -> Int {
         var place = index
         while place < count {
-            let field = fields[place]
+            let field = unsafe fields[place]
             if field.hash == name.hash, bytes.slice(field.name).equalsIgnoringCase(lowered: name.view) { return place }
             place += 1
         }
@@ -99,14 +99,14 @@ package struct HeaderField: Sendable {
     }
     private init(fresh lowered: [UInt8]) {
         let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: max(lowered.count, 1))
-        for (index, byte) in lowered.enumerated() { memory[index] = byte }
-        bytes = UnsafePointer(memory)
+        for (index, byte) in lowered.enumerated() { unsafe memory[index] = byte }
+        unsafe bytes = UnsafePointer(memory)
         count = lowered.count
         hash = lowered.withView { HeaderName.hash(of: $0) }
     }
-    package static func == (left: HeaderName, right: HeaderName) -> Bool { left.bytes == right.bytes }
+    package static func == (left: HeaderName, right: HeaderName) -> Bool { unsafe left.bytes == right.bytes }
 
-    @inline(__always) package var view: ByteView { ByteView(bytes, count: count) }
+    @inline(__always) package var view: ByteView { unsafe ByteView(bytes, count: count) }
     package var text: String { view.text }
 
     /// FNV-1a over the name with bit 0x20 set on each byte; equal for names that differ in case only. The parser

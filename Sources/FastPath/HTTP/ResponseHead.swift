@@ -3,6 +3,7 @@
 // Strict where the end of the message is in doubt: a connection whose answer could be read in two ways is given up,
 // because the next answer on it would be taken for another delivery's. Invariant: each complete head has exactly one
 // `body`.
+// Safety: patterns are literals, static memory, read within their length.
 
 package struct ResponseHead: Sendable {
     package enum Body: Equatable, Sendable {
@@ -78,7 +79,7 @@ package struct ResponseParser: Sendable {
             let pattern: StaticString = "HTTP/1.0 000"
             for index in 0..<ResponseParser.statusLineBytes {
                 guard index < end else { return .incomplete }
-                let wanted = pattern.utf8Start[index]
+                let wanted = unsafe pattern.utf8Start[index]
                 let isFitting = wanted == ASCII.zero ? CharacterClasses.isDigit(bytes[index]) : bytes[index] == wanted
                 guard isFitting else { return .failed }
             }

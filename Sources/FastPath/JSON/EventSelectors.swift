@@ -23,9 +23,9 @@ extension SelectedValues {
     /// The dedup key as the log takes it. Allocates, so not for a loop.
     var plainKey: [UInt8] {
         let memory = UnsafeMutablePointer<UInt8>.allocate(capacity: max(dedupKey.count, 1))
-        defer { memory.deallocate() }
+        defer { unsafe memory.deallocate() }
         // Decoding writes at most what it reads.
-        var room = ComposedBytes(memory: memory, capacity: dedupKey.count)
+        var room = unsafe ComposedBytes(memory: memory, capacity: dedupKey.count)
         return room.plainText(of: dedupKey, keySpelling)?.array ?? dedupKey.array
     }
 }
@@ -75,7 +75,7 @@ struct Selector {
         self = group[0]
     }
     private init(_ selectors: [Selector], _ paths: JSONPathSet, in memory: CompiledMemory) {
-        self.selectors = UnsafePointer(memory.place(selectors))
+        unsafe self.selectors = UnsafePointer(memory.place(selectors))
         count = selectors.count
         self.paths = paths
     }
@@ -95,7 +95,7 @@ struct Selector {
         _ document: inout ScannedDocument
     ) -> SelectedValue? {
         for index in 0..<count {
-            let selector = selectors[index]
+            let selector = unsafe selectors[index]
             var value = ByteView.empty
             var spelling = ValueSpelling.plain
             switch selector.kind {

@@ -109,7 +109,7 @@ struct JSONCursor {
 
     @inline(__always) private func classify(_ masks: inout sluice_json_masks) {
         if position <= body.count - 64 {
-            sluice_json_classify(body.base + position, &masks)
+            unsafe sluice_json_classify(body.base + position, &masks)
             return
         }
         // Eight words of spaces, with what is left of the document in front.
@@ -117,9 +117,9 @@ struct JSONCursor {
         let spaces: UInt64 = 0x2020_2020_2020_2020
         block = (spaces, spaces, spaces, spaces, spaces, spaces, spaces, spaces)
         let rest = body.slice(position, body.count - position)
-        withUnsafeMutablePointer(to: &block) {
-            UnsafeMutableRawPointer($0).copyMemory(from: rest.base, byteCount: rest.count)
-            $0.withMemoryRebound(to: UInt8.self, capacity: 64) { sluice_json_classify($0, &masks) }
+        unsafe withUnsafeMutablePointer(to: &block) {
+            unsafe UnsafeMutableRawPointer($0).copyMemory(from: rest.base, byteCount: rest.count)
+            unsafe $0.withMemoryRebound(to: UInt8.self, capacity: 64) { unsafe sluice_json_classify($0, &masks) }
         }
     }
     /// Bit i = exclusive or of bits 0...i: set from an opening quote up to its closing one.

@@ -66,7 +66,8 @@ package struct JSONPath: Equatable, Sendable {
 }
 
 /// Up to eight paths that one pass over a document looks for. Trivial.
-struct JSONPathSet {
+/// Safety: points into its source's `CompiledMemory`.
+@safe struct JSONPathSet {
     static let pathCountMax = 8
 
     struct Step {
@@ -107,7 +108,7 @@ struct JSONPathSet {
             levels[path.steps.count].ending |= bit
         }
         count = paths.count
-        self.steps = UnsafePointer(memory.place(steps))
-        self.levels = UnsafePointer(memory.place(levels))
+        unsafe self.steps = UnsafePointer(memory.place(steps))
+        unsafe self.levels = UnsafePointer(memory.place(levels))
     }
 }

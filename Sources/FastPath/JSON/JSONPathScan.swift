@@ -8,6 +8,7 @@
 //
 // Invariants: one frame for each step of a path, so depth of the document costs no memory; every step forward consumes
 // a byte.
+// Safety: steps and levels lie in the memory of the set's source; depth and path are below the set's bounds.
 
 package enum JSONKind: UInt8, Sendable {
     /// The document has no such value.
@@ -96,7 +97,7 @@ struct JSONPathScan {
         guard let first = cursor.peekPastSpace() else { return .broken }
         let start = cursor.position
         let wanted = here & missing
-        let level = set.levels[depth]
+        let level = unsafe set.levels[depth]
         let ending = wanted & level.ending
         switch first {
         case 0x7B, 0x5B:
@@ -160,7 +161,7 @@ struct JSONPathScan {
         if frame.isArray {
             while rest != 0 {
                 let path = rest.trailingZeroBitCount
-                if set.steps[path * JSONPath.stepCountMax + depth - 1].index == frame.index { here |= 1 << path }
+                if unsafe set.steps[path * JSONPath.stepCountMax + depth - 1].index == frame.index { here |= 1 << path }
                 rest &= rest - 1
             }
             return .value
@@ -173,7 +174,7 @@ struct JSONPathScan {
         cursor.advance()
         while rest != 0 {
             let path = rest.trailingZeroBitCount
-            if key.equals(set.steps[path * JSONPath.stepCountMax + depth - 1].key) { here |= 1 << path }
+            if unsafe key.equals(set.steps[path * JSONPath.stepCountMax + depth - 1].key) { here |= 1 << path }
             rest &= rest - 1
         }
         return .value

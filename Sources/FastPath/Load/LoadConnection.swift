@@ -64,9 +64,9 @@ package struct LoadExchange: Sendable {
         (LoadRequest.fixedByteCount + LoadRequest.roomByteCount + limits.answerHeadBytesMax + 63) & ~63
     }
     init(block: UnsafeMutablePointer<UInt8>, limits: EgressLimits, generation: UInt32 = 0) {
-        request = LoadRequest(block: block)
-        let room = block + LoadRequest.fixedByteCount + LoadRequest.roomByteCount
-        answer = ResponseReader(room: room, limits: limits)
+        request = unsafe LoadRequest(block: block)
+        let room = unsafe block + LoadRequest.fixedByteCount + LoadRequest.roomByteCount
+        answer = unsafe ResponseReader(room: room, limits: limits)
         self.generation = generation
     }
     var isInFlight: Bool { isConnectInFlight || isSendInFlight || isReceiveArmed }
@@ -94,7 +94,7 @@ package struct LoadExchange: Sendable {
         isDecided = false
         isReusable = false
         isSendInFlight = true
-        answer.reset()
+        unsafe answer.reset()
         self.deadline = deadline
         state = .busy
     }
@@ -146,7 +146,7 @@ package struct LoadExchange: Sendable {
                 isReusable = false
                 return .none
             }
-            switch answer.feed(bytes, count: count, fields: &fields, wallSeconds: wallSeconds) {
+            switch unsafe answer.feed(bytes, count: count, fields: &fields, wallSeconds: wallSeconds) {
             case .more: return .none
             case .complete(let isLastByte):
                 isReusable = isLastByte && answer.keepsConnection && isReceiveArmed

@@ -74,7 +74,7 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         times = recorders
         mix = LoadMix(weights: plan.entries.weights, shares: plan.entries.shares, seed: plan.seed)
         totals = LoadTotals(entryCount: plan.entries.count)
-        entries = plan.entries.entries
+        unsafe entries = plan.entries.entries
         ledger = plan.ledger?.writer
         isOpen = plan.schedule != nil
         let nothing = [LoadPiece(nanos: 1, rateAtStart: 0, rateAtEnd: 0)]
@@ -150,12 +150,12 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         let buffer = completion.buffer
         if buffer >= 0 {
             if isCurrent, completion.result > 0 {
-                let bytes = io.bytes(ofBuffer: buffer)
+                let bytes = unsafe io.bytes(ofBuffer: buffer)
                 let count = Int(completion.result)
                 figures.bytesReceived &+= UInt64(count)
-                let actions = table[slot].received(
+                let actions = unsafe table[slot].received(
                     bytes, count: count, now: now, fields: &fields, wallSeconds: wallSeconds)
-                if actions != .none { apply(actions, slot, answer: ByteView(bytes, count: count)) }
+                if actions != .none { unsafe apply(actions, slot, answer: ByteView(bytes, count: count)) }
             }
             io.give(buffer: buffer)
         }
@@ -204,9 +204,9 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
     @inline(__always) private func send(_ slot: Int) {
         if table[slot].request.isOnePiece {
             let rest = table[slot].request.rest
-            io.send(table[slot].descriptor, rest.base, count: rest.count, tag: tag(.send, slot))
+            unsafe io.send(table[slot].descriptor, rest.base, count: rest.count, tag: tag(.send, slot))
         } else {
-            io.sendMessage(table[slot].descriptor, table[slot].request.kernelMessage(), tag: tag(.send, slot))
+            unsafe io.sendMessage(table[slot].descriptor, table[slot].request.kernelMessage(), tag: tag(.send, slot))
         }
     }
     private mutating func connect(_ slot: Int) {
@@ -220,8 +220,8 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         figures.connectionsOpened += 1
         table[slot].begin(descriptor: descriptor, deadline: now + plan.timeoutNanos)
         table.opened()
-        let address = table[slot].request.setAddress(plan.address)
-        io.connect(descriptor, address, byteCount: plan.address.byteCount, tag: tag(.connect, slot))
+        let address = unsafe table[slot].request.setAddress(plan.address)
+        unsafe io.connect(descriptor, address, byteCount: plan.address.byteCount, tag: tag(.connect, slot))
     }
 
     // MARK: arrivals
@@ -267,7 +267,7 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         let exchange = LoadExchange(draw: draw, intendedAt: intendedAt, sentAt: now, isMeasured: isMeasured)
         table[slot].assign(exchange, deadline: now + plan.timeoutNanos)
         table.became(busy: true)
-        table[slot].request.render(
+        unsafe table[slot].request.render(
             entries[draw.entry], kind: draw.kind, run: plan.run, event: draw.event,
             seconds: draw.seconds > 0 ? draw.seconds : wallSeconds)
         figures.bytesSent &+= UInt64(table[slot].request.byteCount)

@@ -114,14 +114,14 @@ struct LoadCompiledBody {
                 encoding = form
             case .fixed(let text): fixed = memory.place(text: text)
             }
-            return LoadEntry(
+            return unsafe LoadEntry(
                 head: UnsafePointer(memory.place(head)), headCount: head.count,
                 signed: UnsafePointer(memory.place(signed)), signedCount: signed.count,
                 bodies: UnsafePointer(memory.place(bodies)), bodyCount: UInt64(bodies.count), key: key,
                 encoding: encoding, fixed: fixed, timestampUnitsPerSecond: definition.timestampUnitsPerSecond,
                 staleBySeconds: definition.staleBySeconds)
         }
-        entries = UnsafePointer(memory.place(compiled))
+        unsafe entries = UnsafePointer(memory.place(compiled))
         count = compiled.count
         weights = definitions.map(\.weight)
         shares = definitions.map(\.shares)

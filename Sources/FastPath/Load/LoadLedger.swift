@@ -22,13 +22,13 @@ package enum LoadEventState: UInt8, CaseIterable, Sendable {
     package init(capacity: Int) throws(OutOfMemory) {
         self.capacity = capacity
         memory = try MappedMemory(byteCount: max(capacity, 1))
-        states = memory.base
+        unsafe states = memory.base
     }
     /// For the loop, which writes it alone; readers come after its end.
-    package var writer: LoadLedgerWriter { LoadLedgerWriter(states: states, capacity: capacity) }
+    package var writer: LoadLedgerWriter { unsafe LoadLedgerWriter(states: states, capacity: capacity) }
     package func state(of event: UInt64) -> LoadEventState? {
         guard event < UInt64(capacity) else { return nil }
-        return LoadEventState(rawValue: states[Int(event)])
+        return unsafe LoadEventState(rawValue: states[Int(event)])
     }
 }
 
@@ -40,7 +40,7 @@ package enum LoadEventState: UInt8, CaseIterable, Sendable {
     @inline(__always) package func note(_ event: UInt64, _ state: LoadEventState) {
         guard event < UInt64(capacity) else { return }
         let place = Int(event)
-        if state.rawValue > states[place] { states[place] = state.rawValue }
+        if unsafe state.rawValue > states[place] { unsafe states[place] = state.rawValue }
     }
 }
 
@@ -53,23 +53,23 @@ package enum LoadEventText {
     /// Safety: `memory` has 32 bytes.
     @inline(__always) static func write(run: UInt32, event: UInt64, into memory: UnsafeMutablePointer<UInt8>) {
         let text: StaticString = "sluiceload-"
-        for index in 0..<11 { memory[index] = text.utf8Start[index] }
-        hex(UInt64(run), digits: 8, into: memory + 11)
-        memory[19] = 0x2D
-        hex(event, digits: 12, into: memory + 20)
+        for index in 0..<11 { unsafe memory[index] = text.utf8Start[index] }
+        unsafe hex(UInt64(run), digits: 8, into: memory + 11)
+        unsafe memory[19] = 0x2D
+        unsafe hex(event, digits: 12, into: memory + 20)
     }
     @inline(__always) private static func hex(_ value: UInt64, digits: Int, into memory: UnsafeMutablePointer<UInt8>) {
         var rest = value
         for index in stride(from: digits - 1, through: 0, by: -1) {
             let nibble = UInt8(truncatingIfNeeded: rest & 15)
-            memory[index] = nibble < 10 ? 48 + nibble : 87 + nibble
+            unsafe memory[index] = nibble < 10 ? 48 + nibble : 87 + nibble
             rest >>= 4
         }
     }
     package static func text(run: UInt32, event: UInt64) -> String {
-        String(
+        unsafe String(
             decoding: [UInt8](unsafeUninitializedCapacity: byteCount) { buffer, count in
-                write(run: run, event: event, into: buffer.baseAddress!)
+                unsafe write(run: run, event: event, into: buffer.baseAddress!)
                 count = byteCount
             }, as: UTF8.self)
     }
@@ -78,7 +78,7 @@ package enum LoadEventText {
         let text: StaticString = "sluiceload-"
         var place = 0
         while place + byteCount <= bytes.count {
-            let found = sluice_bytes_find(
+            let found = unsafe sluice_bytes_find(
                 bytes.base + place, bytes.count - place, UnsafeRawPointer(text.utf8Start), text.utf8CodeUnitCount)
             guard found >= 0, place + found + byteCount <= bytes.count else { return nil }
             place += found

@@ -63,9 +63,10 @@ package struct LoadDraw: Equatable, Sendable {
     package init(weights: [Double], shares: [LoadShares], seed: UInt64) {
         precondition(weights.count == shares.count && !weights.isEmpty)
         entryCount = weights.count
-        entries = .allocate(capacity: entryCount)
-        recents = .allocate(capacity: entryCount * Int(LoadMix.recentCountMax))
-        recents.initialize(repeating: Recent(event: 0, seconds: 0), count: entryCount * Int(LoadMix.recentCountMax))
+        unsafe entries = .allocate(capacity: entryCount)
+        unsafe recents = .allocate(capacity: entryCount * Int(LoadMix.recentCountMax))
+        unsafe recents.initialize(
+            repeating: Recent(event: 0, seconds: 0), count: entryCount * Int(LoadMix.recentCountMax))
         state = seed
         let total = weights.reduce(0, +)
         var passed = 0.0
@@ -83,12 +84,12 @@ package struct LoadDraw: Equatable, Sendable {
                 entry.kindBounds[kind] = UInt64((sum * 4_294_967_296).rounded())
             }
             entry.kindBounds[5] = 1 << 32
-            (entries + index).initialize(to: entry)
+            unsafe (entries + index).initialize(to: entry)
         }
     }
     deinit {
-        entries.deallocate()
-        recents.deallocate()
+        unsafe entries.deallocate()
+        unsafe recents.deallocate()
     }
 
     /// SplitMix64.
@@ -106,18 +107,18 @@ package struct LoadDraw: Equatable, Sendable {
         let dice = random()
         let (forEntry, forKind) = (dice & 0xFFFF_FFFF, dice >> 32)
         var index = 0
-        while index < entryCount - 1, forEntry >= entries[index].bound { index += 1 }
+        while index < entryCount - 1, unsafe forEntry >= entries[index].bound { index += 1 }
         var kind = LoadKind.fresh
         var kindIndex = 0
-        while kindIndex < 5, forKind >= entries[index].kindBounds[kindIndex] { kindIndex += 1 }
+        while kindIndex < 5, unsafe forKind >= entries[index].kindBounds[kindIndex] { kindIndex += 1 }
         kind = LoadKind(rawValue: UInt8(kindIndex)) ?? .fresh
         if kind == .duplicate || kind == .retry {
-            let known = min(entries[index].recentCount, LoadMix.recentCountMax)
+            let known = unsafe min(entries[index].recentCount, LoadMix.recentCountMax)
             if known > 0 {
-                var recent = recents[index * Int(LoadMix.recentCountMax) + Int(random() % known)]
+                var recent = unsafe recents[index * Int(LoadMix.recentCountMax) + Int(random() % known)]
                 if kind == .duplicate, nowSeconds > recent.seconds + LoadMix.duplicateSecondsMax {
-                    let last = Int((entries[index].recentCount - 1) % LoadMix.recentCountMax)
-                    recent = recents[index * Int(LoadMix.recentCountMax) + last]
+                    let last = unsafe Int((entries[index].recentCount - 1) % LoadMix.recentCountMax)
+                    recent = unsafe recents[index * Int(LoadMix.recentCountMax) + last]
                 }
                 let seconds = kind == .duplicate ? recent.seconds : 0
                 return LoadDraw(entry: index, kind: kind, event: recent.event, seconds: seconds)
@@ -131,8 +132,8 @@ package struct LoadDraw: Equatable, Sendable {
     /// A good event was accepted: it may come again from now on.
     @inline(__always) package mutating func accepted(event: UInt64, entry: Int, seconds: UInt64) {
         precondition(entry >= 0 && entry < entryCount)
-        let place = Int(entries[entry].recentCount % LoadMix.recentCountMax)
-        recents[entry * Int(LoadMix.recentCountMax) + place] = Recent(event: event, seconds: seconds)
-        entries[entry].recentCount &+= 1
+        let place = unsafe Int(entries[entry].recentCount % LoadMix.recentCountMax)
+        unsafe recents[entry * Int(LoadMix.recentCountMax) + place] = Recent(event: event, seconds: seconds)
+        unsafe entries[entry].recentCount &+= 1
     }
 }

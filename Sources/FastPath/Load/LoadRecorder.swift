@@ -23,11 +23,11 @@
         self.stepBits = stepBits
         bucketCount = (LoadRecorder.valueBits - stepBits + 1) << stepBits
         memory = try MappedMemory(byteCount: bucketCount * 8)
-        counts = UnsafeMutableRawPointer(memory.base).bindMemory(to: UInt64.self, capacity: bucketCount)
+        unsafe counts = UnsafeMutableRawPointer(memory.base).bindMemory(to: UInt64.self, capacity: bucketCount)
     }
 
     @inline(__always) package mutating func record(nanos value: UInt64) {
-        counts[bucket(of: value)] &+= 1
+        unsafe counts[bucket(of: value)] &+= 1
         count &+= 1
         sum &+= value
         minimum = min(minimum, value)
@@ -48,7 +48,7 @@
     }
     package func count(ofBucket index: Int) -> UInt64 {
         precondition(index >= 0 && index < bucketCount)
-        return counts[index]
+        return unsafe counts[index]
     }
     /// The value at or below which `share` (0 to 1) of all lie; 0 when there is none. O(buckets).
     package func value(atShare share: Double) -> UInt64 {
@@ -56,7 +56,7 @@
         let wanted = min(UInt64(share * Double(count)) + 1, count)
         var seen: UInt64 = 0
         for index in 0..<bucketCount {
-            seen &+= counts[index]
+            unsafe seen &+= counts[index]
             if seen >= wanted {
                 let bounds = range(ofBucket: index)
                 return min(bounds.upperBound, maximum)
@@ -65,7 +65,7 @@
         return maximum
     }
     package mutating func removeAll() {
-        for index in 0..<bucketCount { counts[index] = 0 }
+        for index in 0..<bucketCount { unsafe counts[index] = 0 }
         (count, sum, minimum, maximum) = (0, 0, .max, 0)
     }
 }

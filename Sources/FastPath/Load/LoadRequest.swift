@@ -31,40 +31,40 @@ import CShims
     /// `block` has `fixedByteCount + roomByteCount` bytes, is aligned to 64 and stays for the slot's life.
     init(block: UnsafeMutablePointer<UInt8>) {
         let raw = UnsafeMutableRawPointer(block)
-        header = raw.bindMemory(to: msghdr.self, capacity: 1)
-        parts = (raw + 64).bindMemory(to: iovec.self, capacity: LoadRequest.partCountMax)
-        address = (raw + 128).bindMemory(to: sockaddr_storage.self, capacity: 1)
-        idText = block + 256
-        timeText = block + 320
-        tag = block + 384
-        room = block + LoadRequest.fixedByteCount
-        header.initialize(to: msghdr())
-        parts.initialize(repeating: iovec(), count: LoadRequest.partCountMax)
-        address.initialize(to: sockaddr_storage())
+        unsafe header = raw.bindMemory(to: msghdr.self, capacity: 1)
+        unsafe parts = (raw + 64).bindMemory(to: iovec.self, capacity: LoadRequest.partCountMax)
+        unsafe address = (raw + 128).bindMemory(to: sockaddr_storage.self, capacity: 1)
+        unsafe idText = block + 256
+        unsafe timeText = block + 320
+        unsafe tag = block + 384
+        unsafe room = block + LoadRequest.fixedByteCount
+        unsafe header.initialize(to: msghdr())
+        unsafe parts.initialize(repeating: iovec(), count: LoadRequest.partCountMax)
+        unsafe address.initialize(to: sockaddr_storage())
     }
     func setAddress(_ peer: EgressAddress) -> UnsafePointer<sockaddr> {
-        peer.write(to: UnsafeMutableRawPointer(address))
-        return UnsafeRawPointer(address).assumingMemoryBound(to: sockaddr.self)
+        unsafe peer.write(to: UnsafeMutableRawPointer(address))
+        return unsafe UnsafeRawPointer(address).assumingMemoryBound(to: sockaddr.self)
     }
 
     // MARK: rendering
 
     /// `seconds`: the time that is said and signed.
     mutating func render(_ entry: LoadEntry, kind: LoadKind, run: UInt32, event: UInt64, seconds: UInt64) {
-        LoadEventText.write(run: run, event: event, into: idText)
+        unsafe LoadEventText.write(run: run, event: event, into: idText)
         let said = kind == .stale && seconds > entry.staleBySeconds ? seconds - entry.staleBySeconds : seconds
-        timeCount = LoadRequest.writeDecimal(said &* entry.timestampUnitsPerSecond, into: timeText)
-        let body = entry.bodies[Int(LoadMix.scramble(event) % entry.bodyCount)]
+        timeCount = unsafe LoadRequest.writeDecimal(said &* entry.timestampUnitsPerSecond, into: timeText)
+        let body = unsafe entry.bodies[Int(LoadMix.scramble(event) % entry.bodyCount)]
         used = 0
         for index in 0..<entry.headCount {
-            let piece = entry.head[index]
+            let piece = unsafe entry.head[index]
             switch piece.kind {
             case .literal: append(piece.text)
-            case .id: append(ByteView(idText, count: LoadEventText.byteCount))
-            case .timestamp: append(ByteView(timeText, count: timeCount))
+            case .id: unsafe append(ByteView(idText, count: LoadEventText.byteCount))
+            case .timestamp: unsafe append(ByteView(timeText, count: timeCount))
             case .bodyLength:
                 precondition(used + 20 <= LoadRequest.headBytesMax)
-                used += LoadRequest.writeDecimal(UInt64(body.bytes.count), into: room + used)
+                unsafe used += LoadRequest.writeDecimal(UInt64(body.bytes.count), into: room + used)
             case .retryLine: if kind == .retry { append(piece.text) }
             case .malformedLine: if kind == .malformed { appendMalformed(event) }
             case .signature: appendSignature(entry, body, spoiled: kind == .badSignature)
@@ -75,11 +75,11 @@ import CShims
     }
     @inline(__always) private mutating func append(_ bytes: ByteView) {
         precondition(bytes.count <= LoadRequest.headBytesMax - used)
-        sluice_bytes_move(room + used, bytes.base, bytes.count)
+        unsafe sluice_bytes_move(room + used, bytes.base, bytes.count)
         used += bytes.count
     }
     private mutating func append(_ text: StaticString) {
-        append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
+        unsafe append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
     }
     private mutating func appendMalformed(_ event: UInt64) {
         switch event % 4 {
@@ -94,23 +94,23 @@ import CShims
         if let key = entry.key {
             var stream = MACStream(key)
             for index in 0..<entry.signedCount {
-                let piece = entry.signed[index]
+                let piece = unsafe entry.signed[index]
                 switch piece.kind {
-                case .id: stream.add(ByteView(idText, count: LoadEventText.byteCount))
-                case .timestamp: stream.add(ByteView(timeText, count: timeCount))
+                case .id: unsafe stream.add(ByteView(idText, count: LoadEventText.byteCount))
+                case .timestamp: unsafe stream.add(ByteView(timeText, count: timeCount))
                 case .body: add(body, to: &stream)
                 default: stream.add(piece.text)
                 }
             }
-            stream.finish(into: tag)
-            let digest = ByteView(tag, count: key.algorithm.digestBytes)
+            unsafe stream.finish(into: tag)
+            let digest = unsafe ByteView(tag, count: key.algorithm.digestBytes)
             precondition(used + 2 * digest.count <= LoadRequest.headBytesMax)
             switch entry.encoding {
             case .hex:
-                TextEncoding.writeHex(digest, into: room + used)
+                unsafe TextEncoding.writeHex(digest, into: room + used)
                 used += 2 * digest.count
             case .base64, .base64URL:
-                TextEncoding.writeBase64(digest, into: room + used)
+                unsafe TextEncoding.writeBase64(digest, into: room + used)
                 used += TextEncoding.base64Count(digest.count)
                 if entry.encoding == .base64URL { makeURLSafe(from: start) }
             }
@@ -118,19 +118,23 @@ import CShims
             append(entry.fixed)
         }
         // A digit of both alphabets, so that the form stays right and the value does not.
-        if spoiled, used > start { room[start] = room[start] == 0x30 ? 0x31 : 0x30 }
+        if spoiled, used > start { unsafe room[start] = room[start] == 0x30 ? 0x31 : 0x30 }
     }
     private func add(_ body: LoadCompiledBody, to stream: inout MACStream) {
         guard body.idOffset >= 0 else { return stream.add(body.bytes) }
         stream.add(body.bytes.slice(0, body.idOffset))
-        stream.add(ByteView(idText, count: LoadEventText.byteCount))
+        unsafe stream.add(ByteView(idText, count: LoadEventText.byteCount))
         let behind = body.idOffset + LoadEventText.byteCount
         stream.add(body.bytes.slice(behind, body.bytes.count - behind))
     }
     private mutating func makeURLSafe(from start: Int) {
-        while used > start, room[used - 1] == 0x3D { used -= 1 }
+        while used > start, unsafe room[used - 1] == 0x3D { used -= 1 }
         for index in start..<used {
-            if room[index] == 0x2B { room[index] = 0x2D } else if room[index] == 0x2F { room[index] = 0x5F }
+            if unsafe room[index] == 0x2B {
+                unsafe room[index] = 0x2D
+            } else if unsafe room[index] == 0x2F {
+                unsafe room[index] = 0x5F
+            }
         }
     }
     /// Returns the number of digits, at most 20.
@@ -144,7 +148,7 @@ import CShims
         }
         rest = value
         for index in stride(from: digits - 1, through: 0, by: -1) {
-            memory[index] = UInt8(truncatingIfNeeded: 48 + rest % 10)
+            unsafe memory[index] = UInt8(truncatingIfNeeded: 48 + rest % 10)
             rest /= 10
         }
         return digits
@@ -153,28 +157,28 @@ import CShims
         partIndex = 0
         byteCount = used + body.bytes.count
         if byteCount <= LoadRequest.roomByteCount {
-            sluice_bytes_move(room + used, body.bytes.base, body.bytes.count)
+            unsafe sluice_bytes_move(room + used, body.bytes.base, body.bytes.count)
             if body.idOffset >= 0 {
-                sluice_bytes_move(room + used + body.idOffset, idText, LoadEventText.byteCount)
+                unsafe sluice_bytes_move(room + used + body.idOffset, idText, LoadEventText.byteCount)
             }
-            setPart(0, room, byteCount)
+            unsafe setPart(0, room, byteCount)
             partCount = 1
         } else if body.idOffset < 0 {
-            setPart(0, room, used)
-            setPart(1, body.bytes.base, body.bytes.count)
+            unsafe setPart(0, room, used)
+            unsafe setPart(1, body.bytes.base, body.bytes.count)
             partCount = 2
         } else {
             let behind = body.idOffset + LoadEventText.byteCount
-            setPart(0, room, used)
-            setPart(1, body.bytes.base, body.idOffset)
-            setPart(2, idText, LoadEventText.byteCount)
-            setPart(3, body.bytes.base + behind, body.bytes.count - behind)
+            unsafe setPart(0, room, used)
+            unsafe setPart(1, body.bytes.base, body.idOffset)
+            unsafe setPart(2, idText, LoadEventText.byteCount)
+            unsafe setPart(3, body.bytes.base + behind, body.bytes.count - behind)
             partCount = 4
         }
     }
     @inline(__always) private func setPart(_ index: Int, _ base: UnsafePointer<UInt8>, _ count: Int) {
-        parts[index].iov_base = UnsafeMutableRawPointer(mutating: base)
-        parts[index].iov_len = count
+        unsafe parts[index].iov_base = UnsafeMutableRawPointer(mutating: base)
+        unsafe parts[index].iov_len = count
     }
 
     // MARK: sending
@@ -182,30 +186,30 @@ import CShims
     /// True exactly when one plain send carries what is left: `rest` has it.
     @inline(__always) var isOnePiece: Bool { partCount - partIndex == 1 }
     @inline(__always) var rest: ByteView {
-        ByteView(parts[partIndex].iov_base.assumingMemoryBound(to: UInt8.self), count: parts[partIndex].iov_len)
+        unsafe ByteView(parts[partIndex].iov_base.assumingMemoryBound(to: UInt8.self), count: parts[partIndex].iov_len)
     }
     @inline(__always) func kernelMessage() -> UnsafePointer<msghdr> {
-        header.pointee.msg_iov = parts + partIndex
-        header.pointee.msg_iovlen = partCount - partIndex
-        return UnsafePointer(header)
+        unsafe header.pointee.msg_iov = parts + partIndex
+        unsafe header.pointee.msg_iovlen = partCount - partIndex
+        return unsafe UnsafePointer(header)
     }
     /// True exactly when nothing is left.
     @inline(__always) mutating func advance(by count: Int) -> Bool {
         var sent = count
-        while partIndex < partCount, sent >= parts[partIndex].iov_len {
-            sent -= parts[partIndex].iov_len
+        while partIndex < partCount, unsafe sent >= parts[partIndex].iov_len {
+            unsafe sent -= parts[partIndex].iov_len
             partIndex += 1
         }
         guard partIndex < partCount else { return true }
-        parts[partIndex].iov_base += sent
-        parts[partIndex].iov_len -= sent
+        unsafe parts[partIndex].iov_base += sent
+        unsafe parts[partIndex].iov_len -= sent
         return false
     }
     /// The rendered request, for tests; allocates.
     func bytes() -> [UInt8] {
         var all: [UInt8] = []
         for index in partIndex..<partCount {
-            all +=
+            unsafe all +=
                 ByteView(
                     parts[index].iov_base.assumingMemoryBound(to: UInt8.self), count: parts[index].iov_len
                 ).array
@@ -223,9 +227,9 @@ import CShims
         precondition(entry >= 0 && entry < entries.count)
         let block = UnsafeMutableRawPointer.allocate(
             byteCount: LoadRequest.fixedByteCount + LoadRequest.roomByteCount, alignment: 64)
-        defer { block.deallocate() }
-        var request = LoadRequest(block: block.assumingMemoryBound(to: UInt8.self))
-        request.render(entries.entries[entry], kind: kind, run: run, event: event, seconds: seconds)
+        defer { unsafe block.deallocate() }
+        var request = unsafe LoadRequest(block: block.assumingMemoryBound(to: UInt8.self))
+        unsafe request.render(entries.entries[entry], kind: kind, run: run, event: event, seconds: seconds)
         return request.bytes()
     }
 }

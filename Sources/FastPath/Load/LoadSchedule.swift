@@ -41,13 +41,13 @@ package struct LoadPiece: Equatable, Sendable {
     package init(_ pieces: [LoadPiece]) {
         precondition(!pieces.isEmpty)
         placeCount = pieces.count
-        places = .allocate(capacity: pieces.count)
+        unsafe places = .allocate(capacity: pieces.count)
         var (start, total, end) = (0.0, 0.0, UInt64(0))
         for (index, piece) in pieces.enumerated() {
             precondition(piece.nanos > 0 && piece.rateAtStart >= 0 && piece.rateAtEnd >= 0)
             let seconds = Double(piece.nanos) / 1e9
             let more = (piece.rateAtStart + piece.rateAtEnd) / 2 * seconds
-            (places + index).initialize(
+            unsafe (places + index).initialize(
                 to: CompiledPiece(
                     start: start, seconds: seconds, rate: piece.rateAtStart,
                     slope: (piece.rateAtEnd - piece.rateAtStart) / seconds, before: total, after: total + more))
@@ -59,7 +59,7 @@ package struct LoadPiece: Equatable, Sendable {
         // A thousandth less, so that the sum's rounding adds no arrival.
         arrivalCount = total > 0.001 ? UInt64((total - 0.001).rounded(.up)) : 0
     }
-    deinit { places.deallocate() }
+    deinit { unsafe places.deallocate() }
 }
 
 /// Walks a schedule forward: the arrival to be sent next, and how many are due.
@@ -75,7 +75,7 @@ package struct LoadPiece: Equatable, Sendable {
 
     package init(_ schedule: LoadSchedule) {
         self.schedule = schedule
-        places = schedule.places
+        unsafe places = schedule.places
         seek()
     }
     @inline(__always) package mutating func advance() {
@@ -88,27 +88,27 @@ package struct LoadPiece: Equatable, Sendable {
             return
         }
         let wanted = Double(number)
-        while place + 1 < schedule.placeCount, places[place].after <= wanted { place += 1 }
-        let at = places + place
-        let missing = max(0, wanted - at.pointee.before)
+        while place + 1 < schedule.placeCount, unsafe places[place].after <= wanted { place += 1 }
+        let at = unsafe places + place
+        let missing = unsafe max(0, wanted - at.pointee.before)
         var seconds = 0.0
         if missing > 0 {
             // The root of slope/2·x² + rate·x = missing, in the form that does not cancel.
-            let square = at.pointee.rate * at.pointee.rate + 2 * at.pointee.slope * missing
+            let square = unsafe at.pointee.rate * at.pointee.rate + 2 * at.pointee.slope * missing
             let root = sluice_square_root(max(0, square))
-            seconds = min(2 * missing / (at.pointee.rate + root), at.pointee.seconds)
+            seconds = unsafe min(2 * missing / (at.pointee.rate + root), at.pointee.seconds)
         }
-        nextNanos = max(nextNanos, UInt64((at.pointee.start + seconds) * 1e9))
+        nextNanos = unsafe max(nextNanos, UInt64((at.pointee.start + seconds) * 1e9))
     }
     /// How many arrivals have a time of at most `nanos`. `nanos` never goes back.
     package mutating func dueCount(at nanos: UInt64) -> UInt64 {
         guard nanos < schedule.nanos else { return schedule.arrivalCount }
         let time = Double(nanos) / 1e9
-        while duePlace + 1 < schedule.placeCount, places[duePlace + 1].start <= time { duePlace += 1 }
-        let at = places + duePlace
-        let passed = min(max(0, time - at.pointee.start), at.pointee.seconds)
-        let integral = at.pointee.before + passed * (at.pointee.rate + at.pointee.slope * passed / 2)
-        guard integral > 0 || at.pointee.rate > 0 else { return 0 }
+        while duePlace + 1 < schedule.placeCount, unsafe places[duePlace + 1].start <= time { duePlace += 1 }
+        let at = unsafe places + duePlace
+        let passed = unsafe min(max(0, time - at.pointee.start), at.pointee.seconds)
+        let integral = unsafe at.pointee.before + passed * (at.pointee.rate + at.pointee.slope * passed / 2)
+        guard unsafe integral > 0 || at.pointee.rate > 0 else { return 0 }
         return min(UInt64(integral) + 1, schedule.arrivalCount)
     }
 }

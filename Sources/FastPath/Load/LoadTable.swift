@@ -18,43 +18,44 @@
         self.capacity = capacity
         let blockBytes = LoadConnection.blockByteCount(limits)
         memory = try MappedMemory(byteCount: blockBytes * capacity)
-        connections = .allocate(capacity: capacity)
-        idle = .allocate(capacity: capacity)
+        unsafe connections = .allocate(capacity: capacity)
+        unsafe idle = .allocate(capacity: capacity)
         for slot in 0..<capacity {
-            let block = memory.base + slot * blockBytes
-            (connections + slot).initialize(to: LoadConnection(block: block, limits: limits, generation: generation))
+            let block = unsafe memory.base + slot * blockBytes
+            unsafe (connections + slot).initialize(
+                to: LoadConnection(block: block, limits: limits, generation: generation))
         }
     }
     deinit {
-        connections.deallocate()
-        idle.deallocate()
+        unsafe connections.deallocate()
+        unsafe idle.deallocate()
     }
     @inline(__always) subscript(slot: Int) -> LoadConnection {
         unsafeAddress {
             precondition(slot >= 0 && slot < capacity)
-            return UnsafePointer(connections + slot)
+            return unsafe UnsafePointer(connections + slot)
         }
         unsafeMutableAddress {
             precondition(slot >= 0 && slot < capacity)
-            return connections + slot
+            return unsafe connections + slot
         }
     }
     /// True exactly when `tag` names the present use of its slot.
     @inline(__always) func isCurrent(_ tag: Tag) -> Bool {
         guard Int(tag.slot) < capacity else { return false }
-        let connection = connections + Int(tag.slot)
-        return connection.pointee.state != .free && connection.pointee.generation == tag.generation
+        let connection = unsafe connections + Int(tag.slot)
+        return unsafe connection.pointee.state != .free && connection.pointee.generation == tag.generation
     }
     @inline(__always) mutating func park(_ slot: Int) {
         precondition(idleCount < capacity)
         var place = idleHead + idleCount
         if place >= capacity { place -= capacity }
-        idle[place] = Int32(slot)
+        unsafe idle[place] = Int32(slot)
         idleCount += 1
     }
     @inline(__always) mutating func takeIdle() -> Int? {
         guard idleCount > 0 else { return nil }
-        let slot = Int(idle[idleHead])
+        let slot = unsafe Int(idle[idleHead])
         idleHead += 1
         if idleHead == capacity { idleHead = 0 }
         idleCount -= 1
@@ -64,9 +65,9 @@
     mutating func unpark(_ slot: Int) {
         var kept = 0
         for index in 0..<idleCount {
-            let one = idle[(idleHead + index) % capacity]
+            let one = unsafe idle[(idleHead + index) % capacity]
             if Int(one) == slot { continue }
-            idle[(idleHead + kept) % capacity] = one
+            unsafe idle[(idleHead + kept) % capacity] = one
             kept += 1
         }
         idleCount = kept

@@ -28,39 +28,39 @@ import CShims
 
     init(entryCount: Int) {
         self.entryCount = entryCount
-        cells = .allocate(capacity: entryCount * LoadKind.count)
-        cells.initialize(repeating: LoadCell(), count: entryCount * LoadKind.count)
-        statuses = .allocate(capacity: 1000)
-        statuses.initialize(repeating: 0, count: 1000)
-        reasons = .allocate(capacity: LoadTotals.reasonCountMax)
-        reasons.initialize(repeating: Reason(), count: LoadTotals.reasonCountMax)
-        intervals = .allocate(capacity: LoadTotals.intervalCountMax)
-        intervals.initialize(repeating: LoadIntervalCounts(), count: LoadTotals.intervalCountMax)
+        unsafe cells = .allocate(capacity: entryCount * LoadKind.count)
+        unsafe cells.initialize(repeating: LoadCell(), count: entryCount * LoadKind.count)
+        unsafe statuses = .allocate(capacity: 1000)
+        unsafe statuses.initialize(repeating: 0, count: 1000)
+        unsafe reasons = .allocate(capacity: LoadTotals.reasonCountMax)
+        unsafe reasons.initialize(repeating: Reason(), count: LoadTotals.reasonCountMax)
+        unsafe intervals = .allocate(capacity: LoadTotals.intervalCountMax)
+        unsafe intervals.initialize(repeating: LoadIntervalCounts(), count: LoadTotals.intervalCountMax)
     }
     deinit {
-        cells.deallocate()
-        statuses.deallocate()
-        reasons.deallocate()
-        intervals.deallocate()
+        unsafe cells.deallocate()
+        unsafe statuses.deallocate()
+        unsafe reasons.deallocate()
+        unsafe intervals.deallocate()
     }
 
     @inline(__always) private func cell(_ draw: LoadDraw) -> UnsafeMutablePointer<LoadCell> {
         precondition(draw.entry >= 0 && draw.entry < entryCount)
-        return cells + draw.entry * LoadKind.count + Int(draw.kind.rawValue)
+        return unsafe cells + draw.entry * LoadKind.count + Int(draw.kind.rawValue)
     }
-    @inline(__always) mutating func sent(_ draw: LoadDraw) { cell(draw).pointee.sent &+= 1 }
+    @inline(__always) mutating func sent(_ draw: LoadDraw) { unsafe cell(draw).pointee.sent &+= 1 }
     @inline(__always) mutating func answered(_ draw: LoadDraw, status: Int) {
-        statuses[min(max(status, 0), 999)] &+= 1
-        if status < 300 { cell(draw).pointee.accepted &+= 1 } else { cell(draw).pointee.refused &+= 1 }
+        unsafe statuses[min(max(status, 0), 999)] &+= 1
+        if status < 300 { unsafe cell(draw).pointee.accepted &+= 1 } else { unsafe cell(draw).pointee.refused &+= 1 }
     }
     @inline(__always) mutating func failed(_ draw: LoadDraw, _ result: LoadResult) {
-        cell(draw).pointee.failed &+= 1
+        unsafe cell(draw).pointee.failed &+= 1
         failures[Int(result.rawValue)] &+= 1
     }
     /// Counts the `"reason":"…"` of an answer's body, or its status where it has none.
     mutating func refused(status: Int, answer: ByteView) {
         let key: StaticString = "\"reason\":\""
-        let found = sluice_bytes_find(
+        let found = unsafe sluice_bytes_find(
             answer.base, answer.count, UnsafeRawPointer(key.utf8Start), key.utf8CodeUnitCount)
         var start = 0
         var length = 0
@@ -70,12 +70,12 @@ import CShims
                 length += 1
             }
         }
-        for index in 0..<reasonCount where reasons[index].length == length {
-            if length == 0, reasons[index].status != status { continue }
+        for index in 0..<reasonCount where unsafe reasons[index].length == length {
+            if length == 0, unsafe reasons[index].status != status { continue }
             var isSame = true
-            for place in 0..<length where reasons[index].text[place] != answer[start + place] { isSame = false }
+            for place in 0..<length where unsafe reasons[index].text[place] != answer[start + place] { isSame = false }
             if isSame {
-                reasons[index].count &+= 1
+                unsafe reasons[index].count &+= 1
                 return
             }
         }
@@ -83,31 +83,31 @@ import CShims
             otherReasons &+= 1
             return
         }
-        for place in 0..<length { reasons[reasonCount].text[place] = answer[start + place] }
-        reasons[reasonCount].length = length
-        reasons[reasonCount].status = status
-        reasons[reasonCount].count = 1
+        for place in 0..<length { unsafe reasons[reasonCount].text[place] = answer[start + place] }
+        unsafe reasons[reasonCount].length = length
+        unsafe reasons[reasonCount].status = status
+        unsafe reasons[reasonCount].count = 1
         reasonCount += 1
     }
     mutating func close(_ interval: LoadIntervalCounts) {
         guard intervalCount < LoadTotals.intervalCountMax else { return }
-        intervals[intervalCount] = interval
+        unsafe intervals[intervalCount] = interval
         intervalCount += 1
     }
 
     /// Allocates; after the run.
     func write(to report: inout LoadReport) {
         report.cells = (0..<entryCount).map { entry in
-            (0..<LoadKind.count).map { cells[entry * LoadKind.count + $0] }
+            (0..<LoadKind.count).map { unsafe cells[entry * LoadKind.count + $0] }
         }
-        report.statuses = (0..<1000).filter { statuses[$0] > 0 }.map { ($0, statuses[$0]) }
+        report.statuses = (0..<1000).filter { unsafe statuses[$0] > 0 }.map { unsafe ($0, statuses[$0]) }
         report.reasons = (0..<reasonCount).map { index in
-            let reason = reasons[index]
+            let reason = unsafe reasons[index]
             let text = String(decoding: (0..<reason.length).map { reason.text[$0] }, as: UTF8.self)
             return (reason.length == 0 ? "status_\(reason.status)" : text, reason.count)
         }
         if otherReasons > 0 { report.reasons.append(("other", otherReasons)) }
         report.failures = LoadResult.allCases.map { ($0, failures[Int($0.rawValue)]) }.filter { $0.1 > 0 }
-        report.intervals = (0..<intervalCount).map { intervals[$0] }
+        report.intervals = (0..<intervalCount).map { unsafe intervals[$0] }
     }
 }

@@ -32,19 +32,19 @@ struct GroupTicket {
 
     init?(capacity: Int, ticketCapacity: Int) {
         precondition(capacity > 0 && capacity % RecordFormat.blockBytes == 0 && ticketCapacity > 0)
-        guard let taken = sluice_memory_take(RecordFormat.blockBytes + capacity) else { return nil }
-        memory = taken
-        tickets = .allocate(capacity: ticketCapacity)
+        guard let taken = unsafe sluice_memory_take(RecordFormat.blockBytes + capacity) else { return nil }
+        unsafe memory = taken
+        unsafe tickets = .allocate(capacity: ticketCapacity)
         self.capacity = capacity
         self.ticketCapacity = ticketCapacity
     }
     deinit {
-        sluice_memory_give_back(memory, RecordFormat.blockBytes + capacity)
-        tickets.deallocate()
+        unsafe sluice_memory_give_back(memory, RecordFormat.blockBytes + capacity)
+        unsafe tickets.deallocate()
     }
 
-    var headerBlock: UnsafeMutableRawPointer { memory }
-    var records: UnsafeMutableRawPointer { memory + RecordFormat.blockBytes }
+    var headerBlock: UnsafeMutableRawPointer { unsafe memory }
+    var records: UnsafeMutableRawPointer { unsafe memory + RecordFormat.blockBytes }
     var paddedByteCount: Int { RecordFormat.roundUp(byteCount, to: RecordFormat.blockBytes) }
     var lastSequence: UInt64 { firstSequence &+ UInt64(recordCount) &- 1 }
 
@@ -64,7 +64,7 @@ struct GroupTicket {
             self.seed = seed
             firstReceivedAt = event.receivedAt
         }
-        RecordFormat.encode(
+        unsafe RecordFormat.encode(
             event, print: print, sequence: firstSequence &+ UInt64(recordCount), groupOffset: recordCount,
             length: length, seed: self.seed, to: records + byteCount)
         byteCount += length
@@ -73,7 +73,7 @@ struct GroupTicket {
     /// False when as many wait as may.
     @inline(__always) mutating func addTicket(_ ticket: GroupTicket) -> Bool {
         guard ticketCount < ticketCapacity else { return false }
-        tickets[ticketCount] = ticket
+        unsafe tickets[ticketCount] = ticket
         ticketCount += 1
         return true
     }
@@ -81,13 +81,13 @@ struct GroupTicket {
     /// Makes the records those of the segment with this seed and pads the last block.
     mutating func seal(seed: UInt64) {
         let padding = paddedByteCount - byteCount
-        (records + byteCount).initializeMemory(as: UInt8.self, repeating: 0, count: padding)
+        unsafe (records + byteCount).initializeMemory(as: UInt8.self, repeating: 0, count: padding)
         guard seed != self.seed else { return }
         self.seed = seed
         var offset = 0
         while offset < byteCount {
             let length = recordLength(offset)
-            RecordFormat.setChecksum(records + offset, length: length, seed: seed)
+            unsafe RecordFormat.setChecksum(records + offset, length: length, seed: seed)
             offset += length
         }
     }
@@ -97,7 +97,8 @@ struct GroupTicket {
         var offset = 0
         while offset < byteCount {
             let length = recordLength(offset)
-            let bytes = ByteView(UnsafePointer((records + offset).assumingMemoryBound(to: UInt8.self)), count: length)
+            let bytes = unsafe ByteView(
+                UnsafePointer((records + offset).assumingMemoryBound(to: UInt8.self)), count: length)
             if let record = RecordView(bytes), record.dedupWindowSeconds > 0 {
                 dedup.remove(record.fingerprint, sequence: record.sequence)
             }
@@ -105,7 +106,7 @@ struct GroupTicket {
         }
     }
     private func recordLength(_ offset: Int) -> Int {
-        let length = (records + offset).load(fromByteOffset: RecordFormat.Offset.length, as: UInt32.self)
+        let length = unsafe (records + offset).load(fromByteOffset: RecordFormat.Offset.length, as: UInt32.self)
         return Int(UInt32(littleEndian: length))
     }
 
@@ -113,6 +114,6 @@ struct GroupTicket {
     mutating func nextTicket() -> GroupTicket? {
         guard receiptIndex < ticketCount else { return nil }
         receiptIndex += 1
-        return tickets[receiptIndex - 1]
+        return unsafe tickets[receiptIndex - 1]
     }
 }

@@ -4,7 +4,7 @@
 // Safety: the pointers belong to the journal and stay valid and unchanged until the step's `commitCompleted`.
 
 /// One write, and one fdatasync linked behind it.
-package struct CommitWrite: @unchecked Sendable {
+@safe package struct CommitWrite: @unchecked Sendable {
     package var file: Int32
     package var bytes: UnsafeRawPointer
     package var byteCount: Int
@@ -12,7 +12,7 @@ package struct CommitWrite: @unchecked Sendable {
 
     init(file: Int32, bytes: UnsafeRawPointer, byteCount: Int, fileOffset: UInt64) {
         self.file = file
-        self.bytes = bytes
+        unsafe self.bytes = bytes
         self.byteCount = byteCount
         self.fileOffset = fileOffset
     }
@@ -20,7 +20,7 @@ package struct CommitWrite: @unchecked Sendable {
 
 /// A new segment: rename `spareName` to `segmentName` in the log's directory, fsync the directory, then `write` and its
 /// sync. All of it must have succeeded before the group counts.
-package struct CommitRoll: @unchecked Sendable {
+@safe package struct CommitRoll: @unchecked Sendable {
     package var spareName: UnsafePointer<CChar>
     package var segmentName: UnsafePointer<CChar>
     package var firstSequence: UInt64
@@ -29,8 +29,8 @@ package struct CommitRoll: @unchecked Sendable {
     init(
         spareName: UnsafePointer<CChar>, segmentName: UnsafePointer<CChar>, firstSequence: UInt64, write: CommitWrite
     ) {
-        self.spareName = spareName
-        self.segmentName = segmentName
+        unsafe self.spareName = spareName
+        unsafe self.segmentName = segmentName
         self.firstSequence = firstSequence
         self.write = write
     }

@@ -31,20 +31,20 @@ package struct EventID: Equatable, Sendable {
         self.init(logIdentity: identity, sequence: sequence)
     }
     package var text: String {
-        let bytes = [UInt8](unsafeUninitializedCapacity: EventID.byteCount) { buffer, count in
-            write(to: buffer.baseAddress!)
+        let bytes = unsafe [UInt8](unsafeUninitializedCapacity: EventID.byteCount) { buffer, count in
+            unsafe write(to: buffer.baseAddress!)
             count = EventID.byteCount
         }
         return String(decoding: bytes, as: UTF8.self)
     }
     /// Writes exactly `byteCount` bytes. Safety: `memory` has room for them.
     @inline(__always) package func write(to memory: UnsafeMutablePointer<UInt8>) {
-        memory[0] = 0x65
-        memory[1] = 0x76
-        memory[2] = 0x74
-        memory[3] = 0x5F
-        for index in 0..<8 { memory[4 + index] = EventID.digit(logIdentity >> UInt64(35 - 5 * index)) }
-        for index in 0..<13 { memory[12 + index] = EventID.digit(sequence >> UInt64(60 - 5 * index)) }
+        unsafe memory[0] = 0x65
+        unsafe memory[1] = 0x76
+        unsafe memory[2] = 0x74
+        unsafe memory[3] = 0x5F
+        for index in 0..<8 { unsafe memory[4 + index] = EventID.digit(logIdentity >> UInt64(35 - 5 * index)) }
+        for index in 0..<13 { unsafe memory[12 + index] = EventID.digit(sequence >> UInt64(60 - 5 * index)) }
     }
     @inline(__always) private static func digit(_ value: UInt64) -> UInt8 {
         let index = UInt8(truncatingIfNeeded: value & 31)

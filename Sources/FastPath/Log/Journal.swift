@@ -49,7 +49,8 @@ package struct PlacedSegment: Equatable, Sendable {
 }
 
 @safe package struct Journal: ~Copyable {
-    private struct Flight {
+    /// Safety: the bytes are the group's, which stays put while it is in flight.
+    @safe private struct Flight {
         var bytes: UnsafeRawPointer
         var byteCount: Int
         var fileOffset: Int
@@ -112,15 +113,15 @@ package struct PlacedSegment: Equatable, Sendable {
         committedSequence = nextSequence - 1
         filling = one
         committing = other
-        names = .allocate(capacity: 2 * SegmentName.byteCountMax)
-        spares = .allocate(capacity: Journal.segmentStackCapacity)
-        retired = .allocate(capacity: Journal.segmentStackCapacity)
+        unsafe names = .allocate(capacity: 2 * SegmentName.byteCountMax)
+        unsafe spares = .allocate(capacity: Journal.segmentStackCapacity)
+        unsafe retired = .allocate(capacity: Journal.segmentStackCapacity)
         filling.reset(firstSequence: nextSequence)
     }
     deinit {
-        names.deallocate()
-        spares.deallocate()
-        retired.deallocate()
+        unsafe names.deallocate()
+        unsafe spares.deallocate()
+        unsafe retired.deallocate()
     }
 
     package var dedupEntryCount: Int { dedup.entryCount }
@@ -237,14 +238,14 @@ package struct PlacedSegment: Equatable, Sendable {
     private static var canceled: Int { 125 }
 
     private func write(_ flight: Flight) -> CommitWrite {
-        CommitWrite(
+        unsafe CommitWrite(
             file: current?.descriptor.file ?? -1, bytes: flight.bytes + flight.done,
             byteCount: flight.byteCount - flight.done, fileOffset: UInt64(flight.fileOffset + flight.done))
     }
     private mutating func append() -> CommitStep {
         guard let current else { preconditionFailure("a group fits no segment") }
         committing.seal(seed: current.seed)
-        let flight = Flight(
+        let flight = unsafe Flight(
             bytes: UnsafeRawPointer(committing.records), byteCount: committing.paddedByteCount,
             fileOffset: current.appendOffset, done: 0, attempt: 1, stallCount: 0)
         self.flight = flight
@@ -255,25 +256,25 @@ package struct PlacedSegment: Equatable, Sendable {
         precondition(spareCount > 0)
         retireCurrent()
         spareCount -= 1
-        let spare = spares[spareCount]
+        let spare = unsafe spares[spareCount]
         let first = committing.firstSequence
         let header = SegmentHeader(
             logIdentity: configuration.logIdentity, firstSequence: first, salt: spare.salt,
             segmentBytes: UInt64(spare.byteCount), createdAt: committing.firstReceivedAt)
-        header.write(to: committing.headerBlock)
+        unsafe header.write(to: committing.headerBlock)
         committing.seal(seed: header.seed)
         let byteCount = RecordFormat.blockBytes + committing.paddedByteCount
         precondition(byteCount <= spare.byteCount)
         current = PlacedSegment(descriptor: spare, firstSequence: first, seed: header.seed, appendOffset: byteCount)
         segmentGeneration += 1
-        let flight = Flight(
+        let flight = unsafe Flight(
             bytes: UnsafeRawPointer(committing.headerBlock), byteCount: byteCount, fileOffset: 0, done: 0,
             attempt: attempt,
             stallCount: 0)
         self.flight = flight
-        SegmentName.writeSpare(spare.spareNumber, to: names)
-        SegmentName.writeSegment(first, to: names + SegmentName.byteCountMax)
-        return .roll(
+        unsafe SegmentName.writeSpare(spare.spareNumber, to: names)
+        unsafe SegmentName.writeSegment(first, to: names + SegmentName.byteCountMax)
+        return unsafe .roll(
             CommitRoll(
                 spareName: UnsafePointer(names), segmentName: UnsafePointer(names + SegmentName.byteCountMax),
                 firstSequence: first, write: write(flight)))
@@ -310,7 +311,7 @@ package struct PlacedSegment: Equatable, Sendable {
     private mutating func retireCurrent() {
         guard let current else { return }
         precondition(retiredCount < Journal.segmentStackCapacity)
-        retired[retiredCount] = current.descriptor
+        unsafe retired[retiredCount] = current.descriptor
         retiredCount += 1
         self.current = nil
     }
@@ -355,7 +356,7 @@ package struct PlacedSegment: Equatable, Sendable {
         precondition(spareRequestCount > 0 && spareCount < Journal.segmentStackCapacity)
         precondition(spare.byteCount >= configuration.groupBytes + RecordFormat.blockBytes)
         spareRequestCount -= 1
-        spares[spareCount] = spare
+        unsafe spares[spareCount] = spare
         spareCount += 1
         state = .open
     }
@@ -372,12 +373,12 @@ package struct PlacedSegment: Equatable, Sendable {
     package mutating func nextRetired() -> SegmentDescriptor? {
         guard retiredCount > 0 else { return nil }
         retiredCount -= 1
-        return retired[retiredCount]
+        return unsafe retired[retiredCount]
     }
     /// A spare to be closed at the end of a drain.
     package mutating func nextUnusedSpare() -> SegmentDescriptor? {
         guard spareCount > 0 else { return nil }
         spareCount -= 1
-        return spares[spareCount]
+        return unsafe spares[spareCount]
     }
 }

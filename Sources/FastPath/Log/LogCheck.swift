@@ -46,7 +46,7 @@ package enum LogCheck {
         let start = all.lastIndex { $0 <= sequence } ?? 0
         for (index, first) in all.enumerated().dropFirst(start) {
             let isLast = index == all.count - 1
-            let file = sluice_file_open(folder.directory, SegmentName.segment(first), 0)
+            let file = unsafe sluice_file_open(folder.directory, SegmentName.segment(first), 0)
             // Retention may have removed it since the listing.
             if file == -LogFolder.noEntry { continue }
             if file < 0 {

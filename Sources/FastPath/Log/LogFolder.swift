@@ -31,14 +31,16 @@ package struct LogIdentity: Equatable, Sendable {
 
     static func random() -> LogIdentity? {
         var words = [UInt64](repeating: 0, count: 4)
-        guard words.withUnsafeMutableBytes({ sluice_random_bytes($0.baseAddress, $0.count) }) == 0 else { return nil }
+        guard unsafe words.withUnsafeMutableBytes({ unsafe sluice_random_bytes($0.baseAddress, $0.count) }) == 0 else {
+            return nil
+        }
         return LogIdentity(identity: words[0], seed: words[1], tagKey0: words[2], tagKey1: words[3])
     }
     var bytes: [UInt8] {
         let words = [LogIdentity.magic, LogIdentity.version, identity, seed, tagKey0, tagKey1, 0]
         var bytes: [UInt8] = []
         for word in words { LogIdentity.append(word, to: &bytes) }
-        LogIdentity.append(sluice_xxh3_64(bytes, bytes.count, LogIdentity.checksumSeed), to: &bytes)
+        unsafe LogIdentity.append(sluice_xxh3_64(bytes, bytes.count, LogIdentity.checksumSeed), to: &bytes)
         return bytes
     }
     private static func append(_ word: UInt64, to bytes: inout [UInt8]) {
@@ -51,7 +53,7 @@ package struct LogIdentity: Equatable, Sendable {
             (0..<view.count / 8).map { UInt64(littleEndian: view.load(8 * $0, as: UInt64.self)) }
         }
         guard words[0] == magic else { return .foreign }
-        guard bytes.count == byteCount, sluice_xxh3_64(bytes, 56, checksumSeed) == words[7] else {
+        guard bytes.count == byteCount, unsafe sluice_xxh3_64(bytes, 56, checksumSeed) == words[7] else {
             return words[1] > version && bytes.count != byteCount ? .newer(UInt32(clamping: words[1])) : .damaged
         }
         guard words[1] == version else { return .newer(UInt32(clamping: words[1])) }
@@ -115,11 +117,11 @@ package final class LogFolder: Sendable {
         _ path: String, _ access: Access, _ opened: inout [Int32]
     ) throws(LogOpenError) -> Int32 {
         let working = sluice_file_working_directory()
-        var root = sluice_file_open(working, path, FileFlag.directory)
+        var root = unsafe sluice_file_open(working, path, FileFlag.directory)
         if root == -noEntry, access == .exclusive {
-            let made = sluice_file_make_directory(working, path)
+            let made = unsafe sluice_file_make_directory(working, path)
             if made < 0 { throw .folderUnusable(path: path, systemError: -made) }
-            root = sluice_file_open(working, path, FileFlag.directory)
+            root = unsafe sluice_file_open(working, path, FileFlag.directory)
             syncParent(of: root)
         }
         if root < 0 { throw .folderUnusable(path: path, systemError: -root) }
@@ -129,13 +131,13 @@ package final class LogFolder: Sendable {
     // The name of a new folder is durable only when its parent is; a parent that cannot be opened says so at the next
     // write.
     private static func syncParent(of directory: Int32) {
-        let parent = sluice_file_open(directory, "..", FileFlag.directory)
+        let parent = unsafe sluice_file_open(directory, "..", FileFlag.directory)
         guard parent >= 0 else { return }
         _ = sluice_file_sync(parent)
         _ = sluice_file_close(parent)
     }
     private static func takeLock(_ root: Int32, _ path: String, _ opened: inout [Int32]) throws(LogOpenError) -> Int32 {
-        let lock = sluice_file_open(root, "LOCK", FileFlag.write | FileFlag.ensure)
+        let lock = unsafe sluice_file_open(root, "LOCK", FileFlag.write | FileFlag.ensure)
         if lock < 0 { throw .folderUnusable(path: path, systemError: -lock) }
         opened.append(lock)
         let taken = sluice_file_lock(lock)
@@ -146,14 +148,14 @@ package final class LogFolder: Sendable {
     private static func openLog(
         _ root: Int32, _ path: String, _ access: Access, _ opened: inout [Int32]
     ) throws(LogOpenError) -> Int32 {
-        var directory = sluice_file_open(root, "log", FileFlag.directory)
+        var directory = unsafe sluice_file_open(root, "log", FileFlag.directory)
         if directory == -noEntry {
             if access == .readOnly { throw .foreign(path: path, what: "it has no folder `log`") }
-            let made = sluice_file_make_directory(root, "log")
+            let made = unsafe sluice_file_make_directory(root, "log")
             if made < 0 { throw .folderUnusable(path: path, systemError: -made) }
             let synced = sluice_file_sync(root)
             if synced < 0 { throw .fileFailed(path: path, operation: "fsync", systemError: -synced) }
-            directory = sluice_file_open(root, "log", FileFlag.directory)
+            directory = unsafe sluice_file_open(root, "log", FileFlag.directory)
         }
         if directory < 0 { throw .folderUnusable(path: path + "/log", systemError: -directory) }
         opened.append(directory)
@@ -163,7 +165,7 @@ package final class LogFolder: Sendable {
     private static func findIdentity(
         _ directory: Int32, _ path: String, _ access: Access
     ) throws(LogOpenError) -> LogIdentity {
-        let file = sluice_file_open(directory, "identity", 0)
+        let file = unsafe sluice_file_open(directory, "identity", 0)
         if file == -noEntry {
             let names = try list(directory, path)
             if let segment = names.first(where: { SegmentName.firstSequence($0) != nil }) {
@@ -175,7 +177,7 @@ package final class LogFolder: Sendable {
         if file < 0 { throw .fileFailed(path: path + "/log/identity", operation: "open", systemError: -file) }
         defer { _ = sluice_file_close(file) }
         var bytes = [UInt8](repeating: 0, count: LogIdentity.byteCount + 1)
-        let count = sluice_file_read(file, &bytes, bytes.count, 0)
+        let count = unsafe sluice_file_read(file, &bytes, bytes.count, 0)
         if count < 0 { throw .fileFailed(path: path + "/log/identity", operation: "read", systemError: Int32(-count)) }
         switch LogIdentity.read(Array(bytes.prefix(Int(count)))) {
         case .identity(let identity): return identity
@@ -189,18 +191,18 @@ package final class LogFolder: Sendable {
             throw .fileFailed(path: path, operation: "reading the kernel's random numbers", systemError: 5)
         }
         let name = path + "/log/identity"
-        _ = sluice_file_remove(directory, "identity.tmp")
-        let file = sluice_file_open(directory, "identity.tmp", FileFlag.write | FileFlag.create)
+        _ = unsafe sluice_file_remove(directory, "identity.tmp")
+        let file = unsafe sluice_file_open(directory, "identity.tmp", FileFlag.write | FileFlag.create)
         if file < 0 { throw .fileFailed(path: name, operation: "create", systemError: -file) }
         defer { _ = sluice_file_close(file) }
         let bytes = identity.bytes
-        let written = sluice_file_write(file, bytes, bytes.count, 0)
+        let written = unsafe sluice_file_write(file, bytes, bytes.count, 0)
         if written != bytes.count {
             throw .fileFailed(path: name, operation: "write", systemError: written < 0 ? Int32(-written) : 28)
         }
         for (operation, call) in [
             ("fsync", { sluice_file_sync(file) }),
-            ("rename", { sluice_file_rename(directory, "identity.tmp", "identity") }),
+            ("rename", { unsafe sluice_file_rename(directory, "identity.tmp", "identity") }),
             ("fsync of the folder", { sluice_file_sync(directory) }),
         ] {
             let result = call()
@@ -218,15 +220,15 @@ package final class LogFolder: Sendable {
     }
     private static func list(_ directory: Int32, _ path: String) throws(LogOpenError) -> [String] {
         var listing: OpaquePointer?
-        let opened = sluice_listing_open(directory, &listing)
-        guard opened == 0, let listing else {
+        let opened = unsafe sluice_listing_open(directory, &listing)
+        guard opened == 0, let listing = unsafe listing else {
             throw .fileFailed(path: path, operation: "listing", systemError: -opened)
         }
-        defer { sluice_listing_close(listing) }
+        defer { unsafe sluice_listing_close(listing) }
         var names: [String] = []
         var buffer = [CChar](repeating: 0, count: 256)
         while true {
-            let result = sluice_listing_next(listing, &buffer)
+            let result = unsafe sluice_listing_next(listing, &buffer)
             if result < 0 { throw .fileFailed(path: path, operation: "listing", systemError: -result) }
             if result == 0 { return names }
             let length = buffer.firstIndex(of: 0) ?? 0
@@ -237,13 +239,13 @@ package final class LogFolder: Sendable {
 
     /// Rename and directory sync of a `CommitRoll`, for a driver without a ring. 0 or -errno.
     package func place(_ roll: CommitRoll) -> Int {
-        let renamed = sluice_file_rename(directory, roll.spareName, roll.segmentName)
+        let renamed = unsafe sluice_file_rename(directory, roll.spareName, roll.segmentName)
         return renamed < 0 ? Int(renamed) : Int(sluice_file_sync(directory))
     }
     /// False when the folder was deleted or another one stands under its name: what is appended would be found by
     /// nobody.
     package var isInPlace: Bool {
-        let again = sluice_file_open(
+        let again = unsafe sluice_file_open(
             sluice_file_working_directory(), path + "/log", FileFlag.directory)
         guard again >= 0 else { return false }
         defer { _ = sluice_file_close(again) }
@@ -251,8 +253,8 @@ package final class LogFolder: Sendable {
         var inode: UInt64 = 0
         var deviceAgain: UInt64 = 0
         var inodeAgain: UInt64 = 0
-        guard sluice_file_identity(directory, &device, &inode) == 0,
-            sluice_file_identity(again, &deviceAgain, &inodeAgain) == 0
+        guard unsafe sluice_file_identity(directory, &device, &inode) == 0,
+            unsafe sluice_file_identity(again, &deviceAgain, &inodeAgain) == 0
         else { return false }
         return device == deviceAgain && inode == inodeAgain
     }

@@ -1,4 +1,5 @@
 // Why a data folder cannot be used: each with what is wrong and how to fix it. Shown to the operator as it stands.
+// Safety: the system's error texts are static memory.
 
 import CShims
 
@@ -42,4 +43,6 @@ package enum LogOpenError: Error, Equatable, CustomStringConvertible {
 }
 
 /// An errno in words.
-package func systemText(_ error: Int32) -> String { String(cString: sluice_error_text(error < 0 ? -error : error)) }
+package func systemText(_ error: Int32) -> String {
+    unsafe String(cString: sluice_error_text(error < 0 ? -error : error))
+}

@@ -148,7 +148,7 @@ package enum ReadStep {
         scanner.attach(file: file, header: header, byteCount: byteCount, offset: offset, expected: expected)
     }
     private mutating func openFile(_ first: UInt64) -> (file: Int32, header: SegmentHeader, byteCount: Int)? {
-        let file = sluice_file_open(folder.directory, SegmentName.segment(first), 0)
+        let file = unsafe sluice_file_open(folder.directory, SegmentName.segment(first), 0)
         guard file >= 0 else {
             openFailure = -file == LogReader.inputOutputError ? .unreadable : .cannotOpen(systemError: -file)
             return nil

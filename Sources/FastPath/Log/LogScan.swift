@@ -11,6 +11,7 @@
 //   E    | yes                 | no                 | no         | no          | damage: a torn write leaves zero
 // sectors A later group is begun only when the one before it is on disk, which is why A and B are acknowledged data.
 // Segments are filled with zeros before use, which is why D and E can be told apart.
+// Safety: buffers handed to C live through the call.
 
 import CShims
 
@@ -187,7 +188,7 @@ package struct LogScan: ~Copyable {
     /// The header of an open segment file.
     package static func readHeader(_ file: Int32) -> SegmentHeader.Reading {
         var block = [UInt8](repeating: 0, count: RecordFormat.blockBytes)
-        let count = sluice_file_read(file, &block, block.count, 0)
+        let count = unsafe sluice_file_read(file, &block, block.count, 0)
         if count < 0 { return .unreadable(systemError: Int32(-count)) }
         return block.withView { SegmentHeader.read($0) }
     }

@@ -75,48 +75,48 @@ package enum RecordFormat {
         to memory: UnsafeMutableRawPointer
     ) {
         // The last word first: it holds the padding, and what is real overwrites it.
-        memory.storeBytes(of: 0, toByteOffset: length - 8, as: UInt64.self)
-        memory.storeBytes(of: 0, toByteOffset: 88, as: UInt64.self)
-        put(UInt32(length), memory, Offset.length)
-        put(kindEvent, memory, Offset.kind)
-        put(event.keyIsBody ? flagKeyIsBody : 0, memory, Offset.flags)
-        put(version, memory, Offset.version)
-        put(sequence, memory, Offset.sequence)
-        put(event.receivedAt, memory, Offset.receivedAt)
-        put(groupOffset, memory, Offset.groupOffset)
-        put(UInt32(event.body.count), memory, Offset.bodyCount)
-        put(print.slot.low, memory, Offset.fingerprint)
-        put(print.slot.high, memory, Offset.fingerprint + 8)
-        put(print.tag.low, memory, Offset.tag)
-        put(print.tag.high, memory, Offset.tag + 8)
-        put(UInt32(event.fieldLines.count), memory, Offset.fieldLinesCount)
-        put(event.keyIsBody ? 0 : UInt32(event.dedupKey.count), memory, Offset.keyCount)
-        put(event.dedupWindowSeconds, memory, Offset.windowSeconds)
-        put(UInt16(event.target.count), memory, Offset.targetCount)
-        put(UInt16(event.eventType.count), memory, Offset.typeCount)
-        put(UInt8(event.method.count), memory, Offset.methodCount)
-        put(UInt8(event.source.count), memory, Offset.sourceCount)
-        put(UInt8(event.tenant.count), memory, Offset.tenantCount)
-        put(event.verdict.code, memory, Offset.verdict)
-        put(event.sourceNumber, memory, Offset.sourceNumber)
-        var place = memory + headerBytes
-        append(event.tenant, &place)
-        append(event.source, &place)
-        if !event.keyIsBody { append(event.dedupKey, &place) }
-        append(event.eventType, &place)
-        append(event.method, &place)
-        append(event.target, &place)
-        append(event.fieldLines, &place)
-        append(event.body, &place)
+        unsafe memory.storeBytes(of: 0, toByteOffset: length - 8, as: UInt64.self)
+        unsafe memory.storeBytes(of: 0, toByteOffset: 88, as: UInt64.self)
+        unsafe put(UInt32(length), memory, Offset.length)
+        unsafe put(kindEvent, memory, Offset.kind)
+        unsafe put(event.keyIsBody ? flagKeyIsBody : 0, memory, Offset.flags)
+        unsafe put(version, memory, Offset.version)
+        unsafe put(sequence, memory, Offset.sequence)
+        unsafe put(event.receivedAt, memory, Offset.receivedAt)
+        unsafe put(groupOffset, memory, Offset.groupOffset)
+        unsafe put(UInt32(event.body.count), memory, Offset.bodyCount)
+        unsafe put(print.slot.low, memory, Offset.fingerprint)
+        unsafe put(print.slot.high, memory, Offset.fingerprint + 8)
+        unsafe put(print.tag.low, memory, Offset.tag)
+        unsafe put(print.tag.high, memory, Offset.tag + 8)
+        unsafe put(UInt32(event.fieldLines.count), memory, Offset.fieldLinesCount)
+        unsafe put(event.keyIsBody ? 0 : UInt32(event.dedupKey.count), memory, Offset.keyCount)
+        unsafe put(event.dedupWindowSeconds, memory, Offset.windowSeconds)
+        unsafe put(UInt16(event.target.count), memory, Offset.targetCount)
+        unsafe put(UInt16(event.eventType.count), memory, Offset.typeCount)
+        unsafe put(UInt8(event.method.count), memory, Offset.methodCount)
+        unsafe put(UInt8(event.source.count), memory, Offset.sourceCount)
+        unsafe put(UInt8(event.tenant.count), memory, Offset.tenantCount)
+        unsafe put(event.verdict.code, memory, Offset.verdict)
+        unsafe put(event.sourceNumber, memory, Offset.sourceNumber)
+        var place = unsafe memory + headerBytes
+        unsafe append(event.tenant, &place)
+        unsafe append(event.source, &place)
+        if !event.keyIsBody { unsafe append(event.dedupKey, &place) }
+        unsafe append(event.eventType, &place)
+        unsafe append(event.method, &place)
+        unsafe append(event.target, &place)
+        unsafe append(event.fieldLines, &place)
+        unsafe append(event.body, &place)
     }
     @inline(__always) private static func put<T: FixedWidthInteger & BitwiseCopyable>(
         _ value: T, _ memory: UnsafeMutableRawPointer, _ offset: Int
     ) {
-        memory.storeBytes(of: value.littleEndian, toByteOffset: offset, as: T.self)
+        unsafe memory.storeBytes(of: value.littleEndian, toByteOffset: offset, as: T.self)
     }
     @inline(__always) private static func append(_ view: ByteView, _ place: inout UnsafeMutableRawPointer) {
-        place.copyMemory(from: view.base, byteCount: view.count)
-        place += view.count
+        unsafe place.copyMemory(from: view.base, byteCount: view.count)
+        unsafe place += view.count
     }
 
     /// The record as a whole, checksum included, in the segment that `seed` stands for. Safety: as for `write`.
@@ -124,17 +124,17 @@ package enum RecordFormat {
         _ event: EventInput, print: Fingerprint, sequence: UInt64, groupOffset: UInt32, length: Int, seed: UInt64,
         to memory: UnsafeMutableRawPointer
     ) {
-        write(event, print: print, sequence: sequence, groupOffset: groupOffset, length: length, to: memory)
-        setChecksum(memory, length: length, seed: seed)
+        unsafe write(event, print: print, sequence: sequence, groupOffset: groupOffset, length: length, to: memory)
+        unsafe setChecksum(memory, length: length, seed: seed)
     }
 
     /// The checksum of the record at `memory` in the segment that `seed` stands for. Safety: `length` bytes are
     /// readable.
     @inline(__always) static func checksum(_ memory: UnsafeRawPointer, length: Int, seed: UInt64) -> UInt64 {
-        sluice_xxh3_64(memory + Offset.length, length - Offset.length, seed)
+        unsafe sluice_xxh3_64(memory + Offset.length, length - Offset.length, seed)
     }
     @inline(__always) static func setChecksum(_ memory: UnsafeMutableRawPointer, length: Int, seed: UInt64) {
-        put(checksum(memory, length: length, seed: seed), memory, Offset.checksum)
+        unsafe put(checksum(memory, length: length, seed: seed), memory, Offset.checksum)
     }
 }
 
@@ -193,7 +193,7 @@ package struct RecordView {
 
     /// True exactly when the checksum is that of this record in the segment that `seed` stands for.
     @inline(__always) package func verifies(seed: UInt64) -> Bool {
-        RecordFormat.checksum(UnsafeRawPointer(bytes.base), length: length, seed: seed) == checksum
+        unsafe RecordFormat.checksum(UnsafeRawPointer(bytes.base), length: length, seed: seed) == checksum
     }
 
     // Counts are at most 32 bits, so their sums cannot overflow an Int.

@@ -144,7 +144,7 @@ private struct RecoveryRun: ~Copyable {
 
     mutating func removeSpares() throws(LogOpenError) {
         for name in try folder.names() where SegmentName.isSpare(name) {
-            let removed = sluice_file_remove(folder.directory, name)
+            let removed = unsafe sluice_file_remove(folder.directory, name)
             if removed < 0 { throw failure(name, "unlink", removed) }
             report.removedSpareCount += 1
         }
@@ -152,7 +152,7 @@ private struct RecoveryRun: ~Copyable {
 
     mutating func openSegments() throws(LogOpenError) {
         for first in try folder.segments() {
-            let file = sluice_file_open(folder.directory, SegmentName.segment(first), 0)
+            let file = unsafe sluice_file_open(folder.directory, SegmentName.segment(first), 0)
             if file < 0 { throw failure(SegmentName.segment(first), "open", file) }
             defer { _ = sluice_file_close(file) }
             let size = sluice_file_size(file)
@@ -184,7 +184,7 @@ private struct RecoveryRun: ~Copyable {
         }
         while let last = segments.last, last.header == nil {
             let name = SegmentName.segment(last.firstSequence)
-            let file = sluice_file_open(folder.directory, name, 0)
+            let file = unsafe sluice_file_open(folder.directory, name, 0)
             if file < 0 { throw failure(name, "open", file) }
             let isHeaderEmpty = LogScan.readHeader(file) == .empty
             let hasBytes = !isHeaderEmpty || hasData(file, last.byteCount)
@@ -192,7 +192,7 @@ private struct RecoveryRun: ~Copyable {
             if hasBytes {
                 report.setAside.append(try setAside(name))
             } else {
-                let removed = sluice_file_remove(folder.directory, name)
+                let removed = unsafe sluice_file_remove(folder.directory, name)
                 if removed < 0 { throw failure(name, "unlink", removed) }
                 report.removedEmptySegments.append(last.firstSequence)
             }
@@ -215,7 +215,7 @@ private struct RecoveryRun: ~Copyable {
         var chunk = [UInt8](repeating: 0, count: 1 << 20)
         var offset = 0
         while offset < byteCount {
-            let count = Int(sluice_file_read(file, &chunk, chunk.count, UInt64(offset)))
+            let count = unsafe Int(sluice_file_read(file, &chunk, chunk.count, UInt64(offset)))
             if count < 0 { return true }
             if count == 0 { return false }
             if chunk[..<count].contains(where: { $0 != 0 }) { return true }
@@ -228,7 +228,7 @@ private struct RecoveryRun: ~Copyable {
         var number = 1
         while taken.contains("aside-\(number)-\(name)") { number += 1 }
         let aside = "aside-\(number)-\(name)"
-        let renamed = sluice_file_rename(folder.directory, name, aside)
+        let renamed = unsafe sluice_file_rename(folder.directory, name, aside)
         if renamed < 0 { throw failure(name, "rename", renamed) }
         return aside
     }
@@ -241,7 +241,7 @@ private struct RecoveryRun: ~Copyable {
         for index in segments.indices.dropFirst(start) {
             let isLast = index == segments.count - 1
             let name = SegmentName.segment(segments[index].firstSequence)
-            let file = sluice_file_open(folder.directory, name, isLast ? FileFlag.write : 0)
+            let file = unsafe sluice_file_open(folder.directory, name, isLast ? FileFlag.write : 0)
             if file < 0 { throw failure(name, "open", file) }
             let nextFirst = isLast ? nil : segments[index + 1].firstSequence
             scanOne(index, file, nextFirst)
@@ -294,7 +294,7 @@ private struct RecoveryRun: ~Copyable {
     }
     private func rewrite(_ range: Range<Int>, _ name: String) throws(LogOpenError) {
         var bytes = [UInt8](repeating: 0, count: range.count)
-        let count = sluice_file_read(lastFile, &bytes, bytes.count, UInt64(range.lowerBound))
+        let count = unsafe sluice_file_read(lastFile, &bytes, bytes.count, UInt64(range.lowerBound))
         guard count == bytes.count else {
             // A part that the disk cannot read is reported as damage; there is nothing to write back.
             let isReported = log.damages.contains { damage in
@@ -318,8 +318,9 @@ private struct RecoveryRun: ~Copyable {
     private func write(_ bytes: [UInt8], at offset: Int, _ name: String) throws(LogOpenError) {
         var done = 0
         while done < bytes.count {
-            let more = bytes.withUnsafeBytes {
-                Int(sluice_file_write(lastFile, $0.baseAddress! + done, bytes.count - done, UInt64(offset + done)))
+            let more = unsafe bytes.withUnsafeBytes {
+                unsafe Int(
+                    sluice_file_write(lastFile, $0.baseAddress! + done, bytes.count - done, UInt64(offset + done)))
             }
             if more <= 0 { throw failure(name, "write", more < 0 ? Int32(more) : -5) }
             done += more

@@ -52,7 +52,7 @@ package struct SegmentHeader: Equatable, Sendable {
 
     /// Safety: `block` has room for a whole block.
     package func write(to block: UnsafeMutableRawPointer) {
-        block.initializeMemory(as: UInt8.self, repeating: 0, count: RecordFormat.blockBytes)
+        unsafe block.initializeMemory(as: UInt8.self, repeating: 0, count: RecordFormat.blockBytes)
         for start in [0, SegmentHeader.copyOffset] {
             let words: [8 of UInt64] = [
                 SegmentHeader.magic, UInt64(SegmentHeader.version), logIdentity, firstSequence, salt, segmentBytes,
@@ -60,10 +60,10 @@ package struct SegmentHeader: Equatable, Sendable {
                 UInt64(RecordFormat.blockBytes),
             ]
             for index in 0..<8 {
-                block.storeBytes(of: words[index].littleEndian, toByteOffset: start + 8 * index, as: UInt64.self)
+                unsafe block.storeBytes(of: words[index].littleEndian, toByteOffset: start + 8 * index, as: UInt64.self)
             }
-            let checksum = sluice_xxh3_64(block + start, 64, SegmentHeader.headerSeed)
-            block.storeBytes(of: checksum.littleEndian, toByteOffset: start + 64, as: UInt64.self)
+            let checksum = unsafe sluice_xxh3_64(block + start, 64, SegmentHeader.headerSeed)
+            unsafe block.storeBytes(of: checksum.littleEndian, toByteOffset: start + 64, as: UInt64.self)
         }
     }
 
@@ -84,7 +84,7 @@ package struct SegmentHeader: Equatable, Sendable {
         for start in [0, copyOffset] where block.count >= start + byteCount {
             let copy = block.slice(start, byteCount)
             let checksum = UInt64(littleEndian: copy.load(64, as: UInt64.self))
-            guard word(copy, 0) == magic, sluice_xxh3_64(copy.base, 64, headerSeed) == checksum else { continue }
+            guard word(copy, 0) == magic, unsafe sluice_xxh3_64(copy.base, 64, headerSeed) == checksum else { continue }
             let version = UInt32(truncatingIfNeeded: word(copy, 1))
             guard version == SegmentHeader.version, word(copy, 7) == UInt64(RecordFormat.blockBytes) else {
                 unknown = version
@@ -127,16 +127,16 @@ package enum SegmentName {
     /// `spare-N` and a final 0. Safety: `memory` has room for `byteCountMax`.
     static func writeSpare(_ number: UInt64, to memory: UnsafeMutablePointer<CChar>) {
         let prefix: StaticString = "spare-"
-        for index in 0..<6 { memory[index] = CChar(bitPattern: prefix.utf8Start[index]) }
-        let end = writeDigits(number, minimum: 1, to: memory + 6)
-        end.pointee = 0
+        for index in 0..<6 { unsafe memory[index] = CChar(bitPattern: prefix.utf8Start[index]) }
+        let end = unsafe writeDigits(number, minimum: 1, to: memory + 6)
+        unsafe end.pointee = 0
     }
     /// `<20 digits>.log` and a final 0. Safety: `memory` has room for `byteCountMax`.
     static func writeSegment(_ firstSequence: UInt64, to memory: UnsafeMutablePointer<CChar>) {
-        let end = writeDigits(firstSequence, minimum: 20, to: memory)
+        let end = unsafe writeDigits(firstSequence, minimum: 20, to: memory)
         let suffix: StaticString = ".log"
-        for index in 0..<4 { end[index] = CChar(bitPattern: suffix.utf8Start[index]) }
-        end[4] = 0
+        for index in 0..<4 { unsafe end[index] = CChar(bitPattern: suffix.utf8Start[index]) }
+        unsafe end[4] = 0
     }
     private static func writeDigits(
         _ number: UInt64, minimum: Int, to memory: UnsafeMutablePointer<CChar>
@@ -152,9 +152,9 @@ package enum SegmentName {
         }
         left = number
         for index in stride(from: count - 1, through: 0, by: -1) {
-            memory[index] = CChar(48 + left % 10)
+            unsafe memory[index] = CChar(48 + left % 10)
             left /= 10
         }
-        return memory + count
+        return unsafe memory + count
     }
 }

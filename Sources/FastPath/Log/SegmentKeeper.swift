@@ -70,13 +70,13 @@ package struct RetentionRule: Equatable, Sendable {
 
     package init?(folder: LogFolder, segmentBytes: Int, freeBytesMin: Int) {
         precondition(segmentBytes >= 2 * RecordFormat.blockBytes && segmentBytes % RecordFormat.blockBytes == 0)
-        guard let taken = sluice_memory_take(SegmentKeeper.zeroBytes) else { return nil }
+        guard let taken = unsafe sluice_memory_take(SegmentKeeper.zeroBytes) else { return nil }
         self.folder = folder
         self.segmentBytes = segmentBytes
         self.freeBytesMin = freeBytesMin
-        zeros = taken
+        unsafe zeros = taken
     }
-    deinit { sluice_memory_give_back(zeros, SegmentKeeper.zeroBytes) }
+    deinit { unsafe sluice_memory_give_back(zeros, SegmentKeeper.zeroBytes) }
 
     /// A synced file of zeros, ready for `Journal.spareBecameReady`. `pace` is asked again for each piece of it
     /// and told how many bytes are done.
@@ -88,18 +88,18 @@ package struct RetentionRule: Equatable, Sendable {
         if free < 0 { throw .fileFailed(operation: "free space", systemError: Int32(-free)) }
         if free < freeBytesMin + segmentBytes { throw .tooLittleSpace(freeBytes: free) }
         var salt: UInt64 = 0
-        let drawn = sluice_random_bytes(&salt, 8)
+        let drawn = unsafe sluice_random_bytes(&salt, 8)
         if drawn < 0 { throw .fileFailed(operation: "random numbers", systemError: -drawn) }
         let number = nextSpareNumber
         nextSpareNumber += 1
         let name = SegmentName.spare(number)
-        let file = sluice_file_open(folder.directory, name, FileFlag.write | FileFlag.create)
+        let file = unsafe sluice_file_open(folder.directory, name, FileFlag.write | FileFlag.create)
         if file < 0 { throw .fileFailed(operation: "create", systemError: -file) }
         do {
             try fill(file, name, pace)
         } catch {
             _ = sluice_file_close(file)
-            _ = sluice_file_remove(folder.directory, name)
+            _ = unsafe sluice_file_remove(folder.directory, name)
             throw error
         }
         return SegmentDescriptor(file: file, spareNumber: number, byteCount: segmentBytes, salt: salt)
@@ -109,7 +109,7 @@ package struct RetentionRule: Equatable, Sendable {
         let allocated = sluice_file_allocate(file, UInt64(segmentBytes))
         if allocated == -SegmentKeeper.noSpace { throw .fileFailed(operation: "allocate", systemError: -allocated) }
         // Past the page cache, so that zeros push nothing useful out of it.
-        var direct = sluice_file_open(folder.directory, name, FileFlag.write | FileFlag.direct)
+        var direct = unsafe sluice_file_open(folder.directory, name, FileFlag.write | FileFlag.direct)
         defer { if direct >= 0 { _ = sluice_file_close(direct) } }
         var offset = 0
         while offset < segmentBytes {
@@ -121,7 +121,7 @@ package struct RetentionRule: Equatable, Sendable {
             }
             guard offset < segmentBytes else { break }
             let count = min(SegmentKeeper.zeroBytes, segmentBytes - offset)
-            let written = Int(sluice_file_write(direct >= 0 ? direct : file, zeros, count, UInt64(offset)))
+            let written = unsafe Int(sluice_file_write(direct >= 0 ? direct : file, zeros, count, UInt64(offset)))
             if written == -SegmentKeeper.invalid, direct >= 0 {
                 _ = sluice_file_close(direct)
                 direct = -1
@@ -145,7 +145,7 @@ package struct RetentionRule: Equatable, Sendable {
     /// Closes a spare that was not used and removes its file.
     package func discard(_ spare: SegmentDescriptor) {
         _ = sluice_file_close(spare.file)
-        _ = sluice_file_remove(folder.directory, SegmentName.spare(spare.spareNumber))
+        _ = unsafe sluice_file_remove(folder.directory, SegmentName.spare(spare.spareNumber))
     }
 
     /// Removes the oldest segments that `rule` no longer keeps. Never the newest, never one with a record that a reader
@@ -162,7 +162,7 @@ package struct RetentionRule: Equatable, Sendable {
                 break
             }
             let name = SegmentName.segment(segments[index])
-            let removed = sluice_file_remove(folder.directory, name)
+            let removed = unsafe sluice_file_remove(folder.directory, name)
             if removed < 0 && removed != -LogFolder.noEntry {
                 throw .fileFailed(path: folder.path + "/log/" + name, operation: "unlink", systemError: -removed)
             }
@@ -178,7 +178,7 @@ package struct RetentionRule: Equatable, Sendable {
     }
     private func isTooOld(nextSegment: UInt64, _ rule: RetentionRule, _ now: UInt64) -> Bool {
         guard let ageMax = rule.ageNanosMax else { return false }
-        let file = sluice_file_open(folder.directory, SegmentName.segment(nextSegment), 0)
+        let file = unsafe sluice_file_open(folder.directory, SegmentName.segment(nextSegment), 0)
         guard file >= 0 else { return false }
         defer { _ = sluice_file_close(file) }
         guard case .header(let header) = LogScan.readHeader(file) else { return false }

@@ -59,9 +59,9 @@ package struct DamageSpan: Equatable, Sendable {
         precondition(bufferBytes >= RecordFormat.blockBytes && bufferBytes % RecordFormat.blockBytes == 0)
         self.bufferBytes = bufferBytes
         bufferCapacity = bufferBytes
-        buffer = .allocate(capacity: bufferBytes)
+        unsafe buffer = .allocate(capacity: bufferBytes)
     }
-    deinit { buffer.deallocate() }
+    deinit { unsafe buffer.deallocate() }
 
     /// `byteCount` is the file's size, which is less than the header says when it was truncated.
     mutating func attach(file: Int32, header: SegmentHeader, byteCount: Int, offset: Int, expected: UInt64) {
@@ -222,15 +222,15 @@ package struct DamageSpan: Equatable, Sendable {
     @inline(__always) private mutating func window(_ place: Int, _ count: Int) -> ByteView {
         precondition(place >= 0 && place + count <= limit)
         if place < bufferStart || place + count > bufferStart + bufferCount { fill(place, count) }
-        return ByteView(UnsafePointer(buffer) + (place - bufferStart), count: count)
+        return unsafe ByteView(UnsafePointer(buffer) + (place - bufferStart), count: count)
     }
     @inline(never) private mutating func fill(_ place: Int, _ count: Int) {
         let start = place - place % RecordFormat.blockBytes
         let needed = RecordFormat.roundUp(place + count - start, to: RecordFormat.blockBytes)
         let wanted = max(needed, bufferBytes)
         if wanted != bufferCapacity {
-            buffer.deallocate()
-            buffer = .allocate(capacity: wanted)
+            unsafe buffer.deallocate()
+            unsafe buffer = .allocate(capacity: wanted)
             bufferCapacity = wanted
         }
         let ahead = min(limit, max(start + needed, min(start + wanted, readAheadEnd)))
@@ -238,14 +238,14 @@ package struct DamageSpan: Equatable, Sendable {
         bufferCount = ahead - start
         var done = 0
         while done < bufferCount {
-            let more = Int(sluice_file_read(file, buffer + done, bufferCount - done, UInt64(start + done)))
+            let more = unsafe Int(sluice_file_read(file, buffer + done, bufferCount - done, UInt64(start + done)))
             if more > 0 {
                 done += more
                 continue
             }
             // The file ended early (0) or the disk could not read: one block of nothing, then on.
             let block = min(RecordFormat.blockBytes - (start + done) % RecordFormat.blockBytes, bufferCount - done)
-            (buffer + done).update(repeating: more < 0 ? 0xFF : 0, count: block)
+            unsafe (buffer + done).update(repeating: more < 0 ? 0xFF : 0, count: block)
             if more < 0 {
                 unreadableStart = min(unreadableStart, start + done)
                 unreadableEnd = max(unreadableEnd, start + done + block)

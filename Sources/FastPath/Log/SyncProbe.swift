@@ -7,22 +7,22 @@ package enum SyncProbe {
     /// Nanoseconds of `count` times 4 KiB written and fdatasynced, ascending. The file is filled first, as segments
     /// are. Nil, and why, when the folder does not take it.
     package static func run(folder path: String, count: Int) -> Result<[UInt64], SyncProbeError> {
-        let folder = sluice_file_open(sluice_file_working_directory(), path, FileFlag.directory)
+        let folder = unsafe sluice_file_open(sluice_file_working_directory(), path, FileFlag.directory)
         guard folder >= 0 else { return .failure(SyncProbeError(errno: -folder)) }
         defer { _ = sluice_file_close(folder) }
         let name = ".sluice-doctor"
-        _ = sluice_file_remove(folder, name)
-        let file = sluice_file_open(folder, name, FileFlag.write | FileFlag.create)
+        _ = unsafe sluice_file_remove(folder, name)
+        let file = unsafe sluice_file_open(folder, name, FileFlag.write | FileFlag.create)
         guard file >= 0 else { return .failure(SyncProbeError(errno: -file)) }
         defer {
             _ = sluice_file_close(file)
-            _ = sluice_file_remove(folder, name)
+            _ = unsafe sluice_file_remove(folder, name)
         }
         let block = [UInt8](repeating: 0x5A, count: 4096)
         var times: [UInt64] = []
         for round in 0..<2 * count {
             let start = sluice_clock_monotonic()
-            let written = sluice_file_write(file, block, block.count, UInt64(round % count * block.count))
+            let written = unsafe sluice_file_write(file, block, block.count, UInt64(round % count * block.count))
             if written < 0 { return .failure(SyncProbeError(errno: Int32(-written))) }
             let synced = sluice_file_sync_data(file)
             if synced < 0 { return .failure(SyncProbeError(errno: -synced)) }
@@ -32,7 +32,7 @@ package enum SyncProbe {
     }
     /// Bytes an unprivileged process may still write there, or nil.
     package static func freeBytes(folder path: String) -> Int? {
-        let folder = sluice_file_open(sluice_file_working_directory(), path, FileFlag.directory)
+        let folder = unsafe sluice_file_open(sluice_file_working_directory(), path, FileFlag.directory)
         guard folder >= 0 else { return nil }
         defer { _ = sluice_file_close(folder) }
         let free = sluice_file_system_free(folder)

@@ -16,11 +16,11 @@
         memory = try MappedMemory(byteCount: max(roomCount, 1) * AnswerMemory.roomBytes)
     }
     /// For the loop, which must not count references; valid as long as the memory is.
-    var rooms: AnswerRooms { AnswerRooms(base: memory.base, count: roomCount) }
+    var rooms: AnswerRooms { unsafe AnswerRooms(base: memory.base, count: roomCount) }
     /// What the loop kept of the answer.
     package func bytes(of outcome: DeliveryOutcome) -> [UInt8] {
-        guard outcome.answerBytes > 0, let room = rooms.room(outcome.token) else { return [] }
-        return ByteView(room, count: min(Int(outcome.answerBytes), AnswerMemory.roomBytes)).array
+        guard outcome.answerBytes > 0, let room = unsafe rooms.room(outcome.token) else { return [] }
+        return unsafe ByteView(room, count: min(Int(outcome.answerBytes), AnswerMemory.roomBytes)).array
     }
 }
 
@@ -32,6 +32,6 @@
     /// Nil when the token's slot has none.
     @inline(__always) func room(_ token: UInt64) -> UnsafeMutablePointer<UInt8>? {
         let slot = Int(token & 0xFFFF_FFFF)
-        return slot < count ? base + slot * AnswerRooms.roomBytes : nil
+        return unsafe slot < count ? base + slot * AnswerRooms.roomBytes : nil
     }
 }

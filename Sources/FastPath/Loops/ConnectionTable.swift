@@ -30,15 +30,15 @@
         memory = table
         replies = replyMemory
         byteCount = memory.byteCount + replies.byteCount
-        let raw = UnsafeMutableRawPointer(memory.base)
-        slots = raw.bindMemory(to: Connection.self, capacity: capacity)
-        deadlines = (raw + capacity * stride).bindMemory(to: UInt64.self, capacity: capacity)
-        freeSlots = (raw + capacity * (stride + 8)).bindMemory(to: UInt32.self, capacity: capacity)
-        slots.initialize(repeating: Connection(), count: capacity)
-        deadlines.initialize(repeating: ConnectionTable.noDeadline, count: capacity)
+        let raw = unsafe UnsafeMutableRawPointer(memory.base)
+        unsafe slots = raw.bindMemory(to: Connection.self, capacity: capacity)
+        unsafe deadlines = (raw + capacity * stride).bindMemory(to: UInt64.self, capacity: capacity)
+        unsafe freeSlots = (raw + capacity * (stride + 8)).bindMemory(to: UInt32.self, capacity: capacity)
+        unsafe slots.initialize(repeating: Connection(), count: capacity)
+        unsafe deadlines.initialize(repeating: ConnectionTable.noDeadline, count: capacity)
         for index in 0..<capacity {
-            slots[index].generation = firstGeneration & Tag.generationMask
-            freeSlots[index] = UInt32(capacity - 1 - index)
+            unsafe slots[index].generation = firstGeneration & Tag.generationMask
+            unsafe freeSlots[index] = UInt32(capacity - 1 - index)
         }
         freeCount = capacity
     }
@@ -47,44 +47,46 @@
     mutating func take(descriptor: Int32) -> Int {
         guard freeCount > 0 else { return -1 }
         freeCount -= 1
-        let slot = Int(freeSlots[freeCount])
-        let generation = slots[slot].generation
-        slots[slot] = Connection()
-        slots[slot].generation = generation
-        slots[slot].descriptor = descriptor
-        slots[slot].state = .open
+        let slot = unsafe Int(freeSlots[freeCount])
+        let generation = unsafe slots[slot].generation
+        unsafe slots[slot] = Connection()
+        unsafe slots[slot].generation = generation
+        unsafe slots[slot].descriptor = descriptor
+        unsafe slots[slot].state = .open
         highWater = max(highWater, slot + 1)
         return slot
     }
     /// The slot is nobody's; nothing of it is with the kernel and its block has gone home.
     mutating func give(_ slot: Int) {
-        let connection = self[slot]
-        precondition(
+        let connection = unsafe self[slot]
+        unsafe precondition(
             !connection.pointee.isReceiving && !connection.pointee.isSending && connection.pointee.block.isNone)
-        precondition(!connection.pointee.isVerifying && connection.pointee.held.isNone)
-        precondition(connection.pointee.state == .closing)
-        connection.pointee.state = .free
-        connection.pointee.descriptor = -1
-        connection.pointee.generation = (connection.pointee.generation &+ 1) & Tag.generationMask
-        deadlines[slot] = ConnectionTable.noDeadline
-        freeSlots[freeCount] = UInt32(slot)
+        unsafe precondition(!connection.pointee.isVerifying && connection.pointee.held.isNone)
+        unsafe precondition(connection.pointee.state == .closing)
+        unsafe connection.pointee.state = .free
+        unsafe connection.pointee.descriptor = -1
+        unsafe connection.pointee.generation = (connection.pointee.generation &+ 1) & Tag.generationMask
+        unsafe deadlines[slot] = ConnectionTable.noDeadline
+        unsafe freeSlots[freeCount] = UInt32(slot)
         freeCount += 1
     }
     @inline(__always) subscript(slot: Int) -> UnsafeMutablePointer<Connection> {
         precondition(slot >= 0 && slot < capacity)
-        return slots + slot
+        return unsafe slots + slot
     }
     /// The slot a completion or receipt is for; -1 when its owner is gone.
     @inline(__always) func slot(of tag: Tag) -> Int {
         let slot = Int(tag.slot)
-        guard slot < capacity, slots[slot].state != .free, slots[slot].generation == tag.generation else { return -1 }
+        guard slot < capacity, unsafe slots[slot].state != .free, unsafe slots[slot].generation == tag.generation else {
+            return -1
+        }
         return slot
     }
     @inline(__always) func reply(_ slot: Int) -> UnsafeMutablePointer<UInt8> {
         precondition(slot >= 0 && slot < capacity)
-        return replies.base + slot * ConnectionTable.replyByteCount
+        return unsafe replies.base + slot * ConnectionTable.replyByteCount
     }
     /// Monotonic milliseconds at which the phase the connection is in has lasted too long.
-    @inline(__always) func setDeadline(_ slot: Int, _ millis: UInt64) { deadlines[slot] = millis }
-    @inline(__always) func deadline(_ slot: Int) -> UInt64 { deadlines[slot] }
+    @inline(__always) func setDeadline(_ slot: Int, _ millis: UInt64) { unsafe deadlines[slot] = millis }
+    @inline(__always) func deadline(_ slot: Int) -> UInt64 { unsafe deadlines[slot] }
 }

@@ -46,7 +46,8 @@ package enum DestinationError: Error, Equatable, Sendable {
 }
 
 /// What the loop reads for each request; trivially copyable.
-struct DestinationRecord {
+/// Safety: points into the memory of its `Destination`, which the dispatcher keeps while a request is out.
+@safe struct DestinationRecord {
     var key: UInt64
     var addresses: UnsafePointer<EgressAddress>
     var addressCount: Int
@@ -92,11 +93,11 @@ struct DestinationRecord {
         if let predecessor, predecessor.description.addresses == description.addresses,
             predecessor.description.authority == description.authority
         {
-            key = predecessor.record.pointee.key
+            key = unsafe predecessor.record.pointee.key
         } else {
             key = Destination.lastKey.add(1, ordering: .relaxed).newValue
         }
-        let made = keys.place([
+        let made = unsafe keys.place([
             DestinationRecord(
                 key: key, addresses: UnsafePointer(keys.place(description.addresses)),
                 addressCount: description.addresses.count, prefix: keys.place(bytes: Array(text.utf8)), signer: signer,
@@ -105,7 +106,7 @@ struct DestinationRecord {
                 headNanos: Destination.nanos(description.headMillisMax),
                 totalNanos: Destination.nanos(description.totalMillisMax))
         ])
-        record = UnsafePointer(made)
+        unsafe record = UnsafePointer(made)
     }
     package var addressCount: Int { description.addresses.count }
 
@@ -122,14 +123,14 @@ enum EgressRequest {
         _ request: OutboundRequest, wallSeconds: UInt64, into message: inout OutboundMessage
     ) {
         message.beginHead()
-        message.append(request.destination.pointee.prefix)
+        unsafe message.append(request.destination.pointee.prefix)
         message.append(decimal: UInt64(request.body.count))
         message.append("\r\nwebhook-timestamp: ")
         message.append(decimal: wallSeconds)
-        if let signer = request.destination.pointee.signer {
+        if let signer = unsafe request.destination.pointee.signer {
             message.append("\r\nwebhook-signature: ")
-            message.append { memory, capacity in
-                signer.sign(
+            unsafe message.append { memory, capacity in
+                unsafe signer.sign(
                     id: request.eventID, timestamp: wallSeconds, body: request.body, into: memory, capacity: capacity)
             }
         }

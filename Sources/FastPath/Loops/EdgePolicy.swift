@@ -29,7 +29,8 @@ package struct SourceEdge: Sendable {
 }
 
 /// What a loop keeps of the request it looks at: written when a request is complete, read until the next one is.
-struct EdgeScratch: ~Copyable {
+/// Safety: owns its memory; writes are bounded by its size.
+@safe struct EdgeScratch: ~Copyable {
     private let memory: UnsafeMutablePointer<UInt8>
     /// Of a refused request: the loop's own table may hold another's by then.
     private var refusedFields = FieldTable()
@@ -40,9 +41,9 @@ struct EdgeScratch: ~Copyable {
 
     init(preambleListeners: UInt64) {
         self.preambleListeners = preambleListeners
-        memory = .allocate(capacity: ForwardedRequest.originBytesMax)
+        unsafe memory = .allocate(capacity: ForwardedRequest.originBytesMax)
     }
-    deinit { memory.deallocate() }
+    deinit { unsafe memory.deallocate() }
 
     /// The client's address; nil when it is not known.
     @inline(__always) mutating func read(
@@ -52,7 +53,7 @@ struct EdgeScratch: ~Copyable {
         let request = ForwardedRequest(
             bytes: bytes, head: head, fields: fields, peer: peer, isPeerSecure: isPeerSecure, trusted: trusted)
         if source.needsOrigin {
-            origin = source.publicOrigin.count > 0 ? source.publicOrigin : request.writeOrigin(to: memory)
+            origin = unsafe source.publicOrigin.count > 0 ? source.publicOrigin : request.writeOrigin(to: memory)
         }
         return request.client
     }

@@ -14,8 +14,8 @@ package struct EgressAddress: Equatable, Sendable {
     /// A literal address, `10.0.0.1` or `2001:db8::1` without brackets; nil when `text` is neither.
     package init?(literal text: String, port: UInt16) {
         var bytes = InlineArray<16, UInt64>(repeating: 0)
-        let count = text.withCString { text in
-            withUnsafeMutableBytes(of: &bytes) { sluice_address_parse(text, port, $0.baseAddress!) }
+        let count = unsafe text.withCString { text in
+            unsafe withUnsafeMutableBytes(of: &bytes) { unsafe sluice_address_parse(text, port, $0.baseAddress!) }
         }
         guard count > 0 else { return nil }
         family = count == MemoryLayout<sockaddr_in6>.size ? .ipv6 : .ipv4
@@ -25,8 +25,8 @@ package struct EgressAddress: Equatable, Sendable {
     /// A Unix socket; nil when the path is empty or longer than 107 bytes.
     package init?(unixPath path: String) {
         var bytes = InlineArray<16, UInt64>(repeating: 0)
-        let count = path.withCString { path in
-            withUnsafeMutableBytes(of: &bytes) { sluice_address_unix(path, $0.baseAddress!) }
+        let count = unsafe path.withCString { path in
+            unsafe withUnsafeMutableBytes(of: &bytes) { unsafe sluice_address_unix(path, $0.baseAddress!) }
         }
         guard count > 0 else { return nil }
         family = .unix
@@ -47,7 +47,7 @@ package struct EgressAddress: Equatable, Sendable {
     }
     /// `memory` has room for a sockaddr_storage.
     func write(to memory: UnsafeMutableRawPointer) {
-        for index in 0..<16 { memory.storeBytes(of: storage[index], toByteOffset: index * 8, as: UInt64.self) }
+        for index in 0..<16 { unsafe memory.storeBytes(of: storage[index], toByteOffset: index * 8, as: UInt64.self) }
     }
     /// A stream socket of the family, or -errno.
     func openSocket() -> Int32 {

@@ -101,9 +101,9 @@ package struct EgressDeadlines: Sendable {
     /// `generation` is the one before the first use; tests start near the wrap. Safety: `block` has `blockByteCount`
     /// bytes, zeroed and aligned to 64, that outlive the connection and do not move.
     package init(block: UnsafeMutablePointer<UInt8>, limits: EgressLimits, generation: UInt32 = 0) {
-        message = OutboundMessage(block: block, headCapacity: limits.requestHeadBytesMax)
-        let room = block + OutboundMessage.fixedByteCount + limits.requestHeadBytesMax
-        answer = ResponseReader(room: room, limits: limits)
+        message = unsafe OutboundMessage(block: block, headCapacity: limits.requestHeadBytesMax)
+        let room = unsafe block + OutboundMessage.fixedByteCount + limits.requestHeadBytesMax
+        answer = unsafe ResponseReader(room: room, limits: limits)
         self.generation = generation
     }
     package var isInFlight: Bool { isConnectInFlight || isSendInFlight || isReceiveArmed }
@@ -120,11 +120,11 @@ package struct EgressDeadlines: Sendable {
         generation = (generation &+ 1) & Tag.generationMask
         self.descriptor = descriptor
         pool = order.pool
-        key = order.destination.pointee.key
+        key = unsafe order.destination.pointee.key
         servedCount = 0
         isConnectInFlight = true
         isLast = false
-        accept(order, arrivedAt, deadlines, answerRoom)
+        unsafe accept(order, arrivedAt, deadlines, answerRoom)
         deadline = min(deadlines.connect, deadlines.total)
         state = .connecting
         return true
@@ -135,7 +135,7 @@ package struct EgressDeadlines: Sendable {
         answerRoom: UnsafeMutablePointer<UInt8>? = nil
     ) -> EgressActions {
         guard state == .idle else { return .none }
-        accept(order, arrivedAt, deadlines, answerRoom)
+        unsafe accept(order, arrivedAt, deadlines, answerRoom)
         return beginSend()
     }
     private mutating func accept(
@@ -148,7 +148,7 @@ package struct EgressDeadlines: Sendable {
         self.order = order
         self.arrivedAt = arrivedAt
         self.deadlines = deadlines
-        answer.reset(keepingIn: answerRoom, always: order.keeping == .always)
+        unsafe answer.reset(keepingIn: answerRoom, always: order.keeping == .always)
     }
     private mutating func beginSend() -> EgressActions {
         state = .sending
@@ -205,7 +205,7 @@ package struct EgressDeadlines: Sendable {
         switch state {
         case .sending, .awaitingHead, .readingBody:
             if answer.isUntouched { outcome.firstByteMicros = EgressConnection.micros(arrivedAt, now) }
-            let progress = answer.feed(bytes, count: count, fields: &fields, wallSeconds: wallSeconds)
+            let progress = unsafe answer.feed(bytes, count: count, fields: &fields, wallSeconds: wallSeconds)
             return proceed(progress, now)
         // Nobody asked: whatever it is, the next answer's framing would be in doubt.
         case .idle: return EgressActions.unpark.union(close())

@@ -74,14 +74,14 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
         self.limits = limits
         self.wakeDescriptor = wakeDescriptor
         self.answers = answers.rooms
-        pending = .allocate(capacity: limits.orderCountMax)
-        wakeValue = .allocate(capacity: 1)
+        unsafe pending = .allocate(capacity: limits.orderCountMax)
+        unsafe wakeValue = .allocate(capacity: 1)
         now = sluice_clock_monotonic()
         wallSeconds = sluice_clock_wall() / 1_000_000_000
     }
     deinit {
-        pending.deallocate()
-        wakeValue.deallocate()
+        unsafe pending.deallocate()
+        unsafe wakeValue.deallocate()
     }
 
     // MARK: the tick
@@ -111,7 +111,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     ) -> Int {
         if !isWakeArmed {
             isWakeArmed = true
-            io.readWake(wakeDescriptor, into: wakeValue, tag: EgressLoop.wakeTag)
+            unsafe io.readWake(wakeDescriptor, into: wakeValue, tag: EgressLoop.wakeTag)
         }
         var wait = EgressLoop.sleepNanosMax
         if scanAt != .max { wait = scanAt > now ? scanAt - now : 0 }
@@ -149,7 +149,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
         let buffer = completion.buffer
         if buffer >= 0 {
             if isCurrent, completion.result > 0 {
-                let actions = table[slot].received(
+                let actions = unsafe table[slot].received(
                     io.bytes(ofBuffer: buffer), count: Int(completion.result), now: now, fields: &fields,
                     wallSeconds: wallSeconds)
                 count(.bytesReceived, Int(completion.result))
@@ -181,7 +181,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
                 table[slot].order, wallSeconds: wallSeconds, into: &table[slot].message)
         }
         if actions.contains(.send) {
-            io.sendMessage(table[slot].descriptor, table[slot].message.kernelMessage, tag: tag(.send, slot))
+            unsafe io.sendMessage(table[slot].descriptor, table[slot].message.kernelMessage, tag: tag(.send, slot))
         }
         if actions.contains(.receive) { io.receive(table[slot].descriptor, tag: tag(.receive, slot)) }
         if actions.contains(.park) {
@@ -269,17 +269,17 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     }
     /// False exactly when an order could start but for want of a slot.
     private mutating func startOrders(of pool: UInt32) -> Bool {
-        while let next = pools.firstWaiting(pool) {
-            let destination = next.pointee.order.destination
-            let isFresh = next.pointee.order.isFresh
-            if pools.key(pool) != destination.pointee.key {
+        while let next = unsafe pools.firstWaiting(pool) {
+            let destination = unsafe next.pointee.order.destination
+            let isFresh = unsafe next.pointee.order.isFresh
+            if unsafe pools.key(pool) != destination.pointee.key {
                 retireIdle(pool)
-                pools.setKey(destination.pointee.key, pool)
+                unsafe pools.setKey(destination.pointee.key, pool)
             }
             let idle = isFresh ? -1 : pools.takeIdle(pool)
             if idle >= 0 {
                 guard let waiting = pools.dequeue(pool) else { preconditionFailure("it had one") }
-                let actions = table[idle].assign(
+                let actions = unsafe table[idle].assign(
                     waiting.order, arrivedAt: waiting.arrivedAt, deadlines: deadlines(of: waiting.order),
                     answerRoom: answers.room(waiting.order.token))
                 count(.connectionsReused)
@@ -287,7 +287,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
                 continue
             }
             // When one comes free, parking or closing makes the pool ready again.
-            guard pools.busyCount(pool) < destination.pointee.concurrency else { return true }
+            guard unsafe pools.busyCount(pool) < destination.pointee.concurrency else { return true }
             guard let slot = table.takeSlot() else { return false }
             guard let waiting = pools.dequeue(pool) else { preconditionFailure("it had one") }
             connect(waiting, slot)
@@ -296,9 +296,9 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     }
     private mutating func connect(_ waiting: WaitingOrder, _ slot: Int32) {
         let order = waiting.order
-        let addressIndex = min(Int(order.addressIndex), order.destination.pointee.addressCount - 1)
-        let address = order.destination.pointee.addresses + addressIndex
-        let descriptor = address.pointee.openSocket()
+        let addressIndex = unsafe min(Int(order.addressIndex), order.destination.pointee.addressCount - 1)
+        let address = unsafe order.destination.pointee.addresses + addressIndex
+        let descriptor = unsafe address.pointee.openSocket()
         guard descriptor >= 0 else {
             table.giveBack(slot)
             var outcome = DeliveryOutcome(token: order.token, result: .connectFailed)
@@ -306,23 +306,23 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
             note(outcome)
             return
         }
-        let hasBegun = table[slot].begin(
+        let hasBegun = unsafe table[slot].begin(
             order, arrivedAt: waiting.arrivedAt, descriptor: descriptor, deadlines: deadlines(of: order),
             answerRoom: answers.room(order.token))
         precondition(hasBegun)
         pools.opened(order.pool)
         count(.connectionsOpened)
-        let place = table[slot].message.setAddress(address.pointee)
-        io.connect(descriptor, place, byteCount: address.pointee.byteCount, tag: tag(.connect, slot))
+        let place = unsafe table[slot].message.setAddress(address.pointee)
+        unsafe io.connect(descriptor, place, byteCount: address.pointee.byteCount, tag: tag(.connect, slot))
         apply(.none, slot)
     }
     private func deadlines(of order: OutboundRequest) -> EgressDeadlines {
-        let record = order.destination
+        let record = unsafe order.destination
         // An address that swallows packets must not keep the next one waiting for all of the time there is.
         let connectNanos =
-            order.hasAlternative
+            unsafe order.hasAlternative
             ? min(record.pointee.connectNanos, EgressLoop.earlyConnectNanos) : record.pointee.connectNanos
-        return EgressDeadlines(
+        return unsafe EgressDeadlines(
             connect: now + connectNanos, total: now + record.pointee.totalNanos,
             headNanos: record.pointee.headNanos, idleNanos: UInt64(limits.idleMillisMax) * 1_000_000)
     }
@@ -339,17 +339,17 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     }
     private mutating func note(_ outcome: DeliveryOutcome) {
         precondition(pendingCount < limits.orderCountMax)
-        pending[pendingCount] = outcome
+        unsafe pending[pendingCount] = outcome
         pendingCount += 1
     }
     /// What the ring does not take stays, in order, and is tried again soon. True when the popper must be told.
     private mutating func reportOutcomes(_ outcomes: SPSCRing<DeliveryOutcome>) -> Bool {
         guard pendingCount > 0 else { return false }
-        let pushed = outcomes.push(UnsafeBufferPointer(start: pending, count: pendingCount).span)
+        let pushed = unsafe outcomes.push(UnsafeBufferPointer(start: pending, count: pendingCount).span)
         guard pushed > 0 else { return false }
         if pushed < pendingCount {
             let rest = (pendingCount - pushed) * MemoryLayout<DeliveryOutcome>.stride
-            sluice_bytes_move(pending, pending + pushed, rest)
+            unsafe sluice_bytes_move(pending, pending + pushed, rest)
         }
         pendingCount -= pushed
         orderCount -= pushed

@@ -39,16 +39,16 @@ import Synchronization
     /// Runs the loop on a thread of its own. Throws when the kernel gives no ring or the memory is not there.
     package func start() throws(UringError) {
         var thread: UInt = 0
-        let context = Unmanaged.passRetained(self)
+        let context = unsafe Unmanaged.passRetained(self)
         started.beginSleep()
-        let status = sluice_thread_start(
+        let status = unsafe sluice_thread_start(
             { context in
                 // Safety: retained by `start` for this thread alone.
-                Unmanaged<EgressThread>.fromOpaque(context!).takeRetainedValue().run()
+                unsafe Unmanaged<EgressThread>.fromOpaque(context!).takeRetainedValue().run()
                 return nil
-            }, context.toOpaque(), &thread)
+            }, unsafe context.toOpaque(), &thread)
         guard status == 0 else {
-            context.release()
+            unsafe context.release()
             throw UringError(step: .open, errno: -status)
         }
         _ = sluice_wakeup_wait(started.descriptor, -1)
@@ -73,7 +73,7 @@ import Synchronization
     }
 
     private func run() {
-        sluice_thread_name("sluice-egress")
+        unsafe sluice_thread_name("sluice-egress")
         let (orderRing, orderWakeup) = (orders.ring, orders.wakeup)
         let (outcomeRing, outcomeWakeup) = (outcomes.ring, outcomes.wakeup)
         do throws(UringError) {

@@ -7,21 +7,21 @@
 extension IngestLoop {
     /// A GET, HEAD or OPTIONS. False when it is an event after all.
     mutating func answersChallenge(_ slot: Int, _ bytes: ByteView, _ body: ByteView) -> Bool {
-        let source = sources + Int(table[slot].pointee.sourceIndex)
-        let head = table[slot].pointee.head
-        guard let handshake = source.pointee.handshake else { return false }
-        let answer = handshake.answer(
+        let source = unsafe sources + Int(table[slot].pointee.sourceIndex)
+        let head = unsafe table[slot].pointee.head
+        guard let handshake = unsafe source.pointee.handshake else { return false }
+        let answer = unsafe handshake.answer(
             bytes: bytes, head: head, fields: fields,
             key: source.pointee.scheme?.challengeKey(nowSeconds: wallSeconds), into: scratch,
             capacity: Handshake.scratchBytesMax)
         if sends(answer, slot, bytes, body) { return true }
-        if source.pointee.edge.eventMethods.takes(head.method) { return false }
+        if unsafe source.pointee.edge.eventMethods.takes(head.method) { return false }
         reject(slot, .missingChallenge, bytes, body, status: 400)
         return true
     }
     /// A verified POST. False when it is an event.
     mutating func answersChallenge(_ handshake: Handshake, _ request: PendingRequest) -> Bool {
-        let answer = handshake.answer(
+        let answer = unsafe handshake.answer(
             body: request.body, key: request.job >= 0 ? verifier.matchedKey(job: request.job) : nil, into: scratch,
             capacity: Handshake.scratchBytesMax)
         return sends(answer, request.slot, request.bytes, request.body)
@@ -31,11 +31,11 @@ extension IngestLoop {
         case .none: return false
         case .rejected(let reason, let status): reject(slot, reason, bytes, body, status: status)
         case .reply(let content):
-            metrics.count(.handshake, source: Int(table[slot].pointee.counterSlot))
+            unsafe metrics.count(.handshake, source: Int(table[slot].pointee.counterSlot))
             var reply = reply(slot, status: content.status)
             reply.ownContentType = content.contentType
             reply.lines = content.lines
-            table[slot].pointee.replyCount = reply.write(
+            unsafe table[slot].pointee.replyCount = reply.write(
                 content.body, date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
             beginReply(slot)
         }

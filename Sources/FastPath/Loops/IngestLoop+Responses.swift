@@ -11,32 +11,32 @@ import CShims
 extension IngestLoop {
     /// A request with its whole body: extract what is needed of its fields now, verify it with the rest of the round.
     mutating func complete(_ slot: Int, _ base: UnsafePointer<UInt8>, _ body: ByteView) {
-        let connection = table[slot]
-        let head = connection.pointee.head
-        let source = sources + Int(connection.pointee.sourceIndex)
-        let bytes = ByteView(base, count: head.byteCount)
-        connection.pointee.phase = .committing
-        connection.pointee.completedAt = nowMillis
-        connection.pointee.successStatus = UInt16(source.pointee.successStatus)
-        connection.pointee.successBody = source.pointee.successBody
-        connection.pointee.durability = source.pointee.durability
-        connection.pointee.counterSlot = UInt16(source.pointee.counterSlot)
+        let connection = unsafe table[slot]
+        let head = unsafe connection.pointee.head
+        let source = unsafe sources + Int(connection.pointee.sourceIndex)
+        let bytes = unsafe ByteView(base, count: head.byteCount)
+        unsafe connection.pointee.phase = .committing
+        unsafe connection.pointee.completedAt = nowMillis
+        unsafe connection.pointee.successStatus = UInt16(source.pointee.successStatus)
+        unsafe connection.pointee.successBody = source.pointee.successBody
+        unsafe connection.pointee.durability = source.pointee.durability
+        unsafe connection.pointee.counterSlot = UInt16(source.pointee.counterSlot)
         table.setDeadline(slot, ConnectionTable.noDeadline)
         if answersBeforeVerification(slot, bytes, body) { return }
         var job = -1
         var verdict = RecordVerification.verified
-        if source.pointee.verifierID != 0 {
-            if handOver(slot, base, head, body) { return }
+        if unsafe source.pointee.verifierID != 0 {
+            if unsafe handOver(slot, base, head, body) { return }
             guard let unchecked = keepUnchecked(slot) else {
                 return answerUnavailable(slot, reason: "verifier_busy")
             }
             verdict = unchecked
-        } else if let scheme = source.pointee.scheme {
+        } else if let scheme = unsafe source.pointee.scheme {
             switch verify(scheme, bytes, head, body) {
             case .queued(let place): job = place
             case .accepted: break
             case .rejected(let reason):
-                guard let observed = observe(source, reason) else { return reject(slot, reason, bytes, body) }
+                guard let observed = unsafe observe(source, reason) else { return reject(slot, reason, bytes, body) }
                 verdict = observed
             case .full:
                 // A request that no empty batch takes is larger than the verifier was built for: refuse, never fail
@@ -46,20 +46,20 @@ extension IngestLoop {
         } else {
             verdict = .unverified
         }
-        queue(slot, base, body, job: job, verdict: verdict)
+        unsafe queue(slot, base, body, job: job, verdict: verdict)
         if pendingCount == IngestLoop.pendingCountMax { completeBatch() }
     }
     /// Joins the round's batch with what is needed of its fields, which the next request overwrites.
     mutating func queue(
         _ slot: Int, _ base: UnsafePointer<UInt8>, _ body: ByteView, job: Int, verdict: RecordVerification
     ) {
-        let connection = table[slot]
-        let head = connection.pointee.head
-        let source = sources + Int(connection.pointee.sourceIndex)
-        let bytes = ByteView(base, count: head.byteCount)
-        let values = source.pointee.selectors.select(bytes: bytes, head: head, fields: fields, body: body)
-        connection.pointee.isPending = true
-        pending[pendingCount] = PendingRequest(
+        let connection = unsafe table[slot]
+        let head = unsafe connection.pointee.head
+        let source = unsafe sources + Int(connection.pointee.sourceIndex)
+        let bytes = unsafe ByteView(base, count: head.byteCount)
+        let values = unsafe source.pointee.selectors.select(bytes: bytes, head: head, fields: fields, body: body)
+        unsafe connection.pointee.isPending = true
+        unsafe pending[pendingCount] = PendingRequest(
             slot: slot, base: base, head: head, body: body, dedupKey: values.dedupKey,
             keySpelling: values.keySpelling, keyIsBody: values.keyIsBody, eventType: values.eventType,
             sourceIndex: Int(connection.pointee.sourceIndex), job: job, verdict: verdict)
@@ -87,11 +87,11 @@ extension IngestLoop {
         let count = pendingCount
         pendingCount = 0
         for index in 0..<count {
-            var request = pending[index]
-            table[request.slot].pointee.isPending = false
-            guard table[request.slot].pointee.state == .open else { continue }
+            var request = unsafe pending[index]
+            unsafe table[request.slot].pointee.isPending = false
+            guard unsafe table[request.slot].pointee.state == .open else { continue }
             if request.job >= 0, let reason = verifier.verdict(job: request.job) {
-                guard let observed = observe(sources + request.sourceIndex, reason) else {
+                guard let observed = unsafe observe(sources + request.sourceIndex, reason) else {
                     reject(request.slot, reason, request.bytes, request.body)
                     continue
                 }
@@ -104,26 +104,28 @@ extension IngestLoop {
 
     /// Genuine: a handshake is answered, an event is offered to the log.
     private mutating func admit(_ request: PendingRequest) {
-        let source = sources + request.sourceIndex
+        let source = unsafe sources + request.sourceIndex
         // What failed its check is kept when the source observes, but no challenge in it is answered.
-        if request.verdict.isTrusted, let handshake = source.pointee.handshake, answersChallenge(handshake, request) {
+        if request.verdict.isTrusted, let handshake = unsafe source.pointee.handshake,
+            answersChallenge(handshake, request)
+        {
             return
         }
         var event = EventInput()
         let bytes = request.bytes
-        event.tenant = source.pointee.tenant
-        event.source = source.pointee.name
-        event.sourceNumber = source.pointee.sourceNumber
+        event.tenant = unsafe source.pointee.tenant
+        event.source = unsafe source.pointee.name
+        event.sourceNumber = unsafe source.pointee.sourceNumber
         event.dedupKey = request.dedupKey
         if request.keySpelling != .plain {
-            var room = ComposedBytes(memory: keyScratch, capacity: IngestLoop.keyBytesMax)
+            var room = unsafe ComposedBytes(memory: keyScratch, capacity: IngestLoop.keyBytesMax)
             guard let key = room.plainText(of: request.dedupKey, request.keySpelling) else {
                 return refuse(request.slot, .bodyTooLarge)
             }
             event.dedupKey = key
         }
         event.keyIsBody = request.keyIsBody
-        event.dedupWindowSeconds = source.pointee.dedupWindowSeconds
+        event.dedupWindowSeconds = unsafe source.pointee.dedupWindowSeconds
         event.eventType = request.eventType
         event.method = bytes.slice(request.head.methodRange)
         event.target = bytes.slice(request.head.target)
@@ -131,11 +133,11 @@ extension IngestLoop {
         event.body = request.body
         event.receivedAt = wallNanos
         event.verdict = request.verdict
-        metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(request.body.count))
+        unsafe metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(request.body.count))
         let slot = UInt32(request.slot)
-        let ticket = Tag(.send, slot: slot, generation: table[request.slot].pointee.generation).bits
-        let answersAtOnce = source.pointee.durability == .memory && port.answersMemoryAtOnce
-        switch port.offer(event, ticket: ticket, durability: source.pointee.durability) {
+        let ticket = unsafe Tag(.send, slot: slot, generation: table[request.slot].pointee.generation).bits
+        let answersAtOnce = unsafe source.pointee.durability == .memory && port.answersMemoryAtOnce
+        switch unsafe port.offer(event, ticket: ticket, durability: source.pointee.durability) {
         case .appended(let sequence):
             if answersAtOnce { answerKept(request.slot, sequence, isDuplicate: false) }
         case .pending(let sequence):
@@ -143,7 +145,7 @@ extension IngestLoop {
         case .duplicate(let sequence): answerKept(request.slot, sequence, isDuplicate: true)
         case .refused(.tooLarge): refuse(request.slot, .bodyTooLarge)
         case .refused(let reason):
-            metrics.count(.refused, source: source.pointee.counterSlot)
+            unsafe metrics.count(.refused, source: source.pointee.counterSlot)
             answerUnavailable(request.slot, reason: reason.rawValue)
         }
     }
@@ -152,7 +154,8 @@ extension IngestLoop {
     mutating func answerReceipts() {
         while let receipt = port.nextReceipt() {
             let slot = table.slot(of: Tag(bits: receipt.ticket))
-            guard slot >= 0, table[slot].pointee.phase == .committing, table[slot].pointee.state == .open else {
+            guard slot >= 0, unsafe table[slot].pointee.phase == .committing, unsafe table[slot].pointee.state == .open
+            else {
                 continue
             }
             switch receipt.fate {
@@ -166,71 +169,71 @@ extension IngestLoop {
     // MARK: answers
 
     private mutating func answerKept(_ slot: Int, _ sequence: UInt64, isDuplicate: Bool) {
-        let connection = table[slot]
-        metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(connection.pointee.counterSlot))
-        metrics.commit.record(micros: (nowMillis &- connection.pointee.completedAt) &* 1000)
-        var reply = reply(slot, status: Int(connection.pointee.successStatus))
-        reply.durability = connection.pointee.durability.text
-        if connection.pointee.successBody.count > 0 {
-            connection.pointee.replyCount = reply.write(
+        let connection = unsafe table[slot]
+        unsafe metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(connection.pointee.counterSlot))
+        unsafe metrics.commit.record(micros: (nowMillis &- connection.pointee.completedAt) &* 1000)
+        var reply = unsafe reply(slot, status: Int(connection.pointee.successStatus))
+        reply.durability = unsafe connection.pointee.durability.text
+        if unsafe connection.pointee.successBody.count > 0 {
+            unsafe connection.pointee.replyCount = reply.write(
                 connection.pointee.successBody, date: dates, to: table.reply(slot),
                 capacity: ConnectionTable.replyByteCount)
             return beginReply(slot)
         }
-        connection.pointee.replyCount = reply.writeEvent(
+        unsafe connection.pointee.replyCount = reply.writeEvent(
             isDuplicate ? .duplicate : .accepted, id: EventID(logIdentity: port.logIdentity, sequence: sequence),
             date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
         beginReply(slot)
     }
     /// What every answer of this request says.
     @inline(__always) func reply(_ slot: Int, status: Int) -> Reply {
-        let connection = table[slot]
+        let connection = unsafe table[slot]
         var reply = Reply(status: status)
-        reply.closes = connection.pointee.closesAfterReply
-        reply.keepsVersion10 = connection.pointee.isVersion10 && !reply.closes
-        reply.isHead = connection.pointee.isHead
+        reply.closes = unsafe connection.pointee.closesAfterReply
+        reply.keepsVersion10 = unsafe connection.pointee.isVersion10 && !reply.closes
+        reply.isHead = unsafe connection.pointee.isHead
         return reply
     }
     /// 401 by default, with the reason's code and nothing else: never the expected value.
     mutating func reject(
         _ slot: Int, _ reason: SignatureRejection, _ bytes: ByteView, _ body: ByteView, status: Int = 401
     ) {
-        let connection = table[slot]
-        let source = sources + Int(connection.pointee.sourceIndex)
-        metrics.countRejection(reason, source: source.pointee.counterSlot)
-        if source.pointee.rejectedPerSecondMax > 0 { keepRejected(slot, reason, bytes, body) }
+        let connection = unsafe table[slot]
+        let source = unsafe sources + Int(connection.pointee.sourceIndex)
+        unsafe metrics.countRejection(reason, source: source.pointee.counterSlot)
+        if unsafe source.pointee.rejectedPerSecondMax > 0 { keepRejected(slot, reason, bytes, body) }
         answer(slot, status: status, reason: reason.rawValue)
     }
     /// The route's own answer, after the body was read and thrown away.
     mutating func answerDecided(_ slot: Int) {
-        let status = Int(table[slot].pointee.decidedStatus)
+        let status = unsafe Int(table[slot].pointee.decidedStatus)
         metrics.count(status == 404 ? .notFound : .methodNotAllowed)
         if status == 404 {
             answer(slot, status: 404, reason: "not_found")
         } else {
             // The index may be of sources that a reload has replaced while the body was thrown away.
-            let index = Int(table[slot].pointee.sourceIndex)
-            let allow = index >= 0 && index < snapshot.sourceCount ? sources[index].edge.allow : ByteView("POST")
+            let index = unsafe Int(table[slot].pointee.sourceIndex)
+            let allow = unsafe index >= 0 && index < snapshot.sourceCount ? sources[index].edge.allow : ByteView("POST")
             answer(slot, status: 405, reason: "method_not_allowed", allow: allow)
         }
     }
     /// The framing is in doubt or a limit passed: answer once, discard the rest, close.
     mutating func refuse(_ slot: Int, _ error: HTTPError) {
-        let connection = table[slot]
+        let connection = unsafe table[slot]
         metrics.count(error == .bodyTooLarge ? .tooLarge : .malformed)
-        connection.pointee.closesAfterReply = true
-        connection.pointee.lingersAfterReply = true
+        unsafe connection.pointee.closesAfterReply = true
+        unsafe connection.pointee.lingersAfterReply = true
         answer(slot, status: error.status, reason: error.rawValue)
     }
     mutating func refuseForMemory(_ slot: Int) {
-        let connection = table[slot]
-        guard !connection.pointee.isBusy else {
+        let connection = unsafe table[slot]
+        guard unsafe !connection.pointee.isBusy else {
             // An answer is owed first; what piled up behind it is not read any more.
-            connection.pointee.closesAfterReply = true
+            unsafe connection.pointee.closesAfterReply = true
             return
         }
-        connection.pointee.closesAfterReply = true
-        connection.pointee.lingersAfterReply = true
+        unsafe connection.pointee.closesAfterReply = true
+        unsafe connection.pointee.lingersAfterReply = true
         answerUnavailable(slot, reason: "memory_busy")
     }
     mutating func answerUnavailable(_ slot: Int, reason: String) {
@@ -244,7 +247,7 @@ extension IngestLoop {
         var reply = reply(slot, status: status)
         reply.allow = allow
         reply.retryAfterSeconds = retryAfterSeconds
-        table[slot].pointee.replyCount = reply.writeRejected(
+        unsafe table[slot].pointee.replyCount = reply.writeRejected(
             reason: reason, date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
         beginReply(slot)
     }
@@ -252,31 +255,35 @@ extension IngestLoop {
     // MARK: sending
 
     mutating func beginReply(_ slot: Int) {
-        let connection = table[slot]
-        precondition(connection.pointee.replyCount <= ConnectionTable.replyByteCount)
-        connection.pointee.phase = .answering
-        connection.pointee.replySent = 0
+        let connection = unsafe table[slot]
+        unsafe precondition(connection.pointee.replyCount <= ConnectionTable.replyByteCount)
+        unsafe connection.pointee.phase = .answering
+        unsafe connection.pointee.replySent = 0
         table.setDeadline(slot, nowMillis + UInt64(limits.sendMillisMax))
-        if connection.pointee.isSending { connection.pointee.isReplyWaiting = true } else { sendReply(slot) }
+        if unsafe connection.pointee.isSending {
+            unsafe connection.pointee.isReplyWaiting = true
+        } else {
+            sendReply(slot)
+        }
     }
     private mutating func sendReply(_ slot: Int) {
-        let connection = table[slot]
-        connection.pointee.isSending = true
-        connection.pointee.isReplyWaiting = false
-        let sent = connection.pointee.replySent
-        io.send(
+        let connection = unsafe table[slot]
+        unsafe connection.pointee.isSending = true
+        unsafe connection.pointee.isReplyWaiting = false
+        let sent = unsafe connection.pointee.replySent
+        unsafe io.send(
             connection.pointee.descriptor, table.reply(slot) + sent, count: connection.pointee.replyCount - sent,
             tag: Tag(.send, slot: UInt32(slot), generation: connection.pointee.generation))
     }
     /// `100 Continue` as soon as a body that was announced has to be waited for; never to HTTP/1.0 (RFC 9110 §10.1.1).
     mutating func sendContinueIfAsked(_ slot: Int, missing: Bool) {
-        let connection = table[slot]
-        guard missing, connection.pointee.head.expectsContinue, !connection.pointee.hasContinued,
-            !connection.pointee.isVersion10, !connection.pointee.isSending
+        let connection = unsafe table[slot]
+        guard missing, unsafe connection.pointee.head.expectsContinue, unsafe !connection.pointee.hasContinued,
+            unsafe !connection.pointee.isVersion10, unsafe !connection.pointee.isSending
         else { return }
-        connection.pointee.hasContinued = true
-        connection.pointee.isSending = true
-        io.send(
+        unsafe connection.pointee.hasContinued = true
+        unsafe connection.pointee.isSending = true
+        unsafe io.send(
             connection.pointee.descriptor, Reply.continueText.utf8Start,
             count: Reply.continueText.utf8CodeUnitCount,
             tag: Tag(.send, slot: UInt32(slot), generation: connection.pointee.generation))
@@ -284,35 +291,37 @@ extension IngestLoop {
     mutating func sent(_ completion: Completion) {
         let slot = table.slot(of: completion.tag)
         guard slot >= 0 else { return }
-        let connection = table[slot]
-        connection.pointee.isSending = false
-        if connection.pointee.state == .closing { return finishClose(slot) }
+        let connection = unsafe table[slot]
+        unsafe connection.pointee.isSending = false
+        if unsafe connection.pointee.state == .closing { return finishClose(slot) }
         guard completion.result >= 0 else { return close(slot) }
         sentBytes &+= UInt64(completion.result)
-        guard connection.pointee.phase == .answering else { return }
-        if connection.pointee.isReplyWaiting { return sendReply(slot) }
-        connection.pointee.replySent += Int(completion.result)
-        if connection.pointee.replySent < connection.pointee.replyCount { return sendReply(slot) }
+        guard unsafe connection.pointee.phase == .answering else { return }
+        if unsafe connection.pointee.isReplyWaiting { return sendReply(slot) }
+        unsafe connection.pointee.replySent += Int(completion.result)
+        if unsafe connection.pointee.replySent < connection.pointee.replyCount { return sendReply(slot) }
         answered(slot)
     }
     /// The whole answer is with the kernel: the next request, or the end.
     private mutating func answered(_ slot: Int) {
-        let connection = table[slot]
-        if connection.pointee.closesAfterReply {
-            if connection.pointee.lingersAfterReply, !connection.pointee.isPeerDone { return linger(slot) }
+        let connection = unsafe table[slot]
+        if unsafe connection.pointee.closesAfterReply {
+            if unsafe connection.pointee.lingersAfterReply, unsafe !connection.pointee.isPeerDone {
+                return linger(slot)
+            }
             return closeGently(slot)
         }
         dropRequest(slot)
-        connection.pointee.beginRequest()
+        unsafe connection.pointee.beginRequest()
         table.setDeadline(slot, nowMillis + UInt64(limits.idleMillisMax))
-        if connection.pointee.isPaused {
-            connection.pointee.isPaused = false
-            if !connection.pointee.isReceiving { noteRearm(slot) }
+        if unsafe connection.pointee.isPaused {
+            unsafe connection.pointee.isPaused = false
+            if unsafe !connection.pointee.isReceiving { noteRearm(slot) }
         }
-        if !connection.pointee.block.isNone {
-            ready[readyCount] = UInt32(slot)
+        if unsafe !connection.pointee.block.isNone {
+            unsafe ready[readyCount] = UInt32(slot)
             readyCount += 1
-        } else if connection.pointee.isPeerDone || isDraining {
+        } else if unsafe connection.pointee.isPeerDone || isDraining {
             closeGently(slot)
         }
     }
@@ -322,40 +331,41 @@ extension IngestLoop {
     /// The last answer was sent and the peer may still be sending: half-close, so that it reads the answer and no reset
     /// overtakes it, then discard until it closes too.
     private mutating func linger(_ slot: Int) {
-        let connection = table[slot]
-        connection.pointee.state = .lingering
+        let connection = unsafe table[slot]
+        unsafe connection.pointee.state = .lingering
         dropBlock(slot)
         // A system call, not a submission: the kernel looks the descriptor of a shutdown up in a worker, later, when it
         // may be another connection's (seen: answers cut off on a fresh connection).
-        sluice_shutdown_write(connection.pointee.descriptor)
+        unsafe sluice_shutdown_write(connection.pointee.descriptor)
         table.setDeadline(slot, nowMillis + UInt64(limits.lingerMillisMax))
-        connection.pointee.isPaused = false
-        if !connection.pointee.isReceiving { noteRearm(slot) }
+        unsafe connection.pointee.isPaused = false
+        if unsafe !connection.pointee.isReceiving { noteRearm(slot) }
     }
     /// With bytes unread a close would reset the connection under its last answer; then it lingers.
     private mutating func closeGently(_ slot: Int) {
-        let connection = table[slot]
-        if connection.pointee.isPeerDone || !connection.pointee.isReceiving { close(slot) } else { linger(slot) }
+        let connection = unsafe table[slot]
+        if unsafe connection.pointee.isPeerDone || !connection.pointee.isReceiving { close(slot) } else { linger(slot) }
     }
     /// Marks, cancels what the kernel still has, and closes when it has given it back.
     mutating func close(_ slot: Int) {
-        let connection = table[slot]
-        guard connection.pointee.state != .closing, connection.pointee.state != .free else { return }
-        connection.pointee.state = .closing
+        let connection = unsafe table[slot]
+        guard unsafe connection.pointee.state != .closing, unsafe connection.pointee.state != .free else { return }
+        unsafe connection.pointee.state = .closing
         table.setDeadline(slot, ConnectionTable.noDeadline)
-        if connection.pointee.isReceiving || connection.pointee.isSending {
-            io.cancelAll(connection.pointee.descriptor, tag: Tag(.cancel))
+        if unsafe connection.pointee.isReceiving || connection.pointee.isSending {
+            unsafe io.cancelAll(connection.pointee.descriptor, tag: Tag(.cancel))
         }
         finishClose(slot)
     }
     mutating func finishClose(_ slot: Int) {
-        let connection = table[slot]
-        guard connection.pointee.state == .closing, !connection.pointee.isReceiving, !connection.pointee.isSending,
-            !connection.pointee.isVerifying
+        let connection = unsafe table[slot]
+        guard unsafe connection.pointee.state == .closing, unsafe !connection.pointee.isReceiving,
+            unsafe !connection.pointee.isSending,
+            unsafe !connection.pointee.isVerifying
         else { return }
         dropBlock(slot)
         metrics.count(.connectionsClosed)
-        io.close(connection.pointee.descriptor, tag: Tag(.close))
+        unsafe io.close(connection.pointee.descriptor, tag: Tag(.close))
         table.give(slot)
     }
 }

@@ -14,7 +14,7 @@ import CShims
 import Synchronization
 
 /// A request that is complete and waits for the round's batch of signatures.
-struct PendingRequest {
+@safe struct PendingRequest {
     var slot: Int
     var base: UnsafePointer<UInt8>
     var head: RequestHead
@@ -28,10 +28,10 @@ struct PendingRequest {
     var job: Int
     var verdict: RecordVerification
 
-    @inline(__always) var bytes: ByteView { ByteView(base, count: head.byteCount) }
+    @inline(__always) var bytes: ByteView { unsafe ByteView(base, count: head.byteCount) }
 }
 
-struct IngestLoop: ~Copyable {
+@safe struct IngestLoop: ~Copyable {
     var io: UringIO
     var table: ConnectionTable
     var arena: BuddyArena
@@ -116,7 +116,7 @@ struct IngestLoop: ~Copyable {
         metrics = setup.metrics
         self.shared = shared
         self.snapshot = snapshot
-        sources = snapshot.sources
+        unsafe sources = snapshot.sources
         routes = snapshot.routes
         verifiers = setup.verifiers
         rejected = setup.rejected
@@ -124,25 +124,25 @@ struct IngestLoop: ~Copyable {
         verifier = BatchVerifier(
             engine: setup.engine, jobCountMax: IngestLoop.pendingCountMax, scratchBytes: setup.verifierScratchBytes)
         listenerCount = setup.listeners.count
-        listeners = IngestLoop.copy(setup.listeners)
-        rejectedSeconds = IngestLoop.zeros(IngestMetrics.sourceSlotCount)
-        rejectedCounts = IngestLoop.zeros(IngestMetrics.sourceSlotCount)
-        pending = .allocate(capacity: IngestLoop.pendingCountMax)
-        held = .allocate(capacity: setup.receiveBufferCount)
-        rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
-        ready = .allocate(capacity: setup.limits.connectionCountMax)
-        scratch = .allocate(capacity: Handshake.scratchBytesMax)
-        keyScratch = .allocate(capacity: IngestLoop.keyBytesMax)
+        unsafe listeners = IngestLoop.copy(setup.listeners)
+        unsafe rejectedSeconds = IngestLoop.zeros(IngestMetrics.sourceSlotCount)
+        unsafe rejectedCounts = IngestLoop.zeros(IngestMetrics.sourceSlotCount)
+        unsafe pending = .allocate(capacity: IngestLoop.pendingCountMax)
+        unsafe held = .allocate(capacity: setup.receiveBufferCount)
+        unsafe rearm = .allocate(capacity: setup.limits.connectionCountMax * 2)
+        unsafe ready = .allocate(capacity: setup.limits.connectionCountMax)
+        unsafe scratch = .allocate(capacity: Handshake.scratchBytesMax)
+        unsafe keyScratch = .allocate(capacity: IngestLoop.keyBytesMax)
     }
     private static func copy(_ listeners: [Int32]) -> UnsafeMutablePointer<Int32> {
         let memory = UnsafeMutablePointer<Int32>.allocate(capacity: max(listeners.count, 1))
-        for (index, listener) in listeners.enumerated() { memory[index] = listener }
-        return memory
+        for (index, listener) in listeners.enumerated() { unsafe memory[index] = listener }
+        return unsafe memory
     }
     private static func zeros(_ count: Int) -> UnsafeMutablePointer<UInt32> {
         let memory = UnsafeMutablePointer<UInt32>.allocate(capacity: count)
-        memory.initialize(repeating: 0, count: count)
-        return memory
+        unsafe memory.initialize(repeating: 0, count: count)
+        return unsafe memory
     }
     private struct Parts: ~Copyable {
         var table: ConnectionTable
@@ -166,15 +166,15 @@ struct IngestLoop: ~Copyable {
         } catch { throw .ring(error) }
     }
     deinit {
-        listeners.deallocate()
-        rejectedSeconds.deallocate()
-        rejectedCounts.deallocate()
-        pending.deallocate()
-        held.deallocate()
-        rearm.deallocate()
-        ready.deallocate()
-        scratch.deallocate()
-        keyScratch.deallocate()
+        unsafe listeners.deallocate()
+        unsafe rejectedSeconds.deallocate()
+        unsafe rejectedCounts.deallocate()
+        unsafe pending.deallocate()
+        unsafe held.deallocate()
+        unsafe rearm.deallocate()
+        unsafe ready.deallocate()
+        unsafe scratch.deallocate()
+        unsafe keyScratch.deallocate()
     }
 
     /// Runs until a drain has finished. The thread is this loop's alone.
@@ -238,7 +238,7 @@ struct IngestLoop: ~Copyable {
     }
 
     private mutating func armAccept(_ index: Int) {
-        io.accept(listener: listeners[index], tag: Tag(.accept, slot: UInt32(index)))
+        unsafe io.accept(listener: listeners[index], tag: Tag(.accept, slot: UInt32(index)))
         armedAccepts |= 1 << UInt64(index)
     }
     private mutating func accepted(_ completion: Completion) {
@@ -264,10 +264,10 @@ struct IngestLoop: ~Copyable {
     private mutating func pauseAccept() { acceptAgainAt = nowMillis + 100 }
 
     mutating func armReceive(_ slot: Int) {
-        let connection = table[slot]
-        precondition(!connection.pointee.isReceiving)
-        connection.pointee.isReceiving = true
-        io.receive(
+        let connection = unsafe table[slot]
+        unsafe precondition(!connection.pointee.isReceiving)
+        unsafe connection.pointee.isReceiving = true
+        unsafe io.receive(
             connection.pointee.descriptor,
             tag: Tag(.receive, slot: UInt32(slot), generation: connection.pointee.generation))
     }
@@ -275,20 +275,21 @@ struct IngestLoop: ~Copyable {
         let count = rearmCount
         rearmCount = 0
         for index in 0..<count {
-            let slot = Int(rearm[index])
-            let connection = table[slot]
-            guard connection.pointee.state == .open || connection.pointee.state == .lingering,
-                !connection.pointee.isReceiving, !connection.pointee.isPaused, !connection.pointee.isPeerDone
+            let slot = unsafe Int(rearm[index])
+            let connection = unsafe table[slot]
+            guard unsafe connection.pointee.state == .open || connection.pointee.state == .lingering,
+                unsafe !connection.pointee.isReceiving, unsafe !connection.pointee.isPaused,
+                unsafe !connection.pointee.isPeerDone
             else { continue }
             armReceive(slot)
         }
     }
     mutating func hold(buffer: Int) {
-        held[heldCount] = UInt16(truncatingIfNeeded: buffer)
+        unsafe held[heldCount] = UInt16(truncatingIfNeeded: buffer)
         heldCount += 1
     }
     private mutating func giveBuffersBack() {
-        for index in 0..<heldCount { io.give(buffer: Int(held[index])) }
+        for index in 0..<heldCount { unsafe io.give(buffer: Int(held[index])) }
         heldCount = 0
         io.publishBuffers()
         if receivedBytes > 0 { metrics.count(.bytesReceived, receivedBytes) }
@@ -310,15 +311,15 @@ struct IngestLoop: ~Copyable {
         }
     }
     private mutating func timeOut(_ slot: Int) {
-        let connection = table[slot]
-        guard connection.pointee.state != .free else { return }
+        let connection = unsafe table[slot]
+        guard unsafe connection.pointee.state != .free else { return }
         metrics.count(.connectionsTimedOut)
         table.setDeadline(slot, ConnectionTable.noDeadline)
-        guard connection.pointee.state == .open else { return close(slot) }
-        switch connection.pointee.phase {
+        guard unsafe connection.pointee.state == .open else { return close(slot) }
+        switch unsafe connection.pointee.phase {
         case .idle, .answering: close(slot)
         case .head, .body:
-            if connection.pointee.edge.expectsPreamble { return close(slot) }
+            if unsafe connection.pointee.edge.expectsPreamble { return close(slot) }
             refuse(slot, .requestTimeout)
         // Neither a worker's nor the disk's time is the client's fault: it waits for the verdict, then for its group.
         case .verifying, .committing: break
@@ -327,7 +328,7 @@ struct IngestLoop: ~Copyable {
     private mutating func takeNews() {
         if let fresh = shared.takeSnapshot() {
             snapshot = fresh
-            sources = fresh.sources
+            unsafe sources = fresh.sources
             routes = fresh.routes
             epoch &+= 1
             abandonRoutes()
@@ -337,7 +338,8 @@ struct IngestLoop: ~Copyable {
     }
     /// Requests whose body is still coming hold an index into the old sources: their route is looked up again.
     private mutating func abandonRoutes() {
-        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .body {
+        for slot in 0..<table.highWater
+        where unsafe table[slot].pointee.state == .open && table[slot].pointee.phase == .body {
             routeAgain(slot)
         }
     }
@@ -345,7 +347,8 @@ struct IngestLoop: ~Copyable {
         isDraining = true
         drainedAt = nowMillis + shared.graceMillis
         for index in 0..<listenerCount { io.cancel(Tag(.accept, slot: UInt32(index)), tag: Tag(.cancel)) }
-        for slot in 0..<table.highWater where table[slot].pointee.state == .open && table[slot].pointee.phase == .idle {
+        for slot in 0..<table.highWater
+        where unsafe table[slot].pointee.state == .open && table[slot].pointee.phase == .idle {
             close(slot)
         }
     }
@@ -356,8 +359,8 @@ struct IngestLoop: ~Copyable {
         return table.openCount == 0 || nowMillis >= drainedAt
     }
     private mutating func finish() {
-        for slot in 0..<table.highWater where table[slot].pointee.state != .free {
-            _ = sluice_close(table[slot].pointee.descriptor)
+        for slot in 0..<table.highWater where unsafe table[slot].pointee.state != .free {
+            _ = unsafe sluice_close(table[slot].pointee.descriptor)
         }
         port.finish()
         shared.finished()

@@ -80,8 +80,8 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     /// The source's index, -1 when no source has the path.
     @inline(__always) func find(_ path: ByteView) -> Int {
         var place = RouteView.hash(path) & mask
-        while entries[place].source >= 0 {
-            if entries[place].path.equals(path) { return Int(entries[place].source) }
+        while unsafe entries[place].source >= 0 {
+            if unsafe entries[place].path.equals(path) { return unsafe Int(entries[place].source) }
             place = (place + 1) & mask
         }
         return -1
@@ -109,23 +109,23 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
         self.edge = edge
         precondition(list.count == paths.count)
         let memory = UnsafeMutablePointer<IngestSource>.allocate(capacity: max(list.count, 1))
-        for (index, source) in list.enumerated() { (memory + index).initialize(to: source) }
+        for (index, source) in list.enumerated() { unsafe (memory + index).initialize(to: source) }
         var capacity = 8
         while capacity < list.count * 2 { capacity *= 2 }
         let entries = UnsafeMutablePointer<RouteView.Entry>.allocate(capacity: capacity)
-        entries.initialize(repeating: RouteView.Entry(path: .empty, source: -1), count: capacity)
+        unsafe entries.initialize(repeating: RouteView.Entry(path: .empty, source: -1), count: capacity)
         for (index, path) in paths.enumerated() {
             var place = RouteView.hash(path) & (capacity - 1)
-            while entries[place].source >= 0 { place = (place + 1) & (capacity - 1) }
-            entries[place] = RouteView.Entry(path: path, source: Int32(index))
+            while unsafe entries[place].source >= 0 { place = (place + 1) & (capacity - 1) }
+            unsafe entries[place] = RouteView.Entry(path: path, source: Int32(index))
         }
-        sources = UnsafePointer(memory)
+        unsafe sources = UnsafePointer(memory)
         sourceCount = list.count
-        routes = RouteView(entries: entries, mask: capacity - 1)
+        routes = unsafe RouteView(entries: entries, mask: capacity - 1)
         self.owners = owners
     }
     deinit {
-        sources.deallocate()
-        routes.entries.deallocate()
+        unsafe sources.deallocate()
+        unsafe routes.entries.deallocate()
     }
 }

@@ -52,7 +52,7 @@ package final class JournalLink: Sendable {
         link = nil
         loopIndex = 0
         self.wakeup = wakeup
-        wakeValue = .allocate(capacity: 1)
+        unsafe wakeValue = .allocate(capacity: 1)
     }
     /// The journal has a thread of its own. `loopIndex` is below 255.
     package init(link: JournalLink, loopIndex: Int, logIdentity: UInt64) {
@@ -63,9 +63,9 @@ package final class JournalLink: Sendable {
         self.link = link
         self.loopIndex = UInt64(loopIndex)
         wakeup = link.loopWakeup
-        wakeValue = .allocate(capacity: 1)
+        unsafe wakeValue = .allocate(capacity: 1)
     }
-    deinit { wakeValue.deallocate() }
+    deinit { unsafe wakeValue.deallocate() }
 
     @inline(__always) mutating func offer(
         _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
@@ -151,7 +151,7 @@ package final class JournalLink: Sendable {
         }
     }
 
-    func armWake(_ io: borrowing UringIO) { io.readWake(wakeup.descriptor, into: wakeValue, tag: Tag(.wake)) }
+    func armWake(_ io: borrowing UringIO) { unsafe io.readWake(wakeup.descriptor, into: wakeValue, tag: Tag(.wake)) }
     func woken(_ io: borrowing UringIO) { armWake(io) }
     @inline(__always) private var hasNewSegment: Bool {
         switch driver {

@@ -109,7 +109,7 @@ import CShims
             submit(write, io)
         case .roll(let roll):
             outstandingCount = 4
-            io.renameAndSync(
+            unsafe io.renameAndSync(
                 folder: folder, from: roll.spareName, to: roll.segmentName, rename: Tag(.segmentRename),
                 sync: Tag(.folderSync))
             submit(roll.write, io)
@@ -119,7 +119,7 @@ import CShims
         expectedBytes = write.byteCount
         writtenResult = 0
         syncedResult = 0
-        io.writeAndSync(
+        unsafe io.writeAndSync(
             write.file, write.bytes, count: write.byteCount, offset: write.fileOffset, write: Tag(.journalWrite),
             sync: Tag(.journalSync))
     }
@@ -185,13 +185,13 @@ import CShims
 
     init(capacity: Int) {
         self.capacity = capacity
-        items = .allocate(capacity: capacity)
+        unsafe items = .allocate(capacity: capacity)
     }
-    deinit { items.deallocate() }
+    deinit { unsafe items.deallocate() }
     var isEmpty: Bool { count == 0 }
     var hasRoom: Bool { count < capacity }
     mutating func append(_ receipt: Receipt) {
-        items[count] = receipt
+        unsafe items[count] = receipt
         count += 1
     }
     mutating func release(failed: Bool) {
@@ -207,7 +207,7 @@ import CShims
             return nil
         }
         taken += 1
-        var receipt = items[taken - 1]
+        var receipt = unsafe items[taken - 1]
         if isFailed { receipt.fate = .failed }
         return receipt
     }

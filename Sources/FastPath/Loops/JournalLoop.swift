@@ -45,12 +45,12 @@ package final class JournalControl: Sendable {
         self.driver = driver
         self.links = links
         self.shared = shared
-        wakeValue = .allocate(capacity: 1)
+        unsafe wakeValue = .allocate(capacity: 1)
     }
-    deinit { wakeValue.deallocate() }
+    deinit { unsafe wakeValue.deallocate() }
 
     mutating func run() {
-        io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
+        unsafe io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
         driver.startCommit(io, nowNanos: sluice_clock_monotonic())
         shared.setStage(.running)
         while !(shared.isDrainWanted && driver.isIdle && areRingsEmpty) { tick() }
@@ -68,7 +68,7 @@ package final class JournalControl: Sendable {
         for index in 0..<count {
             let completion = io.completion(index)
             switch completion.tag.kind {
-            case .wake: io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
+            case .wake: unsafe io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
             case .journalWrite, .journalSync, .segmentRename, .folderSync:
                 driver.completed(completion, io)
             default: break

@@ -27,14 +27,14 @@ import CShims
     /// `block` has `fixedByteCount + headCapacity` bytes, is aligned to 64 and stays for the slot's life.
     init(block: UnsafeMutablePointer<UInt8>, headCapacity: Int) {
         let raw = UnsafeMutableRawPointer(block)
-        header = raw.bindMemory(to: msghdr.self, capacity: 1)
-        parts = (raw + 64).bindMemory(to: iovec.self, capacity: OutboundMessage.partCount)
-        address = (raw + 128).bindMemory(to: sockaddr_storage.self, capacity: 1)
-        head = block + OutboundMessage.fixedByteCount
+        unsafe header = raw.bindMemory(to: msghdr.self, capacity: 1)
+        unsafe parts = (raw + 64).bindMemory(to: iovec.self, capacity: OutboundMessage.partCount)
+        unsafe address = (raw + 128).bindMemory(to: sockaddr_storage.self, capacity: 1)
+        unsafe head = block + OutboundMessage.fixedByteCount
         self.headCapacity = headCapacity
-        header.initialize(to: msghdr())
-        parts.initialize(repeating: iovec(), count: OutboundMessage.partCount)
-        address.initialize(to: sockaddr_storage())
+        unsafe header.initialize(to: msghdr())
+        unsafe parts.initialize(repeating: iovec(), count: OutboundMessage.partCount)
+        unsafe address.initialize(to: sockaddr_storage())
     }
 
     // MARK: writing the head
@@ -42,11 +42,11 @@ import CShims
     @inline(__always) package mutating func beginHead() { headCount = 0 }
     @inline(__always) mutating func append(_ bytes: ByteView) {
         precondition(bytes.count <= headCapacity - headCount)
-        sluice_bytes_move(head + headCount, bytes.base, bytes.count)
+        unsafe sluice_bytes_move(head + headCount, bytes.base, bytes.count)
         headCount += bytes.count
     }
     @inline(__always) package mutating func append(_ text: StaticString) {
-        append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
+        unsafe append(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
     }
     /// Decimal digits without leading zeros.
     @inline(__always) mutating func append(decimal value: UInt64) {
@@ -60,31 +60,31 @@ import CShims
         precondition(digits <= headCapacity - headCount)
         var rest = value
         for index in stride(from: digits - 1, through: 0, by: -1) {
-            head[headCount + index] = UInt8(truncatingIfNeeded: 48 + rest % 10)
+            unsafe head[headCount + index] = UInt8(truncatingIfNeeded: 48 + rest % 10)
             rest /= 10
         }
         headCount += digits
     }
     /// Lends the room behind the head; `body` returns how many bytes it wrote there.
     @inline(__always) mutating func append(with body: (UnsafeMutablePointer<UInt8>, Int) -> Int) {
-        let written = body(head + headCount, headCapacity - headCount)
+        let written = unsafe body(head + headCount, headCapacity - headCount)
         precondition(written >= 0 && written <= headCapacity - headCount)
         headCount += written
     }
     /// The head ends; what follows it is sent from where it lies.
     @inline(__always) package mutating func endHead(fieldLines: ByteView, body: ByteView) {
         let emptyLine: StaticString = "\r\n"
-        setPart(0, head, headCount)
-        setPart(1, fieldLines.base, fieldLines.count)
-        setPart(2, emptyLine.utf8Start, 2)
-        setPart(3, body.base, body.count)
+        unsafe setPart(0, head, headCount)
+        unsafe setPart(1, fieldLines.base, fieldLines.count)
+        unsafe setPart(2, emptyLine.utf8Start, 2)
+        unsafe setPart(3, body.base, body.count)
         partIndex = 0
-        header.pointee.msg_iov = parts
-        header.pointee.msg_iovlen = body.count > 0 ? 4 : 3
+        unsafe header.pointee.msg_iov = parts
+        unsafe header.pointee.msg_iovlen = body.count > 0 ? 4 : 3
     }
     @inline(__always) private func setPart(_ index: Int, _ base: UnsafePointer<UInt8>, _ count: Int) {
-        parts[index].iov_base = UnsafeMutableRawPointer(mutating: base)
-        parts[index].iov_len = count
+        unsafe parts[index].iov_base = UnsafeMutableRawPointer(mutating: base)
+        unsafe parts[index].iov_len = count
     }
 
     // MARK: sending
@@ -92,30 +92,30 @@ import CShims
     /// True exactly when nothing is left; otherwise the list starts at the first byte not sent.
     @inline(__always) mutating func advance(by count: Int) -> Bool {
         var sent = count
-        let end = partIndex + Int(header.pointee.msg_iovlen)
-        while partIndex < end, sent >= parts[partIndex].iov_len {
-            sent -= parts[partIndex].iov_len
+        let end = unsafe partIndex + Int(header.pointee.msg_iovlen)
+        while partIndex < end, unsafe sent >= parts[partIndex].iov_len {
+            unsafe sent -= parts[partIndex].iov_len
             partIndex += 1
         }
         if partIndex == end {
             precondition(sent == 0)
-            header.pointee.msg_iovlen = 0
+            unsafe header.pointee.msg_iovlen = 0
             return true
         }
-        parts[partIndex].iov_base += sent
-        parts[partIndex].iov_len -= sent
-        header.pointee.msg_iov = parts + partIndex
-        header.pointee.msg_iovlen = end - partIndex
+        unsafe parts[partIndex].iov_base += sent
+        unsafe parts[partIndex].iov_len -= sent
+        unsafe header.pointee.msg_iov = parts + partIndex
+        unsafe header.pointee.msg_iovlen = end - partIndex
         return false
     }
-    @inline(__always) var kernelMessage: UnsafePointer<msghdr> { UnsafePointer(header) }
+    @inline(__always) var kernelMessage: UnsafePointer<msghdr> { unsafe UnsafePointer(header) }
 
     // MARK: address
 
     /// Copies the peer's address in, so that a changed snapshot never pulls it away under a connect; returns where it
     /// lies.
     func setAddress(_ peer: EgressAddress) -> UnsafePointer<sockaddr> {
-        peer.write(to: UnsafeMutableRawPointer(address))
-        return UnsafeRawPointer(address).assumingMemoryBound(to: sockaddr.self)
+        unsafe peer.write(to: UnsafeMutableRawPointer(address))
+        return unsafe UnsafeRawPointer(address).assumingMemoryBound(to: sockaddr.self)
     }
 }

@@ -51,80 +51,80 @@ struct WaitingOrder {
         self.poolCountMax = poolCountMax
         self.connectionCountMax = connectionCountMax
         self.orderCountMax = orderCountMax
-        pools = .allocate(capacity: poolCountMax)
-        pools.initialize(repeating: OutboundPool(), count: poolCountMax)
-        links = .allocate(capacity: connectionCountMax)
-        links.initialize(repeating: IdleLink(), count: connectionCountMax)
-        orders = .allocate(capacity: orderCountMax)
+        unsafe pools = .allocate(capacity: poolCountMax)
+        unsafe pools.initialize(repeating: OutboundPool(), count: poolCountMax)
+        unsafe links = .allocate(capacity: connectionCountMax)
+        unsafe links.initialize(repeating: IdleLink(), count: connectionCountMax)
+        unsafe orders = .allocate(capacity: orderCountMax)
         let blank = OutboundRequest.blank
         for index in 0..<orderCountMax {
             let next = index + 1 < orderCountMax ? Int32(index + 1) : OutboundPool.nothing
-            (orders + index).initialize(to: WaitingOrder(order: blank, arrivedAt: 0, next: next))
+            unsafe (orders + index).initialize(to: WaitingOrder(order: blank, arrivedAt: 0, next: next))
         }
         orderFreeFirst = 0
     }
     deinit {
-        pools.deallocate()
-        links.deallocate()
-        orders.deallocate()
+        unsafe pools.deallocate()
+        unsafe links.deallocate()
+        unsafe orders.deallocate()
     }
     @inline(__always) private func pool(_ index: UInt32) -> UnsafeMutablePointer<OutboundPool> {
         precondition(Int(index) < poolCountMax)
-        return pools + Int(index)
+        return unsafe pools + Int(index)
     }
     @inline(__always) private func link(_ slot: Int32) -> UnsafeMutablePointer<IdleLink> {
         precondition(slot >= 0 && Int(slot) < connectionCountMax)
-        return links + Int(slot)
+        return unsafe links + Int(slot)
     }
 
     // MARK: connections
 
     @inline(__always) func openCount(_ index: UInt32) -> Int {
-        Int(pool(index).pointee.busyCount) + Int(pool(index).pointee.idleCount)
+        unsafe Int(pool(index).pointee.busyCount) + Int(pool(index).pointee.idleCount)
     }
-    @inline(__always) func busyCount(_ index: UInt32) -> Int { Int(pool(index).pointee.busyCount) }
-    @inline(__always) mutating func opened(_ index: UInt32) { pool(index).pointee.busyCount += 1 }
+    @inline(__always) func busyCount(_ index: UInt32) -> Int { unsafe Int(pool(index).pointee.busyCount) }
+    @inline(__always) mutating func opened(_ index: UInt32) { unsafe pool(index).pointee.busyCount += 1 }
     /// A busy connection goes away; an idle one must be taken out of its list first.
     @inline(__always) mutating func closed(_ index: UInt32) {
-        precondition(pool(index).pointee.busyCount > 0)
-        pool(index).pointee.busyCount -= 1
-        if pool(index).pointee.waitingFirst >= 0 { markReady(index) }
+        unsafe precondition(pool(index).pointee.busyCount > 0)
+        unsafe pool(index).pointee.busyCount -= 1
+        if unsafe pool(index).pointee.waitingFirst >= 0 { markReady(index) }
     }
     /// Busy → idle.
     @inline(__always) mutating func park(_ slot: Int32, pool index: UInt32) {
-        let pool = pool(index)
-        precondition(pool.pointee.busyCount > 0)
-        pool.pointee.busyCount -= 1
-        pool.pointee.idleCount += 1
-        link(slot).pointee = IdleLink(next: pool.pointee.idleFirst)
-        if pool.pointee.idleFirst >= 0 { link(pool.pointee.idleFirst).pointee.previous = slot }
-        pool.pointee.idleFirst = slot
-        if pool.pointee.waitingFirst >= 0 { markReady(index) }
+        let pool = unsafe pool(index)
+        unsafe precondition(pool.pointee.busyCount > 0)
+        unsafe pool.pointee.busyCount -= 1
+        unsafe pool.pointee.idleCount += 1
+        unsafe link(slot).pointee = IdleLink(next: pool.pointee.idleFirst)
+        if unsafe pool.pointee.idleFirst >= 0 { unsafe link(pool.pointee.idleFirst).pointee.previous = slot }
+        unsafe pool.pointee.idleFirst = slot
+        if unsafe pool.pointee.waitingFirst >= 0 { markReady(index) }
     }
     /// Idle → busy, for the one that became idle last; -1 when there is none.
     @inline(__always) mutating func takeIdle(_ index: UInt32) -> Int32 {
-        let slot = pool(index).pointee.idleFirst
+        let slot = unsafe pool(index).pointee.idleFirst
         if slot >= 0 { unpark(slot, pool: index) }
         return slot
     }
     /// The one that became idle last; -1 when there is none. It stays idle.
-    @inline(__always) func firstIdle(_ index: UInt32) -> Int32 { pool(index).pointee.idleFirst }
-    @inline(__always) func key(_ index: UInt32) -> UInt64 { pool(index).pointee.key }
-    @inline(__always) mutating func setKey(_ key: UInt64, _ index: UInt32) { pool(index).pointee.key = key }
+    @inline(__always) func firstIdle(_ index: UInt32) -> Int32 { unsafe pool(index).pointee.idleFirst }
+    @inline(__always) func key(_ index: UInt32) -> UInt64 { unsafe pool(index).pointee.key }
+    @inline(__always) mutating func setKey(_ key: UInt64, _ index: UInt32) { unsafe pool(index).pointee.key = key }
     /// Idle → busy, for this one.
     @inline(__always) mutating func unpark(_ slot: Int32, pool index: UInt32) {
-        let pool = pool(index)
-        let link = link(slot).pointee
-        precondition(pool.pointee.idleCount > 0 && (link.previous >= 0 || pool.pointee.idleFirst == slot))
+        let pool = unsafe pool(index)
+        let link = unsafe link(slot).pointee
+        unsafe precondition(pool.pointee.idleCount > 0 && (link.previous >= 0 || pool.pointee.idleFirst == slot))
         if link.previous >= 0 {
-            self.link(link.previous).pointee.next = link.next
+            unsafe self.link(link.previous).pointee.next = link.next
         } else {
-            pool.pointee.idleFirst = link.next
+            unsafe pool.pointee.idleFirst = link.next
         }
-        if link.next >= 0 { self.link(link.next).pointee.previous = link.previous }
-        self.link(slot).pointee = IdleLink()
-        pool.pointee.idleCount -= 1
-        pool.pointee.busyCount += 1
+        if link.next >= 0 { unsafe self.link(link.next).pointee.previous = link.previous }
+        unsafe self.link(slot).pointee = IdleLink()
+        unsafe pool.pointee.idleCount -= 1
+        unsafe pool.pointee.busyCount += 1
     }
 
     // MARK: orders
@@ -133,31 +133,31 @@ struct WaitingOrder {
     @inline(__always) mutating func enqueue(_ order: OutboundRequest, arrivedAt: UInt64) {
         let place = orderFreeFirst
         precondition(place >= 0)
-        orderFreeFirst = orders[Int(place)].next
-        orders[Int(place)] = WaitingOrder(order: order, arrivedAt: arrivedAt, next: OutboundPool.nothing)
-        let pool = pool(order.pool)
-        if pool.pointee.waitingLast >= 0 {
-            orders[Int(pool.pointee.waitingLast)].next = place
+        orderFreeFirst = unsafe orders[Int(place)].next
+        unsafe orders[Int(place)] = WaitingOrder(order: order, arrivedAt: arrivedAt, next: OutboundPool.nothing)
+        let pool = unsafe pool(order.pool)
+        if unsafe pool.pointee.waitingLast >= 0 {
+            unsafe orders[Int(pool.pointee.waitingLast)].next = place
         } else {
-            pool.pointee.waitingFirst = place
+            unsafe pool.pointee.waitingFirst = place
         }
-        pool.pointee.waitingLast = place
+        unsafe pool.pointee.waitingLast = place
         markReady(order.pool)
     }
-    @inline(__always) func hasWaiting(_ index: UInt32) -> Bool { pool(index).pointee.waitingFirst >= 0 }
+    @inline(__always) func hasWaiting(_ index: UInt32) -> Bool { unsafe pool(index).pointee.waitingFirst >= 0 }
     /// The request that waits longest, which stays.
     @inline(__always) func firstWaiting(_ index: UInt32) -> UnsafePointer<WaitingOrder>? {
-        let place = pool(index).pointee.waitingFirst
-        return place >= 0 ? UnsafePointer(orders + Int(place)) : nil
+        let place = unsafe pool(index).pointee.waitingFirst
+        return unsafe place >= 0 ? UnsafePointer(orders + Int(place)) : nil
     }
     @inline(__always) mutating func dequeue(_ index: UInt32) -> WaitingOrder? {
-        let pool = pool(index)
-        let place = pool.pointee.waitingFirst
+        let pool = unsafe pool(index)
+        let place = unsafe pool.pointee.waitingFirst
         guard place >= 0 else { return nil }
-        let waiting = orders[Int(place)]
-        pool.pointee.waitingFirst = waiting.next
-        if waiting.next < 0 { pool.pointee.waitingLast = OutboundPool.nothing }
-        orders[Int(place)].next = orderFreeFirst
+        let waiting = unsafe orders[Int(place)]
+        unsafe pool.pointee.waitingFirst = waiting.next
+        if waiting.next < 0 { unsafe pool.pointee.waitingLast = OutboundPool.nothing }
+        unsafe orders[Int(place)].next = orderFreeFirst
         orderFreeFirst = place
         return waiting
     }
@@ -165,11 +165,11 @@ struct WaitingOrder {
     // MARK: pools with something to do
 
     @inline(__always) mutating func markReady(_ index: UInt32) {
-        let pool = pool(index)
-        guard !pool.pointee.isReady else { return }
-        pool.pointee.isReady = true
-        pool.pointee.nextReady = OutboundPool.nothing
-        if readyLast >= 0 { pools[Int(readyLast)].nextReady = Int32(index) } else { readyFirst = Int32(index) }
+        let pool = unsafe pool(index)
+        guard unsafe !pool.pointee.isReady else { return }
+        unsafe pool.pointee.isReady = true
+        unsafe pool.pointee.nextReady = OutboundPool.nothing
+        if readyLast >= 0 { unsafe pools[Int(readyLast)].nextReady = Int32(index) } else { readyFirst = Int32(index) }
         readyLast = Int32(index)
         readyCount += 1
     }
@@ -177,10 +177,10 @@ struct WaitingOrder {
     @inline(__always) mutating func nextReady() -> UInt32? {
         guard readyFirst >= 0 else { return nil }
         let index = UInt32(readyFirst)
-        let pool = pool(index)
-        readyFirst = pool.pointee.nextReady
+        let pool = unsafe pool(index)
+        readyFirst = unsafe pool.pointee.nextReady
         if readyFirst < 0 { readyLast = OutboundPool.nothing }
-        pool.pointee.isReady = false
+        unsafe pool.pointee.isReady = false
         readyCount -= 1
         return index
     }

@@ -5,7 +5,7 @@
 
 /// One request to send. The memory behind the views, and the destination, belong to the dispatcher and stay untouched
 /// until the outcome with the same token has come back, whatever that outcome is.
-package struct OutboundRequest: BitwiseCopyable {
+@safe package struct OutboundRequest: BitwiseCopyable {
     /// What of the answer's body is kept in `AnswerMemory`.
     package enum AnswerKeeping: UInt8, BitwiseCopyable, Sendable { case ofFailures, always }
 
@@ -33,14 +33,14 @@ package struct OutboundRequest: BitwiseCopyable {
     package init(
         token: UInt64, pool: UInt32, destination: Destination, eventID: ByteView, fieldLines: ByteView, body: ByteView
     ) {
-        self.init(
+        unsafe self.init(
             token: token, pool: pool, record: destination.record, eventID: eventID, fieldLines: fieldLines, body: body)
     }
     /// Request line to `Content-Length: `, as it will be sent.
-    package var prefix: ByteView { destination.pointee.prefix }
+    package var prefix: ByteView { unsafe destination.pointee.prefix }
     /// Names nothing; a place that no request is in.
     static var blank: OutboundRequest {
-        OutboundRequest(
+        unsafe OutboundRequest(
             token: 0, pool: 0, record: UnsafePointer(bitPattern: MemoryLayout<DestinationRecord>.alignment)!,
             eventID: .empty, fieldLines: .empty, body: .empty)
     }
@@ -50,7 +50,7 @@ package struct OutboundRequest: BitwiseCopyable {
     ) {
         self.token = token
         self.pool = pool
-        destination = record
+        unsafe destination = record
         self.eventID = eventID
         self.fieldLines = fieldLines
         self.body = body

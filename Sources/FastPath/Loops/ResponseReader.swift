@@ -47,7 +47,7 @@ package enum AnswerProgress: Equatable, Sendable {
 
     /// Safety: `room` has `limits.answerHeadBytesMax` bytes and outlives the reader.
     package init(room: UnsafeMutablePointer<UInt8>, limits: EgressLimits) {
-        self.room = room
+        unsafe self.room = room
         roomCapacity = limits.answerHeadBytesMax
         bodyBytesMax = limits.answerBodyBytesMax
         interimCountMax = limits.interimAnswerCountMax
@@ -61,7 +61,7 @@ package enum AnswerProgress: Equatable, Sendable {
     /// Safety: `keepRoom` has `AnswerMemory.roomBytes` bytes and outlives the answer. Only what fails is kept, or
     /// everything with `always`.
     package mutating func reset(keepingIn keepRoom: UnsafeMutablePointer<UInt8>? = nil, always: Bool = false) {
-        self.keepRoom = keepRoom
+        unsafe self.keepRoom = keepRoom
         keepsAlways = always
         keptCount = 0
         roomCount = 0
@@ -85,19 +85,19 @@ package enum AnswerProgress: Equatable, Sendable {
             let isSplit = roomCount > 0
             if isSplit {
                 let taken = min(count - place, roomCapacity - roomCount)
-                sluice_bytes_move(room + roomCount, bytes + place, taken)
+                unsafe sluice_bytes_move(room + roomCount, bytes + place, taken)
                 roomCount += taken
                 place += taken
             }
-            let start = isSplit ? UnsafePointer(room) : UnsafePointer(bytes + place)
+            let start = unsafe isSplit ? UnsafePointer(room) : UnsafePointer(bytes + place)
             let available = isSplit ? roomCount : count - place
-            let head = ByteView(start, count: available)
+            let head = unsafe ByteView(start, count: available)
             switch parser.parse(head, isHead: false, fields: &fields, headBytesMax: roomCapacity) {
             case .failed: return available >= roomCapacity ? .headTooLarge : .malformed
             case .incomplete:
                 // Less than the room: the parser fails a head that fills it.
                 if !isSplit {
-                    sluice_bytes_move(room, bytes + place, available)
+                    unsafe sluice_bytes_move(room, bytes + place, available)
                     roomCount = available
                 }
                 return .more
@@ -117,14 +117,14 @@ package enum AnswerProgress: Equatable, Sendable {
                 }
             }
         }
-        return readBody(bytes, from: place, to: count)
+        return unsafe readBody(bytes, from: place, to: count)
     }
 
     @inline(__always) private mutating func keep(_ bytes: UnsafeMutablePointer<UInt8>, count: Int) {
-        guard count > 0, let room = keepRoom, keepsAlways || status >= 300 else { return }
+        guard count > 0, let room = unsafe keepRoom, keepsAlways || status >= 300 else { return }
         let taken = min(count, AnswerRooms.roomBytes - Int(keptCount))
         guard taken > 0 else { return }
-        sluice_bytes_move(room + Int(keptCount), bytes, taken)
+        unsafe sluice_bytes_move(room + Int(keptCount), bytes, taken)
         keptCount += UInt16(taken)
     }
     private mutating func begin(_ head: ResponseHead, _ wallSeconds: UInt64) {
@@ -155,27 +155,27 @@ package enum AnswerProgress: Equatable, Sendable {
         switch phase {
         case .fixed:
             let taken = min(remaining, to - from)
-            keep(bytes + from, count: taken)
+            unsafe keep(bytes + from, count: taken)
             guard remaining <= bodyBytesMax else { return .bodyTooLong }
             remaining -= taken
             guard remaining == 0 else { return .more }
             phase = .over
             return .complete(isLastByte: from + taken == to)
         case .chunked:
-            let result = chunks.decode(
+            let result = unsafe chunks.decode(
                 bytes, from: from, to: to, writeAt: from, bodyBytesMax: bodyBytesMax, limits: chunkLimits)
             switch result {
             case .incomplete(_, let written):
-                keep(bytes + from, count: written)
+                unsafe keep(bytes + from, count: written)
                 return .more
             case .complete(let consumed, let written):
-                keep(bytes + from, count: written)
+                unsafe keep(bytes + from, count: written)
                 phase = .over
                 return .complete(isLastByte: from + consumed == to)
             case .failed(let error): return error == .bodyTooLarge ? .bodyTooLong : .malformed
             }
         case .untilClose:
-            keep(bytes + from, count: to - from)
+            unsafe keep(bytes + from, count: to - from)
             bodyCount += to - from
             return bodyCount > bodyBytesMax ? .bodyTooLong : .more
         case .over: return .complete(isLastByte: false)

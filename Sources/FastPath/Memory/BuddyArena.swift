@@ -43,22 +43,22 @@ package struct ArenaBlock: Equatable, Sendable {
         byteCount = (wanted + blockBytesMax - 1) / blockBytesMax * blockBytesMax
         memory = try MappedMemory(byteCount: byteCount)
         unitCount = byteCount / BuddyArena.unitBytes
-        next = .allocate(capacity: unitCount)
-        previous = .allocate(capacity: unitCount)
-        orders = .allocate(capacity: unitCount)
-        heads = .allocate(capacity: BuddyArena.orderCount)
-        next.initialize(repeating: -1, count: unitCount)
-        previous.initialize(repeating: -1, count: unitCount)
-        orders.initialize(repeating: BuddyArena.inside, count: unitCount)
-        heads.initialize(repeating: -1, count: BuddyArena.orderCount)
+        unsafe next = .allocate(capacity: unitCount)
+        unsafe previous = .allocate(capacity: unitCount)
+        unsafe orders = .allocate(capacity: unitCount)
+        unsafe heads = .allocate(capacity: BuddyArena.orderCount)
+        unsafe next.initialize(repeating: -1, count: unitCount)
+        unsafe previous.initialize(repeating: -1, count: unitCount)
+        unsafe orders.initialize(repeating: BuddyArena.inside, count: unitCount)
+        unsafe heads.initialize(repeating: -1, count: BuddyArena.orderCount)
         freeBytes = byteCount
         for unit in stride(from: 0, to: unitCount, by: 1 << top) { insert(Int32(unit), order: top) }
     }
     deinit {
-        next.deallocate()
-        previous.deallocate()
-        orders.deallocate()
-        heads.deallocate()
+        unsafe next.deallocate()
+        unsafe previous.deallocate()
+        unsafe orders.deallocate()
+        unsafe heads.deallocate()
     }
 
     /// A block of at least `bytes`, or `.none` when there is none.
@@ -67,29 +67,30 @@ package struct ArenaBlock: Equatable, Sendable {
         var order = 0
         while BuddyArena.unitBytes << order < bytes { order += 1 }
         var found = order
-        while found < BuddyArena.orderCount, heads[found] < 0 { found += 1 }
+        while found < BuddyArena.orderCount, unsafe heads[found] < 0 { found += 1 }
         guard found < BuddyArena.orderCount else { return .none }
-        let unit = heads[found]
+        let unit = unsafe heads[found]
         remove(unit, order: found)
         while found > order {
             found -= 1
             insert(unit + Int32(1 << found), order: found)
         }
-        orders[Int(unit)] = Int8(order) | BuddyArena.lentFlag
+        unsafe orders[Int(unit)] = Int8(order) | BuddyArena.lentFlag
         freeBytes -= BuddyArena.unitBytes << order
         return ArenaBlock(unit: unit, order: Int8(order))
     }
     package mutating func give(_ block: ArenaBlock) {
-        precondition(!block.isNone && orders[Int(block.unit)] == block.order | BuddyArena.lentFlag, "block is not lent")
+        unsafe precondition(
+            !block.isNone && orders[Int(block.unit)] == block.order | BuddyArena.lentFlag, "block is not lent")
         var unit = Int(block.unit)
         var order = Int(block.order)
         freeBytes += BuddyArena.unitBytes << order
-        orders[unit] = BuddyArena.inside
+        unsafe orders[unit] = BuddyArena.inside
         while BuddyArena.unitBytes << order < blockBytesMax {
             let buddy = unit ^ (1 << order)
-            guard orders[buddy] == Int8(order) else { break }
+            guard unsafe orders[buddy] == Int8(order) else { break }
             remove(Int32(buddy), order: order)
-            orders[buddy] = BuddyArena.inside
+            unsafe orders[buddy] = BuddyArena.inside
             unit = min(unit, buddy)
             order += 1
         }
@@ -97,20 +98,20 @@ package struct ArenaBlock: Equatable, Sendable {
     }
     @inline(__always) package func pointer(_ block: ArenaBlock) -> UnsafeMutablePointer<UInt8> {
         precondition(!block.isNone)
-        return memory.base + Int(block.unit) * BuddyArena.unitBytes
+        return unsafe memory.base + Int(block.unit) * BuddyArena.unitBytes
     }
 
     private func insert(_ unit: Int32, order: Int) {
-        orders[Int(unit)] = Int8(order)
-        next[Int(unit)] = heads[order]
-        previous[Int(unit)] = -1
-        if heads[order] >= 0 { previous[Int(heads[order])] = unit }
-        heads[order] = unit
+        unsafe orders[Int(unit)] = Int8(order)
+        unsafe next[Int(unit)] = heads[order]
+        unsafe previous[Int(unit)] = -1
+        if unsafe heads[order] >= 0 { unsafe previous[Int(heads[order])] = unit }
+        unsafe heads[order] = unit
     }
     private func remove(_ unit: Int32, order: Int) {
-        let before = previous[Int(unit)]
-        let after = next[Int(unit)]
-        if before >= 0 { next[Int(before)] = after } else { heads[order] = after }
-        if after >= 0 { previous[Int(after)] = before }
+        let before = unsafe previous[Int(unit)]
+        let after = unsafe next[Int(unit)]
+        if before >= 0 { unsafe next[Int(before)] = after } else { unsafe heads[order] = after }
+        if after >= 0 { unsafe previous[Int(after)] = before }
     }
 }

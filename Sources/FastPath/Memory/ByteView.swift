@@ -25,66 +25,66 @@ package struct ByteRange: Equatable, Sendable {
 
     @inline(__always) package init(_ base: UnsafePointer<UInt8>, count: Int) {
         precondition(count >= 0)
-        self.base = base
+        unsafe self.base = base
         self.count = count
     }
     /// A literal's own bytes, which are never freed.
     @inline(__always) package init(_ text: StaticString) {
-        self.init(text.utf8Start, count: text.utf8CodeUnitCount)
+        unsafe self.init(text.utf8Start, count: text.utf8CodeUnitCount)
     }
     /// Valid only inside the closure that lent `buffer`.
     package init(_ buffer: UnsafeBufferPointer<UInt8>) {
-        self.base = buffer.baseAddress ?? ByteView.nothing
+        unsafe self.base = buffer.baseAddress ?? ByteView.nothing
         self.count = buffer.count
     }
-    @inline(__always) package static var empty: ByteView { ByteView(nothing, count: 0) }
+    @inline(__always) package static var empty: ByteView { unsafe ByteView(nothing, count: 0) }
     // A byte of the program itself, so that an empty view has a valid address without a global to initialise (which
     // locks).
-    @inline(__always) private static var nothing: UnsafePointer<UInt8> { ("\0" as StaticString).utf8Start }
+    @inline(__always) private static var nothing: UnsafePointer<UInt8> { unsafe ("\0" as StaticString).utf8Start }
 
     @inline(__always) package subscript(index: Int) -> UInt8 {
         precondition(UInt(bitPattern: index) < UInt(bitPattern: count))
-        return base[index]
+        return unsafe base[index]
     }
     /// `length` bytes from `start`; traps when they are not all inside.
     @inline(__always) package func slice(_ start: Int, _ length: Int) -> ByteView {
         precondition(start >= 0 && length >= 0 && start <= count - length)
-        return ByteView(base + start, count: length)
+        return unsafe ByteView(base + start, count: length)
     }
     @inline(__always) package func slice(_ range: ByteRange) -> ByteView {
         slice(Int(range.start), Int(range.count))
     }
     @inline(__always) package func load<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int, as type: T.Type) -> T {
         precondition(offset >= 0 && offset <= count - MemoryLayout<T>.size)
-        return UnsafeRawPointer(base + offset).loadUnaligned(as: T.self)
+        return unsafe UnsafeRawPointer(base + offset).loadUnaligned(as: T.self)
     }
     @inline(__always) package func equals(_ other: ByteView) -> Bool {
         guard count == other.count else { return false }
-        for index in 0..<count where base[index] != other.base[index] { return false }
+        for index in 0..<count where unsafe base[index] != other.base[index] { return false }
         return true
     }
     /// ASCII letters compare without case; `lowered` must already be lower case.
     @inline(__always) package func equalsIgnoringCase(lowered: ByteView) -> Bool {
         guard count == lowered.count else { return false }
         for index in 0..<count {
-            let byte = base[index]
+            let byte = unsafe base[index]
             let lower = byte &- 65 < 26 ? byte | 0x20 : byte
-            if lower != lowered.base[index] { return false }
+            if unsafe lower != lowered.base[index] { return false }
         }
         return true
     }
     package func equals(_ text: StaticString) -> Bool {
-        equals(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
+        unsafe equals(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
     }
     /// A copy of the bytes; allocates, so not for a loop.
-    package var array: [UInt8] { Array(UnsafeBufferPointer(start: base, count: count)) }
+    package var array: [UInt8] { unsafe Array(UnsafeBufferPointer(start: base, count: count)) }
     /// A copy as text, invalid UTF-8 replaced; allocates, so not for a loop.
-    package var text: String { String(decoding: UnsafeBufferPointer(start: base, count: count), as: UTF8.self) }
+    package var text: String { unsafe String(decoding: UnsafeBufferPointer(start: base, count: count), as: UTF8.self) }
 }
 
 extension Array where Element == UInt8 {
     /// Lends the array's bytes for the length of the call.
     package func withView<R>(_ body: (ByteView) throws -> R) rethrows -> R {
-        try withUnsafeBufferPointer { try body(ByteView($0)) }
+        unsafe try withUnsafeBufferPointer { unsafe try body(ByteView($0)) }
     }
 }

@@ -14,9 +14,9 @@ package struct OutOfMemory: Error { package let byteCount: Int }
     package init(byteCount: Int) throws(OutOfMemory) {
         precondition(byteCount > 0)
         let rounded = (byteCount + 4095) & ~4095
-        guard let memory = sluice_memory_map(rounded) else { throw OutOfMemory(byteCount: rounded) }
-        base = memory.assumingMemoryBound(to: UInt8.self)
+        guard let memory = unsafe sluice_memory_map(rounded) else { throw OutOfMemory(byteCount: rounded) }
+        unsafe base = memory.assumingMemoryBound(to: UInt8.self)
         self.byteCount = rounded
     }
-    deinit { sluice_memory_unmap(base, byteCount) }
+    deinit { unsafe sluice_memory_unmap(base, byteCount) }
 }

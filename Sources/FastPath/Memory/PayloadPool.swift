@@ -46,20 +46,20 @@ package struct PayloadLease: Equatable, Sendable {
         }
         orderMax = order
         byteCount = units * PayloadPool.unitBytes
-        region = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 4096).bindMemory(
+        unsafe region = UnsafeMutableRawPointer.allocate(byteCount: byteCount, alignment: 4096).bindMemory(
             to: UInt8.self, capacity: byteCount)
-        orders = .allocate(capacity: units)
-        orders.initialize(repeating: PayloadPool.inside, count: units)
-        next = .allocate(capacity: units)
-        previous = .allocate(capacity: units)
+        unsafe orders = .allocate(capacity: units)
+        unsafe orders.initialize(repeating: PayloadPool.inside, count: units)
+        unsafe next = .allocate(capacity: units)
+        unsafe previous = .allocate(capacity: units)
         heads = [UInt32](repeating: PayloadPool.none, count: order + 1)
         insertFree(unit: 0, order: order)
     }
     deinit {
-        region.deallocate()
-        orders.deallocate()
-        next.deallocate()
-        previous.deallocate()
+        unsafe region.deallocate()
+        unsafe orders.deallocate()
+        unsafe next.deallocate()
+        unsafe previous.deallocate()
     }
 
     /// The size of the block that `bytes` would take; nil when it is larger than the pool.
@@ -80,7 +80,7 @@ package struct PayloadLease: Equatable, Sendable {
             order -= 1
             insertFree(unit: unit + UInt32(1 << order), order: order)
         }
-        orders[Int(unit)] = UInt8(wanted) | PayloadPool.leasedMark
+        unsafe orders[Int(unit)] = UInt8(wanted) | PayloadPool.leasedMark
         leasedBytes += PayloadPool.unitBytes << wanted
         leasedCount += 1
         return PayloadLease(unit: unit, order: UInt8(wanted))
@@ -89,12 +89,12 @@ package struct PayloadLease: Equatable, Sendable {
         check(lease)
         var unit = lease.unit
         var order = Int(lease.order)
-        orders[Int(unit)] = PayloadPool.inside
+        unsafe orders[Int(unit)] = PayloadPool.inside
         leasedBytes -= PayloadPool.unitBytes << order
         leasedCount -= 1
         while order < orderMax {
             let buddy = unit ^ UInt32(1 << order)
-            guard orders[Int(buddy)] == UInt8(order) else { break }
+            guard unsafe orders[Int(buddy)] == UInt8(order) else { break }
             removeFree(unit: buddy, order: order)
             unit = min(unit, buddy)
             order += 1
@@ -105,17 +105,17 @@ package struct PayloadLease: Equatable, Sendable {
 
     /// Copies `bytes` to `offset` of the block; traps when they do not fit. Returns the place behind them.
     package func write(_ bytes: ByteView, to lease: PayloadLease, at offset: Int) -> Int {
-        let target = place(lease, offset, bytes.count)
-        target.update(from: bytes.base, count: bytes.count)
+        let target = unsafe place(lease, offset, bytes.count)
+        unsafe target.update(from: bytes.base, count: bytes.count)
         return offset + bytes.count
     }
     package func write(_ text: StaticString, to lease: PayloadLease, at offset: Int) -> Int {
-        let target = place(lease, offset, text.utf8CodeUnitCount)
-        target.update(from: text.utf8Start, count: text.utf8CodeUnitCount)
+        let target = unsafe place(lease, offset, text.utf8CodeUnitCount)
+        unsafe target.update(from: text.utf8Start, count: text.utf8CodeUnitCount)
         return offset + text.utf8CodeUnitCount
     }
     package func write(_ id: EventID, to lease: PayloadLease, at offset: Int) -> Int {
-        id.write(to: place(lease, offset, EventID.byteCount))
+        unsafe id.write(to: place(lease, offset, EventID.byteCount))
         return offset + EventID.byteCount
     }
     package func write(decimal value: UInt32, to lease: PayloadLease, at offset: Int) -> Int {
@@ -125,45 +125,46 @@ package struct PayloadLease: Equatable, Sendable {
             rest /= 10
             digits += 1
         }
-        let target = place(lease, offset, digits)
+        let target = unsafe place(lease, offset, digits)
         rest = value
         for index in stride(from: digits - 1, through: 0, by: -1) {
-            target[index] = 48 + UInt8(rest % 10)
+            unsafe target[index] = 48 + UInt8(rest % 10)
             rest /= 10
         }
         return offset + digits
     }
     /// Valid until the lease is freed.
     package func view(_ lease: PayloadLease, start: Int, count: Int) -> ByteView {
-        ByteView(UnsafePointer(place(lease, start, count)), count: count)
+        unsafe ByteView(UnsafePointer(place(lease, start, count)), count: count)
     }
 
     private func place(_ lease: PayloadLease, _ offset: Int, _ count: Int) -> UnsafeMutablePointer<UInt8> {
         check(lease)
         precondition(offset >= 0 && count >= 0 && offset <= bytes(of: lease) - count)
-        return region + Int(lease.unit) * PayloadPool.unitBytes + offset
+        return unsafe region + Int(lease.unit) * PayloadPool.unitBytes + offset
     }
     private func check(_ lease: PayloadLease) {
         precondition(Int(lease.unit) * PayloadPool.unitBytes < byteCount)
-        precondition(orders[Int(lease.unit)] == lease.order | PayloadPool.leasedMark, "a payload lease that is not out")
+        unsafe precondition(
+            orders[Int(lease.unit)] == lease.order | PayloadPool.leasedMark, "a payload lease that is not out")
     }
     private static func order(for bytes: Int) -> Int {
         let units = max(1, (bytes + unitBytes - 1) / unitBytes)
         return units == 1 ? 0 : Int.bitWidth - (units - 1).leadingZeroBitCount
     }
     private func insertFree(unit: UInt32, order: Int) {
-        orders[Int(unit)] = UInt8(order)
+        unsafe orders[Int(unit)] = UInt8(order)
         let head = heads[order]
-        next[Int(unit)] = head
-        previous[Int(unit)] = PayloadPool.none
-        if head != PayloadPool.none { previous[Int(head)] = unit }
+        unsafe next[Int(unit)] = head
+        unsafe previous[Int(unit)] = PayloadPool.none
+        if head != PayloadPool.none { unsafe previous[Int(head)] = unit }
         heads[order] = unit
     }
     private func removeFree(unit: UInt32, order: Int) {
-        let before = previous[Int(unit)]
-        let after = next[Int(unit)]
-        if before == PayloadPool.none { heads[order] = after } else { next[Int(before)] = after }
-        if after != PayloadPool.none { previous[Int(after)] = before }
-        orders[Int(unit)] = PayloadPool.inside
+        let before = unsafe previous[Int(unit)]
+        let after = unsafe next[Int(unit)]
+        if before == PayloadPool.none { heads[order] = after } else { unsafe next[Int(before)] = after }
+        if after != PayloadPool.none { unsafe previous[Int(after)] = before }
+        unsafe orders[Int(unit)] = PayloadPool.inside
     }
 }

@@ -21,9 +21,9 @@
     package init(_ ranges: [CIDR], takesLocal: Bool = false, in memory: CompiledMemory) {
         let v4 = AddressSet.merged(ranges.compactMap { AddressSet.range($0, .v4) })
         let v6 = AddressSet.merged(ranges.compactMap { AddressSet.range($0, .v6) })
-        self.v4 = UnsafePointer(memory.place(v4))
+        unsafe self.v4 = UnsafePointer(memory.place(v4))
         v4Count = v4.count
-        self.v6 = UnsafePointer(memory.place(v6))
+        unsafe self.v6 = UnsafePointer(memory.place(v6))
         v6Count = v6.count
         self.takesLocal = takesLocal
     }
@@ -57,15 +57,15 @@
 
     @_noAllocation @_noLocks package func contains(_ address: IPAddress) -> Bool {
         let address = address.unmapped
-        let ranges = address.family == .v4 ? v4 : v6
+        let ranges = unsafe address.family == .v4 ? v4 : v6
         let value = AddressSet.value(address)
         var low = 0
         var high = address.family == .v4 ? v4Count : v6Count
         while low < high {
             let middle = (low + high) / 2
-            if value < ranges[middle].first {
+            if unsafe value < ranges[middle].first {
                 high = middle
-            } else if value > ranges[middle].last {
+            } else if unsafe value > ranges[middle].last {
                 low = middle + 1
             } else {
                 return true

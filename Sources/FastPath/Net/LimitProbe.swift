@@ -15,7 +15,7 @@ package enum LimitProbe {
         listen address: String, work: LimitProbeWork, folder path: String, ready: (String) -> Void
     ) throws(ListenError) -> String {
         let listener = try Listener(address, isShared: false)
-        let folder = sluice_file_open(sluice_file_working_directory(), path, FileFlag.directory)
+        let folder = unsafe sluice_file_open(sluice_file_working_directory(), path, FileFlag.directory)
         guard folder >= 0 else { return "\(path): \(systemText(-folder))" }
         var probe: OpaquePointer?
         let kind =
@@ -24,9 +24,9 @@ package enum LimitProbe {
             case .hmac: SLUICE_PROBE_HMAC
             case .durable: SLUICE_PROBE_DURABLE
             }
-        let opened = sluice_limit_probe_open(listener.descriptor, folder, kind, &probe)
+        let opened = unsafe sluice_limit_probe_open(listener.descriptor, folder, kind, &probe)
         guard opened == 0 else { return "\(path): \(systemText(-opened))" }
         ready(listener.text)
-        return systemText(-sluice_limit_probe_serve(probe))
+        return unsafe systemText(-sluice_limit_probe_serve(probe))
     }
 }

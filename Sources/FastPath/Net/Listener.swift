@@ -25,7 +25,7 @@ package struct Listener: Equatable, Sendable {
                 throw ListenError(address: text, errno: 0, reason: "a socket path has 1 to 107 bytes")
             }
             // A stale file of an earlier process; one that something listens on is in use.
-            if sluice_unix_is_stale(path) != 0 { _ = sluice_unix_remove(path) }
+            if unsafe sluice_unix_is_stale(path) != 0 { _ = unsafe sluice_unix_remove(path) }
             descriptor = try Listener.open(address, text, isShared: false)
             self.text = text
             unixPath = path
@@ -50,9 +50,9 @@ package struct Listener: Equatable, Sendable {
     }
     private static func open(_ address: EgressAddress, _ text: String, isShared: Bool) throws(ListenError) -> Int32 {
         var bytes = InlineArray<16, UInt64>(repeating: 0)
-        let descriptor = withUnsafeMutableBytes(of: &bytes) { memory in
-            address.write(to: memory.baseAddress!)
-            return sluice_listen(memory.baseAddress!, UInt32(address.byteCount), isShared ? 1 : 0)
+        let descriptor = unsafe withUnsafeMutableBytes(of: &bytes) { memory in
+            unsafe address.write(to: memory.baseAddress!)
+            return unsafe sluice_listen(memory.baseAddress!, UInt32(address.byteCount), isShared ? 1 : 0)
         }
         guard descriptor >= 0 else {
             throw ListenError(address: text, errno: -descriptor, reason: systemText(-descriptor))
@@ -70,7 +70,7 @@ package struct Listener: Equatable, Sendable {
     package func stop() { sluice_listen_stop(descriptor) }
     package func close() {
         _ = sluice_close(descriptor)
-        if let unixPath { _ = sluice_unix_remove(unixPath) }
+        if let unixPath { _ = unsafe sluice_unix_remove(unixPath) }
     }
 }
 

@@ -20,20 +20,20 @@ package enum Resolver {
     package static func resolve(host: String, port: UInt16) throws(ResolveError) -> [SocketAddress] {
         if let literal = IPAddress(host) { return [SocketAddress(address: literal, port: port)] }
         let found = UnsafeMutablePointer<sluice_address>.allocate(capacity: addressCountMax)
-        defer { found.deallocate() }
-        let count = sluice_resolve(host, found, Int32(addressCountMax))
-        guard count >= 0 else { throw .failed(String(cString: sluice_resolve_error(count))) }
+        defer { unsafe found.deallocate() }
+        let count = unsafe sluice_resolve(host, found, Int32(addressCountMax))
+        guard count >= 0 else { throw unsafe .failed(String(cString: sluice_resolve_error(count))) }
         guard count > 0 else { throw .noAddress }
         var addresses: [SocketAddress] = []
         for index in 0..<Int(count) {
-            let one = SocketAddress(address: address(of: found[index]), port: port, scope: found[index].scope)
+            let one = unsafe SocketAddress(address: address(of: found[index]), port: port, scope: found[index].scope)
             if !addresses.contains(one) { addresses.append(one) }
         }
         return addresses
     }
 
     private static func address(of found: sluice_address) -> IPAddress {
-        let bytes = withUnsafeBytes(of: found.bytes) { Array($0) }
+        let bytes = unsafe withUnsafeBytes(of: found.bytes) { unsafe Array($0) }
         func word(_ start: Int) -> UInt64 { bytes[start..<start + 8].reduce(0) { $0 << 8 | UInt64($1) } }
         return found.family == 4 ? IPAddress(v4: UInt32(word(0) >> 32)) : IPAddress(v6High: word(0), low: word(8))
     }

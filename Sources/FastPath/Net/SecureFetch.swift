@@ -25,13 +25,13 @@ package enum SecureFetch {
             // Roots that are given and are none must not fall back to the system's.
             let session: OpaquePointer?
             if let roots {
-                session = sluice_tls_open(descriptor, host, roots, roots.count)
+                unsafe session = sluice_tls_open(descriptor, host, roots, roots.count)
             } else {
-                session = sluice_tls_open(descriptor, host, nil, 0)
+                unsafe session = sluice_tls_open(descriptor, host, nil, 0)
             }
-            guard let session else { return nil }
-            defer { sluice_tls_close(session) }
-            return exchange(session, descriptor, host, path, deadline)
+            guard let session = unsafe session else { return nil }
+            defer { unsafe sluice_tls_close(session) }
+            return unsafe exchange(session, descriptor, host, path, deadline)
         }
         return nil
     }
@@ -43,7 +43,7 @@ package enum SecureFetch {
 
     private static func connect(_ address: SocketAddress, until deadline: UInt64) -> Int32? {
         let bytes = address.address.bytes
-        let descriptor = sluice_tcp_begin(bytes, bytes.count, address.scope, address.port)
+        let descriptor = unsafe sluice_tcp_begin(bytes, bytes.count, address.scope, address.port)
         guard descriptor >= 0 else { return nil }
         // Another address may answer where this one is silent.
         let wait = min(millisLeft(until: deadline), 2000)
@@ -55,19 +55,19 @@ package enum SecureFetch {
     private static func exchange(
         _ session: OpaquePointer, _ descriptor: Int32, _ host: String, _ path: String, _ deadline: UInt64
     ) -> [UInt8]? {
-        guard repeated(descriptor, deadline, { Int64(sluice_tls_handshake(session)) }) == 0 else { return nil }
+        guard repeated(descriptor, deadline, { unsafe Int64(sluice_tls_handshake(session)) }) == 0 else { return nil }
         let request = Array("GET \(path) HTTP/1.1\r\nHost: \(host)\r\nAccept: */*\r\nConnection: close\r\n\r\n".utf8)
         var sent = 0
         while sent < request.count {
             let rest = Array(request[sent...])
-            let count = repeated(descriptor, deadline) { sluice_tls_write(session, rest, rest.count) }
+            let count = repeated(descriptor, deadline) { unsafe sluice_tls_write(session, rest, rest.count) }
             guard count > 0 else { return nil }
             sent += Int(count)
         }
         var received: [UInt8] = []
         var piece = [UInt8](repeating: 0, count: 16_384)
         while received.count <= headBytesMax + bytesMax {
-            let count = repeated(descriptor, deadline) { sluice_tls_read(session, &piece, piece.count) }
+            let count = repeated(descriptor, deadline) { unsafe sluice_tls_read(session, &piece, piece.count) }
             guard count > 0 else { return nil }
             received += piece[..<Int(count)]
             switch content(of: received) {

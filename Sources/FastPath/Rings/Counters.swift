@@ -13,29 +13,29 @@ import Synchronization
         self.count = count
         // 128 bytes apart from whatever lies beside, so that a reader's line is not another writer's.
         let memory = UnsafeMutableRawPointer.allocate(byteCount: count * 8 + 128, alignment: 128)
-        cells = memory.bindMemory(to: Atomic<UInt64>.self, capacity: count)
-        for index in 0..<count { (cells + index).initialize(to: Atomic<UInt64>(0)) }
+        unsafe cells = memory.bindMemory(to: Atomic<UInt64>.self, capacity: count)
+        for index in 0..<count { unsafe (cells + index).initialize(to: Atomic<UInt64>(0)) }
     }
-    deinit { cells.deallocate() }
+    deinit { unsafe cells.deallocate() }
 
     @inline(__always) package func add(_ index: Int, _ amount: UInt64 = 1) {
         // A local, because `&&` would capture and retain self.
         let limit = count
         precondition(index >= 0 && index < limit)
-        let value = cells[index].load(ordering: .relaxed)
-        cells[index].store(value &+ amount, ordering: .relaxed)
+        let value = unsafe cells[index].load(ordering: .relaxed)
+        unsafe cells[index].store(value &+ amount, ordering: .relaxed)
     }
     @inline(__always) package func set(_ index: Int, _ value: UInt64) {
         // A local, because `&&` would capture and retain self.
         let limit = count
         precondition(index >= 0 && index < limit)
-        cells[index].store(value, ordering: .relaxed)
+        unsafe cells[index].store(value, ordering: .relaxed)
     }
     package func read(_ index: Int) -> UInt64 {
         // A local, because `&&` would capture and retain self.
         let limit = count
         precondition(index >= 0 && index < limit)
-        return cells[index].load(ordering: .relaxed)
+        return unsafe cells[index].load(ordering: .relaxed)
     }
 }
 

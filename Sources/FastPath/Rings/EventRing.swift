@@ -47,12 +47,12 @@ import Synchronization
         memory = try MappedMemory(byteCount: byteCount)
         capacity = UInt64(byteCount)
         let raw = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 128)
-        tail = raw.bindMemory(to: Side.self, capacity: 2)
-        head = tail + 1
-        tail.initialize(to: Side())
-        head.initialize(to: Side())
+        unsafe tail = raw.bindMemory(to: Side.self, capacity: 2)
+        unsafe head = tail + 1
+        unsafe tail.initialize(to: Side())
+        unsafe head.initialize(to: Side())
     }
-    deinit { UnsafeMutableRawPointer(tail).deallocate() }
+    deinit { unsafe UnsafeMutableRawPointer(tail).deallocate() }
 
     /// Producer: copies the event in. False when there is no room.
     package func push(_ event: EventInput, ticket: UInt64, durability: DurabilityLevel) -> Bool {
@@ -61,12 +61,12 @@ import Synchronization
             event.tenant.count + event.source.count + key + event.eventType.count + event.method.count
             + event.target.count + event.fieldLines.count + event.body.count
         let needed = UInt64((MemoryLayout<Header>.size + bytes + 7) & ~7)
-        var at = tail.pointee.position.load(ordering: .relaxed)
-        let room = capacity - (at &- head.pointee.position.load(ordering: .acquiring))
+        var at = unsafe tail.pointee.position.load(ordering: .relaxed)
+        let room = unsafe capacity - (at &- head.pointee.position.load(ordering: .acquiring))
         let toEnd = capacity - (at & (capacity - 1))
         if toEnd < needed {
             guard room >= toEnd + needed else { return false }
-            pointer(at).storeBytes(of: 0, as: UInt32.self)
+            unsafe pointer(at).storeBytes(of: 0, as: UInt32.self)
             at &+= toEnd
         } else if room < needed {
             return false
@@ -80,49 +80,49 @@ import Synchronization
             flags: (event.keyIsBody ? 1 : 0) | UInt32(durability.rawValue) << 1 | UInt32(event.verdict.code) << 16,
             sourceNumber: event.sourceNumber,
             receivedAt: event.receivedAt, ticket: ticket)
-        var to = pointer(at)
-        to.storeBytes(of: header, as: Header.self)
-        to += MemoryLayout<Header>.size
-        EventRing.put(event.tenant, &to)
-        EventRing.put(event.source, &to)
-        if !event.keyIsBody { EventRing.put(event.dedupKey, &to) }
-        EventRing.put(event.eventType, &to)
-        EventRing.put(event.method, &to)
-        EventRing.put(event.target, &to)
-        EventRing.put(event.fieldLines, &to)
-        EventRing.put(event.body, &to)
-        tail.pointee.position.store(at &+ needed, ordering: .releasing)
+        var to = unsafe pointer(at)
+        unsafe to.storeBytes(of: header, as: Header.self)
+        unsafe to += MemoryLayout<Header>.size
+        unsafe EventRing.put(event.tenant, &to)
+        unsafe EventRing.put(event.source, &to)
+        if !event.keyIsBody { unsafe EventRing.put(event.dedupKey, &to) }
+        unsafe EventRing.put(event.eventType, &to)
+        unsafe EventRing.put(event.method, &to)
+        unsafe EventRing.put(event.target, &to)
+        unsafe EventRing.put(event.fieldLines, &to)
+        unsafe EventRing.put(event.body, &to)
+        unsafe tail.pointee.position.store(at &+ needed, ordering: .releasing)
         return true
     }
     @inline(__always) private static func put(_ view: ByteView, _ to: inout UnsafeMutableRawPointer) {
-        to.copyMemory(from: view.base, byteCount: view.count)
-        to += view.count
+        unsafe to.copyMemory(from: view.base, byteCount: view.count)
+        unsafe to += view.count
     }
     @inline(__always) private func pointer(_ position: UInt64) -> UnsafeMutableRawPointer {
-        UnsafeMutableRawPointer(memory.base + Int(position & (capacity - 1)))
+        unsafe UnsafeMutableRawPointer(memory.base + Int(position & (capacity - 1)))
     }
     package var isEmpty: Bool {
-        head.pointee.position.load(ordering: .relaxed) == tail.pointee.position.load(ordering: .acquiring)
+        unsafe head.pointee.position.load(ordering: .relaxed) == tail.pointee.position.load(ordering: .acquiring)
     }
 
     /// Consumer: the oldest event, nil when there is none.
     package func front() -> Front? {
-        var at = head.pointee.position.load(ordering: .relaxed)
-        let end = tail.pointee.position.load(ordering: .acquiring)
+        var at = unsafe head.pointee.position.load(ordering: .relaxed)
+        let end = unsafe tail.pointee.position.load(ordering: .acquiring)
         guard at != end else { return nil }
-        if pointer(at).load(as: UInt32.self) == 0 { at &+= capacity - (at & (capacity - 1)) }
+        if unsafe pointer(at).load(as: UInt32.self) == 0 { at &+= capacity - (at & (capacity - 1)) }
         precondition(at != end)
-        let header = pointer(at).load(as: Header.self)
-        var from = UnsafePointer<UInt8>(memory.base) + Int(at & (capacity - 1)) + MemoryLayout<Header>.size
+        let header = unsafe pointer(at).load(as: Header.self)
+        var from = unsafe UnsafePointer<UInt8>(memory.base) + Int(at & (capacity - 1)) + MemoryLayout<Header>.size
         var event = EventInput()
-        event.tenant = EventRing.take(Int(header.tenant), &from)
-        event.source = EventRing.take(Int(header.source), &from)
-        event.dedupKey = EventRing.take(Int(header.key), &from)
-        event.eventType = EventRing.take(Int(header.type), &from)
-        event.method = EventRing.take(Int(header.method), &from)
-        event.target = EventRing.take(Int(header.target), &from)
-        event.fieldLines = EventRing.take(Int(header.fieldLines), &from)
-        event.body = EventRing.take(Int(header.body), &from)
+        event.tenant = unsafe EventRing.take(Int(header.tenant), &from)
+        event.source = unsafe EventRing.take(Int(header.source), &from)
+        event.dedupKey = unsafe EventRing.take(Int(header.key), &from)
+        event.eventType = unsafe EventRing.take(Int(header.type), &from)
+        event.method = unsafe EventRing.take(Int(header.method), &from)
+        event.target = unsafe EventRing.take(Int(header.target), &from)
+        event.fieldLines = unsafe EventRing.take(Int(header.fieldLines), &from)
+        event.body = unsafe EventRing.take(Int(header.body), &from)
         event.keyIsBody = header.flags & 1 != 0
         if event.keyIsBody { event.dedupKey = event.body }
         event.dedupWindowSeconds = header.window
@@ -133,9 +133,9 @@ import Synchronization
         return Front(event: event, ticket: header.ticket, durability: durability, end: at &+ UInt64(header.byteCount))
     }
     @inline(__always) private static func take(_ count: Int, _ from: inout UnsafePointer<UInt8>) -> ByteView {
-        let view = ByteView(from, count: count)
-        from += count
+        let view = unsafe ByteView(from, count: count)
+        unsafe from += count
         return view
     }
-    package func dropFront(_ front: Front) { head.pointee.position.store(front.end, ordering: .releasing) }
+    package func dropFront(_ front: Front) { unsafe head.pointee.position.store(front.end, ordering: .releasing) }
 }

@@ -23,17 +23,17 @@ package struct LoopThread: Sendable {
         name: String, yields: Bool = false, _ body: @escaping @Sendable () -> Void
     ) throws(ThreadStartError) {
         var identity: UInt = 0
-        let box = Unmanaged.passRetained(Box(name: name, yields: yields, body: body))
-        let status = sluice_thread_start(
+        let box = unsafe Unmanaged.passRetained(Box(name: name, yields: yields, body: body))
+        let status = unsafe sluice_thread_start(
             { context in
-                let box = Unmanaged<Box>.fromOpaque(context!).takeRetainedValue()
-                sluice_thread_name(box.name)
+                let box = unsafe Unmanaged<Box>.fromOpaque(context!).takeRetainedValue()
+                unsafe sluice_thread_name(box.name)
                 if box.yields { sluice_thread_yield_more() }
                 box.body()
                 return nil
-            }, box.toOpaque(), &identity)
+            }, unsafe box.toOpaque(), &identity)
         guard status == 0 else {
-            box.release()
+            unsafe box.release()
             throw ThreadStartError(errno: -status)
         }
         self.identity = identity

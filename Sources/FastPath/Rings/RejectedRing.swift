@@ -48,11 +48,11 @@ package struct RejectedRequest: Sendable {
     package init(byteCount: Int, wakeup: Wakeup) throws(OutOfMemory) {
         precondition(byteCount >= 2 * RejectedRing.requestBytesMax)
         ring = try EventRing(byteCount: byteCount)
-        scratch = .allocate(capacity: 17)
-        scratch.initialize(repeating: 0, count: 17)
+        unsafe scratch = .allocate(capacity: 17)
+        unsafe scratch.initialize(repeating: 0, count: 17)
         self.wakeup = wakeup
     }
-    deinit { scratch.deallocate() }
+    deinit { unsafe scratch.deallocate() }
 
     /// Loop: copies the request in. False when there is no room or it is too large.
     func push(
@@ -72,10 +72,10 @@ package struct RejectedRequest: Sendable {
         return true
     }
     private func place(_ peer: IPAddress) -> ByteView {
-        scratch[0] = peer.family.rawValue
-        UnsafeMutableRawPointer(scratch + 1).storeBytes(of: peer.high, as: UInt64.self)
-        UnsafeMutableRawPointer(scratch + 9).storeBytes(of: peer.low, as: UInt64.self)
-        return ByteView(scratch, count: 17)
+        unsafe scratch[0] = peer.family.rawValue
+        unsafe UnsafeMutableRawPointer(scratch + 1).storeBytes(of: peer.high, as: UInt64.self)
+        unsafe UnsafeMutableRawPointer(scratch + 9).storeBytes(of: peer.low, as: UInt64.self)
+        return unsafe ByteView(scratch, count: 17)
     }
 
     /// Worker: the oldest one, nil when there is none.

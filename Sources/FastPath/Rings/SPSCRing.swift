@@ -41,22 +41,22 @@ private struct RingSide: ~Copyable {
         self.capacity = rounded
         mask = UInt64(rounded - 1)
         let bytes = UnsafeMutableRawPointer.allocate(byteCount: rounded * MemoryLayout<Element>.stride, alignment: 128)
-        slots = bytes.bindMemory(to: Element.self, capacity: rounded)
+        unsafe slots = bytes.bindMemory(to: Element.self, capacity: rounded)
         let sides = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 128)
-        producer = sides.bindMemory(to: RingSide.self, capacity: 2)
-        consumer = producer + 1
-        producer.initialize(to: RingSide(at: start))
-        consumer.initialize(to: RingSide(at: start))
+        unsafe producer = sides.bindMemory(to: RingSide.self, capacity: 2)
+        unsafe consumer = producer + 1
+        unsafe producer.initialize(to: RingSide(at: start))
+        unsafe consumer.initialize(to: RingSide(at: start))
     }
     deinit {
-        UnsafeMutableRawPointer(producer).deallocate()
-        UnsafeMutableRawPointer(slots).deallocate()
+        unsafe UnsafeMutableRawPointer(producer).deallocate()
+        unsafe UnsafeMutableRawPointer(slots).deallocate()
     }
 
     /// How many elements were in the ring at one moment; either thread may ask, and the other may change it at once.
     @inline(__always) package var count: Int {
-        let head = consumer.pointee.cursor.load(ordering: .acquiring)
-        let tail = producer.pointee.cursor.load(ordering: .acquiring)
+        let head = unsafe consumer.pointee.cursor.load(ordering: .acquiring)
+        let tail = unsafe producer.pointee.cursor.load(ordering: .acquiring)
         // Read in this order `tail` may have moved on past a full ring's worth, never behind `head`.
         return min(Int(truncatingIfNeeded: tail &- head), capacity)
     }
@@ -66,11 +66,11 @@ private struct RingSide: ~Copyable {
 
     /// How many elements can be pushed now; the consumer can only make it more.
     @inline(__always) package func roomForProducer(wanted: Int) -> Int {
-        let tail = producer.pointee.cursor.load(ordering: .relaxed)
-        var room = capacity - Int(truncatingIfNeeded: tail &- producer.pointee.opposite)
+        let tail = unsafe producer.pointee.cursor.load(ordering: .relaxed)
+        var room = unsafe capacity - Int(truncatingIfNeeded: tail &- producer.pointee.opposite)
         if room < wanted {
-            producer.pointee.opposite = consumer.pointee.cursor.load(ordering: .acquiring)
-            room = capacity - Int(truncatingIfNeeded: tail &- producer.pointee.opposite)
+            unsafe producer.pointee.opposite = consumer.pointee.cursor.load(ordering: .acquiring)
+            room = unsafe capacity - Int(truncatingIfNeeded: tail &- producer.pointee.opposite)
         }
         // A cursor ahead of its opposite would show as a negative number.
         precondition(room >= 0)
@@ -79,20 +79,20 @@ private struct RingSide: ~Copyable {
     /// False when the ring is full; nothing was pushed then.
     @inline(__always) package func push(_ element: Element) -> Bool {
         guard roomForProducer(wanted: 1) > 0 else { return false }
-        let tail = producer.pointee.cursor.load(ordering: .relaxed)
-        slots[Int(truncatingIfNeeded: tail & mask)] = element
-        producer.pointee.cursor.store(tail &+ 1, ordering: .releasing)
+        let tail = unsafe producer.pointee.cursor.load(ordering: .relaxed)
+        unsafe slots[Int(truncatingIfNeeded: tail & mask)] = element
+        unsafe producer.pointee.cursor.store(tail &+ 1, ordering: .releasing)
         return true
     }
     /// Pushes as many of `elements` as fit, in order, published together; returns how many.
     @inline(__always) package func push(_ elements: Span<Element>) -> Int {
         let pushed = min(roomForProducer(wanted: elements.count), elements.count)
         guard pushed > 0 else { return 0 }
-        let tail = producer.pointee.cursor.load(ordering: .relaxed)
+        let tail = unsafe producer.pointee.cursor.load(ordering: .relaxed)
         for index in 0..<pushed {
-            slots[Int(truncatingIfNeeded: (tail &+ UInt64(index)) & mask)] = elements[index]
+            unsafe slots[Int(truncatingIfNeeded: (tail &+ UInt64(index)) & mask)] = elements[index]
         }
-        producer.pointee.cursor.store(tail &+ UInt64(pushed), ordering: .releasing)
+        unsafe producer.pointee.cursor.store(tail &+ UInt64(pushed), ordering: .releasing)
         return pushed
     }
 
@@ -100,20 +100,20 @@ private struct RingSide: ~Copyable {
 
     /// How many elements can be popped now; the producer can only make it more.
     @inline(__always) private func readyForConsumer(wanted: Int) -> Int {
-        let head = consumer.pointee.cursor.load(ordering: .relaxed)
-        var ready = Int(truncatingIfNeeded: consumer.pointee.opposite &- head)
+        let head = unsafe consumer.pointee.cursor.load(ordering: .relaxed)
+        var ready = unsafe Int(truncatingIfNeeded: consumer.pointee.opposite &- head)
         if ready < wanted {
-            consumer.pointee.opposite = producer.pointee.cursor.load(ordering: .acquiring)
-            ready = Int(truncatingIfNeeded: consumer.pointee.opposite &- head)
+            unsafe consumer.pointee.opposite = producer.pointee.cursor.load(ordering: .acquiring)
+            ready = unsafe Int(truncatingIfNeeded: consumer.pointee.opposite &- head)
         }
         precondition(ready >= 0)
         return ready
     }
     @inline(__always) package func pop() -> Element? {
         guard readyForConsumer(wanted: 1) > 0 else { return nil }
-        let head = consumer.pointee.cursor.load(ordering: .relaxed)
-        let element = slots[Int(truncatingIfNeeded: head & mask)]
-        consumer.pointee.cursor.store(head &+ 1, ordering: .releasing)
+        let head = unsafe consumer.pointee.cursor.load(ordering: .relaxed)
+        let element = unsafe slots[Int(truncatingIfNeeded: head & mask)]
+        unsafe consumer.pointee.cursor.store(head &+ 1, ordering: .releasing)
         return element
     }
     /// Hands at most `maximum` elements to `body`, oldest first, and frees their slots together; returns how many.
@@ -121,9 +121,9 @@ private struct RingSide: ~Copyable {
     @inline(__always) package func drain(maximum: Int, _ body: (Element) -> Void) -> Int {
         let popped = min(readyForConsumer(wanted: maximum), maximum)
         guard popped > 0 else { return 0 }
-        let head = consumer.pointee.cursor.load(ordering: .relaxed)
-        for index in 0..<popped { body(slots[Int(truncatingIfNeeded: (head &+ UInt64(index)) & mask)]) }
-        consumer.pointee.cursor.store(head &+ UInt64(popped), ordering: .releasing)
+        let head = unsafe consumer.pointee.cursor.load(ordering: .relaxed)
+        for index in 0..<popped { unsafe body(slots[Int(truncatingIfNeeded: (head &+ UInt64(index)) & mask)]) }
+        unsafe consumer.pointee.cursor.store(head &+ UInt64(popped), ordering: .releasing)
         return popped
     }
 }

@@ -58,84 +58,86 @@ package struct Completion: Sendable {
             throw UringError(step: .memory, errno: ENOMEM)
         }
         var opened: OpaquePointer?
-        var status = sluice_ring_open(UInt32(submissions), UInt32(completions), &opened)
-        guard status == 0, let ring = opened else { throw UringError(step: .open, errno: -status) }
+        var status = unsafe sluice_ring_open(UInt32(submissions), UInt32(completions), &opened)
+        guard status == 0, let ring = unsafe opened else { throw UringError(step: .open, errno: -status) }
         if bufferCount > 0 {
-            status = sluice_ring_register_buffers(ring, memory.base, UInt32(bufferCount), UringIO.bufferGroup)
+            status = unsafe sluice_ring_register_buffers(ring, memory.base, UInt32(bufferCount), UringIO.bufferGroup)
         }
         guard status == 0 else {
-            sluice_ring_close(ring)
+            unsafe sluice_ring_close(ring)
             throw UringError(step: .buffers, errno: -status)
         }
-        self.ring = ring
+        unsafe self.ring = ring
         reapedCountMax = completions
-        reaped = .allocate(capacity: completions)
+        unsafe reaped = .allocate(capacity: completions)
         self.bufferCount = bufferCount
         self.bufferByteCount = bufferByteCount
-        bufferEntries = memory.base
-        bufferBytes = memory.base + entryBytes
+        unsafe bufferEntries = memory.base
+        unsafe bufferBytes = memory.base + entryBytes
         bufferMemory = memory
         for index in 0..<bufferCount { give(buffer: index) }
         publishBuffers()
     }
     deinit {
-        sluice_ring_close(ring)
-        reaped.deallocate()
+        unsafe sluice_ring_close(ring)
+        unsafe reaped.deallocate()
     }
 
     // MARK: receive buffers
 
     @inline(__always) package func bytes(ofBuffer index: Int) -> UnsafeMutablePointer<UInt8> {
         precondition(index >= 0 && index < bufferCount)
-        return bufferBytes + index * bufferByteCount
+        return unsafe bufferBytes + index * bufferByteCount
     }
     /// Gives a buffer back; the kernel sees it after `publishBuffers`.
     @inline(__always) package mutating func give(buffer index: Int) {
-        sluice_buffers_give(
+        unsafe sluice_buffers_give(
             bufferEntries, bytes(ofBuffer: index), UInt32(bufferByteCount), UInt32(index),
             UInt32(bufferCount), givenCount)
         givenCount += 1
     }
     @inline(__always) package mutating func publishBuffers() {
         guard givenCount > 0 else { return }
-        sluice_buffers_publish(bufferEntries, givenCount)
+        unsafe sluice_buffers_publish(bufferEntries, givenCount)
         givenCount = 0
     }
 
     // MARK: submissions
 
     @inline(__always) package func accept(listener: Int32, tag: Tag) {
-        sluice_submit_accept(ring, listener, tag.bits)
+        unsafe sluice_submit_accept(ring, listener, tag.bits)
     }
     @inline(__always) package func receive(_ descriptor: Int32, tag: Tag) {
-        sluice_submit_receive(ring, descriptor, UringIO.bufferGroup, tag.bits)
+        unsafe sluice_submit_receive(ring, descriptor, UringIO.bufferGroup, tag.bits)
     }
     @inline(__always) package func send(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int, tag: Tag) {
-        sluice_submit_send(ring, descriptor, bytes, UInt32(count), tag.bits)
+        unsafe sluice_submit_send(ring, descriptor, bytes, UInt32(count), tag.bits)
     }
     @inline(__always) package func sendMessage(_ descriptor: Int32, _ message: UnsafePointer<msghdr>, tag: Tag) {
-        sluice_submit_send_message(ring, descriptor, message, tag.bits)
+        unsafe sluice_submit_send_message(ring, descriptor, message, tag.bits)
     }
     package func connect(_ descriptor: Int32, _ address: UnsafePointer<sockaddr>, byteCount: Int, tag: Tag) {
-        sluice_submit_connect(ring, descriptor, address, UInt32(byteCount), tag.bits)
+        unsafe sluice_submit_connect(ring, descriptor, address, UInt32(byteCount), tag.bits)
     }
-    package func cancel(_ target: Tag, tag: Tag) { sluice_submit_cancel(ring, target.bits, tag.bits) }
-    package func cancelAll(_ descriptor: Int32, tag: Tag) { sluice_submit_cancel_all(ring, descriptor, tag.bits) }
-    package func close(_ descriptor: Int32, tag: Tag) { sluice_submit_close(ring, descriptor, tag.bits) }
+    package func cancel(_ target: Tag, tag: Tag) { unsafe sluice_submit_cancel(ring, target.bits, tag.bits) }
+    package func cancelAll(_ descriptor: Int32, tag: Tag) {
+        unsafe sluice_submit_cancel_all(ring, descriptor, tag.bits)
+    }
+    package func close(_ descriptor: Int32, tag: Tag) { unsafe sluice_submit_close(ring, descriptor, tag.bits) }
     package func readWake(_ descriptor: Int32, into value: UnsafeMutablePointer<UInt64>, tag: Tag) {
-        sluice_submit_read(ring, descriptor, value, 8, 0, tag.bits)
+        unsafe sluice_submit_read(ring, descriptor, value, 8, 0, tag.bits)
     }
     /// One write and the fdatasync linked behind it.
     package func writeAndSync(
         _ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, write: Tag, sync: Tag
     ) {
-        sluice_submit_write_sync(ring, descriptor, bytes, UInt32(count), offset, write.bits, sync.bits)
+        unsafe sluice_submit_write_sync(ring, descriptor, bytes, UInt32(count), offset, write.bits, sync.bits)
     }
     /// Rename and folder sync, linked to the write that must be submitted right behind.
     package func renameAndSync(
         folder: Int32, from: UnsafePointer<CChar>, to: UnsafePointer<CChar>, rename: Tag, sync: Tag
     ) {
-        sluice_submit_rename_sync(ring, folder, from, to, rename.bits, sync.bits)
+        unsafe sluice_submit_rename_sync(ring, folder, from, to, rename.bits, sync.bits)
     }
 
     // MARK: completions
@@ -143,8 +145,8 @@ package struct Completion: Sendable {
     /// Submits what is queued; waits until one completion is there or the time is over; gathers all that are.
     /// The count is of `completion(_:)`, valid until the next call. A wait of 0 does not wait.
     @inline(__always) package mutating func enter(waitNanos: UInt64) -> Int {
-        _ = sluice_ring_enter(ring, waitNanos > 0 ? 1 : 0, waitNanos)
-        return Int(sluice_ring_reap(ring, reaped, UInt32(reapedCountMax)))
+        _ = unsafe sluice_ring_enter(ring, waitNanos > 0 ? 1 : 0, waitNanos)
+        return unsafe Int(sluice_ring_reap(ring, reaped, UInt32(reapedCountMax)))
     }
-    @inline(__always) package func completion(_ index: Int) -> Completion { Completion(reaped[index]) }
+    @inline(__always) package func completion(_ index: Int) -> Completion { unsafe Completion(reaped[index]) }
 }
