@@ -80,7 +80,8 @@ extension IngestLoop {
         switch unsafe connection.pointee.parser.parse(
             ByteView(bytes, count: count), into: &connection.pointee.head, fields: &fields, limits: limits)
         {
-        case .incomplete: break
+        // An empty line behind a request begins none (RFC 9112 §2.2): no time-out starts, no 408 is owed.
+        case .incomplete: if unsafe IngestLoop.isEmptyLines(ByteView(bytes, count: count)) { return }
         case .failed(let error): return refuse(slot, error)
         case .complete:
             guard unsafe route(slot, ByteView(bytes, count: count)) else { return }
@@ -104,6 +105,10 @@ extension IngestLoop {
             if unsafe connection.pointee.phase == .body { continueBody(slot) } else { beginHead(slot) }
         }
     }
+    private static func isEmptyLines(_ bytes: ByteView) -> Bool {
+        guard bytes.count <= 4, bytes.count % 2 == 0 else { return false }
+        return (0..<bytes.count).allSatisfy { bytes[$0] == ($0 % 2 == 0 ? ASCII.carriageReturn : ASCII.lineFeed) }
+    }
     private mutating func beginHead(_ slot: Int) {
         guard unsafe table[slot].pointee.phase == .idle else { return }
         unsafe table[slot].pointee.phase = .head
@@ -125,6 +130,7 @@ extension IngestLoop {
         case .failed(let error): refuse(slot, error)
         case .incomplete:
             if unsafe connection.pointee.isPeerDone { return close(slot) }
+            if unsafe connection.pointee.phase == .idle && IngestLoop.isEmptyLines(view) { return dropBlock(slot) }
             beginHead(slot)
         case .complete:
             guard route(slot, view) else { return }
@@ -186,8 +192,8 @@ extension IngestLoop {
         guard available >= needed else {
             if unsafe connection.pointee.isPeerDone { return close(slot) }
             sendContinueIfAsked(slot, missing: true)
-            // Not all that is announced at once: a promise costs nothing to make. Room doubles as bytes really come.
-            _ = reserve(slot, bytes: min(needed - available, max(available, IngestLoop.firstReserveBytes)))
+            // Not all that is announced at once: a promise costs nothing to make. Room is four times what really came.
+            _ = reserve(slot, bytes: min(needed - available, 3 * available))
             return
         }
         unsafe connection.pointee.requestInBlock = needed
@@ -272,7 +278,7 @@ extension IngestLoop {
             let base = unsafe arena.pointer(connection.pointee.block)
             unsafe base.update(from: base + connection.pointee.inputStart, count: used)
         } else {
-            let block = arena.take(bytes: used + bytes)
+            let block = takeBlock(used + bytes)
             guard !block.isNone else {
                 metrics.count(.assemblyExhausted)
                 refuseForMemory(slot)
@@ -288,6 +294,12 @@ extension IngestLoop {
         unsafe connection.pointee.inputStart = 0
         unsafe connection.pointee.inputEnd = used
         return true
+    }
+    /// Of the memory for assembly a part is kept for small requests: large ones that trickle in cannot take all of it.
+    private mutating func takeBlock(_ byteCount: Int) -> ArenaBlock {
+        let isSmall = byteCount <= IngestLoop.smallBlockBytes
+        let kept = isSmall ? 0 : min(arena.byteCount / 8, arena.byteCount - arena.blockBytesMax)
+        return arena.freeBytes - byteCount >= kept ? arena.take(bytes: byteCount) : .none
     }
     /// Takes the answered request's bytes out of the block; an empty block goes home.
     mutating func dropRequest(_ slot: Int) {

@@ -95,8 +95,8 @@ import Synchronization
     static let pendingCountMax = 4096
     /// No less than a signed value may have: a spelling that has no room must not pass as another key.
     static let keyBytesMax = BatchVerifier.composedBytesMax
-    /// Room that a body gets before any of it has come.
-    static let firstReserveBytes = 32_768
+    /// A request up to this size finds room while larger ones do not.
+    static let smallBlockBytes = 16_384
     static let sweepMillis: UInt64 = 200
     /// More than this behind a request that is being answered: the connection is not read until it has drained.
     static let pipelineBytesMax = 65_536
@@ -313,16 +313,24 @@ import Synchronization
     private mutating func timeOut(_ slot: Int) {
         let connection = unsafe table[slot]
         guard unsafe connection.pointee.state != .free else { return }
-        metrics.count(.connectionsTimedOut)
         table.setDeadline(slot, ConnectionTable.noDeadline)
+        // A worker's time is not the client's fault: it waits for the verdict.
+        if unsafe connection.pointee.phase == .verifying { return }
+        metrics.count(.connectionsTimedOut)
         guard unsafe connection.pointee.state == .open else { return close(slot) }
         switch unsafe connection.pointee.phase {
         case .idle, .answering: close(slot)
         case .head, .body:
             if unsafe connection.pointee.edge.expectsPreamble { return close(slot) }
             refuse(slot, .requestTimeout)
-        // Neither a worker's nor the disk's time is the client's fault: it waits for the verdict, then for its group.
-        case .verifying, .committing: break
+        // The disk may still take the event: the sender's repeat is a duplicate then. The connection ends, so that the
+        // receipt that comes late is nobody's.
+        case .committing:
+            unsafe connection.pointee.closesAfterReply = true
+            unsafe connection.pointee.lingersAfterReply = true
+            unsafe metrics.count(.refused, source: Int(connection.pointee.counterSlot))
+            answerUnavailable(slot, reason: "log_slow")
+        case .verifying: break
         }
     }
     private mutating func takeNews() {

@@ -266,6 +266,42 @@ def expect_silent(gateway):
     assert seconds <= BODY + MARGIN, f"closed after {seconds:.1f} s"
 
 
+def empty_line_behind(gateway):
+    """A stray CRLF behind a request begins no other: the connection is idle, and no 408 is owed."""
+    s = gateway.connect()
+    s.sendall(POST + b"Content-Length: 1\r\n\r\nx\r\n")
+    assert read_answer(s)[0] == 202
+    s.sendall(b"\r\n")
+    got, seconds = until_closed(s, IDLE + MARGIN + 3)
+    assert not got and seconds <= IDLE + MARGIN, f"{got[:60]!r} after {seconds:.1f} s"
+
+
+def promised_bodies():
+    """Heads that announce bodies take no room for them, and bodies that trickle in leave some for small requests."""
+    limits = {**LIMITS, "head_time": "60s", "body_time": "60s", "assembly": "16MiB"}
+    with Gateway([open_source()], limits=limits, loops=1) as gateway:
+        head = POST + b"Content-Length: 1000000\r\n\r\n"
+
+        def small_ones(when):
+            statuses = [gateway.post("/in/test", b"%d" % index * 3000)[0] for index in range(10, 50)]
+            assert set(statuses) == {202}, f"{when}: {sorted(statuses)}"
+
+        waiting = [gateway.connect() for _ in range(600)]
+        [s.sendall(head) for s in waiting]
+        wait_until(lambda: gateway.metric_sum("sluice_connections_open") >= 600, 10, "all heads are there")
+        small_ones("600 heads without bodies")
+        for s in waiting:
+            s.settimeout(0.05)
+            try:
+                s.sendall(b"b" * 100_000)
+            except OSError:
+                pass
+        exhausted = lambda: gateway.metric_sum("sluice_ingest_memory_exhausted_total", memory="assembly")  # noqa: E731
+        wait_until(lambda: exhausted() > 0, 20, "large ones are refused")
+        small_ones("60 MB of unfinished bodies")
+        [s.close() for s in waiting]
+
+
 def main():
     options = arguments(__doc__, resets=10_000, idle=2000)
     report = Report("timing")
@@ -283,6 +319,7 @@ def main():
             ("rst-mid-body", lambda: reset_in_body(gateway, options.resets)),
             ("lingering-close", lambda: lingering_close(gateway)),
             ("expect-silent", lambda: expect_silent(gateway)),
+            ("empty-line-behind", lambda: empty_line_behind(gateway)),
         ]
         run_at_once(report, scenarios[:6] + scenarios[9:])
         for name, scenario in scenarios[6:9]:
@@ -294,6 +331,8 @@ def main():
             notes.append(idle_flood(gateway, options.idle))
     with report.case("conn-over-limit") as notes:
         notes.append(over_limit())
+    with report.case("promised-bodies"):
+        promised_bodies()
     with report.case("emfile"):
         no_descriptors()
     for name in ("tls-stall", "tls-reneg", "tls-floor", "tls-truncation"):
