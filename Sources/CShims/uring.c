@@ -1,7 +1,9 @@
 #include "uring.h"
 #include <liburing.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 struct sluice_ring { struct io_uring ring; };
 
@@ -40,16 +42,24 @@ int sluice_ring_register_buffers(sluice_ring *ring, void *entries, unsigned coun
     io_uring_buf_ring_init((struct io_uring_buf_ring *)entries);
     return 0;
 }
+// The queue is full: hands it over and lets completions run. What the kernel cannot take now it takes later; any other
+// error would stay for ever, and a loop that spins on it answers nobody and says nothing.
+static void make_room(struct io_uring *ring) {
+    int r = io_uring_submit_and_get_events(ring);
+    if (r >= 0 || r == -EAGAIN || r == -EBUSY || r == -EINTR || r == -ENOMEM) return;
+    fprintf(stderr, "sluice: io_uring refuses submissions: %s\n", strerror(-r));
+    abort();
+}
 static inline struct io_uring_sqe *sluice_ring_submission(struct io_uring *ring) {
     struct io_uring_sqe *s = io_uring_get_sqe(ring);
     while (__builtin_expect(s == NULL, 0)) {
-        io_uring_submit(ring);
+        make_room(ring);
         s = io_uring_get_sqe(ring);
     }
     return s;
 }
 static inline void reserve(struct io_uring *ring, unsigned count) {
-    while (io_uring_sq_space_left(ring) < count) io_uring_submit(ring);
+    while (io_uring_sq_space_left(ring) < count) make_room(ring);
 }
 void sluice_submit_accept(sluice_ring *outer, int listener, uint64_t tag) {
     struct io_uring *ring = &outer->ring;
@@ -120,6 +130,14 @@ void sluice_submit_write_sync(sluice_ring *outer, int fd, const void *bytes, uns
     s = sluice_ring_submission(ring);
     io_uring_prep_fsync(s, fd, IORING_FSYNC_DATASYNC);
     s->user_data = sync_tag;
+}
+void sluice_submit_write_durable(sluice_ring *outer, int fd, const void *bytes, unsigned count, uint64_t offset,
+    uint64_t tag) {
+    struct io_uring *ring = &outer->ring;
+    struct io_uring_sqe *s = sluice_ring_submission(ring);
+    io_uring_prep_write(s, fd, bytes, count, offset);
+    s->rw_flags = RWF_DSYNC;
+    s->user_data = tag;
 }
 void sluice_submit_rename_sync(sluice_ring *outer, int directory, const char *from, const char *to,
     uint64_t rename_tag, uint64_t sync_tag) {

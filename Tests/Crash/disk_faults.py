@@ -241,6 +241,67 @@ def stopped_and_continued(row):
     row.load(0.5)
 
 
+def is_lost(row):
+    """True once it refuses because the log is gone; whatever it acknowledged in the meantime is in the promise."""
+    return row.one() == 503 and b"log_lost" in row.gateway.admin("/ready")[2]
+
+
+def folder_moved(row):
+    """What was acknowledged before it is noticed is in the folder when that comes back; nothing is afterwards."""
+    log, away = (os.path.join(row.gateway.data, name) for name in ("log", "away"))
+    row.load(0.5)
+    os.rename(log, away)
+    wait_until(lambda: is_lost(row), 10, "refused, with log_lost on /ready")
+    load = row.load(1)
+    assert not load.acknowledged and load.refused.get(503, 0) > 0, f"{len(load.acknowledged)} acknowledged from nowhere"
+    row.alive()
+    os.rename(away, log)
+    row.heals()
+
+
+def folder_replaced(row):
+    log = os.path.join(row.gateway.data, "log")
+    row.load(0.5)
+    os.rename(log, log + ".old")
+    os.mkdir(log)
+    wait_until(lambda: is_lost(row), 10, "refused, with log_lost on /ready")
+    row.promise = Promise()
+    load = row.load(2)
+    assert not load.acknowledged, "another folder under the name is taken for the log"
+    row.alive()
+    # Nothing of it is left, so what delivery has of it goes too before the restart.
+    row.gateway.kill()
+    shutil.rmtree(row.gateway.data)
+    row.gateway.start()
+    row.load(0.5)
+
+
+def segment_deleted(row):
+    """What was only there counts as not seen; the next events go to a new segment."""
+    load = Load(row.gateway.port, "again")
+    name = load.take_name()
+
+    def send():
+        with row.gateway.connect() as s:
+            s.settimeout(10)
+            s.sendall(load.message(name))
+            status, _, body, _ = read_answer(s)
+            return "refused" if status == 503 else "duplicate" if b"duplicate" in body else "new"
+
+    assert send() == "new" and send() == "duplicate"
+    wait_until(lambda: row.receiver.count() >= 2, 10, "both are delivered before their segment goes")
+    log = os.path.join(row.gateway.data, "log")
+    newest = max(entry for entry in os.listdir(log) if entry.endswith(".log"))
+    os.remove(os.path.join(log, newest))
+    row.promise = Promise()
+    wait_until(lambda: send() == "new", 10, "the sender's repeat is a new event")
+    load.note(name, 202)
+    row.promise.add(load)
+    row.heals()
+    assert newest in row.gateway.output(), "the log line names the segment"
+    row.load(0.5)
+
+
 ROWS = [
     ("fsync EIO once", sync_fails_once),
     ("fsync EIO forever", sync_fails_for_ever),
@@ -252,6 +313,9 @@ ROWS = [
     ("no new segment can be made", no_new_file),
     ("read EIO", read_fails),
     ("SIGSTOP, SIGCONT", stopped_and_continued),
+    ("log folder moved away and back", folder_moved),
+    ("log folder replaced", folder_replaced),
+    ("segment in use deleted", segment_deleted),
 ]
 
 

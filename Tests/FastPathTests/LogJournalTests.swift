@@ -63,6 +63,20 @@ import Testing
         #expect(harness.offer("a") == .duplicate(sequence: 2))
     }
 
+    @Test func aClockSetBackMakesNoWindowLonger() {
+        let harness = JournalHarness(identity: Self.identity)
+        let window = UInt64(JournalHarness.window)
+        harness.wall += 100 * window
+        harness.offer("a")
+        harness.commit()
+        harness.wall -= 50 * window
+        #expect(harness.offer("a") == .duplicate(sequence: 1))
+        harness.wall += window - 1
+        #expect(harness.offer("a") == .duplicate(sequence: 1))
+        harness.wall += 1
+        #expect(harness.offer("a") == .appended(sequence: 2), "a window after it came")
+    }
+
     @Test func ticketZeroWantsNoReceipt() {
         let harness = JournalHarness(identity: Self.identity)
         harness.offer("a", wantsReceipt: false)
@@ -188,6 +202,46 @@ import Testing
         #expect(harness.journal.dedupEntryCount == 0)
         harness.replenish()
         #expect(harness.offer("b") == .appended(sequence: 1))
+    }
+
+    @Test func aLostSegmentsEventsCountAsNotSeenAndNothingGoesToItAnyMore() {
+        let harness = JournalHarness(identity: Self.identity)
+        harness.offer("a")
+        harness.commit()
+        harness.offer("b")
+        let isToldNow = harness.journal.logLost(from: 1)
+        #expect(isToldNow)
+        harness.drain()
+        #expect(harness.failed.map(\.key) == ["b"] && harness.journal.state == .failed)
+        #expect(harness.journal.dedupEntryCount == 0)
+        let spare = harness.journal.nextUnusedSpare()
+        #expect(harness.journal.currentSegment == nil && spare == nil)
+        #expect(harness.offer("a") == .refused(.failed), "it is no duplicate of what is gone")
+        harness.replenish()
+        #expect(harness.offer("a") == .appended(sequence: 2))
+        harness.commit()
+        #expect(harness.kept.map(\.key) == ["a", "a"] && harness.journal.currentSegment?.firstSequence == 2)
+    }
+
+    @Test func aGroupOnItsWayToALostSegmentHasFailedWhateverTheDiskSays() {
+        let harness = JournalHarness(identity: Self.identity)
+        harness.offer("a")
+        harness.commit()
+        harness.offer("b")
+        let step = harness.journal.beginCommit()!
+        harness.offer("c")
+        let isToldNow = harness.journal.logLost(from: 2)
+        #expect(!isToldNow, "receipts come with the outcome")
+        let result = harness.disk.perform(step)
+        let outcome = harness.journal.commitCompleted(
+            placed: result.placed, written: result.written, synced: result.synced)
+        guard case .failed = outcome else {
+            Issue.record("acknowledged from a segment that is gone")
+            return
+        }
+        harness.drain()
+        #expect(harness.failed.map(\.key).sorted() == ["b", "c"] && harness.journal.committedSequence == 1)
+        #expect(harness.offer("a") == .duplicate(sequence: 1), "its segment is still there")
     }
 
     @Test func refusesWhenNoSegmentCanTakeTheEvent() {

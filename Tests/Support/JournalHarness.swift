@@ -99,7 +99,7 @@ package final class JournalHarness {
             switch receipt.fate {
             case .kept: kept.append(promise)
             case .duplicate: duplicates.append(promise)
-            case .failed: failed.append(promise)
+            default: failed.append(promise)
             }
         }
     }

@@ -161,12 +161,11 @@ final class ProbeKeeper: Sendable {
             _ = wakeup.sleep(timeoutMillis: 1000) { mailbox.wanted > 0 || isStopping.load(ordering: .acquiring) }
         }
     }
-    private func prepare() -> SparePreparation {
+    private func prepare() -> SegmentDescriptor? {
         let rule = RetentionRule(bytesMax: keptBytes, ageNanosMax: nil, lowWaterSequence: .max)
         return keeper.withLock { keeper in
             _ = try? keeper.retain(rule, now: ProcessResources.wallNanos)
-            guard let spare = try? keeper.prepareSpare() else { return .failed }
-            return .ready(spare)
+            return try? keeper.prepareSpare()
         }
     }
     func stop() {

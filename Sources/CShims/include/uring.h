@@ -41,6 +41,9 @@ SLUICE_HOT void sluice_submit_read(sluice_ring *ring, int fd, void *bytes, unsig
 // One write and, linked behind it, one fdatasync: the sync runs only when the whole write did.
 SLUICE_HOT void sluice_submit_write_sync(sluice_ring *ring, int fd, const void *bytes, unsigned count,
     uint64_t offset, uint64_t write_tag, uint64_t sync_tag);
+// One write that completes when what it wrote is on disk (RWF_DSYNC). Any error may be the sync's.
+SLUICE_HOT void sluice_submit_write_durable(sluice_ring *ring, int fd, const void *bytes, unsigned count,
+    uint64_t offset, uint64_t tag);
 // Renames inside one directory and syncs the directory, each linked to what follows, which must be submitted right
 // behind.
 SLUICE_HOT void sluice_submit_rename_sync(sluice_ring *ring, int directory, const char *from, const char *to,

@@ -57,6 +57,7 @@ extension ProcessSettings {
         Field("limits.body") { $0.limits.bodyBytesMax }, Field("limits.head_time") { $0.limits.headMillisMax },
         Field("limits.body_time") { $0.limits.bodyMillisMax }, Field("limits.idle_time") { $0.limits.idleMillisMax },
         Field("limits.send_time") { $0.limits.sendMillisMax },
+        Field("limits.commit_time") { $0.limits.commitMillisMax },
         Field("limits.connections") { $0.limits.connectionCountMax },
         Field("limits.assembly") { $0.limits.assemblyBytes }, Field("log.segment") { $0.log.segmentBytes },
         Field("log.retention.size") { $0.log.retentionBytes }, Field("log.retention.age") { $0.log.retentionMillis },
@@ -78,6 +79,7 @@ package struct LimitsConfiguration: Equatable, Sendable {
     package var bodyMillisMax = 25_000
     package var idleMillisMax = 70_000
     package var sendMillisMax = 30_000
+    package var commitMillisMax = 15_000
     package var connectionCountMax = 10_000
     /// Memory for requests that do not fit one receive buffer, bytes; shared by all connections of a loop.
     package var assemblyBytes = 64 << 20

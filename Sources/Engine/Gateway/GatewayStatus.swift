@@ -29,6 +29,9 @@ package struct SourceStatus: Sendable {
 }
 
 package struct GatewayStatus: Sendable {
+    /// A disk that takes longer for one write is a problem of its own.
+    static let commitSecondsMax: UInt64 = 10
+
     /// Sums over the loops; gauges of the log come from whoever drives the journal.
     package var ingest: [IngestCounter: UInt64] = [:]
     package var sources: [SourceStatus] = []
@@ -84,7 +87,7 @@ extension Gateway {
         }
         let journal: Set<IngestCounter> = [
             .commits, .commitBytes, .commitFailures, .segmentFailures, .dedupEntries, .dedupEvictions, .logState,
-            .segmentRolls,
+            .segmentRolls, .commitAgeMillis,
         ]
         for counter in IngestCounter.allCases {
             status.ingest[counter] =
@@ -140,8 +143,11 @@ extension Gateway {
     private func problems(_ status: GatewayStatus, _ log: LogWorker.Status, _ isDraining: Bool) -> [GatewayProblem] {
         var problems: [GatewayProblem] = []
         if isDraining { problems.append(GatewayProblem(code: "draining", message: "the gateway is stopping")) }
+        if let loss = log.loss {
+            problems.append(GatewayProblem(code: "log_lost", message: "\(loss); new events get 503"))
+        }
         let failed = status.ingest[.commits] != 0 || status.ingest[.commitFailures] != 0
-        if failed, status.ingest[.logState] == 0 {
+        if log.loss == nil, failed, status.ingest[.logState] == 0 {
             problems.append(
                 GatewayProblem(
                     code: "log_failed",
@@ -149,7 +155,14 @@ extension Gateway {
                         "writing to the log failed on two segments in a row; new events get 503 until the disk writes"
                 ))
         }
-        if let failure = log.lastFailure {
+        let commitSeconds = (status.ingest[.commitAgeMillis] ?? 0) / 1000
+        if commitSeconds >= GatewayStatus.commitSecondsMax {
+            problems.append(
+                GatewayProblem(
+                    code: "log_slow",
+                    message: "the disk has not answered a write to the log for \(commitSeconds) s; events get 503"))
+        }
+        if log.loss == nil, let failure = log.lastFailure {
             problems.append(GatewayProblem(code: "log_full", message: failure))
         }
         if status.delivery.store.isFailing {

@@ -108,6 +108,7 @@ final class IngestComponent: Component {
         setup.limits.bodyMillisMax = configuration.limits.bodyMillisMax
         setup.limits.idleMillisMax = configuration.limits.idleMillisMax
         setup.limits.sendMillisMax = configuration.limits.sendMillisMax
+        setup.limits.commitMillisMax = configuration.limits.commitMillisMax
         setup.limits.connectionCountMax = configuration.limits.connectionCountMax
         setup.blockBytesMax = blockBytes
         setup.assemblyBytes = max(configuration.limits.assemblyBytes, blockBytes)

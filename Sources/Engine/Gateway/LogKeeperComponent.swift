@@ -34,7 +34,8 @@ final class LogKeeperComponent: Component {
         else { throw GatewayError.outOfMemory(what: "the segment keeper", bytes: 1 << 20) }
         let mailbox = SpareMailbox(keeper: wakeup, driver: driverWakeup)
         let worker = LogWorker(
-            keeper: keeper, tail: log.tail, mailbox: mailbox, wakeup: wakeup, configuration: configuration,
+            keeper: keeper, watch: LogWatch(log.folder), tail: log.tail, mailbox: mailbox, wakeup: wakeup,
+            configuration: configuration,
             logger: logger)
         try worker.start()
         running.set(Running(worker: worker, mailbox: mailbox))

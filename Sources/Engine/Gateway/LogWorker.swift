@@ -1,7 +1,8 @@
-// The log's slow work on a thread of its own: spares ahead of need, retention, and the clean-up at the end. Blocking
-// file calls are allowed here and nowhere else of the ingest side.
+// The log's slow work on a thread of its own: spares ahead of need, retention, the look whether the log is still in
+// place, and the clean-up at the end. Blocking file calls are allowed here and nowhere else of the ingest side.
 //
-// Invariants: each wish for a spare gets one answer; a failure is told once, and again only when its words change.
+// Invariants: each wish for a spare gets one answer; a failure is told once, and again only when its words change; the
+// journal is told of a loss within `lookMillis`, and before it gets a segment that was made after it.
 import FastPath
 import Logging
 import Synchronization
@@ -9,6 +10,8 @@ import Synchronization
 final class LogWorker: Sendable {
     struct Status: Sendable {
         var lastFailure: String?
+        /// The log is not where it was: nothing is taken until a new segment can be made in its place.
+        var loss: LogLoss?
         var removedSegments: UInt64 = 0
         var heldBackSegments = 0
         var freeBytes = 0
@@ -22,16 +25,35 @@ final class LogWorker: Sendable {
     /// The first sequence that a reader still needs.
     private let lowWater: Mutex<(@Sendable () -> UInt64?)?> = Mutex(nil)
     private let status = Mutex(Status())
+    private let watching: Mutex<Watching>
     private let isStopping = Atomic<Bool>(false)
     private let thread = Mutex<LoopThread?>(nil)
     private static let retentionNanos: UInt64 = 5_000_000_000
+    private static let lookMillis: UInt64 = 250
+    private struct Watching {
+        var watch: LogWatch
+        var lookAt: UInt64 = 0
+        /// What the journal was told since it last got a segment.
+        var told: LogLoss?
+        /// First sequence of a segment that the journal has given up.
+        var abandoned: UInt64 = 0
+
+        mutating func look(segment: UInt64) -> LogLoss? {
+            let loss = watch.loss(segment: segment == abandoned ? 0 : segment)
+            guard let loss, loss != told else { return nil }
+            told = loss
+            abandoned = segment
+            return loss
+        }
+    }
 
     init(
-        keeper: consuming SegmentKeeper, tail: CommittedTail, mailbox: SpareMailbox, wakeup: Wakeup,
+        keeper: consuming SegmentKeeper, watch: LogWatch, tail: CommittedTail, mailbox: SpareMailbox, wakeup: Wakeup,
         configuration: LogConfiguration,
         logger: Logger
     ) {
         self.keeper = Mutex(keeper)
+        watching = Mutex(Watching(watch: watch))
         self.mailbox = mailbox
         self.tail = tail
         self.wakeup = wakeup
@@ -65,12 +87,14 @@ final class LogWorker: Sendable {
                 if let older = youngest { keeper.withLock { $0.letGo(older) } }
                 youngest = retired
             }
-            while mailbox.wanted > 0, !isStopping.load(ordering: .acquiring) { prepare() }
+            lookForLoss()
+            // One a round: what else there is to do comes to its turn however fast segments are used.
+            if mailbox.wanted > 0, !isStopping.load(ordering: .acquiring) { prepare() }
             if ProcessResources.monotonicNanos >= retainAt {
                 retain()
                 retainAt = ProcessResources.monotonicNanos + LogWorker.retentionNanos
             }
-            _ = wakeup.sleep(timeoutMillis: 1000) {
+            _ = wakeup.sleep(timeoutMillis: Int32(LogWorker.lookMillis)) {
                 mailbox.wanted > 0 || mailbox.hasRetired || isStopping.load(ordering: .acquiring)
             }
         }
@@ -94,18 +118,56 @@ final class LogWorker: Sendable {
     private func prepareSpare(_ pace: (Int) -> SparePace) throws(SpareFailure) -> SegmentDescriptor {
         // An end that is wanted does not wait for pauses.
         try keeper.withLock { keeper throws(SpareFailure) in
-            try keeper.prepareSpare { isStopping.load(ordering: .relaxed) ? .behind : pace($0) }
+            try keeper.prepareSpare {
+                lookForLoss()
+                return isStopping.load(ordering: .relaxed) ? .behind : pace($0)
+            }
         }
     }
     private func prepare() {
         do {
-            let spare = try prepareSpare(pace)
-            mailbox.answer(.ready(spare))
+            let spare = try prepareSpareInRoom()
+            watching.withLock { $0.told = nil }
+            status.withLock { $0.loss = nil }
+            mailbox.answer(spare)
             report(nil)
         } catch {
-            mailbox.answer(.failed)
+            mailbox.answer(nil)
             report("\(error)")
         }
+    }
+    /// On a disk that is too small for what retention would keep, history goes first: events come before it.
+    private func prepareSpareInRoom() throws(SpareFailure) -> SegmentDescriptor {
+        while true {
+            do { return try prepareSpare(pace) } catch {
+                guard case .tooLittleSpace = error, removeOldest() else { throw error }
+            }
+        }
+    }
+    /// False when no segment may go.
+    private func removeOldest() -> Bool {
+        guard let lowWater = lowWater.withLock({ $0 })?() else { return false }
+        let removed = try? keeper.withLock { keeper throws(LogOpenError) in
+            try keeper.removeOldest(lowWaterSequence: lowWater)
+        }
+        guard let removed, let first = removed.removedSegments.first else { return false }
+        status.withLock { $0.removedSegments += 1 }
+        logger.warning(
+            "the disk is too small for log.retention; the oldest segment went before its time",
+            metadata: ["segment": "\(SegmentName.segment(first))"])
+        return true
+    }
+    private func lookForLoss() {
+        let now = ProcessResources.monotonicNanos
+        let loss = watching.withLock { watching -> LogLoss? in
+            guard now >= watching.lookAt else { return nil }
+            watching.lookAt = now + LogWorker.lookMillis * 1_000_000
+            return watching.look(segment: tail.snapshot.segmentFirst)
+        }
+        guard let loss else { return }
+        mailbox.tellLoss(loss)
+        status.withLock { $0.loss = loss }
+        logger.critical("the log is not in its place; events are refused", metadata: ["why": "\(loss)"])
     }
     private func retain() {
         guard let lowWater = lowWater.withLock({ $0 }) else { return }

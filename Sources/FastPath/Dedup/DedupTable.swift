@@ -72,6 +72,18 @@ import CShims
         entryCount -= 1
     }
 
+    /// Forgets every event from this sequence on. O(capacity): for a log that was lost, never in its normal course.
+    mutating func removeAll(from first: UInt64) {
+        for bucket in 0..<bucketCount {
+            for slot in 0..<DedupTable.slotCount {
+                let place = EntryLocation(bucket: bucket, slot: slot)
+                guard !isFree(place), sequence(place) >= first else { continue }
+                set(place, Entry(tagLow: 0, tagHigh: 0, sequence: 0, seconds: 0, bits: 0))
+                entryCount -= 1
+            }
+        }
+    }
+
     // MARK: Locations
 
     private struct EntryLocation {

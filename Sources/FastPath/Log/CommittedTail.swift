@@ -1,9 +1,8 @@
-// How far the log is on disk, as the journal's driver tells its readers: three words, one writer, any number of
+// How far the log is on disk, as the journal's driver tells its readers: four words, one writer, any number of
 // readers.
 //
 // Order: the writer stores segment and end before the sequence (release), a reader loads the sequence first (acquire);
-// so whoever sees a sequence also sees that its segment exists. End and generation may be newer than the sequence,
-// never older.
+// so whoever sees a sequence also sees that its segment exists. The others may be newer than the sequence, never older.
 
 import Synchronization
 
@@ -12,22 +11,27 @@ package final class CommittedTail: Sendable {
         package var sequence: UInt64
         /// Changes with each new segment.
         package var segmentGeneration: UInt64
+        /// First sequence of the newest segment, 0 = none yet; never older than the sequence.
+        package var segmentFirst: UInt64
         /// Where the newest segment's data end; a hint for reading ahead.
         package var endOffset: Int
 
-        package init(sequence: UInt64, segmentGeneration: UInt64, endOffset: Int) {
+        package init(sequence: UInt64, segmentGeneration: UInt64, segmentFirst: UInt64 = 0, endOffset: Int) {
             self.sequence = sequence
             self.segmentGeneration = segmentGeneration
+            self.segmentFirst = segmentFirst
             self.endOffset = endOffset
         }
     }
     private let sequence: Atomic<UInt64>
     private let segmentGeneration: Atomic<UInt64>
+    private let segmentFirst: Atomic<UInt64>
     private let endOffset: Atomic<Int>
 
     package init(_ start: Snapshot) {
         sequence = Atomic(start.sequence)
         segmentGeneration = Atomic(start.segmentGeneration)
+        segmentFirst = Atomic(start.segmentFirst)
         endOffset = Atomic(start.endOffset)
     }
     package convenience init(_ journal: borrowing Journal) { self.init(CommittedTail.state(of: journal)) }
@@ -36,6 +40,7 @@ package final class CommittedTail: Sendable {
     package func publish(_ journal: borrowing Journal) {
         let state = CommittedTail.state(of: journal)
         endOffset.store(state.endOffset, ordering: .relaxed)
+        segmentFirst.store(state.segmentFirst, ordering: .relaxed)
         segmentGeneration.store(state.segmentGeneration, ordering: .releasing)
         sequence.store(state.sequence, ordering: .releasing)
     }
@@ -43,11 +48,13 @@ package final class CommittedTail: Sendable {
         let committed = sequence.load(ordering: .acquiring)
         let generation = segmentGeneration.load(ordering: .acquiring)
         return Snapshot(
-            sequence: committed, segmentGeneration: generation, endOffset: endOffset.load(ordering: .relaxed))
+            sequence: committed, segmentGeneration: generation,
+            segmentFirst: segmentFirst.load(ordering: .relaxed), endOffset: endOffset.load(ordering: .relaxed))
     }
     private static func state(of journal: borrowing Journal) -> Snapshot {
         Snapshot(
             sequence: journal.committedSequence, segmentGeneration: journal.segmentGeneration,
+            segmentFirst: journal.currentSegment?.firstSequence ?? 0,
             endOffset: journal.currentSegment?.appendOffset ?? 0)
     }
 }

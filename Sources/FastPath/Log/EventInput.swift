@@ -99,4 +99,29 @@ package struct Receipt: BitwiseCopyable, Sendable {
         self.fate = fate
     }
 }
-package enum ReceiptFate: UInt8, BitwiseCopyable, Sendable { case kept, duplicate, failed }
+package enum ReceiptFate: UInt8, BitwiseCopyable, Sendable {
+    case kept, duplicate
+    /// It reached no disk, or was not taken at all: `refusal` says why.
+    case failed, busy, full, tooLarge, draining
+
+    package init(_ refusal: JournalRefusal) {
+        self =
+            switch refusal {
+            case .groupFull: .busy
+            case .noSegment: .full
+            case .failed: .failed
+            case .tooLarge: .tooLarge
+            case .draining: .draining
+            }
+    }
+    package var refusal: JournalRefusal? {
+        switch self {
+        case .kept, .duplicate: nil
+        case .failed: .failed
+        case .busy: .groupFull
+        case .full: .noSegment
+        case .tooLarge: .tooLarge
+        case .draining: .draining
+        }
+    }
+}

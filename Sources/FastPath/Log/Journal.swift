@@ -67,6 +67,7 @@ package struct PlacedSegment: Equatable, Sendable {
 
     private let configuration: JournalConfiguration
     private var dedup: DedupTable
+    private var windowClock = WindowClock()
     private var filling: CommitGroup
     private var committing: CommitGroup
     private var flight: Flight?
@@ -75,6 +76,8 @@ package struct PlacedSegment: Equatable, Sendable {
     private var nextSequence: UInt64
     private var isStarved = false
     private var isDraining = false
+    /// The segment was lost while a group was on its way to it: that group has failed, whatever the disk says of it.
+    private var isFlightLost = false
     // Two names for a roll, valid until it is completed.
     private let names: UnsafeMutablePointer<CChar>
     private let spares: UnsafeMutablePointer<SegmentDescriptor>
@@ -132,6 +135,8 @@ package struct PlacedSegment: Equatable, Sendable {
     /// True exactly when nothing is in flight, in the group or undelivered: it may be dropped without losing an answer.
     package var isIdle: Bool { flight == nil && filling.recordCount == 0 && receipts == .none }
     package var isCommitInFlight: Bool { flight != nil }
+    /// False while receipts of the last outcome are still to be taken.
+    package var areReceiptsDrained: Bool { receipts == .none }
     /// Sequences below are on disk or in the group on its way.
     package var fillingFirstSequence: UInt64 { filling.firstSequence }
     /// The segment that takes the next group, for whoever closes it at the end.
@@ -147,7 +152,7 @@ package struct PlacedSegment: Equatable, Sendable {
         }
         var print = Fingerprint(slot: Hash128(low: 0, high: 0), tag: Hash128(low: 0, high: 0))
         let window = event.dedupWindowSeconds
-        let seconds = UInt32(clamping: event.receivedAt / 1_000_000_000)
+        let seconds = windowClock.seconds(receivedAt: event.receivedAt)
         if window > 0 {
             print = Fingerprint(
                 tenant: event.tenant, source: event.source, key: event.dedupKey, keys: configuration.keys)
@@ -218,6 +223,10 @@ package struct PlacedSegment: Equatable, Sendable {
     /// `written` the bytes or -errno, `synced` 0 or -errno; a sync that the short write cancelled is not looked at.
     package mutating func commitCompleted(placed: Int = 0, written: Int, synced: Int) -> CommitOutcome {
         guard var flight else { preconditionFailure("no commit is in flight") }
+        if isFlightLost {
+            abandonSegments()
+            return .failed
+        }
         let left = flight.byteCount - flight.done
         precondition(written <= left)
         if placed < 0 { return segmentFailed() }
@@ -297,6 +306,32 @@ package struct PlacedSegment: Equatable, Sendable {
         state = .failed
         giveUpGroups()
         return .failed
+    }
+    /// What was written from the sequence `first` on can be found by nobody any more: its events count as not seen, and
+    /// what waits is given up. No segment in hand is used again; one that is prepared from now on opens the journal.
+    /// True when receipts wait; with a group in flight they come with its outcome.
+    package mutating func logLost(from first: UInt64) -> Bool {
+        dedup.removeAll(from: first)
+        guard flight == nil else {
+            isFlightLost = true
+            return false
+        }
+        guard receipts == .none else { preconditionFailure("receipts of the last commit are not drained") }
+        abandonSegments()
+        return true
+    }
+    private mutating func abandonSegments() {
+        isFlightLost = false
+        flight = nil
+        segmentFailureCount += 1
+        retireCurrent()
+        while spareCount > 0, retiredCount < Journal.segmentStackCapacity {
+            spareCount -= 1
+            unsafe retired[retiredCount] = spares[spareCount]
+            retiredCount += 1
+        }
+        state = .failed
+        giveUpGroups()
     }
     private mutating func giveUpGroups() {
         failedRecordCount += UInt64(committing.recordCount) + UInt64(filling.recordCount)

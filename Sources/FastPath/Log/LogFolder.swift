@@ -245,18 +245,12 @@ package final class LogFolder: Sendable {
     /// False when the folder was deleted or another one stands under its name: what is appended would be found by
     /// nobody.
     package var isInPlace: Bool {
-        let again = unsafe sluice_file_open(
-            sluice_file_working_directory(), path + "/log", FileFlag.directory)
-        guard again >= 0 else { return false }
-        defer { _ = sluice_file_close(again) }
-        var device: UInt64 = 0
-        var inode: UInt64 = 0
-        var deviceAgain: UInt64 = 0
-        var inodeAgain: UInt64 = 0
-        guard unsafe sluice_file_identity(directory, &device, &inode) == 0,
-            unsafe sluice_file_identity(again, &deviceAgain, &inodeAgain) == 0
-        else { return false }
-        return device == deviceAgain && inode == inodeAgain
+        guard let own = FileIdentity(directory) else { return true }
+        switch FileIdentity.look(sluice_file_working_directory(), path + "/log", FileFlag.directory) {
+        case .missing: return false
+        case .unknown: return true
+        case .found(let there): return there == own
+        }
     }
 
     static let noEntry: Int32 = 2

@@ -257,8 +257,10 @@ private struct RecoveryRun: ~Copyable {
             let received = record.receivedSeconds
             let isWithin = received >= now || now - received < window
             if window > 0 && isWithin {
+                // One from the future was received before the clock was set back: its window ends one window from now.
                 table.insert(
-                    record.fingerprint, sequence: record.sequence, nowSeconds: received, windowSeconds: window)
+                    record.fingerprint, sequence: record.sequence, nowSeconds: min(received, now),
+                    windowSeconds: window)
             }
             return true
         }

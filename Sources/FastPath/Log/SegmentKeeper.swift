@@ -19,7 +19,7 @@ package enum SpareFailure: Error, Equatable, Sendable, CustomStringConvertible {
     package var description: String {
         switch self {
         case .tooLittleSpace(let free): return "no room for another log segment: \(free) bytes are free"
-        case .folderReplaced: return "the data folder was deleted or replaced while running"
+        case .folderReplaced: return LogLoss.folder.description
         case .fileFailed(let operation, let error):
             return "preparing a log segment: \(operation): \(systemText(error))"
         }
@@ -151,13 +151,26 @@ package struct RetentionRule: Equatable, Sendable {
     /// Removes the oldest segments that `rule` no longer keeps. Never the newest, never one with a record that a reader
     /// still needs. `now` is the wall clock in nanoseconds; a segment's age is that of the first record behind it.
     package func retain(_ rule: RetentionRule, now: UInt64) throws(LogOpenError) -> RetentionResult {
+        var total = 0
+        return try remove(below: rule.lowWaterSequence) { segments, index in
+            total = total == 0 ? segments.count * segmentBytes : total - segmentBytes
+            let isTooMuch = rule.bytesMax.map { total > $0 } ?? false
+            return isTooMuch || isTooOld(nextSegment: segments[index + 1], rule, now)
+        }
+    }
+    /// Makes room for a new segment: the oldest one goes before retention asks for it, if nobody needs it any more.
+    package func removeOldest(lowWaterSequence: UInt64) throws(LogOpenError) -> RetentionResult {
+        try remove(below: lowWaterSequence) { _, index in index == 0 }
+    }
+    /// From the oldest on, as long as `isUnwanted` says so of the segment at an index, which is never the newest.
+    private func remove(
+        below lowWaterSequence: UInt64, while isUnwanted: ([UInt64], Int) -> Bool
+    ) throws(LogOpenError) -> RetentionResult {
         let segments = try folder.segments()
         var result = RetentionResult()
-        var total = segments.count * segmentBytes
         for index in segments.indices.dropLast() {
-            let isTooMuch = rule.bytesMax.map { total > $0 } ?? false
-            guard isTooMuch || isTooOld(nextSegment: segments[index + 1], rule, now) else { break }
-            guard segments[index + 1] <= rule.lowWaterSequence else {
+            guard isUnwanted(segments, index) else { break }
+            guard segments[index + 1] <= lowWaterSequence else {
                 result.heldBackCount += 1
                 break
             }
@@ -168,7 +181,6 @@ package struct RetentionRule: Equatable, Sendable {
             }
             result.removedSegments.append(segments[index])
             result.removedBytes += segmentBytes
-            total -= segmentBytes
         }
         if !result.removedSegments.isEmpty {
             let synced = sluice_file_sync(folder.directory)

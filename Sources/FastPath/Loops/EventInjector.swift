@@ -122,7 +122,7 @@ package final class EventInjector: Sendable {
         return switch receipt.fate {
         case .kept: .kept(id)
         case .duplicate: .duplicate(id)
-        case .failed: .failed
+        case .failed, .busy, .full, .tooLarge, .draining: .failed
         }
     }
 }

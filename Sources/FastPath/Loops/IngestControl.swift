@@ -74,8 +74,10 @@ package final class IngestControl: Sendable {
 
     @inline(__always) var hasNews: Bool { news.load(ordering: .acquiring) }
     var isDrainWanted: Bool { drainWanted.load(ordering: .relaxed) }
+    /// Before `isDrainWanted` is looked at: what is asked for after this look is news again. A plain store could fall
+    /// behind that look and wipe out the news of a drain.
     func takeSnapshot() -> IngestSnapshot? {
-        news.store(false, ordering: .relaxed)
+        _ = news.exchange(false, ordering: .acquiringAndReleasing)
         return mailbox.withLock { $0.take() }
     }
     func acknowledge(_ snapshot: IngestSnapshot) { acknowledged.withLock { $0 = snapshot } }

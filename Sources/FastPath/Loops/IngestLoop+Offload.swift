@@ -129,6 +129,7 @@ extension IngestLoop {
         unsafe parseAgain(slot, base)
         guard unsafe connection.pointee.heldEpoch == epoch else { return unsafe judgeAnew(slot, base, bytes, body) }
         unsafe connection.pointee.phase = .committing
+        table.setDeadline(slot, nowMillis + UInt64(limits.commitMillisMax))
         var verdict = RecordVerification.verified
         switch answer {
         case .accepted: break

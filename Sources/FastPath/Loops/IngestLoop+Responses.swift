@@ -21,7 +21,7 @@ extension IngestLoop {
         unsafe connection.pointee.successBody = source.pointee.successBody
         unsafe connection.pointee.durability = source.pointee.durability
         unsafe connection.pointee.counterSlot = UInt16(source.pointee.counterSlot)
-        table.setDeadline(slot, ConnectionTable.noDeadline)
+        table.setDeadline(slot, nowMillis + UInt64(limits.commitMillisMax))
         if answersBeforeVerification(slot, bytes, body) { return }
         var job = -1
         var verdict = RecordVerification.verified
@@ -143,11 +143,14 @@ extension IngestLoop {
         case .pending(let sequence):
             if answersAtOnce { answerKept(request.slot, sequence, isDuplicate: true) }
         case .duplicate(let sequence): answerKept(request.slot, sequence, isDuplicate: true)
-        case .refused(.tooLarge): refuse(request.slot, .bodyTooLarge)
-        case .refused(let reason):
-            unsafe metrics.count(.refused, source: source.pointee.counterSlot)
-            answerUnavailable(request.slot, reason: reason.rawValue)
+        case .refused(let reason): answerRefused(request.slot, reason)
         }
+    }
+    /// The log does not take the event, or could not keep it.
+    private mutating func answerRefused(_ slot: Int, _ reason: JournalRefusal) {
+        if reason == .tooLarge { return refuse(slot, .bodyTooLarge) }
+        unsafe metrics.count(.refused, source: Int(table[slot].pointee.counterSlot))
+        answerUnavailable(slot, reason: reason.rawValue)
     }
 
     /// What the log has decided since the last tick.
@@ -158,10 +161,10 @@ extension IngestLoop {
             else {
                 continue
             }
-            switch receipt.fate {
-            case .kept: answerKept(slot, receipt.sequence, isDuplicate: false)
-            case .duplicate: answerKept(slot, receipt.sequence, isDuplicate: true)
-            case .failed: answerUnavailable(slot, reason: "log_failed")
+            if let refusal = receipt.fate.refusal {
+                answerRefused(slot, refusal)
+            } else {
+                answerKept(slot, receipt.sequence, isDuplicate: receipt.fate == .duplicate)
             }
         }
     }

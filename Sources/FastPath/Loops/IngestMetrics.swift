@@ -9,6 +9,8 @@ package enum IngestCounter: Int, CaseIterable, Sendable {
     case commits, commitBytes, commitFailures, segmentRolls
     /// Gauges of the journal, set after each commit; `logState` is 1 while it takes events.
     case segmentFailures, dedupEntries, dedupEvictions, logState
+    /// How long the commit that is with the disk has been there, when it is a second or more.
+    case commitAgeMillis
     case receiveBuffersExhausted, assemblyExhausted
     case malformed, notFound, methodNotAllowed, tooLarge, unavailable
 }

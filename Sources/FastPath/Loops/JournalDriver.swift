@@ -2,8 +2,12 @@
 // publishes the committed tail. Used by an ingest loop that is alone and by the journal thread, so that there is one
 // way to the disk.
 //
+// A commit is one write that is durable when it completes: one trip through the kernel's workers where a write and a
+// sync linked behind it take two. Answers that wait for the write alone need the two apart (docs/why/one-write.md).
+//
 // Invariants: one commit is with the kernel at a time; its outcome is told to the journal when all of its completions
-// have come (two, or four with a new segment); the tail is published before the receipts of its group are handed on.
+// have come (one or two, and two more with a new segment); an error of the one write is taken for a failed sync, after
+// which nothing is known of the file; the tail is published before the receipts of its group are handed on.
 // Safety: the group's memory belongs to the journal and is not touched while it commits.
 import CShims
 
@@ -23,6 +27,9 @@ import CShims
     private var writtenResult = 0
     private var syncedResult = 0
     private var expectedBytes = 0
+    /// The write that is out is durable by itself: no sync follows.
+    private var isOneWrite = false
+    private var commitStartedAt: UInt64 = 0
     // Tickets of sources with durability `written`: [0] of the group being filled, [1] of the one committing.
     private var earlyFilling: EarlyReceipts
     private var earlyCommitting: EarlyReceipts
@@ -72,43 +79,55 @@ import CShims
     }
 
     /// Looked at after `beginSleep`: an answer of the segment keeper's from just before would wake nobody.
-    @inline(__always) var hasNews: Bool { spares.hasReady }
+    @inline(__always) var hasNews: Bool { spares.hasSome }
 
     /// Everything that arrived while the last commit was on its way goes out as one write; no timer, no added delay.
     @inline(__always) mutating func startCommit(_ io: borrowing UringIO, nowNanos: UInt64) {
         if owesSignal, nowNanos &- signalledAt >= CommitSignal.intervalNanos { signalReader(nowNanos) }
-        if spares.hasReady { takeSpares(nowNanos) }
+        if spares.hasSome { takeNews(io, nowNanos) }
         if journal.takeSpareRequest(now: nowNanos) { spares.want() }
-        guard outstandingCount == 0, journal.wantsCommit, earlyCommitting.isEmpty else { return }
+        guard outstandingCount == 0 else { return tellAge(nowNanos) }
+        guard journal.wantsCommit, earlyCommitting.isEmpty else { return }
         guard let step = journal.beginCommit() else { return }
         if case .refuse = step { return }
         swap(&earlyFilling, &earlyCommitting)
+        commitStartedAt = nowNanos
         submit(step, io)
+    }
+    /// A disk that hangs is seen from outside.
+    @inline(__always) private func tellAge(_ nowNanos: UInt64) {
+        let age = nowNanos &- commitStartedAt
+        if age >= 1_000_000_000 { metrics.loop.set(IngestCounter.commitAgeMillis.rawValue, age / 1_000_000) }
     }
     private mutating func signalReader(_ nowNanos: UInt64) {
         owesSignal = false
         signalledAt = nowNanos
         reader.signal()
     }
-    private mutating func takeSpares(_ nowNanos: UInt64) {
-        while let answer = spares.take() {
-            switch answer {
+    private mutating func takeNews(_ io: borrowing UringIO, _ nowNanos: UInt64) {
+        while journal.areReceiptsDrained, let news = spares.take() {
+            switch news {
             case .ready(let spare): journal.spareBecameReady(spare)
             case .failed: if journal.sparePreparationFailed(now: nowNanos) { earlyFilling.release(failed: true) }
+            case .lost(let loss): if journal.logLost(from: loss.firstSequence) { earlyFilling.release(failed: true) }
             }
         }
+        closeRetired(io)
         // A spare after a failure opens the journal again: whoever asks for readiness must see it.
         publishGauges()
+    }
+    private mutating func closeRetired(_ io: borrowing UringIO) {
+        while let retired = journal.nextRetired() {
+            if !spares.retire(retired) { io.close(retired.file, tag: Tag(.close)) }
+        }
     }
     private mutating func submit(_ step: CommitStep, _ io: borrowing UringIO) {
         placedResult = 0
         switch step {
         case .refuse: preconditionFailure("a refused step has nothing to submit")
-        case .write(let write):
-            outstandingCount = 2
-            submit(write, io)
+        case .write(let write): submit(write, io)
         case .roll(let roll):
-            outstandingCount = 4
+            outstandingCount = 2
             unsafe io.renameAndSync(
                 folder: folder, from: roll.spareName, to: roll.segmentName, rename: Tag(.segmentRename),
                 sync: Tag(.folderSync))
@@ -119,9 +138,17 @@ import CShims
         expectedBytes = write.byteCount
         writtenResult = 0
         syncedResult = 0
-        unsafe io.writeAndSync(
-            write.file, write.bytes, count: write.byteCount, offset: write.fileOffset, write: Tag(.journalWrite),
-            sync: Tag(.journalSync))
+        isOneWrite = earlyCommitting.isEmpty
+        if isOneWrite {
+            outstandingCount += 1
+            unsafe io.writeDurably(
+                write.file, write.bytes, count: write.byteCount, offset: write.fileOffset, tag: Tag(.journalWrite))
+        } else {
+            outstandingCount += 2
+            unsafe io.writeAndSync(
+                write.file, write.bytes, count: write.byteCount, offset: write.fileOffset, write: Tag(.journalWrite),
+                sync: Tag(.journalSync))
+        }
     }
 
     mutating func completed(_ completion: Completion, _ io: borrowing UringIO) {
@@ -131,6 +158,9 @@ import CShims
         switch completion.tag.kind {
         // A failed rename cancels what is linked behind it; the first error is the one to report.
         case .segmentRename, .folderSync: if placedResult == 0 { placedResult = min(result, 0) }
+        case .journalWrite where isOneWrite && result < 0:
+            writtenResult = expectedBytes
+            syncedResult = result
         case .journalWrite:
             writtenResult = result
             if result == expectedBytes { earlyCommitting.release(failed: false) }
@@ -151,12 +181,11 @@ import CShims
             earlyCommitting.release(failed: true)
             earlyFilling.release(failed: true)
         }
-        while let retired = journal.nextRetired() {
-            if !spares.retire(retired) { io.close(retired.file, tag: Tag(.close)) }
-        }
+        closeRetired(io)
         publishGauges()
     }
     private func publishGauges() {
+        metrics.loop.set(IngestCounter.commitAgeMillis.rawValue, 0)
         metrics.loop.set(IngestCounter.dedupEntries.rawValue, UInt64(journal.dedupEntryCount))
         metrics.loop.set(IngestCounter.dedupEvictions.rawValue, journal.dedupEvictionCount)
         metrics.loop.set(IngestCounter.segmentFailures.rawValue, journal.segmentFailureCount)

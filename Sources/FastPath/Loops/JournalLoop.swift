@@ -2,8 +2,10 @@
 // one journal, and sends each receipt back to the loop it belongs to.
 //
 // The order of a tick: completions → receipts of a finished commit → events from each ring in turn (a bounded number,
-// so that no loop starves another) → receipts that need no disk → commit → sleep when nothing is there. Invariant: each
-// event with a ticket gets exactly one receipt; a receipt ring has room for all that its loop can have under way.
+// so that no loop starves another) → receipts that need no disk → commit → sleep when nothing is there.
+//
+// Invariants: each event with a ticket gets exactly one receipt; a receipt ring has room for all that its loop can have
+// under way; what the group being filled has no room for stays in its ring, and its loop refuses when that is full.
 // Safety: views of an event are used only until its place in the ring is given back.
 import CShims
 import Synchronization
@@ -37,6 +39,8 @@ package final class JournalControl: Sendable {
     private let shared: JournalControl
     private let wakeValue: UnsafeMutablePointer<UInt64>
     private static let eventsPerRingMax = 1024
+    /// The group being filled is full: nothing is taken until a commit has made room.
+    private var isFull = false
 
     init(
         driver: consuming JournalDriver, links: [JournalLink], shared: JournalControl
@@ -61,7 +65,7 @@ package final class JournalControl: Sendable {
 
     private mutating func tick() {
         shared.wakeup.beginSleep()
-        let mustNotWait = !areRingsEmpty || shared.isDrainWanted || driver.hasNews
+        let mustNotWait = !isFull && (!areRingsEmpty || shared.isDrainWanted) || driver.hasNews
         let longest: UInt64 = driver.owesSignal ? CommitSignal.intervalNanos : 1_000_000_000
         let count = io.enter(waitNanos: mustNotWait ? 0 : longest)
         shared.wakeup.endSleep()
@@ -75,7 +79,8 @@ package final class JournalControl: Sendable {
             }
         }
         deliverReceipts()
-        for link in links { takeEvents(link) }
+        isFull = false
+        for link in links where !isFull { takeEvents(link) }
         driver.startCommit(io, nowNanos: sluice_clock_monotonic())
         deliverReceipts()
         for link in links where !link.receipts.isEmpty { link.loopWakeup.signal() }
@@ -90,7 +95,10 @@ package final class JournalControl: Sendable {
             case .pending(let sequence):
                 if front.durability == .memory { deliver(front.ticket, sequence, .duplicate) }
             case .duplicate(let sequence): deliver(front.ticket, sequence, .duplicate)
-            case .refused: deliver(front.ticket, 0, .failed)
+            case .refused(.groupFull):
+                isFull = true
+                return
+            case .refused(let reason): deliver(front.ticket, 0, ReceiptFate(reason))
             }
             link.events.dropFront(front)
         }

@@ -1,16 +1,18 @@
-// Prepared segments on their way from the keeper's thread to whoever drives the journal, and the wish for one on its
-// way back. Rare (one a segment), so a lock is fine; the loop looks at one atomic a tick.
+// News of the keeper's thread for whoever drives the journal (prepared segments, a log that is gone), and the wish for
+// a segment on its way back. Rare (one a segment), so a lock is fine; the loop looks at one atomic a tick.
 import Synchronization
 
-package enum SparePreparation: Sendable {
+package enum KeeperNews: Sendable {
     case ready(SegmentDescriptor)
     /// No room, or an error of the disk.
     case failed
+    /// Every segment that is told as ready after this was made after it.
+    case lost(LogLoss)
 }
 
 package final class SpareMailbox: Sendable {
-    private let answers = Mutex<[SparePreparation]>([])
-    private let hasAnswer = Atomic<Bool>(false)
+    private let news = Mutex<[KeeperNews]>([])
+    private let hasNews = Atomic<Bool>(false)
     private let wantedCount = Atomic<Int>(0)
     // From the driver to the keeper: segments that the journal has done with.
     private let retired = SPSCRing<SegmentDescriptor>(capacity: 16)
@@ -26,16 +28,20 @@ package final class SpareMailbox: Sendable {
     // MARK: keeper
 
     package var wanted: Int { wantedCount.load(ordering: .acquiring) }
-    /// One answer for one wish.
-    package func answer(_ answer: SparePreparation) {
+    /// One segment for one wish; nil when it cannot be had.
+    package func answer(_ spare: SegmentDescriptor?) {
         wantedCount.subtract(1, ordering: .relaxed)
-        answers.withLock { $0.append(answer) }
-        hasAnswer.store(true, ordering: .releasing)
+        tell(spare.map { .ready($0) } ?? .failed)
+    }
+    package func tellLoss(_ loss: LogLoss) { tell(.lost(loss)) }
+    private func tell(_ one: KeeperNews) {
+        news.withLock { $0.append(one) }
+        hasNews.store(true, ordering: .releasing)
         driver.signal()
     }
     /// What nobody took, to be closed at the end.
     package func leftover() -> [SegmentDescriptor] {
-        answers.withLock { list in
+        news.withLock { list in
             defer { list = [] }
             return list.compactMap { if case .ready(let spare) = $0 { spare } else { nil } }
         }
@@ -47,12 +53,13 @@ package final class SpareMailbox: Sendable {
 
     // MARK: driver
 
-    @inline(__always) var hasReady: Bool { hasAnswer.load(ordering: .acquiring) }
-    func take() -> SparePreparation? {
-        answers.withLock { list in
-            let answer = list.popLast()
-            hasAnswer.store(!list.isEmpty, ordering: .relaxed)
-            return answer
+    @inline(__always) var hasSome: Bool { hasNews.load(ordering: .acquiring) }
+    /// Oldest first.
+    func take() -> KeeperNews? {
+        news.withLock { list in
+            let first = list.isEmpty ? nil : list.removeFirst()
+            hasNews.store(!list.isEmpty, ordering: .relaxed)
+            return first
         }
     }
     /// The keeper closes it; false when it is so far behind that the driver must.

@@ -19,6 +19,8 @@ package struct IngestLimits: Equatable, Sendable {
     package var idleMillisMax = 70_000
     /// How long an answer may wait for the peer to read it.
     package var sendMillisMax = 30_000
+    /// From a request's last byte to the disk's answer.
+    package var commitMillisMax = 15_000
     /// After an error answer the peer's bytes are drained so long, so that it can read the answer (RFC 9112 §9.6).
     package var lingerMillisMax = 2000
     package var connectionCountMax = 10_000

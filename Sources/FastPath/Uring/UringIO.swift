@@ -133,6 +133,10 @@ package struct Completion: Sendable {
     ) {
         unsafe sluice_submit_write_sync(ring, descriptor, bytes, UInt32(count), offset, write.bits, sync.bits)
     }
+    /// One write that completes when it is on disk; an error may be the write's or the sync's.
+    package func writeDurably(_ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, tag: Tag) {
+        unsafe sluice_submit_write_durable(ring, descriptor, bytes, UInt32(count), offset, tag.bits)
+    }
     /// Rename and folder sync, linked to the write that must be submitted right behind.
     package func renameAndSync(
         folder: Int32, from: UnsafePointer<CChar>, to: UnsafePointer<CChar>, rename: Tag, sync: Tag

@@ -63,6 +63,7 @@ package enum ConfigurationKeys {
             .time("body_time", \.bodyMillisMax, of: initial, times),
             .time("idle_time", \.idleMillisMax, of: initial, times),
             .time("send_time", \.sendMillisMax, of: initial, times),
+            .time("commit_time", \.commitMillisMax, of: initial, times),
             .count("connections", \.connectionCountMax, of: initial, 1...1_000_000),
             .size("assembly", \.assemblyBytes, of: initial, (1 << 20)...(64 << 30)),
         ]

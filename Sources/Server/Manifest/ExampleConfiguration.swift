@@ -34,6 +34,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 #   body_time: 25s
 #   idle_time: 70s                # keep-alive connections
 #   send_time: 30s                # how long an answer may wait for its reader
+#   commit_time: 15s              # how long an event may wait for the disk before it is answered 503
 #   connections: 10000
 #   assembly: 64MiB               # memory for requests larger than one receive buffer, a loop
 

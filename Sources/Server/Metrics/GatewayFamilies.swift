@@ -172,6 +172,10 @@ package enum GatewayFamilies {
                 "sluice_log_commit_failures_total", .counter, help: "Groups whose write or sync failed.",
                 value: value(.commitFailures)),
             MetricFamily(
+                "sluice_log_commit_age_seconds", .gauge,
+                help: "How long the disk has not answered a write to the log; 0 below one second.",
+                value: value(.commitAgeMillis) / 1000),
+            MetricFamily(
                 "sluice_log_segment_rolls_total", .counter, help: "Segments begun.", value: value(.segmentRolls)),
             MetricFamily(
                 "sluice_log_segment_failures_total", .counter,

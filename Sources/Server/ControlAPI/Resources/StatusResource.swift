@@ -70,7 +70,9 @@ extension ReadinessProblem: Described {
     package static let schema = ObjectSchema(
         "ReadinessProblem", "Something that keeps the gateway from being ready.",
         [
-            .required("code", .text, "`draining`, `log_failed`, `log_full`, `store_failing` or `not_running`."),
+            .required(
+                "code", .text,
+                "`draining`, `log_failed`, `log_full`, `log_lost`, `log_slow`, `store_failing` or `not_running`."),
             .required("message", .text, "What is wrong."),
         ])
 }
