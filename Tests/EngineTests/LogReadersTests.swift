@@ -277,3 +277,27 @@ private final class RunningClock {
     }
     _ = expect(readers.read(at: EventLocation(sequence: second, position: 0)), second)
 }
+
+@Test func aPlaceWithoutAPositionIsFoundFromALandmark() throws {
+    let temporary = TestSupport.TemporaryFolder()
+    let log = try RealLog(path: temporary.path + "/log")
+    let landmarks = LogLandmarks()
+    #expect(landmarks.nearest(to: 1) == nil)
+    try fill(log, count: 3000)
+    let readers = LogReaders(folder: log.folder, tail: log.tail, landmarks: landmarks)
+    var place = EventLocation(sequence: 1, position: 0)
+    while case .event(let event) = readers.read(at: place) { place = event.next }
+    for sequence: UInt64 in [64, 100, 1500, 3000] {
+        #expect(landmarks.nearest(to: sequence)?.sequence == sequence / 64 * 64)
+    }
+    #expect(landmarks.nearest(to: 63) == nil && landmarks.nearest(to: 1_000_000) == nil)
+    // Others find what these have read, and one whose segment is gone is told so as ever.
+    let others = LogReaders(folder: log.folder, tail: log.tail, landmarks: landmarks)
+    for sequence: UInt64 in [3000, 100, 2111, 64, 1] {
+        _ = expect(others.read(at: EventLocation(sequence: sequence, position: 0)), sequence)
+    }
+    let second = try log.folder.segments()[1]
+    try FileManager.default.removeItem(at: try log.oldestSegment())
+    let fresh = LogReaders(folder: log.folder, tail: log.tail, landmarks: landmarks)
+    _ = expect(fresh.read(at: EventLocation(sequence: 70, position: 0)), second)
+}

@@ -42,6 +42,7 @@ package final class LogReaders: EventLog {
     }
     private let folder: LogFolder
     private let tail: CommittedTail
+    private let landmarks: LogLandmarks
     private var readers: [Reader] = []
     private var time: UInt64 = 0
     /// Sequences whose record the disk cannot read. Several places fail in turns: those that lanes stand at and those
@@ -49,12 +50,14 @@ package final class LogReaders: EventLog {
     private var failures: [UInt64: Failure] = [:]
     private let clock: () -> UInt64
 
-    /// `clock` is monotonic, in nanoseconds.
+    /// `landmarks` are shared by the readers of one log; `clock` is monotonic, in nanoseconds.
     package init(
-        folder: LogFolder, tail: CommittedTail, clock: @escaping () -> UInt64 = { ProcessResources.monotonicNanos }
+        folder: LogFolder, tail: CommittedTail, landmarks: LogLandmarks = LogLandmarks(),
+        clock: @escaping () -> UInt64 = { ProcessResources.monotonicNanos }
     ) {
         self.folder = folder
         self.tail = tail
+        self.landmarks = landmarks
         self.clock = clock
     }
     package var identity: UInt64 { folder.identity.identity }
@@ -82,6 +85,7 @@ package final class LogReaders: EventLog {
         while true {
             switch reader.log.next(through: snapshot) {
             case .record(let record, let position):
+                landmarks.note(record.sequence, at: position)
                 guard record.sequence >= place.sequence else { continue }
                 if !failures.isEmpty { failures[place.sequence] = nil }
                 let event = LogReaders.event(record, position)
@@ -147,6 +151,8 @@ package final class LogReaders: EventLog {
         if packed.offset > 0, packed.distance < known {
             let position = RecordPosition(segment: known - packed.distance, offset: packed.offset)
             reader.log.seek(known, at: position)
+        } else if let landmark = landmarks.nearest(to: place.sequence) {
+            reader.log.seek(landmark.sequence, at: landmark.position)
         } else {
             reader.log.seek(place.sequence)
         }

@@ -38,11 +38,12 @@ final class DeliveryComponent: Component {
     func start() throws {
         let folder = log.folder
         let tail = log.tail
+        let landmarks = LogLandmarks()
         let service = try DeliveryService(
             DeliveryComponents(
-                log: LogReaders(folder: folder, tail: tail),
-                makeReader: { LogReaders(folder: folder, tail: tail) }, store: store.store, orders: egress.orders,
-                outcomes: egress.outcomes, answers: egress.answers, logger: logger),
+                log: LogReaders(folder: folder, tail: tail, landmarks: landmarks),
+                makeReader: { LogReaders(folder: folder, tail: tail, landmarks: landmarks) }, store: store.store,
+                orders: egress.orders, outcomes: egress.outcomes, answers: egress.answers, logger: logger),
             configuration: configuration)
         let first = endpoints.takeStart()
         do {
