@@ -145,7 +145,7 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
     final class Silent: DeliveryStore {
         struct Unreadable: Error {}
         func snapshot() throws -> DeliverySnapshot { DeliverySnapshot() }
-        func begin(_ endpoints: [EndpointID], at place: EventLocation) throws {}
+        func begin(_ endpoints: [EndpointID], at place: EventLocation, isDurable: Bool) throws {}
         func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?) { (nil, nil) }
         func forget(_ endpoints: [EndpointID]) throws {}
         func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries] { [] }

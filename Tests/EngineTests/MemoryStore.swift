@@ -60,7 +60,7 @@ final class MemoryStore: DeliveryStore {
             return snapshot
         }
     }
-    func begin(_ endpoints: [EndpointID], at place: EventLocation) throws {
+    func begin(_ endpoints: [EndpointID], at place: EventLocation, isDurable: Bool) throws {
         try write { state in for id in endpoints { state.marks[id] = place } }
     }
     func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?) {

@@ -104,7 +104,7 @@ func aNewStoreIsEmpty(_ kind: StoreKind) throws {
 @Test(arguments: StoreKind.allCases)
 func marksAreSharedOrAnEndpointsOwn(_ kind: StoreKind) throws {
     try withStore(kind) { store in
-        try store.begin([Sample.endpoint(4), Sample.endpoint(2)], at: Sample.place(7))
+        try store.begin([Sample.endpoint(4), Sample.endpoint(2)], at: Sample.place(7), isDurable: true)
         var snapshot = try store.snapshot()
         #expect(snapshot.shared == nil && snapshot.marks.map(\.endpoint.number) == [2, 4])
         #expect(snapshot.marks.map(\.resume) == [Sample.place(7), Sample.place(7)] && snapshot.sequenceFloor == 7)
@@ -145,7 +145,7 @@ func statesAreKeptUntilThereIsNothingToSay(_ kind: StoreKind) throws {
 @Test(arguments: StoreKind.allCases)
 func aForgottenEndpointLeavesNothingOpen(_ kind: StoreKind) throws {
     try withStore(kind) { store in
-        try store.begin([Sample.endpoint(1), Sample.endpoint(2)], at: Sample.place(1))
+        try store.begin([Sample.endpoint(1), Sample.endpoint(2)], at: Sample.place(1), isDurable: true)
         try store.apply(
             Sample.batch([
                 Sample.row(1, 1, .pending), Sample.row(1, 2, .dead), Sample.row(1, 3, .delivered),
@@ -259,7 +259,7 @@ func whatAnEndpointHasPendingHoldsTheLogUnlessItIsGone(_ kind: StoreKind) throws
 @Test(arguments: StoreKind.allCases)
 func oneEndpointsPendingRowsFallDueAtOnce(_ kind: StoreKind) throws {
     try withStore(kind) { store in
-        try store.begin([Sample.endpoint(1)], at: Sample.place(4))
+        try store.begin([Sample.endpoint(1)], at: Sample.place(4), isDurable: true)
         try store.apply(
             Sample.batch([
                 Sample.row(1, 1, .pending, due: 10), Sample.row(1, 2, .pending, due: 700),

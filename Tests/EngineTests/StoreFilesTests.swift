@@ -29,7 +29,7 @@ private func error(_ body: () throws -> Void) -> StoreError? {
     let row = Sample.row(1, 4, .pending, due: 77)
     do {
         let store = try open(folder)
-        try store.begin([Sample.endpoint(1)], at: Sample.place(4))
+        try store.begin([Sample.endpoint(1)], at: Sample.place(4), isDurable: true)
         try store.apply(Sample.batch([row, Sample.row(1, 3, .delivered)]) { $0.shared = Sample.place(5) })
     }
     let store = try open(folder, events: 9)
@@ -156,7 +156,7 @@ private func refuseBatches(_ store: SQLiteStore) throws {
     let logs: [(UInt64, DeliveryState)] = [(7, .pending), (.max, .dead)]
     for (log, state) in logs {
         let store = try open(folder, log: log)
-        try store.begin([Sample.endpoint(1)], at: Sample.place(log % 100))
+        try store.begin([Sample.endpoint(1)], at: Sample.place(log % 100), isDurable: true)
         try store.apply(
             Sample.batch([Sample.row(1, 1, state), Sample.row(1, 2, .delivered, updated: Int64(log % 1000))]) {
                 $0.attempts = [Sample.attempt(1, 1, 1, ended: Int64(log % 1000))]
@@ -282,7 +282,7 @@ func aDamagedStoreIsCalledDamaged(_ part: String) throws {
         #expect(try store.snapshot().shared == Sample.place(2) && store.snapshot().rebuiltFrom == Sample.place(2))
         #expect(try store.recorded(endpoint: Sample.endpoint(1), from: 0).isEmpty)
         #expect(try Sample.everything(store).isEmpty)
-        try store.begin([Sample.endpoint(1)], at: Sample.place(2))
+        try store.begin([Sample.endpoint(1)], at: Sample.place(2), isDurable: true)
         #expect(try store.snapshot().rebuiltFrom == nil)
     }
 }

@@ -41,7 +41,7 @@ package struct LanePlanner {
         let states = Dictionary(uniqueKeysWithValues: snapshot.states.map { ($0.endpoint, $0) })
         let open = Dictionary(uniqueKeysWithValues: snapshot.open.map { ($0.endpoint, $0) })
         let fresh = Set(endpoints.map(\.id).filter { new.contains($0) && marks[$0] == nil })
-        if !fresh.isEmpty { try store.begin(fresh.sorted(), at: end) }
+        if !fresh.isEmpty { try store.begin(fresh.sorted(), at: end, isDurable: true) }
         return try endpoints.map { endpoint in
             let id = endpoint.id
             let mark = fresh.contains(id) ? end : marks[id] ?? nil
@@ -70,8 +70,9 @@ package struct LanePlanner {
 
     // MARK: Later
 
-    /// `new` ones begin at `end`, durably; one that is never published after it costs a row. Lanes that the dispatcher
-    /// knows keep their place whatever their plan says. The others come back, and go on where they stood.
+    /// `new` ones begin at `end`, durably as soon as the registry's commit is; one that is never published costs a row.
+    /// Lanes that the dispatcher knows keep their place whatever their plan says. The others come back, and go on where
+    /// they stood.
     package func plans(
         _ endpoints: [CompiledEndpoint], new: Set<EndpointID>, known: Set<EndpointID>, end: EventLocation
     ) throws -> [LanePlan] {
@@ -88,7 +89,7 @@ package struct LanePlanner {
             fresh.append(id)
             return LanePlan(endpoint, mark: end)
         }
-        if !fresh.isEmpty { try store.begin(fresh, at: end) }
+        if !fresh.isEmpty { try store.begin(fresh, at: end, isDurable: false) }
         return plans
     }
 

@@ -7,8 +7,9 @@ import FastPath
 package protocol DeliveryStore: AnyObject, Sendable {
     /// O(what is open), not O(endpoints).
     func snapshot() throws -> DeliverySnapshot
-    /// Gives these endpoints a mark of their own, durably: endpoints that are new, before their first event can arrive.
-    func begin(_ endpoints: [EndpointID], at place: EventLocation) throws
+    /// Gives these endpoints a mark of their own: endpoints that are new, before their first event can arrive. Not
+    /// `isDurable`: as soon as something that is written durably after it, such as the registry's commit.
+    func begin(_ endpoints: [EndpointID], at place: EventLocation, isDurable: Bool) throws
     /// What is kept of one endpoint.
     func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?)
     /// Forgets marks, states and open deliveries of endpoints that are gone. Their history goes with its slices.

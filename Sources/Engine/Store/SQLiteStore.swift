@@ -94,9 +94,11 @@ package final class SQLiteStore: DeliveryStore {
         }
         return snapshot
     }
-    package func begin(_ endpoints: [EndpointID], at place: EventLocation) throws {
+    /// The write-ahead log is synced in its order, so a later durable commit, the registry's too, makes this one
+    /// durable.
+    package func begin(_ endpoints: [EndpointID], at place: EventLocation, isDurable: Bool) throws {
         guard !endpoints.isEmpty else { return }
-        try database.write(isDurable: true) { db in
+        try database.write(isDurable: isDurable) { db in
             try MarkTable.put(endpoints.map { LaneMark(endpoint: $0, resume: place) }, open.log, db)
             try MarkTable.setRebuiltFrom(nil, open.log, db)
         }
