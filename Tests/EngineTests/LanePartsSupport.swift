@@ -8,7 +8,7 @@ func compiled(
     _ configuration: EndpointConfiguration, id: EndpointID, tenant: TenantID = .main, sources: [SourceID] = []
 ) throws -> CompiledEndpoint {
     let spec = EndpointSpec(
-        id: id, publicID: PublicID.make(prefix: PublicID.endpointPrefix), tenant: tenant, origin: .manifest,
+        id: id, publicID: PublicID.make(.endpoint), tenant: tenant, origin: .manifest,
         revision: 1, createdMillis: 0, settings: configuration, sourceIDs: sources)
     return try CompiledEndpoint(spec, testEnvironment)
 }

@@ -11,7 +11,7 @@ import Testing
         try bench.apply(manifest([source("github")], [endpointSettings("a"), endpointSettings("b")]))
         let (a, b) = (try bench.endpoint("a"), try bench.endpoint("b"))
         #expect(a.id == EndpointID(1) && b.id == EndpointID(2) && a.publicID != b.publicID)
-        #expect(PublicID(a.publicID.text, prefix: PublicID.endpointPrefix) != nil)
+        #expect(PublicID(a.publicID.text, prefix: .endpoint) != nil)
         try bench.edit(.createEndpoint(endpointSettings("c")))
         try bench.edit(.deleteEndpoint(try bench.endpoint("c").id))
         try bench.edit(.createEndpoint(endpointSettings("c")))

@@ -21,7 +21,7 @@ package struct EndpointConfiguration: Equatable, Codable, Sendable {
     package var headMillisMax = 15_000
     package var totalMillisMax = 30_000
     /// Delays before the 2nd, 3rd … attempt, milliseconds; after the last the delivery is a dead letter.
-    package var retryDelaysMillis = [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400].map { $0 * 1000 }
+    package var retryDelaysMillis = EndpointConfiguration.retryDelaysMillisDefault
     /// Half-width of the jitter as a share of the delay, 0 to 1.
     package var retryJitter = 0.1
     /// Forward the provider's own header fields (hop-by-hop and framing ones never go).
@@ -29,6 +29,9 @@ package struct EndpointConfiguration: Equatable, Codable, Sendable {
     /// A disabled endpoint keeps its place in the log and gets nothing.
     package var disabled = false
     package init() {}
+
+    private static let retryDelaysMillisDefault =
+        [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400].map { $0 * 1000 }
 }
 
 extension EndpointConfiguration {

@@ -26,32 +26,51 @@ extension Identifier where Kind == TenantKind {
 /// The text that the outside knows a resource by: a prefix that tells the kind and 22 characters of base 62, which are
 /// 128 random bits.
 package struct PublicID: Hashable, Sendable, CustomStringConvertible {
-    package let text: String
-
-    /// Nil when `text` is not of the form that `make` gives for this prefix.
-    package init?(_ text: String, prefix: String) {
-        guard text.hasPrefix(prefix), text.utf8.count == prefix.utf8.count + PublicID.digitCount,
-            text.utf8.dropFirst(prefix.utf8.count).allSatisfy(PublicID.digits.contains)
-        else { return nil }
-        self.text = text
+    package enum Prefix: String, CaseIterable, Sendable {
+        case tenant = "app_"
+        case source = "src_"
+        case endpoint = "ep_"
     }
-    /// As it was stored.
-    package init(stored text: String) { self.text = text }
-    package static func make(prefix: String) -> PublicID {
+    // Two halves: a registry has one of these for each resource, and `UInt128` would align it to 16 bytes.
+    private let high: UInt64
+    private let low: UInt64
+    private let prefix: Prefix
+
+    private init(_ value: UInt128, _ prefix: Prefix) {
+        high = UInt64(value >> 64)
+        low = UInt64(truncatingIfNeeded: value)
+        self.prefix = prefix
+    }
+    /// Nil when `text` is not what `make` gives for this prefix.
+    package init?(_ text: String, prefix: Prefix) {
+        let digits = text.utf8.dropFirst(prefix.rawValue.utf8.count)
+        guard text.hasPrefix(prefix.rawValue), digits.count == PublicID.digitCount else { return nil }
+        var value: UInt128 = 0
+        for byte in digits.reversed() {
+            guard let digit = PublicID.digits.firstIndex(of: byte) else { return nil }
+            let (shifted, isLost) = value.multipliedReportingOverflow(by: 62)
+            let (sum, isMore) = shifted.addingReportingOverflow(UInt128(digit))
+            guard !isLost, !isMore else { return nil }
+            value = sum
+        }
+        self.init(value, prefix)
+    }
+    package static func make(_ prefix: Prefix) -> PublicID {
         var generator = SystemRandomNumberGenerator()
-        var value = UInt128.random(in: .min ... .max, using: &generator)
-        var text: [UInt8] = []
-        for _ in 0..<digitCount {
-            text.append(digits[Int(value % 62)])
+        return PublicID(UInt128.random(in: .min ... .max, using: &generator), prefix)
+    }
+    package var text: String {
+        var value = UInt128(high) << 64 | UInt128(low)
+        var text = Array(prefix.rawValue.utf8)
+        for _ in 0..<PublicID.digitCount {
+            text.append(PublicID.digits[Int(value % 62)])
             value /= 62
         }
-        return PublicID(stored: prefix + String(decoding: text, as: UTF8.self))
+        return String(decoding: text, as: UTF8.self)
     }
     package var description: String { text }
 
-    package static let tenantPrefix = "app_"
-    package static let sourcePrefix = "src_"
-    package static let endpointPrefix = "ep_"
     private static let digitCount = 22
+    /// The first is the least.
     private static let digits = Array("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz".utf8)
 }

@@ -40,7 +40,7 @@ package struct RegistryPlan: Sendable {
     }
     mutating func makeTenant(name: String, uid: String? = nil, origin: ResourceOrigin) -> TenantSpec {
         let tenant = TenantSpec(
-            id: TenantID(after.lastTenantNumber + 1), publicID: .make(prefix: PublicID.tenantPrefix), uid: uid,
+            id: TenantID(after.lastTenantNumber + 1), publicID: .make(.tenant), uid: uid,
             name: name, origin: origin, revision: 1, createdMillis: nowMillis)
         set(tenant)
         return tenant
@@ -57,7 +57,8 @@ package struct RegistryPlan: Sendable {
         sources.set(specs)
         after.setSources(specs)
     }
-    mutating func set(_ specs: [EndpointSpec]) {
+    mutating func set(_ changed: [EndpointSpec]) {
+        let specs = changed.map { after.sharingLists($0) }
         endpoints.set(specs)
         after.endpoints.set(specs)
     }
@@ -119,7 +120,7 @@ package struct RegistryPlan: Sendable {
         }
         after.raise(Settings.kind, last: after.last(Settings.kind) + 1)
         return ResourceSpec(
-            id: Identifier(after.last(Settings.kind)), publicID: .make(prefix: Settings.publicIDPrefix),
+            id: Identifier(after.last(Settings.kind)), publicID: .make(Settings.publicIDPrefix),
             tenant: tenant, origin: origin, revision: 1, createdMillis: nowMillis, settings: settings)
     }
 }

@@ -11,6 +11,8 @@ package struct RegistryState: Sendable {
     /// Paths are unique over all tenants.
     private var sourcesByPath = ShardedMap<String, SourceID>()
     package internal(set) var live = LiveSettings()
+    /// Of the settings of `endpoints`.
+    var lists = SharedLists()
     /// False between a start and its manifest: until then `live` and what the manifest makes are not known.
     package internal(set) var hasManifest = false
 
@@ -57,6 +59,13 @@ package struct RegistryState: Sendable {
     private mutating func unlinkPath(_ spec: SourceSpec) {
         let path = spec.settings.pathInForce
         if sourcesByPath[path] == spec.id { sourcesByPath[path] = nil }
+    }
+
+    /// The same endpoint, its lists shared with others that have the same.
+    mutating func sharingLists(_ spec: EndpointSpec) -> EndpointSpec {
+        var copy = spec
+        copy.settings.share(&lists)
+        return copy
     }
 
     /// For a start: what a store kept. Numbers go on behind the largest ever used.

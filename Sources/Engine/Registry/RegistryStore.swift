@@ -18,10 +18,13 @@ package struct StoredRegistry: Sendable {
     /// Made by the manifest: those in force when the last process ended, and those it dropped earlier.
     package var identities: [RetiredResource] = []
     package var lastNumbers: [ResourceKind: UInt32] = [:]
+    /// Of the settings of `endpoints`.
+    package var lists = SharedLists()
     package init() {}
 
     package var state: RegistryState {
         var state = RegistryState()
+        state.lists = lists
         for tenant in tenants { state.set(tenant) }
         state.setSources(sources)
         state.endpoints.set(endpoints)

@@ -62,7 +62,7 @@ package enum RegistryMigration {
                 INSERT INTO registry_tenant (number, public, name, origin, revision, created) VALUES (?, ?, ?, ?, 1, 0)
                 """,
             arguments: [
-                TenantID.main.number, PublicID.make(prefix: PublicID.tenantPrefix).text, TenantSpec.defaultName,
+                TenantID.main.number, PublicID.make(.tenant).text, TenantSpec.defaultName,
                 ResourceOrigin.manifest.rawValue,
             ])
         try db.execute(
@@ -81,7 +81,7 @@ package enum RegistryMigration {
             let name: String = row["name"]
             let isRemoved: Bool = row["removed"]
             try insert.execute(arguments: [
-                ResourceKind.endpoint.rawValue, number, PublicID.make(prefix: PublicID.endpointPrefix).text,
+                ResourceKind.endpoint.rawValue, number, PublicID.make(.endpoint).text,
                 TenantID.main.number, name, ResourceOrigin.manifest.rawValue, !isRemoved,
             ])
         }

@@ -58,7 +58,7 @@ extension RegistryState {
         var state = RegistryState()
         state.set(
             TenantSpec(
-                id: .main, publicID: .make(prefix: PublicID.tenantPrefix), name: TenantSpec.defaultName,
+                id: .main, publicID: .make(.tenant), name: TenantSpec.defaultName,
                 origin: .manifest, revision: 1, createdMillis: nowMillis))
         return state
     }

@@ -13,9 +13,9 @@ package struct TenantKey: Hashable, Sendable {
 package struct ResourceIndex<Settings: ResourceSettings>: Sendable {
     package typealias Spec = ResourceSpec<Settings>
     private var table = PagedTable<Spec>()
-    private var numbersByName = ShardedMap<TenantKey, UInt32>()
-    private var numbersByUID = ShardedMap<TenantKey, UInt32>()
-    private var numbersByPublicID = ShardedMap<PublicID, UInt32>()
+    private var numbersByName = NumberIndex()
+    private var numbersByUID = NumberIndex()
+    private var numbersByPublicID = NumberIndex()
     /// Ascending. A change copies the numbers of one tenant: 4 bytes each.
     private var numbersByTenant: [TenantID: [UInt32]] = [:]
     /// By uid where there is one, else by name.
@@ -30,12 +30,16 @@ package struct ResourceIndex<Settings: ResourceSettings>: Sendable {
     package func page(after number: UInt32, limit: Int) -> [Spec] { table.values(after: number, limit: limit) }
     package subscript(_ id: Identifier<Settings.Kind>) -> Spec? { table[id.number] }
     package func named(_ name: String, tenant: TenantID) -> Spec? {
-        numbersByName[TenantKey(tenant: tenant, text: name)].flatMap { table[$0] }
+        let key = TenantKey(tenant: tenant, text: name)
+        return numbersByName.first(key.hashValue) { table[$0]?.nameKey == key }.flatMap { table[$0] }
     }
     package func with(uid: String, tenant: TenantID) -> Spec? {
-        numbersByUID[TenantKey(tenant: tenant, text: uid)].flatMap { table[$0] }
+        let key = TenantKey(tenant: tenant, text: uid)
+        return numbersByUID.first(key.hashValue) { table[$0]?.uidKey == key }.flatMap { table[$0] }
     }
-    package func with(publicID: PublicID) -> Spec? { numbersByPublicID[publicID].flatMap { table[$0] } }
+    package func with(publicID: PublicID) -> Spec? {
+        numbersByPublicID.first(publicID.hashValue) { table[$0]?.publicID == publicID }.flatMap { table[$0] }
+    }
     package func numbers(of tenant: TenantID) -> [UInt32] { numbersByTenant[tenant] ?? [] }
     package func all(of tenant: TenantID) -> some Sequence<Spec> {
         numbers(of: tenant).lazy.compactMap { table[$0] }
@@ -46,8 +50,8 @@ package struct ResourceIndex<Settings: ResourceSettings>: Sendable {
         for spec in specs {
             guard let old = table[spec.id.number] else { continue }
             unlink(old)
+            unlinkPublicID(old)
             table[old.id.number] = nil
-            numbersByPublicID[old.publicID] = nil
             gone[old.tenant, default: []].insert(old.id.number)
         }
         for (tenant, removed) in gone {
@@ -66,23 +70,44 @@ package struct ResourceIndex<Settings: ResourceSettings>: Sendable {
     }
     private mutating func link(_ spec: Spec) {
         let number = spec.id.number
-        if table[number] == nil {
-            numbersByPublicID[spec.publicID] = number
+        let isNew = table[number] == nil
+        if isNew {
             let place = ResourceIndex.place(of: number, in: numbersByTenant[spec.tenant] ?? [])
             numbersByTenant[spec.tenant, default: []].insert(number, at: place)
         }
         table[number] = spec
-        numbersByName[TenantKey(tenant: spec.tenant, text: spec.name)] = number
-        if let uid = spec.uid { numbersByUID[TenantKey(tenant: spec.tenant, text: uid)] = number }
         lastNumber = max(lastNumber, number)
+        let table = table
+        if isNew {
+            numbersByPublicID.set(number, spec.publicID.hashValue) {
+                table[$0]?.publicID == spec.publicID
+            } hashOf: {
+                table[$0]?.publicID.hashValue ?? 0
+            }
+        }
+        let name = spec.nameKey
+        numbersByName.set(number, name.hashValue) {
+            table[$0]?.nameKey == name
+        } hashOf: {
+            table[$0]?.nameKey.hashValue ?? 0
+        }
+        guard let uid = spec.uidKey else { return }
+        numbersByUID.set(number, uid.hashValue) {
+            table[$0]?.uidKey == uid
+        } hashOf: {
+            table[$0]?.uidKey?.hashValue ?? 0
+        }
     }
+    /// Another one may have taken the name or the uid already; it keeps them.
     private mutating func unlink(_ spec: Spec) {
-        let name = TenantKey(tenant: spec.tenant, text: spec.name)
-        // Another one may have taken the name already.
-        if numbersByName[name] == spec.id.number { numbersByName[name] = nil }
-        guard let uid = spec.uid else { return }
-        let key = TenantKey(tenant: spec.tenant, text: uid)
-        if numbersByUID[key] == spec.id.number { numbersByUID[key] = nil }
+        let table = table
+        numbersByName.remove(spec.id.number, spec.nameKey.hashValue) { table[$0]?.nameKey.hashValue ?? 0 }
+        guard let uid = spec.uidKey else { return }
+        numbersByUID.remove(spec.id.number, uid.hashValue) { table[$0]?.uidKey?.hashValue ?? 0 }
+    }
+    private mutating func unlinkPublicID(_ spec: Spec) {
+        let table = table
+        numbersByPublicID.remove(spec.id.number, spec.publicID.hashValue) { table[$0]?.publicID.hashValue ?? 0 }
     }
     private static func place(of number: UInt32, in numbers: [UInt32]) -> Int {
         if let last = numbers.last, last < number { return numbers.count }
@@ -117,6 +142,8 @@ package struct ResourceIndex<Settings: ResourceSettings>: Sendable {
 }
 
 extension ResourceSpec {
+    fileprivate var nameKey: TenantKey { TenantKey(tenant: tenant, text: name) }
+    fileprivate var uidKey: TenantKey? { uid.map { TenantKey(tenant: tenant, text: $0) } }
     var retirement: RetiredResource {
         RetiredResource(
             kind: Settings.kind, number: id.number, publicID: publicID, tenant: tenant, name: name, uid: uid,

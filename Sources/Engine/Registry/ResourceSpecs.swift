@@ -45,7 +45,7 @@ package struct TenantSpec: Equatable, Sendable {
 package protocol ResourceSettings: Equatable, Codable, Sendable {
     associatedtype Kind: Sendable
     static var kind: ResourceKind { get }
-    static var publicIDPrefix: String { get }
+    static var publicIDPrefix: PublicID.Prefix { get }
     /// The list of the manifest that they stand in.
     static var listKey: String { get }
     static var fields: [SettingsField<Self>] { get }
@@ -54,19 +54,40 @@ package protocol ResourceSettings: Equatable, Codable, Sendable {
     /// The tenant's name.
     var tenant: String { get set }
     var uid: String? { get set }
+    /// Takes the lists that many have alike from `lists`.
+    mutating func share(_ lists: inout SharedLists)
+}
+
+extension ResourceSettings {
+    package mutating func share(_ lists: inout SharedLists) {}
 }
 
 extension SourceConfiguration: ResourceSettings {
     package typealias Kind = SourceKind
     package static var kind: ResourceKind { .source }
-    package static var publicIDPrefix: String { PublicID.sourcePrefix }
+    package static var publicIDPrefix: PublicID.Prefix { .source }
     package static var listKey: String { "sources" }
 }
 extension EndpointConfiguration: ResourceSettings {
     package typealias Kind = EndpointKind
     package static var kind: ResourceKind { .endpoint }
-    package static var publicIDPrefix: String { PublicID.endpointPrefix }
+    package static var publicIDPrefix: PublicID.Prefix { .endpoint }
     package static var listKey: String { "endpoints" }
+    package mutating func share(_ lists: inout SharedLists) {
+        sources = lists.shared(sources)
+        types = lists.shared(types)
+        retryDelaysMillis = lists.shared(retryDelaysMillis)
+    }
+}
+
+/// The settings of one version of a resource: kept once, shared by all that hold the version.
+package final class SettingsBox<Settings: ResourceSettings>: Equatable, Sendable {
+    package let settings: Settings
+
+    package init(_ settings: Settings) { self.settings = settings }
+    package static func == (left: SettingsBox, right: SettingsBox) -> Bool {
+        left === right || left.settings == right.settings
+    }
 }
 
 package struct ResourceSpec<Settings: ResourceSettings>: Equatable, Sendable {
@@ -76,8 +97,8 @@ package struct ResourceSpec<Settings: ResourceSettings>: Equatable, Sendable {
     package var origin: ResourceOrigin
     package var revision: UInt64
     package var createdMillis: Int64
-    /// As the operator wrote them; the names of its tenant and sources are kept up to date.
-    package var settings: Settings
+    /// What `settings` is kept in, so that whatever is compiled from it needs no copy.
+    package private(set) var box: SettingsBox<Settings>
     /// The sources that an endpoint names, resolved; empty = all of its tenant. A source names none.
     package var sourceIDs: [SourceID] = []
 
@@ -91,11 +112,16 @@ package struct ResourceSpec<Settings: ResourceSettings>: Equatable, Sendable {
         self.origin = origin
         self.revision = revision
         self.createdMillis = createdMillis
-        self.settings = settings
+        box = SettingsBox(settings)
         self.sourceIDs = sourceIDs
     }
-    package var name: String { settings.name }
-    package var uid: String? { settings.uid }
+    /// As the operator wrote them; the names of its tenant and sources are kept up to date.
+    package var settings: Settings {
+        get { box.settings }
+        set { box = SettingsBox(newValue) }
+    }
+    package var name: String { box.settings.name }
+    package var uid: String? { box.settings.uid }
     package var qualifiedName: String { TenantSpec.qualify(settings.name, tenant: settings.tenant) }
 }
 

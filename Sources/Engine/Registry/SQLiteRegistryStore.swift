@@ -27,8 +27,8 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog {
                     continue
                 }
                 switch identity.kind {
-                case .source: stored.sources.append(try sourceDecoder.spec(identity, text, names))
-                case .endpoint: stored.endpoints.append(try endpointDecoder.spec(identity, text, names))
+                case .source: stored.sources.append(try sourceDecoder.spec(identity, text, names, &stored.lists))
+                case .endpoint: stored.endpoints.append(try endpointDecoder.spec(identity, text, names, &stored.lists))
                 case .tenant: break
                 }
             }
@@ -55,18 +55,20 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog {
         }
     }
     private static func tenant(_ row: Row) throws -> TenantSpec {
-        guard let origin = ResourceOrigin(rawValue: row["origin"]) else { throw RegistryStoreError.unreadable }
+        guard let origin = ResourceOrigin(rawValue: row["origin"]),
+            let publicID = PublicID(row["public"], prefix: .tenant)
+        else { throw RegistryStoreError.unreadable }
         return TenantSpec(
-            id: TenantID(row["number"]), publicID: PublicID(stored: row["public"]), uid: row["uid"],
+            id: TenantID(row["number"]), publicID: publicID, uid: row["uid"],
             name: row["name"], origin: origin, revision: row["revision"], createdMillis: row["created"])
     }
     private static func identity(_ row: Row) throws -> RetiredResource {
-        guard let kind = ResourceKind(rawValue: row["kind"]), kind != .tenant else {
-            throw RegistryStoreError.unreadable
-        }
+        guard let kind = ResourceKind(rawValue: row["kind"]), kind != .tenant,
+            let publicID = PublicID(row["public"], prefix: kind == .source ? .source : .endpoint)
+        else { throw RegistryStoreError.unreadable }
         let digest: Int64 = row["digest"]
         return RetiredResource(
-            kind: kind, number: row["number"], publicID: PublicID(stored: row["public"]),
+            kind: kind, number: row["number"], publicID: publicID,
             tenant: TenantID(row["tenant"]), name: row["name"], uid: row["uid"], revision: row["revision"],
             createdMillis: row["created"], digest: UInt64(bitPattern: digest), wasInForce: row["in_force"])
     }
@@ -193,10 +195,11 @@ private struct SettingsDecoder<Settings: ResourceSettings> {
     private let decoder = JSONDecoder()
 
     func spec(
-        _ identity: RetiredResource, _ text: String, _ tenants: [TenantID: String]
+        _ identity: RetiredResource, _ text: String, _ tenants: [TenantID: String], _ lists: inout SharedLists
     ) throws -> ResourceSpec<Settings> {
         var settings = try decode(Data(text.utf8))
         settings.tenant = tenants[identity.tenant] ?? settings.tenant
+        settings.share(&lists)
         return ResourceSpec(
             id: Identifier(identity.number), publicID: identity.publicID, tenant: identity.tenant, origin: .api,
             revision: identity.revision, createdMillis: identity.createdMillis, settings: settings)

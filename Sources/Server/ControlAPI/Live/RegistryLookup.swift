@@ -21,7 +21,7 @@ struct RegistryLookup {
     var scope: TenantID? {
         get throws {
             guard let text = caller.principal.tenant else { return nil }
-            guard let tenant = state.tenant(publicID: PublicID(stored: text)) else {
+            guard let id = PublicID(text, prefix: .tenant), let tenant = state.tenant(publicID: id) else {
                 throw ControlError(.noSuchTenant, "the caller's tenant no longer exists")
             }
             return tenant.id
@@ -30,11 +30,11 @@ struct RegistryLookup {
 
     func tenant(_ ref: String) throws -> TenantSpec {
         let scope = try scope
-        let found =
-            state.tenant(publicID: PublicID(stored: ref)) ?? state.tenant(uid: ref) ?? state.tenant(named: ref)
+        let known = PublicID(ref, prefix: .tenant).flatMap { state.tenant(publicID: $0) }
+        let found = known ?? state.tenant(uid: ref) ?? state.tenant(named: ref)
         if let found, scope == nil || scope == found.id { return found }
-        let known = try tenants(limit: RegistryLookup.suggestionCountMax)
-        throw ControlError.unknown(.noSuchTenant, "tenant", ref, known: known.map(\.name))
+        let others = try tenants(limit: RegistryLookup.suggestionCountMax)
+        throw ControlError.unknown(.noSuchTenant, "tenant", ref, known: others.map(\.name))
     }
     /// Those that the caller may see, by number.
     func tenants(after number: UInt32 = 0, limit: Int) throws -> [TenantSpec] {
