@@ -9,12 +9,12 @@ import Testing
         for _ in 0..<count {
             var outcome = DeliveryOutcome(token: 0, result: .answered)
             outcome.status = 200
-            lane.counters?.record(outcome)
+            lane.tally?.counters.record(outcome)
             totals.record(outcome)
         }
     }
     private func offer(_ lane: Lane, _ selection: inout LaneSelection) {
-        lane.counters = LaneCounters()
+        lane.tally = LaneTally()
         selection.offer(lane)
     }
 

@@ -69,8 +69,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     let limits: DispatcherLimits
     let clock: StoreClock
     var generator: SeededGenerator
-    /// Every lane, also removed ones with something in flight.
-    var lanes: [EndpointID: Lane] = [:]
+    /// By the endpoint's number: every lane, also removed ones with something in flight.
+    var lanes = PagedTable<Lane>()
     var matcher = Matcher<Lane>()
     /// For records that name their source only: sources of the default tenant.
     package var sourceNames: [[UInt8]: SourceID] = [:]
@@ -190,7 +190,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                 for mark in marks { confirm(mark) }
                 scheduler.wakeStarved(scheduler.starvedCount)
             case .pending(let endpoint, let rows, let limit):
-                guard let lane = lanes[endpoint] else { continue }
+                guard let lane = lanes[endpoint.number] else { continue }
                 let entries = rows.map {
                     RetryEntry(
                         key: RetryKey(dueMillis: $0.dueMillis, sequence: $0.place.sequence),
@@ -200,19 +200,19 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                 lane.working.retries.loaded(entries, limit: limit)
                 reconsider(lane, now: now)
             case .expedited(let endpoint):
-                guard let lane = lanes[endpoint] else { continue }
+                guard let lane = lanes[endpoint.number] else { continue }
                 lane.working.retries.reload()
                 scheduler.makeReady(lane)
             case .dropped(let deliveries):
                 for dropped in deliveries {
-                    guard let lane = lanes[dropped.endpoint] else { continue }
+                    guard let lane = lanes[dropped.endpoint.number] else { continue }
                     adjust(lane, pending: -dropped.pending, dead: -dropped.dead)
                 }
             }
         }
     }
     private func confirm(_ mark: LaneMark) {
-        guard let lane = lanes[mark.endpoint], !lane.isForgotten else { return }
+        guard let lane = lanes[mark.endpoint.number], !lane.isForgotten else { return }
         // One that has left the shared place meanwhile stands where the store's shared mark is, until its own is there.
         let follows = mark.resume == nil && lane.reading != .shared
         committedMarks[mark.endpoint] = follows ? committedShared : mark.resume

@@ -44,7 +44,7 @@ package enum EndpointCommand: Equatable, Sendable {
 extension Dispatcher {
     /// Those that have a lane, removed ones included.
     package func known(among endpoints: [EndpointID]) -> Set<EndpointID> {
-        Set(endpoints.filter { lanes[$0]?.isForgotten == false })
+        Set(endpoints.filter { lanes[$0.number]?.isForgotten == false })
     }
     /// Lanes that are new begin where their plan says; known ones keep their place and what is out.
     package func publish(_ plans: [LanePlan], now: UInt64) {
@@ -54,7 +54,7 @@ extension Dispatcher {
         for plan in plans where plan.mark != nil { publish(plan, now: now) }
     }
     private func publish(_ plan: LanePlan, now: UInt64) {
-        if let lane = lanes[plan.endpoint.id], !lane.isForgotten {
+        if let lane = lanes[plan.endpoint.id.number], !lane.isForgotten {
             change(lane, to: plan.endpoint, now: now)
         } else {
             open(plan, now: now)
@@ -66,7 +66,7 @@ extension Dispatcher {
         if !plan.recorded.isEmpty {
             lane.work = LaneWork(storeHasRows: lane.pendingCount > 0, recorded: plan.recorded)
         }
-        lanes[lane.id] = lane
+        lanes[lane.id.number] = lane
         conditions[lane.toldCondition, default: 0] += 1
         subscribe(lane)
         if lane.health.state.reason == .removed, lane.health.enabled(nowMillis: clock.millis(at: now)) {
@@ -91,7 +91,7 @@ extension Dispatcher {
         if endpoint.tenant != lane.endpoint.tenant { matcher.remove(lane.id, tenant: lane.endpoint.tenant) }
         lane.endpoint = endpoint
         subscribe(lane)
-        renew(lane)
+        lane.renewDestination()
         if lane.isRemoved {
             lane.isRemoved = false
             removedCount -= 1
@@ -108,16 +108,10 @@ extension Dispatcher {
         }
         reconsider(lane, now: now)
     }
-    /// New settings from the next request on; connections stay when they lead to the same place.
-    private func renew(_ lane: Lane) {
-        lane.predecessor = lane.destination ?? lane.predecessor
-        lane.destination = nil
-        lane.destinationVersion = 0
-    }
     /// They get nothing any more. With `forgetting` their places and rows go too.
     package func remove(_ endpoints: [EndpointID], forgetting: Bool, now: UInt64) {
         for id in endpoints {
-            guard let lane = lanes[id] else { continue }
+            guard let lane = lanes[id.number] else { continue }
             matcher.remove(id, tenant: lane.endpoint.tenant)
             if lane.reading == .shared { leaveShared(lane, at: shared) }
             if !lane.isRemoved {
@@ -143,8 +137,8 @@ extension Dispatcher {
     func end(_ lane: Lane) {
         pools.release(lane)
         selection.remove(lane)
-        guard lane.isForgotten, lanes[lane.id] === lane else { return }
-        lanes[lane.id] = nil
+        guard lane.isForgotten, lanes[lane.id.number] === lane else { return }
+        lanes[lane.id.number] = nil
         removedCount -= 1
     }
 
@@ -152,7 +146,7 @@ extension Dispatcher {
 
     /// Durable with the next batch. False for an endpoint that is not there.
     package func perform(_ command: EndpointCommand, on endpoint: EndpointID, now: UInt64) -> Bool {
-        guard let lane = lanes[endpoint], !lane.isRemoved else { return false }
+        guard let lane = lanes[endpoint.number], !lane.isRemoved else { return false }
         let nowMillis = clock.millis(at: now)
         var hasChanged = false
         switch command {
@@ -192,7 +186,7 @@ extension Dispatcher {
     }
     private func replay(_ replay: Replay, now: UInt64) -> ReplayResult {
         let (place, state) = (replay.place, replay.state)
-        guard let lane = lanes[replay.endpoint], !lane.isRemoved else { return .unknownEndpoint }
+        guard let lane = lanes[replay.endpoint.number], !lane.isRemoved else { return .unknownEndpoint }
         let mark = lane.mark() ?? shared
         // What has a row the lane has behind it, even while an older event still holds its mark back.
         guard state != nil || place.sequence < mark.sequence else { return .notReached }
@@ -216,7 +210,7 @@ extension Dispatcher {
     // MARK: Numbers
 
     package func status(of endpoint: EndpointID, now: UInt64) -> LaneStatus? {
-        guard let lane = lanes[endpoint], !lane.isRemoved else { return nil }
+        guard let lane = lanes[endpoint.number], !lane.isRemoved else { return nil }
         return status(lane, now: now)
     }
     private func status(_ lane: Lane, now: UInt64) -> LaneStatus {
@@ -239,7 +233,7 @@ extension Dispatcher {
         var lowest: UInt64?
         if sharedCount > 0 { lowest = committedShared.sequence }
         for (id, mark) in committedMarks {
-            guard let lane = lanes[id], !lane.isRemoved, lane.health.state.reason != .gone else { continue }
+            guard let lane = lanes[id.number], !lane.isRemoved, lane.health.state.reason != .gone else { continue }
             lowest = min(lowest ?? .max, mark.sequence)
         }
         return lowest
@@ -248,7 +242,7 @@ extension Dispatcher {
         var metrics = DeliveryMetrics()
         selection.refresh()
         metrics.lanes = selection.selected.map { lane, base in
-            LaneMetrics(status: status(lane, now: now), counters: lane.counters.map { $0.less(base) } ?? LaneCounters())
+            LaneMetrics(status: status(lane, now: now), counters: lane.counters?.less(base) ?? LaneCounters())
         }
         metrics.others = metrics.lanes.reduce(totals) { $0.less($1.counters) }
         metrics.endpointCount = lanes.count - removedCount

@@ -39,9 +39,7 @@ extension Dispatcher {
             let addressCount = slots[slot].destination?.addressCount
         else { return false }
         guard slots[slot].addressesTried + 1 < addressCount else {
-            if lane.endpoint.literal == nil {
-                hosts.distrust(lane.endpoint.address.host, port: lane.endpoint.address.port)
-            }
+            if let host = lane.endpoint.host { hosts.distrust(host.name, port: host.port) }
             return false
         }
         slots[slot].addressesTried += 1

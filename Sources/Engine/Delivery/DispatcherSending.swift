@@ -30,22 +30,21 @@ extension Dispatcher {
 
     /// The lane's destination with addresses that are allowed now.
     func way(to lane: Lane, now: UInt64) -> KnownWay {
-        if let literal = lane.endpoint.literal {
+        guard let host = lane.endpoint.host else {
             if let destination = lane.destination { return .known(.to(destination)) }
-            return .known(open(lane, [literal], version: 0))
+            return .known(open(lane, [lane.endpoint.literal].compactMap { $0 }, version: 0))
         }
-        let address = lane.endpoint.address
-        switch hosts.look(address.host, port: address.port, now: now) {
+        switch hosts.look(host.name, port: host.port, now: now) {
         case .pending:
             if let destination = lane.destination { return .known(.to(destination)) }
             if !lane.isAwaitingHost {
                 lane.isAwaitingHost = true
-                awaitingHost[address.host, default: []].append(lane)
+                awaitingHost[host.name, default: []].append(lane)
             }
             return .awaited
         case .failed(let why):
             if lane.health.failed(
-                "host \(address.host) does not resolve: \(why)", reason: .unresolved, nowMillis: clock.millis(at: now))
+                "host \(host.name) does not resolve: \(why)", reason: .unresolved, nowMillis: clock.millis(at: now))
             {
                 note(lane, now: now)
             }
@@ -56,7 +55,7 @@ extension Dispatcher {
             }
             if let (refused, reason) = lane.endpoint.environment.rules.refusal(of: found) {
                 let error = EndpointAddressError.refused(
-                    host: address.host, address: refused.address.text, reason)
+                    host: host.name, address: refused.address.text, reason)
                 if lane.health.failed("the URL \(error)", reason: .unresolved, nowMillis: clock.millis(at: now)) {
                     note(lane, now: now)
                 }
@@ -71,9 +70,7 @@ extension Dispatcher {
             return .closed(.addressRefused)
         }
         if old?.description.addresses != destination.description.addresses { lane.work?.addressIndex = 0 }
-        lane.destination = destination
-        lane.predecessor = nil
-        lane.destinationVersion = version
+        lane.lead(to: destination, version: version)
         return .to(destination)
     }
 
@@ -161,11 +158,12 @@ extension Dispatcher {
             lastReason: .retriesExhausted, now: now)
     }
     func count(_ lane: Lane, _ body: (inout LaneCounters) -> Void) {
-        if lane.counters == nil {
-            lane.counters = LaneCounters()
+        let tally = lane.tally ?? LaneTally()
+        if lane.tally == nil {
+            lane.tally = tally
             selection.offer(lane)
         }
-        body(&lane.counters!)
+        body(&tally.counters)
         body(&totals)
     }
 }

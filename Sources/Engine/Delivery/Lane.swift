@@ -70,54 +70,104 @@ package final class LaneWork {
     }
 }
 
+/// What is counted for one lane.
+package final class LaneTally {
+    package var counters = LaneCounters()
+    package init() {}
+}
+
 package final class Lane {
+    /// How its endpoint does; nil while there is nothing to say of it.
+    private final class Past {
+        var health: EndpointHealth
+        init(_ health: EndpointHealth) { self.health = health }
+    }
+    /// Where its requests go; nil until it has one to send.
+    private final class Route {
+        var pool: UInt32?
+        var destination: Destination?
+        var destinationVersion: UInt64 = 0
+        var predecessor: Destination?
+    }
     package var endpoint: CompiledEndpoint
-    package var health: EndpointHealth
+    private var past: Past?
+    private var route: Route?
+    package var work: LaneWork?
+    /// Nil until the first attempt of this process.
+    package var tally: LaneTally?
+    // From here on in an order that leaves no gaps.
+    package var schedule = LaneSchedule()
+    package var isDirty = false
+    /// True exactly when its last attempt succeeded: see `ResourceShares`.
+    package var isProven = false
+    package private(set) var held = ResourceShares.Amount()
+    /// Pending and dead rows of the store.
+    package var pendingCount = 0
+    package var deadCount = 0
+    package var reading: LaneReading
     /// The configuration names it no more; the lane ends when nothing of it is out.
     package var isRemoved = false
     /// Nothing about it is kept any more.
     package var isForgotten = false
     /// The condition that was last told to the outside.
     package var toldCondition: EndpointCondition
-    package var reading: LaneReading
-    package var work: LaneWork?
-    package var schedule = LaneSchedule()
-    /// True exactly when its last attempt succeeded: see `ResourceShares`.
-    package var isProven = false
-    package private(set) var held = ResourceShares.Amount()
-
-    /// Its connection pool in the egress loop, while it has one; `destination` is kept as long.
-    package var pool: UInt32?
     package var restStamp: UInt32 = 0
-    package var destination: Destination?
-    package var destinationVersion: UInt64 = 0
-    /// What `destination` was under the settings before; connections made for it may serve on.
-    package var predecessor: Destination?
+    /// What the last sealed batch said, and what the store has confirmed; nil = it follows the shared mark.
+    package var sealedMark: EventLocation?
     /// True exactly while it is in the list of those that a reply of the resolver brings back.
     package var isAwaitingHost = false
     /// True exactly while it stands in the list of those that will join the shared place.
     package var isJoining = false
 
-    /// What the last sealed batch said, and what the store has confirmed; nil = it follows the shared mark.
-    package var sealedMark: EventLocation?
-    package var isDirty = false
-    /// Pending and dead rows of the store.
-    package var pendingCount = 0
-    package var deadCount = 0
-    /// Nil until the first attempt of this process.
-    package var counters: LaneCounters?
-
     package init(_ endpoint: CompiledEndpoint, state: EndpointState, mark: EventLocation?) {
         self.endpoint = endpoint
-        health = EndpointHealth(state)
+        if state != EndpointState(endpoint: endpoint.id) { past = Past(EndpointHealth(state)) }
         toldCondition = state.condition
         reading = mark.map { .alone($0) } ?? .shared
         sealedMark = mark
     }
+    package var health: EndpointHealth {
+        get { past?.health ?? EndpointHealth(EndpointState(endpoint: id)) }
+        set {
+            if let past { past.health = newValue } else { past = Past(newValue) }
+        }
+    }
+    package var counters: LaneCounters? { tally?.counters }
+
+    /// Its connection pool in the egress loop, while it has one; `destination` is kept as long.
+    package var pool: UInt32? { route?.pool }
+    package var destination: Destination? { route?.destination }
+    /// Of the answer of the resolver that `destination` has its addresses from.
+    package var destinationVersion: UInt64 { route?.destinationVersion ?? 0 }
+    /// What `destination` was under the settings before; connections made for it may serve on.
+    package var predecessor: Destination? { route?.predecessor }
+    private var routeTaken: Route {
+        let taken = route ?? Route()
+        route = taken
+        return taken
+    }
+    package func take(pool: UInt32) { routeTaken.pool = pool }
+    package func lead(to destination: Destination, version: UInt64) {
+        let route = routeTaken
+        route.destination = destination
+        route.destinationVersion = version
+        route.predecessor = nil
+    }
+    /// New settings hold from the next request on; connections stay when they lead to the same place.
+    package func renewDestination() {
+        guard let route else { return }
+        route.predecessor = route.destination ?? route.predecessor
+        route.destination = nil
+        route.destinationVersion = 0
+    }
+    /// Whatever it has next leads through another pool, without connections.
+    package func forgetPool() { route = nil }
     package var id: EndpointID { endpoint.id }
     package var inFlight: Int { held.orders }
     /// Gets nothing now, whatever it wants.
-    package var isStopped: Bool { isRemoved || endpoint.configuration.disabled || health.state.isStopped }
+    package var isStopped: Bool {
+        isRemoved || endpoint.configuration.disabled || past?.health.state.isStopped ?? false
+    }
     /// What it needs while busy, made if it has none.
     package var working: LaneWork {
         if let work { return work }

@@ -8,22 +8,40 @@ import FastPath
 
 /// One endpoint to be delivered to from now on.
 package struct LanePlan: Sendable {
-    package var endpoint: CompiledEndpoint
-    package var state: EndpointState
+    /// What the store has of an endpoint; nothing of most.
+    private final class Stored: Sendable {
+        let state: EndpointState
+        let recorded: [UInt64]
+        let open: OpenDeliveries
+
+        init(_ state: EndpointState, _ recorded: [UInt64], _ open: OpenDeliveries) {
+            self.state = state
+            self.recorded = recorded
+            self.open = open
+        }
+    }
+    package let endpoint: CompiledEndpoint
     /// Nil = it goes on with the shared mark.
-    package var mark: EventLocation?
-    /// `DeliveryStore.recorded` from the mark on.
-    package var recorded: [UInt64] = []
-    package var open: OpenDeliveries
+    package let mark: EventLocation?
+    private let stored: Stored?
 
     package init(
-        _ endpoint: CompiledEndpoint, state: EndpointState? = nil, mark: EventLocation?, open: OpenDeliveries? = nil
+        _ endpoint: CompiledEndpoint, state: EndpointState? = nil, mark: EventLocation?, recorded: [UInt64] = [],
+        open: OpenDeliveries? = nil
     ) {
         self.endpoint = endpoint
-        self.state = state ?? EndpointState(endpoint: endpoint.id)
         self.mark = mark
-        self.open = open ?? OpenDeliveries(endpoint: endpoint.id)
+        let isEmpty = state == nil && recorded.isEmpty && open == nil
+        let id = endpoint.id
+        stored =
+            isEmpty
+            ? nil
+            : Stored(state ?? EndpointState(endpoint: id), recorded, open ?? OpenDeliveries(endpoint: id))
     }
+    package var state: EndpointState { stored?.state ?? EndpointState(endpoint: endpoint.id) }
+    /// `DeliveryStore.recorded` from the mark on.
+    package var recorded: [UInt64] { stored?.recorded ?? [] }
+    package var open: OpenDeliveries { stored?.open ?? OpenDeliveries(endpoint: endpoint.id) }
 }
 
 package struct LanePlanner {
@@ -97,10 +115,10 @@ package struct LanePlanner {
         _ endpoint: CompiledEndpoint, state: EndpointState?, mark: EventLocation?, open: OpenDeliveries?,
         end: EventLocation
     ) throws -> LanePlan {
-        var plan = LanePlan(endpoint, state: state, mark: mark, open: open)
+        var recorded: [UInt64] = []
         if let mark, mark.sequence < end.sequence {
-            plan.recorded = try store.recorded(endpoint: endpoint.id, from: mark.sequence)
+            recorded = try store.recorded(endpoint: endpoint.id, from: mark.sequence)
         }
-        return plan
+        return LanePlan(endpoint, state: state, mark: mark, recorded: recorded, open: open)
     }
 }

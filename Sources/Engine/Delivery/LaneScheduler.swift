@@ -8,11 +8,11 @@
 
 /// What the scheduler keeps in each lane.
 package struct LaneSchedule {
-    fileprivate(set) var isReady = false
-    fileprivate(set) var isStarved = false
     fileprivate(set) var timerAt = UInt64.max
     /// Of the valid timer; older entries of the heap have others.
     fileprivate var timerStamp: UInt32 = 0
+    fileprivate(set) var isReady = false
+    fileprivate(set) var isStarved = false
 }
 
 package struct LaneScheduler {

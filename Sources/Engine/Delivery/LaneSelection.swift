@@ -32,7 +32,7 @@ package struct LaneSelection {
             selectedAttempts.remove(at: index)
         }
         waiting.removeAll { $0.lane === lane }
-        lane.counters = nil
+        lane.tally = nil
     }
     /// O(lanes that have counters), once in `refreshCount` calls.
     package mutating func refresh() {

@@ -6,45 +6,52 @@
 
 import FastPath
 
-/// A pattern over an event type: `*` stands for any run of bytes, the empty one too; every other byte for itself.
+/// A pattern over an event type: `*` stands for any run of bytes, the empty one too; every other byte for itself. It is
+/// the text alone: as many endpoints as there are may have one.
 package struct TypePattern: Equatable, Sendable {
-    private let parts: [[UInt8]]
+    private static let star = UInt8(ascii: "*")
+    private let text: String
 
-    package init(_ text: String) {
-        parts = Array(text.utf8).split(separator: UInt8(ascii: "*"), omittingEmptySubsequences: false).map(Array.init)
-    }
+    package init(_ text: String) { self.text = text }
     package func matches(_ text: String) -> Bool { matches(Array(text.utf8)) }
     package func matches(_ type: [UInt8]) -> Bool {
-        guard let first = parts.first, let last = parts.last else { return false }
-        guard parts.count > 1 else { return type == first }
-        guard type.count >= first.count + last.count, type.starts(with: first), type.suffix(last.count) == last[...]
-        else {
-            return false
+        let pattern = text.utf8
+        var place = pattern.startIndex
+        var read = 0
+        // The last star so far and how many bytes it stands for; an earlier one never needs to be tried again, so
+        // O(type × pattern) at worst.
+        var last: (after: String.Index, read: Int)?
+        while read < type.count {
+            if place < pattern.endIndex, pattern[place] == TypePattern.star {
+                place = pattern.index(after: place)
+                last = (place, read)
+            } else if place < pattern.endIndex, pattern[place] == type[read] {
+                place = pattern.index(after: place)
+                read += 1
+            } else {
+                guard let star = last else { return false }
+                place = star.after
+                read = star.read + 1
+                last = (place, read)
+            }
         }
-        // Leftmost place for each part in the middle: nothing to try twice, so O(type × pattern) at worst.
-        var place = first.count
-        let end = type.count - last.count
-        for part in parts[1..<(parts.count - 1)] where !part.isEmpty {
-            var found = place
-            while found + part.count <= end, type[found..<found + part.count] != part[...] { found += 1 }
-            guard found + part.count <= end else { return false }
-            place = found + part.count
-        }
-        return true
+        return pattern[place...].allSatisfy { $0 == TypePattern.star }
     }
 }
 
 package struct Subscription: Equatable, Sendable {
     /// Empty = all.
     private let sources: [SourceID]
-    private let types: [TypePattern]
+    /// Patterns; empty = all.
+    private let types: [String]
 
     package init(sources: [SourceID], types: [String]) {
         self.sources = sources
-        self.types = types.map(TypePattern.init)
+        self.types = types
     }
     package func wants(source: SourceID, type: [UInt8]) -> Bool {
-        (sources.isEmpty || sources.contains(source)) && (types.isEmpty || types.contains { $0.matches(type) })
+        (sources.isEmpty || sources.contains(source))
+            && (types.isEmpty || types.contains { TypePattern($0).matches(type) })
     }
 }
 

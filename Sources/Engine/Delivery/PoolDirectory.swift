@@ -16,7 +16,7 @@ package struct PoolDirectory {
     package mutating func pool(for lane: Lane) -> UInt32 {
         if let pool = lane.pool { return pool }
         let pool = free.popLast() ?? takeFromResting()
-        lane.pool = pool
+        lane.take(pool: pool)
         return pool
     }
     /// Nothing of the lane is in flight any more.
@@ -30,22 +30,16 @@ package struct PoolDirectory {
     /// The lane ends.
     package mutating func release(_ lane: Lane) {
         guard let pool = lane.pool else { return }
-        forgetPool(lane)
+        lane.forgetPool()
         lane.restStamp &+= 1
         free.append(pool)
-    }
-    /// Whatever it has next leads through another pool, without connections.
-    private func forgetPool(_ lane: Lane) {
-        lane.pool = nil
-        lane.destination = nil
-        lane.predecessor = nil
     }
     private mutating func takeFromResting() -> UInt32 {
         while head < resting.count {
             let (lane, stamp) = resting[head]
             head += 1
             guard lane.restStamp == stamp, lane.inFlight == 0, let pool = lane.pool else { continue }
-            forgetPool(lane)
+            lane.forgetPool()
             if head * 2 > resting.count { compact() }
             return pool
         }

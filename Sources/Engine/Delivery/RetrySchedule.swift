@@ -8,7 +8,7 @@ package struct RetrySchedule: Equatable, Sendable {
 
     /// Delays before the 2nd, 3rd … attempt; `jitter` is the half-width as a share of the delay, 0 to 1.
     package init(delaysMillis: [Int], jitter: Double) {
-        self.delaysMillis = delaysMillis.map { min(max(0, $0), RetrySchedule.delayMillisMax) }
+        self.delaysMillis = delaysMillis
         self.jitter = min(max(0, jitter), 1)
     }
     /// A month; only keeps the arithmetic far from overflow.
@@ -21,7 +21,7 @@ package struct RetrySchedule: Equatable, Sendable {
     ) -> Int? {
         precondition(attempts >= 1)
         guard attempts <= delaysMillis.count else { return nil }
-        let delay = Double(delaysMillis[attempts - 1])
+        let delay = Double(min(max(0, delaysMillis[attempts - 1]), RetrySchedule.delayMillisMax))
         let spread = jitter > 0 ? Double.random(in: -jitter...jitter, using: &generator) : 0
         let jittered = Int(delay * (1 + spread))
         guard retryAfterSeconds != .max else { return jittered }

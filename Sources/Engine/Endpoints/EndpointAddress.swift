@@ -63,6 +63,9 @@ package struct EndpointAddress: Equatable, Sendable {
         target = path.hasPrefix("/") ? path : "/" + path
     }
 
+    /// Where it leads; nil for a host name.
+    package var literal: SocketAddress? { IPAddress(host).map { SocketAddress(address: $0, port: port) } }
+
     private static func split(
         _ authority: Substring
     ) throws(EndpointAddressError) -> (host: Substring, port: Substring?, isBracketed: Bool) {

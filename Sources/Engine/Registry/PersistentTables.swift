@@ -3,7 +3,7 @@
 // version it took, and one change costs microseconds, not a copy of everything.
 
 /// Values by number. Numbers grow and are never reused, so pages of nothing but removed ones are dropped.
-package struct PagedTable<Value: Sendable>: Sendable {
+package struct PagedTable<Value> {
     /// A change copies this many values.
     private static var pageSlotCount: Int { 64 }
     private var pages: [[Value?]] = []
@@ -47,6 +47,8 @@ package struct PagedTable<Value: Sendable>: Sendable {
         return found
     }
 }
+
+extension PagedTable: Sendable where Value: Sendable {}
 
 /// Values by key, spread over a fixed number of dictionaries.
 package struct ShardedMap<Key: Hashable & Sendable, Value: Sendable>: Sendable {

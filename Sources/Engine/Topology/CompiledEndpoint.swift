@@ -1,6 +1,8 @@
-// One endpoint, ready to be delivered to: what an operator said of it, with all that does not depend on the network
-// worked out. Immutable; a change makes a new one. Names are not resolved here: that is the lane's affair while it has
-// something to send.
+// One endpoint, ready to be delivered to: what an operator said of it, checked. Immutable; a change makes a new one.
+// Names are not resolved here: that is the lane's affair while it has something to send.
+//
+// Most endpoints are idle most of the time, so this holds the settings that the registry holds, and no copy of them;
+// what follows from them in a microsecond is worked out when it is asked for.
 
 import FastPath
 
@@ -27,47 +29,64 @@ package final class EndpointEnvironment: Sendable {
 package final class CompiledEndpoint: Sendable {
     package let id: EndpointID
     package let tenant: TenantID
-    /// Unique over all tenants; what log lines and metrics say.
-    package let name: String
-    package let configuration: EndpointConfiguration
-    package let address: EndpointAddress
-    package let subscription: Subscription
-    package let schedule: RetrySchedule
+    private let box: SettingsBox<EndpointConfiguration>
+    private let sourceIDs: [SourceID]
     package let environment: EndpointEnvironment
-    /// Where a literal address leads; nil for a host name.
-    let literal: SocketAddress?
+    /// What the resolver is asked for; nil when the URL has a literal address.
+    let host: Host?
+
+    struct Host: Sendable {
+        let name: String
+        let port: UInt16
+    }
 
     package init(_ spec: EndpointSpec, _ environment: EndpointEnvironment) throws(EndpointAddressError) {
         id = spec.id
         tenant = spec.tenant
-        name = spec.qualifiedName
-        configuration = spec.settings
+        box = spec.box
+        sourceIDs = spec.sourceIDs
         self.environment = environment
         let address = try EndpointAddress(spec.settings.url)
-        let literal = IPAddress(address.host).map { SocketAddress(address: $0, port: address.port) }
-        if let literal, let reason = environment.rules.refusal(of: literal.address) {
+        guard let literal = address.literal else {
+            host = Host(name: address.host, port: address.port)
+            return
+        }
+        if let reason = environment.rules.refusal(of: literal.address) {
             throw .refused(host: address.host, address: literal.address.text, reason)
         }
-        self.address = address
-        self.literal = literal
-        subscription = Subscription(sources: spec.sourceIDs, types: spec.settings.types)
-        schedule = RetrySchedule(
-            delaysMillis: spec.settings.retryDelaysMillis, jitter: spec.settings.retryJitter)
+        host = nil
     }
-    package var concurrency: Int { max(1, configuration.concurrency) }
-    package var forwarding: FieldForwarding { configuration.forwardsHeaders ? .all : .contentTypeOnly }
+    package var configuration: EndpointConfiguration { box.settings }
+    /// Unique over all tenants; what log lines and metrics say.
+    package var name: String { box.settings.qualifiedName }
+    package var subscription: Subscription { Subscription(sources: sourceIDs, types: box.settings.types) }
+    package var schedule: RetrySchedule {
+        RetrySchedule(delaysMillis: box.settings.retryDelaysMillis, jitter: box.settings.retryJitter)
+    }
+    package var concurrency: Int { max(1, box.settings.concurrency) }
+    package var forwarding: FieldForwarding { box.settings.forwardsHeaders ? .all : .contentTypeOnly }
+    /// Taken apart anew: a lane needs it when its requests are to go somewhere else, and no idle one ever does.
+    private var address: EndpointAddress {
+        guard let address = try? EndpointAddress(box.settings.url) else {
+            preconditionFailure("a URL was sound when its endpoint was compiled, and is no more")
+        }
+        return address
+    }
+    /// Where a literal address leads; nil for a host name.
+    var literal: SocketAddress? { host == nil ? address.literal : nil }
 
     /// Where requests go once the addresses are known. They have been checked against the rules.
     func destination(
         _ addresses: [SocketAddress], predecessor: Destination?
     ) throws(DestinationError) -> Destination {
+        let (address, settings) = (address, box.settings)
         var description = DestinationDescription(
             addresses: addresses.compactMap { EgressAddress(literal: $0.address.text, port: $0.port) },
-            authority: address.hostField, target: address.target, secrets: configuration.secrets)
+            authority: address.hostField, target: address.target, secrets: settings.secrets)
         description.concurrency = concurrency
-        description.connectMillisMax = configuration.connectMillisMax
-        description.headMillisMax = configuration.headMillisMax
-        description.totalMillisMax = configuration.totalMillisMax
+        description.connectMillisMax = settings.connectMillisMax
+        description.headMillisMax = settings.headMillisMax
+        description.totalMillisMax = settings.totalMillisMax
         return try Destination(
             description, version: environment.version, requestHeadBytesMax: environment.requestHeadBytesMax,
             predecessor: predecessor)
