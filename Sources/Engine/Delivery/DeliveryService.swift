@@ -69,7 +69,8 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     private let logger: Logger
     /// Touched by `start` before the thread runs, then by that thread alone.
     private let dispatcher: Engine
-    private let opened: DeliverySnapshot
+    /// What the store knew; nothing once `start` has used it.
+    private var opened: DeliverySnapshot
     private let mailbox = Mutex(Mailbox())
     private let mailCount = Atomic<Int>(0)
     private let published = Mutex(DeliveryMetrics())
@@ -125,6 +126,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
             endpoints, new: new, in: opened, end: opened.rebuiltFrom ?? dispatcher.log.committedEnd)
         dispatcher.sourceNames = DeliveryService.bytes(sourceNames)
         dispatcher.publish(plans, now: DeliveryService.now)
+        opened = DeliverySnapshot()
         worker.start()
         let thread = Thread { [self] in run() }
         thread.name = "dispatcher"

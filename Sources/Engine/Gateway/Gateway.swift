@@ -41,7 +41,8 @@ package final class Gateway: Sendable {
     package var audit: (any AuditLog)? { state.withLock { $0.running?.registry.audit } }
     /// The last change that took effect, the start's among them; nil before.
     package var lastChange: AppliedChange? { state.withLock { $0.lastChange } }
-    /// What is in force: the process's own settings and what the registry has, by manifest and by API.
+    /// What is in force: the process's own settings and the sources that the registry has, by manifest and by API.
+    /// Without endpoints, which are the registry's to say: here they would all be copied each time.
     package var currentConfiguration: GatewayConfiguration {
         registry.map { initial.with($0.state) } ?? initial
     }
@@ -60,6 +61,8 @@ package final class Gateway: Sendable {
             list = started
             state.withLock { $0 = State(running: components) }
         }
+        // Pages of the registry, read once.
+        components.store.store.releaseCaches()
         note(components.registry.report, by: .start)
     }
 
@@ -98,12 +101,12 @@ package final class Gateway: Sendable {
 }
 
 extension GatewayConfiguration {
-    /// The process's settings with what a registry has.
+    /// The process's settings with the sources that a registry has, and without endpoints.
     func with(_ state: RegistryState) -> GatewayConfiguration {
         var configuration = self
         configuration.live = state.live
         configuration.sources = state.sources.all.map(\.settings)
-        configuration.endpoints = state.endpoints.all.map(\.settings)
+        configuration.endpoints = []
         return configuration
     }
 }

@@ -206,7 +206,11 @@ package final class RegistryService: Sendable {
     ) -> TopologyChange {
         var endpoints = plan.endpoints.upserted
         // What all of them are compiled with is rare to change; what one says is not.
-        if compilation != before.compilation { endpoints = Array(plan.after.endpoints.all) }
+        if compilation != before.compilation {
+            endpoints = []
+            endpoints.reserveCapacity(plan.after.endpoints.count)
+            endpoints.append(contentsOf: plan.after.endpoints.all)
+        }
         let known = plan.before.endpoints.lastNumber
         let added = plan.endpoints.upserted.lazy.filter { $0.id.number > known }.map(\.id)
         let removed = plan.endpoints.removed.map(\.id) + plan.endpoints.vanished.map { EndpointID($0.number) }

@@ -55,6 +55,9 @@ package final class SQLiteStore: DeliveryStore {
     /// For whoever keeps other tables in store.sqlite.
     package var writer: any DatabaseWriter { database.pool }
 
+    /// Pages that were read and may never be wanted again. Waits for whoever reads or writes now.
+    package func releaseCaches() { database.pool.releaseMemory() }
+
     /// Waits for what is done beside the writer: indexes, removed files.
     package func awaitBackground() { history.awaitBackground() }
 
