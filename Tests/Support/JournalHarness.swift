@@ -68,6 +68,7 @@ package final class JournalHarness {
         let ticket = wantsReceipt ? nextTicket : 0
         nextTicket += 1
         tickets[ticket] = key
+        journal.setClock(wallNanos: wall * 1_000_000_000)
         let verdict = TestEvent.lend(key: key, bodyBytes: bodyBytes, window: window, wallSeconds: wall) {
             journal.offer($0, ticket: ticket)
         }

@@ -137,11 +137,11 @@ final class LogWorker: Sendable {
         }
     }
     /// On a disk that is too small for what retention would keep, history goes first: events come before it.
+    /// One segment a wish: file systems tell of freed space late, and the journal asks again after a second.
     private func prepareSpareInRoom() throws(SpareFailure) -> SegmentDescriptor {
-        while true {
-            do { return try prepareSpare(pace) } catch {
-                guard case .tooLittleSpace = error, removeOldest() else { throw error }
-            }
+        do { return try prepareSpare(pace) } catch {
+            guard case .tooLittleSpace = error, removeOldest() else { throw error }
+            return try prepareSpare(pace)
         }
     }
     /// False when no segment may go.

@@ -4,20 +4,13 @@
 // Invariant: what it says never falls. Set forward, windows end early and a duplicate may pass, which loses nothing.
 
 struct WindowClock {
-    /// Events of several loops are out of order by less than this.
-    private static let disorderSeconds: UInt32 = 5
-    private var latest: UInt32 = 0
-    /// What the clock was set back by, in all.
-    private var setBack: UInt32 = 0
+    /// Seconds since 1970, and what the clock was set back by since the start.
+    private(set) var seconds: UInt32 = 0
+    private var setBack: UInt64 = 0
 
-    /// Seconds since 1970 for an event received then.
-    mutating func seconds(receivedAt nanos: UInt64) -> UInt32 {
-        let now = UInt32(clamping: nanos / 1_000_000_000 + UInt64(setBack))
-        guard now < latest else {
-            latest = now
-            return now
-        }
-        if latest - now > WindowClock.disorderSeconds { setBack += latest - now }
-        return latest
+    mutating func set(wallNanos: UInt64) {
+        let wall = wallNanos / 1_000_000_000
+        let now = UInt32(clamping: wall + setBack)
+        if now >= seconds { seconds = now } else { setBack = UInt64(seconds) - min(wall, UInt64(seconds)) }
     }
 }

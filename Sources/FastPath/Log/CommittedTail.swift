@@ -11,7 +11,7 @@ package final class CommittedTail: Sendable {
         package var sequence: UInt64
         /// Changes with each new segment.
         package var segmentGeneration: UInt64
-        /// First sequence of the newest segment, 0 = none yet; never older than the sequence.
+        /// First sequence of the newest segment with a committed record, 0 = none yet.
         package var segmentFirst: UInt64
         /// Where the newest segment's data end; a hint for reading ahead.
         package var endOffset: Int
@@ -54,7 +54,9 @@ package final class CommittedTail: Sendable {
     private static func state(of journal: borrowing Journal) -> Snapshot {
         Snapshot(
             sequence: journal.committedSequence, segmentGeneration: journal.segmentGeneration,
-            segmentFirst: journal.currentSegment?.firstSequence ?? 0,
+            segmentFirst: journal.currentSegment.map {
+                $0.firstSequence <= journal.committedSequence ? $0.firstSequence : 0
+            } ?? 0,
             endOffset: journal.currentSegment?.appendOffset ?? 0)
     }
 }

@@ -144,6 +144,9 @@ package struct PlacedSegment: Equatable, Sendable {
 
     // MARK: Offers
 
+    /// The wall clock, for the windows of what is offered from now on. Not the events' own times: those wait in rings,
+    /// and what is verified again came long ago.
+    package mutating func setClock(wallNanos: UInt64) { windowClock.set(wallNanos: wallNanos) }
     /// Copies the event into the group that is filling. Ticket 0 wants no receipt. Never waits, never allocates.
     @_noAllocation @_noLocks
     package mutating func offer(_ event: EventInput, ticket: UInt64) -> OfferOutcome {
@@ -152,7 +155,7 @@ package struct PlacedSegment: Equatable, Sendable {
         }
         var print = Fingerprint(slot: Hash128(low: 0, high: 0), tag: Hash128(low: 0, high: 0))
         let window = event.dedupWindowSeconds
-        let seconds = windowClock.seconds(receivedAt: event.receivedAt)
+        let seconds = windowClock.seconds
         if window > 0 {
             print = Fingerprint(
                 tenant: event.tenant, source: event.source, key: event.dedupKey, keys: configuration.keys)

@@ -42,12 +42,17 @@ package struct LogWatch: Sendable {
         guard folder.isInPlace else { return .folder }
         guard segment > 0 else { return nil }
         switch FileIdentity.look(folder.directory, SegmentName.segment(segment), 0) {
-        case .missing: return .segment(segment)
+        // Behind a newer one it is not written to any more, and retention may have removed it.
+        case .missing: return isNewest(segment) ? .segment(segment) : nil
         case .unknown: return nil
         case .found(let identity):
             if watched?.first != segment { watched = (segment, identity) }
             return watched?.identity == identity ? nil : .segment(segment)
         }
+    }
+    private func isNewest(_ segment: UInt64) -> Bool {
+        guard let newest = try? folder.segments().last else { return true }
+        return newest < segment
     }
 }
 

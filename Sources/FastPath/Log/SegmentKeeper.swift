@@ -95,8 +95,10 @@ package struct RetentionRule: Equatable, Sendable {
         let name = SegmentName.spare(number)
         let file = unsafe sluice_file_open(folder.directory, name, FileFlag.write | FileFlag.create)
         if file < 0 { throw .fileFailed(operation: "create", systemError: -file) }
-        do {
+        do throws(SpareFailure) {
             try fill(file, name, pace)
+            // It may have taken seconds.
+            guard folder.isInPlace else { throw .folderReplaced }
         } catch {
             _ = sluice_file_close(file)
             _ = unsafe sluice_file_remove(folder.directory, name)

@@ -130,7 +130,9 @@ extension IngestLoop {
         case .failed(let error): refuse(slot, error)
         case .incomplete:
             if unsafe connection.pointee.isPeerDone { return close(slot) }
-            if unsafe connection.pointee.phase == .idle && IngestLoop.isEmptyLines(view) { return dropBlock(slot) }
+            if unsafe connection.pointee.phase == .idle && IngestLoop.isEmptyLines(view) {
+                return isDraining ? close(slot) : dropBlock(slot)
+            }
             beginHead(slot)
         case .complete:
             guard route(slot, view) else { return }

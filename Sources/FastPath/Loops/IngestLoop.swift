@@ -220,6 +220,7 @@ import Synchronization
         wallNanos = sluice_clock_wall()
         wallSeconds = shared.testClock ?? (wallNanos / 1_000_000_000)
         dates.update(unixSeconds: Int(wallNanos / 1_000_000_000))
+        port.setClock(wallNanos: wallNanos)
     }
 
     // MARK: completions

@@ -67,6 +67,9 @@ package final class JournalLink: Sendable {
     }
     deinit { unsafe wakeValue.deallocate() }
 
+    @inline(__always) mutating func setClock(wallNanos: UInt64) {
+        if driver != nil { driver!.setClock(wallNanos: wallNanos) }
+    }
     @inline(__always) mutating func offer(
         _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
     ) -> OfferOutcome {

@@ -30,6 +30,7 @@ import CShims
     /// The write that is out is durable by itself: no sync follows.
     private var isOneWrite = false
     private var commitStartedAt: UInt64 = 0
+    private static let inputOutputError = 5
     // Tickets of sources with durability `written`: [0] of the group being filled, [1] of the one committing.
     private var earlyFilling: EarlyReceipts
     private var earlyCommitting: EarlyReceipts
@@ -50,6 +51,8 @@ import CShims
     }
     var isIdle: Bool { outstandingCount == 0 && journal.isIdle && earlyFilling.isEmpty && earlyCommitting.isEmpty }
 
+    /// Once a tick, before its offers: the wall clock in nanoseconds.
+    @inline(__always) mutating func setClock(wallNanos: UInt64) { journal.setClock(wallNanos: wallNanos) }
     @inline(__always) mutating func offer(
         _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
     ) -> OfferOutcome {
@@ -92,6 +95,7 @@ import CShims
         if case .refuse = step { return }
         swap(&earlyFilling, &earlyCommitting)
         commitStartedAt = nowNanos
+        isOneWrite = earlyCommitting.isEmpty
         submit(step, io)
     }
     /// A disk that hangs is seen from outside.
@@ -128,6 +132,7 @@ import CShims
         case .write(let write): submit(write, io)
         case .roll(let roll):
             outstandingCount = 2
+            isOneWrite = earlyCommitting.isEmpty
             unsafe io.renameAndSync(
                 folder: folder, from: roll.spareName, to: roll.segmentName, rename: Tag(.segmentRename),
                 sync: Tag(.folderSync))
@@ -138,7 +143,8 @@ import CShims
         expectedBytes = write.byteCount
         writtenResult = 0
         syncedResult = 0
-        isOneWrite = earlyCommitting.isEmpty
+        // The rest of a pair stays a pair: a durable write would sync no more than the rest.
+        isOneWrite = isOneWrite && earlyCommitting.isEmpty
         if isOneWrite {
             outstandingCount += 1
             unsafe io.writeDurably(
@@ -159,8 +165,9 @@ import CShims
         // A failed rename cancels what is linked behind it; the first error is the one to report.
         case .segmentRename, .folderSync: if placedResult == 0 { placedResult = min(result, 0) }
         case .journalWrite where isOneWrite && result < 0:
+            // Whatever it was: "cancelled" too must not pass for a sync alone that was.
             writtenResult = expectedBytes
-            syncedResult = result
+            syncedResult = -JournalDriver.inputOutputError
         case .journalWrite:
             writtenResult = result
             if result == expectedBytes { earlyCommitting.release(failed: false) }

@@ -41,6 +41,7 @@ package final class JournalControl: Sendable {
     private static let eventsPerRingMax = 1024
     /// The group being filled is full: nothing is taken until a commit has made room.
     private var isFull = false
+    private var nextLink = 0
 
     init(
         driver: consuming JournalDriver, links: [JournalLink], shared: JournalControl
@@ -79,8 +80,14 @@ package final class JournalControl: Sendable {
             }
         }
         deliverReceipts()
+        driver.setClock(wallNanos: sluice_clock_wall())
         isFull = false
-        for link in links where !isFull { takeEvents(link) }
+        // Whose events found no room is the first to find some.
+        let first = nextLink
+        for step in 0..<links.count where !isFull {
+            nextLink = (first + step) % links.count
+            takeEvents(links[nextLink])
+        }
         driver.startCommit(io, nowNanos: sluice_clock_monotonic())
         deliverReceipts()
         for link in links where !link.receipts.isEmpty { link.loopWakeup.signal() }
