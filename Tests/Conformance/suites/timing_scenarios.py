@@ -121,7 +121,7 @@ def half_close(gateway):
 
 
 def reset_in_body(gateway, count=10_000):
-    before_files, before_memory, before_kept = gateway.descriptor_count(), gateway.rss(), kept(gateway)
+    before_sockets, before_memory, before_kept = gateway.socket_count(), gateway.rss(), kept(gateway)
 
     def some():
         for _ in range(count // 4):
@@ -134,9 +134,9 @@ def reset_in_body(gateway, count=10_000):
     [t.start() for t in threads]
     [t.join() for t in threads]
     wait_until(
-        lambda: gateway.descriptor_count() <= before_files,
+        lambda: gateway.socket_count() <= before_sockets,
         10,
-        lambda: f"descriptors {before_files} -> {gateway.descriptor_count()}",
+        lambda: f"sockets {before_sockets} -> {gateway.socket_count()}",
     )
     grown = gateway.rss() - before_memory
     assert grown < 4 << 20, f"RSS grew by {grown} bytes"
