@@ -68,10 +68,9 @@ struct FileIdentity: Equatable, Sendable {
     }
     static func look(_ directory: Int32, _ name: String, _ flags: Int32) -> Look {
         let file = unsafe sluice_file_open(directory, name, flags)
-        guard file >= 0 else { return file == -noEntry || file == -notADirectory ? .missing : .unknown }
+        guard file >= 0 else { return file == -LogFolder.noEntry || file == -notADirectory ? .missing : .unknown }
         defer { _ = sluice_file_close(file) }
         return FileIdentity(file).map { .found($0) } ?? .unknown
     }
-    private static let noEntry: Int32 = 2
     private static let notADirectory: Int32 = 20
 }

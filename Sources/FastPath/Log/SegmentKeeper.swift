@@ -153,10 +153,8 @@ package struct RetentionRule: Equatable, Sendable {
     /// Removes the oldest segments that `rule` no longer keeps. Never the newest, never one with a record that a reader
     /// still needs. `now` is the wall clock in nanoseconds; a segment's age is that of the first record behind it.
     package func retain(_ rule: RetentionRule, now: UInt64) throws(LogOpenError) -> RetentionResult {
-        var total = 0
-        return try remove(below: rule.lowWaterSequence) { segments, index in
-            total = total == 0 ? segments.count * segmentBytes : total - segmentBytes
-            let isTooMuch = rule.bytesMax.map { total > $0 } ?? false
+        try remove(below: rule.lowWaterSequence) { segments, index in
+            let isTooMuch = rule.bytesMax.map { (segments.count - index) * segmentBytes > $0 } ?? false
             return isTooMuch || isTooOld(nextSegment: segments[index + 1], rule, now)
         }
     }

@@ -235,9 +235,12 @@ extension IngestLoop {
             unsafe connection.pointee.closesAfterReply = true
             return
         }
-        unsafe connection.pointee.closesAfterReply = true
-        unsafe connection.pointee.lingersAfterReply = true
-        answerUnavailable(slot, reason: "memory_busy")
+        answerUnavailableAndClose(slot, reason: "memory_busy")
+    }
+    mutating func answerUnavailableAndClose(_ slot: Int, reason: String) {
+        unsafe table[slot].pointee.closesAfterReply = true
+        unsafe table[slot].pointee.lingersAfterReply = true
+        answerUnavailable(slot, reason: reason)
     }
     mutating func answerUnavailable(_ slot: Int, reason: String) {
         metrics.count(.unavailable)

@@ -327,10 +327,8 @@ import Synchronization
         // The disk may still take the event: the sender's repeat is a duplicate then. The connection ends, so that the
         // receipt that comes late is nobody's.
         case .committing:
-            unsafe connection.pointee.closesAfterReply = true
-            unsafe connection.pointee.lingersAfterReply = true
             unsafe metrics.count(.refused, source: Int(connection.pointee.counterSlot))
-            answerUnavailable(slot, reason: "log_slow")
+            answerUnavailableAndClose(slot, reason: "log_slow")
         case .verifying: break
         }
     }

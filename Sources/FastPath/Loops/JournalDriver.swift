@@ -95,7 +95,7 @@ import CShims
         if case .refuse = step { return }
         swap(&earlyFilling, &earlyCommitting)
         commitStartedAt = nowNanos
-        isOneWrite = earlyCommitting.isEmpty
+        isOneWrite = true
         submit(step, io)
     }
     /// A disk that hangs is seen from outside.
@@ -132,7 +132,7 @@ import CShims
         case .write(let write): submit(write, io)
         case .roll(let roll):
             outstandingCount = 2
-            isOneWrite = earlyCommitting.isEmpty
+            isOneWrite = true
             unsafe io.renameAndSync(
                 folder: folder, from: roll.spareName, to: roll.segmentName, rename: Tag(.segmentRename),
                 sync: Tag(.folderSync))
@@ -143,7 +143,8 @@ import CShims
         expectedBytes = write.byteCount
         writtenResult = 0
         syncedResult = 0
-        // The rest of a pair stays a pair: a durable write would sync no more than the rest.
+        // Not where answers wait for the write alone. The rest of a pair stays a pair: a durable write would sync no
+        // more than the rest.
         isOneWrite = isOneWrite && earlyCommitting.isEmpty
         if isOneWrite {
             outstandingCount += 1
@@ -188,11 +189,11 @@ import CShims
             earlyCommitting.release(failed: true)
             earlyFilling.release(failed: true)
         }
+        metrics.loop.set(IngestCounter.commitAgeMillis.rawValue, 0)
         closeRetired(io)
         publishGauges()
     }
     private func publishGauges() {
-        metrics.loop.set(IngestCounter.commitAgeMillis.rawValue, 0)
         metrics.loop.set(IngestCounter.dedupEntries.rawValue, UInt64(journal.dedupEntryCount))
         metrics.loop.set(IngestCounter.dedupEvictions.rawValue, journal.dedupEvictionCount)
         metrics.loop.set(IngestCounter.segmentFailures.rawValue, journal.segmentFailureCount)
