@@ -34,13 +34,9 @@ package final class LogLandmarks: Sendable {
     /// The last one at the record or a little before it.
     package func nearest(to sequence: UInt64) -> Landmark? {
         known.withLock { known in
-            var (low, high) = (0, known.count)
-            while low < high {
-                let middle = (low + high) / 2
-                if known[middle].sequence <= sequence { low = middle + 1 } else { high = middle }
-            }
-            guard low > 0, sequence - known[low - 1].sequence <= LogLandmarks.distanceMax else { return nil }
-            return known[low - 1]
+            let behind = known.partitionIndex { $0.sequence <= sequence }
+            guard behind > 0, sequence - known[behind - 1].sequence <= LogLandmarks.distanceMax else { return nil }
+            return known[behind - 1]
         }
     }
 }

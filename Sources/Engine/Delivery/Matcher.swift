@@ -129,11 +129,6 @@ package struct Matcher<Subscriber: AnyObject> {
         return found
     }
     private static func place(of endpoint: EndpointID, in list: [Subscribed]) -> Int {
-        var (low, high) = (0, list.count)
-        while low < high {
-            let middle = (low + high) / 2
-            if list[middle].endpoint < endpoint { low = middle + 1 } else { high = middle }
-        }
-        return low
+        list.partitionIndex { $0.endpoint < endpoint }
     }
 }

@@ -111,13 +111,7 @@ package struct ResourceIndex<Settings: ResourceSettings>: Sendable {
     }
     private static func place(of number: UInt32, in numbers: [UInt32]) -> Int {
         if let last = numbers.last, last < number { return numbers.count }
-        var low = 0
-        var high = numbers.count
-        while low < high {
-            let middle = (low + high) / 2
-            if numbers[middle] < number { low = middle + 1 } else { high = middle }
-        }
-        return low
+        return numbers.partitionIndex { $0 < number }
     }
 
     // MARK: Retired identities

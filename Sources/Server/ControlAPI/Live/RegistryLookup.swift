@@ -95,8 +95,7 @@ struct RegistryLookup {
     ) -> [ResourceSpec<Settings>] {
         guard let tenant else { return index.page(after: number, limit: limit) }
         let numbers = index.numbers(of: tenant)
-        let first = numbers.firstIndex { $0 > number } ?? numbers.count
-        return numbers[first...].prefix(limit).compactMap { index[Identifier($0)] }
+        return numbers[numbers.partitionIndex { $0 <= number }...].prefix(limit).compactMap { index[Identifier($0)] }
     }
 }
 
