@@ -32,7 +32,7 @@ extension Dispatcher {
     func way(to lane: Lane, now: UInt64) -> KnownWay {
         guard let host = lane.endpoint.host else {
             if let destination = lane.destination { return .known(.to(destination)) }
-            return .known(open(lane, [lane.endpoint.literal].compactMap { $0 }, version: 0))
+            return .known(open(lane, lane.endpoint.literals, version: 0))
         }
         switch hosts.look(host.name, port: host.port, now: now) {
         case .pending:

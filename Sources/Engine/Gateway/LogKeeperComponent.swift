@@ -35,8 +35,7 @@ final class LogKeeperComponent: Component {
         let mailbox = SpareMailbox(keeper: wakeup, driver: driverWakeup)
         let worker = LogWorker(
             keeper: keeper, watch: LogWatch(log.folder), tail: log.tail, mailbox: mailbox, wakeup: wakeup,
-            configuration: configuration,
-            logger: logger)
+            configuration: configuration, logger: logger)
         try worker.start()
         running.set(Running(worker: worker, mailbox: mailbox))
     }

@@ -221,11 +221,7 @@ package struct OpenDeliveries: Equatable, Sendable {
         self.dueMillis = dueMillis
     }
     /// Ascending by endpoint; without due times.
-    package static func counted(
-        _ open: some Sequence<(endpoint: EndpointID, state: DeliveryState)>
-    )
-        -> [OpenDeliveries]
-    {
+    package static func counted(_ open: some Sequence<(EndpointID, DeliveryState)>) -> [OpenDeliveries] {
         var found: [EndpointID: OpenDeliveries] = [:]
         for (endpoint, state) in open {
             switch state {

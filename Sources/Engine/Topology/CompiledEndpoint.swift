@@ -72,8 +72,8 @@ package final class CompiledEndpoint: Sendable {
         }
         return address
     }
-    /// Where a literal address leads; nil for a host name.
-    var literal: SocketAddress? { host == nil ? address.literal : nil }
+    /// Where a literal address leads; empty for a host name.
+    var literals: [SocketAddress] { address.literal.map { [$0] } ?? [] }
 
     /// Where requests go once the addresses are known. They have been checked against the rules.
     func destination(
