@@ -45,6 +45,14 @@ final class Bench {
             shared: snapshot.shared ?? self.log.committedEnd, seed: seed)
         dispatcher.sourceNames = Bench.sources.reduce(into: [:]) { $0[Array($1.key.utf8)] = $1.value }
     }
+    /// With one endpoint `a`, to which so many events are out.
+    static func sending(_ count: Int) throws -> Bench {
+        let bench = try Bench()
+        try bench.apply([endpoint("a")])
+        bench.log.append(count: count)
+        bench.advance(millis: 1)
+        return bench
+    }
     static let sources = ["github": SourceID(1), "stripe": SourceID(2), "big": SourceID(3), "small": SourceID(4)]
 
     /// These endpoints and no others from now on. Numbers are given in the order of first appearance.

@@ -81,10 +81,7 @@ import Testing
         #expect(sequences(bench).isEmpty)
     }
     @Test func retryNowEndsThePauseThatTheEndpointAskedFor() throws {
-        let bench = try Bench()
-        try bench.apply([endpoint("a")])
-        bench.log.append(count: 1)
-        bench.advance(millis: 1)
+        let bench = try Bench.sending(1)
         bench.egress.answerAll(status: 503) { $0.retryAfterSeconds = 600 }
         bench.advance(millis: 1000)
         #expect(bench.status("a").state.condition == .paused && bench.status("a").isSlowed)
@@ -113,10 +110,7 @@ import Testing
         #expect(sequences(bench) == [1])
     }
     @Test func anotherURLLiftsWhatTheOldOneDid() throws {
-        let bench = try Bench()
-        try bench.apply([endpoint("a")])
-        bench.log.append(count: 1)
-        bench.advance(millis: 1)
+        let bench = try Bench.sending(1)
         bench.egress.answerAll(status: 410)
         bench.log.append(count: 1)
         bench.advance(millis: 1000)

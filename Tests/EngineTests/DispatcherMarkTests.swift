@@ -121,10 +121,7 @@ import Testing
         #expect(row.state == .delivered && row.attempts == 3 && row.status == 200)
     }
     @Test func aDeadLettersLastAnswerIsKept() throws {
-        let bench = try Bench()
-        try bench.apply([endpoint("a")])
-        bench.log.append(count: 1)
-        bench.advance(millis: 1)
+        let bench = try Bench.sending(1)
         bench.egress.answerAll(status: 422, body: "no such customer")
         bench.advance(millis: 50)
         #expect(
@@ -161,10 +158,7 @@ import Testing
         #expect(try bench.rows("a").map(\.state) == [.delivered, .delivered, .pending, .delivered])
     }
     @Test func aDeadLetterBehindASlowDeliveryIsSentAgain() throws {
-        let bench = try Bench()
-        try bench.apply([endpoint("a")])
-        bench.log.append(count: 3)
-        bench.advance(millis: 1)
+        let bench = try Bench.sending(3)
         bench.egress.answer(2, status: 404)
         bench.advance(millis: 50)
         // The first two are still out and hold the mark.

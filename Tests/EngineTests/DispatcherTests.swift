@@ -212,10 +212,7 @@ import Testing
 }
 
 @Test func theMarkWaitsForTheSlowestAndForTheStore() throws {
-    let bench = try Bench()
-    try bench.apply([endpoint("a")])
-    bench.log.append(count: 5)
-    bench.advance(millis: 1)
+    let bench = try Bench.sending(5)
     while bench.egress.out.count > 1 { bench.egress.answer(1) }
     bench.advance(millis: 2000)
     #expect(try bench.resume("a") == 1)
@@ -233,10 +230,7 @@ import Testing
 }
 
 @Test func whatTheStoreHadIsNotSentAgainAfterAStart() throws {
-    let first = try Bench()
-    try first.apply([endpoint("a")])
-    first.log.append(count: 5)
-    first.advance(millis: 1)
+    let first = try Bench.sending(5)
     first.egress.answer(3)
     first.egress.answer(1, status: 500)
     first.advance(millis: 2000)
@@ -390,10 +384,7 @@ import Testing
 }
 
 @Test func theCountsFollowWhatTheStoreSaysOfReplaysAndOfOldDeadLetters() throws {
-    let bench = try Bench()
-    try bench.apply([endpoint("a")])
-    bench.log.append(count: 3)
-    bench.advance(millis: 1)
+    let bench = try Bench.sending(3)
     bench.egress.answerAll(status: 404)
     bench.advance(millis: 50)
     #expect(bench.status("a").dead == 3)
@@ -412,10 +403,7 @@ import Testing
 }
 
 @Test func aReplayAskedForTwiceWhileThePageIsOnItsWayIsSentOnce() throws {
-    let first = try Bench()
-    try first.apply([endpoint("a")])
-    first.log.append(count: 2)
-    first.advance(millis: 1)
+    let first = try Bench.sending(2)
     first.egress.answerAll(status: 404)
     first.advance(millis: 2000)
     first.advance(millis: 1)
@@ -472,10 +460,7 @@ import Testing
 }
 
 private func benchWithTwoRetriesWaiting() throws -> Bench {
-    let bench = try Bench()
-    try bench.apply([endpoint("a")])
-    bench.log.append(count: 2)
-    bench.advance(millis: 1)
+    let bench = try Bench.sending(2)
     bench.egress.answerAll(status: 500)
     bench.advance(millis: 50)
     return bench
