@@ -128,7 +128,7 @@ package final class IngestHarness {
         #expect(shared.stage == .running)
     }
 
-    private static func snapshot(_ sources: [HarnessSource], _ trusted: [CIDR]) throws -> IngestSnapshot {
+    static func snapshot(_ sources: [HarnessSource], _ trusted: [CIDR]) throws -> IngestSnapshot {
         let memory = CompiledMemory()
         var compiled: [IngestSource] = []
         for (index, source) in sources.enumerated() {
@@ -203,7 +203,7 @@ package final class IngestHarness {
     }
 }
 
-package enum HarnessError: Error { case noOrder, noKeeper }
+package enum HarnessError: Error { case noOrder, noKeeper, noMemory }
 
 package struct LoggedEvent: Equatable {
     package var source: String

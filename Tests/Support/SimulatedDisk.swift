@@ -65,19 +65,19 @@ package struct SimulatedDisk {
 
     /// Rename and directory sync.
     package mutating func place(_ roll: CommitRoll) -> Int {
+        precondition(files[roll.write.file]?.name == String(cString: roll.spareName))
+        return rename(String(cString: roll.spareName), to: String(cString: roll.segmentName))
+    }
+    package mutating func rename(_ before: String, to name: String) -> Int {
         guard countCall() else { return -5 }
         let fault = take { $0 == .placingFails }
-        let name = String(cString: roll.segmentName)
-        precondition(files[roll.write.file]?.name == String(cString: roll.spareName))
+        guard let file = files.first(where: { $0.value.name == before })?.key else { return -2 }
         // A rename takes the place of a file that has the name already.
-        for (file, other) in files
-        where other.name == name
-            && file != roll.write.file
-        { files[file]?.name = "replaced" }
-        files[roll.write.file]?.nameBefore = String(cString: roll.spareName)
-        files[roll.write.file]?.name = name
+        for (other, content) in files where content.name == name && other != file { files[other]?.name = "replaced" }
+        files[file]?.nameBefore = before
+        files[file]?.name = name
         if fault != nil { return -5 }
-        files[roll.write.file]?.nameBefore = nil
+        files[file]?.nameBefore = nil
         return 0
     }
     package mutating func write(_ write: CommitWrite) -> Int {

@@ -2,9 +2,9 @@
 // share.
 //
 // Passive and resumable: `position` is the first byte that is not validated yet, so each byte is looked at once however
-// the bytes arrive. What a resumed call appends to the table is not a whole head; the owner of the scan runs it once
-// more from the beginning when the end has been found. Errors come in the order of the bytes, so they do not depend
-// on the splits.
+// the bytes arrive. Each call appends the fields that it completes; an owner whose table has served others in between
+// runs the scan once more from the beginning when the end has been found. Errors come in the order of the bytes, so
+// they do not depend on the splits.
 
 package enum FieldLinesStep {
     case incomplete
@@ -14,11 +14,15 @@ package enum FieldLinesStep {
 }
 
 package struct FieldLines: Sendable {
-    private enum Phase: UInt8 { case lineStart, name, value }
+    private enum Phase: UInt8 { case lineStart, name, blanks, value }
 
     private var phase = Phase.lineStart
     private var position: Int
+    // Of the line that is being read, for a call that goes on within it.
     private var nameStart: Int
+    private var nameEnd = 0
+    private var valueStart = 0
+    private var hash = HeaderName.hashSeed
     private var count = 0
 
     package init(from start: Int) {
@@ -31,8 +35,6 @@ package struct FieldLines: Sendable {
         _ bytes: ByteView, end: Int, fields: inout FieldTable, countMax: Int
     ) -> FieldLinesStep {
         var place = position
-        var hash = HeaderName.hashSeed
-        var nameEnd = nameStart
         while true {
             if phase == .lineStart {
                 guard place < end else { return suspend(at: place) }
@@ -45,20 +47,26 @@ package struct FieldLines: Sendable {
                 phase = .name
             }
             if phase == .name {
+                var hash = self.hash
                 while place < end, CharacterClasses.isToken(bytes[place]) {
                     hash = HeaderName.hashStep(hash, bytes[place])
                     place &+= 1
                 }
+                self.hash = hash
                 guard place < end else { return suspend(at: place) }
                 guard bytes[place] == ASCII.colon, place > nameStart else {
                     return .failed(bytes[place] == ASCII.lineFeed ? .bareLineFeed : .badFieldName)
                 }
                 nameEnd = place
                 place &+= 1
+                phase = .blanks
+            }
+            if phase == .blanks {
+                while place < end, CharacterClasses.isBlank(bytes[place]) { place &+= 1 }
+                guard place < end else { return suspend(at: place) }
+                valueStart = place
                 phase = .value
             }
-            while place < end, CharacterClasses.isBlank(bytes[place]) { place &+= 1 }
-            let valueStart = place
             place = CharacterClasses.firstOutsideFieldText(bytes, from: place, to: end)
             guard place < end else { return suspend(at: place) }
             if let error = FieldLines.lineEndError(bytes[place]) { return .failed(error) }
@@ -67,7 +75,7 @@ package struct FieldLines: Sendable {
             var valueEnd = place
             while valueEnd > valueStart, CharacterClasses.isBlank(bytes[valueEnd &- 1]) { valueEnd &-= 1 }
             let field = HeaderField(
-                name: ByteRange(start: nameStart, count: max(0, nameEnd - nameStart)),
+                name: ByteRange(start: nameStart, count: nameEnd - nameStart),
                 value: ByteRange(start: valueStart, count: valueEnd - valueStart), hash: hash)
             guard fields.append(field) else { return .failed(.tooManyFields) }
             count &+= 1

@@ -30,15 +30,22 @@ package struct HeadParser: Sendable {
 
     /// `bytes` begins at the first byte of the message and has everything received so far, also what follows the head.
     /// `complete` fills `head` and `fields` and makes the parser ready for the next message; so does `failed`.
+    /// `keepsFields`: in a call that goes on, `head` and `fields` are as the call before left them. Where they are not
+    /// (the table has served others), the head is read once more when it is known to end.
     @_noAllocation @_noLocks package mutating func parse(
-        _ bytes: ByteView, into head: inout RequestHead, fields: inout FieldTable, limits: IngestLimits
+        _ bytes: ByteView, into head: inout RequestHead, fields: inout FieldTable, limits: IngestLimits,
+        keepsFields: Bool = false
     ) -> HeadResult {
         let isResumed = position != 0
+        if !isResumed || !keepsFields {
+            head = RequestHead()
+            fields.removeAll()
+        }
         var result = advance(bytes, &head, &fields, limits)
-        if isResumed, case .complete = result {
-            // The earlier calls filled a table that others have used since: once more over the whole head, now known
-            // to end.
+        if isResumed, !keepsFields, case .complete = result {
             self = HeadParser()
+            head = RequestHead()
+            fields.removeAll()
             result = advance(bytes, &head, &fields, limits)
         }
         switch result {
@@ -58,8 +65,6 @@ package struct HeadParser: Sendable {
     private mutating func advance(
         _ bytes: ByteView, _ head: inout RequestHead, _ fields: inout FieldTable, _ limits: IngestLimits
     ) -> HeadResult {
-        head = RequestHead()
-        fields.removeAll()
         let end = min(bytes.count, limits.headBytesMax)
         if phase != .fields {
             let result = requestLine(bytes, end, &head, limits)
@@ -67,13 +72,12 @@ package struct HeadParser: Sendable {
             lines = FieldLines(from: position)
             phase = .fields
         }
-        let fieldsStart = position
         switch lines.advance(bytes, end: end, fields: &fields, countMax: limits.fieldCountMax) {
         case .incomplete: return .incomplete
         case .failed(let error): return .failed(error)
         case .complete(let headEnd):
             head.byteCount = headEnd
-            head.fieldLines = ByteRange(start: fieldsStart, count: headEnd - 2 - fieldsStart)
+            head.fieldLines = ByteRange(start: position, count: headEnd - 2 - position)
             return .complete
         }
     }

@@ -57,6 +57,20 @@ package struct HeaderField: Sendable {
     deinit { unsafe fields.deallocate() }
 
     package mutating func removeAll() { count = 0 }
+    /// Where a head's bytes wait, its fields wait beside them.
+    @inline(__always) static func byteCount(_ fieldCount: Int) -> Int {
+        fieldCount * MemoryLayout<HeaderField>.stride
+    }
+    /// Safety: `memory` has room for `byteCount(count)`.
+    func save(to memory: UnsafeMutablePointer<UInt8>) {
+        unsafe UnsafeMutableRawPointer(memory).copyMemory(from: fields, byteCount: FieldTable.byteCount(count))
+    }
+    /// Safety: `memory` has what `save` put there, of `count` fields.
+    mutating func load(_ memory: UnsafePointer<UInt8>, count: Int) {
+        precondition(count <= FieldTable.capacity)
+        unsafe UnsafeMutableRawPointer(fields).copyMemory(from: memory, byteCount: FieldTable.byteCount(count))
+        self.count = count
+    }
     /// False when the table is full: the head has too many fields (431).
     @inline(__always) package mutating func append(_ field: HeaderField) -> Bool {
         guard count < FieldTable.capacity else { return false }

@@ -10,7 +10,7 @@
     package var byteCount: Int
     package var fileOffset: UInt64
 
-    init(file: Int32, bytes: UnsafeRawPointer, byteCount: Int, fileOffset: UInt64) {
+    package init(file: Int32, bytes: UnsafeRawPointer, byteCount: Int, fileOffset: UInt64) {
         self.file = file
         unsafe self.bytes = bytes
         self.byteCount = byteCount

@@ -95,7 +95,7 @@ package final class JournalLink: Sendable {
     /// True when a verdict `pending` or `appended` of a source with durability `memory` may be answered at once.
     @inline(__always) var answersMemoryAtOnce: Bool { link == nil }
 
-    mutating func startCommit(_ io: borrowing UringIO, nowNanos: UInt64) {
+    mutating func startCommit<IO: LoopIO & ~Copyable>(_ io: borrowing IO, nowNanos: UInt64) {
         guard driver != nil else { return link!.journalWakeup.signal() }
         if hasInjected { takeInjected() }
         driver!.startCommit(io, nowNanos: nowNanos)
@@ -119,7 +119,7 @@ package final class JournalLink: Sendable {
         precondition(isTaken, "the injector has more out than its receipts take")
         injection!.loopWakeup.signal()
     }
-    mutating func completed(_ completion: Completion, _ io: borrowing UringIO) {
+    mutating func completed<IO: LoopIO & ~Copyable>(_ completion: Completion, _ io: borrowing IO) {
         driver!.completed(completion, io)
     }
     @inline(__always) mutating func nextReceipt() -> Receipt? {
@@ -154,8 +154,10 @@ package final class JournalLink: Sendable {
         }
     }
 
-    func armWake(_ io: borrowing UringIO) { unsafe io.readWake(wakeup.descriptor, into: wakeValue, tag: Tag(.wake)) }
-    func woken(_ io: borrowing UringIO) { armWake(io) }
+    func armWake<IO: LoopIO & ~Copyable>(_ io: borrowing IO) {
+        unsafe io.readWake(wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
+    }
+    func woken<IO: LoopIO & ~Copyable>(_ io: borrowing IO) { armWake(io) }
     @inline(__always) private var hasNewSegment: Bool {
         switch driver {
         case .some(let driver): driver.hasNews
@@ -170,5 +172,5 @@ package final class JournalLink: Sendable {
     }
     @inline(__always) func endSleep() { wakeup.endSleep() }
     /// The loop ends: nothing is with the disk.
-    mutating func finish() { if driver != nil { driver!.finish() } }
+    mutating func finish<IO: LoopIO & ~Copyable>(_ io: borrowing IO) { if driver != nil { driver!.finish(io) } }
 }

@@ -85,7 +85,7 @@ import CShims
     @inline(__always) var hasNews: Bool { spares.hasSome }
 
     /// Everything that arrived while the last commit was on its way goes out as one write; no timer, no added delay.
-    @inline(__always) mutating func startCommit(_ io: borrowing UringIO, nowNanos: UInt64) {
+    @inline(__always) mutating func startCommit<IO: LoopIO & ~Copyable>(_ io: borrowing IO, nowNanos: UInt64) {
         if owesSignal, nowNanos &- signalledAt >= CommitSignal.intervalNanos { signalReader(nowNanos) }
         if spares.hasSome { takeNews(io, nowNanos) }
         if journal.takeSpareRequest(now: nowNanos) { spares.want() }
@@ -108,7 +108,7 @@ import CShims
         signalledAt = nowNanos
         reader.signal()
     }
-    private mutating func takeNews(_ io: borrowing UringIO, _ nowNanos: UInt64) {
+    private mutating func takeNews<IO: LoopIO & ~Copyable>(_ io: borrowing IO, _ nowNanos: UInt64) {
         while journal.areReceiptsDrained, let news = spares.take() {
             switch news {
             case .ready(let spare): journal.spareBecameReady(spare)
@@ -120,12 +120,12 @@ import CShims
         // A spare after a failure opens the journal again: whoever asks for readiness must see it.
         publishGauges()
     }
-    private mutating func closeRetired(_ io: borrowing UringIO) {
+    private mutating func closeRetired<IO: LoopIO & ~Copyable>(_ io: borrowing IO) {
         while let retired = journal.nextRetired() {
             if !spares.retire(retired) { io.close(retired.file, tag: Tag(.close)) }
         }
     }
-    private mutating func submit(_ step: CommitStep, _ io: borrowing UringIO) {
+    private mutating func submit<IO: LoopIO & ~Copyable>(_ step: CommitStep, _ io: borrowing IO) {
         placedResult = 0
         switch step {
         case .refuse: preconditionFailure("a refused step has nothing to submit")
@@ -139,7 +139,7 @@ import CShims
             submit(roll.write, io)
         }
     }
-    private mutating func submit(_ write: CommitWrite, _ io: borrowing UringIO) {
+    private mutating func submit<IO: LoopIO & ~Copyable>(_ write: CommitWrite, _ io: borrowing IO) {
         expectedBytes = write.byteCount
         writtenResult = 0
         syncedResult = 0
@@ -158,7 +158,7 @@ import CShims
         }
     }
 
-    mutating func completed(_ completion: Completion, _ io: borrowing UringIO) {
+    mutating func completed<IO: LoopIO & ~Copyable>(_ completion: Completion, _ io: borrowing IO) {
         precondition(outstandingCount > 0)
         outstandingCount -= 1
         let result = Int(completion.result)
@@ -203,11 +203,11 @@ import CShims
         if let receipt = earlyCommitting.next() ?? earlyFilling.next() { return receipt }
         return journal.nextReceipt()
     }
-    mutating func finish() {
+    mutating func finish<IO: LoopIO & ~Copyable>(_ io: borrowing IO) {
         precondition(outstandingCount == 0)
-        while let retired = journal.nextRetired() { _ = sluice_close(retired.file) }
-        while let spare = journal.nextUnusedSpare() { _ = sluice_close(spare.file) }
-        if let current = journal.currentSegment { _ = sluice_close(current.descriptor.file) }
+        while let retired = journal.nextRetired() { io.closeNow(retired.file) }
+        while let spare = journal.nextUnusedSpare() { io.closeNow(spare.file) }
+        if let current = journal.currentSegment { io.closeNow(current.descriptor.file) }
     }
 }
 

@@ -32,21 +32,19 @@ package final class JournalControl: Sendable {
     var isDrainWanted: Bool { drainWanted.load(ordering: .acquiring) }
 }
 
-@safe struct JournalLoop: ~Copyable {
-    private var io: UringIO
+@safe struct JournalLoop<IO: LoopIO & ~Copyable>: ~Copyable {
+    private var io: IO
     private var driver: JournalDriver
     private let links: [JournalLink]
     private let shared: JournalControl
     private let wakeValue: UnsafeMutablePointer<UInt64>
-    private static let eventsPerRingMax = 1024
+    private static var eventsPerRingMax: Int { 1024 }
     /// The group being filled is full: nothing is taken until a commit has made room.
     private var isFull = false
     private var nextLink = 0
 
-    init(
-        driver: consuming JournalDriver, links: [JournalLink], shared: JournalControl
-    ) throws(UringError) {
-        io = try UringIO(submissions: 64, completions: 256, bufferCount: 0, bufferByteCount: 0)
+    init(io: consuming IO, driver: consuming JournalDriver, links: [JournalLink], shared: JournalControl) {
+        self.io = io
         self.driver = driver
         self.links = links
         self.shared = shared
@@ -56,10 +54,10 @@ package final class JournalControl: Sendable {
 
     mutating func run() {
         unsafe io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
-        driver.startCommit(io, nowNanos: sluice_clock_monotonic())
+        driver.startCommit(io, nowNanos: io.monotonicNanos())
         shared.setStage(.running)
         while !(shared.isDrainWanted && driver.isIdle && areRingsEmpty) { tick() }
-        driver.finish()
+        driver.finish(io)
         shared.setStage(.finished)
     }
     private var areRingsEmpty: Bool { links.allSatisfy { $0.events.isEmpty } }
@@ -80,7 +78,7 @@ package final class JournalControl: Sendable {
             }
         }
         deliverReceipts()
-        driver.setClock(wallNanos: sluice_clock_wall())
+        driver.setClock(wallNanos: io.wallNanos())
         isFull = false
         // Whose events found no room is the first to find some.
         let first = nextLink
@@ -88,7 +86,7 @@ package final class JournalControl: Sendable {
             nextLink = (first + step) % links.count
             takeEvents(links[nextLink])
         }
-        driver.startCommit(io, nowNanos: sluice_clock_monotonic())
+        driver.startCommit(io, nowNanos: io.monotonicNanos())
         deliverReceipts()
         for link in links where !link.receipts.isEmpty { link.loopWakeup.signal() }
     }

@@ -18,13 +18,25 @@ package func runIngestLoop(
     setup: IngestSetup, shared: IngestControl, snapshot: IngestSnapshot, port: TransferBox<JournalClient>,
     failure: (IngestStartError) -> Void
 ) {
+    let memory: IngestMemory
+    let io: UringIO
     do {
-        var loop = try IngestLoop(setup: setup, shared: shared, snapshot: snapshot, port: port.take())
-        loop.run()
+        memory = try IngestMemory(setup)
     } catch {
-        failure(error)
-        shared.failedToStart()
+        failure(.outOfMemory(bytes: error.byteCount))
+        return shared.failedToStart()
     }
+    do {
+        io = try UringIO(
+            submissions: 4096, completions: 16_384, bufferCount: setup.receiveBufferCount,
+            bufferByteCount: setup.receiveBufferBytes)
+    } catch {
+        failure(.ring(error))
+        return shared.failedToStart()
+    }
+    var loop = IngestLoop(
+        io: io, memory: memory, setup: setup, shared: shared, snapshot: snapshot, port: port.take())
+    loop.run()
 }
 
 /// Runs the journal thread until its drain is done.
@@ -32,18 +44,18 @@ package func runJournalLoop(
     driver: TransferBox<JournalDriver>, links: [JournalLink], shared: JournalControl,
     failure: (UringError) -> Void
 ) {
+    let io: UringIO
     do {
-        var loop = try JournalLoop(driver: driver.take(), links: links, shared: shared)
-        loop.run()
+        io = try UringIO(submissions: 64, completions: 256, bufferCount: 0, bufferByteCount: 0)
     } catch {
         failure(error)
-        shared.setStage(.failed)
+        return shared.setStage(.failed)
     }
+    var loop = JournalLoop(io: io, driver: driver.take(), links: links, shared: shared)
+    loop.run()
 }
 
 /// The bytes that `runIngestLoop` will take for `setup`, for the budget printed at start.
 package func ingestMemoryBytes(_ setup: IngestSetup) -> Int {
-    let connections =
-        setup.limits.connectionCountMax * (MemoryLayout<Connection>.stride + 12 + ConnectionTable.replyByteCount)
-    return connections + setup.receiveBufferCount * (setup.receiveBufferBytes + 16) + setup.assemblyBytes
+    IngestMemory.byteCount(setup) + setup.receiveBufferCount * (setup.receiveBufferBytes + 16)
 }

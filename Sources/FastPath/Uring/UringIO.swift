@@ -28,6 +28,15 @@ package struct Completion: Sendable {
         self.result = result
         self.flags = flags
     }
+    /// As a kernel would tell it, from a world that is none.
+    package init(tag: Tag, result: Int32, hasMore: Bool, buffer: Int?) {
+        var flags = hasMore ? UInt32(SLUICE_COMPLETION_MORE) : 0
+        if let buffer {
+            flags |= UInt32(SLUICE_COMPLETION_BUFFER)
+            flags |= UInt32(buffer) << UInt32(SLUICE_COMPLETION_BUFFER_SHIFT)
+        }
+        self.init(tag: tag, result: result, flags: flags)
+    }
     /// The receive buffer that holds the bytes, -1 when there is none.
     @inline(__always) package var buffer: Int {
         sluice_completion_has_buffer(flags) != 0 ? Int(sluice_completion_buffer(flags)) : -1

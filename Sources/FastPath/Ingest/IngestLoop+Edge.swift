@@ -8,15 +8,11 @@
 
 import CShims
 
-extension IngestLoop {
-    mutating func beginConnection(_ slot: Int, listener: Int) {
-        unsafe table[slot].pointee.edge.expectsPreamble = edge.preambleListeners & 1 << UInt64(listener) != 0
-    }
-
+extension IngestLoop where IO: ~Copyable {
     /// True when the request was answered here: from an address that its source does not take, or a challenge that
     /// comes without a signature.
     mutating func answersBeforeVerification(_ slot: Int, _ bytes: ByteView, _ body: ByteView) -> Bool {
-        let source = unsafe sources + Int(table[slot].pointee.sourceIndex)
+        let source = unsafe sources + Int(table[slot].terms.sourceIndex)
         edge.origin = .empty
         if unsafe source.pointee.edge.needsOrigin || source.pointee.edge.addresses != nil {
             let client = unsafe client(slot, bytes, source)
@@ -27,33 +23,23 @@ extension IngestLoop {
                 }
             }
         }
-        let method = unsafe table[slot].pointee.head.method
+        let method = table[slot].assembly.head.method
         guard method != .post, unsafe source.pointee.edge.handshakeMethods.takes(method) else { return false }
         return answersChallenge(slot, bytes, body)
     }
     private mutating func client(_ slot: Int, _ bytes: ByteView, _ source: UnsafePointer<IngestSource>) -> IPAddress? {
         let peer = peer(slot)
         return unsafe edge.read(
-            bytes, table[slot].pointee.head, fields, peer: peer, isPeerSecure: table[slot].pointee.edge.isPeerSecure,
+            bytes, table[slot].assembly.head, fields, peer: peer, isPeerSecure: table[slot].edge.isPeerSecure,
             trusted: snapshot.edge.trusted, source: source.pointee.edge)
     }
     /// Who is at the other end, as far as the connection itself says.
     mutating func peer(_ slot: Int) -> IPAddress? {
-        let connection = unsafe table[slot]
-        if unsafe !connection.pointee.edge.isPeerKnown {
-            unsafe connection.pointee.edge.isPeerKnown = true
-            unsafe connection.pointee.edge.peer = IngestLoop.peer(of: connection.pointee.descriptor)
+        if !table[slot].edge.isPeerKnown {
+            table[slot].edge.isPeerKnown = true
+            table[slot].edge.peer = io.peer(table[slot].connection.descriptor)
         }
-        return unsafe connection.pointee.edge.peer
-    }
-    private static func peer(of descriptor: Int32) -> IPAddress? {
-        var high: UInt64 = 0
-        var low: UInt64 = 0
-        switch unsafe sluice_peer_address(descriptor, &high, &low) {
-        case 4: return IPAddress(v4: UInt32(truncatingIfNeeded: low))
-        case 6: return IPAddress(v6High: high, low: low).unmapped
-        default: return nil
-        }
+        return table[slot].edge.peer
     }
 
     // MARK: the preamble
@@ -63,27 +49,20 @@ extension IngestLoop {
         switch unsafe readPreamble(slot, ByteView(UnsafePointer(bytes), count: count)) {
         case .refused: return
         case .complete(let taken): if taken < count { unsafe takeDirectly(slot, bytes + taken, count - taken) }
-        case .incomplete:
-            // The time is the accept's: a preamble that comes byte by byte does not extend it.
-            if unsafe append(slot, bytes, count) { unsafe table[slot].pointee.phase = .head }
+        case .incomplete: if unsafe append(slot, bytes, count) { table[slot].connection.preambleBegan() }
         }
     }
     /// Goes on with a preamble in the block. True when it is complete and bytes follow it.
     mutating func continuesBehindPreamble(_ slot: Int) -> Bool {
-        let connection = unsafe table[slot]
-        let base = unsafe arena.pointer(connection.pointee.block) + connection.pointee.inputStart
-        let view = unsafe ByteView(base, count: connection.pointee.inputEnd - connection.pointee.inputStart)
-        switch readPreamble(slot, view) {
+        switch readPreamble(slot, table[slot].assembly.input(arena)) {
         case .refused: return false
         case .incomplete:
-            if unsafe connection.pointee.isPeerDone { close(slot) }
+            if table[slot].connection.isPeerDone { apply(table[slot].connection.close(), slot) }
             return false
         case .complete(let taken):
-            unsafe connection.pointee.inputStart += taken
-            unsafe connection.pointee.phase = .idle
-            if unsafe connection.pointee.inputStart < connection.pointee.inputEnd { return true }
-            dropBlock(slot)
-            return false
+            table[slot].assembly.dropFront(taken, &arena)
+            table[slot].connection.preambleEnded()
+            return table[slot].assembly.hasInput
         }
     }
     private enum PreambleStep {
@@ -99,17 +78,16 @@ extension IngestLoop {
             if let trusted = snapshot.edge.trusted, !(sender.map { trusted.contains($0) } ?? trusted.takesLocal) {
                 break
             }
-            let connection = unsafe table[slot]
-            unsafe connection.pointee.edge.expectsPreamble = false
+            table[slot].edge.expectsPreamble = false
             if let source = preamble.source {
-                unsafe connection.pointee.edge.peer = source
-                unsafe connection.pointee.edge.isPeerSecure = preamble.isSecure
+                table[slot].edge.peer = source
+                table[slot].edge.isPeerSecure = preamble.isSecure
             }
             return .complete(preamble.byteCount)
         case .malformed: break
         }
         metrics.count(.malformed)
-        close(slot)
+        apply(table[slot].connection.close(), slot)
         return .refused
     }
 }

@@ -4,11 +4,11 @@
 // source whose provider delivers by that method.
 // Safety: an answer's views point into `scratch` and are in the reply when the call returns.
 
-extension IngestLoop {
+extension IngestLoop where IO: ~Copyable {
     /// A GET, HEAD or OPTIONS. False when it is an event after all.
     mutating func answersChallenge(_ slot: Int, _ bytes: ByteView, _ body: ByteView) -> Bool {
-        let source = unsafe sources + Int(table[slot].pointee.sourceIndex)
-        let head = unsafe table[slot].pointee.head
+        let source = unsafe sources + Int(table[slot].terms.sourceIndex)
+        let head = table[slot].assembly.head
         guard let handshake = unsafe source.pointee.handshake else { return false }
         let answer = unsafe handshake.answer(
             bytes: bytes, head: head, fields: fields,
@@ -22,7 +22,7 @@ extension IngestLoop {
     /// A verified POST. False when it is an event.
     mutating func answersChallenge(_ handshake: Handshake, _ request: PendingRequest) -> Bool {
         let answer = unsafe handshake.answer(
-            body: request.body, key: request.job >= 0 ? verifier.matchedKey(job: request.job) : nil, into: scratch,
+            body: request.body, key: batch.matchedKey(of: request), into: scratch,
             capacity: Handshake.scratchBytesMax)
         return sends(answer, request.slot, request.bytes, request.body)
     }
@@ -31,13 +31,12 @@ extension IngestLoop {
         case .none: return false
         case .rejected(let reason, let status): reject(slot, reason, bytes, body, status: status)
         case .reply(let content):
-            unsafe metrics.count(.handshake, source: Int(table[slot].pointee.counterSlot))
+            metrics.count(.handshake, source: Int(table[slot].terms.counterSlot))
             var reply = reply(slot, status: content.status)
             reply.ownContentType = content.contentType
             reply.lines = content.lines
-            unsafe table[slot].pointee.replyCount = reply.write(
-                content.body, date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
-            beginReply(slot)
+            let (memory, capacity) = unsafe replies.room(slot, from: table[slot].connection.outputCount)
+            unsafe written(slot, reply.write(content.body, date: dates, to: memory, capacity: capacity))
         }
         return true
     }

@@ -1,0 +1,88 @@
+// What the ingest port says besides 2xx for an event: refusals by reason, the route's own answers, interim answers.
+// Written into the connection's output; the tick sends it.
+//
+// Invariant: never the expected value of a signature, nothing of the configuration.
+// Safety: writes are bounded by the output's room.
+
+import CShims
+
+extension IngestLoop where IO: ~Copyable {
+    /// What every answer of this request says.
+    @inline(__always) func reply(_ slot: Int, status: Int) -> Reply {
+        var reply = Reply(status: status)
+        reply.closes = table[slot].connection.closesAfterReply
+        reply.keepsVersion10 = table[slot].terms.isVersion10 && !reply.closes
+        reply.isHead = table[slot].terms.isHead
+        return reply
+    }
+    /// `count` bytes of answer are in the output.
+    mutating func written(_ slot: Int, _ count: Int) {
+        apply(table[slot].connection.replyWritten(count, now: nowMillis, limits), slot)
+    }
+
+    /// 401 by default, with the reason's code and nothing else.
+    mutating func reject(
+        _ slot: Int, _ reason: SignatureRejection, _ bytes: ByteView, _ body: ByteView, status: Int = 401
+    ) {
+        let source = unsafe sources + Int(table[slot].terms.sourceIndex)
+        unsafe metrics.countRejection(reason, source: source.pointee.counterSlot)
+        if unsafe source.pointee.rejectedPerSecondMax > 0 { unsafe keepRejected(slot, source, reason, bytes, body) }
+        answer(slot, status: status, reason: reason.rawValue)
+    }
+    /// The route's own answer, after the body was read and thrown away.
+    mutating func answerDecided(_ slot: Int) {
+        let status = Int(table[slot].terms.decidedStatus)
+        metrics.count(status == 404 ? .notFound : .methodNotAllowed)
+        if status == 404 { return answer(slot, status: 404, reason: "not_found") }
+        // The index may be of sources that a reload has replaced while the body was thrown away.
+        let index = Int(table[slot].terms.sourceIndex)
+        let allow = unsafe index >= 0 && index < snapshot.sourceCount ? sources[index].edge.allow : ByteView("POST")
+        answer(slot, status: 405, reason: "method_not_allowed", allow: allow)
+    }
+    /// The framing is in doubt or a limit passed: answer once, discard the rest, close.
+    mutating func refuse(_ slot: Int, _ error: HTTPError) {
+        metrics.count(error == .bodyTooLarge ? .tooLarge : .malformed)
+        table[slot].connection.closeAfterReply(lingers: true)
+        answer(slot, status: error.status, reason: error.rawValue)
+    }
+    mutating func refuseForMemory(_ slot: Int) {
+        metrics.count(.assemblyExhausted)
+        // An answer is owed first; what piled up behind it is not read any more.
+        if table[slot].connection.isBusy { return table[slot].connection.closeAfterReply(lingers: false) }
+        answerUnavailableAndClose(slot, reason: "memory_busy")
+    }
+    mutating func answerUnavailableAndClose(_ slot: Int, reason: String) {
+        table[slot].connection.closeAfterReply(lingers: true)
+        answerUnavailable(slot, reason: reason)
+    }
+    mutating func answerUnavailable(_ slot: Int, reason: String) {
+        metrics.count(.unavailable)
+        // Spread over 1 to 4 seconds, so that what was refused together does not come back together.
+        answer(slot, status: 503, reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
+    }
+    private mutating func answer(
+        _ slot: Int, status: Int, reason: String, allow: ByteView? = nil, retryAfterSeconds: Int = 0
+    ) {
+        var reply = reply(slot, status: status)
+        reply.allow = allow
+        reply.retryAfterSeconds = retryAfterSeconds
+        let (memory, capacity) = unsafe replies.room(slot, from: table[slot].connection.outputCount)
+        unsafe written(slot, reply.writeRejected(reason: reason, date: dates, to: memory, capacity: capacity))
+    }
+    /// `100 Continue` as soon as a body that was announced has to be waited for; never to HTTP/1.0 (RFC 9110 §10.1.1).
+    mutating func sendContinueIfAsked(_ slot: Int) {
+        guard table[slot].terms.expectsContinue, !table[slot].terms.isVersion10, table[slot].connection.mayContinue
+        else { return }
+        // What is refused anyway needs no body: the answer instead, and the connection ends, because the body may come
+        // all the same.
+        if table[slot].terms.decidedStatus > 0 {
+            table[slot].connection.closeAfterReply(lingers: true)
+            return answerDecided(slot)
+        }
+        let (memory, capacity) = unsafe replies.room(slot, from: table[slot].connection.outputCount)
+        let count = Reply.continueText.utf8CodeUnitCount
+        precondition(count <= capacity)
+        unsafe memory.update(from: Reply.continueText.utf8Start, count: count)
+        apply(table[slot].connection.interimWritten(count), slot)
+    }
+}
