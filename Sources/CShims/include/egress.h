@@ -47,6 +47,10 @@ SLUICE_HOT static inline int sluice_outbound_socket(int family) {
     if (family != AF_UNIX) (void)setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     return descriptor;
 }
+// Sends what the socket has room for and forgets the rest: for last words.
+SLUICE_HOT static inline void sluice_send_now(int descriptor, const void *bytes, size_t count) {
+    (void)!send(descriptor, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
 // Both write a socket address into 128 zeroed bytes and return its length, 0 when the text is none.
 static inline int sluice_address_parse(const char *text, uint16_t port, void *memory) {
     struct sockaddr_in *four = memory;

@@ -31,6 +31,13 @@ import CShims
         return unsafe try PublicKey(owning: key, for: algorithm)
     }
 
+    /// True exactly when its key is an RSA key.
+    package var isRSA: Bool {
+        guard let key = unsafe sluice_certificate_key(certificate) else { return false }
+        defer { unsafe sluice_key_free(key) }
+        return unsafe sluice_key_kind(key) == Int32(bitPattern: SLUICE_KEY_RSA.rawValue)
+    }
+
     /// The DNS names of the subject alternative name; the common name only where there are none (RFC 6125 §6.4.4).
     package var names: [String] {
         var found: [String] = []
