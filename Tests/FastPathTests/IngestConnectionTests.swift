@@ -145,6 +145,40 @@ struct IngestConnectionTests {
         check(it.sendCompleted(-32), .cancel)
         check(it.receiveEnded(-125, hasInput: false), IngestActions.dropInput.union(.free))
     }
+    @Test func aPeerThatSaysItIsDoneStillGetsItsAnswer() {
+        var it = connection(open, body, batch)
+        check(it.peerFinished(hasInput: false), .none)
+        settled(&it)
+        reply(&it)
+        check(it.sendCompleted(100), .answered)
+        check(it.nextRequest(hasInput: false, isDraining: false, now: start, limits), .cancel)
+        var within = connection(open, head)
+        check(within.peerFinished(hasInput: true), .cancel)
+    }
+    @Test func aBrokenTransportSaysSoAndEnds() {
+        var silent = connection(open)
+        check(silent.transportFailed(), .cancel)
+        var it = connection(open)
+        check(it.outputWritten(7), .send)
+        check(it.transportFailed(), .none)
+        check(it.intake, .wait)
+        check(it.sendCompleted(7), .answered)
+        _ = it.nextRequest(hasInput: false, isDraining: false, now: start, limits)
+        check(it.state, .lingering)
+    }
+    @Test func aTransportsOwnOutputIsNoAnswer() {
+        var it = connection(open)
+        check(it.outputWritten(900), .send)
+        check(it.outputWritten(100), .none)
+        check(it.sendCompleted(900), .send)
+        check(it.sendCompleted(100), .none)
+        check(it.phase, .idle)
+        body(&it)
+        check(it.outputWritten(30), .send)
+        check(it.replyWritten(100, now: start, limits), .none)
+        check(it.sendCompleted(30), .send)
+        check(it.sendCompleted(100), .answered)
+    }
     @Test func tooMuchBehindARequestStopsTheReceiveUntilItIsAnswered() {
         var it = connection(open, body)
         check(it.tooMuchWaits(), .none, "only behind a request that is being answered")
@@ -229,26 +263,26 @@ struct IngestConnectionTests {
     @Test func eachPhaseHasItsTimeOut() {
         let late = start + 10_000_000
         var idle = connection(open)
-        check(idle.deadlinePassed(now: start, expectsPreamble: false), .none)
-        check(idle.deadlinePassed(now: late, expectsPreamble: false), .end(.cancel))
+        check(idle.deadlinePassed(now: start, isUnready: false), .none)
+        check(idle.deadlinePassed(now: late, isUnready: false), .end(.cancel))
         for steps in [[head], [body]] {
             var it = connection(open)
             for step in steps { step(&it) }
-            check(it.deadlinePassed(now: late, expectsPreamble: false), .refuseRequest)
+            check(it.deadlinePassed(now: late, isUnready: false), .refuseRequest)
         }
         var preamble = connection(open, { $0.preambleBegan() })
         #expect(preamble.deadline == start + UInt64(limits.headMillisMax), "the accept's")
-        check(preamble.deadlinePassed(now: late, expectsPreamble: true), .end(.cancel))
+        check(preamble.deadlinePassed(now: late, isUnready: true), .end(.cancel))
         var committing = connection(open, body, batch, settled)
-        check(committing.deadlinePassed(now: late, expectsPreamble: false), .refuseCommit)
+        check(committing.deadlinePassed(now: late, isUnready: false), .refuseCommit)
         check(committing.replyWritten(100, now: late, limits), .send)
         #expect(!committing.awaitsReceipt, "the receipt that comes late is nobody's")
         var verifying = connection(open, body, worker)
-        check(verifying.deadlinePassed(now: late, expectsPreamble: false), .none)
+        check(verifying.deadlinePassed(now: late, isUnready: false), .none)
         var answering = connection(open, body, reply)
-        check(answering.deadlinePassed(now: late, expectsPreamble: false), .end(.cancel))
+        check(answering.deadlinePassed(now: late, isUnready: false), .end(.cancel))
         var ended = connection(open, closing)
-        check(ended.deadlinePassed(now: late, expectsPreamble: false), .none)
+        check(ended.deadlinePassed(now: late, isUnready: false), .none)
     }
     @Test func nothingChangesAFreeConnection() {
         var it = IngestConnection(generation: 5)
@@ -338,7 +372,7 @@ private struct Model {
             apply(connection.sendCompleted(event == .sendFailed ? -32 : Int32(event == .sentAll ? left : left - 1)))
         case .tooMuch: apply(connection.tooMuchWaits())
         case .deadline:
-            if case .end(let actions) = connection.deadlinePassed(now: .max - 1, expectsPreamble: false) { apply(actions) }
+            if case .end(let actions) = connection.deadlinePassed(now: .max - 1, isUnready: false) { apply(actions) }
         case .drain: apply(connection.drain())
         case .close: apply(connection.close())
         }

@@ -48,10 +48,11 @@ struct TLSSide: ~Copyable {
         var buffer = [UInt8](repeating: 0, count: room)
         ciphertext.withUnsafeBufferPointer { bytes in
             if let base = bytes.baseAddress { session.feed(base, count: bytes.count) }
-            repeat {
+            while true {
                 last = buffer.withUnsafeMutableBufferPointer { session.read(into: $0.baseAddress!, room: room) }
-                if case .bytes(let count) = last { plaintext += buffer[..<count] }
-            } while { if case .bytes = last { true } else { false } }()
+                guard case .bytes(let count) = last else { return }
+                plaintext += buffer[..<count]
+            }
         }
     }
     /// At most so many bytes of what waits to be sent.
@@ -76,9 +77,9 @@ final class TLSPair {
         _ clientContext: TLSContext, _ serverContext: TLSContext, name: String = "sluice.test",
         isAddress: Bool = false, ticket: consuming TLSTicket? = nil
     ) throws {
-        guard var mine = name.withCString({
-            TLSSession(connecting: clientContext.view, name: $0, isAddress: isAddress)
-        }), let theirs = TLSSession(accepting: serverContext.view) else { throw TLSTestError.noSession }
+        guard var mine = TLSSession(
+            connecting: clientContext.view, name: Array(name.utf8CString), isAddress: isAddress),
+            let theirs = TLSSession(accepting: serverContext.view) else { throw TLSTestError.noSession }
         if let ticket = ticket { mine.resume(ticket) }
         client = TLSSide(mine)
         server = TLSSide(theirs)

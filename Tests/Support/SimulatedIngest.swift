@@ -15,7 +15,8 @@ package final class SimulatedIngest {
 
     package init(
         _ sources: [HarnessSource], seed: UInt64 = 1, bufferCount: Int = 64, bufferBytes: Int = 4096,
-        assemblyBytes: Int = 256 << 10, limits change: (inout IngestLimits) -> Void = { _ in }
+        assemblyBytes: Int = 256 << 10, tls: TLSContext? = nil,
+        limits change: (inout IngestLimits) -> Void = { _ in }
     ) throws {
         let world = SimulatedWorld(seed: seed, bufferCount: bufferCount, bufferBytes: bufferBytes)
         self.world = world
@@ -31,7 +32,7 @@ package final class SimulatedIngest {
         setup.engine = .openssl
         change(&setup.limits)
         arenaBytes = UInt64(assemblyBytes)
-        snapshot = try IngestHarness.snapshot(sources, [])
+        snapshot = try IngestHarness.snapshot(sources, [], contexts: [tls])
         var configuration = JournalConfiguration(
             segmentBytes: SimulatedIngest.segmentBytes, groupBytes: 64 << 10, groupTicketCountMax: 64, logIdentity: 42,
             keys: FingerprintKeys(seed: 1, tagKey0: 2, tagKey1: 3))

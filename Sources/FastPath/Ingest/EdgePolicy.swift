@@ -78,6 +78,11 @@ package struct SourceEdge: Sendable {
 struct ConnectionEdge {
     /// True exactly until the PROXY preamble has come.
     var expectsPreamble = false
+    /// Bytes are TLS's, and its handshake is not done.
+    var isSecure = false
+    var isHandshaking = false
+    /// Counted among its address' connections.
+    var counted: IPAddress?
     var isPeerKnown = false
     var isPeerSecure = false
     /// The other end, or whom its preamble names; nil for a local socket.

@@ -174,13 +174,15 @@ package struct IngestConnection: Sendable {
         if result == -IngestConnection.noBuffers { return .receive }
         // The pause may have ended before its cancel arrived.
         if result == -IngestConnection.cancelled { return isPaused ? .none : .receive }
-        if result == 0 {
-            isPeerDone = true
-            // A half-closed peer still reads its answer (RFC 9112 §9.6). Pipelined requests that wait are answered too;
-            // what is no whole request by then ends the connection.
-            if state == .open, isBusy || phase == .idle && hasInput { return .none }
-        }
-        return close()
+        return result == 0 && state == .open ? peerFinished(hasInput: hasInput) : close()
+    }
+    /// The peer has said that nothing more comes.
+    package mutating func peerFinished(hasInput: Bool) -> IngestActions {
+        guard state == .open else { return .none }
+        isPeerDone = true
+        // A half-closed peer still reads its answer (RFC 9112 §9.6). Pipelined requests that wait are answered too; what
+        // is no whole request by then ends the connection.
+        return isBusy || phase == .idle && hasInput ? .none : close()
     }
     private static let noBuffers: Int32 = 105
     private static let cancelled: Int32 = 125
@@ -272,6 +274,18 @@ package struct IngestConnection: Sendable {
         deadline = now + UInt64(limits.sendMillisMax)
         return output(count)
     }
+    /// The transport has `count` bytes of its own to send.
+    package mutating func outputWritten(_ count: Int) -> IngestActions {
+        state == .open || state == .lingering ? output(count) : .none
+    }
+    /// The transport is broken: what it has said of that is sent, then the connection ends.
+    package mutating func transportFailed() -> IngestActions {
+        guard state == .open else { return .none }
+        closesAfterReply = true
+        guard isSending else { return close() }
+        phase = .answering
+        return .none
+    }
     private mutating func output(_ count: Int) -> IngestActions {
         outputCount += count
         guard !isSending else { return .none }
@@ -321,7 +335,8 @@ package struct IngestConnection: Sendable {
 
     // MARK: time and the end
 
-    package mutating func deadlinePassed(now: UInt64, expectsPreamble: Bool) -> IngestTimeout {
+    /// `isUnready`: nothing that HTTP could answer has begun, a preamble or a handshake is awaited.
+    package mutating func deadlinePassed(now: UInt64, isUnready: Bool) -> IngestTimeout {
         guard now >= deadline else { return .none }
         deadline = IngestConnection.noDeadline
         switch state {
@@ -334,7 +349,7 @@ package struct IngestConnection: Sendable {
         // A worker's time is not the client's fault: no deadline is set.
         case .verifying: return .none
         case .idle, .answering: return .end(close())
-        case .head, .body: return expectsPreamble ? .end(close()) : .refuseRequest
+        case .head, .body: return isUnready ? .end(close()) : .refuseRequest
         case .committing: return .refuseCommit
         }
     }

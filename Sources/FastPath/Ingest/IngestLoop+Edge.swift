@@ -48,7 +48,7 @@ extension IngestLoop where IO: ~Copyable {
     mutating func takePreamble(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
         switch unsafe readPreamble(slot, ByteView(UnsafePointer(bytes), count: count)) {
         case .refused: return
-        case .complete(let taken): if taken < count { unsafe takeDirectly(slot, bytes + taken, count - taken) }
+        case .complete(let taken): if taken < count { unsafe takeBehindPreamble(slot, bytes + taken, count - taken) }
         case .incomplete: if unsafe append(slot, bytes, count) { table[slot].connection.preambleBegan() }
         }
     }
@@ -64,6 +64,17 @@ extension IngestLoop where IO: ~Copyable {
             table[slot].connection.preambleEnded()
             return table[slot].assembly.hasInput
         }
+    }
+    private mutating func takeBehindPreamble(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
+        if table[slot].edge.isSecure { return unsafe takeSecure(slot, bytes, count) }
+        unsafe takeDirectly(slot, bytes, count)
+    }
+    /// A preamble that comes in pieces, of a connection with TLS: what follows it is at the end of the last piece.
+    mutating func continuePreamble(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
+        guard unsafe append(slot, bytes, count), continuesBehindPreamble(slot) else { return }
+        let rest = table[slot].assembly.waitingCount
+        table[slot].assembly.reset(&arena)
+        unsafe takeSecure(slot, bytes + count - rest, rest)
     }
     private enum PreambleStep {
         case incomplete

@@ -76,7 +76,7 @@ extension IngestLoop where IO: ~Copyable {
         metrics.commit.record(micros: (nowMillis &- terms.completedAt) &* 1000)
         var reply = reply(slot, status: Int(terms.successStatus))
         reply.durability = terms.durability.text
-        let (memory, capacity) = unsafe replies.room(slot, from: table[slot].connection.outputCount)
+        let (memory, capacity) = unsafe replyRoom(slot)
         if terms.successBody.count > 0 {
             return unsafe written(
                 slot, reply.write(terms.successBody, date: dates, to: memory, capacity: capacity))

@@ -35,7 +35,7 @@ extension IngestLoop where IO: ~Copyable {
             var reply = reply(slot, status: content.status)
             reply.ownContentType = content.contentType
             reply.lines = content.lines
-            let (memory, capacity) = unsafe replies.room(slot, from: table[slot].connection.outputCount)
+            let (memory, capacity) = unsafe replyRoom(slot)
             unsafe written(slot, reply.write(content.body, date: dates, to: memory, capacity: capacity))
         }
         return true

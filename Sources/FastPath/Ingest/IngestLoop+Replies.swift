@@ -17,7 +17,12 @@ extension IngestLoop where IO: ~Copyable {
     }
     /// `count` bytes of answer are in the output.
     mutating func written(_ slot: Int, _ count: Int) {
-        apply(table[slot].connection.replyWritten(count, now: nowMillis, limits), slot)
+        let sealed = table[slot].edge.isSecure ? seal(slot, count) : count
+        apply(table[slot].connection.replyWritten(sealed, now: nowMillis, limits), slot)
+    }
+    /// Where an answer is written: behind the output that is not sent, or, where it is sealed, in front.
+    @inline(__always) func replyRoom(_ slot: Int) -> (memory: UnsafeMutablePointer<UInt8>, capacity: Int) {
+        unsafe replies.room(slot, from: table[slot].edge.isSecure ? 0 : table[slot].connection.outputCount)
     }
 
     /// 401 by default, with the reason's code and nothing else.
@@ -66,7 +71,7 @@ extension IngestLoop where IO: ~Copyable {
         var reply = reply(slot, status: status)
         reply.allow = allow
         reply.retryAfterSeconds = retryAfterSeconds
-        let (memory, capacity) = unsafe replies.room(slot, from: table[slot].connection.outputCount)
+        let (memory, capacity) = unsafe replyRoom(slot)
         unsafe written(slot, reply.writeRejected(reason: reason, date: dates, to: memory, capacity: capacity))
     }
     /// `100 Continue` as soon as a body that was announced has to be waited for; never to HTTP/1.0 (RFC 9110 §10.1.1).
@@ -79,10 +84,11 @@ extension IngestLoop where IO: ~Copyable {
             table[slot].connection.closeAfterReply(lingers: true)
             return answerDecided(slot)
         }
-        let (memory, capacity) = unsafe replies.room(slot, from: table[slot].connection.outputCount)
+        let (memory, capacity) = unsafe replyRoom(slot)
         let count = Reply.continueText.utf8CodeUnitCount
         precondition(count <= capacity)
         unsafe memory.update(from: Reply.continueText.utf8Start, count: count)
-        apply(table[slot].connection.interimWritten(count), slot)
+        let sealed = table[slot].edge.isSecure ? seal(slot, count) : count
+        apply(table[slot].connection.interimWritten(sealed), slot)
     }
 }

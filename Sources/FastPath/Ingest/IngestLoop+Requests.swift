@@ -20,10 +20,19 @@ extension IngestLoop where IO: ~Copyable {
         case .request:
             if !table[slot].assembly.hasInput, table[slot].connection.phase == .idle {
                 unsafe takeDirectly(slot, bytes, count)
+            } else if table[slot].edge.isSecure, table[slot].edge.expectsPreamble {
+                unsafe continuePreamble(slot, bytes, count)
             } else if unsafe append(slot, bytes, count) {
                 advance(slot)
             }
         }
+    }
+    /// The same for bytes that do not stay where they are.
+    mutating func takeCopied(_ slot: Int, _ bytes: UnsafePointer<UInt8>, _ count: Int) {
+        guard table[slot].connection.intake != .drop, unsafe append(slot, bytes, count) else { return }
+        if table[slot].connection.intake == .request { return advance(slot) }
+        guard table[slot].assembly.waitingCount > IngestSizes.pipelineBytesMax else { return }
+        apply(table[slot].connection.tooMuchWaits(), slot)
     }
     /// Puts bytes behind those that wait. False when there is no memory and the request was refused.
     mutating func append(_ slot: Int, _ bytes: UnsafePointer<UInt8>, _ count: Int) -> Bool {
@@ -39,7 +48,7 @@ extension IngestLoop where IO: ~Copyable {
         table[slot].assembly.begin()
         var whole = -1
         switch table[slot].assembly.readHead(view, &fields, limits) {
-        case .emptyLines: return
+        case .emptyLines: return table[slot].assembly.begin()
         case .failed(let error): return refuse(slot, error)
         case .head:
             guard route(slot, view) else { return }

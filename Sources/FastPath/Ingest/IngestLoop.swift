@@ -12,7 +12,7 @@
 //   6. receipts          2xx is written only from a receipt or for a record already on disk (law 1)
 //   7. commit            takes all that this tick offered, and is with the disk before the answers leave
 //   8. answers           one send a connection
-//   9. buffers home      everything that read them is done; receives are armed again
+//   9. buffers home      everything that read them is done; handshakes are let in, receives are armed again
 //
 // Invariants: nothing re-enters: each step runs to its end and none calls another; a receive buffer is read only in the
 // tick that brought it; a block moves only while the batch does not view it. Safety: pointers to sources are the
@@ -27,6 +27,8 @@ import Synchronization
     var arena: BuddyArena
     var batch: VerificationBatch
     var replies: ReplyQueue
+    var secure: SecureSessions
+    private var addresses: AddressCounts
     var fields = FieldTable()
     var port: JournalClient
     var dates = DateCache(unixSeconds: 0)
@@ -49,6 +51,13 @@ import Synchronization
     /// Counts configurations.
     var epoch: UInt32 = 0
 
+    /// Handshakes that may not begin yet.
+    var handshakesWaiting: SlotQueue
+    var gate = HandshakeGate()
+    /// A connection without TLS had work in this tick.
+    var hasPlainWork = false
+    let receiveBufferBytes: Int
+
     // What a later step of the tick takes: receive buffers read, slots whose receive must be armed again, slots with
     // pipelined bytes to go on with, bytes that wait for the batch.
     private var held: SlotList
@@ -62,7 +71,7 @@ import Synchronization
     var edge: EdgeScratch
 
     var nowMillis: UInt64 = 0
-    private var nowNanos: UInt64 = 0
+    var nowNanos: UInt64 = 0
     var wallNanos: UInt64 = 0
     var wallSeconds: UInt64 = 0
     private var sweepAt: UInt64 = 0
@@ -84,6 +93,10 @@ import Synchronization
         table = memory.table
         arena = memory.arena
         replies = memory.replies
+        secure = memory.secure
+        addresses = memory.addresses
+        handshakesWaiting = SlotQueue(capacity: setup.limits.connectionCountMax)
+        receiveBufferBytes = setup.receiveBufferBytes
         self.io = io
         self.port = port
         limits = setup.limits
@@ -141,6 +154,7 @@ import Synchronization
         sendReplies()
         if hasFreshOrders { wakeVerifiers() }
         giveBuffersBack()
+        admitHandshakes()
         armReceives()
     }
     /// Asleep only after a last look at what another thread may have brought.
@@ -152,9 +166,11 @@ import Synchronization
     }
     private var waitNanos: UInt64 {
         if isDraining { return 20_000_000 }
+        if handshakesWaiting.count > 0 { return 1_000_000 }
         return table.openCount == 0 && acceptAgainAt == 0 ? 1_000_000_000 : IngestSizes.sweepMillis * 1_000_000
     }
     private mutating func readClocks() {
+        hasPlainWork = false
         nowNanos = io.monotonicNanos()
         nowMillis = nowNanos / 1_000_000
         wallNanos = io.wallNanos()
@@ -173,6 +189,7 @@ import Synchronization
             let slot = table.slot(of: tag)
             guard slot >= 0 else { return }
             if completion.result > 0 { sentBytes &+= UInt64(completion.result) }
+            if table[slot].edge.isSecure, completion.result > 0 { sentSecure(slot, Int(completion.result)) }
             apply(table[slot].connection.sendCompleted(completion.result), slot)
         case .accept: accepted(completion)
         case .wake: port.woken(io)
@@ -193,7 +210,12 @@ import Synchronization
         }
         receivedBytes &+= UInt64(completion.result)
         apply(table[slot].connection.received(hasMore: completion.hasMore), slot)
-        unsafe take(slot, io.bytes(ofBuffer: buffer), Int(completion.result))
+        unsafe arrived(slot, io.bytes(ofBuffer: buffer), Int(completion.result))
+    }
+    private mutating func arrived(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
+        if table[slot].edge.isSecure, !table[slot].edge.expectsPreamble { return unsafe takeSecure(slot, bytes, count) }
+        hasPlainWork = true
+        unsafe take(slot, bytes, count)
     }
     private mutating func accepted(_ completion: Completion) {
         let listener = Int(completion.tag.slot)
@@ -205,16 +227,34 @@ import Synchronization
             }
         }
         guard completion.result >= 0 else { return }
+        let counted = countedAddress(completion.result)
+        if let counted, !addresses.add(counted) {
+            io.close(completion.result, tag: Tag(.close))
+            return metrics.count(.connectionsOverAddressLimit)
+        }
         let slot = isDraining ? -1 : table.take()
         guard slot >= 0, table[slot].connection.begin(descriptor: completion.result, now: nowMillis, limits) else {
             io.close(completion.result, tag: Tag(.close))
+            if let counted { addresses.remove(counted) }
             return metrics.count(.connectionsRefused)
         }
         metrics.count(.connectionsAccepted)
+        table[slot].edge.counted = counted
         table[slot].edge.expectsPreamble = edge.preambleListeners & 1 << UInt64(listener) != 0
         table.noteDeadline(slot)
-        rearm.append(slot)
+        guard let context = snapshot.context(listener: listener) else {
+            hasPlainWork = true
+            return rearm.append(slot)
+        }
+        if beginSecure(slot, context) { handshakesWaiting.append(slot) } else { apply(table[slot].connection.close(), slot) }
     }
+    /// The client's address where its connections are counted; nil for a trusted proxy, which has many clients.
+    private func countedAddress(_ descriptor: Int32) -> IPAddress? {
+        guard limits.connectionsPerAddressMax > 0, let peer = io.peer(descriptor) else { return nil }
+        if let trusted = snapshot.edge.trusted, trusted.contains(peer) { return nil }
+        return peer
+    }
+    mutating func armLater(_ slot: Int) { rearm.append(slot) }
     private mutating func armAccept(_ index: Int) {
         io.accept(listener: listeners[index], tag: Tag(.accept, slot: UInt32(index)))
         armedAccepts |= 1 << UInt64(index)
@@ -247,6 +287,8 @@ import Synchronization
     private mutating func free(_ slot: Int) {
         metrics.count(.connectionsClosed)
         io.close(table[slot].connection.descriptor, tag: Tag(.close))
+        if table[slot].edge.isSecure { secure.drop(slot) }
+        if let counted = table[slot].edge.counted { addresses.remove(counted) }
         table[slot].connection.freed()
         table.give(slot)
     }
@@ -257,7 +299,9 @@ import Synchronization
                 apply(table[slot].connection.sendWithdrawn(), slot)
                 continue
             }
-            let (bytes, _) = unsafe replies.room(slot, from: connection.outputSent)
+            let bytes =
+                unsafe table[slot].edge.isSecure
+                ? secure.output(slot) : UnsafePointer(replies.room(slot, from: connection.outputSent).memory)
             unsafe io.send(
                 connection.descriptor, bytes, count: connection.outputCount - connection.outputSent,
                 tag: table.tag(.send, slot))
@@ -293,7 +337,7 @@ import Synchronization
     private mutating func takeLateInput() {
         while let input = late.next() {
             guard table[input.slot].connection.generation == input.generation else { continue }
-            unsafe take(input.slot, input.bytes, input.count)
+            unsafe arrived(input.slot, input.bytes, input.count)
         }
     }
 
@@ -304,14 +348,15 @@ import Synchronization
         for slot in 0..<table.highWater where table.deadline(slot) <= nowMillis { timeOut(slot) }
         metrics.loop.set(IngestCounter.connectionsOpen.rawValue, UInt64(table.openCount))
         metrics.loop.set(IngestCounter.assemblyBytesFree.rawValue, UInt64(arena.freeBytes))
+        metrics.loop.set(IngestCounter.tlsHandshakesWaiting.rawValue, UInt64(handshakesWaiting.count))
         if acceptAgainAt > 0, nowMillis >= acceptAgainAt, !isDraining {
             acceptAgainAt = 0
             for index in listeners.indices where armedAccepts & 1 << UInt64(index) == 0 { armAccept(index) }
         }
     }
     private mutating func timeOut(_ slot: Int) {
-        let expectsPreamble = table[slot].edge.expectsPreamble
-        let step = table[slot].connection.deadlinePassed(now: nowMillis, expectsPreamble: expectsPreamble)
+        let isUnready = table[slot].edge.expectsPreamble || table[slot].edge.isHandshaking
+        let step = table[slot].connection.deadlinePassed(now: nowMillis, isUnready: isUnready)
         table.noteDeadline(slot)
         guard step != .none else { return }
         metrics.count(.connectionsTimedOut)

@@ -17,6 +17,8 @@ package struct IngestMemory: ~Copyable {
     var table: ConnectionTable
     var arena: BuddyArena
     var replies: ReplyQueue
+    var secure: SecureSessions
+    var addresses: AddressCounts
 
     package init(_ setup: IngestSetup) throws(OutOfMemory) {
         // All three before any is kept: nothing is half made when one throws.
@@ -26,6 +28,11 @@ package struct IngestMemory: ~Copyable {
         self.table = table
         self.arena = arena
         self.replies = replies
+        secure = SecureSessions(capacity: setup.limits.connectionCountMax)
+        let countMax = setup.limits.connectionsPerAddressMax
+        addresses = AddressCounts(
+            countMax: countMax, capacity: countMax > 0 ? setup.limits.connectionCountMax : 1,
+            seed: UInt64.random(in: .min ... .max))
     }
     /// What a loop takes for `setup`, without receive buffers.
     static func byteCount(_ setup: IngestSetup) -> Int {
@@ -65,6 +72,41 @@ package struct IngestMemory: ~Copyable {
         precondition(removed <= count)
         unsafe items.update(from: items + removed, count: count - removed)
         count -= removed
+    }
+}
+
+/// Slots in the order they came, each at most once.
+@safe struct SlotQueue: ~Copyable {
+    private let items: UnsafeMutablePointer<UInt32>
+    private let isQueued: UnsafeMutablePointer<Bool>
+    private let capacity: Int
+    private var start = 0
+    private(set) var count = 0
+
+    init(capacity: Int) {
+        self.capacity = capacity
+        unsafe items = .allocate(capacity: capacity)
+        unsafe isQueued = .allocate(capacity: capacity)
+        unsafe isQueued.initialize(repeating: false, count: capacity)
+    }
+    deinit {
+        unsafe items.deallocate()
+        unsafe isQueued.deallocate()
+    }
+    /// A slot that is in the queue already stays where it is.
+    mutating func append(_ slot: Int) {
+        precondition(slot >= 0 && slot < capacity)
+        guard unsafe !isQueued[slot] else { return }
+        unsafe isQueued[slot] = true
+        unsafe items[(start + count) % capacity] = UInt32(truncatingIfNeeded: slot)
+        count += 1
+    }
+    var first: Int? { count > 0 ? unsafe Int(items[start]) : nil }
+    mutating func removeFirst() {
+        precondition(count > 0)
+        unsafe isQueued[Int(items[start])] = false
+        start = (start + 1) % capacity
+        count -= 1
     }
 }
 

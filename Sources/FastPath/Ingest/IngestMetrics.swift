@@ -2,7 +2,7 @@
 // (docs/operations.md).
 
 package enum IngestCounter: Int, CaseIterable, Sendable {
-    case connectionsAccepted, connectionsRefused, connectionsClosed, connectionsTimedOut
+    case connectionsAccepted, connectionsRefused, connectionsOverAddressLimit, connectionsClosed, connectionsTimedOut
     /// Gauges: set each tick.
     case connectionsOpen, assemblyBytesFree
     case requests, bytesReceived, bytesSent
@@ -13,6 +13,9 @@ package enum IngestCounter: Int, CaseIterable, Sendable {
     case commitAgeMillis
     case receiveBuffersExhausted, assemblyExhausted
     case malformed, notFound, methodNotAllowed, tooLarge, unavailable
+    case tlsHandshakes, tlsResumed
+    /// Gauge.
+    case tlsHandshakesWaiting
 }
 
 package enum SourceCounter: Int, CaseIterable, Sendable {
@@ -36,6 +39,8 @@ package final class IngestMetrics: Sendable {
     package static let sourceSlotCount = 1024
     package let loop = CounterBlock(count: IngestCounter.allCases.count)
     package let sources = CounterBlock(count: IngestMetrics.sourceSlotCount * SourceCounter.count)
+    /// Handshakes and sessions that failed, by `TLSFailure`.
+    package let tlsFailures = CounterBlock(count: TLSFailure.allCases.count)
     /// From the last byte of a request to its answer's submission, by way of the disk.
     package let commit = LatencyHistogram()
     /// One batch of signatures.
@@ -50,6 +55,7 @@ package final class IngestMetrics: Sendable {
         sources.add(slot * SourceCounter.count + SourceCounter.rejectedFirst.rawValue + reason.index)
         count(.rejected, source: slot)
     }
+    func countTLS(_ failure: TLSFailure) { tlsFailures.add(Int(failure.rawValue), 1) }
     @inline(__always) func countObserved(_ reason: SignatureRejection, source slot: Int) {
         sources.add(slot * SourceCounter.count + SourceCounter.observedFirst + reason.index)
         count(.observed, source: slot)

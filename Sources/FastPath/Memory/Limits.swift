@@ -24,6 +24,8 @@ package struct IngestLimits: Equatable, Sendable {
     /// After an error answer the peer's bytes are drained so long, so that it can read the answer (RFC 9112 §9.6).
     package var lingerMillisMax = 2000
     package var connectionCountMax = 10_000
+    /// Connections of one client address (IPv6: of one /64) that is no trusted proxy; 0 = as many as there are.
+    package var connectionsPerAddressMax = 0
 
     package init() {}
     /// Nothing that a loop has taken is refused: for requests that are parsed a second time elsewhere.

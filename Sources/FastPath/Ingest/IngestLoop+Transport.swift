@@ -1,0 +1,112 @@
+// TLS between the sockets and the connections: what came is opened before it is taken, what is answered is sealed before
+// it is sent. A connection without TLS passes by.
+//
+// Invariants: plaintext is taken where it stays until the batch is settled (its receive buffer, or a block); while the
+// batch views a request nothing more of its connection is opened; `outputCount` of a connection with TLS counts
+// ciphertext, and what of it was sent is told to its session first. Safety: a receive buffer is written only when the
+// session has used all of it.
+
+extension IngestLoop where IO: ~Copyable {
+    // MARK: the handshake
+
+    /// A connection of a listener with TLS. False when there is no memory for it.
+    mutating func beginSecure(_ slot: Int, _ context: TLSContextView) -> Bool {
+        guard secure.open(slot, context) else { return false }
+        table[slot].edge.isSecure = true
+        table[slot].edge.isPeerSecure = true
+        table[slot].edge.isHandshaking = true
+        return true
+    }
+    /// Lets waiting connections in, as the gate says.
+    mutating func admitHandshakes() {
+        guard handshakesWaiting.count > 0 else { return }
+        gate.refill(now: nowNanos, isContended: hasPlainWork)
+        while let slot = handshakesWaiting.first {
+            // One that timed out while it waited costs nothing.
+            if table[slot].edge.isHandshaking, !table[slot].connection.isReceiving {
+                guard gate.letIn() else { return }
+                armLater(slot)
+            }
+            handshakesWaiting.removeFirst()
+        }
+    }
+    private mutating func handshakeEnded(_ slot: Int) {
+        table[slot].edge.isHandshaking = false
+        metrics.count(.tlsHandshakes)
+        if secure.isResumed(slot) { metrics.count(.tlsResumed) }
+    }
+
+    // MARK: in
+
+    /// Ciphertext came; `count` 0 = goes on with what was fed before the batch.
+    mutating func takeSecure(_ slot: Int, _ buffer: UnsafeMutablePointer<UInt8>, _ count: Int) {
+        guard table[slot].connection.state == .open else { return }
+        if table[slot].connection.isInBatch { return unsafe takeLater(slot, buffer, count) }
+        if count > 0 { unsafe secure.feed(slot, buffer, count) }
+        var room = unsafe count > 0 ? buffer : nil
+        while table[slot].connection.state == .open {
+            // The batch views a request: the rest of what was fed is opened behind it.
+            if table[slot].connection.isInBatch { return unsafe takeLater(slot, buffer, 0) }
+            switch open(slot) {
+            case .bytes(let opened):
+                if let free = unsafe room, secure.isFedUp(slot), opened <= receiveBufferBytes {
+                    unsafe free.update(from: secure.plaintext, count: opened)
+                    unsafe room = nil
+                    unsafe take(slot, free, opened)
+                } else {
+                    unsafe takeCopied(slot, secure.plaintext, opened)
+                }
+            case .wantsInput: return announce(slot)
+            // The peer makes us speak and does not listen.
+            case .wantsRoom: return fail(slot, .malformed)
+            case .closed: return apply(table[slot].connection.peerFinished(hasInput: table[slot].assembly.hasInput), slot)
+            case .failed(let failure): return fail(slot, failure)
+            }
+        }
+    }
+    private mutating func open(_ slot: Int) -> TLSStep {
+        guard table[slot].edge.isHandshaking else { return secure.read(slot) }
+        let begun = io.monotonicNanos()
+        let step = secure.read(slot)
+        let took = io.monotonicNanos() &- begun
+        if secure.isOpen(slot) { handshakeEnded(slot) } else if secure.outputCount(slot) > 0 { gate.took(took) }
+        return step
+    }
+    private mutating func fail(_ slot: Int, _ failure: TLSFailure) {
+        metrics.countTLS(failure)
+        announce(slot)
+        apply(table[slot].connection.transportFailed(), slot)
+    }
+
+    // MARK: out
+
+    /// What the session has to send beside answers.
+    private mutating func announce(_ slot: Int) {
+        let unsent = table[slot].connection.outputCount - table[slot].connection.outputSent
+        let count = secure.outputCount(slot) - unsent
+        if count > 0 { apply(table[slot].connection.outputWritten(count), slot) }
+    }
+    /// `count` bytes of answer lie in the connection's room: they are sealed, as many as the session has room for.
+    mutating func seal(_ slot: Int, _ count: Int) -> Int {
+        let before = secure.outputCount(slot)
+        let (answer, _) = unsafe replies.room(slot, from: 0)
+        let isGood = unsafe secure.seal(slot, answer, count)
+        return sealed(slot, isGood) - before
+    }
+    private mutating func sealed(_ slot: Int, _ isGood: Bool) -> Int {
+        // A session that failed takes nothing any more: the connection ends with the next completion or deadline.
+        if !isGood { table[slot].connection.closeAfterReply(lingers: false) }
+        if secure.isSealed(slot), table[slot].connection.closesAfterReply { secure.finish(slot) }
+        return secure.outputCount(slot)
+    }
+    /// `count` bytes of ciphertext were sent: there is room for more of the answer.
+    mutating func sentSecure(_ slot: Int, _ count: Int) {
+        secure.sent(slot, count)
+        guard !secure.isSealed(slot) else { return }
+        let before = secure.outputCount(slot)
+        let (answer, _) = unsafe replies.room(slot, from: 0)
+        let isGood = unsafe secure.sealMore(slot, answer)
+        let more = sealed(slot, isGood) - before
+        if more > 0 { apply(table[slot].connection.outputWritten(more), slot) }
+    }
+}
