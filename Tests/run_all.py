@@ -33,6 +33,7 @@ SUITES = [
     ("Conformance/suites/isolation.py", [], [], 180),
     ("Conformance/suites/rejected.py", [], [], 180),
     ("Conformance/suites/load.py", [], [], 240),
+    ("Conformance/suites/bundle.py", [], [], 300),
     ("Conformance/suites/benchmarks.py", [], [], 600),
     ("Conformance/suites/gate.py", [], [], 420),
     ("Crash/kill9.py", ["--rounds", "5"], ["--rounds", "50"], 240),
