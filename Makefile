@@ -1,5 +1,5 @@
 # What a person or a machine does with this tree. Every target works from a clean clone and asks nothing.
-.PHONY: run test build bench lint format clean
+.PHONY: run test build bundle bench lint format clean
 
 # Folders of our own; Benchmarks reaches the floors by links, which the formatter does not follow.
 swift_files = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
@@ -13,6 +13,9 @@ test: ## Build once, run the Swift tests and the suites against the real binary
 build: ## The release binary, .build/release/sluice
 	@scripts/setup.sh build
 	@swift build -c release --product sluice
+
+bundle: build ## A folder and an archive that run elsewhere, .build/bundle; perf/scaling is in it
+	@scripts/bundle.sh
 
 bench: build ## Ingest beside the limit probe and the peers, in one run
 	@perf/run ingest-steady --no-file

@@ -19,16 +19,17 @@ class CannotCount(Exception):
     """Instructions cannot be counted here; the text says why."""
 
 
-def build():
+def build(package=PACKAGE):
     done = subprocess.run(
-        ["swift", "build", "-c", "release", "--product", "benchmarks"], cwd=PACKAGE, capture_output=True, text=True
+        ["swift", "build", "-c", "release", "--product", "benchmarks"], cwd=package, capture_output=True, text=True
     )
     if done.returncode != 0:
         raise CannotCount(f"the benchmarks do not build: {done.stdout[-400:]}{done.stderr[-400:]}")
 
 
 def count(claims=(), package=PACKAGE):
-    """[{name, subject, yardstick}]: instructions of one operation, and of the yardstick in the same process."""
+    """[{name, subject, yardstick}], features: instructions of one operation, and of the yardstick in the same process;
+    and the code that was chosen for this processor, None from a tree that does not say."""
     if not shutil.which("valgrind"):
         raise CannotCount("valgrind is not installed")
     with tempfile.TemporaryDirectory(prefix="sluice-count-") as folder:
@@ -52,9 +53,6 @@ def count(claims=(), package=PACKAGE):
     if done.returncode != 0:
         raise CannotCount(f"the count ended with status {done.returncode}: {(done.stdout + done.stderr)[-400:]}")
     counted = json.loads(done.stdout)
-    yardstick = next(item["value"] for item in counted if item["name"] == "yardstick")
-    return [
-        {"name": item["name"], "subject": item["value"], "yardstick": yardstick}
-        for item in counted
-        if item["name"] != "yardstick"
-    ]
+    values = {item["name"]: item["value"] for item in counted}
+    yardstick, features = values.pop("yardstick"), values.pop("features", None)
+    return [{"name": name, "subject": value, "yardstick": yardstick} for name, value in values.items()], features

@@ -9,6 +9,10 @@ A run is a stretch of consecutive rounds, its baseline another one that does not
 the recording, before which all servers were started again: what the machine did at one time and not at the other is in
 the result. A run has all the cases and figures of perf/gate; one figure that is worse makes it worse. The slowdown is
 so many nanoseconds a request, set to be 20 (quick) and 10 % (full) at 64 connections and bodies of 1 KiB.
+
+A run of perf/gate --against is a stretch too, in which the burning build is the subject of each round and the other one
+its yardstick, as that command measures them. Of an unchanged tree it is harder than there, where both are loaded in the
+same twentieths of a second: the two sides are the same build in one round and in the next.
 Recorded rounds: perf/results/gate-rounds-*.json.
 Exit status: 1 when the gate misses its goals (detection 95 %, false alarms 2 %).
 """
@@ -23,7 +27,9 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import trees
 import turns
+from gatefiles import beside_itself
 from perfutil import HERE, machine
 from report import arguments
 from serverutil import BINARY, ROOT
@@ -57,14 +63,7 @@ def build_slowed(folder):
     resolved = os.path.join(ROOT, "Package.resolved")
     if os.path.exists(resolved):
         shutil.copy(resolved, folder)
-    # What was fetched for this tree serves the copy too.
-    for name in ("checkouts", "repositories", "artifacts", "workspace-state.json"):
-        source, target = os.path.join(ROOT, ".build", name), os.path.join(folder, ".build", name)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        if os.path.isdir(source):
-            shutil.copytree(source, target, symlinks=True)
-        elif os.path.exists(source):
-            shutil.copy(source, target)
+    trees.copy_fetched(folder)
     place = os.path.join(folder, PLACE)
     with open(os.path.join(os.path.dirname(place), "SlowdownBurn.swift"), "w") as file:
         file.write(BURN)
@@ -73,11 +72,10 @@ def build_slowed(folder):
     with open(place, "w") as file:
         file.write(text)
     print("building the copy that burns", flush=True)
-    command = ["swift", "build", "-c", "release", "--product", "sluice"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"the copy does not build: {done.stdout[-1500:]}{done.stderr[-500:]}")
-    return os.path.join(folder, ".build", "release", "sluice")
+    try:
+        return trees.build(folder, "the copy")
+    except trees.NoSuchTree as reason:
+        sys.exit(str(reason))
 
 
 def hooked(text):
@@ -205,8 +203,40 @@ def stretches(rounds, count, numbers):
     return [rounds[place : place + count] for place in places]
 
 
-def judge(value, trials):
-    """{'slow': share called worse, 'base': share called worse}, as `sluice gate` says."""
+def with_baseline(value, taken, build):
+    """The two files of a comparison with a recorded baseline. `taken`: {case: a run's rounds and a baseline's}."""
+    return [
+        run_file(value, {case: pair[place] for case, pair in taken.items()}, name)
+        for place, name in enumerate((build, "base"))
+    ]
+
+
+def in_turns(value, taken, build):
+    """The two files of a comparison as perf/gate --against makes it."""
+
+    def pair(rounds, others, what):
+        if build == "slow":
+            return [(one["slow"][what], one["base"][what]) for one in rounds]
+        neighbours = [pair for side in (rounds, others) for pair in zip(side[::2], side[1::2])]
+        return [(new["base"][what], old["base"][what]) for new, old in neighbours]
+
+    figures = [
+        {
+            "name": f"ingest.{what}.{case}",
+            "kind": "ratio",
+            "better": better,
+            "unit": unit,
+            "rounds": [{"subject": new, "yardstick": old} for new, old in pair(*halves, what)],
+        }
+        for case, halves in taken.items()
+        for what, better, unit in FIGURES
+    ]
+    run = {**run_file(value, {}, build), "figures": figures}
+    return [run, beside_itself(run, "base")]
+
+
+def judge(value, trials, files):
+    """{'slow': share called worse, 'base': share called worse}, as `sluice gate` says of what `files` makes."""
     numbers, worse = random.Random(7), {}
     count = turns.EFFORTS[value["effort"]]["rounds"]
     with tempfile.TemporaryDirectory(prefix="sluice-power-") as folder:
@@ -215,9 +245,9 @@ def judge(value, trials):
             worse[name] = 0
             for _ in range(trials):
                 taken = {one["case"]: stretches(one["rounds"], count, numbers) for one in value["cases"]}
-                for place, (path, build) in enumerate(zip(paths, (name, "base"))):
+                for path, content in zip(paths, files(value, taken, name)):
                     with open(path, "w") as file:
-                        json.dump(run_file(value, {case: pair[place] for case, pair in taken.items()}, build), file)
+                        json.dump(content, file)
                 done = subprocess.run([BINARY, "gate", *paths, "--json"], capture_output=True, text=True)
                 if done.returncode not in (0, 1):
                     sys.exit(f"sluice gate: {done.stderr}")
@@ -237,16 +267,18 @@ def main():
     for effort in efforts:
         with open(rounds_file(effort)) as file:
             value = json.load(file)
-        shares = judge(value, options.trials)
-        is_good = shares["slow"] >= DETECTION_MIN and shares["base"] <= FALSE_ALARMS_MAX
-        good = good and is_good
         real = ", ".join(f"{one['real_slowdown_cpu']:.1%} at {one['case']}" for one in value["cases"])
-        print(
-            f"{effort}: a slowdown of {real} found in {shares['slow']:.0%}, "
-            f"false alarms in {shares['base']:.0%} of {options.trials} runs: "
-            + ("as wanted" if is_good else "NOT as wanted")
-        )
-        value["judged"] = {"trials": options.trials, "detection": shares["slow"], "false_alarms": shares["base"]}
+        for key, files in [("judged", with_baseline), ("judged_against", in_turns)]:
+            shares = judge(value, options.trials, files)
+            is_good = shares["slow"] >= DETECTION_MIN and shares["base"] <= FALSE_ALARMS_MAX
+            good = good and is_good
+            print(
+                f"{effort}, {'two trees in turns' if files is in_turns else 'beside a baseline'}: "
+                f"a slowdown of {real} found in {shares['slow']:.0%}, "
+                f"false alarms in {shares['base']:.0%} of {options.trials} runs: "
+                + ("as wanted" if is_good else "NOT as wanted")
+            )
+            value[key] = {"trials": options.trials, "detection": shares["slow"], "false_alarms": shares["base"]}
         save(value, rounds_file(effort))
     if not efforts:
         sys.exit("perf/gate_power.py: no recorded rounds; --record makes them")

@@ -1,7 +1,8 @@
 // A run against its baseline, figure by figure, and the one verdict on all. Pure; the same files give the same answer.
 //
 // Invariant: `worse` needs comparable files. Another machine shape, another effort, a figure that the baseline does not
-// have is a `GateProblem`, never a verdict; a figure of the baseline that was not measured is listed.
+// have is a `GateProblem`, never a verdict; a figure of the baseline that was not measured is listed. Instructions are
+// the same on every machine that chose the same code: a run of counts alone compares across shapes.
 import Foundation
 
 package struct FigureComparison: Encodable, Equatable, Sendable {
@@ -31,7 +32,7 @@ package struct GateComparison: Encodable, Equatable, Sendable {
     package var unmeasured: [String]
 
     package init(run: GateRun, baseline: GateRun) throws(GateProblem) {
-        guard run.machine.shape == baseline.machine.shape else {
+        guard run.machine.shape == baseline.machine.shape || GateComparison.canTravel(run, baseline) else {
             throw .otherShape(run: run.machine.shape, baseline: baseline.machine.shape)
         }
         guard run.effort == baseline.effort else {
@@ -53,6 +54,11 @@ package struct GateComparison: Encodable, Equatable, Sendable {
         baselineCommit = baseline.commit
         let measured = Set(run.figures.map(\.name))
         unmeasured = baseline.figures.map(\.name).filter { !measured.contains($0) }
+    }
+
+    private static func canTravel(_ run: GateRun, _ baseline: GateRun) -> Bool {
+        run.figures.allSatisfy { $0.kind == .count } && run.machine.architecture == baseline.machine.architecture
+            && run.machine.features != nil && run.machine.features == baseline.machine.features
     }
 
     private static func judge(

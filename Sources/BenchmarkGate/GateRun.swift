@@ -14,13 +14,19 @@ package struct GateMachine: Codable, Equatable, Sendable {
     package var kernel: String
     /// A fingerprint of the libraries whose code is on the measured path; instruction counts hold for one of them only.
     package var libraries: String
+    /// What was chosen for the processor where instructions were counted; nil when none were, or in older files.
+    package var features: String?
 
-    package init(architecture: String, processor: String, processorCount: Int, kernel: String, libraries: String) {
+    package init(
+        architecture: String, processor: String, processorCount: Int, kernel: String, libraries: String,
+        features: String? = nil
+    ) {
         self.architecture = architecture
         self.processor = processor
         self.processorCount = processorCount
         self.kernel = kernel
         self.libraries = libraries
+        self.features = features
     }
     /// The kernel is no part of it: yardstick and subject ran on the same one.
     package var shape: String { "\(architecture), \(processor), \(processorCount) processors" }

@@ -124,6 +124,23 @@ private func problem(_ run: GateRun, _ baseline: GateRun) -> GateProblem? {
         let comparison = try GateComparison(run: changed, baseline: run([figure("a", [1000], kind: .count)]))
         #expect(comparison.verdict == .undecided)
     }
+    @Test func countsTravelBetweenShapesThatChoseTheSameCode() throws {
+        var here = machine
+        here.features = "lanes: sha256 8"
+        var there = here
+        there.processor = "another 3.4"
+        let baseline = run([figure("a", [1000], kind: .count), figure("b", around(1))], on: here)
+        for (count, verdict) in [(1001.0, GateDecision.same), (1040, .worse)] {
+            let counted = run([figure("a", [count], kind: .count)], on: there)
+            #expect(try GateComparison(run: counted, baseline: baseline).verdict == verdict)
+        }
+        let timed = run([figure("a", [1001], kind: .count), figure("b", around(1))], on: there)
+        #expect(problem(timed, baseline)?.code == "other_machine_shape")
+        there.features = "lanes: sha256 2"
+        #expect(problem(run([figure("a", [1001], kind: .count)], on: there), baseline)?.code == "other_machine_shape")
+        there.features = nil
+        #expect(problem(run([figure("a", [1001], kind: .count)], on: there), baseline)?.code == "other_machine_shape")
+    }
     @Test func whatDoesNotCompareIsAProblemAndNoVerdict() {
         var other = machine
         other.processorCount = 64

@@ -50,10 +50,17 @@ import InstructionCounter
             }
         }
         if isJSON {
-            print("[" + results.map(\.json).joined(separator: ",\n ") + "]")
+            let chosen = isCounting ? [features] : []
+            print("[" + (results.map(\.json) + chosen).joined(separator: ",\n ") + "]")
         } else {
             print("benchmarks: \(wanted.count - failures) passed, \(failures) failed")
         }
         exit(failures > 0 || wanted.isEmpty ? 1 : 0)
+    }
+
+    /// What was chosen for this processor. Counts of two machines compare when it is the same on both.
+    private static var features: String {
+        let lanes = MACAlgorithm.allCases.map { "\($0) \(VerifierEngine.laneCount($0))" }.joined(separator: ", ")
+        return #"{"name": "features", "value": "lanes: \#(lanes)"}"#
     }
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The benchmark gate: what it says of files, by its exit status, and the tree itself beside its baseline (perf/gate).
 
-The tree fails here only when a figure is worse; a machine without a baseline or too busy to tell passes as undecided.
+The tree fails here only when a figure is worse; a machine without a baseline builds an earlier tree and measures beside
+that; what is too busy to tell passes as undecided.
 """
 
 import json
@@ -15,6 +16,10 @@ from report import Report
 from serverutil import ROOT, sluice
 
 PERF = os.path.join(ROOT, "perf")
+sys.path.insert(0, PERF)
+import gate_power  # noqa: E402
+import trees  # noqa: E402
+from gatefiles import beside_itself  # noqa: E402
 
 
 def rounds(folder, name, subject, effort="quick"):
@@ -35,6 +40,70 @@ def changed(folder, path, name, change):
     with open(other, "w") as file:
         json.dump(value, file)
     return other
+
+
+def git_folder(folder):
+    """A repository with a release, a commit on the main branch behind it, and one on a branch."""
+    path = os.path.join(folder, "repository")
+    os.makedirs(path)
+
+    def git(*arguments):
+        name = ["-c", "user.name=t", "-c", "user.email=t@t.invalid"]
+        done = subprocess.run(["git", "-C", path, *name, *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def commit(text):
+        with open(os.path.join(path, "Package.swift"), "w") as file:
+            file.write(text)
+        git("add", "-A")
+        git("commit", "-qm", text)
+        return git("rev-parse", "HEAD")
+
+    git("init", "-q", "-b", "main")
+    return path, git, commit
+
+
+def two_trees(report, folder):
+    with report.case("without a baseline: the last release, else the fork, else the commit before"):
+        path, git, commit = git_folder(folder)
+        usual, trees.ROOT = trees.ROOT, path
+        try:
+            first = commit("1")
+            assert trees.usual_revision() is None
+            second = commit("2")
+            assert trees.usual_revision() == first
+            git("checkout", "-qb", "work")
+            commit("3")
+            assert trees.usual_revision() == second
+            assert not trees.is_same_source(trees.resolved("main")) and trees.is_same_source(trees.resolved("work"))
+            git("tag", "v1.0.0", first)
+            assert trees.usual_revision() == "v1.0.0"
+        finally:
+            trees.ROOT = usual
+    with report.case("--against a commit that is not there: exit 2 and which"):
+        done = perf_gate("--against", "no-such-commit")
+        assert done.returncode == 2 and "`no-such-commit` is no commit" in done.stderr, done.stdout + done.stderr
+    with report.case("two trees in turns: a planted slowdown is found, an unchanged tree is not flagged"):
+        with open(gate_power.rounds_file("quick")) as file:
+            value = json.load(file)
+        shares = gate_power.judge(value, 20, gate_power.in_turns)
+        assert shares["slow"] >= 0.95 and shares["base"] <= 0.05, shares
+    with report.case("the other tree as the yardstick: 1 is the same, a fifth more is worse"):
+        names = {"same.json": 0, "worse.json": 1}
+        for name, status in names.items():
+            path = rounds(folder, "turns-" + name, 8 / (1.25 if status else 1))
+            with open(path) as file:
+                run = json.load(file)
+            other = os.path.join(folder, "other-" + name)
+            with open(other, "w") as file:
+                json.dump(beside_itself(run, "before"), file)
+            sluice("gate", path, other, check=status)
+
+
+def perf_gate(*arguments):
+    command = [sys.executable, "-B", os.path.join(PERF, "gate"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True)
 
 
 def main():
@@ -79,8 +148,9 @@ def main():
             command = [sys.executable, "-B", os.path.join(PERF, "run"), "--list"]
             done = subprocess.run(command, capture_output=True, text=True)
             assert done.returncode == 0 and len(done.stdout.splitlines()) >= 10, done.stdout + done.stderr
-        with report.case("the tree is not slower than its baseline") as notes:
-            done = subprocess.run([sys.executable, "-B", os.path.join(PERF, "gate")], capture_output=True, text=True)
+        two_trees(report, folder)
+        with report.case("the tree is not slower than its baseline, or than the tree before") as notes:
+            done = perf_gate()
             assert done.returncode == 0, (done.stdout + done.stderr)[-1500:]
             notes.append(done.stdout.strip().splitlines()[-1])
     report.finish()
