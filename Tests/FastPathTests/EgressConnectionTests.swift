@@ -8,7 +8,7 @@ import Testing
 private final class ConnectionBench {
     enum Event: String, CaseIterable {
         case begin, assign, connected, connectFailed, sentAll, sentPart, sendFailed
-        case answerWhole, answerHeadOnly, answerGarbage, answerAndMore
+        case answerWhole, answerHeadOnly, answerGarbage, answerAndMore, answer408
         case peerClosed, peerReset, receiveStopped, deadline, abandon, retire
     }
     private let block: UnsafeMutableRawPointer
@@ -97,6 +97,7 @@ private final class ConnectionBench {
         case .answerHeadOnly: receive("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nok", now)
         case .answerGarbage: receive("no answer", now)
         case .answerAndMore: receive("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokok", now)
+        case .answer408: receive("HTTP/1.1 408 Request Timeout\r\nConnection: close\r\n\r\n", now)
         case .peerClosed: apply(connection.receiveEnded(0, needsRearm: false, now: now))
         case .peerReset: apply(connection.receiveEnded(-104, needsRearm: false, now: now))
         case .receiveStopped: apply(connection.receiveEnded(0, needsRearm: true, now: now))
@@ -146,6 +147,8 @@ private final class ConnectionBench {
         (.answerHeadOnly, [.free, .connecting, .closing, .sending, .readingBody, .closing, .closing]),
         (.answerGarbage, [.free, .connecting, .closing, .closing, .closing, .closing, .closing]),
         (.answerAndMore, [.free, .connecting, .closing, .closing, .closing, .closing, .closing]),
+        // It ends with the connection.
+        (.answer408, [.free, .connecting, .closing, .sending, .readingBody, .closing, .closing]),
         // With nothing else in flight the slot is free at once; in sending and closing the send still is.
         (.peerClosed, [.free, .connecting, .free, .closing, .free, .free, .closing]),
         (.peerReset, [.free, .connecting, .free, .closing, .free, .free, .closing]),
@@ -220,8 +223,40 @@ private final class ConnectionBench {
         answering.run(.sentAll)
         answering.run(.answerHeadOnly)
         answering.run(.peerClosed)
-        #expect(answering.lastOutcome?.result == .connectionLost)
+        #expect(answering.lastOutcome?.result == .answered && answering.lastOutcome?.status == 200)
         #expect(answering.lastOutcome?.lostReusedConnection == false)
+    }
+    @Test func bytesThatBeginNoAnswerAreAnEarlierOnesOnAReusedConnectionOnly() {
+        let reused = ConnectionBench.at(.idle)
+        for event in [ConnectionBench.Event.assign, .sentAll, .answerGarbage] { reused.run(event) }
+        #expect(reused.lastOutcome?.result == .badAnswer && reused.lastOutcome?.lostReusedConnection == true)
+        let fresh = ConnectionBench.at(.awaitingHead)
+        fresh.run(.answerGarbage)
+        #expect(fresh.lastOutcome?.result == .badAnswer && fresh.lastOutcome?.lostReusedConnection == false)
+    }
+    @Test func a408OnAReusedConnectionIsNoAnswerToThisOrder() {
+        let reused = ConnectionBench.at(.idle)
+        for event in [ConnectionBench.Event.assign, .sentAll, .answer408] { reused.run(event) }
+        #expect(reused.lastOutcome?.status == 408 && reused.lastOutcome?.lostReusedConnection == true)
+        let fresh = ConnectionBench.at(.awaitingHead)
+        fresh.run(.answer408)
+        #expect(fresh.lastOutcome?.status == 408 && fresh.lastOutcome?.lostReusedConnection == false)
+    }
+    @Test func whateverEndsAnAnswerItsStatusDecides() {
+        for (state, isKnown) in [(EgressState.readingBody, true), (.awaitingHead, false)] {
+            for event in [ConnectionBench.Event.peerClosed, .peerReset, .deadline, .abandon] {
+                let bench = ConnectionBench.at(state)
+                bench.run(event)
+                bench.settle()
+                #expect((bench.lastOutcome?.result == .answered) == isKnown, "\(event) in \(state)")
+                #expect(bench.lastOutcome?.status == (isKnown ? 200 : 0), "\(event) in \(state)")
+            }
+        }
+        let early = ConnectionBench.at(.sending)
+        early.run(.answerHeadOnly)
+        early.run(.abandon)
+        early.settle()
+        #expect(early.lastOutcome?.result == .answered && early.reportCount == 1)
     }
     @Test func namesTheDeadlineThatPassed() {
         let now = ConnectionBench.start
@@ -236,7 +271,7 @@ private final class ConnectionBench {
         let body = ConnectionBench.at(.readingBody)
         #expect(body.connection.deadline == now + 20_000)
         _ = body.connection.deadlinePassed(now: now + 20_000)
-        #expect(body.connection.outcome.result == .totalTimedOut)
+        #expect(body.connection.outcome.result == .answered && body.connection.outcome.status == 200)
         #expect(ConnectionBench.at(.idle).connection.deadline == now + 50_000)
     }
     @Test func generationsWrapWithinTheirBits() {
@@ -248,66 +283,5 @@ private final class ConnectionBench {
             bench.settle()
         }
         #expect(seen == [Tag.generationMask, 0, 1])
-    }
-}
-
-@Suite struct AnswerReaderTests {
-    /// Feeds `text` in pieces cut at `cuts`; the last progress and the reader.
-    private func read(_ text: String, cuts: [Int], headBytesMax: Int = 256) -> (AnswerProgress, ResponseReader) {
-        var limits = EgressLimits()
-        limits.answerHeadBytesMax = headBytesMax
-        let room = UnsafeMutablePointer<UInt8>.allocate(capacity: headBytesMax)
-        defer { room.deallocate() }
-        var reader = ResponseReader(room: room, limits: limits)
-        var fields = FieldTable()
-        let all = Array(text.utf8)
-        var progress = AnswerProgress.more
-        var start = 0
-        for end in cuts + [all.count] {
-            var piece = Array(all[start..<end])
-            let count = piece.count
-            guard count > 0, progress == .more else { continue }
-            progress = piece.withUnsafeMutableBufferPointer {
-                reader.feed($0.baseAddress!, count: count, fields: &fields, wallSeconds: 1000)
-            }
-            start = end
-        }
-        return (progress, reader)
-    }
-    @Test func readsTheSameAnswerHoweverItIsCut() {
-        let text =
-            "HTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 102 P\r\n\r\n"
-            + "HTTP/1.1 503 Slow Down\r\nRetry-After: 7\r\nTransfer-Encoding: chunked\r\n\r\n"
-            + "4\r\nabcd\r\n2\r\nef\r\n0\r\nTrailer: x\r\n\r\n"
-        for first in 0...text.utf8.count {
-            for second in stride(from: first, through: text.utf8.count, by: 3) {
-                let (progress, reader) = read(text, cuts: [first, second])
-                #expect(progress == .complete(isLastByte: true), "\(first) \(second)")
-                #expect(reader.status == 503 && reader.retryAfterSeconds == 7 && reader.keepsConnection)
-            }
-        }
-        let (progress, _) = read(text, cuts: Array(0..<text.utf8.count))
-        #expect(progress == .complete(isLastByte: true))
-    }
-    @Test func seesAByteBehindTheEndHoweverItIsCut() {
-        for ending in ["Content-Length: 3\r\n\r\nabc", "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"] {
-            let text = "HTTP/1.1 200 OK\r\n\(ending)"
-            for cut in 0..<text.utf8.count {
-                #expect(read(text + "X", cuts: [cut]).0 == .complete(isLastByte: false))
-                #expect(read(text, cuts: [cut]).0 == .complete(isLastByte: true))
-            }
-        }
-    }
-    @Test func boundsTheHeadHoweverItIsCut() {
-        let text = "HTTP/1.1 200 OK\r\nX: " + String(repeating: "y", count: 300) + "\r\n\r\n"
-        for cut in 0..<256 { #expect(read(text, cuts: [cut]).0 == .headTooLarge) }
-        #expect(read(text, cuts: Array(0..<text.utf8.count)).0 == .headTooLarge)
-    }
-    @Test func aRetryAfterDateCountsFromNow() {
-        let head = "HTTP/1.1 429 T\r\nContent-Length: 0\r\nRetry-After: "
-        #expect(read(head + "Thu, 01 Jan 1970 00:17:00 GMT\r\n\r\n", cuts: []).1.retryAfterSeconds == 20)
-        #expect(read(head + "Thu, 01 Jan 1970 00:16:00 GMT\r\n\r\n", cuts: []).1.retryAfterSeconds == 0)
-        #expect(read(head + "soon\r\n\r\n", cuts: []).1.retryAfterSeconds == .max)
-        #expect(read(head + "99999999999\r\n\r\n", cuts: []).1.retryAfterSeconds >= UInt32.max - 1)
     }
 }

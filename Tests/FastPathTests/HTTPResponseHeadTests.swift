@@ -8,6 +8,8 @@ import Testing
     enum ParseResult: Equatable {
         case incomplete, failed
         case complete(Int, ResponseHead.Body, closes: Bool)
+        /// The status is known, the end of the message is not.
+        case doubtful(Int)
     }
     /// The verdict on `text` up to a guard page, cut at each of `cuts`; `then` sees a complete head.
     private func parse(
@@ -25,6 +27,7 @@ import Testing
             case .failed: return .failed
             case .complete(let head):
                 then(head)
+                if head.isDoubtful, head.closes, head.body == .none { return .doubtful(head.status) }
                 return .complete(head.status, head.body, closes: head.closes)
             }
         }
@@ -52,18 +55,18 @@ import Testing
         ("HTTP/1.1 100 Continue\r\n\r\n", .complete(100, .none, closes: false)),
         ("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n", .complete(103, .none, closes: false)),
         ("HTTP/1.1 999 Odd\r\nContent-Length: 1\r\n\r\n", .complete(999, .length(1), closes: false)),
-        ("HTTP/1.1 103 x\r\nContent-Length: 5\r\n\r\n", .failed),
-        ("HTTP/1.1 100 x\r\nTransfer-Encoding: chunked\r\n\r\n", .failed),
-        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", .failed),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", .failed),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", .failed),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n", .failed),
-        ("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", .failed),
-        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", .failed),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .failed),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", .failed),
-        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", .failed),
-        ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", .failed),
+        ("HTTP/1.1 103 x\r\nContent-Length: 5\r\n\r\n", .doubtful(103)),
+        ("HTTP/1.1 100 x\r\nTransfer-Encoding: chunked\r\n\r\n", .doubtful(100)),
+        ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", .doubtful(101)),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n", .doubtful(200)),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\n", .doubtful(200)),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 5, 5\r\n\r\n", .doubtful(200)),
+        ("HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n", .doubtful(200)),
+        ("HTTP/1.1 200 OK\r\nContent-Length: 99999999999999999999\r\n\r\n", .doubtful(200)),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", .doubtful(200)),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked, chunked\r\n\r\n", .doubtful(200)),
+        ("HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\n", .doubtful(200)),
+        ("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", .doubtful(200)),
         ("HTTP/2.0 200 OK\r\n\r\n", .failed), ("HTTP/1.2 200 OK\r\n\r\n", .failed),
         ("HTTP/1.1 099 OK\r\n\r\n", .failed),
         ("HTTP/1.1 20 OK\r\n\r\n", .failed), ("HTTP/1.1  200 OK\r\n\r\n", .failed),

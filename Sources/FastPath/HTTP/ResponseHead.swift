@@ -1,8 +1,8 @@
 // The client's side of the codec: the head of an endpoint's answer. Passive and resumable by length, as `HeadParser`.
 //
-// Strict where the end of the message is in doubt: a connection whose answer could be read in two ways is given up,
-// because the next answer on it would be taken for another delivery's. Invariant: each complete head has exactly one
-// `body`.
+// Strict where the end of the message is in doubt: the status of an answer that could be read in two ways counts, but
+// its connection is given up, because the next answer on it would be taken for another delivery's. Invariant: each
+// complete head has exactly one `body`; one that is in doubt has none and closes.
 // Safety: patterns are literals, static memory, read within their length.
 
 package struct ResponseHead: Sendable {
@@ -26,11 +26,15 @@ package struct ResponseHead: Sendable {
     package var body = Body.none
     /// True exactly when no other request may be sent on this connection.
     package var closes = false
+    /// True exactly when nobody can say where the message ends; it closes then.
+    package var isDoubtful = false
     /// Nil when absent, malformed or said twice.
     package var retryAfter: RetryAfter?
 
     package init() {}
-    package var isInterim: Bool { status < 200 }
+    package var isInterim: Bool { ResponseHead.isInterim(status) }
+    /// 101 is no interim answer here: behind it no HTTP follows that could bring the final one.
+    package static func isInterim(_ status: Int) -> Bool { status < 200 && status != 101 }
 }
 
 package enum ResponseResult: Sendable {
@@ -63,7 +67,9 @@ package struct ResponseParser: Sendable {
             result = advance(bytes, end, &fields)
         }
         switch result {
-        case .complete(var head): result = head.frame(bytes, fields, isHead: isHead) ? .complete(head) : .failed
+        case .complete(var head):
+            head.frame(bytes, fields, isHead: isHead)
+            result = .complete(head)
         case .incomplete:
             guard bytes.count >= headBytesMax else { return .incomplete }
             result = .failed
@@ -114,8 +120,8 @@ package struct ResponseParser: Sendable {
 }
 
 extension ResponseHead {
-    /// RFC 9112 §6.3, of which only the plain readings are let through; false for the others.
-    fileprivate mutating func frame(_ bytes: ByteView, _ fields: borrowing FieldTable, isHead: Bool) -> Bool {
+    /// RFC 9112 §6.3, of which only the plain readings are let through; the others are in doubt.
+    fileprivate mutating func frame(_ bytes: ByteView, _ fields: borrowing FieldTable, isHead: Bool) {
         var lengthCount = 0
         var length = ByteRange.empty
         var retryCount = 0
@@ -137,13 +143,16 @@ extension ResponseHead {
         }
         closes = connection.closes(versionMinor: versionMinor)
         // A switch of protocols that nobody asked for.
-        if status == 101 { return false }
+        isDoubtful = status == 101
         if codings.isPresent {
-            guard lengthCount == 0, versionMinor == 1, codings.error == nil else { return false }
+            if lengthCount > 0 || versionMinor != 1 || codings.error != nil { isDoubtful = true }
             body = .chunked
         } else if lengthCount > 0 {
-            guard lengthCount == 1, let count = FieldRules.contentLength(bytes.slice(length)) else { return false }
-            body = .length(count)
+            if lengthCount == 1, let count = FieldRules.contentLength(bytes.slice(length)) {
+                body = .length(count)
+            } else {
+                isDoubtful = true
+            }
         } else {
             body = .untilClose
         }
@@ -151,12 +160,11 @@ extension ResponseHead {
         // Framing where there can be none (RFC 9110 §8.6): before the final answer it hides where that begins; in it,
         // the peer may send what nobody reads, so the connection ends here.
         if isBodiless, status != 304, body == .chunked || lengthCount > 0 && body != .length(0) {
-            if isInterim { return false }
+            if isInterim { isDoubtful = true }
             if !isHead { closes = true }
         }
-        if isHead || isBodiless { body = .none }
-        if body == .untilClose { closes = true }
-        return true
+        if isHead || isBodiless || isDoubtful { body = .none }
+        if body == .untilClose || isDoubtful { closes = true }
     }
 }
 

@@ -151,7 +151,7 @@ package struct LoadExchange: Sendable {
             case .complete(let isLastByte):
                 isReusable = isLastByte && answer.keepsConnection && isReceiveArmed
                 return decide(.answered, now)
-            case .bodyTooLong: return decide(.answered, now)
+            case .bodyUnread: return decide(.answered, now)
             case .headTooLarge, .malformed: return fail(.badAnswer, now)
             }
         // Nobody asked: the next answer's framing would be in doubt.

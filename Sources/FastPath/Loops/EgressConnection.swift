@@ -225,8 +225,7 @@ package struct EgressDeadlines: Sendable {
                 return .receive
             }
             if state == .idle { return EgressActions.unpark.union(close()) }
-            if result == 0, answer.endsWithConnection { return answered(now).union(close()) }
-            return fail(.connectionLost, errno: -result, now)
+            return settled(now) ?? fail(.connectionLost, errno: -result, now)
         case .closing: return finishClosing()
         // A receive is armed in no other state.
         case .free, .connecting: return .none
@@ -240,8 +239,8 @@ package struct EgressDeadlines: Sendable {
         let isTotal = now >= deadlines.total
         switch state {
         case .connecting: return fail(isTotal ? .totalTimedOut : .connectTimedOut, errno: 0, now)
-        case .sending, .readingBody: return fail(.totalTimedOut, errno: 0, now)
-        case .awaitingHead: return fail(isTotal ? .totalTimedOut : .headTimedOut, errno: 0, now)
+        case .sending, .readingBody: return settled(now) ?? fail(.totalTimedOut, errno: 0, now)
+        case .awaitingHead: return settled(now) ?? fail(isTotal ? .totalTimedOut : .headTimedOut, errno: 0, now)
         case .idle: return EgressActions.unpark.union(close())
         // No deadline is set: a cancel always completes.
         case .free, .closing: return .none
@@ -250,7 +249,8 @@ package struct EgressDeadlines: Sendable {
     /// The loop stops: what is not answered for becomes `abandoned`.
     package mutating func abandon(now: UInt64) -> EgressActions {
         switch state {
-        case .connecting, .sending, .awaitingHead, .readingBody: return fail(.abandoned, errno: 0, now)
+        case .connecting: return fail(.abandoned, errno: 0, now)
+        case .sending, .awaitingHead, .readingBody: return settled(now) ?? fail(.abandoned, errno: 0, now)
         case .idle: return EgressActions.unpark.union(close())
         case .free, .closing: return .none
         }
@@ -299,13 +299,20 @@ package struct EgressDeadlines: Sendable {
             state = .idle
             deadline = EgressConnection.sum(now, deadlines.idleNanos)
             return report.union(.park)
-        case .bodyTooLong: return answered(now).union(close())
+        case .bodyUnread: return answered(now).union(close())
         case .headTooLarge: return fail(.answerTooLarge, errno: 0, now)
         case .malformed: return fail(.badAnswer, errno: 0, now)
         }
     }
+    /// The end of an answer that is not complete, by whatever ended it; nil when no final status was read.
+    private mutating func settled(_ now: UInt64) -> EgressActions? {
+        guard answer.settle() else { return nil }
+        return answered(now).union(close())
+    }
     private mutating func answered(_ now: UInt64) -> EgressActions {
         outcome.result = .answered
+        // A server that gives up on an idle connection says so in the way of our request (RFC 9110 §15.5.9).
+        outcome.lostReusedConnection = answer.status == 408 && isReused
         outcome.status = answer.status
         outcome.retryAfterSeconds = answer.retryAfterSeconds
         outcome.systemError = 0
@@ -318,7 +325,9 @@ package struct EgressDeadlines: Sendable {
         if errno != 0 { outcome.systemError = errno }
         outcome.answerBytes = answer.keptCount
         outcome.durationMicros = EgressConnection.micros(arrivedAt, now)
-        outcome.lostReusedConnection = result == .connectionLost && isReused && answer.isUntouched
+        // Bytes that begin no answer came late: the body of an answer that may not have one.
+        let isStale = result == .badAnswer ? !answer.hasInterim : result == .connectionLost && answer.isUntouched
+        outcome.lostReusedConnection = isReused && isStale
         return close()
     }
     private mutating func close() -> EgressActions {

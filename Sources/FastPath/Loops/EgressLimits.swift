@@ -17,8 +17,8 @@ package struct EgressLimits: Equatable, Sendable {
     /// An answer's body is read to its end, and thrown away, so that the connection can be used again; beyond this it
     /// is closed.
     package var answerBodyBytesMax = 65_536
-    /// 1xx answers before the final one.
-    package var interimAnswerCountMax = 8
+    /// 1xx answers before the final one, all together; how many is the peer's affair, and time bounds it too.
+    package var interimAnswerBytesMax = 65_536
     /// A connection without work is closed after this. Common servers close after 5 to 75 s; a stale one costs a retry.
     package var idleMillisMax = 15_000
     /// Receive buffers, a power of two, and their size.

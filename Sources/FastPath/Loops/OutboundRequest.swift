@@ -58,14 +58,14 @@
 }
 
 package enum DeliveryResult: UInt8, CaseIterable, Sendable, BitwiseCopyable {
-    /// A complete final answer came; `status` has it.
+    /// A final status came; `status` has it, whatever became of the rest of the answer.
     case answered
     case connectFailed, connectTimedOut, headTimedOut, totalTimedOut
-    /// The peer closed or reset before a complete answer.
+    /// The peer closed or reset before a final status.
     case connectionLost
-    /// The answer was no HTTP/1.1 or its framing was in doubt.
+    /// What came was no HTTP: no status could be read.
     case badAnswer
-    /// The answer's head passed its bound.
+    /// Interim answers passed their bound.
     case answerTooLarge
     /// The loop stopped (drain) before the attempt was made or answered; it counts as no attempt.
     case abandoned
@@ -78,10 +78,10 @@ package enum DeliveryResult: UInt8, CaseIterable, Sendable, BitwiseCopyable {
 package struct DeliveryOutcome: Sendable, BitwiseCopyable {
     package var token: UInt64
     package var result: DeliveryResult
-    /// True exactly when the attempt went over a connection that had carried an earlier one and died without a byte of
-    /// answer.
+    /// True exactly when the attempt went over a connection that had carried an earlier one and got no answer of its
+    /// own there: the connection died, brought bytes of the answer before, or said 408 because it had been idle.
     package var lostReusedConnection: Bool
-    /// 100 to 599 when `result` is `answered`, else 0.
+    /// 101, or 200 to 999, when `result` is `answered`, else 0.
     package var status: UInt16
     /// Bytes of the answer's body in `AnswerMemory`.
     package var answerBytes: UInt16
