@@ -128,9 +128,7 @@ package final class IngestHarness {
         #expect(shared.stage == .running)
     }
 
-    static func snapshot(
-        _ sources: [HarnessSource], _ trusted: [CIDR], contexts: [TLSContext?] = []
-    ) throws -> IngestSnapshot {
+    static func snapshot(_ sources: [HarnessSource], _ trusted: [CIDR]) throws -> IngestSnapshot {
         let memory = CompiledMemory()
         var compiled: [IngestSource] = []
         for (index, source) in sources.enumerated() {
@@ -160,7 +158,7 @@ package final class IngestHarness {
         let edge = EdgePolicy(trusted: trusted.isEmpty ? nil : AddressSet(trusted, in: memory))
         return IngestSnapshot(
             sources: compiled, paths: sources.map { memory.place(text: "/in/\($0.name)") }, edge: edge,
-            contexts: contexts, owners: [memory])
+            owners: [memory])
     }
 
     /// Other sources from now on; returns when the loop uses them.

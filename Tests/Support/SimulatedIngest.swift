@@ -30,9 +30,10 @@ package final class SimulatedIngest {
         setup.assemblyBytes = assemblyBytes
         setup.blockBytesMax = 64 << 10
         setup.engine = .openssl
+        setup.contexts = [tls]
         change(&setup.limits)
         arenaBytes = UInt64(assemblyBytes)
-        snapshot = try IngestHarness.snapshot(sources, [], contexts: [tls])
+        snapshot = try IngestHarness.snapshot(sources, [])
         var configuration = JournalConfiguration(
             segmentBytes: SimulatedIngest.segmentBytes, groupBytes: 64 << 10, groupTicketCountMax: 64, logIdentity: 42,
             keys: FingerprintKeys(seed: 1, tagKey0: 2, tagKey1: 3))

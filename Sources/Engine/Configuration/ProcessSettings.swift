@@ -59,6 +59,7 @@ extension ProcessSettings {
         Field("limits.send_time") { $0.limits.sendMillisMax },
         Field("limits.commit_time") { $0.limits.commitMillisMax },
         Field("limits.connections") { $0.limits.connectionCountMax },
+        Field("limits.connections_per_address") { $0.limits.connectionsPerAddressMax },
         Field("limits.assembly") { $0.limits.assemblyBytes }, Field("log.segment") { $0.log.segmentBytes },
         Field("log.retention.size") { $0.log.retentionBytes }, Field("log.retention.age") { $0.log.retentionMillis },
         Field("log.free_space") { $0.log.freeBytesMin }, Field("log.group") { $0.log.groupBytes },
@@ -81,6 +82,8 @@ package struct LimitsConfiguration: Equatable, Sendable {
     package var sendMillisMax = 30_000
     package var commitMillisMax = 15_000
     package var connectionCountMax = 10_000
+    /// Of one client address; 0 = as many as there are.
+    package var connectionsPerAddressMax = 0
     /// Memory for requests that do not fit one receive buffer, bytes; shared by all connections of a loop.
     package var assemblyBytes = 64 << 20
     package init() {}

@@ -110,6 +110,7 @@ final class IngestComponent: Component {
         setup.limits.sendMillisMax = configuration.limits.sendMillisMax
         setup.limits.commitMillisMax = configuration.limits.commitMillisMax
         setup.limits.connectionCountMax = configuration.limits.connectionCountMax
+        setup.limits.connectionsPerAddressMax = configuration.limits.connectionsPerAddressMax
         setup.blockBytesMax = blockBytes
         setup.assemblyBytes = max(configuration.limits.assemblyBytes, blockBytes)
         setup.listeners = listeners.descriptors(loop: loop)

@@ -15,6 +15,8 @@ package struct IngestSetup: Sendable {
     package var listeners: [Int32] = []
     /// One bit a listener whose connections begin with a PROXY preamble.
     package var preambleListeners: UInt64 = 0
+    /// By listener; nil, or none, is a listener without TLS.
+    package var contexts: [TLSContext?] = []
     package var metrics = IngestMetrics()
     package var engine = VerifierEngine.automatic
     /// A power of two.
@@ -43,6 +45,7 @@ package final class IngestControl: Sendable {
     private let drainWanted = Atomic<Bool>(false)
     private let stageBits = Atomic<UInt8>(Stage.starting.rawValue)
     private let mailbox = Mutex<IngestSnapshot?>(nil)
+    private let contexts = Mutex<[TLSContext?]?>(nil)
     private let acknowledged = Mutex<IngestSnapshot?>(nil)
 
     /// Nil when the process has no descriptor left.
@@ -62,6 +65,12 @@ package final class IngestControl: Sendable {
         wakeup.signal()
     }
     package func isInForce(_ snapshot: IngestSnapshot) -> Bool { acknowledged.withLock { $0 === snapshot } }
+    /// What listeners with TLS show from now on; by listener. Sessions that run keep what they began with.
+    package func publish(contexts fresh: [TLSContext?]) {
+        contexts.withLock { $0 = fresh }
+        news.store(true, ordering: .releasing)
+        wakeup.signal()
+    }
     package func drain() {
         drainWanted.store(true, ordering: .relaxed)
         news.store(true, ordering: .releasing)
@@ -80,6 +89,8 @@ package final class IngestControl: Sendable {
         _ = news.exchange(false, ordering: .acquiringAndReleasing)
         return mailbox.withLock { $0.take() }
     }
+    /// After `takeSnapshot`.
+    func takeContexts() -> [TLSContext?]? { contexts.withLock { $0.take() } }
     func acknowledge(_ snapshot: IngestSnapshot) { acknowledged.withLock { $0 = snapshot } }
     func started() { stageBits.store(Stage.running.rawValue, ordering: .releasing) }
     func finished() { stageBits.store(Stage.finished.rawValue, ordering: .releasing) }

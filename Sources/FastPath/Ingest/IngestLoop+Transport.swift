@@ -36,6 +36,22 @@ extension IngestLoop where IO: ~Copyable {
         if secure.isResumed(slot) { metrics.count(.tlsResumed) }
     }
 
+    /// Sessions that have been idle for a while give their buffers back. A part of the slots in each sweep, so that all
+    /// have had their turn within some seconds.
+    mutating func restIdleSessions() {
+        let count = table.highWater
+        let idleMillis = UInt64(limits.idleMillisMax)
+        let latest = nowMillis + idleMillis - min(IngestSizes.restMillis, idleMillis / 2)
+        for _ in 0..<min(count, max(64, count / 16)) {
+            restAt = restAt + 1 < count ? restAt + 1 : 0
+            let connection = table[restAt].connection
+            guard table[restAt].edge.isSecure, !table[restAt].edge.isHandshaking, connection.state == .open,
+                connection.phase == .idle, connection.deadline <= latest
+            else { continue }
+            secure.rest(restAt)
+        }
+    }
+
     // MARK: in
 
     /// Ciphertext came; `count` 0 = goes on with what was fed before the batch.

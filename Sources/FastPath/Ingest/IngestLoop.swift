@@ -51,6 +51,8 @@ import Synchronization
     /// Counts configurations.
     var epoch: UInt32 = 0
 
+    /// By listener.
+    private var contexts: [TLSContext?]
     /// Handshakes that may not begin yet.
     var handshakesWaiting: SlotQueue
     var gate = HandshakeGate()
@@ -75,6 +77,8 @@ import Synchronization
     var wallNanos: UInt64 = 0
     var wallSeconds: UInt64 = 0
     private var sweepAt: UInt64 = 0
+    /// The slot at which the next look for idle TLS sessions begins.
+    var restAt = 0
     private var acceptAgainAt: UInt64 = 0
     /// One bit a listener whose accept is with the kernel.
     private var armedAccepts: UInt64 = 0
@@ -95,6 +99,7 @@ import Synchronization
         replies = memory.replies
         secure = memory.secure
         addresses = memory.addresses
+        contexts = setup.contexts
         handshakesWaiting = SlotQueue(capacity: setup.limits.connectionCountMax)
         receiveBufferBytes = setup.receiveBufferBytes
         self.io = io
@@ -242,7 +247,7 @@ import Synchronization
         table[slot].edge.counted = counted
         table[slot].edge.expectsPreamble = edge.preambleListeners & 1 << UInt64(listener) != 0
         table.noteDeadline(slot)
-        guard let context = snapshot.context(listener: listener) else {
+        guard listener < contexts.count, let context = contexts[listener]?.view else {
             hasPlainWork = true
             return rearm.append(slot)
         }
@@ -346,6 +351,7 @@ import Synchronization
     private mutating func sweep() {
         sweepAt = nowMillis + IngestSizes.sweepMillis
         for slot in 0..<table.highWater where table.deadline(slot) <= nowMillis { timeOut(slot) }
+        if !contexts.isEmpty { restIdleSessions() }
         metrics.loop.set(IngestCounter.connectionsOpen.rawValue, UInt64(table.openCount))
         metrics.loop.set(IngestCounter.assemblyBytesFree.rawValue, UInt64(arena.freeBytes))
         metrics.loop.set(IngestCounter.tlsHandshakesWaiting.rawValue, UInt64(handshakesWaiting.count))
@@ -380,6 +386,7 @@ import Synchronization
             where table[slot].connection.state == .open && table[slot].connection.phase == .body { routeAgain(slot) }
             shared.acknowledge(fresh)
         }
+        if let fresh = shared.takeContexts() { contexts = fresh }
         if shared.isDrainWanted, !isDraining { beginDrain() }
     }
     private mutating func beginDrain() {

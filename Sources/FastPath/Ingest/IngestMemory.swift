@@ -9,6 +9,8 @@ enum IngestSizes {
     /// No less than a signed value may have: a spelling that has no room must not pass as another key.
     static let keyBytesMax = BatchVerifier.composedBytesMax
     static let sweepMillis: UInt64 = 200
+    /// How long a TLS session is idle before it gives its buffers back; at most half of the idle time.
+    static let restMillis: UInt64 = 2000
     /// More than this behind a request that is being answered: the connection is not read until it has drained.
     static let pipelineBytesMax = 65_536
 }

@@ -98,19 +98,15 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     let sources: UnsafePointer<IngestSource>
     let routes: RouteView
     let edge: EdgePolicy
-    /// By listener; nil = without TLS. Contexts outlive the snapshot where sessions use them.
-    private let contexts: [TLSContext?]
     package let sourceCount: Int
     // Keys and schemes live as long as whoever uses them.
     private let owners: [AnyObject]
 
     /// `paths[i]` leads to `sources[i]`; paths are distinct. `owners` hold the memory that the sources point into.
     package init(
-        sources list: [IngestSource], paths: [ByteView], edge: EdgePolicy = EdgePolicy(),
-        contexts: [TLSContext?] = [], owners: [AnyObject]
+        sources list: [IngestSource], paths: [ByteView], edge: EdgePolicy = EdgePolicy(), owners: [AnyObject]
     ) {
         self.edge = edge
-        self.contexts = contexts
         precondition(list.count == paths.count)
         let memory = UnsafeMutablePointer<IngestSource>.allocate(capacity: max(list.count, 1))
         for (index, source) in list.enumerated() { unsafe (memory + index).initialize(to: source) }
@@ -128,7 +124,6 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
         routes = unsafe RouteView(entries: entries, mask: capacity - 1)
         self.owners = owners
     }
-    func context(listener: Int) -> TLSContextView? { listener < contexts.count ? contexts[listener]?.view : nil }
     deinit {
         unsafe sources.deallocate()
         unsafe routes.entries.deallocate()

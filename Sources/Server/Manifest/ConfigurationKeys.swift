@@ -65,6 +65,7 @@ package enum ConfigurationKeys {
             .time("send_time", \.sendMillisMax, of: initial, times),
             .time("commit_time", \.commitMillisMax, of: initial, times),
             .count("connections", \.connectionCountMax, of: initial, 1...1_000_000),
+            .count("connections_per_address", \.connectionsPerAddressMax, of: initial, 0...1_000_000),
             .size("assembly", \.assemblyBytes, of: initial, (1 << 20)...(64 << 30)),
         ]
     }()

@@ -36,6 +36,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 #   send_time: 30s                # how long an answer may wait for its reader
 #   commit_time: 15s              # how long an event may wait for the disk before it is answered 503
 #   connections: 10000
+#   connections_per_address: 0    # of one client; 0 = no limit; a trusted proxy is none
 #   assembly: 64MiB               # memory for requests larger than one receive buffer, a loop
 
 # log:

@@ -24,8 +24,8 @@ def run(script, gateway, *flags, timeout=300):
     return done.returncode, done.stdout + done.stderr
 
 
-def cases(report, gateway, suite, variant, stride=1):
-    with report.case(f"{suite}, {variant}") as notes:
+def cases(report, gateway, suite, variant, stride=1, more=()):
+    with report.case(", ".join([suite, variant, *more])) as notes:
         status, text = run(
             "run.py",
             gateway,
@@ -42,6 +42,7 @@ def cases(report, gateway, suite, variant, stride=1):
             "--jobs",
             "16",
             "-v",
+            *more,
         )
         result = re.search(r"passed (\d+) of (\d+)", text)
         assert result, f"the runner said: {one_line(text[-300:])}"

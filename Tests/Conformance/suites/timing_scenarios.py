@@ -335,8 +335,6 @@ def main():
         promised_bodies()
     with report.case("emfile"):
         no_descriptors()
-    for name in ("tls-stall", "tls-reneg", "tls-floor", "tls-truncation"):
-        report.skip(name, "no TLS on the ingest port yet")
     report.finish()
 
 
