@@ -31,6 +31,8 @@ SUITES = [
     ("Conformance/suites/edge.py", [], [], 120),
     ("Conformance/suites/tls_in.py", [], [], 180),
     ("Conformance/suites/delivery.py", [], [], 240),
+    ("Conformance/suites/tls_out.py", [], [], 180),
+    ("Conformance/suites/ssrf.py", [], [], 90),
     ("Conformance/suites/isolation.py", [], [], 180),
     ("Conformance/suites/rejected.py", [], [], 180),
     ("Conformance/suites/load.py", [], [], 240),

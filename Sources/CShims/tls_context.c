@@ -213,7 +213,6 @@ int sluice_tls_context_open(int is_server, const char *ciphers, const char *suit
     }
     SSL_CTX_set_options(made, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
     SSL_CTX_set_mode(made, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_clear_mode(made, SSL_MODE_AUTO_RETRY);
     SSL_CTX_set_security_level(made, 2);
     int is_sound = SSL_CTX_set_min_proto_version(made, TLS1_2_VERSION) == 1 &&
                    SSL_CTX_set_cipher_list(made, ciphers) == 1 && SSL_CTX_set_ciphersuites(made, suites) == 1 &&

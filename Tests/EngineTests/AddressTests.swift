@@ -103,7 +103,8 @@ func allows(_ text: String) throws {
 }
 
 @Test(arguments: [
-    "https://example.com/", "ftp://example.com/", "file:///etc/passwd", "http:/127.0.0.1/", "http:127.0.0.1",
+    "ftp://example.com/", "https:///x", "https://user@example.com/",
+    "https://example.com:25/", "file:///etc/passwd", "http:/127.0.0.1/", "http:127.0.0.1",
     "//127.0.0.1/",
     "http://", "http:///x", "http://user:pass@127.0.0.1/", "http://example.com@127.0.0.1/",
     "http://127.0.0.1#@example.com/",
@@ -122,9 +123,12 @@ func refusesTheURL(_ url: String) {
     #expect(throws: EndpointAddressError.self) { try EndpointAddress(url) }
 }
 
-@Test func httpsSaysThatItComesLater() {
-    #expect(throws: EndpointAddressError.httpsComesLater) { try EndpointAddress("https://example.com/") }
-    #expect(EndpointAddressError.httpsComesLater.description.contains("HTTPS URL, which is not supported yet"))
+@Test func takesAnHTTPSURLApart() throws {
+    let plain = try EndpointAddress("https://Example.com/a?b")
+    #expect(plain.isSecure && plain.port == 443 && plain.hostField == "example.com" && plain.target == "/a?b")
+    let numbered = try EndpointAddress("https://[2001:db8::1]:80/")
+    #expect(numbered.isSecure && numbered.port == 80 && numbered.hostField == "[2001:db8::1]:80")
+    #expect(try !EndpointAddress("http://example.com:443/").isSecure)
 }
 
 @Test func oneRefusedAddressCondemnsTheName() throws {

@@ -10,10 +10,11 @@ func compiled(
     let spec = EndpointSpec(
         id: id, publicID: PublicID.make(.endpoint), tenant: tenant, origin: .manifest,
         revision: 1, createdMillis: 0, settings: configuration, sourceIDs: sources)
-    return try CompiledEndpoint(spec, testEnvironment)
+    return try CompiledEndpoint(spec, try testEnvironment.get())
 }
-private let testEnvironment = EndpointEnvironment(
-    EndpointCompilation(allow: ["127.0.0.0/8"], withheldHeaders: []), version: "test")
+private let testEnvironment = Result {
+    try EndpointEnvironment(EndpointCompilation(allow: ["127.0.0.0/8"], withheldHeaders: []), version: "test")
+}
 
 func lane(_ number: UInt32, change: (inout EndpointConfiguration) -> Void = { _ in }) throws -> Lane {
     var configuration = EndpointConfiguration()

@@ -86,7 +86,7 @@ struct FieldMistake<Settings>: Sendable {
         FieldMistake("name") { $0.name = "" },
         FieldMistake("tenant") { $0.tenant = "a/b" },
         FieldMistake("uid") { $0.uid = "" },
-        FieldMistake("url") { $0.url = "https://h/" },
+        FieldMistake("url") { $0.url = "ftp://h/" },
         FieldMistake("url") { $0.url = "" },
         FieldMistake("sources[1]") { $0.sources = ["github", "gitub"] },
         FieldMistake("secret[1]") { $0.secrets = ["c2VjcmV0", "!"] },

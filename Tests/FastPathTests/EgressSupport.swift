@@ -46,20 +46,38 @@ final class ServerConnection: @unchecked Sendable {
     private let descriptor: Int32
     private var buffer: [UInt8] = []
     private let slowly: Bool
+    private let secure: TLSSide?
 
-    init(_ descriptor: Int32, index: Int, slowly: Bool) {
+    init(_ descriptor: Int32, index: Int, slowly: Bool, tls: TLSContext?) {
         self.descriptor = descriptor
         self.index = index
         self.slowly = slowly
+        secure = tls.flatMap { try? TLSSide.accepting($0) }
     }
+    var isResumed: Bool { secure?.isResumed ?? false }
     /// More bytes into the buffer; false at the end.
     private func fill() -> Bool {
         if slowly { usleep(200) }
         var chunk = [UInt8](repeating: 0, count: slowly ? 8192 : 65_536)
         let count = recv(descriptor, &chunk, chunk.count, 0)
         guard count > 0 else { return false }
-        buffer += chunk[0..<count]
-        return true
+        guard secure != nil else {
+            buffer += chunk[0..<count]
+            return true
+        }
+        secure?.take(Array(chunk[0..<count]))
+        flush()
+        buffer += secure?.plaintext ?? []
+        secure?.plaintext = []
+        return secure?.last == .wantsInput
+    }
+    private func flush() {
+        while let waiting = secure?.give(65_536), !waiting.isEmpty { sendRaw(waiting) }
+    }
+    /// Says that nothing more comes, where there is TLS to say it.
+    func finish() {
+        secure?.session.finish()
+        flush()
     }
     /// One whole request; nil when the client closed instead.
     func readRequest() -> ReceivedRequest? {
@@ -85,7 +103,14 @@ final class ServerConnection: @unchecked Sendable {
         return nil
     }
     func send(_ text: String) {
-        let bytes = Array(text.utf8)
+        var rest = Array(text.utf8)[...]
+        guard secure != nil else { return sendRaw(Array(rest)) }
+        while !rest.isEmpty, let taken = secure?.write(Array(rest)), taken > 0 {
+            rest = rest.dropFirst(taken)
+            flush()
+        }
+    }
+    private func sendRaw(_ bytes: [UInt8]) {
         var sent = 0
         while sent < bytes.count {
             let count = bytes[sent...].withUnsafeBytes {
@@ -119,7 +144,7 @@ final class ScriptedServer: @unchecked Sendable {
     private let openMost = Atomic<Int>(0)
     private let requests = Mutex<[ReceivedRequest]>([])
 
-    init(slowly: Bool = false, _ script: @escaping @Sendable (ServerConnection) -> Void) {
+    init(slowly: Bool = false, tls: TLSContext? = nil, _ script: @escaping @Sendable (ServerConnection) -> Void) {
         listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
@@ -145,7 +170,7 @@ final class ScriptedServer: @unchecked Sendable {
                 let now = open.wrappingAdd(1, ordering: .relaxed).newValue
                 _ = openMost.max(now, ordering: .relaxed)
                 _ = TestThread { [self] in
-                    script(ServerConnection(descriptor, index: index, slowly: slowly))
+                    script(ServerConnection(descriptor, index: index, slowly: slowly, tls: tls))
                     _ = open.wrappingSubtract(1, ordering: .relaxed)
                     close(descriptor)
                 }

@@ -35,16 +35,25 @@ enum TLSFixture {
     }
 }
 
-/// One side with what it has read.
-struct TLSSide: ~Copyable {
+/// One side with what it has read. A class, because the macros of the tests copy what they look at.
+final class TLSSide {
     var session: TLSSession
     var plaintext: [UInt8] = []
     var last = TLSStep.wantsInput
 
     init(_ session: consuming TLSSession) { self.session = session }
+    /// A server's, before anybody has connected.
+    static func accepting(_ context: TLSContext) throws -> TLSSide {
+        guard let session = TLSSession(accepting: context.view) else { throw TLSTestError.noSession }
+        return TLSSide(session)
+    }
+    var isOpen: Bool { session.isOpen }
+    var isResumed: Bool { session.isResumed }
+    var isVersion13: Bool { session.isVersion13 }
+    var outputCount: Int { session.outputCount }
 
     /// Feeds the bytes and reads until it stops.
-    mutating func take(_ ciphertext: [UInt8], room: Int = 16_384) {
+    func take(_ ciphertext: [UInt8], room: Int = 16_384) {
         var buffer = [UInt8](repeating: 0, count: room)
         ciphertext.withUnsafeBufferPointer { bytes in
             if let base = bytes.baseAddress { session.feed(base, count: bytes.count) }
@@ -56,30 +65,32 @@ struct TLSSide: ~Copyable {
         }
     }
     /// At most so many bytes of what waits to be sent.
-    mutating func give(_ most: Int) -> [UInt8] {
+    func give(_ most: Int) -> [UInt8] {
         let count = min(session.outputCount, most)
         guard count > 0, let bytes = session.output else { return [] }
         let taken = Array(UnsafeBufferPointer(start: bytes, count: count))
         session.sent(count)
         return taken
     }
-    mutating func write(_ bytes: [UInt8]) -> Int? {
+    func write(_ bytes: [UInt8]) -> Int? {
         bytes.withUnsafeBufferPointer { session.write($0.baseAddress!, count: $0.count) }
     }
     var failure: TLSFailure? { if case .failed(let reason) = last { reason } else { nil } }
 }
 
 final class TLSPair {
-    var client: TLSSide
-    var server: TLSSide
+    let client: TLSSide
+    let server: TLSSide
 
     init(
         _ clientContext: TLSContext, _ serverContext: TLSContext, name: String = "sluice.test",
         isAddress: Bool = false, ticket: consuming TLSTicket? = nil
     ) throws {
-        guard var mine = TLSSession(
-            connecting: clientContext.view, name: Array(name.utf8CString), isAddress: isAddress),
-            let theirs = TLSSession(accepting: serverContext.view) else { throw TLSTestError.noSession }
+        guard let text = strdup(name) else { throw TLSTestError.noSession }
+        defer { free(text) }
+        guard var mine = TLSSession(connecting: clientContext.view, name: text, isAddress: isAddress),
+            let theirs = TLSSession(accepting: serverContext.view)
+        else { throw TLSTestError.noSession }
         if let ticket = ticket { mine.resume(ticket) }
         client = TLSSide(mine)
         server = TLSSide(theirs)
@@ -87,12 +98,12 @@ final class TLSPair {
     }
     /// Carries what both have to say until nobody has.
     func exchange(bytesAtOnce: Int = 65_536) {
-        while client.session.outputCount > 0 || server.session.outputCount > 0 {
+        while client.outputCount > 0 || server.outputCount > 0 {
             server.take(client.give(bytesAtOnce))
             client.take(server.give(bytesAtOnce))
         }
     }
-    var areOpen: Bool { client.session.isOpen && server.session.isOpen }
+    var areOpen: Bool { client.isOpen && server.isOpen }
 }
 
-enum TLSTestError: Error { case noSession }
+enum TLSTestError: Error { case noSession, noTicket }

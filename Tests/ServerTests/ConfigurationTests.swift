@@ -120,7 +120,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("data: ${NOT_SET\n", 1, "without its `}`"),
         ("grace: 1s\ngrace: 2s\n", 2, "is given twice"),
         ("endpoints:\n  - name: e\n", 2, "needs `url`"),
-        ("endpoints:\n  - { name: e, url: \"https://a/b\" }\n", 2, "an HTTPS URL, which is not supported yet"),
+        ("endpoints:\n  - { name: e, url: \"ftp://a/b\" }\n", 2, "use https://HOST[:PORT]/PATH or http://"),
         ("endpoints:\n  - { name: e, url: \"http:///b\" }\n", 2, "is not a URL"),
         ("endpoints:\n  - { name: e, url: \"http://u:p@h/\" }\n", 2, "use `secret`"),
         ("endpoints:\n  - { name: e, url: \"ftp://h/\" }\n", 2, "use http://HOST"),

@@ -31,9 +31,7 @@ package enum AddressText {
             let scheme = url.scheme
         else { return "`\(text)` is not a URL such as http://127.0.0.1:9000/hooks" }
         if scheme.lowercased() == "https" {
-            return
-                "`\(text)`: HTTPS endpoints are not supported yet; "
-                + "use http:// (for example to a TLS proxy beside Sluice)"
+            return "`\(text)`: https:// is not supported here yet; send to the http:// port behind the TLS proxy"
         }
         guard scheme.lowercased() == "http" else {
             return "`\(scheme)://` is not supported; use http://HOST[:PORT]/PATH"

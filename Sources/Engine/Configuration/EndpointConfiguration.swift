@@ -9,6 +9,8 @@ package struct EndpointConfiguration: Equatable, Codable, Sendable {
     /// Chosen by whoever made it; identifies the endpoint when its name changes.
     package var uid: String?
     package var url = ""
+    /// For an https URL; nil: the system's authorities, and no certificate of its own.
+    package var tls: EndpointTLS?
     /// Names of sources of the same tenant; empty = all of them.
     package var sources: [String] = []
     /// Patterns with `*` over the event type; empty = all.

@@ -9,12 +9,16 @@ package struct LiveSettings: Equatable, Sendable {
     package var dedupWindowSeconds: UInt32 = 86_400
     /// CIDR ranges that endpoints may live in although they are not global (loopback, private, …).
     package var allow: [String] = []
+    /// Through which deliveries go; nil = directly.
+    package var proxy: ProxySettings?
     /// How long finished deliveries stay listed.
     package var historyMillis = 7 * 86_400_000
     /// How long `SIGTERM` waits for what is in flight, milliseconds.
     package var gracePeriodMillis = 10_000
     /// Refused requests copied for a closer look, a second and source; 0 = none.
     package var rejectedPerSecondMax = 100
+    /// A digest of the files that `listen` names, so that a certificate which was renewed in place is a change.
+    package var certificateContents: String?
     package init() {}
 }
 
@@ -24,8 +28,12 @@ extension LiveSettings {
         SettingsField("trusted_proxies") { $0.trustedProxies },
         SettingsField("grace", { $0.gracePeriodMillis }, text: { TimeSpan.text(of: $0) }),
         SettingsField("rejected.per_second") { $0.rejectedPerSecondMax },
+        SettingsField("listen.tls", { $0.certificateContents }, text: { $0.map { String($0.prefix(8)) } ?? "none" }),
         SettingsField("dedup.window", { $0.dedupWindowSeconds }, text: { TimeSpan.text(of: Int($0) * 1000) }),
         SettingsField("delivery.allow") { $0.allow },
+        SettingsField(
+            "delivery.proxy", { $0.proxy },
+            text: { $0.map { "\($0.url) except \($0.exceptions.joined(separator: ", "))" } ?? "none" }),
         SettingsField("delivery.history", { $0.historyMillis }, text: { TimeSpan.text(of: $0) }),
     ]
     package func changes(from old: LiveSettings) -> [FieldChange] {

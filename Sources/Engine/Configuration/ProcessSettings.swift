@@ -6,6 +6,8 @@
 package struct ProcessSettings: Equatable, Sendable {
     /// Ingest listeners: `HOST:PORT`, `[V6]:PORT` or `unix:PATH`.
     package var listen = ["127.0.0.1:8080"]
+    /// By the address as it stands in `listen`; the others are plain.
+    package var listenTLS: [String: ListenerTLS] = [:]
     /// `true` or `false` for all listeners, or those of `listen` whose connections begin with a PROXY preamble.
     package var proxyProtocol = ["false"]
     package var admin = "127.0.0.1:8081"
@@ -48,7 +50,8 @@ extension ProcessSettings {
         }
     }
     private static let fields: [Field] = [
-        Field("listen") { $0.listen }, Field("admin") { $0.admin }, Field("data") { $0.dataFolder },
+        Field("listen") { $0.listen }, Field("listen.tls") { $0.listenTLS },
+        Field("admin") { $0.admin }, Field("data") { $0.dataFolder },
         Field("proxy_protocol") { $0.proxyProtocol }, Field("loops") { $0.loops },
         Field("verifier") { $0.verifierEngine }, Field("verifier_threads") { $0.verifierThreadCount },
         Field("verifier_queue") { $0.verifierQueueCount }, Field("rejected.keep") { $0.rejected.countMax },

@@ -135,6 +135,8 @@ package struct DeliveryMetrics: Sendable {
     package var backlog = 0
     package var eventsRead: UInt64 = 0
     package var eventsUnreadable: UInt64 = 0
+    /// Attempts that failed in TLS; `TLSFailure.rawValue` is the index.
+    package var tlsFailures = [UInt64](repeating: 0, count: TLSFailure.allCases.count)
     package var payloadBytesLeased = 0
     package var payloadBytes = 0
     package var ordersOut = 0

@@ -109,6 +109,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     package var lanesServed: UInt64 = 0
     var eventsRead: UInt64 = 0
     var eventsUnreadable: UInt64 = 0
+    /// Attempts that failed in TLS; `TLSFailure.rawValue` is the index.
+    var tlsFailures = [UInt64](repeating: 0, count: TLSFailure.allCases.count)
     /// Sequences that lanes have gone past without reading them, since somebody was told.
     package var passedOver: Range<UInt64>?
     package private(set) var isDraining = false

@@ -252,6 +252,7 @@ extension Dispatcher {
         metrics.backlog = backlogTotal
         metrics.eventsRead = eventsRead
         metrics.eventsUnreadable = eventsUnreadable
+        metrics.tlsFailures = tlsFailures
         metrics.payloadBytesLeased = pool.leasedBytes
         metrics.payloadBytes = pool.byteCount
         metrics.ordersOut = slots.outCount

@@ -8,6 +8,7 @@ extension Dispatcher {
         let decision = OutcomePolicy.judge(outcome, wasRepeated: slots[slot].wasRepeated)
         if !isDraining, goesOnElsewhere(slot, lane, outcome, decision, now: now) { return }
         count(lane) { $0.record(outcome) }
+        if outcome.result == .tlsFailed { tlsFailures[Int(outcome.tlsFailure.rawValue)] += 1 }
         let order = slots[slot]
         let answer = decision.decision == .delivered ? [] : egress.answer(of: outcome)
         release(slot, lane)
@@ -232,6 +233,9 @@ extension DeliveryOutcome {
         case .abandoned: "not attempted"
         case .nameNotResolved: "the host name does not resolve"
         case .addressRefused: "the host's address may not be delivered to"
+        case .tlsFailed: "TLS: \(tlsFailure.explanation) (\(tlsFailure.code))"
+        case .proxyRefused:
+            systemError == 0 ? "the proxy's answer is not HTTP/1.1" : "the proxy answered \(systemError)"
         }
     }
 }

@@ -71,7 +71,7 @@ package enum OutcomePolicy {
         case .abandoned: return OutcomeDecision(.notAttempted)
         case .connectionLost where outcome.lostReusedConnection && !wasRepeated: return OutcomeDecision(.retryAtOnce)
         case .connectFailed, .connectTimedOut, .headTimedOut, .totalTimedOut, .connectionLost, .badAnswer,
-            .answerTooLarge:
+            .answerTooLarge, .tlsFailed, .proxyRefused:
             return OutcomeDecision(.retry)
         case .nameNotResolved, .addressRefused: return OutcomeDecision(.retry, .backOff)
         }

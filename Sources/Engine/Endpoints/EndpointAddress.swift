@@ -5,7 +5,7 @@
 import FastPath
 
 package enum EndpointAddressError: Error, Equatable, Sendable {
-    case notAURL, httpsComesLater, scheme(String), userInformation, badHost(String), badPort(String), portRefused(
+    case notAURL, scheme(String), userInformation, badHost(String), badPort(String), portRefused(
         UInt16)
     case badCharacter, fragment
     case refused(host: String, address: String, AddressRefusal)
@@ -15,9 +15,7 @@ extension EndpointAddressError: CustomStringConvertible {
     package var description: String {
         switch self {
         case .notAURL: "is not a URL such as http://127.0.0.1:9000/hooks"
-        case .httpsComesLater:
-            "is an HTTPS URL, which is not supported yet; use http:// (for example to a TLS proxy beside Sluice)"
-        case .scheme(let scheme): "has the scheme \"\(scheme)\"; use http://HOST[:PORT]/PATH"
+        case .scheme(let scheme): "has the scheme \"\(scheme)\"; use https://HOST[:PORT]/PATH or http://"
         case .userInformation:
             "contains a user name or password, which is not supported; use `secret` to sign deliveries"
         case .badHost(let host): "has the host \"\(host)\", which is neither a plain name nor an address"
@@ -36,7 +34,9 @@ package struct EndpointAddress: Equatable, Sendable {
     /// Lower case, without brackets and without the root's dot.
     package let host: String
     package let port: UInt16
-    /// The value of the Host field: with brackets where they belong, the port only when it is not 80.
+    /// True exactly when the scheme is https.
+    package let isSecure: Bool
+    /// The value of the Host field: with brackets where they belong, the port only when it is not the scheme's.
     package let hostField: String
     /// Path and query as configured, `/` when there is none.
     package let target: String
@@ -45,8 +45,9 @@ package struct EndpointAddress: Equatable, Sendable {
         guard url.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x5C }) else { throw .badCharacter }
         guard let colon = url.firstIndex(of: ":") else { throw .notAURL }
         let scheme = url[..<colon].lowercased()
-        guard scheme != "https" else { throw .httpsComesLater }
-        guard scheme == "http" else { throw .scheme(scheme) }
+        guard scheme == "http" || scheme == "https" else { throw .scheme(scheme) }
+        isSecure = scheme == "https"
+        let defaultPort: UInt16 = isSecure ? 443 : 80
         var rest = url[url.index(after: colon)...]
         guard rest.hasPrefix("//") else { throw .notAURL }
         rest = rest.dropFirst(2)
@@ -57,8 +58,8 @@ package struct EndpointAddress: Equatable, Sendable {
         guard !authority.isEmpty else { throw .notAURL }
         let parts = try EndpointAddress.split(authority)
         host = try EndpointAddress.checkedHost(parts.host, isBracketed: parts.isBracketed)
-        port = try EndpointAddress.checkedPort(parts.port)
-        hostField = (parts.isBracketed ? "[\(host)]" : host) + (port == 80 ? "" : ":\(port)")
+        port = try EndpointAddress.checkedPort(parts.port) ?? defaultPort
+        hostField = (parts.isBracketed ? "[\(host)]" : host) + (port == defaultPort ? "" : ":\(port)")
         let path = String(rest[authorityEnd...])
         target = path.hasPrefix("/") ? path : "/" + path
     }
@@ -104,8 +105,8 @@ package struct EndpointAddress: Equatable, Sendable {
         guard (1...63).contains(label.utf8.count), !label.hasPrefix("-"), !label.hasSuffix("-") else { return false }
         return label.utf8.allSatisfy { (97...122).contains($0) || (48...57).contains($0) || $0 == 0x2D || $0 == 0x5F }
     }
-    private static func checkedPort(_ text: Substring?) throws(EndpointAddressError) -> UInt16 {
-        guard let text else { return 80 }
+    private static func checkedPort(_ text: Substring?) throws(EndpointAddressError) -> UInt16? {
+        guard let text else { return nil }
         guard (1...5).contains(text.utf8.count), text.utf8.allSatisfy({ (48...57).contains($0) }),
             let port = UInt16(text),
             port > 0

@@ -22,6 +22,7 @@ final class GatewayComponents: Sendable {
     let journal: JournalComponent
     let ingest: IngestComponent
     let injector: InjectorComponent
+    let listenerCertificates: ListenerCertificates
     private let participation: ParticipationComponent
     /// In the order of their start.
     let all: [any Component]
@@ -38,8 +39,10 @@ final class GatewayComponents: Sendable {
         store = StoreComponent(configuration, dataFolder: dataFolder, logger: logger)
         let endpoints = EndpointParticipant()
         let sources = SourceParticipant()
+        listenerCertificates = ListenerCertificates(configuration.process)
         registry = RegistryComponent(
-            configuration, store: store, verifiers: known, endpoints: endpoints, sources: sources, logger: logger)
+            configuration, store: store, verifiers: known, endpoints: endpoints, sources: sources,
+            certificates: listenerCertificates, logger: logger)
         log = LogComponent(
             configuration, loopCount: loopCount, dataFolder: dataFolder, store: store, registry: registry,
             logger: logger)
@@ -57,13 +60,14 @@ final class GatewayComponents: Sendable {
             configuration, controls: controls, registry: registry, log: log, logKeeper: logKeeper, delivery: delivery)
         ingest = try IngestComponent(
             configuration, controls: controls, registry: registry, sources: sources, listeners: listeners,
-            verifiers: verifiers, rejected: rejected, journal: journal)
+            certificates: listenerCertificates, verifiers: verifiers, rejected: rejected, journal: journal)
         injector = InjectorComponent(controls: controls, log: log, journal: journal)
         participation = ParticipationComponent(
             delivery: delivery, journal: journal, ingest: ingest, rejected: rejected, registry: registry,
             headBytesMax: configuration.limits.headBytesMax, endpoints: endpoints, sources: sources)
         all = [
-            dataFolder, store, registry, log, logKeeper, listeners, egress, delivery, verifiers, certificates, rejected,
+            dataFolder, store, registry, TicketKeyComponent(listenerCertificates, logger: logger), log, logKeeper,
+            listeners, egress, delivery, verifiers, certificates, rejected,
             journal, ingest, injector, participation,
         ]
     }

@@ -48,25 +48,27 @@ final class EndpointParticipant: TopologyParticipant {
     func run(_ running: Running) { state.withLock { $0.running = running } }
 
     func prepare(_ change: TopologyChange) throws(ValidationIssues) -> any PreparedTopology {
-        let environment = environment(change.compilation)
+        let environment: EndpointEnvironment
+        do throws(ValidationIssue) { environment = try self.environment(change.compilation) } catch {
+            throw ValidationIssues([error])
+        }
         var compiled: [CompiledEndpoint] = []
         var issues: [ValidationIssue] = []
         compiled.reserveCapacity(change.endpoints.count)
         for spec in change.endpoints {
             do { compiled.append(try CompiledEndpoint(spec, environment)) } catch {
-                issues.append(ValidationIssue(change.path(of: spec.id)["url"], error.description, about: .value))
+                issues.append(error.issue(at: change.path(of: spec.id)))
             }
         }
         guard issues.isEmpty else { throw ValidationIssues(issues) }
         return PreparedEndpoints(participant: self, change: change, compiled: compiled)
     }
-    private func environment(_ compilation: EndpointCompilation) -> EndpointEnvironment {
-        state.withLock { state in
-            if let known = state.environment, known.compilation == compilation { return known.shared }
-            let made = EndpointEnvironment(compilation, version: Gateway.version)
-            state.environment = (compilation, made)
-            return made
-        }
+    private func environment(_ compilation: EndpointCompilation) throws(ValidationIssue) -> EndpointEnvironment {
+        let known = state.withLock { $0.environment }
+        if let known, known.compilation == compilation { return known.shared }
+        let made = try EndpointEnvironment(compilation, version: Gateway.version)
+        state.withLock { $0.environment = (compilation, made) }
+        return made
     }
 
     private final class PreparedEndpoints: PreparedTopology, @unchecked Sendable {

@@ -52,6 +52,10 @@ package struct GatewayStatus: Sendable {
     package var offloadedCount: UInt64 = 0
     package var offloadedMicros: UInt64 = 0
     package var rejected = RejectedMetrics()
+    /// What the listeners show.
+    package var certificates: [ListenerCertificate] = []
+    /// By `TLSFailure`.
+    package var tlsFailures = [UInt64](repeating: 0, count: TLSFailure.allCases.count)
     package init() {}
 }
 
@@ -96,12 +100,14 @@ extension Gateway {
                 : running.ingest.metrics.reduce(0) { $0 + $1.loop.read(counter.rawValue) }
         }
         for metrics in running.ingest.metrics {
+            for index in status.tlsFailures.indices { status.tlsFailures[index] += metrics.tlsFailures.read(index) }
             for (index, count) in metrics.commit.counts().enumerated() { status.commitBuckets[index] += count }
             status.commitMicros += metrics.commit.sumMicros
             for (index, count) in metrics.verify.counts().enumerated() { status.verifyBuckets[index] += count }
             status.verifyMicros += metrics.verify.sumMicros
         }
         status.sources = sourceStatus(running)
+        status.certificates = running.listenerCertificates.certificates
         let verified = running.verifiers.workers.verified
         status.offloadedCount = verified.count
         status.offloadedMicros = verified.micros

@@ -18,6 +18,7 @@ final class IngestComponent: Component {
     private let sources: SourceParticipant
     private let registry: RegistryComponent
     private let listeners: ListenerComponent
+    private let certificates: ListenerCertificates
     private let verifiers: VerifierComponent
     private let rejected: RejectedComponent
     private let journal: JournalComponent
@@ -25,9 +26,8 @@ final class IngestComponent: Component {
 
     init(
         _ configuration: GatewayConfiguration, controls: LoopControls, registry: RegistryComponent,
-        sources: SourceParticipant,
-        listeners: ListenerComponent, verifiers: VerifierComponent, rejected: RejectedComponent,
-        journal: JournalComponent
+        sources: SourceParticipant, listeners: ListenerComponent, certificates: ListenerCertificates,
+        verifiers: VerifierComponent, rejected: RejectedComponent, journal: JournalComponent
     ) throws(GatewayError) {
         self.configuration = configuration
         engine = try IngestComponent.engine(configuration)
@@ -35,6 +35,7 @@ final class IngestComponent: Component {
         self.sources = sources
         self.registry = registry
         self.listeners = listeners
+        self.certificates = certificates
         self.verifiers = verifiers
         self.rejected = rejected
         self.journal = journal
@@ -62,6 +63,10 @@ final class IngestComponent: Component {
         } catch {
             end(threads)
             throw error
+        }
+        let (loops, listen) = (controls.loops, configuration.process.listen)
+        certificates.onChange { contexts in
+            for loop in loops { loop.publish(contexts: listen.map { contexts[$0] }) }
         }
         running.set(
             Running(
@@ -115,6 +120,8 @@ final class IngestComponent: Component {
         setup.assemblyBytes = max(configuration.limits.assemblyBytes, blockBytes)
         setup.listeners = listeners.descriptors(loop: loop)
         setup.preambleListeners = configuration.preambleListeners
+        let contexts = certificates.contexts
+        if !contexts.isEmpty { setup.contexts = configuration.process.listen.map { contexts[$0] } }
         setup.metrics = metrics
         setup.engine = engine
         setup.verifiers = verifiers.links[loop]

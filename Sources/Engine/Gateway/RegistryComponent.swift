@@ -10,6 +10,7 @@ final class RegistryComponent: Component {
     private let verifiers: VerifierRegistry
     private let endpoints: EndpointParticipant
     private let sources: SourceParticipant
+    private let certificates: ListenerCertificates
     private let logger: Logger
     private struct Opened: Sendable {
         let service: RegistryService
@@ -20,13 +21,14 @@ final class RegistryComponent: Component {
 
     init(
         _ configuration: GatewayConfiguration, store: StoreComponent, verifiers: VerifierRegistry,
-        endpoints: EndpointParticipant, sources: SourceParticipant, logger: Logger
+        endpoints: EndpointParticipant, sources: SourceParticipant, certificates: ListenerCertificates, logger: Logger
     ) {
         self.configuration = configuration
         self.store = store
         self.verifiers = verifiers
         self.endpoints = endpoints
         self.sources = sources
+        self.certificates = certificates
         self.logger = logger
     }
     var service: RegistryService { opened.value.service }
@@ -43,6 +45,7 @@ final class RegistryComponent: Component {
             try registry.open()
             registry.add(endpoints)
             registry.add(sources)
+            registry.add(certificates)
             let report = try registry.apply(.manifest(configuration), actor: .start)
             logger.info("configuration applied", metadata: ["changes": "\(report.diff)"])
             opened.set(Opened(service: registry, audit: kept, report: report))

@@ -9,6 +9,7 @@ struct EndpointRules {
     func issues(of endpoint: EndpointConfiguration, at path: FieldPath) -> [ValidationIssue] {
         var issues = NameRules.issues(of: endpoint, at: path)
         issues += urlIssues(endpoint, path)
+        issues += tlsIssues(endpoint, path)
         issues += sourceIssues(endpoint, path)
         for (index, secret) in endpoint.secrets.enumerated() {
             do {
@@ -45,6 +46,18 @@ struct EndpointRules {
             ]
         }
         return []
+    }
+    /// What the files hold is looked at when the endpoint is compiled.
+    private func tlsIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
+        guard let tls = endpoint.tls else { return [] }
+        var issues: [ValidationIssue] = []
+        if let address = try? EndpointAddress(endpoint.url), !address.isSecure {
+            issues.append(ValidationIssue(path["tls"], "is only for an https:// URL"))
+        }
+        if tls.key != nil, tls.certificate == nil {
+            issues.append(ValidationIssue(path["tls"]["key"], "is of no use without `certificate`"))
+        }
+        return issues
     }
     /// Request line, Host and signatures share one buffer of the egress loop.
     static func targetBytesMax(_ address: EndpointAddress, secretCount: Int) -> Int {

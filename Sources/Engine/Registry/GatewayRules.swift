@@ -19,6 +19,9 @@ enum GatewayRules {
                         listen[index], "is not HOST:PORT, [IPV6]:PORT or unix:PATH, such as 127.0.0.1:8080",
                         about: .value))
             }
+            if process.listenTLS[address] != nil {
+                issues.append(ValidationIssue(listen[index]["tls"], "is not served by this version", about: .field))
+            }
             let isTaken = process.listen[..<index].contains(address) || address == process.admin
             if isTaken, !address.hasSuffix(":0") {
                 issues.append(
@@ -112,6 +115,7 @@ enum GatewayRules {
         for (index, text) in live.allow.enumerated() where CIDR(text) == nil {
             issues.append(badRange(FieldPath("delivery", "allow")[index]))
         }
+        if let proxy = live.proxy { issues += EgressProxy.issues(of: proxy, at: FieldPath("delivery", "proxy")) }
         return issues
     }
     private static func badRange(_ path: FieldPath) -> ValidationIssue {

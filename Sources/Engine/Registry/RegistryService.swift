@@ -190,7 +190,7 @@ package final class RegistryService: Sendable {
             } catch { throw .invalid(error) }
         }
         let compilation = EndpointCompilation(
-            allow: plan.after.live.allow, withheldHeaders: sources.withheldHeaders)
+            allow: plan.after.live.allow, withheldHeaders: sources.withheldHeaders, proxy: plan.after.live.proxy)
         let change = topologyChange(plan, compilation, before, changesSources ? sources : nil, places)
         var parts: [any PreparedTopology] = []
         var issues: [ValidationIssue] = []

@@ -43,7 +43,22 @@ package struct RegistryValidation {
                 plan.issues.append(SourceRules.issue(error.problem, at: path))
             }
         }
+        plan.issues += fileIssues(of: manifest, beside: plan.issues)
+        plan.issues += ListenerCertificates.issues(of: manifest.process)
         return plan.issues
+    }
+    /// What is wrong with the files that sound endpoints name.
+    private static func fileIssues(
+        of manifest: GatewayConfiguration, beside known: [ValidationIssue]
+    ) -> [ValidationIssue] {
+        manifest.endpoints.enumerated().compactMap { index, endpoint in
+            let path = FieldPath("endpoints")[index]
+            guard let tls = endpoint.tls, !known.contains(where: { $0.path.hasPrefix(path) }) else { return nil }
+            do throws(EndpointTLSError) { _ = try ClientContexts.context(for: tls) } catch {
+                return EndpointError.tls(error).issue(at: path)
+            }
+            return nil
+        }
     }
 }
 

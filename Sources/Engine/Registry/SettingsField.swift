@@ -65,6 +65,14 @@ private func withoutQuery(_ url: String) -> String {
     guard let mark = url.firstIndex(of: "?") else { return url }
     return url[..<mark] + "?…"
 }
+/// The files by their last part, and the beginning of the digest of what is in them.
+private func filesText(_ tls: EndpointTLS?) -> String {
+    guard let tls else { return "none" }
+    let files = EndpointTLS.File.allCases.compactMap { file in
+        tls.path(file).map { "\(file.rawValue) \($0.split(separator: "/").last ?? "")" }
+    }
+    return files.joined(separator: ", ") + " (\(tls.contents.prefix(8)))"
+}
 private func countText(_ count: Int) -> String {
     count == 0 ? "none" : count == 1 ? "1 secret" : "\(count) secrets"
 }
@@ -77,6 +85,7 @@ extension EndpointConfiguration {
         SettingsField("tenant") { $0.tenant },
         SettingsField("uid") { $0.uid },
         SettingsField("url", { $0.url }, text: withoutQuery),
+        SettingsField("tls", { $0.tls }, text: filesText),
         SettingsField("sources") { $0.sources },
         SettingsField("types") { $0.types },
         SettingsField("secret", { $0.secrets }, text: { countText($0.count) }),

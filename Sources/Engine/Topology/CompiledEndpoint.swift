@@ -11,6 +11,7 @@ package final class EndpointEnvironment: Sendable {
     package let rules: AddressRules
     /// Fields that carry a source's secret itself: never forwarded.
     package let withheld: [HeaderName]
+    let proxy: EgressProxy?
     /// What `User-Agent: Sluice/…` says.
     let version: String
     let requestHeadBytesMax: Int
@@ -18,11 +19,31 @@ package final class EndpointEnvironment: Sendable {
     package init(
         _ compilation: EndpointCompilation, version: String,
         requestHeadBytesMax: Int = EgressLimits().requestHeadBytesMax
-    ) {
+    ) throws(ValidationIssue) {
+        do throws(ProxyError) {
+            proxy = if let settings = compilation.proxy { try EgressProxy(settings) } else { nil }
+        } catch {
+            throw ValidationIssue(FieldPath("delivery", "proxy", "url"), error.message, about: .value)
+        }
         rules = compilation.rules
         withheld = compilation.withheldHeaders.map { HeaderName($0) }
         self.version = version
         self.requestHeadBytesMax = requestHeadBytesMax
+    }
+}
+
+/// Why an endpoint cannot be compiled.
+package enum EndpointError: Error, Equatable, Sendable {
+    case address(EndpointAddressError)
+    case tls(EndpointTLSError)
+
+    package func issue(at path: FieldPath) -> ValidationIssue {
+        switch self {
+        case .address(let error): return ValidationIssue(path["url"], error.description, about: .value)
+        case .tls(let error):
+            let field = error.file.map { path["tls"][$0.rawValue] } ?? path["url"]
+            return ValidationIssue(field, error.message, about: .nothing)
+        }
     }
 }
 
@@ -34,25 +55,33 @@ package final class CompiledEndpoint: Sendable {
     package let environment: EndpointEnvironment
     /// What the resolver is asked for; nil when the URL has a literal address.
     let host: Host?
+    /// Nil when the URL's scheme is http.
+    private let tls: TLSContext?
 
     struct Host: Sendable {
         let name: String
         let port: UInt16
     }
 
-    package init(_ spec: EndpointSpec, _ environment: EndpointEnvironment) throws(EndpointAddressError) {
+    package init(_ spec: EndpointSpec, _ environment: EndpointEnvironment) throws(EndpointError) {
         id = spec.id
         tenant = spec.tenant
         box = spec.box
         sourceIDs = spec.sourceIDs
         self.environment = environment
-        let address = try EndpointAddress(spec.settings.url)
+        let address: EndpointAddress
+        do throws(EndpointAddressError) { address = try EndpointAddress(spec.settings.url) } catch {
+            throw .address(error)
+        }
+        do throws(EndpointTLSError) {
+            tls = address.isSecure ? try ClientContexts.context(for: spec.settings.tls) : nil
+        } catch { throw .tls(error) }
         guard let literal = address.literal else {
             host = Host(name: address.host, port: address.port)
             return
         }
         if let reason = environment.rules.refusal(of: literal.address) {
-            throw .refused(host: address.host, address: literal.address.text, reason)
+            throw .address(.refused(host: address.host, address: literal.address.text, reason))
         }
         host = nil
     }
@@ -83,6 +112,13 @@ package final class CompiledEndpoint: Sendable {
         var description = DestinationDescription(
             addresses: addresses.compactMap { EgressAddress(literal: $0.address.text, port: $0.port) },
             authority: address.hostField, target: address.target, secrets: settings.secrets)
+        if let proxy = environment.proxy, !proxy.exempts(address.host, addresses) {
+            description.proxy = DestinationProxy(address: proxy.address, targets: addresses.map(\.text))
+        }
+        if let tls {
+            let isAddress = address.literal != nil
+            description.tls = DestinationTLS(context: tls, name: address.host, isAddress: isAddress)
+        }
         description.concurrency = concurrency
         description.connectMillisMax = settings.connectMillisMax
         description.headMillisMax = settings.headMillisMax

@@ -32,10 +32,12 @@ package struct EndpointCompilation: Equatable, Sendable {
     package let allow: [String]
     /// Header fields that carry a source's secret itself, in lower case: never forwarded.
     package let withheldHeaders: [String]
+    package let proxy: ProxySettings?
 
-    package init(allow: [String], withheldHeaders: [String]) {
+    package init(allow: [String], withheldHeaders: [String], proxy: ProxySettings? = nil) {
         self.allow = allow
         self.withheldHeaders = withheldHeaders
+        self.proxy = proxy
     }
     package var rules: AddressRules { AddressRules(valid: allow) }
 }

@@ -3,11 +3,42 @@
 //
 // Invariants: a destination is never changed after its making; whoever sends keeps it alive until the outcome of the
 // last request that names it. Two destinations with the same `key` may share connections: same addresses, same
-// authority.
+// authority, same TLS context.
 //
 // Safety: the record and all it points to belong to the destination and live as long as it does.
 
 import Synchronization
+
+/// That a destination is reached over TLS, and whom it must prove to be.
+package struct DestinationTLS: Equatable, Sendable {
+    package let context: TLSContext
+    /// A host name, or an address without brackets.
+    package let name: String
+    package let isAddress: Bool
+
+    package init(context: TLSContext, name: String, isAddress: Bool) {
+        self.context = context
+        self.name = name
+        self.isAddress = isAddress
+    }
+    package static func == (left: DestinationTLS, right: DestinationTLS) -> Bool {
+        left.context === right.context && left.name == right.name && left.isAddress == right.isAddress
+    }
+}
+
+/// That a destination is reached through a proxy, which is asked for a tunnel to one of the addresses.
+package struct DestinationProxy: Equatable, Sendable {
+    package let address: EgressAddress
+    /// `ADDRESS:PORT` for each of the destination's addresses, in their order.
+    package let targets: [String]
+
+    package init(address: EgressAddress, targets: [String]) {
+        self.address = address
+        self.targets = targets
+    }
+    /// The request for each tunnel.
+    var requests: [String] { targets.map { "CONNECT \($0) HTTP/1.1\r\nHost: \($0)\r\n\r\n" } }
+}
 
 /// An endpoint as the egress knows it, resolved and allowed. Times in milliseconds.
 package struct DestinationDescription: Equatable, Sendable {
@@ -20,6 +51,10 @@ package struct DestinationDescription: Equatable, Sendable {
     package var method = "POST"
     /// Standard Webhooks secrets, the newest first; each signs. Empty: not signed.
     package var secrets: [String]
+    /// Nil: without TLS.
+    package var tls: DestinationTLS?
+    /// Nil: directly.
+    package var proxy: DestinationProxy?
     /// Connections at most, each with one request at a time.
     package var concurrency = 16
     package var connectMillisMax = 5000
@@ -45,6 +80,13 @@ package enum DestinationError: Error, Equatable, Sendable {
     case badSecret(SchemeError)
 }
 
+/// The same as the loop reads it.
+@safe struct DestinationPeer {
+    let context: TLSContextView
+    let name: UnsafePointer<CChar>
+    let isAddress: Bool
+}
+
 /// What the loop reads for each request; trivially copyable.
 /// Safety: points into the memory of its `Destination`, which the dispatcher keeps while a request is out.
 @safe struct DestinationRecord {
@@ -54,10 +96,14 @@ package enum DestinationError: Error, Equatable, Sendable {
     /// Request line to `Content-Length: `, rendered.
     var prefix: ByteView
     var signer: WebhookSigner?
+    var tls: DestinationPeer?
+    /// What asks a proxy for each address; the addresses are the proxy's then.
+    var tunnels: UnsafePointer<ByteView>?
     var concurrency: Int
     var connectNanos: UInt64
     var headNanos: UInt64
     var totalNanos: UInt64
+    var needsTransport: Bool { unsafe tls != nil || tunnels != nil }
 }
 
 @safe package final class Destination: @unchecked Sendable {
@@ -91,16 +137,28 @@ package enum DestinationError: Error, Equatable, Sendable {
         self.description = description
         let key: UInt64
         if let predecessor, predecessor.description.addresses == description.addresses,
-            predecessor.description.authority == description.authority
+            predecessor.description.authority == description.authority, predecessor.description.tls == description.tls,
+            predecessor.description.proxy == description.proxy
         {
             key = unsafe predecessor.record.pointee.key
         } else {
             key = Destination.lastKey.add(1, ordering: .relaxed).newValue
         }
+        let addresses: [EgressAddress]
+        var tunnels: UnsafePointer<ByteView>?
+        if let proxy = description.proxy {
+            precondition(proxy.targets.count == description.addresses.count)
+            addresses = description.addresses.map { _ in proxy.address }
+            let keys = keys
+            unsafe tunnels = unsafe UnsafePointer(keys.place(proxy.requests.map { keys.place(text: $0) }))
+        } else {
+            addresses = description.addresses
+        }
         let made = unsafe keys.place([
             DestinationRecord(
-                key: key, addresses: UnsafePointer(keys.place(description.addresses)),
+                key: key, addresses: UnsafePointer(keys.place(addresses)),
                 addressCount: description.addresses.count, prefix: keys.place(bytes: Array(text.utf8)), signer: signer,
+                tls: Destination.peer(description.tls, in: keys), tunnels: tunnels,
                 concurrency: max(description.concurrency, 1),
                 connectNanos: Destination.nanos(description.connectMillisMax),
                 headNanos: Destination.nanos(description.headMillisMax),
@@ -110,6 +168,12 @@ package enum DestinationError: Error, Equatable, Sendable {
     }
     package var addressCount: Int { description.addresses.count }
 
+    private static func peer(_ tls: DestinationTLS?, in memory: CompiledMemory) -> DestinationPeer? {
+        guard let tls else { return nil }
+        return unsafe DestinationPeer(
+            context: tls.context.view, name: UnsafePointer(memory.place(Array(tls.name.utf8CString))),
+            isAddress: tls.isAddress)
+    }
     private static func nanos(_ millis: Int) -> UInt64 { UInt64(min(max(millis, 1), 86_400_000)) * 1_000_000 }
 }
 

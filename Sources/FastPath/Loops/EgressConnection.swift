@@ -159,14 +159,17 @@ package struct EgressDeadlines: Sendable {
 
     // MARK: completions
 
-    /// `result` is 0 or -errno.
-    package mutating func connectCompleted(_ result: Int32, now: UInt64) -> EgressActions {
+    /// `result` is 0, or -errno, or for another `kind` of failure than the system's its negated code. A connection
+    /// through a proxy or over TLS is connected when the tunnel and the handshake are done.
+    package mutating func connectCompleted(
+        _ result: Int32, as kind: DeliveryResult = .connectFailed, now: UInt64
+    ) -> EgressActions {
         guard isConnectInFlight else { return .none }
         isConnectInFlight = false
         switch state {
         case .connecting:
             outcome.connectMicros = EgressConnection.micros(arrivedAt, now)
-            guard result >= 0 else { return fail(.connectFailed, errno: -result, now) }
+            guard result >= 0 else { return fail(kind, errno: -result, now) }
             isReceiveArmed = true
             return beginSend().union(.receive)
         case .closing: return finishClosing()
@@ -214,8 +217,10 @@ package struct EgressDeadlines: Sendable {
         }
     }
     /// The multishot receive ended: 0 = the peer sends no more, -errno; `needsRearm` when it ended for lack of buffers
-    /// or for a reason of the kernel's own while the connection lives.
-    package mutating func receiveEnded(_ result: Int32, needsRearm: Bool, now: UInt64) -> EgressActions {
+    /// or for a reason of the kernel's own while the connection lives. `kind` and `result` as above.
+    package mutating func receiveEnded(
+        _ result: Int32, needsRearm: Bool, as kind: DeliveryResult = .connectionLost, now: UInt64
+    ) -> EgressActions {
         guard isReceiveArmed else { return .none }
         isReceiveArmed = false
         switch state {
@@ -225,7 +230,7 @@ package struct EgressDeadlines: Sendable {
                 return .receive
             }
             if state == .idle { return EgressActions.unpark.union(close()) }
-            return settled(now) ?? fail(.connectionLost, errno: -result, now)
+            return settled(now) ?? fail(kind, errno: -result, now)
         case .closing: return finishClosing()
         // A receive is armed in no other state.
         case .free, .connecting: return .none

@@ -36,5 +36,7 @@ package struct EgressLimits: Equatable, Sendable {
             + orderCountMax * (MemoryLayout<OutboundRequest>.stride + MemoryLayout<DeliveryOutcome>.stride + 16)
             + poolCountMax * MemoryLayout<OutboundPool>.stride
             + receiveBufferCount * (receiveBufferByteCount + 16)
+            + EgressTransports.memoryBytes(
+                slotCount: connectionCountMax, poolCount: poolCountMax, inboundRoom: receiveBufferByteCount)
     }
 }

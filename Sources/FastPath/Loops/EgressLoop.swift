@@ -36,7 +36,8 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     var io: UringIO
     var table: EgressConnectionTable
     var pools: OutboundPools
-    private var fields = FieldTable()
+    var transports: EgressTransports
+    var fields = FieldTable()
     private let limits: EgressLimits
     private static var counterCount: Int { 10 }
     private var counts = InlineArray<10, UInt64>(repeating: 0)
@@ -52,7 +53,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     private var closingCount = 0
     private(set) var isStopping = false
     var now: UInt64
-    private var wallSeconds: UInt64
+    private(set) var wallSeconds: UInt64
 
     init(answers: AnswerMemory, limits: EgressLimits, wakeDescriptor: Int32) throws(UringError) {
         // A connection has three operations at most; cancels and closes pass by.
@@ -71,6 +72,9 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
         pools = OutboundPools(
             poolCountMax: limits.poolCountMax, connectionCountMax: limits.connectionCountMax,
             orderCountMax: limits.orderCountMax)
+        transports = EgressTransports(
+            slotCount: limits.connectionCountMax, poolCount: limits.poolCountMax,
+            inboundRoom: limits.receiveBufferByteCount)
         self.limits = limits
         self.wakeDescriptor = wakeDescriptor
         self.answers = answers.rooms
@@ -133,6 +137,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
         case .connect, .send:
             guard table.isCurrent(tag) else { return }
             let slot = Int32(tag.slot)
+            guard transports.isPlain(slot) else { return runTransport(completion, slot) }
             let actions =
                 tag.kind == .connect
                 ? table[slot].connectCompleted(completion.result, now: now)
@@ -146,6 +151,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     private mutating func runReceive(_ completion: Completion) {
         let isCurrent = table.isCurrent(completion.tag)
         let slot = Int32(completion.tag.slot)
+        if isCurrent, !transports.isPlain(slot) { return runTransport(completion, slot) }
         let buffer = completion.buffer
         if buffer >= 0 {
             if isCurrent, completion.result > 0 {
@@ -166,7 +172,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
 
     // MARK: what a connection asks for
 
-    private mutating func apply(_ actions: EgressActions, _ slot: Int32) {
+    mutating func apply(_ actions: EgressActions, _ slot: Int32) {
         let pool = table[slot].pool
         if actions.contains(.report) {
             let outcome = table[slot].outcome
@@ -180,12 +186,20 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
             EgressRequest.render(
                 table[slot].order, wallSeconds: wallSeconds, into: &table[slot].message)
         }
+        let isPlain = transports.isPlain(slot)
         if actions.contains(.send) {
-            unsafe io.sendMessage(table[slot].descriptor, table[slot].message.kernelMessage, tag: tag(.send, slot))
+            if isPlain {
+                unsafe io.sendMessage(table[slot].descriptor, table[slot].message.kernelMessage, tag: tag(.send, slot))
+            } else {
+                encrypt(slot)
+            }
         }
-        if actions.contains(.receive) { io.receive(table[slot].descriptor, tag: tag(.receive, slot)) }
+        if actions.contains(.receive) {
+            if isPlain { io.receive(table[slot].descriptor, tag: tag(.receive, slot)) } else { armTransport(slot) }
+        }
         if actions.contains(.park) {
             pools.park(slot, pool: pool)
+            transports[slot].session?.rest()
             if table[slot].key != pools.key(pool) { apply(table[slot].retire(now: now), slot) }
         }
         if actions.contains(.leave) {
@@ -194,14 +208,18 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
         }
         if actions.contains(.cancel) { io.cancelAll(table[slot].descriptor, tag: Tag(.ignored)) }
         if actions.contains(.free) {
-            io.close(table[slot].descriptor, tag: Tag(.ignored))
-            table[slot].freed()
-            table.giveBack(slot)
-            closingCount -= 1
-            count(.connectionsClosed)
+            if isPlain { free(slot) } else { endTransport(slot) }
         }
         let deadline = table.noteDeadline(slot)
         if deadline < scanAt { scanAt = max(deadline, now + EgressLoop.scanNanos) }
+    }
+    /// Nothing is in flight on the slot's descriptor any more.
+    mutating func free(_ slot: Int32) {
+        io.close(table[slot].descriptor, tag: Tag(.ignored))
+        table[slot].freed()
+        table.giveBack(slot)
+        closingCount -= 1
+        count(.connectionsClosed)
     }
     private mutating func retireIdle(_ pool: UInt32) {
         var slot = pools.firstIdle(pool)
@@ -210,10 +228,10 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
             slot = pools.firstIdle(pool)
         }
     }
-    @inline(__always) private func tag(_ kind: TagKind, _ slot: Int32) -> Tag {
+    @inline(__always) func tag(_ kind: TagKind, _ slot: Int32) -> Tag {
         Tag(kind, slot: UInt32(slot), generation: table[slot].generation)
     }
-    @inline(__always) private mutating func count(_ counter: EgressCounter, _ amount: Int = 1) {
+    @inline(__always) mutating func count(_ counter: EgressCounter, _ amount: Int = 1) {
         counts[counter.rawValue] &+= UInt64(truncatingIfNeeded: amount)
     }
     private mutating func publishCounts(_ block: CounterBlock) {
@@ -310,6 +328,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
             order, arrivedAt: waiting.arrivedAt, descriptor: descriptor, deadlines: deadlines(of: order),
             answerRoom: answers.room(order.token))
         precondition(hasBegun)
+        if unsafe order.destination.pointee.needsTransport { transports[slot].stage = .connecting }
         pools.opened(order.pool)
         count(.connectionsOpened)
         let place = unsafe table[slot].message.setAddress(address.pointee)

@@ -108,6 +108,30 @@ import CShims
         unsafe header.pointee.msg_iovlen = end - partIndex
         return false
     }
+    /// Copies bytes to where the head will be written, for something that is sent before any request.
+    mutating func placeAlone(_ bytes: ByteView) -> ByteView {
+        headCount = 0
+        append(bytes)
+        return unsafe ByteView(head, count: bytes.count)
+    }
+    /// Copies what is not sent yet, without its first `skipped` bytes, for a transport that sends something else in its
+    /// place; how many bytes that were.
+    func copy(skipping skipped: Int, into memory: UnsafeMutablePointer<UInt8>, room: Int) -> Int {
+        var (skip, written) = (skipped, 0)
+        let end = unsafe partIndex + Int(header.pointee.msg_iovlen)
+        for index in partIndex..<end where written < room {
+            let count = unsafe parts[index].iov_len
+            if skip >= count {
+                skip -= count
+                continue
+            }
+            let taken = min(count - skip, room - written)
+            unsafe sluice_bytes_move(memory + written, parts[index].iov_base + skip, taken)
+            written += taken
+            skip = 0
+        }
+        return written
+    }
     @inline(__always) var kernelMessage: UnsafePointer<msghdr> { unsafe UnsafePointer(header) }
 
     // MARK: address

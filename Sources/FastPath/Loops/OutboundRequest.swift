@@ -73,6 +73,10 @@ package enum DeliveryResult: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     case nameNotResolved
     /// The host name resolves to an address that deliveries may not go to. Never the loop's: nothing was sent.
     case addressRefused
+    /// TLS did not come about, or was broken; `tlsFailure` says why.
+    case tlsFailed
+    /// The proxy made no tunnel; `systemError` has the status of its answer.
+    case proxyRefused
 }
 
 package struct DeliveryOutcome: Sendable, BitwiseCopyable {
@@ -87,13 +91,16 @@ package struct DeliveryOutcome: Sendable, BitwiseCopyable {
     package var answerBytes: UInt16
     /// `Retry-After` in seconds (a date is turned into seconds by the loop), `UInt32.max` when there is none.
     package var retryAfterSeconds: UInt32
-    /// errno of a failed connect, send or receive, else 0.
+    /// errno of a failed connect, send or receive; the raw value of a `TLSFailure` when `result` is `tlsFailed`; the
+    /// status of a proxy that refused; else 0.
     package var systemError: Int32
     /// From the order's arrival in the loop to the outcome, microseconds; the part until connected; and until the first
     /// byte.
     package var durationMicros: UInt32
     package var connectMicros: UInt32
     package var firstByteMicros: UInt32
+
+    package var tlsFailure: TLSFailure { TLSFailure(result, systemError) }
 
     package init(token: UInt64, result: DeliveryResult) {
         self.token = token
@@ -106,5 +113,12 @@ package struct DeliveryOutcome: Sendable, BitwiseCopyable {
         durationMicros = 0
         connectMicros = 0
         firstByteMicros = 0
+    }
+}
+
+extension TLSFailure {
+    /// As an outcome, or a row that was made of one, has it.
+    package init(_ result: DeliveryResult, _ systemError: Int32) {
+        self = result == .tlsFailed ? TLSFailure(rawValue: UInt8(truncatingIfNeeded: systemError)) ?? .malformed : .none
     }
 }

@@ -134,6 +134,7 @@ extension AttemptResource {
     /// For a person: a line, and the answer under it.
     var text: String {
         var line = "attempt \(number)  \(endedAt)  " + (status.map { "status \($0)" } ?? result)
+        if let tlsError { line += " (\(tlsError))" }
         if let systemError { line += " (\(LogLines.visible(systemError)))" }
         line += "  \(AttemptResource.millis(timing.totalMillis))"
         if let connect = timing.connectMillis { line += ", connected after \(AttemptResource.millis(connect))" }

@@ -19,6 +19,10 @@ struct DoctorCommand: ParsableCommand {
     @Option(
         help: "The data folder, or where it will be; its disk is measured with a small file.", completion: .directory)
     var data = "./sluice-data"
+    @Option(
+        help: "A configuration file; the certificates that it names are looked at.",
+        completion: .file(extensions: ["yaml", "yml"]))
+    var config: String?
     @Option(help: "Connections the gateway is to hold.")
     var connections = GatewayConfiguration().limits.connectionCountMax
     @Flag(help: "Print JSON.")
@@ -36,7 +40,7 @@ struct DoctorCommand: ParsableCommand {
                 MachineProbe.kernel(), MachineProbe.ring(), MachineProbe.lockedMemory(),
                 MachineProbe.files(connections: connections),
                 MachineProbe.processors(),
-            ] + MachineProbe.verifiers() + MachineProbe.disk(data: data)
+            ] + MachineProbe.verifiers() + MachineProbe.disk(data: data) + CertificateProbe.findings(config: config)
         let isGood = !findings.contains { $0.verdict == .fail }
         if json {
             Output.json(Report(version: Gateway.version, ok: isGood, findings: findings))

@@ -24,10 +24,11 @@ package struct LoadDestination: Sendable {
             return
         }
         let parsed: EndpointAddress
-        do { parsed = try EndpointAddress(url) } catch EndpointAddressError.httpsComesLater {
+        do { parsed = try EndpointAddress(url) } catch { throw Problem(description: "--url `\(url)` \(error)") }
+        guard !parsed.isSecure else {
             throw Problem(
                 description: "--url: https:// is not supported yet; load the http:// port behind the TLS proxy")
-        } catch { throw Problem(description: "--url `\(url)` \(error)") }
+        }
         let found: [SocketAddress]
         do { found = try Resolver.resolve(host: parsed.host, port: parsed.port) } catch {
             switch error {

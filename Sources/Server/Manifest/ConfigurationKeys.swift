@@ -11,7 +11,7 @@ package enum ConfigurationKeys {
     static let top: [ConfigurationKey<GatewayConfiguration>] = {
         let initial = GatewayConfiguration()
         let first: [ConfigurationKey<GatewayConfiguration>] = [
-            .texts("listen", \.process.listen, of: initial),
+            listen,
             .text("admin", \.process.admin, of: initial),
             .path("data", \.process.dataFolder, of: initial),
         ]
@@ -107,10 +107,25 @@ package enum ConfigurationKeys {
         let initial = GatewayConfiguration()
         return [
             .texts("allow", \.live.allow, of: initial),
+            proxy,
             .time("history", \.live.historyMillis, of: initial, 0...(3650 * 86_400_000)),
             .size("buffer", \.process.deliveryBufferBytes, of: initial, (1 << 20)...(64 << 30)),
             .count("connections", \.process.deliveryConnectionCountMax, of: initial, 16...65_536),
         ]
+    }()
+
+    private static let proxy: ConfigurationKey<GatewayConfiguration> = {
+        let initial = ProxySettings(url: "")
+        let keys: [ConfigurationKey<ProxySettings>] = [
+            .text("url", \.url, of: initial).required, .texts("except", \.exceptions, of: initial),
+        ]
+        return ConfigurationKey(
+            name: "proxy", form: "mapping", nested: keys.flatMap { $0.descriptions(prefix: ".") }
+        ) { node, root, reading in
+            var proxy = initial
+            readMapping(node, into: &proxy, keys: keys, called: "`proxy`", reading)
+            if !proxy.url.isEmpty { root.live.proxy = proxy }
+        }
     }()
 
     private static let source: [ConfigurationKey<SourceConfiguration>] = {
@@ -174,6 +189,7 @@ package enum ConfigurationKeys {
             .text("tenant", \.tenant, of: initial),
             .optionalText("uid", \.uid),
             .text("url", \.url, of: initial).required,
+            .endpointTLS,
             .texts("sources", \.sources, of: initial),
             .texts("types", \.types, of: initial),
             .secrets("secret", \.secrets),

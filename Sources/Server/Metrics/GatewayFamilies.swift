@@ -4,10 +4,12 @@
 // cases of an enum. Latency histograms are coarsened to powers of two, so that a scrape stays small.
 import Engine
 import FastPath
+import Foundation
 
 package enum GatewayFamilies {
     package static func of(_ status: GatewayStatus, _ lanes: LaneOverview) -> [MetricFamily] {
-        sources(status) + connections(status) + log(status) + DeliveryFamilies.of(lanes) + store(status.delivery) + [
+        sources(status) + connections(status) + TLSFamilies.of(status) + log(status)
+            + DeliveryFamilies.of(lanes) + store(status.delivery) + [
             MetricFamily(
                 "sluice_ready", .gauge, help: "1 while /ready says ready.", value: status.problems.isEmpty ? 1 : 0),
             MetricFamily(
@@ -237,12 +239,23 @@ package enum GatewayFamilies {
             bounds: bounds.map { Double($0) / 1_000_000 }, counts: counts, sum: Double(sumMicros) / 1_000_000)
     }
 
+    /// Reasons that have not occurred are left out.
+    private static func tlsFailures(_ metrics: DeliveryMetrics) -> MetricFamily {
+        var family = MetricFamily(
+            "sluice_delivery_tls_failures_total", .counter, help: "Attempts that failed in TLS, by reason.")
+        for reason in TLSFailure.allCases where metrics.tlsFailures[Int(reason.rawValue)] > 0 {
+            let count = Double(metrics.tlsFailures[Int(reason.rawValue)])
+            family.add([MetricLabel("reason", reason.code)], count)
+        }
+        return family
+    }
     private static func store(_ metrics: DeliveryMetrics) -> [MetricFamily] {
         [
             MetricFamily(
                 "sluice_delivery_events_unreadable_total", .counter,
                 help: "Events that could not be read from the log again.",
                 value: Double(metrics.eventsUnreadable)),
+            tlsFailures(metrics),
             MetricFamily(
                 "sluice_delivery_buffer_used_bytes", .gauge, help: "Memory of events that are out with endpoints.",
                 value: Double(metrics.payloadBytesLeased)),
@@ -274,6 +287,8 @@ extension DeliveryResult {
         case .abandoned: "abandoned"
         case .nameNotResolved: "name_not_resolved"
         case .addressRefused: "address_refused"
+        case .tlsFailed: "tls_failed"
+        case .proxyRefused: "proxy_refused"
         }
     }
 }

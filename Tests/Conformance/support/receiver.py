@@ -27,13 +27,14 @@ class Reset(Exception):
 
 class Receiver:
     """`script(delivery, number)` gives the status, or (status, headers), may sleep, may raise Reset; the default
-    is 204."""
+    is 204. With `tls`, an ssl.SSLContext, it speaks HTTPS; `resumed` counts sessions that went on with an earlier
+    one."""
 
-    def __init__(self, script=None, host="127.0.0.1"):
+    def __init__(self, script=None, host="127.0.0.1", tls=None):
         self.script = script or (lambda delivery, number: 204)
         self.deliveries, self.lock = [], threading.Lock()
         self.active, self.active_max = 0, 0
-        self.connections = 0
+        self.connections = self.resumed = 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -44,6 +45,10 @@ class Receiver:
             def setup(self):
                 with receiver.lock:
                     receiver.connections += 1
+                if tls:
+                    self.request = tls.wrap_socket(self.request, server_side=True)
+                    with receiver.lock:
+                        receiver.resumed += self.request.session_reused
                 super().setup()
 
             def do_POST(self):
@@ -63,7 +68,7 @@ class Receiver:
 
         self.server = Server((host, 0), Handler)
         self.port = self.server.server_address[1]
-        self.url = f"http://{'[' + host + ']' if ':' in host else host}:{self.port}/hooks"
+        self.url = f"{'https' if tls else 'http'}://{'[' + host + ']' if ':' in host else host}:{self.port}/hooks"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)
 
     def handle(self, request):

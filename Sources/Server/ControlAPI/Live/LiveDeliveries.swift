@@ -111,7 +111,11 @@ extension AttemptResource {
             endedAt: TimeText.of(nanoseconds: UInt64(max(0, row.endedMillis)) * 1_000_000),
             timing: TimingResource(row.timing), result: row.result.code)
         status = row.status == 0 ? nil : Int(row.status)
-        systemError = row.systemError == 0 ? nil : systemText(row.systemError)
+        switch row.result {
+        case .tlsFailed: tlsError = TLSFailure(row.result, row.systemError).code
+        case .proxyRefused: proxyStatus = row.systemError == 0 ? nil : Int(row.systemError)
+        default: systemError = row.systemError == 0 ? nil : systemText(row.systemError)
+        }
         guard !row.answer.isEmpty else { return }
         answer = String(validating: row.answer, as: UTF8.self)
         if answer == nil { answerBase64 = Data(row.answer).base64EncodedString() }

@@ -111,6 +111,7 @@ extension EndpointResource {
         sources = settings.sources
         types = settings.types
         secretCount = settings.secrets.count
+        tls = settings.tls.map { EndpointTLSResource($0) }
         forwardHeaders = settings.forwardsHeaders
         disabled = settings.disabled
     }

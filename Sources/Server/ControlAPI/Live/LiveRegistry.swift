@@ -20,6 +20,7 @@ final class LiveRegistry: RegistryControl, AuditQueries {
         let lookup = try RegistryLookup(gateway, caller)
         let scope = try lookup.scope.map { lookup.reference($0).name }
         let settings = drafts.map { draft in
+            try lookup.mayName(filesOf: draft)
             var settings = EndpointConfiguration(draft)
             settings.tenant = scope ?? lookup.tenantName(draft.tenant)
             return settings
@@ -44,6 +45,7 @@ final class LiveRegistry: RegistryControl, AuditQueries {
     ) throws -> EndpointResource {
         let lookup = try RegistryLookup(gateway, caller)
         let endpoint = try lookup.endpoint(ref)
+        try lookup.mayName(filesOf: draft, before: endpoint.settings)
         var settings = EndpointConfiguration(draft)
         settings.tenant = draft.tenant.map { lookup.tenantName($0) } ?? endpoint.settings.tenant
         let replacement = settings
@@ -106,6 +108,11 @@ final class LiveRegistry: RegistryControl, AuditQueries {
 }
 
 extension RegistryLookup {
+    /// The gateway's files are the operator's: whoever sees one tenant only may keep what an endpoint has, no more.
+    func mayName(filesOf draft: EndpointDraft, before: EndpointConfiguration? = nil) throws {
+        guard scope != nil, let tls = draft.tls, tls != before?.tls.map({ EndpointTLSResource($0) }) else { return }
+        throw ControlError.invalid([FieldProblem(path: "tls", reason: "names files, which is for operators only")])
+    }
     /// The name of the tenant that a draft means; one that is unknown is left for the registry to refuse by its path.
     func tenantName(_ ref: String?) -> String {
         guard let ref else { return TenantSpec.defaultName }
@@ -120,6 +127,7 @@ extension EndpointConfiguration {
         name = draft.name
         uid = draft.uid
         url = draft.url
+        tls = draft.tls.flatMap { EndpointTLS($0) }
         sources = draft.sources ?? sources
         types = draft.types ?? types
         secrets = draft.secrets ?? secrets
@@ -141,6 +149,7 @@ extension EndpointDraft {
         uid = settings.uid
         tenant = settings.tenant
         url = settings.url
+        tls = settings.tls.map { EndpointTLSResource($0) }
         sources = settings.sources
         types = settings.types
         secrets = settings.secrets

@@ -1,4 +1,5 @@
 // Deliveries as the API shows them: one event at one endpoint, and its attempts.
+import FastPath
 
 package enum DeliveryStateName: String, CaseIterable, Codable, Sendable { case delivered, pending, dead }
 
@@ -62,7 +63,8 @@ package struct DeliveryResource: Codable, Equatable, Sendable {
 extension DeliveryResource: Described {
     static let resultAbout =
         "`answered`, `connect_failed`, `connect_timed_out`, `head_timed_out`, `total_timed_out`, "
-        + "`connection_lost`, `bad_answer`, `answer_too_large`, `name_not_resolved`, `address_refused` or `abandoned`."
+        + "`connection_lost`, `bad_answer`, `answer_too_large`, `name_not_resolved`, `address_refused`, "
+        + "`tls_failed`, `proxy_refused` or `abandoned`."
     package static let schema = ObjectSchema(
         "Delivery", "One event at one endpoint.",
         [
@@ -93,6 +95,10 @@ package struct AttemptResource: Codable, Equatable, Sendable {
     package var result: String
     /// What the system said, such as `connection refused`.
     package var systemError: String?
+    /// Why TLS failed, such as `expired`.
+    package var tlsError: String?
+    /// What the proxy answered.
+    package var proxyStatus: Int?
     /// The first 4 KiB of the answer's body when they are UTF-8, else nil and `answerBase64` has them.
     package var answer: String?
     package var answerBase64: String?
@@ -115,6 +121,10 @@ extension AttemptResource: Described {
             .optional("status", .integer(100...599), "HTTP status of the answer; absent when none came."),
             .required("result", .text, "How it ended: " + DeliveryResource.resultAbout),
             .optional("system_error", .text, "What the system said, such as `connection refused`."),
+            .optional(
+                "tls_error", .word(TLSFailure.allCases.filter { $0 != .none }.map(\.code)),
+                "Why TLS failed, when `result` is `tls_failed`."),
+            .optional("proxy_status", .integer(100...999), "What the proxy answered instead of a tunnel."),
             .optional("answer", .text, "The first 4 KiB of the answer's body, when they are text."),
             .optional("answer_base64", .text, "The same when they are not text."),
         ])

@@ -110,6 +110,7 @@ package struct EndpointDraft: Codable, Equatable, Sendable {
     /// Id, uid or name; nil = the tenant `default`.
     package var tenant: String?
     package var url = ""
+    package var tls: EndpointTLSResource?
     package var sources: [String]?
     package var types: [String]?
     /// Never shown again.
@@ -130,6 +131,7 @@ extension EndpointDraft: Described {
             .optional("uid", .text, "An id of your own, unique in the tenant."),
             .optional("tenant", .text, "Id, uid or name of its tenant; `default` when absent. Cannot be changed."),
             .required("url", .text, "Where it is delivered to."),
+            .optional("tls", .object(EndpointTLSResource.schema), "For an `https://` URL; operators only."),
             .optional("sources", .list(.text, countMax: 1000), "Names of sources; none = all of the tenant."),
             .optional("types", .list(.text, countMax: 1000), "Patterns with `*` over the event type; none = all."),
             .optional(
@@ -168,6 +170,7 @@ package struct EndpointResource: Codable, Equatable, Sendable {
     /// Grows with each change.
     package var revision = 1
     package var url: String
+    package var tls: EndpointTLSResource?
     package var sources: [String] = []
     package var types: [String] = []
     /// How many secrets sign; the secrets themselves are not shown.
@@ -207,6 +210,7 @@ extension EndpointResource: Described {
                 "Who manages it; what the manifest made is changed there only."),
             .required("revision", .integer(1...Int.max), "Grows with each change."),
             .required("url", .text, "Where it is delivered to."),
+            .optional("tls", .object(EndpointTLSResource.schema), "Its files, for an `https://` URL."),
             .required("sources", .list(.text), "Names of sources; empty = all."),
             .required("types", .list(.text), "Patterns over the event type; empty = all."),
             .required("secret_count", .count, "How many secrets sign; they are not shown."),

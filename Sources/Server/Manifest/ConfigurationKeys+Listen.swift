@@ -1,0 +1,74 @@
+// `listen`: addresses, or addresses with the files of their TLS.
+import Engine
+import Yams
+
+extension ConfigurationKeys {
+    static var listen: ConfigurationKey<GatewayConfiguration> {
+        let initial = GatewayConfiguration().process.listen.joined(separator: ", ")
+        let whole = KeyDescription(path: "", form: "list of text or mappings", initial: initial, range: "")
+        let nested = item.flatMap { $0.descriptions(prefix: "[].") }
+        return ConfigurationKey(name: "listen", form: "list", nested: [whole] + nested) { node, root, reading in
+            let listeners = readItems(node, reading) { read($0, reading) }
+            root.process.listen = listeners.map(\.address)
+            for listener in listeners where !listener.tls.identities.isEmpty || listener.hasTLS {
+                root.process.listenTLS[listener.address] = listener.tls
+            }
+            let secured = listeners.filter(\.hasTLS)
+            guard !secured.isEmpty else { return }
+            root.live.certificateContents = PEMFile.digest(secured.flatMap(\.tls.paths))
+        }
+    }
+
+    private struct Listener: Sendable {
+        var address = ""
+        var tls = ListenerTLS()
+        var first = ListenerTLS.Identity()
+        var hasTLS = false
+    }
+    private static func read(_ node: Node, _ reading: ConfigurationReading) -> Listener? {
+        var listener = Listener()
+        guard node.mapping != nil else {
+            return reading.text(node, key: "listen").map {
+                listener.address = $0
+                return listener
+            }
+        }
+        readMapping(node, into: &listener, keys: item, called: "a listener", reading)
+        return listener.address.isEmpty ? nil : listener
+    }
+    private static let item: [ConfigurationKey<Listener>] = [
+        ConfigurationKey<Listener>.text("address", \.address, of: Listener()).required,
+        ConfigurationKey(
+            name: "tls", form: "mapping", nested: tls.flatMap { $0.descriptions(prefix: ".") }
+        ) { node, listener, reading in
+            listener.hasTLS = true
+            readMapping(node, into: &listener, keys: tls, called: "`tls`", reading)
+            listener.tls.identities.insert(listener.first, at: 0)
+        },
+    ]
+    private static let tls: [ConfigurationKey<Listener>] = [
+        .neededPath("certificate", \.first.certificate), .optionalPath("key", \.first.key),
+        .optionalPath("client_ca", \.tls.clientAuthorities),
+        ConfigurationKey(
+            name: "certificates", form: "list", nested: identity.flatMap { $0.descriptions(prefix: "[].") }
+        ) { node, listener, reading in
+            listener.tls.identities += readItems(node, reading) { item in
+                var one = ListenerTLS.Identity()
+                readMapping(item, into: &one, keys: identity, called: "a certificate", reading)
+                return one.certificate.isEmpty ? nil : one
+            }
+        },
+    ]
+    private static let identity: [ConfigurationKey<ListenerTLS.Identity>] = [
+        .neededPath("certificate", \.certificate), .optionalPath("key", \.key),
+    ]
+}
+
+extension ConfigurationKey {
+    /// A path that its mapping cannot do without.
+    static func neededPath(_ name: String, _ place: SettingKeyPath<Root, String>) -> ConfigurationKey {
+        ConfigurationKey(name: name, form: "path") { node, root, reading in
+            if let value = reading.text(node, key: name) { root[keyPath: place] = reading.resolve(path: value) }
+        }.required
+    }
+}
