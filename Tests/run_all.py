@@ -20,6 +20,7 @@ FULL = os.environ.get("SLUICE_ROUNDS") == "full"
 # Name, arguments in a routine run, arguments in a full one, most seconds it may take in a routine run.
 SUITES = [
     ("Conformance/suites/operator_suite.py", [], [], 300),
+    ("Conformance/suites/operator_messages.py", [], [], 120),
     ("Conformance/suites/churn.py", [], [], 120),
     ("Conformance/suites/offload_suite.py", [], [], 120),
     ("Conformance/suites/readme_tour.py", [], [], 150),

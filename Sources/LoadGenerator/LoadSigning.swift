@@ -23,7 +23,7 @@ struct LoadSigning {
     init(
         _ entry: LoadTrafficEntry, _ provider: Provider, path: String, hostField: String
     ) throws(LoadTrafficError) {
-        var source = SourceConfiguration()
+        var source = entry.source ?? SourceConfiguration()
         source.name = entry.name
         source.provider = entry.provider
         source.secrets = entry.secrets.map { SourceSecret($0) }

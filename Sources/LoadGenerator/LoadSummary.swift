@@ -104,6 +104,12 @@ package struct LoadSummary: Codable, Equatable, Sendable {
     package static let formatName = "sluice-load/1"
 
     package var format = LoadSummary.formatName
+    /// When it began, RFC 3339.
+    package var date = ""
+    /// What was typed, without secrets.
+    package var command = ""
+    /// Where the generator ran.
+    package var machine = ""
     package var target = ""
     /// `open` or `closed`.
     package var loop = "open"

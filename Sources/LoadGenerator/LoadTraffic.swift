@@ -32,6 +32,10 @@ package struct LoadTrafficEntry: Equatable, Sendable {
     package var hasOwnBadSignatures = false
     /// The line a retry of the provider has more, without its end.
     package var retryLine: String?
+    /// A source of a configuration: its scheme signs, its selectors say where id and type are.
+    package var source: SourceConfiguration?
+    /// `NAME: VALUE`, in every request; one of a name that is there already takes its place.
+    package var headerLines: [String] = []
     package var line = 0
 
     package init() {}
@@ -74,15 +78,23 @@ package enum LoadTraffic {
         of entry: LoadTrafficEntry, target: LoadTarget, seed: UInt64
     ) throws(LoadTrafficError) -> LoadEntryDefinition {
         func fail(_ why: String) -> LoadTrafficError { .source(entry: entry.name, why) }
-        guard let provider = ProviderCatalogue.provider(named: entry.provider) else {
+        guard var provider = ProviderCatalogue.provider(named: entry.provider) else {
             let problem = SourceProblem.unknownProvider(
                 entry.provider, nearest: ProviderCatalogue.nearestNames(to: entry.provider))
             throw fail(problem.message)
+        }
+        if let source = entry.source {
+            if !source.eventID.isEmpty { provider.eventID = source.eventID }
+            if !source.eventType.isEmpty { provider.eventType = source.eventType }
         }
         let path = entry.path ?? (target.target == "/" ? "/in/\(entry.name)" : target.target)
         var signing = LoadSigning()
         if !entry.secrets.isEmpty {
             signing = try LoadSigning(entry, provider, path: path, hostField: target.hostField)
+        }
+        let own = Set(entry.headerLines.map { LoadTraffic.name(of: $0) })
+        if let taken = own.first(where: signing.headerNames.contains) {
+            throw fail("--header \(taken): that field carries the signature")
         }
         let bodies = bodies(of: entry, provider, seed: seed)
         var definition = LoadEntryDefinition(
@@ -117,20 +129,25 @@ package enum LoadTraffic {
     private static func head(
         of entry: LoadTrafficEntry, _ provider: Provider, _ signing: LoadSigning, path: String, hostField: String
     ) -> [LoadHeadPiece] {
+        let own = Set(entry.headerLines.map { LoadTraffic.name(of: $0) })
         var pieces: [LoadHeadPiece] = [
-            .literal("POST \(path) HTTP/1.1\r\nHost: \(hostField)\r\nUser-Agent: sluice-load\r\n"), .malformedLine,
-            .literal("Content-Type: application/json\r\n"),
+            .literal("POST \(path) HTTP/1.1\r\nHost: \(hostField)\r\n"), .malformedLine,
         ]
+        let usual = ["User-Agent: sluice-load", "Content-Type: application/json"]
+        let lines = usual.filter { !own.contains(LoadTraffic.name(of: $0)) } + entry.headerLines
+        pieces += lines.map { .literal($0 + "\r\n") }
         for (selectors, value) in [(provider.eventID, LoadHeadPiece.id), (provider.eventType, .literal(entry.type))] {
             guard let selector = selectors.first(where: { $0.hasPrefix("header:") }) else { continue }
             let name = String(selector.dropFirst("header:".count))
-            if signing.headerNames.contains(name.lowercased()) { continue }
+            if signing.headerNames.contains(name.lowercased()) || own.contains(name.lowercased()) { continue }
             pieces += [.literal("\(name): "), value, .literal("\r\n")]
         }
         pieces += signing.headers
         if let line = entry.retryLine { pieces.append(.retryLine(line + "\r\n")) }
         return pieces + [.literal("Content-Length: "), .bodyLength, .literal("\r\n\r\n")]
     }
+
+    private static func name(of line: String) -> String { line.prefix { $0 != ":" }.lowercased() }
 
     // MARK: bodies
 

@@ -154,6 +154,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("endpoints: [5]\n", 1, "endpoint takes keys"),
         ("endpoints: 5\n", 1, "takes a list"),
         ("listen: [\n", 2, "not YAML"),
+        ("limits:\n\tbody: 1MiB\n", 2, "a tab indents this line"),
     ])
     func saysWhatIsWrongAtItsLine(_ text: String, _ line: Int, _ words: String) {
         // The source last, so that the line counted is that of the text.

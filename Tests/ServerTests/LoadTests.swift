@@ -40,6 +40,42 @@ import Testing
             #expect(throws: Never.self, "\(url)") { try LoadDestination(url, isOwned: false) }
         }
     }
+    private func interval(_ start: Double, _ seconds: Double) -> LoadInterval {
+        var interval = LoadInterval()
+        interval.start = start
+        interval.seconds = seconds
+        return interval
+    }
+    @Test func theSlotThatTheEndCutsShortIsNotDrawn() {
+        let slots = [interval(0, 1), interval(1, 1), interval(2, 1)]
+        #expect(LoadPage.whole(slots, until: 3).count == 3)
+        #expect(LoadPage.whole(slots + [interval(3, 0.4)], until: 3.4).count == 3)
+        // It ends after the last request was sent.
+        #expect(LoadPage.whole(slots + [interval(3, 1)], until: 3.3).count == 3)
+        #expect(LoadPage.whole([interval(0, 0.2)], until: 0.2).count == 1)
+    }
+    @Test func aPageSaysWhenWhereAndHowAndMarksTheWarmUp() {
+        var summary = LoadSummary()
+        summary.date = "2026-01-02T03:04:05Z"
+        summary.machine = "x86_64, a processor, 2 processors"
+        summary.command = "sluice load --rate 5"
+        summary.warmupSeconds = 1
+        summary.measuredSeconds = 2
+        summary.intervals = [interval(0, 1), interval(1, 1), interval(2, 1)]
+        let page = LoadPage.of(summary, curve: [(0.5, 10), (1, 20)])
+        for text in [summary.date, summary.machine, summary.command, ">warm-up<"] { #expect(page.contains(text)) }
+        summary.warmupSeconds = 0
+        #expect(!LoadPage.of(summary, curve: [(0.5, 10)]).contains(">warm-up<"))
+    }
+    @Test func aReportsCommandLineHasNoSecret() {
+        let shown = LoadCommandLine.shown([
+            "/usr/bin/sluice", "load", "--secret", "geheim", "--secret=geheim", "--secret", "file:/run/s", "--header",
+            "X-Key: geheim", "--url", "http://h/x?a=1&b=2", "--type", "it's",
+        ])
+        #expect(
+            shown == "sluice load --secret … --secret=… --secret file:/run/s --header 'X-Key: …' "
+                + #"--url 'http://h/x?a=1&b=2' --type 'it'\''s'"#)
+    }
     @Test func aPageNeedsNoNetworkAndEscapes() {
         var summary = LoadSummary()
         summary.target = "http://h/<x>"

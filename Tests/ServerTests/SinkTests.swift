@@ -26,6 +26,11 @@ private func id(_ sequence: UInt64, log: UInt64 = 7) -> String { EventID(logIden
         for name in ["a", "b", "a"] { tally.receive(id: name) }
         #expect(tally.duplicates == 1 && tally.missing == 0)
     }
+    @Test func requestsWithoutAnIDAreNoDuplicates() {
+        var tally = SinkTally()
+        for name in ["", "a", "", "a"] { tally.receive(id: name) }
+        #expect(tally.received == 4 && tally.distinct == 3 && tally.duplicates == 1 && tally.unidentified == 2)
+    }
     @Test func farApartSequencesKeepTheirBits() {
         var tally = SinkTally()
         let sequences: [UInt64] = [1, 64, 65, 4096, 4097, 1 << 40]

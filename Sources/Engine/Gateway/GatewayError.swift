@@ -29,7 +29,7 @@ package enum GatewayError: Error, CustomStringConvertible {
         case .store(let text): text
         case .rejectedStore(let path, let reason): "\(path): cannot be used: \(reason)"
         case .delivery(let error): "\(error)"
-        case .listen(let error): "listen: \(error.address): \(error.reason)"
+        case .listen(let error): GatewayError.text(of: error)
         case .outOfMemory(let what, let bytes):
             "\(bytes) bytes of memory for \(what) cannot be allocated; lower its size"
         case .outOfDescriptors:
@@ -39,6 +39,34 @@ package enum GatewayError: Error, CustomStringConvertible {
         case .verifierUnavailable(let name):
             "verifier: \(name) is not available on this processor; use auto or openssl"
         case .limits(let text): text
+        }
+    }
+    /// True when nothing is wrong but that there is too little memory.
+    package var isOfMemory: Bool {
+        switch self {
+        case .outOfMemory: true
+        case .log(.noMemory): true
+        case .ring(let error): error.step == .memory
+        default: false
+        }
+    }
+    /// As `admin` says it.
+    private static func text(of error: ListenError) -> String {
+        switch error.errno {
+        case 98:
+            let remedy =
+                error.address.hasPrefix("unix:")
+                ? "stop that one (`ss -lxp` shows it) or choose another path"
+                : "stop that one (`ss -ltnp` shows it) or choose another port"
+            return "`listen`: \(error.address) is in use by another process; \(remedy)"
+        case 13:
+            return "`listen`: this user may not listen on \(error.address); "
+                + (error.address.hasPrefix("unix:")
+                    ? "choose a folder that it may write to"
+                    : "choose a port above 1023, or grant CAP_NET_BIND_SERVICE")
+        case 99:
+            return "`listen`: \(error.address) is not an address of this machine; `ip addr` lists those it has"
+        default: return "`listen`: \(error.address): \(error.reason)"
         }
     }
     /// The kernel features a ring needs, by what failed.

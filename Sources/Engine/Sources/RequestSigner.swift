@@ -38,12 +38,14 @@ package struct SignedRequest: Sendable {
 }
 
 package struct RequestSigner: Sendable {
-    private let provider: Provider
+    private var provider: Provider
     private let signing: Signing
 
     private enum Signing: Sendable {
         case data(SchemeSigner)
         case named(NamedSigner)
+        /// For a source that takes requests from anyone.
+        case nothing
     }
 
     /// `scheme` for `generic`. `secrets` are the source's; for a scheme with public keys the private ones that belong
@@ -71,6 +73,30 @@ package struct RequestSigner: Sendable {
             case .named(let named): signing = .named(try NamedSigner(named, secrets: own))
             }
         } catch { throw fail(error.problem) }
+    }
+
+    /// For a source of a configuration, with its scheme, its selectors and those of its secrets that are in force.
+    package init(source: SourceConfiguration, nowSeconds: UInt64) throws(SourceError) {
+        var made: RequestSigner
+        if source.unverified {
+            guard let provider = ProviderCatalogue.provider(named: source.provider) else {
+                let nearest = ProviderCatalogue.nearestNames(to: source.provider)
+                throw SourceError(source: source.name, problem: .unknownProvider(source.provider, nearest: nearest))
+            }
+            made = RequestSigner(provider: provider, signing: .nothing)
+        } else {
+            let secrets = source.secrets.filter { $0.isUsable(at: nowSeconds) }.map(\.value)
+            do throws(SourceError) {
+                made = try RequestSigner(provider: source.provider, secrets: secrets, scheme: source.scheme)
+            } catch { throw SourceError(source: source.name, problem: error.problem) }
+        }
+        if !source.eventID.isEmpty { made.provider.eventID = source.eventID }
+        if !source.eventType.isEmpty { made.provider.eventType = source.eventType }
+        self = made
+    }
+    private init(provider: Provider, signing: Signing) {
+        self.provider = provider
+        self.signing = signing
     }
 
     /// A private key is told by the form of the public key that belongs to it.
@@ -111,6 +137,7 @@ package struct RequestSigner: Sendable {
         switch signing {
         case .data(let signer): signer.sign(request)
         case .named(let signer): signer.sign(request)
+        case .nothing: SignedRequest(headers: [], target: request.target, body: request.body)
         }
     }
 }

@@ -103,7 +103,8 @@ struct EndpointsCommand: AsyncParsableCommand {
                   sluice endpoints pause billing            (until it is enabled)
                 """)
         @OptionGroup var target: Target
-        @Option(name: .customLong("for"), help: "How long, such as 30s, 5m or 1h.")
+        @Option(
+            name: .customLong("for"), help: "How long, such as 30s, 5m or 1h.", transform: TimeArgument.read)
         var time: TimeArgument?
         func run() async throws {
             let order = PauseOrder(for: time.map { TimeSpan.text(of: $0.millis) })

@@ -93,6 +93,13 @@ struct GateCommand: ParsableCommand {
         @Option(help: "The command that measures it again.")
         var command = ""
 
+        func validate() throws {
+            for (name, value) in [("--subject", subject), ("--yardstick", yardstick)]
+            where !(value > 0 && value.isFinite) {
+                throw ValidationError("\(name) takes a number above 0, as its quotient must mean something")
+            }
+        }
+
         func run() throws {
             do throws(GateProblem) {
                 var run: GateRun

@@ -19,14 +19,20 @@ struct LoadCommand: AsyncParsableCommand {
               sluice load --url http://127.0.0.1:8080/in/github --provider github --secret S --rate 5000 --duration 30s
               sluice load --url http://127.0.0.1:8080 --mix perf/mixes/meetings.yaml --profile burst:5s,2s@5000
               sluice load --url http://127.0.0.1:8080/in/x --provider stripe --secret S --closed --connections 64
+              sluice load --config sluice.yaml --source billing --rate 500
 
             Ctrl-C ends the run and still reports.
             Exit status: 0 done; 1 the target cannot be reached, refuses the secret, took a forgery, or an event is
             lost; 2 usage.
             """)
 
-    @Option(help: "Where to: http://HOST[:PORT][/PATH], or unix:SOCKET[:/PATH].")
-    var url: String
+    @Option(
+        help: """
+            Where to: http://HOST[:PORT][/PATH], or unix:SOCKET[:/PATH]; with --config by default the source's own \
+            address.
+            """)
+    var url: String?
+    @OptionGroup var target: TargetOptions
     @Option(help: "Requests a second, constant.")
     var rate: Double?
     @Option(help: "How the rate changes: \(LoadProfileText.forms).")
@@ -35,12 +41,12 @@ struct LoadCommand: AsyncParsableCommand {
     var closed = false
     @Option(help: "How many connections.")
     var connections = 64
-    @Option(help: "How long to measure.")
-    var duration = TimeArgument(argument: "10s")!
-    @Option(help: "How long to send before measuring.")
-    var warmup = TimeArgument(argument: "1s")!
-    @Option(help: "How long an answer may take.")
-    var timeout = TimeArgument(argument: "10s")!
+    @Option(help: "How long to measure (default: 10s).", transform: TimeArgument.read)
+    var duration = TimeArgument.seconds(10)
+    @Option(help: "How long to send before measuring (default: 1s).", transform: TimeArgument.read)
+    var warmup = TimeArgument.seconds(1)
+    @Option(help: "How long an answer may take (default: 10s).", transform: TimeArgument.read)
+    var timeout = TimeArgument.seconds(10)
     @Option(help: "Send at most this many requests.")
     var count: UInt64?
     @Option(help: "A mix of traffic: a YAML file.", completion: .file())
@@ -59,8 +65,10 @@ struct LoadCommand: AsyncParsableCommand {
     var ledger: String?
     @Option(help: "A gateway's data folder: its log proves what was kept.", completion: .directory)
     var log: String?
-    @Option(help: "How long to wait for the last deliveries before the proof.")
-    var settle = TimeArgument(argument: "10s")!
+    @Option(
+        help: "How long to wait for the last deliveries before the proof (default: 10s).",
+        transform: TimeArgument.read)
+    var settle = TimeArgument.seconds(10)
     @Option(help: "Write the latencies as HdrHistogram's percentile text.", completion: .file())
     var hdr: String?
     @Option(help: "Write a report with plots that needs no network.", completion: .file())
@@ -82,7 +90,13 @@ struct LoadCommand: AsyncParsableCommand {
         guard timeout.millis > 0 else { throw ValidationError("--timeout must be more than 0") }
         if let count, count == 0 { throw ValidationError("--count takes a number from 1") }
         if ledger != nil, log != nil { throw ValidationError("--ledger and --log exclude each other") }
-        if (mix == nil) == (provider == nil) { throw ValidationError("give either --mix or --provider") }
+        guard [mix, provider, target.source].count(where: { $0 != nil }) == 1 else {
+            throw ValidationError("give one of --mix FILE, --provider NAME, or --config FILE with --source NAME")
+        }
+        if target.source != nil, !secret.isEmpty {
+            throw ValidationError("the secrets are those of --source; leave out --secret")
+        }
+        if target.source == nil, url == nil { throw ValidationError("give --url, or --config FILE and --source NAME") }
         if LoadMixFile.sizes(size, spread: "uniform") == nil {
             throw ValidationError("--size takes a size or a range such as 5KiB-50KiB, 8 MiB at most")
         }
@@ -91,13 +105,16 @@ struct LoadCommand: AsyncParsableCommand {
     func run() async throws {
         ProcessLimits.ignoreBrokenPipe()
         _ = ProcessLimits.raiseFiles()
+        let configured = try target.configured()
+        let url = try configured?.address(self.url) ?? self.url ?? ""
         let destination: LoadDestination
         do { destination = try LoadDestination(url, isOwned: isOwned) } catch { throw ValidationError("\(error)") }
-        let entries = try traffic()
+        let entries = try traffic(configured?.source)
         let run = LoadRun(try plan(entries, destination), target: url)
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let watch = Task { for await _ in signals { run.stop() } }
         let isShown = Output.isTerminal
+        let date = TimeText.of(nanoseconds: ProcessResources.wallNanos)
         let cpuBefore = LoadProcess.cpuNanos
         let result: (report: LoadReport, failure: LoadFailure?)
         do { result = try await run.run { if isShown { Output.note($0) } } } catch {
@@ -106,6 +123,10 @@ struct LoadCommand: AsyncParsableCommand {
             throw ExitStatus.fault
         }
         var summary = self.summary(of: result.report, entries, cpuNanos: LoadProcess.cpuNanos - cpuBefore)
+        summary.target = url
+        summary.date = date
+        summary.command = LoadCommandLine.shown(CommandLine.arguments)
+        summary.machine = GateMachineProbe.shape
         summary.failure = result.failure.map { "\($0)" }
         summary.proof = try await proof(run, result.report)
         watch.cancel()
@@ -119,7 +140,29 @@ struct LoadCommand: AsyncParsableCommand {
 extension LoadCommand {
     private var runNumber: UInt32 { LoadRunNumber.number }
 
-    private func traffic() throws -> [LoadTrafficEntry] {
+    private func traffic(_ source: SourceConfiguration?) throws -> [LoadTrafficEntry] {
+        let lines = try target.fields().map { "\($0.name): \($0.value)" }
+        return try plainTraffic(source).map { entry in
+            var entry = entry
+            entry.headerLines = lines
+            return entry
+        }
+    }
+    private func plainTraffic(_ source: SourceConfiguration?) throws -> [LoadTrafficEntry] {
+        if let source {
+            var entry = LoadTrafficEntry()
+            entry.name = source.name
+            entry.provider = source.provider
+            entry.source = source
+            entry.type = type
+            let now = UInt64(Date().timeIntervalSince1970)
+            entry.secrets = source.secrets.filter { $0.isUsable(at: now) }.map(\.value)
+            guard source.unverified || !entry.secrets.isEmpty else {
+                throw ValidationError("--source \(source.name): none of its secrets is in force now")
+            }
+            entry.sizes = LoadMixFile.sizes(size, spread: "uniform") ?? .fixed(512)
+            return [entry]
+        }
         guard let mix else {
             var entry = LoadTrafficEntry()
             entry.provider = provider ?? ""
@@ -188,10 +231,9 @@ extension LoadCommand {
 
     private func summary(of report: LoadReport, _ entries: [LoadTrafficEntry], cpuNanos: UInt64) -> LoadSummary {
         var summary = LoadSummary()
-        summary.target = url
         summary.loop = closed ? "closed" : "open"
         summary.profile = closed ? "closed" : profile ?? "constant:\(String(format: "%g", rate ?? 100))"
-        summary.mix = mix ?? provider ?? ""
+        summary.mix = mix ?? provider ?? target.source ?? ""
         summary.connections = connections
         summary.durationSeconds = Double(duration.millis) / 1000
         summary.warmupSeconds = Double(warmup.millis) / 1000

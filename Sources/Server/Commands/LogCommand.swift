@@ -20,7 +20,7 @@ struct LogCommand: ParsableCommand {
             do {
                 return try LogCheck.run(path: data, from: sequence, visit: visit)
             } catch {
-                Output.failure(error.description)
+                Output.failure(error.forReading)
                 throw ExitStatus.usage
             }
         }
@@ -139,15 +139,15 @@ struct LogCommand: ParsableCommand {
         @OptionGroup var folder: Folder
         @Option(help: "The first sequence.")
         var from: UInt64 = 1
-        @Option(help: "At most so many.")
-        var limit = Int.max
+        @Option(help: "At most so many; without it all.")
+        var limit: Int?
         @Flag(help: "Print JSON, one line a record, headers and body included.")
         var json = false
         @Option(help: "One event, by its id.")
         var event: String?
 
         func validate() throws {
-            if limit < 1 { throw ValidationError("--limit takes a number from 1") }
+            if let limit, limit < 1 { throw ValidationError("--limit takes a number from 1") }
             if let event, EventID(event) == nil {
                 throw ValidationError("`\(event)` is not an event id: expected evt_ followed by 21 characters")
             }
@@ -156,7 +156,7 @@ struct LogCommand: ParsableCommand {
         func run() throws {
             if let event, let id = EventID(event) { return try showOne(id) }
             let identity = try LogIdentityReading.identity(folder)
-            var left = limit
+            var left = limit ?? .max
             _ = try folder.read(from: from) { record, _ in
                 if json {
                     Output.json(EventDetail(record, logIdentity: identity, deliveries: []))
@@ -182,8 +182,22 @@ enum LogIdentityReading {
         do {
             return try LogFolder(path: folder.data, access: .readOnly).identity.identity
         } catch {
-            Output.failure(error.description)
+            Output.failure(error.forReading)
             throw ExitStatus.usage
+        }
+    }
+}
+
+extension LogOpenError {
+    /// The words for somebody who wants to read a folder and makes none.
+    var forReading: String {
+        let advice = "name the data folder of a gateway, the `data:` of its configuration"
+        return switch self {
+        case .folderUnusable(let path, ENOENT): "there is no folder \(path); \(advice)"
+        case .folderUnusable(let path, ENOTDIR): "\(path) is no folder; \(advice)"
+        case .folderUnusable(let path, let error): "\(path) cannot be read: \(systemText(error))"
+        case .foreign(let path, let what): "\(path) is not a data folder of sluice: \(what); \(advice)"
+        default: description
         }
     }
 }
@@ -204,11 +218,16 @@ enum OfflineLog {
     static func latest(_ filter: EventFilter, limit: Int, _ folder: LogCommand.Folder) throws -> [EventRow] {
         let identity = try LogIdentityReading.identity(folder)
         var rows: [EventRow] = []
-        _ = try folder.read { record, _ in
+        let summary = try folder.read { record, _ in
             guard filter.takes(record) else { return true }
             rows.append(EventRow(record, logIdentity: identity))
             if rows.count >= 2 * limit { rows.removeFirst(rows.count - limit) }
             return true
+        }
+        if let source = filter.source, summary.sources[source] == nil {
+            let known = summary.sources.keys.sorted()
+            Output.failure(ControlError.unknown(.noSuchSource, "event of source", source, known: known).message)
+            throw ExitStatus.no
         }
         return rows.suffix(limit)
     }

@@ -16,8 +16,8 @@ struct ServeCommand: AsyncParsableCommand {
             EXAMPLE
               sluice serve --config sluice.yaml
 
-            Exit status: 0 ended as asked, 2 the configuration or the machine does not allow a start, 70 a fault of its
-            own.
+            Exit status: 0 ended as asked, 2 the configuration or the machine does not allow a start, 70 too little
+            memory, or a fault of its own.
             """)
 
     @Option(help: "The configuration file.", completion: .file(extensions: ["yaml", "yml"]))
@@ -42,10 +42,10 @@ struct ServeCommand: AsyncParsableCommand {
             throw ExitStatus.usage
         } catch let error as GatewayError {
             Output.failure(error.description)
-            throw ExitStatus.usage
+            throw error.isOfMemory ? ExitStatus.fault : ExitStatus.usage
         } catch let error as StartError {
             Output.failure(error.description)
-            throw ExitStatus.usage
+            throw error.isOfMemory ? ExitStatus.fault : ExitStatus.usage
         }
     }
 

@@ -35,13 +35,21 @@ enum InputFile {
     }
 }
 
-/// A time as the configuration spells it.
-struct TimeArgument: ExpressibleByArgument {
+/// A time as the configuration spells it. For options with `transform: TimeArgument.read`, whose refusal says what
+/// would be right.
+struct TimeArgument: CustomStringConvertible {
     let millis: Int
-    init?(argument: String) {
-        guard let millis = TimeSpan.parse(argument) else { return nil }
-        self.millis = millis
+
+    static func seconds(_ count: Int) -> TimeArgument { TimeArgument(millis: count * 1000) }
+    static func read(_ text: String) throws -> TimeArgument {
+        if let millis = TimeSpan.parse(text) { return TimeArgument(millis: millis) }
+        let isBare = !text.isEmpty && text.utf8.allSatisfy { (0x30...0x39).contains($0) }
+        throw ValidationError(
+            isBare
+                ? "a time has a unit: \(text)s for seconds, \(text)m for minutes"
+                : "a time is a number and a unit, such as 500ms, 30s, 2m or 1h30m")
     }
+    var description: String { TimeSpan.text(of: millis) }
 }
 
 /// `HOST:PORT`.

@@ -100,6 +100,7 @@ struct SinkCommand: AsyncParsableCommand {
         let missing: Int
         let rejected: Int
         let refused: Int
+        let unidentified: Int
         init(_ tally: SinkTally) {
             received = tally.received
             distinct = tally.distinct
@@ -108,6 +109,7 @@ struct SinkCommand: AsyncParsableCommand {
             missing = tally.missing
             rejected = tally.rejected
             refused = tally.refused
+            unidentified = tally.unidentified
         }
     }
 
@@ -156,6 +158,7 @@ struct SinkCommand: AsyncParsableCommand {
             + "\(tally.disordered) out of order, "
             + "\(tally.missing) missing; \(tally.rejected) with a bad signature, "
             + "\(tally.refused) answered with an error on purpose"
+            + (tally.unidentified > 0 ? "; \(tally.unidentified) say nowhere which event they are" : "")
     }
 
     /// A line a second on a terminal, nothing in a pipe.

@@ -64,13 +64,7 @@ enum VerifyExplained {
             Output.failure(error.description)
             throw ExitStatus.usage
         }
-        guard let source = configuration.sources.first(where: { $0.name == name }) else {
-            let names = configuration.sources.map(\.name)
-            let advice =
-                NearestName.of(name, among: names).map { "did you mean `\($0)`?" }
-                ?? "there is \(names.joined(separator: ", "))"
-            throw ValidationError("there is no source `\(name)` in \(path); \(advice)")
-        }
+        let source = try ConfiguredSource.find(name, in: configuration.sources, file: path)
         if source.unverified { throw ValidationError("source `\(name)` is `unverified`: there is nothing to check") }
         return (source, configuration.sources)
     }

@@ -42,6 +42,7 @@ package final class GatewayService: Sendable {
     private let logger: Logger
     private let announce: @Sendable (String) -> Void
     private let current: Mutex<GatewayConfiguration>
+    private let reloads = ReloadRecord()
     /// Lines of the banner that only this start has.
     private let nextSteps: [String]
 
@@ -75,9 +76,10 @@ package final class GatewayService: Sendable {
             throw try load().error(issues)
         }
         let logger = self.logger
-        let services = gateway.services { source, actor, isDry in
+        var services = gateway.services { source, actor, isDry in
             try self.change(gateway, from: source, actor: actor, dryRun: isDry)
         }
+        services.health = HealthWithReloads(services.health, reloads)
         let api = ControlAPI(services: services, logger: logger)
         guard let admin = AddressText.host(of: configuration.admin) else {
             throw StartError("the admin address `\(configuration.admin)` is not HOST:PORT", remedy: "mend `admin`")
@@ -147,8 +149,20 @@ package final class GatewayService: Sendable {
         }
     }
 
-    /// Applies a manifest; throws, and changes nothing, when it is wrong.
     private func change(
+        _ gateway: any RunningGateway, from source: ManifestSource, actor: ChangeActor, dryRun: Bool
+    ) throws -> ChangeReport {
+        do {
+            let report = try apply(gateway, from: source, actor: actor, dryRun: dryRun)
+            if !dryRun { reloads.note(isGood: true) }
+            return report
+        } catch {
+            if !dryRun { reloads.note(isGood: false) }
+            throw error
+        }
+    }
+    /// Applies a manifest; throws, and changes nothing, when it is wrong.
+    private func apply(
         _ gateway: any RunningGateway, from source: ManifestSource, actor: ChangeActor, dryRun: Bool
     ) throws -> ChangeReport {
         let report = try current.withLock { running in

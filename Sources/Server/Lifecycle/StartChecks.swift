@@ -4,13 +4,19 @@ import FastPath
 import Foundation
 import NIOCore
 
-enum StartChecks {
+package enum StartChecks {
     /// Files besides the connections: listeners, rings, segments, SQLite, the control API; a generous bound.
     private static let filesBeside = 128
 
-    /// Sees that the folder may be used, raises the limit of descriptors and sees that it suffices.
+    /// Address space beside what is configured: stacks of the threads, what the allocator reserves for each, rings,
+    /// SQLite. Measured with the defaults, rounded up.
+    private static let addressBytesBeside = 640 << 20
+
+    /// Sees that the folder may be used and that there is room, raises the limit of descriptors and sees that it
+    /// suffices.
     static func run(_ configuration: GatewayConfiguration) throws {
         try checkFolder(configuration.dataFolder)
+        try checkAddressSpace(configuration, limit: addressSpaceMax, used: addressSpaceUsed)
         let needed =
             configuration.limits.connectionCountMax + filesBeside + configuration.deliveryConnectionCountMax
         let have = ProcessLimits.raiseFiles()
@@ -23,6 +29,33 @@ enum StartChecks {
                 remedy:
                     "raise it (`ulimit -Hn \(needed)`, LimitNOFILE= in a systemd unit) or lower `limits.connections`")
         }
+    }
+
+    /// A limit of the address space is found out here, because libraries end the process where it is met.
+    package static func checkAddressSpace(_ configuration: GatewayConfiguration, limit: Int?, used: Int) throws {
+        guard let limit else { return }
+        let needed =
+            used + configuration.deliveryBufferBytes + configuration.limits.assemblyBytes + addressBytesBeside
+        guard needed > limit else { return }
+        throw StartError(
+            "too little memory may be addressed: about \(ByteSize.approximate(needed)) are needed, the limit is "
+                + ByteSize.approximate(limit),
+            remedy:
+                "raise it (`ulimit -v unlimited`, LimitAS= in a systemd unit), or lower `delivery.buffer` and "
+                + "`limits.assembly`",
+            isOfMemory: true)
+    }
+    /// Nil when there is none.
+    private static var addressSpaceMax: Int? {
+        guard let text = try? String(contentsOfFile: "/proc/self/limits", encoding: .utf8),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("Max address space") })
+        else { return nil }
+        return line.dropFirst("Max address space".count).split(separator: " ").first.flatMap { Int($0) }
+    }
+    /// First number of statm, in pages.
+    private static var addressSpaceUsed: Int {
+        let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
+        return (text.split(separator: " ").first.flatMap { Int($0) } ?? 0) * sysconf(Int32(_SC_PAGESIZE))
     }
 
     /// A folder that holds other things and no log is somebody else's: nothing is written there.

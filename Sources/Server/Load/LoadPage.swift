@@ -7,6 +7,8 @@ package enum LoadPage {
     private static let width = 860.0
     private static let height = 260.0
     private static let left = 70.0
+    /// Half of the widest label at the end of an axis.
+    private static let right = 44.0
     private static let bottom = 40.0
 
     private struct Line {
@@ -17,12 +19,14 @@ package enum LoadPage {
 
     /// `curve`: latency in microseconds at shares up to 1.
     package static func of(_ summary: LoadSummary, curve: [(share: Double, micros: Double)]) -> String {
-        let times = summary.intervals.map { $0.start + $0.seconds / 2 }
+        let intervals = whole(summary.intervals, until: summary.warmupSeconds + summary.measuredSeconds)
+        let times = intervals.map { $0.start + $0.seconds / 2 }
+        let warmup = intervals.isEmpty ? 0 : summary.warmupSeconds
         func rates(_ value: (LoadInterval) -> UInt64) -> [(x: Double, y: Double)] {
-            zip(times, summary.intervals).map { ($0, $1.seconds > 0 ? Double(value($1)) / $1.seconds : 0) }
+            zip(times, intervals).map { ($0, $1.seconds > 0 ? Double(value($1)) / $1.seconds : 0) }
         }
         func latencies(_ value: (LoadInterval) -> Double) -> [(x: Double, y: Double)] {
-            zip(times, summary.intervals).map { ($0, value($1) / 1000) }
+            zip(times, intervals).map { ($0, value($1) / 1000) }
         }
         let percentiles = curve.map { (x: log10(1 / max(1 - $0.share, 1e-6)), y: $0.micros / 1000) }
         let plots = [
@@ -35,14 +39,14 @@ package enum LoadPage {
                     Line(name: "intended", color: "#8a8a8a", points: rates(\.intended)),
                     Line(name: "answered", color: "#1a6fb5", points: rates(\.answered)),
                     Line(name: "accepted", color: "#2e7d32", points: rates(\.accepted)),
-                ], xTicks: ticks(times)),
+                ], xTicks: ticks(times), warmup: warmup),
             plot(
                 "Latency over time, ms",
                 [
                     Line(name: "max", color: "#b3261e", points: latencies(\.max)),
                     Line(name: "p99", color: "#e08a00", points: latencies(\.p99)),
                     Line(name: "p50", color: "#1a6fb5", points: latencies(\.p50)),
-                ], xTicks: ticks(times)),
+                ], xTicks: ticks(times), warmup: warmup),
         ]
         return """
             <!doctype html>
@@ -56,6 +60,13 @@ package enum LoadPage {
             </body></html>
 
             """
+    }
+    /// Without a last one that the end of the run at `end` cut short or lies in: half a slot of sending is no rate.
+    package static func whole(_ intervals: [LoadInterval], until end: Double) -> [LoadInterval] {
+        guard let first = intervals.first, let last = intervals.last, intervals.count > 2 else { return intervals }
+        let slack = first.seconds * 0.05
+        let isWhole = last.seconds >= first.seconds - slack && last.start + last.seconds <= end + slack
+        return isWhole ? intervals : intervals.dropLast()
     }
     package static func escaped(_ text: String) -> String {
         text.replacingOccurrences(of: "&", with: "&amp;").replacingOccurrences(of: "<", with: "&lt;")
@@ -73,21 +84,37 @@ package enum LoadPage {
         for factor in [1.0, 2, 5] where power * factor >= value { return power * factor }
         return power * 10
     }
-    private static func plot(_ title: String, _ lines: [Line], xTicks: [(Double, String)]) -> String {
+    /// At most six characters, so that the margin holds it.
+    private static func number(_ value: Double) -> String {
+        if value >= 1e9 { return String(format: "%.1e", value) }
+        if value >= 1e6 { return String(format: "%gM", value / 1e6) }
+        return value >= 1e5 ? String(format: "%gk", value / 1e3) : String(format: "%g", value)
+    }
+    private static func plot(
+        _ title: String, _ lines: [Line], xTicks: [(Double, String)], warmup: Double = 0
+    ) -> String {
         let points = lines.flatMap(\.points)
         let xMax = max(points.map(\.x).max() ?? 1, 1e-9)
         let step = nice(max(points.map(\.y).max() ?? 1, 1e-9) / 4)
         let yMax = step * 4
-        func x(_ value: Double) -> Double { left + value / xMax * (width - left - 20) }
+        func x(_ value: Double) -> Double { left + value / xMax * (width - left - right) }
         func y(_ value: Double) -> Double { height - bottom - min(value / yMax, 1) * (height - bottom - 20) }
         var marks: [String] = []
+        if warmup > 0 {
+            let end = x(min(warmup, xMax))
+            marks.append(
+                String(
+                    format: "<rect x=\"%.1f\" y=\"20\" width=\"%.1f\" height=\"%.1f\" fill=\"#f0ede4\"/>"
+                        + "<text x=\"%.1f\" y=\"14\">warm-up</text>",
+                    left, end - left, height - bottom - 20, left))
+        }
         for index in 0...4 {
             let value = step * Double(index)
             marks.append(
                 String(
                     format: "<line x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\" stroke=\"#ddd\"/>"
-                        + "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">%g</text>",
-                    left, width - 20, y(value), y(value), left - 8, y(value) + 4, value))
+                        + "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">",
+                    left, width - right, y(value), y(value), left - 8, y(value) + 4) + number(value) + "</text>")
         }
         for (value, label) in xTicks where value <= xMax {
             marks.append(

@@ -24,6 +24,10 @@ package enum LoadText {
 
     package static func of(_ summary: LoadSummary) -> String {
         var lines: [String] = []
+        if !summary.date.isEmpty {
+            lines.append("\(summary.date), from \(summary.machine)")
+            lines.append(summary.command)
+        }
         let cut = summary.isInterrupted ? " (cut off)" : ""
         lines.append(
             "\(summary.target): \(summary.profile), \(summary.connections) connections, "

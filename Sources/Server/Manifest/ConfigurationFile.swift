@@ -1,5 +1,6 @@
 // From a YAML file to a `Manifest`: parse, read by the table of keys, check by the registry's rules. All problems of a
 // file that parses are reported together.
+// Safety: the flag that a file system call fills is a local variable.
 import Engine
 import Foundation
 import Yams
@@ -18,6 +19,11 @@ package enum ConfigurationFile {
         try manifest(text: try read(file), file: file, environment: environment)
     }
     private static func read(_ file: String) throws -> String {
+        var isFolder: ObjCBool = false
+        if unsafe FileManager.default.fileExists(atPath: file, isDirectory: &isFolder), isFolder.boolValue {
+            let message = "this is a folder; name the configuration file in it"
+            throw ConfigurationError(file: file, problems: [ConfigurationProblem(line: 0, message: message)])
+        }
         let bytes: Data
         do {
             bytes = try Data(contentsOf: URL(fileURLWithPath: file))
@@ -96,6 +102,10 @@ package enum ConfigurationFile {
         switch error {
         case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
             .composer(let context, let problem, let mark, _):
+            if isIndentedByTab(mark.line, in: text) {
+                return ConfigurationProblem(
+                    line: mark.line, message: "a tab indents this line; YAML indents by spaces alone")
+            }
             let before = context.map { " (\($0.text), which began at line \($0.mark.line))" } ?? ""
             return ConfigurationProblem(
                 line: mark.line, message: "not YAML: \(problem)\(before), column \(mark.column)")
@@ -109,6 +119,12 @@ package enum ConfigurationFile {
         default:
             return ConfigurationProblem(line: 1, message: "not YAML: \(error)")
         }
+    }
+
+    private static func isIndentedByTab(_ line: Int, in text: String) -> Bool {
+        let lines = text.split(separator: "\n", omittingEmptySubsequences: false)
+        guard lines.indices.contains(line - 1) else { return false }
+        return lines[line - 1].prefix { $0 == " " || $0 == "\t" || $0 == "-" }.contains("\t")
     }
 
     /// The line where `key` begins a line for the second time, at the indentation of its first, in the mapping that

@@ -1,7 +1,8 @@
 // Deliveries as metric families: the busiest endpoints by tenant and name, all others as `other`.
 //
-// Invariant: at most `LaneSelection.countMax` + 1 values of the label `endpoint`. Results and reasons that an
-// endpoint never had are left out, so that a scrape stays small.
+// Invariant: at most `LaneSelection.countMax` + 1 values of the label `endpoint`. Every series is there from the start,
+// with 0, while there is room for that; beyond it results and reasons that an endpoint never had are left out, so that
+// a scrape stays small.
 import Engine
 import FastPath
 
@@ -27,6 +28,9 @@ struct DeliveryFamilies {
     private var lag = MetricFamily(
         "sluice_delivery_lag_events", .gauge,
         help: "Events on disk that have not been read for the endpoint yet; of other endpoints the largest.")
+    private var lagSeconds = MetricFamily(
+        "sluice_delivery_lag_seconds", .gauge,
+        help: "Age of the first event that has not been read for the endpoint yet; of other endpoints the largest.")
     private var state = MetricFamily(
         "sluice_endpoint_state", .gauge,
         help: "1 for the state that the endpoint is in: active, failing, paused, disabled.")
@@ -34,24 +38,32 @@ struct DeliveryFamilies {
 
     static func of(_ lanes: LaneOverview) -> [MetricFamily] {
         var families = DeliveryFamilies()
-        for lane in lanes.busiest { families.add(lane, isOther: false) }
-        if lanes.restCount > 0 || lanes.rest.counts != LaneCounts() { families.add(lanes.rest, isOther: true) }
+        let isComplete = LaneSeries.hasRoom(for: lanes.busiest)
+        for lane in lanes.busiest { families.add(lane, isOther: false, isComplete: isComplete) }
+        if lanes.restCount > 0 || lanes.rest.counts != LaneCounts() {
+            families.add(lanes.rest, isOther: true, isComplete: isComplete)
+        }
         for state in EndpointStateName.allCases {
             families.count.add([MetricLabel("state", state.rawValue)], Double(lanes.states[state] ?? 0))
         }
         return families.all
     }
 
+    private static let gaugeCount = 7 + EndpointStateName.allCases.count
+    /// Lines of an endpoint that has had everything.
+    static let sampleCountMax =
+        LaneCounts.outcomes.count + DeliveryResult.allCases.count - 1 + 5 + DeadLetterReason.allCases.count
+        + LaneCounts.bounds.count + 3 + gaugeCount
     /// Lines that an endpoint takes of a scrape.
     static func sampleCount(of lane: LaneFigures) -> Int {
-        let gauges = 6 + EndpointStateName.allCases.count
+        let gauges = gaugeCount
         let histogram = LaneCounts.bounds.count + 3
         let results = DeliveryResult.allCases.count { $0 != .answered && lane.counts.count(of: $0) > 0 }
         let answers = (1...5).count { $0 == 2 || lane.counts.answers($0) > 0 }
         let reasons = DeadLetterReason.allCases.count { lane.counts.deadLetters($0) > 0 }
         return LaneCounts.outcomes.count + results + answers + reasons + histogram + gauges
     }
-    private mutating func add(_ lane: LaneFigures, isOther: Bool) {
+    private mutating func add(_ lane: LaneFigures, isOther: Bool, isComplete: Bool) {
         let labels = [
             MetricLabel("tenant", isOther ? "other" : lane.tenant),
             MetricLabel("endpoint", isOther ? "other" : lane.name),
@@ -61,17 +73,17 @@ struct DeliveryFamilies {
         }
         for result in DeliveryResult.allCases where result != .answered {
             let value = lane.counts.count(of: result)
-            if value > 0 { attempts.add(labels + [MetricLabel("result", result.code)], Double(value)) }
+            if isComplete || value > 0 { attempts.add(labels + [MetricLabel("result", result.code)], Double(value)) }
         }
         for digit in 1...5 {
             let value = lane.counts.answers(digit)
-            if value > 0 || digit == 2 {
+            if isComplete || value > 0 || digit == 2 {
                 attempts.add(labels + [MetricLabel("result", "\(digit)xx")], Double(value))
             }
         }
         for reason in DeadLetterReason.allCases {
             let value = lane.counts.deadLetters(reason)
-            if value > 0 { deadLetters.add(labels + [MetricLabel("reason", reason.name)], Double(value)) }
+            if isComplete || value > 0 { deadLetters.add(labels + [MetricLabel("reason", reason.name)], Double(value)) }
         }
         durations.samples.append(MetricSample(labels, lane.counts.durations))
         inFlight.add(labels, Double(lane.inFlight))
@@ -80,6 +92,7 @@ struct DeliveryFamilies {
         oldest.add(labels, lane.oldestWaitingSeconds ?? 0)
         dead.add(labels, Double(lane.dead))
         lag.add(labels, Double(lane.lagEvents))
+        lagSeconds.add(labels, lane.lagSeconds)
         if !isOther {
             for one in EndpointStateName.allCases {
                 state.add(labels + [MetricLabel("state", one.rawValue)], one == lane.state ? 1 : 0)
@@ -88,7 +101,8 @@ struct DeliveryFamilies {
     }
     private var all: [MetricFamily] {
         [
-            finished, attempts, deadLetters, durations, inFlight, pending, waiting, oldest, dead, lag, state, count,
+            finished, attempts, deadLetters, durations, inFlight, pending, waiting, oldest, dead, lag, lagSeconds,
+            state, count,
         ]
     }
 }

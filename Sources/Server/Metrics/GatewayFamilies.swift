@@ -15,6 +15,9 @@ package enum GatewayFamilies {
             MetricFamily(
                 "sluice_memory_budget_bytes", .gauge, help: "Memory taken at start.",
                 value: Double(status.memoryBudgetBytes)),
+            MetricFamily(
+                "sluice_build_info", .gauge, help: "1; what runs is in the labels.",
+                samples: [MetricSample([MetricLabel("version", Gateway.version)], 1)]),
         ]
     }
 
@@ -26,6 +29,9 @@ package enum GatewayFamilies {
     ]
     /// So many sources have a name in the metrics, the first of the configuration; all others together are `other`.
     private static let sourceCountMax = 50
+    /// Up to so many have every reason and hint from the start, with 0; with more, those that never were are left out,
+    /// so that a scrape stays small.
+    private static let completeSourceCountMax = 12
 
     private static func bounded(_ sources: [SourceStatus]) -> [SourceStatus] {
         guard sources.count > sourceCountMax else { return sources }
@@ -57,15 +63,20 @@ package enum GatewayFamilies {
             "sluice_rejected_requests_total", .counter,
             help: "Rejected requests copied for a closer look, and those there was no room for.")
         var bytes = MetricFamily("sluice_body_bytes_total", .counter, help: "Bytes of the bodies of accepted events.")
+        let isComplete = status.sources.count <= completeSourceCountMax
+        func reasons(_ counts: [SignatureRejection: UInt64]) -> [(SignatureRejection, UInt64)] {
+            SignatureRejection.allCases.map { ($0, counts[$0] ?? 0) }.filter { isComplete || $0.1 > 0 }
+                .sorted { $0.0.rawValue < $1.0.rawValue }
+        }
         for source in bounded(status.sources) {
             let name = MetricLabel("source", source.name)
             for (counter, outcome) in sourceOutcomes {
                 events.add([name, MetricLabel("outcome", outcome)], Double(source.counters[counter] ?? 0))
             }
-            for (reason, count) in source.rejections.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            for (reason, count) in reasons(source.rejections) {
                 rejections.add([name, MetricLabel("reason", reason.rawValue)], Double(count))
             }
-            for (reason, count) in source.observations.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
+            for (reason, count) in reasons(source.observations) {
                 observations.add([name, MetricLabel("reason", reason.rawValue)], Double(count))
             }
             captures.add([name, MetricLabel("outcome", "kept")], Double(source.counters[.captured] ?? 0))
@@ -80,18 +91,23 @@ package enum GatewayFamilies {
         var hints = MetricFamily(
             "sluice_rejection_hints_total", .counter,
             help: "Rejected requests whose cause a closer look found, by hint.")
-        let byHint = Dictionary(grouping: metrics.hints) {
-            [label($0.key.source, among: named).value, $0.key.hint.rawValue]
+        var byHint: [[String]: UInt64] = [:]
+        if status.sources.count <= completeSourceCountMax {
+            for source in named { for hint in RejectionHint.allCases { byHint[[source, hint.rawValue]] = 0 } }
         }
-        for (key, counts) in byHint.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
-            hints.add(
-                [MetricLabel("source", key[0]), MetricLabel("hint", key[1])],
-                Double(counts.reduce(0) { $0 + $1.value }))
+        for (key, count) in metrics.hints {
+            byHint[[label(key.source, among: named).value, key.hint.rawValue], default: 0] += count
+        }
+        for (key, count) in byHint.sorted(by: { $0.key.lexicographicallyPrecedes($1.key) }) {
+            hints.add([MetricLabel("source", key[0]), MetricLabel("hint", key[1])], Double(count))
         }
         var kept = MetricFamily("sluice_rejected_kept", .gauge, help: "Rejected requests that are kept.")
-        let bySource = Dictionary(grouping: metrics.totals, by: { label($0.key, among: named).value })
-        for (source, totals) in bySource.sorted(by: { $0.key < $1.key }) {
-            kept.add([MetricLabel("source", source)], Double(totals.reduce(0) { $0 + $1.value.count }))
+        var bySource = Dictionary(uniqueKeysWithValues: named.map { ($0, 0) })
+        for (source, totals) in metrics.totals {
+            bySource[label(source, among: named).value, default: 0] += totals.count
+        }
+        for (source, count) in bySource.sorted(by: { $0.key < $1.key }) {
+            kept.add([MetricLabel("source", source)], Double(count))
         }
         return [
             hints, kept,

@@ -3,9 +3,11 @@ import Engine
 import FastPath
 
 extension LaneFigures {
-    /// The endpoints that delivery counts by themselves, and all others together. `age` is asked for each of the first.
+    /// The endpoints that delivery counts by themselves, and all others together. `age` and `lag` (in seconds) are
+    /// asked for each of the first. `idle` have counted nothing yet and get a name all the same.
     static func of(
-        _ metrics: DeliveryMetrics, tenant: (TenantID) -> String, age: (LaneStatus) -> Double?
+        _ metrics: DeliveryMetrics, idle: [LaneStatus] = [], tenant: (TenantID) -> String,
+        age: (LaneStatus) -> Double?, lag: (LaneStatus) -> Double?
     ) -> LaneOverview {
         var overview = LaneOverview()
         for lane in metrics.lanes {
@@ -13,6 +15,14 @@ extension LaneFigures {
             figures.tenant = tenant(lane.status.tenant)
             figures.counts = LaneCounts(lane.counters)
             figures.oldestWaitingSeconds = age(lane.status)
+            figures.lagSeconds = lag(lane.status) ?? 0
+            overview.busiest.append(figures)
+        }
+        for status in idle {
+            var figures = LaneFigures(status)
+            figures.tenant = tenant(status.tenant)
+            figures.oldestWaitingSeconds = age(status)
+            figures.lagSeconds = lag(status) ?? 0
             overview.busiest.append(figures)
         }
         let named = overview.busiest
@@ -21,7 +31,7 @@ extension LaneFigures {
         overview.rest.pending = max(0, metrics.pending - named.reduce(0) { $0 + $1.pending })
         overview.rest.backlog = max(0, metrics.backlog - named.reduce(0) { $0 + $1.backlog })
         overview.rest.dead = max(0, metrics.dead - named.reduce(0) { $0 + $1.dead })
-        overview.restCount = max(0, metrics.endpointCount - metrics.lanes.count)
+        overview.restCount = max(0, metrics.endpointCount - overview.busiest.count)
         for (condition, count) in metrics.conditions { overview.states[EndpointStateName(condition)] = count }
         return overview
     }

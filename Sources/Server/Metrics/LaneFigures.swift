@@ -15,6 +15,8 @@ package struct LaneFigures: Sendable {
     package var dead = 0
     package var lagEvents: UInt64 = 0
     package var oldestWaitingSeconds: Double?
+    /// Age of the first event that has not been read for it; 0 when it has all.
+    package var lagSeconds = 0.0
 
     package init(name: String) { self.name = name }
 
@@ -28,6 +30,7 @@ package struct LaneFigures: Sendable {
         backlog += other.backlog
         dead += other.dead
         lagEvents = max(lagEvents, other.lagEvents)
+        lagSeconds = max(lagSeconds, other.lagSeconds)
         if let age = other.oldestWaitingSeconds { oldestWaitingSeconds = max(oldestWaitingSeconds ?? 0, age) }
     }
 }
@@ -105,6 +108,14 @@ package final class LaneSeries: Sendable {
     private static let textBytesMax = 160 << 10
     /// What a sample takes beside the values of its labels `tenant` and `endpoint`.
     private static let sampleBytes = 80
+
+    /// True exactly when there is room for everything that these could ever count.
+    static func hasRoom(for lanes: [LaneFigures]) -> Bool {
+        lanes.reduce(0) { $0 + DeliveryFamilies.sampleCountMax * bytes(aSampleOf: $1) } <= textBytesMax
+    }
+    private static func bytes(aSampleOf lane: LaneFigures) -> Int {
+        sampleBytes + lane.name.utf8.count + lane.tenant.utf8.count
+    }
     private let counters = CounterSeries()
 
     package init() {}
@@ -115,8 +126,7 @@ package final class LaneSeries: Sendable {
         shown.busiest = []
         var bytes = 0
         for lane in overview.busiest {
-            let labels = lane.name.utf8.count + lane.tenant.utf8.count
-            bytes += DeliveryFamilies.sampleCount(of: lane) * (LaneSeries.sampleBytes + labels)
+            bytes += DeliveryFamilies.sampleCount(of: lane) * LaneSeries.bytes(aSampleOf: lane)
             if bytes <= LaneSeries.textBytesMax {
                 shown.busiest.append(lane)
             } else {

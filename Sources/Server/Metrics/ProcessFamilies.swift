@@ -20,8 +20,39 @@ enum ProcessFamilies {
                 MetricFamily(
                     "process_open_fds", .gauge, help: "Open file descriptors.", value: Double(max(0, files.count - 1))))
         }
+        if let count = descriptorCountMax {
+            families.append(
+                MetricFamily(
+                    "process_max_fds", .gauge, help: "Most file descriptors that may be open.", value: count))
+        }
+        if let seconds = startSeconds {
+            families.append(
+                MetricFamily(
+                    "process_start_time_seconds", .gauge, help: "When the process began, in seconds since 1970.",
+                    value: seconds))
+        }
         return families
     }
+
+    /// The soft limit; nil also when there is none.
+    private static var descriptorCountMax: Double? {
+        guard let text = try? String(contentsOfFile: "/proc/self/limits", encoding: .utf8),
+            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("Max open files") })
+        else { return nil }
+        return line.dropFirst("Max open files".count).split(separator: " ").first.flatMap { Double($0) }
+    }
+    /// Computed once: a clock that is set moves the time of the system's start too.
+    private static let startSeconds: Double? = {
+        guard let stat = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
+            let end = stat.lastIndex(of: ")"),
+            let system = try? String(contentsOfFile: "/proc/stat", encoding: .utf8),
+            let line = system.split(separator: "\n").first(where: { $0.hasPrefix("btime ") }),
+            let boot = Double(line.dropFirst(6))
+        else { return nil }
+        let fields = stat[stat.index(after: end)...].split(separator: " ")
+        guard fields.count > 19, let ticks = Double(fields[19]) else { return nil }
+        return boot + ticks / ticksASecond
+    }()
 
     private static let pageBytes = sysconf(Int32(_SC_PAGESIZE))
     private static let ticksASecond = Double(sysconf(Int32(_SC_CLK_TCK)))

@@ -8,11 +8,12 @@ package struct EventBody: Sendable {
     private let idPaths: [[String]]
     private let typePaths: [[String]]
 
-    package init(provider name: String) {
+    /// `eventID` and `eventType` are a source's own selectors; empty = the provider's.
+    package init(provider name: String, eventID: [String] = [], eventType: [String] = []) {
         let provider = ProviderCatalogue.provider(named: name) ?? ProviderCatalogue.generic
         template = EventBody.templates[name]
-        idPaths = provider.eventID.compactMap(EventBody.path)
-        typePaths = provider.eventType.compactMap(EventBody.path)
+        idPaths = (eventID.isEmpty ? provider.eventID : eventID).compactMap(EventBody.path)
+        typePaths = (eventType.isEmpty ? provider.eventType : eventType).compactMap(EventBody.path)
     }
 
     /// `timestamp` in unix seconds: for providers that have a time in the body which counts.

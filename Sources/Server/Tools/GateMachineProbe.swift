@@ -5,6 +5,13 @@ import Engine
 import Foundation
 
 enum GateMachineProbe {
+    /// Without the libraries, which take reading.
+    static var shape: String {
+        GateMachine(
+            architecture: architecture, processor: processor(file("/proc/cpuinfo")),
+            processorCount: ProcessInfo.processInfo.activeProcessorCount, kernel: "", libraries: ""
+        ).shape
+    }
     static func machine() -> GateMachine {
         GateMachine(
             architecture: architecture, processor: processor(file("/proc/cpuinfo")),

@@ -17,6 +17,8 @@ package struct SendPlan: Sendable {
     let count: Int
     /// Scheme and authority that are signed, when they are not those of `url`.
     var origin: String?
+    /// Put into every request; replace what it has of the same names.
+    var fields: [(name: String, value: String)] = []
     /// Keeps the ids of two runs apart.
     let run = String(UInt64.random(in: 0 ... .max), radix: 36)
 
@@ -55,6 +57,8 @@ package struct SendPlan: Sendable {
         var fields = HTTPHeaders([("Host", authority), ("User-Agent", "sluice-send")])
         for field in signed.headers { fields.add(name: field.name, value: field.value) }
         fields.add(name: "Content-Length", value: "\(signed.body.count)")
+        for name in Set(self.fields.map { $0.name.lowercased() }) { fields.remove(name: name) }
+        for field in self.fields { fields.add(name: field.name, value: field.value) }
         let head = HTTPRequestHead(version: .http1_1, method: .POST, uri: signed.target, headers: fields)
         return (head, signed.body)
     }

@@ -220,11 +220,15 @@ private final class SinkConnection: ChannelInboundHandler {
         } else if decision.resets || !(200...299).contains(decision.status) {
             state.tally.refused += 1
         } else {
-            state.tally.receive(id: id)
+            state.tally.receive(id: id.isEmpty ? SinkConnection.loadEvent(in: body) : id)
         }
         // A reset is in the ledger as what it is to the sender: no answer.
         state.note(id: id, status: decision.resets ? 0 : decision.status, body: body)
         return decision
+    }
+    /// What `sluice load` calls the event, which sends as many providers do, without a `webhook-id`.
+    private static func loadEvent(in body: ByteView) -> String {
+        LoadEventText.find(in: body).map { LoadEventText.text(run: $0.run, event: $0.event) } ?? ""
     }
     private func verifies(_ bytes: ByteView, _ body: ByteView) -> Bool {
         guard let scheme = state.scheme else { return true }

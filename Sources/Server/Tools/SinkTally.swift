@@ -7,6 +7,8 @@ import FastPath
 package struct SinkTally: Sendable {
     package private(set) var received = 0
     package private(set) var duplicates = 0
+    /// Requests that say nowhere which event they are: each counts as one of its own.
+    package private(set) var unidentified = 0
     /// Firsts that came after a first of a later sequence.
     package private(set) var disordered = 0
     /// Signatures that did not verify; those requests count as nothing else.
@@ -22,8 +24,13 @@ package struct SinkTally: Sendable {
     package var missing: Int { logs.values.reduce(0) { $0 + $1.gapCount } }
     package var distinct: Int { received - duplicates }
 
+    /// `id` is empty where there is none.
     package mutating func receive(id: String) {
         received += 1
+        guard !id.isEmpty else {
+            unidentified += 1
+            return
+        }
         guard let event = EventID(id) else {
             if !foreign.insert(id).inserted { duplicates += 1 }
             return

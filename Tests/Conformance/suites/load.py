@@ -13,7 +13,7 @@ import time
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
 from report import Report, arguments, wait_until
-from serverutil import BINARY, ROOT, Gateway, die_with_parent, endpoint, free_port, github_source
+from serverutil import BINARY, ROOT, Gateway, die_with_parent, endpoint, free_port, github_source, sluice
 
 SINK_SECRET = "whsec_" + "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3"
 MIX = os.path.join(ROOT, "perf", "mixes", "providers.yaml")
@@ -111,6 +111,18 @@ def direct(report):
             *github(sink.url, "--closed", "--connections", "4", "--count", "1000", "--ledger", sink.ledger)
         )
         assert status == 0 and summary["sent"] == 1000 == summary["proof"]["delivered"], (status, said)
+    with report.case("the tour of docs/load.md proves what it says"):
+        with Sink("--delay", "bimodal:5ms,100ms@0.1") as sink:
+            options = ["--url", sink.url, "--provider", "github", "--secret", "S", "--rate", "500"]
+            status, summary, said = load(*options, "--duration", "2s", "--ledger", sink.ledger, "--json")
+            assert status == 0, said
+            proof = summary["proof"]
+            assert summary["sent"] == 1000 and proof["delivered"] == proof["accepted"] == 1500, (summary["sent"], proof)
+            assert proof["lost"] == 0 == proof["duplicated"], proof
+            assert summary["date"].endswith("Z") and " processors" in summary["machine"], summary
+            assert "--secret …" in summary["command"], summary["command"]
+        tally = sink.summary
+        assert tally["distinct"] == tally["received"] == 1500 and tally["duplicates"] == 0, tally
     with report.case("a lost event is found"), Sink() as sink:
         empty = sink.ledger + ".empty"
         open(empty, "w").close()
@@ -207,6 +219,20 @@ def through_gateway(report):
                 )
                 assert status == 1 and "401" in said and "secret" in said, (status, said)
                 assert summary["sent"] < 5000, summary["sent"]
+            with report.case("load and send take a source from the configuration, its address too"):
+                options = ["--config", gateway.config_path, "--source", "stripe", "--header", "X-Trace: 7"]
+                status, summary, said = load(*options, "--closed", "--count", "200", "--warmup", "0s", "--json")
+                assert status == 0 and summary["accepted"] == 200, said
+                assert "X-Trace: …" in summary["command"], summary["command"]
+                done = sluice("send", *options, "--count", "3", check=0)
+                assert "3 × 202" in done.stdout or "3 × 200" in done.stdout, done.stdout
+                newest = gateway.api("/api/v1/events?source=stripe&limit=1")["items"][0]["id"]
+                shown = sluice("events", "show", newest, "--config", gateway.config_path, check=0)
+                assert "x-trace: 7" in shown.stdout.lower(), shown.stdout
+                done = sluice("send", "--config", gateway.config_path, "--source", "strip", check=2)
+                assert "did you mean `stripe`?" in done.stderr, done.stderr
+                done = sluice("send", *options[:4], "--header", "Host: a", check=2)
+                assert "--header Host" in done.stderr, done.stderr
             with report.case("a Unix socket is a target"):
                 status, summary, said = load(
                     *github(f"unix:{path}:/in/other", "--closed", "--count", "200", secret="another-secret")

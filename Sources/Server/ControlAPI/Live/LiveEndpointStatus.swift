@@ -52,8 +52,13 @@ struct LiveEndpointStatus {
 extension DeliveryService {
     /// Nil when nothing waits, or when the log or the store cannot say.
     func oldestWaitingSeconds(_ status: LaneStatus) -> Double? {
-        guard let received = (try? oldestWaiting(status)) ?? nil else { return nil }
+        ((try? oldestWaiting(status)) ?? nil).map(DeliveryService.secondsSince)
+    }
+    /// Nil when everything has been read, or when the log cannot say.
+    func lagSeconds(_ status: LaneStatus) -> Double? { firstUnread(status).map(DeliveryService.secondsSince) }
+
+    private static func secondsSince(_ nanos: UInt64) -> Double {
         let now = ProcessResources.wallNanos
-        return now > received ? Double(now - received) / 1_000_000_000 : 0
+        return now > nanos ? Double(now - nanos) / 1_000_000_000 : 0
     }
 }

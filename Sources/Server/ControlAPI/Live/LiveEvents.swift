@@ -12,12 +12,24 @@ final class LiveEvents: EventQueries {
     }
 
     func events(_ search: EventSearch, _ caller: Caller) throws -> Found<EventRow, UInt64> {
-        try EventBrowser(try gateway.accessNow()).search(search)
+        let found = try EventBrowser(try gateway.accessNow()).search(search)
+        if found.items.isEmpty, found.next == nil { try checkSource(search.source, caller) }
+        return found
     }
     func events(_ query: EventQuery) throws -> EventPage {
         let browser = EventBrowser(try gateway.accessNow())
-        guard let after = query.after else { return try browser.latest(query) }
+        guard let after = query.after else {
+            let page = try browser.latest(query)
+            if page.events.isEmpty { try checkSource(query.source, Caller(requestID: "")) }
+            return page
+        }
         return try browser.page(query, from: try browser.sequence(of: after) + 1)
+    }
+    /// A source that was removed still has its events; one of which there are none must be known, or it is a typing
+    /// mistake.
+    private func checkSource(_ name: String?, _ caller: Caller) throws {
+        guard let name else { return }
+        _ = try RegistryLookup(gateway, caller).source(name)
     }
     func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent {
         let access = try gateway.accessNow()

@@ -13,7 +13,8 @@ package final class LiveGateway: RunningGateway {
     package init(_ configuration: GatewayConfiguration, logger: Logger) {
         baseBytes = ProcessFamilies.residentBytes ?? 0
         gateway = Gateway(configuration, logger: logger)
-        health = LiveHealth(gateway: gateway, baseBytes: baseBytes)
+        health = LiveHealth(
+            gateway: gateway, baseBytes: baseBytes, connectionCountMax: configuration.limits.connectionCountMax)
     }
 
     package func start() throws { try gateway.start() }

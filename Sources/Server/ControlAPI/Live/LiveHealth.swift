@@ -7,24 +7,40 @@ final class LiveHealth: GatewayHealth {
     private let baseBytes: Int
     private let startedAt = Date()
     private let series = LaneSeries()
+    private let storage = StorageFamilies()
+    private let connectionCountMax: Int
 
-    init(gateway: Gateway, baseBytes: Int) {
+    init(gateway: Gateway, baseBytes: Int, connectionCountMax: Int) {
         self.gateway = gateway
         self.baseBytes = baseBytes
+        self.connectionCountMax = connectionCountMax
     }
 
     func metrics() -> [MetricFamily] {
         var status = gateway.status
         status.memoryBudgetBytes += baseBytes
         let lanes = series.take(selection(status.delivery))
-        return GatewayFamilies.of(status, lanes) + ProcessFamilies.now()
+        let limit = MetricFamily(
+            "sluice_connections_limit", .gauge, help: "Connections that are taken at once (limits.connections).",
+            value: Double(connectionCountMax))
+        let stored = gateway.access.map { storage.now($0) } ?? []
+        return GatewayFamilies.of(status, lanes) + [limit] + stored + ProcessFamilies.now()
     }
     private func selection(_ metrics: DeliveryMetrics) -> LaneOverview {
         let state = gateway.registry?.state
         let delivery = gateway.access?.delivery
         return LaneFigures.of(
-            metrics, tenant: { state?.tenant($0)?.name ?? "default" },
-            age: { delivery?.oldestWaitingSeconds($0) })
+            metrics, idle: idle(metrics, state, delivery), tenant: { state?.tenant($0)?.name ?? "default" },
+            age: { delivery?.oldestWaitingSeconds($0) }, lag: { delivery?.lagSeconds($0) })
+    }
+    /// Endpoints that have counted nothing yet, while all of them can have a name: their series are there with 0.
+    private func idle(
+        _ metrics: DeliveryMetrics, _ state: RegistryState?, _ delivery: DeliveryService<LogReaders>?
+    ) -> [LaneStatus] {
+        guard let state, let delivery, state.endpoints.count <= LaneSelection.countMax else { return [] }
+        let known = Set(metrics.lanes.map(\.status.endpoint))
+        let idle = state.endpoints.page(after: 0, limit: LaneSelection.countMax).map(\.id)
+        return (try? delivery.statuses(idle.filter { !known.contains($0) })) ?? []
     }
     func readiness() -> [ReadinessProblem] {
         gateway.status.problems.map { ReadinessProblem(code: $0.code, message: $0.message) }
