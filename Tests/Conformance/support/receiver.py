@@ -26,8 +26,8 @@ class Reset(Exception):
 
 
 class Receiver:
-    """`script(delivery, number)` gives the status, or (status, headers), may sleep, may raise Reset; the default
-    is 204."""
+    """`script(delivery, number)` gives the status, or (status, headers), or bytes that are sent as they are before
+    the connection is closed, may sleep, may raise Reset; the default is 204."""
 
     def __init__(self, script=None, host="127.0.0.1"):
         self.script = script or (lambda delivery, number: 204)
@@ -87,6 +87,11 @@ class Receiver:
         finally:
             with self.lock:
                 self.active -= 1
+        if isinstance(answer, bytes):
+            request.close_connection = True
+            request.wfile.write(answer)
+            request.wfile.flush()
+            return
         status, extra = answer if isinstance(answer, tuple) else (answer, {})
         request.send_response(status)
         for key, value in extra.items():
