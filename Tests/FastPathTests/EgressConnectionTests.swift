@@ -236,10 +236,11 @@ private final class ConnectionBench {
     }
     @Test func a408OnAReusedConnectionIsNoAnswerToThisOrder() {
         let reused = ConnectionBench.at(.idle)
-        for event in [ConnectionBench.Event.assign, .sentAll, .answer408] { reused.run(event) }
+        for event in [ConnectionBench.Event.assign, .sentAll, .answer408, .peerClosed] { reused.run(event) }
         #expect(reused.lastOutcome?.status == 408 && reused.lastOutcome?.lostReusedConnection == true)
         let fresh = ConnectionBench.at(.awaitingHead)
         fresh.run(.answer408)
+        fresh.run(.peerClosed)
         #expect(fresh.lastOutcome?.status == 408 && fresh.lastOutcome?.lostReusedConnection == false)
     }
     @Test func whateverEndsAnAnswerItsStatusDecides() {

@@ -26,9 +26,9 @@ class Reset(Exception):
 
 
 class Receiver:
-    """`script(delivery, number)` gives the status, or (status, headers), may sleep, may raise Reset; the default
-    is 204. With `tls`, an ssl.SSLContext, it speaks HTTPS; `resumed` counts sessions that went on with an earlier
-    one."""
+    """`script(delivery, number)` gives the status, or (status, headers), or bytes that are sent as they are before
+    the connection is closed, may sleep, may raise Reset; the default is 204. With `tls`, an ssl.SSLContext, it speaks
+    HTTPS; `resumed` counts sessions that went on with an earlier one."""
 
     def __init__(self, script=None, host="127.0.0.1", tls=None):
         self.script = script or (lambda delivery, number: 204)
@@ -92,6 +92,11 @@ class Receiver:
         finally:
             with self.lock:
                 self.active -= 1
+        if isinstance(answer, bytes):
+            request.close_connection = True
+            request.wfile.write(answer)
+            request.wfile.flush()
+            return
         status, extra = answer if isinstance(answer, tuple) else (answer, {})
         request.send_response(status)
         for key, value in extra.items():
