@@ -61,9 +61,7 @@ struct Connection {
     var sourceIndex: Int32 = -1
     var edge = ConnectionEdge()
     // Copied from the source when the request was complete: a reload may come while the disk has the event.
-    var successStatus: UInt16 = 0
-    /// Empty: our own answer. Static memory.
-    var successBody = ByteView.empty
+    var answer = IngestAnswer()
     var durability = DurabilityLevel.fsync
     var counterSlot: UInt16 = 0
     /// Bytes of a request not yet complete, and of those pipelined behind: `block[inputStart..<inputEnd]`.

@@ -17,8 +17,7 @@ extension IngestLoop {
         let bytes = unsafe ByteView(base, count: head.byteCount)
         unsafe connection.pointee.phase = .committing
         unsafe connection.pointee.completedAt = nowMillis
-        unsafe connection.pointee.successStatus = UInt16(source.pointee.successStatus)
-        unsafe connection.pointee.successBody = source.pointee.successBody
+        unsafe connection.pointee.answer = source.pointee.answer
         unsafe connection.pointee.durability = source.pointee.durability
         unsafe connection.pointee.counterSlot = UInt16(source.pointee.counterSlot)
         table.setDeadline(slot, nowMillis + UInt64(limits.commitMillisMax))
@@ -57,11 +56,12 @@ extension IngestLoop {
         let head = unsafe connection.pointee.head
         let source = unsafe sources + Int(connection.pointee.sourceIndex)
         let bytes = unsafe ByteView(base, count: head.byteCount)
-        let values = unsafe source.pointee.selectors.select(bytes: bytes, head: head, fields: fields, body: body)
+        let values = unsafe source.pointee.selectors.select(
+            bytes: bytes, head: head, fields: fields, body: body,
+            room: ComposedBytes(memory: keyScratch, capacity: IngestLoop.keyBytesMax))
         unsafe connection.pointee.isPending = true
         unsafe pending[pendingCount] = PendingRequest(
-            slot: slot, base: base, head: head, body: body, dedupKey: values.dedupKey,
-            keySpelling: values.keySpelling, keyIsBody: values.keyIsBody, eventType: values.eventType,
+            slot: slot, base: base, head: head, body: body, values: values,
             sourceIndex: Int(connection.pointee.sourceIndex), job: job, verdict: verdict)
         pendingCount += 1
     }
@@ -116,17 +116,19 @@ extension IngestLoop {
         event.tenant = unsafe source.pointee.tenant
         event.source = unsafe source.pointee.name
         event.sourceNumber = unsafe source.pointee.sourceNumber
-        event.dedupKey = request.dedupKey
-        if request.keySpelling != .plain {
-            var room = unsafe ComposedBytes(memory: keyScratch, capacity: IngestLoop.keyBytesMax)
-            guard let key = room.plainText(of: request.dedupKey, request.keySpelling) else {
-                return refuse(request.slot, .bodyTooLarge)
-            }
-            event.dedupKey = key
+        var room = unsafe ComposedBytes(memory: keyScratch, capacity: IngestLoop.keyBytesMax)
+        guard let type = room.plainText(of: request.values.eventType) else {
+            return refuse(request.slot, .bodyTooLarge)
         }
-        event.keyIsBody = request.keyIsBody
-        event.dedupWindowSeconds = unsafe source.pointee.dedupWindowSeconds
-        event.eventType = request.eventType
+        event.eventType = type
+        // Without an identity it is no event's duplicate.
+        event.dedupWindowSeconds = 0
+        if request.values.key.hasIdentity {
+            guard let key = room.text(of: request.values.key) else { return refuse(request.slot, .bodyTooLarge) }
+            event.dedupKey = key
+            event.keyIsBody = request.values.key.isBody
+            event.dedupWindowSeconds = unsafe source.pointee.dedupWindowSeconds
+        }
         event.method = bytes.slice(request.head.methodRange)
         event.target = bytes.slice(request.head.target)
         event.fieldLines = bytes.slice(request.head.fieldLines)
@@ -175,12 +177,13 @@ extension IngestLoop {
         let connection = unsafe table[slot]
         unsafe metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(connection.pointee.counterSlot))
         unsafe metrics.commit.record(micros: (nowMillis &- connection.pointee.completedAt) &* 1000)
-        var reply = unsafe reply(slot, status: Int(connection.pointee.successStatus))
+        let own = unsafe connection.pointee.answer
+        var reply = reply(slot, status: Int(own.status))
         reply.durability = unsafe connection.pointee.durability.text
-        if unsafe connection.pointee.successBody.count > 0 {
+        if own.isOwn {
+            reply.ownContentType = own.contentType
             unsafe connection.pointee.replyCount = reply.write(
-                connection.pointee.successBody, date: dates, to: table.reply(slot),
-                capacity: ConnectionTable.replyByteCount)
+                own.body, date: dates, to: table.reply(slot), capacity: ConnectionTable.replyByteCount)
             return beginReply(slot)
         }
         unsafe connection.pointee.replyCount = reply.writeEvent(
@@ -205,7 +208,9 @@ extension IngestLoop {
         let source = unsafe sources + Int(connection.pointee.sourceIndex)
         unsafe metrics.countRejection(reason, source: source.pointee.counterSlot)
         if unsafe source.pointee.rejectedPerSecondMax > 0 { keepRejected(slot, reason, bytes, body) }
-        answer(slot, status: status, reason: reason.rawValue)
+        answer(
+            slot, status: status, reason: reason.rawValue,
+            authenticate: status == 401 ? unsafe source.pointee.edge.authenticate : .empty)
     }
     /// The route's own answer, after the body was read and thrown away.
     mutating func answerDecided(_ slot: Int) {
@@ -248,9 +253,11 @@ extension IngestLoop {
         answer(slot, status: 503, reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
     }
     private mutating func answer(
-        _ slot: Int, status: Int, reason: String, allow: ByteView? = nil, retryAfterSeconds: Int = 0
+        _ slot: Int, status: Int, reason: String, allow: ByteView? = nil, authenticate: ByteView = .empty,
+        retryAfterSeconds: Int = 0
     ) {
         var reply = reply(slot, status: status)
+        reply.authenticate = authenticate
         reply.allow = allow
         reply.retryAfterSeconds = retryAfterSeconds
         unsafe table[slot].pointee.replyCount = reply.writeRejected(

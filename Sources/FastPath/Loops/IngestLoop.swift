@@ -19,10 +19,7 @@ import Synchronization
     var base: UnsafePointer<UInt8>
     var head: RequestHead
     var body: ByteView
-    var dedupKey: ByteView
-    var keySpelling: ValueSpelling
-    var keyIsBody: Bool
-    var eventType: ByteView
+    var values: SelectedValues
     var sourceIndex: Int
     /// Place in the verifier's batch, -1 when the verdict was there at once.
     var job: Int
@@ -75,7 +72,7 @@ import Synchronization
 
     // A handshake's answer, until it is in the reply.
     let scratch: UnsafeMutablePointer<UInt8>
-    // A dedup key that came with escapes, decoded, until the log has taken it.
+    // Type and dedup key, decoded and put together, until the log has taken them.
     let keyScratch: UnsafeMutablePointer<UInt8>
     var edge: EdgeScratch
 
