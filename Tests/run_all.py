@@ -29,6 +29,7 @@ SUITES = [
     ("Conformance/suites/tools_clients.py", [], [], 120),
     ("Conformance/suites/timing_scenarios.py", [], [], 180),
     ("Conformance/suites/edge.py", [], [], 120),
+    ("Conformance/suites/senders.py", [], [], 120),
     ("Conformance/suites/delivery.py", [], [], 240),
     ("Conformance/suites/isolation.py", [], [], 180),
     ("Conformance/suites/rejected.py", [], [], 180),

@@ -153,10 +153,10 @@ extension IngestLoop {
         setRoute(slot, routes.find(bytes.slice(head.path)))
         table.setDeadline(slot, nowMillis + UInt64(limits.bodyMillisMax))
         guard head.isChunked || head.contentLength <= bodyBytesMax(slot) else {
-            refuse(slot, .bodyTooLarge)
+            refuseTooLarge(slot, bytes.slice(0, head.byteCount))
             return false
         }
-        return true
+        return !refusesBeforeTheBody(slot, bytes)
     }
     mutating func setRoute(_ slot: Int, _ sourceIndex: Int) {
         let connection = unsafe table[slot]
@@ -212,6 +212,9 @@ extension IngestLoop {
             base, from: writeAt, to: connection.pointee.inputEnd, writeAt: writeAt, bodyBytesMax: bodyBytesMax(slot),
             limits: limits)
         {
+        case .failed(.bodyTooLarge):
+            let start = unsafe base + connection.pointee.inputStart
+            unsafe refuseTooLarge(slot, ByteView(start, count: connection.pointee.head.byteCount))
         case .failed(let error): refuse(slot, error)
         case .incomplete(_, let written):
             if unsafe connection.pointee.isPeerDone { return close(slot) }

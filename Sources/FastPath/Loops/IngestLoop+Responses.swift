@@ -233,6 +233,47 @@ extension IngestLoop {
         unsafe connection.pointee.lingersAfterReply = true
         answer(slot, status: error.status, reason: error.rawValue)
     }
+    /// Larger than its source takes: counted and listed there, by its head.
+    mutating func refuseTooLarge(_ slot: Int, _ head: ByteView) {
+        let index = unsafe Int(table[slot].pointee.sourceIndex)
+        if index >= 0 {
+            let source = unsafe sources + index
+            unsafe metrics.countRejection(.bodyTooLarge, source: source.pointee.counterSlot)
+            if unsafe source.pointee.rejectedPerSecondMax > 0 { keepRejected(slot, .bodyTooLarge, head, .empty) }
+        }
+        refuse(slot, .bodyTooLarge)
+    }
+    /// Who asks whether to send its body is told no at once when no body could change that (RFC 9110 §10.1.1): the
+    /// path or the method is wrong, or nothing is signed. The connection ends, for the body may come all the same.
+    mutating func refusesBeforeTheBody(_ slot: Int, _ bytes: ByteView) -> Bool {
+        let connection = unsafe table[slot]
+        let head = unsafe connection.pointee.head
+        guard head.expectsContinue, head.isChunked || bytes.count - head.byteCount < head.contentLength else {
+            return false
+        }
+        let isDecided = unsafe connection.pointee.isDiscarding
+        guard isDecided || lacksSignature(slot, bytes) else { return false }
+        unsafe connection.pointee.closesAfterReply = true
+        unsafe connection.pointee.lingersAfterReply = true
+        if isDecided {
+            answerDecided(slot)
+        } else {
+            let source = unsafe sources + Int(connection.pointee.sourceIndex)
+            unsafe metrics.countRejection(.missingHeader, source: source.pointee.counterSlot)
+            metrics.count(.notCaptured, source: unsafe source.pointee.counterSlot)
+            answer(
+                slot, status: 401, reason: SignatureRejection.missingHeader.rawValue,
+                authenticate: unsafe source.pointee.edge.authenticate)
+        }
+        return true
+    }
+    private func lacksSignature(_ slot: Int, _ bytes: ByteView) -> Bool {
+        let source = unsafe sources + Int(table[slot].pointee.sourceIndex)
+        guard let scheme = unsafe source.pointee.scheme, unsafe !source.pointee.observes,
+            unsafe source.pointee.edge.addresses == nil, unsafe source.pointee.handshake?.takesUnsignedPost != true
+        else { return false }
+        return scheme.lacksSignature(bytes: bytes, fields: fields)
+    }
     mutating func refuseForMemory(_ slot: Int) {
         let connection = unsafe table[slot]
         guard unsafe !connection.pointee.isBusy else {
