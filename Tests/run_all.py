@@ -31,6 +31,7 @@ SUITES = [
     ("Conformance/suites/timing_scenarios.py", [], [], 180),
     ("Conformance/suites/edge.py", [], [], 120),
     ("Conformance/suites/tls_in.py", [], [], 180),
+    ("Conformance/suites/senders.py", [], [], 120),
     ("Conformance/suites/delivery.py", [], [], 240),
     ("Conformance/suites/tls_out.py", [], [], 180),
     ("Conformance/suites/ssrf.py", [], [], 90),

@@ -59,7 +59,7 @@ import Testing
                 source(provider.name, [SourceCompilerTests.secret(of: provider.name)]))
             #expect((parts.scheme != nil) != (parts.verifier != nil), "\(provider.name)")
             #expect((parts.verifier != nil) == costly.contains(provider.name), "\(provider.name)")
-            #expect((200...299).contains(parts.successStatus))
+            #expect((200...299).contains(Int(parts.answer.status)))
             #expect((parts.handshake != nil) == !provider.handshakes.isEmpty)
             #expect(parts.dedupWindowSeconds == 86_400)
         }

@@ -3,6 +3,7 @@
 import Engine
 import FastPath
 import Foundation
+import TestSupport
 import Testing
 
 @Suite struct VerificationNamedTests {
@@ -104,8 +105,9 @@ import Testing
             let original = RequestParts(vector)
             for (place, header) in original.headers.enumerated() {
                 guard let start = signed[header.name.lowercased()] else { continue }
+                let caseless = RequestMutations.caselessDigits(header.value)
                 for index in header.value.indices.dropFirst(start) {
-                    for mask in VerificationNamedTests.masks {
+                    for mask in VerificationNamedTests.masks where !(mask == 0x20 && caseless.contains(index)) {
                         var parts = original
                         parts.headers[place].value[index] ^= mask
                         #expect(parts.verdict(verifier, now: vector.now) != "accept", "\(vector.id) \(index)")

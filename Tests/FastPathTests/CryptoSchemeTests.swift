@@ -123,7 +123,7 @@ import Testing
         #expect(TextEncoding.bytes(of: "-_8=", as: .base64URL) == [0xFB, 0xFF])
     }
 
-    @Test("every byte at every place of a hexadecimal signature: lower-case digits are read, all else never equals")
+    @Test("every byte at every place of a hexadecimal signature: a digit counts in either case, all else is malformed")
     func hexadecimalBytes() {
         let good = Array("0123456789abcdef".utf8)
         for place in 0..<good.count {
@@ -138,15 +138,20 @@ import Testing
                 }
                 let digit = Character(UnicodeScalar(byte))
                 if byte < 0x80, let value = digit.hexDigitValue {
-                    #expect((result == .bytes(8)) == !digit.isUppercase, "\(byte) at \(place)")
-                    if result == .bytes(8) {
-                        #expect(Int(place & 1 == 0 ? memory[place / 2] >> 4 : memory[place / 2] & 15) == value)
-                    }
+                    #expect(result == .bytes(8), "\(byte) at \(place)")
+                    #expect(Int(place & 1 == 0 ? memory[place / 2] >> 4 : memory[place / 2] & 15) == value)
                 } else {
                     #expect(result == .malformed, "\(byte) at \(place)")
                 }
             }
         }
+    }
+    @Test func hexadecimalIsTheSameInUpperLowerAndMixedCase() {
+        let lower = "00ff1a2b3c4d5e6f"
+        for text in [lower, lower.uppercased(), "00Ff1a2B3c4D5e6F"] {
+            #expect(TextEncoding.bytes(of: text, as: .hex) == [0, 255, 0x1A, 0x2B, 0x3C, 0x4D, 0x5E, 0x6F])
+        }
+        #expect(TextEncoding.bytes(of: "00fg", as: .hex) == nil)
     }
     @Test func signsWithEveryKeyAndWritesNothingWhereThereIsNoRoom() throws {
         let memory = CompiledMemory()

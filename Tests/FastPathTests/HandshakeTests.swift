@@ -33,7 +33,7 @@ import Testing
             }
             let room = GuardedBytes(capacity: Handshake.scratchBytesMax)
             let answer = handshake.answer(
-                bytes: view, head: head, fields: table, key: key, into: room.start(count: room.capacity),
+                bytes: view, head: head, fields: table, body: .empty, key: key, into: room.start(count: room.capacity),
                 capacity: room.capacity)
             switch answer {
             case .none: return .none

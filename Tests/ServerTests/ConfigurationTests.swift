@@ -262,6 +262,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         let rareKeys = [
             "list", "list_key", "id_header", "future", "past", "optional", "secret_encoding", "every_header",
             "prefix_ignores_case", "signs_part_only", "body_hash", "url_ports",
+            "url_decodes", "content_coding",
         ]
         for key in ConfigurationKeys.all {
             let name = key.path.split { ".[]".contains($0) }.last.map(String.init) ?? key.path

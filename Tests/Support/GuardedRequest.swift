@@ -31,16 +31,18 @@ package final class GuardedRequest {
     package func add(to verifier: inout BatchVerifier, _ scheme: SignatureScheme, now: UInt64 = 0) -> AddResult {
         verifier.add(scheme: scheme, request: message, head: head, fields: fields.table, body: body, nowSeconds: now)
     }
-    /// Copies: the request's memory may be gone when a caller looks at them.
-    package func select(_ selectors: EventSelectors) -> (id: String, type: String, dedupKey: String, keyIsBody: Bool) {
+    /// Copies, decoded: the request's memory may be gone when a caller looks at them.
+    package func select(_ selectors: EventSelectors) -> (id: String, type: String, dedupKey: String?, keyIsBody: Bool) {
         withExtendedLifetime(self) {
-            let values = selectors.select(bytes: message, head: head, fields: fields.table, body: body)
-            return (values.eventID.text, values.eventType.text, values.dedupKey.text, values.keyIsBody)
+            let texts = selectors.texts(bytes: message, head: head, fields: fields.table, body: body)
+            func text(_ bytes: [UInt8]) -> String { String(decoding: bytes, as: UTF8.self) }
+            return (text(texts.eventID), text(texts.eventType), texts.key.map(text), texts.keyIsBody)
         }
     }
-    package func select(_ selector: ValueSelector) -> String? {
-        withExtendedLifetime(self) {
-            selector.select(bytes: message, head: head, fields: fields.table, body: body)?.text
-        }
+    /// What one list of places finds, decoded; nil when it finds nothing.
+    package func select(_ spellings: [String], in memory: CompiledMemory) throws -> String? {
+        let selectors = try EventSelectors(eventID: [], eventType: spellings, dedupKey: [], in: memory)
+        let found = select(selectors).type
+        return found.isEmpty ? nil : found
     }
 }

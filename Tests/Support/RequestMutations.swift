@@ -80,8 +80,9 @@ package struct RequestMutations {
         if changesTarget {
             // All but the version's last digit: HTTP/1.0 signs the same.
             let begin = changesMethod ? 0 : (lines[0].firstIndex(of: 0x20) ?? 0)
+            let caseless = RequestMutations.caselessDigits(lines[0])
             for index in lines[0].indices[begin...].dropLast() {
-                for bit in [0x01, 0x20] as [UInt8] {
+                for bit in [0x01, 0x20] as [UInt8] where !(bit == 0x20 && caseless.contains(index)) {
                     var changed = lines
                     changed[0][index] ^= bit
                     all.append(RequestMutation(what: "request line, byte \(index)", bytes: joined(changed, body)))
@@ -89,8 +90,9 @@ package struct RequestMutations {
             }
         }
         if changesBody {
+            let caseless = RequestMutations.caselessDigits(body)
             for index in body.indices {
-                for bit in [0x01, 0x20, 0x80] as [UInt8] {
+                for bit in [0x01, 0x20, 0x80] as [UInt8] where !(bit == 0x20 && caseless.contains(index)) {
                     var changed = body
                     changed[index] ^= bit
                     all.append(RequestMutation(what: "body, byte \(index)", bytes: joined(lines, changed)))
@@ -105,6 +107,23 @@ package struct RequestMutations {
         return all.filter { $0.bytes != raw }
     }
 
+    /// The letters of long runs of hexadecimal digits, which mean the same in either case (RFC 4648 §8).
+    package static func caselessDigits(_ bytes: [UInt8]) -> Set<Int> {
+        var letters: Set<Int> = []
+        var start = 0
+        while start < bytes.count {
+            var end = start
+            while end < bytes.count, RequestMutations.isDigit(bytes[end]) { end += 1 }
+            // No signature is shorter than SHA-1's, and what is shorter may be a word.
+            if end - start >= 40 { letters.formUnion((start..<end).filter { bytes[$0] >= 0x61 }) }
+            start = end + 1
+        }
+        return letters
+    }
+    private static func isDigit(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
+    }
+
     private func headerForgeries(
         _ header: String, _ place: Int, _ lines: [[UInt8]], _ body: [UInt8]
     ) -> [RequestMutation] {
@@ -114,8 +133,9 @@ package struct RequestMutations {
         }
         var start = header.utf8.count + 1
         while start < lines[place].count, lines[place][start] == 0x20 { start += 1 }
+        let caseless = RequestMutations.caselessDigits(lines[place]).union(start..<start + caselessBytes)
         for index in start..<lines[place].count {
-            for bit in [0x01, 0x02, 0x20] as [UInt8] where !(bit == 0x20 && index < start + caselessBytes) {
+            for bit in [0x01, 0x02, 0x20] as [UInt8] where !(bit == 0x20 && caseless.contains(index)) {
                 var changed = lines
                 changed[place][index] ^= bit
                 add("byte \(index - start)", changed)
@@ -136,7 +156,7 @@ package struct RequestMutations {
         dropped.remove(at: place)
         add("dropped", dropped)
         var recased = lines
-        for index in start + caselessBytes..<lines[place].count {
+        for index in start..<lines[place].count where !caseless.contains(index) {
             let byte = lines[place][index]
             if byte | 0x20 >= 0x61, byte | 0x20 <= 0x7A { recased[place][index] ^= 0x20 }
         }

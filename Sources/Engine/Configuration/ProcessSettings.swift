@@ -57,6 +57,7 @@ extension ProcessSettings {
         Field("verifier_queue") { $0.verifierQueueCount }, Field("rejected.keep") { $0.rejected.countMax },
         Field("rejected.bytes") { $0.rejected.bytesMax },
         Field("limits.request_line") { $0.limits.requestLineBytesMax }, Field("limits.head") { $0.limits.headBytesMax },
+        Field("limits.fields") { $0.limits.fieldCountMax },
         Field("limits.body") { $0.limits.bodyBytesMax }, Field("limits.head_time") { $0.limits.headMillisMax },
         Field("limits.body_time") { $0.limits.bodyMillisMax }, Field("limits.idle_time") { $0.limits.idleMillisMax },
         Field("limits.send_time") { $0.limits.sendMillisMax },
@@ -78,6 +79,7 @@ package enum VerifierEngineChoice: String, CaseIterable, Sendable { case auto, o
 package struct LimitsConfiguration: Equatable, Sendable {
     package var requestLineBytesMax = 8192
     package var headBytesMax = 65_536
+    package var fieldCountMax = 100
     package var bodyBytesMax = 1 << 20
     package var headMillisMax = 10_000
     package var bodyMillisMax = 25_000
@@ -100,7 +102,12 @@ package struct LogConfiguration: Equatable, Sendable {
     package var retentionMillis: Int? = 7 * 86_400_000
     /// Refuse new events when less than this is free on the disk.
     package var freeBytesMin = 256 << 20
-    /// Bytes of one commit group (two are kept in memory).
-    package var groupBytes = 16 << 20
+    /// Bytes of one commit group (two are kept in memory). What no operator has set is what takes GitHub's largest
+    /// event, where the segments are large enough for it.
+    package var groupBytes: Int {
+        get { ownGroupBytes ?? max(16 << 20, min(32 << 20, segmentBytes / 2)) }
+        set { ownGroupBytes = newValue }
+    }
+    private var ownGroupBytes: Int?
     package init() {}
 }

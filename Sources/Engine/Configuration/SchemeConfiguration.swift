@@ -1,7 +1,7 @@
 // A signature scheme as the configuration spells it: words and places, not yet compiled. Defaults live here and nowhere
 // else; `docs/configuration.md` documents each.
 
-/// Places of values are a header's name (or `header:NAME`), `query:NAME` or `json:$.a.b`.
+/// Places of values are a header's name (or `header:NAME`), `query:NAME`, `form:NAME` or `json:$.a.b`.
 package struct SchemeConfiguration: Equatable, Codable, Sendable {
     /// `hmac-sha256`, `hmac-sha1`, `hmac-sha512`, `token` (constant-time equality of the value with the secret),
     /// `basic` (secret `user:password`), `ed25519`, `ecdsa-p256` or `rsa-sha256`.
@@ -17,7 +17,7 @@ package struct SchemeConfiguration: Equatable, Codable, Sendable {
     /// `hex`, `base64` or `base64url`.
     package var encoding = "hex"
     /// Template of `{timestamp}` `{id}` `{body}` `{method}` `{url}` `{path}` `{query}` `{form}` `{header:NAME}`
-    /// `{query:NAME}` `{json:$.path}` and literal text.
+    /// `{query:NAME}` `{form:NAME}` `{json:$.path}` and literal text.
     package var signed = "{body}"
     /// Allows a template that leaves the body unsigned.
     package var signsPartOnly = false
@@ -25,6 +25,10 @@ package struct SchemeConfiguration: Equatable, Codable, Sendable {
     package var bodyHash: String?
     /// `as-received`, or `both` to try the URL with and without its port as well.
     package var urlPorts = "as-received"
+    /// `as-received`, or `decoded` where a compressed body is signed as it was before.
+    package var contentCoding: String?
+    /// Characters whose percent-escapes are decoded in `{url}`.
+    package var urlDecodes: String?
     /// `none`, or how several signatures share the header: `space` (Standard Webhooks `v1,…`), `comma` (Stripe
     /// `t=…,v1=…`), `semicolon`.
     package var list = "none"

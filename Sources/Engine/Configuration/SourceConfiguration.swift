@@ -8,6 +8,14 @@ package enum SourceMode: String, CaseIterable, Codable, Sendable { case enforce,
 
 package enum Durability: String, CaseIterable, Codable, Sendable { case fsync, written, memory }
 
+/// What the sender hears after an event; what is nil is the provider's.
+package struct AnswerConfiguration: Equatable, Codable, Sendable {
+    package var status: Int?
+    package var type: String?
+    package var body: String?
+    package init() {}
+}
+
 package struct SourceConfiguration: Equatable, Codable, Sendable {
     /// A label, unique within the tenant.
     package var name = ""
@@ -17,8 +25,10 @@ package struct SourceConfiguration: Equatable, Codable, Sendable {
     package var uid: String?
     /// A name of the provider catalogue, or `generic`.
     package var provider = "generic"
-    /// Nil = `defaultPath`.
+    /// Nil = `defaultPath`. One that ends with `/*` is that of everything beneath it.
     package var path: String?
+    /// Others beside it.
+    package var otherPaths: [String] = []
     /// Resolved values, never shown.
     package var secrets: [SourceSecret] = []
     package var unverified = false
@@ -39,13 +49,18 @@ package struct SourceConfiguration: Equatable, Codable, Sendable {
     package var bodyBytesMax: Int?
     package var durability = Durability.fsync
     package var mode = SourceMode.enforce
+    /// Beside the provider's; the first that fits a request answers it, these first.
+    package var handshakes: [HandshakeConfiguration] = []
+    /// Nil = what the provider wants to hear.
+    package var answer: AnswerConfiguration?
     package var timestampToleranceSeconds: Int?
     package init() {}
 }
 
 extension SourceConfiguration {
-    /// The path that it listens on.
+    /// The path that it listens on, the first where it has several.
     package var pathInForce: String { path ?? defaultPath }
+    package var pathsInForce: [String] { [pathInForce] + otherPaths }
     private var defaultPath: String {
         tenant == TenantSpec.defaultName ? "/in/\(name)" : "/in/\(tenant)/\(name)"
     }

@@ -108,6 +108,7 @@ final class IngestComponent: Component {
         var setup = IngestSetup()
         setup.limits.requestLineBytesMax = configuration.limits.requestLineBytesMax
         setup.limits.headBytesMax = configuration.limits.headBytesMax
+        setup.limits.fieldCountMax = configuration.limits.fieldCountMax
         setup.limits.bodyBytesMax = configuration.limits.bodyBytesMax
         setup.limits.headMillisMax = configuration.limits.headMillisMax
         setup.limits.bodyMillisMax = configuration.limits.bodyMillisMax

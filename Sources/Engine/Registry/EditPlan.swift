@@ -104,10 +104,9 @@ extension RegistryPlan {
         {
             report(path["uid"], "is already the uid of another \(Settings.kind.name)", about: .value)
         }
-        if let source = settings as? SourceConfiguration, let other = after.source(path: source.pathInForce),
-            other.id.number != number
-        {
-            report(path["path"], "`\(source.pathInForce)` is already the path of another source", about: .nothing)
+        for taken in (settings as? SourceConfiguration)?.pathsInForce ?? [] {
+            guard let other = after.source(path: taken), other.id.number != number else { continue }
+            report(path["path"], "`\(taken)` is already the path of another source", about: .nothing)
         }
         return issues.count == count
     }

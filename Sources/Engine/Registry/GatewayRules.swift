@@ -5,6 +5,7 @@ import FastPath
 enum GatewayRules {
     static func issues(of configuration: GatewayConfiguration) -> [ValidationIssue] {
         listenerIssues(configuration.process) + boundIssues(configuration) + edgeIssues(configuration)
+            + healthIssues(configuration)
             + liveIssues(configuration.live)
     }
 
@@ -45,6 +46,15 @@ enum GatewayRules {
         return issues
     }
 
+    static func healthIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
+        guard let path = configuration.live.healthPath else { return [] }
+        guard NameRules.isPath(path), !path.contains("*") else {
+            return [ValidationIssue(FieldPath("health_path"), "is not a path such as /health", about: .value)]
+        }
+        guard let taken = configuration.sources.firstIndex(where: { $0.pathsInForce.contains(path) }) else { return [] }
+        return [ValidationIssue(FieldPath("health_path"), "is already the path of sources[\(taken)]", about: .value)]
+    }
+
     private static func boundIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
         var issues: [ValidationIssue] = []
         let limits = configuration.process.limits
@@ -54,7 +64,7 @@ enum GatewayRules {
                 ValidationIssue(
                     FieldPath("limits", "request_line"), "is larger than the whole head (`limits.head`)"))
         }
-        let largest = max(limits.bodyBytesMax, configuration.sources.compactMap(\.bodyBytesMax).max() ?? 0)
+        let largest = SourceTopology.bodyBytesMax(configuration)
         if limits.assemblyBytes < largest + limits.headBytesMax {
             issues.append(
                 ValidationIssue(

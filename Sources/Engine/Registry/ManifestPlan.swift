@@ -106,27 +106,30 @@ extension RegistryPlan {
     private mutating func reportRepeatedPaths(_ sources: [SourceConfiguration]) {
         var paths: [String: Int] = [:]
         for (place, source) in sources.enumerated() where !source.name.isEmpty {
-            guard let first = paths[source.pathInForce] else {
-                paths[source.pathInForce] = place
-                continue
+            for path in source.pathsInForce {
+                guard let first = paths[path] else {
+                    paths[path] = place
+                    continue
+                }
+                // Two of one name without paths of their own were reported as such.
+                let isSameName = first != place && sources[first].qualifiedName == source.qualifiedName
+                guard source.path != nil || !isSameName else { continue }
+                report(
+                    FieldPath("sources")[place]["path"], "`\(path)` is already the path of sources[\(first)]",
+                    about: .nothing)
             }
-            // Two of one name without paths of their own were reported as such.
-            let isSameName = sources[first].qualifiedName == source.qualifiedName
-            guard source.path != nil || !isSameName else { continue }
-            report(
-                FieldPath("sources")[place]["path"], "`\(source.pathInForce)` is already the path of sources[\(first)]",
-                about: .nothing)
         }
     }
     private mutating func reportTakenPaths(_ sources: [SourceConfiguration]) {
         var paths: [String: Int] = [:]
-        for (place, source) in sources.enumerated() { paths[source.pathInForce] = place }
+        for (place, source) in sources.enumerated() { for path in source.pathsInForce { paths[path] = place } }
         for other in before.sources.all where other.origin == .api {
-            guard let place = paths[other.settings.pathInForce] else { continue }
-            report(
-                FieldPath("sources")[place]["path"],
-                "`\(other.settings.pathInForce)` is the path of a source that was made through the API",
-                about: .nothing)
+            for path in other.settings.pathsInForce {
+                guard let place = paths[path] else { continue }
+                report(
+                    FieldPath("sources")[place]["path"],
+                    "`\(path)` is the path of a source that was made through the API", about: .nothing)
+            }
         }
     }
 }

@@ -181,7 +181,7 @@ package final class RegistryService: Sendable {
             sources = old
         } else {
             let context = SourceCompilation(
-                live: plan.after.live, bodyBytesMax: process.limits.bodyBytesMax, verifiers: verifiers,
+                live: plan.after.live, bodies: BodyLimits(process, held: before.bodyBytesMax), verifiers: verifiers,
                 counters: counters)
             do {
                 sources = try SourceTopology(plan.after, before: before.sources, context: context) {

@@ -50,15 +50,14 @@ package struct RegistryState: Sendable {
     mutating func setSources(_ specs: [SourceSpec]) {
         for spec in specs { if let old = sources[spec.id] { unlinkPath(old) } }
         sources.set(specs)
-        for spec in specs { sourcesByPath[spec.settings.pathInForce] = spec.id }
+        for spec in specs { for path in spec.settings.pathsInForce { sourcesByPath[path] = spec.id } }
     }
     mutating func removeSources(_ specs: [SourceSpec]) {
         for spec in specs { unlinkPath(spec) }
         sources.remove(specs)
     }
     private mutating func unlinkPath(_ spec: SourceSpec) {
-        let path = spec.settings.pathInForce
-        if sourcesByPath[path] == spec.id { sourcesByPath[path] = nil }
+        for path in spec.settings.pathsInForce where sourcesByPath[path] == spec.id { sourcesByPath[path] = nil }
     }
 
     /// The same endpoint, its lists shared with others that have the same.

@@ -108,7 +108,7 @@ extension SourceConfiguration {
         SettingsField("tenant") { $0.tenant },
         SettingsField("uid") { $0.uid },
         SettingsField("provider") { $0.provider },
-        SettingsField("path") { $0.pathInForce },
+        SettingsField("path", { $0.pathsInForce }, text: { $0.joined(separator: ", ") }),
         SettingsField("secrets", { $0.secrets }, text: { countText($0.count) }),
         SettingsField("unverified") { $0.unverified },
         SettingsField("scheme", { $0.scheme }, text: { $0.map { "\($0)" } ?? "none" }),
@@ -120,6 +120,8 @@ extension SourceConfiguration {
         SettingsField("body", { $0.bodyBytesMax }, text: { $0.map(ByteSize.text) ?? "none" }),
         SettingsField("durability", { $0.durability }, text: { $0.rawValue }),
         SettingsField("mode", { $0.mode }, text: { $0.rawValue }),
+        SettingsField("handshakes", { $0.handshakes }, text: { $0.isEmpty ? "none" : "\($0)" }),
+        SettingsField("answer", { $0.answer }, text: { $0.map { "\($0)" } ?? "none" }),
         SettingsField(
             "tolerance", { $0.timestampToleranceSeconds }, text: { $0.map { millisText($0 * 1000) } ?? "none" }),
         SettingsField("public_url") { $0.publicURL },

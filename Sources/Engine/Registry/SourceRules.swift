@@ -9,12 +9,12 @@ struct SourceRules {
 
     func issues(of source: SourceConfiguration, at path: FieldPath) -> [ValidationIssue] {
         var issues = NameRules.issues(of: source, at: path)
-        if let own = source.path, !NameRules.isPath(own) {
+        for own in [source.path].compactMap(\.self) + source.otherPaths where !SourceRules.isPathOrPrefix(own) {
             issues.append(
                 ValidationIssue(
                     path["path"],
-                    "is not a path such as /webhooks/github (at most \(NameRules.pathBytesMax) bytes, "
-                        + "no query, no spaces)", about: .value))
+                    "is not a path such as /webhooks/github, or /webhooks/* for all beneath it (at most "
+                        + "\(NameRules.pathBytesMax) bytes, no query, no spaces, a * at the end alone)", about: .value))
         }
         if source.secrets.isEmpty, !source.unverified {
             issues.append(
@@ -39,17 +39,27 @@ struct SourceRules {
         }
         return issues
     }
+    private static func isPathOrPrefix(_ text: String) -> Bool {
+        guard text.contains("*") else { return NameRules.isPath(text) }
+        return text.hasSuffix("/*") && !text.dropLast().contains("*") && NameRules.isPath(text)
+    }
     private func selectorIssues(
         _ key: String, _ items: [String], _ path: FieldPath, takesBody: Bool = false
     ) -> [ValidationIssue] {
         items.enumerated().compactMap { index, item in
-            if takesBody, item == "body" { return nil }
-            if item.hasPrefix("header:"), item.utf8.count > 7 { return nil }
-            if item.hasPrefix("json:$"), item.utf8.count > 6 { return nil }
+            let places = takesBody ? DedupKeySpelling.parts(of: item) : [item]
+            if places.allSatisfy({ SourceRules.isPlace($0) || takesBody && $0 == "body" }) { return nil }
             return ValidationIssue(
                 path.field(key)[index],
-                "does not say where to look; write header:NAME or json:$.a.b\(takesBody ? ", or body" : "")",
+                "does not say where to look; write header:NAME, query:NAME, form:NAME, json:$.a.b, method or target"
+                    + (takesBody ? ", or body; several that count together are joined by \" + \"" : ""),
                 about: .value)
+        }
+    }
+    private static func isPlace(_ text: String) -> Bool {
+        if text == "method" || text == "target" { return true }
+        return ["header:", "query:", "form:", "json:$"].contains {
+            text.hasPrefix($0) && text.utf8.count > $0.utf8.count
         }
     }
 
@@ -62,6 +72,8 @@ struct SourceRules {
             place = path["secrets"][index]
         case .scheme, .badSchemeValue, .noScheme: place = path["scheme"]
         case .toleranceWithoutTimestamp, .badTolerance: place = path["tolerance"]
+        case .badHandshake(let index, _): place = path["handshakes"][index]
+        case .badAnswer(let key, _): place = path["answer"][key]
         case .edge(.badPublicURL): place = path["public_url"]
         case .edge: place = path["allow_addresses"]
         case .selector(let key, _): place = key.hasPrefix("dedup") ? path["dedup"]["key"] : path["event"]

@@ -194,7 +194,7 @@ enum SchemePlaces {
     /// The header's name; nil when the value is not in a header.
     static func header(_ place: String) -> String? {
         if place.hasPrefix("header:") { return String(place.dropFirst("header:".count)) }
-        return place.hasPrefix("query:") || place.hasPrefix("json:") ? nil : place
+        return ["query:", "form:", "json:"].contains(where: place.hasPrefix) ? nil : place
     }
 }
 

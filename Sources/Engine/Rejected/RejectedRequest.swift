@@ -11,6 +11,7 @@ package enum RejectionHint: String, CaseIterable, Sendable {
     case secretHasWhitespace = "secret_has_whitespace"
     case bodyModifiedWhitespace = "body_modified_whitespace"
     case bodyReserialised = "body_reserialised"
+    case bodyCompressed = "body_compressed"
     case clockSkew = "clock_skew"
     case wrongEncoding = "wrong_encoding"
     case missingPrefix = "missing_prefix"

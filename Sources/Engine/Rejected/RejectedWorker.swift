@@ -185,7 +185,7 @@ package final class RejectedWorker: Sendable {
 
     /// Nil also for a source that is not configured any more.
     package static func look(at request: RejectedRequest, _ subjects: HintSubjects) -> HintFinding? {
-        guard let subject = subjects.subject(request.sourceName),
+        guard request.reason != .bodyTooLarge, let subject = subjects.subject(request.sourceName),
             let plain = PlainRequest(head: request.head, body: request.body)
         else { return nil }
         return RejectionHints.look(

@@ -18,6 +18,8 @@ package struct HintTrial {
     package private(set) var bytesWritten = 0
     /// A larger body is not re-serialised.
     package static let rewrittenBytesMax = 64 << 10
+    /// Of a compressed body no more is looked at.
+    static let decodedBytesMax = 4 << 20
 
     package init(
         subject: HintSubject, origin: String?, nowSeconds: UInt64, countMax: Int = 400, bytesMax: Int = 16 << 20
@@ -81,7 +83,8 @@ package enum RejectionHints {
             switch trial.verdict(request, nowSeconds: time) {
             case .accepted?:
                 let distance = time > now ? "\(time - now) s ahead of" : "\(now - time) s behind"
-                let allowed = trial.subject.definitions.compactMap { $0.timestamp?.toleranceSeconds }.max()
+                let allowed = trial.subject.definitions.compactMap(\.timestamp)
+                    .map { time > now ? $0.toleranceSeconds : $0.pastToleranceSeconds ?? $0.toleranceSeconds }.max()
                 let words = allowed.map { ", \($0) s are allowed" } ?? ""
                 return HintFinding(
                     .clockSkew, "the signature is right; its timestamp is \(distance) this machine's clock\(words)")
@@ -134,7 +137,26 @@ package enum RejectionHints {
                 return HintFinding(.bodyModifiedWhitespace, variant.words)
             }
         }
-        return rewritten(request, &trial, &tried)
+        return unwrapped(request, &trial) ?? rewritten(request, &trial, &tried)
+    }
+    /// What the sender signed before it compressed it, or put it into a form.
+    private static func unwrapped(_ request: PlainRequest, _ trial: inout HintTrial) -> HintFinding? {
+        if let coding = request.value(of: "Content-Encoding"),
+            let body = ContentDecoding.decoded(
+                request.body, coding: coding, bytesMax: min(trial.bytesLeft, HintTrial.decodedBytesMax)),
+            trial.accepts(request.with(body: body))
+        {
+            return HintFinding(
+                .bodyCompressed,
+                "the body was signed before it was compressed; say `content_coding: decoded` in the source's scheme")
+        }
+        for (name, value) in FormText.fields(request) where trial.accepts(request.with(body: value)) {
+            return HintFinding(
+                .bodyCompressed,
+                "only the value of the form's field \"\(name)\" was signed; say `signed: \"{form:\(name)}\"` and "
+                    + "`signs_part_only: true` in the source's scheme")
+        }
+        return nil
     }
     private static func rewritten(
         _ request: PlainRequest, _ trial: inout HintTrial, _ tried: inout Set<[UInt8]>

@@ -142,10 +142,11 @@ package struct RequestExplanation: Sendable {
         let distance = time > now ? time - now : now - time
         let side = time > now ? "ahead of" : "behind"
         let counts = time > now ? rule.checksFuture : rule.checksPast
-        let isFar = counts && distance > rule.toleranceSeconds
+        let allowed = time > now ? rule.toleranceSeconds : rule.pastToleranceSeconds ?? rule.toleranceSeconds
+        let isFar = counts && distance > allowed
         add(
             "timestamp", isFar ? .wrong : .fine,
-            "\(place)\(text) is \(distance) s \(side) now (\(now)); \(rule.toleranceSeconds) s are allowed"
+            "\(place)\(text) is \(distance) s \(side) now (\(now)); \(allowed) s are allowed"
                 + (counts ? "" : ", and this side is not checked"))
     }
 

@@ -130,6 +130,8 @@ extension SourceCheck {
     /// What the port would make of it, in the port's order: who may send, a challenge that comes without a signature,
     /// the signature, a challenge in a body.
     func result(of request: RejectedRequest) -> ReverifyResult {
+        // Its body was never read: nothing made of it is the event.
+        if request.reason == .bodyTooLarge { return .rejected(.bodyTooLarge) }
         guard let captured = try? CapturedRequest(head: request.head, body: request.body) else {
             return .rejected(.malformedHeader)
         }

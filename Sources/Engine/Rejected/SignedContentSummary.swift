@@ -34,7 +34,7 @@ enum SignedContentSummary {
         case "method": return Array(request.method.utf8)
         case "path": return Array(path.utf8)
         case "query": return Array(request.target.dropFirst(path.count).dropFirst().utf8)
-        case "url": return origin.map { Array(($0 + request.target).utf8) }
+        case "url": return origin.map { Array(($0 + definition.signedTarget(request.target)).utf8) }
         case "form": return form(request.body)
         case "timestamp": return timestamp(request, definition).map { Array($0.utf8) }
         case "id":
@@ -53,8 +53,19 @@ enum SignedContentSummary {
             let items = URLComponents(string: request.target)?.queryItems ?? []
             return items.filter { $0.name == place.dropFirst("query:".count) }.compactMap(\.value)
         }
+        if place.hasPrefix("form:") { return field(place, request).map { [$0] } ?? [] }
         let name = SchemePlaces.header(place) ?? place
         return request.fields.filter { $0.isCalled(name) }.map(\.value)
+    }
+
+    private static func field(_ place: String, _ request: PlainRequest) -> String? {
+        let memory = CompiledMemory()
+        defer { withExtendedLifetime(memory) {} }
+        guard let selectors = try? EventSelectors(eventID: [], eventType: [place], dedupKey: [], in: memory),
+            let captured = try? CapturedRequest(head: request.head, body: request.body)
+        else { return nil }
+        let value = captured.texts(selectors).eventType
+        return value.isEmpty ? nil : String(decoding: value, as: UTF8.self)
     }
 
     static func timestamp(_ request: PlainRequest, _ definition: SchemeDefinition) -> String? {

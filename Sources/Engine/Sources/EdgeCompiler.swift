@@ -17,7 +17,8 @@ package enum EdgeProblem: Error, Equatable, Sendable {
             "\(key): \"\(text)\" is not a range of addresses such as 10.0.0.0/8 or fd00::/8 (the bits behind the "
                 + "prefix must be zero)"
         case .badPublicURL(let text):
-            "public_url: \"\(text)\" is not a scheme and host such as https://hooks.example.com, without a path"
+            "public_url: \"\(text)\" is not a scheme and host such as https://hooks.example.com, with or without "
+                + "the path that a proxy takes away"
         case .noProviderAddresses(let provider):
             "allow_addresses: \(provider) publishes no addresses; give ranges, such as 203.0.113.0/24"
         }
@@ -38,13 +39,14 @@ package enum EdgeCompiler {
         return EdgePolicy(trusted: AddressSet(ranges, takesLocal: texts.contains(localWord), in: memory))
     }
 
-    package static func source(
-        _ source: SourceConfiguration, _ provider: Provider, signsURL: Bool, gatewayURL: String?,
-        in memory: CompiledMemory
+    static func source(
+        _ source: SourceConfiguration, _ provider: Provider, _ alternatives: [SourceCompiler.Alternative],
+        handshakes: [HandshakeDefinition], gatewayURL: String?, in memory: CompiledMemory
     ) throws(EdgeProblem) -> SourceEdge {
         var edge = SourceEdge()
         if let url = source.publicURL ?? gatewayURL { edge.publicOrigin = memory.place(text: try origin(url)) }
-        edge.needsOrigin = signsURL
+        edge.needsOrigin = signsURL(alternatives)
+        edge.authenticate = memory.place(text: challenges(alternatives))
         if !source.allowAddresses.isEmpty {
             var texts = source.allowAddresses.filter { $0 != providerWord }
             if texts.count < source.allowAddresses.count {
@@ -54,7 +56,7 @@ package enum EdgeCompiler {
             edge.addresses = AddressSet(try ranges(texts, key: "allow_addresses"), in: memory)
         }
         edge.eventMethods = provider.methods
-        edge.handshakeMethods = provider.handshakes.reduce(into: MethodSet()) { $0.formUnion($1.method) }
+        edge.handshakeMethods = handshakes.reduce(into: MethodSet()) { $0.formUnion($1.method) }
         edge.allow = memory.place(text: edge.eventMethods.union(edge.handshakeMethods).text)
         return edge
     }
@@ -69,6 +71,26 @@ package enum EdgeCompiler {
         }
     }
 
+    /// Of the schemes that HTTP knows (RFC 7617, RFC 6750); the others have no name to ask for.
+    private static func challenges(_ alternatives: [SourceCompiler.Alternative]) -> String {
+        var challenges: [String] = []
+        for alternative in alternatives {
+            guard case .data(let definition) = alternative.rule,
+                definition.headers.contains(where: {
+                    (try? ValueLocation($0.signature, for: "header")) == .header("Authorization")
+                })
+            else { continue }
+            var challenge: String?
+            switch definition.algorithm {
+            case .basic: challenge = #"Basic realm="sluice""#
+            case .token where definition.prefix.lowercased() == "bearer ": challenge = #"Bearer realm="sluice""#
+            case .token, .hmac, .ed25519, .ecdsaP256, .rsaSHA256: break
+            }
+            if let challenge, !challenges.contains(challenge) { challenges.append(challenge) }
+        }
+        return challenges.joined(separator: ", ")
+    }
+
     private static func ranges(_ texts: [String], key: String) throws(EdgeProblem) -> [CIDR] {
         var ranges: [CIDR] = []
         for text in texts {
@@ -78,13 +100,16 @@ package enum EdgeCompiler {
         return ranges
     }
 
-    /// `https://host[:port]`, a slash behind it dropped.
+    /// `https://host[:port][/path]`, a slash behind it dropped.
     package static func origin(_ url: String) throws(EdgeProblem) -> String {
         let text = url.hasSuffix("/") ? String(url.dropLast()) : url
         guard let scheme = ["https://", "http://"].first(where: { text.hasPrefix($0) }) else {
             throw .badPublicURL(url)
         }
-        let authority = Array(text.dropFirst(scheme.count).utf8)
+        let rest = text.dropFirst(scheme.count)
+        let authority = Array(rest.prefix { $0 != "/" }.utf8)
+        let path = String(rest.dropFirst(authority.count))
+        guard path.isEmpty || NameRules.isPath(path) && !path.hasSuffix("/") else { throw .badPublicURL(url) }
         guard !authority.isEmpty, authority.count <= 255, authority.withView({ HostRules.isValid($0) }),
             authority.first != 0x3A
         else { throw .badPublicURL(url) }

@@ -61,7 +61,15 @@ package struct Provider: Sendable {
     /// Selectors as `EventSelectors` spells them.
     package var eventID: [String] = []
     package var eventType: [String] = []
-    package var dedupKey: [String] = ["body"]
+    /// What the provider itself says is the same on every try of one event and on no other event; empty where it says
+    /// of nothing that it is: then no two events are the same one.
+    package var dedupKey: [String] = []
+    /// How long after the first try the provider's own retries still come, where they bring the first try's signature
+    /// and time. So long a time in the past passes, because `dedupKey`, which the signature covers, makes a repetition
+    /// within it a duplicate.
+    package var signedRetrySeconds: Int?
+    /// The largest body that the provider sends, where it says so and that is more than the gateway's default.
+    package var bodyBytesMax: Int?
     package var successStatus = 202
     /// JSON that the provider wants to hear after an event; nil = Sluice's own answer.
     package var successBody: StaticString?

@@ -143,7 +143,7 @@ extension SchemeSigner {
             case "id": return Array(request.id.utf8)
             case "timestamp": return Array(time.utf8)
             case "method": return Array(request.method.utf8)
-            case "url": return Array((request.origin + request.target).utf8)
+            case "url": return Array((request.origin + definition.signedTarget(request.target)).utf8)
             case "path": return Array(path.utf8)
             case "query": return Array(query.utf8)
             default: return Array(self.value(at: String(piece.text), request).utf8)
@@ -194,6 +194,16 @@ extension SchemeSigner {
     }
 }
 
+extension SchemeDefinition {
+    /// A target as `{url}` has it.
+    func signedTarget(_ target: String) -> String {
+        urlDecodes.unicodeScalars.reduce(target) { text, character in
+            let escape = "%" + TextEncoding.hex([UInt8(truncatingIfNeeded: character.value)])
+            return text.replacingOccurrences(of: escape, with: String(character), options: .caseInsensitive)
+        }
+    }
+}
+
 /// A form's parameters as Twilio signs them: sorted by name, then by value, each pair once, decoded, joined.
 enum FormText {
     static func sorted(_ body: [UInt8]) -> [UInt8] {
@@ -206,6 +216,16 @@ enum FormText {
                 ? left[1].lexicographicallyPrecedes(right[1]) : left[0].lexicographicallyPrecedes(right[0])
         }
         return ordered.flatMap { $0[0] + $0[1] }
+    }
+    /// The first fields of a form with the values that they spell; none of any other body.
+    static func fields(_ request: PlainRequest) -> [(name: String, value: [UInt8])] {
+        let type = request.value(of: "Content-Type") ?? ""
+        guard type.lowercased().hasPrefix("application/x-www-form-urlencoded") else { return [] }
+        return request.body.split(separator: 0x26, maxSplits: 8).prefix(8).compactMap { pair in
+            let halves = pair.split(separator: 0x3D, maxSplits: 1, omittingEmptySubsequences: false)
+            guard halves.count == 2, !halves[1].isEmpty else { return nil }
+            return (String(decoding: decoded(halves[0]), as: UTF8.self), decoded(halves[1]))
+        }
     }
     private static func decoded(_ text: ArraySlice<UInt8>) -> [UInt8] {
         var result: [UInt8] = []

@@ -17,7 +17,7 @@ package struct CompiledSourceParts: Sendable {
     package let handshake: Handshake?
     package let edge: SourceEdge
     package let dedupWindowSeconds: UInt32
-    package let successStatus: Int
+    package let answer: IngestAnswer
     /// What a person should know although the source is sound; one sentence each.
     package let warnings: [String]
 }
@@ -40,8 +40,11 @@ package enum SourceCompiler {
         let selectors: EventSelectors
         let handshake: Handshake?
         let edge: SourceEdge
+        let answer: IngestAnswer
         do throws(SourceProblemError) {
-            rule = try compileRule(source, provider, certificates, memory)
+            answer = try AnswerCompiler.answer(of: source, provider)
+            rule = try compileRule(
+                source, provider, window: source.dedupWindowSeconds ?? defaultWindowSeconds, certificates, memory)
             handshake = try compileHandshake(source, provider, memory)
             selectors = try compileSelectors(source, provider, memory)
             edge = try compileEdge(source, provider, gatewayURL, memory)
@@ -50,15 +53,16 @@ package enum SourceCompiler {
             memory: memory, provider: provider, scheme: rule.scheme, verifier: rule.verifier, selectors: selectors,
             handshake: handshake, edge: edge,
             dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds,
-            successStatus: provider.successStatus,
+            answer: answer,
             warnings: rule.warnings)
     }
 
     typealias Alternative = (rule: ProviderRule, secrets: [SourceSecret])
 
     /// The schemes of a source with the secrets of each; empty when it is unverified.
+    /// `window`: how long a repetition is known as one.
     static func alternatives(
-        _ source: SourceConfiguration, _ provider: Provider
+        _ source: SourceConfiguration, _ provider: Provider, window: UInt32 = 86_400
     ) throws(SourceProblemError) -> [Alternative] {
         if source.unverified {
             guard source.secrets.isEmpty else { throw SourceProblemError(.secretsAndUnverified) }
@@ -92,12 +96,13 @@ package enum SourceCompiler {
                     continue
                 }
                 definition.timestamp?.toleranceSeconds = UInt64(tolerance)
+                definition.timestamp?.pastToleranceSeconds = nil
                 alternatives[index].rule = .data(definition)
                 isUsed = true
             }
             guard isUsed else { throw SourceProblemError(.toleranceWithoutTimestamp) }
         }
-        return alternatives
+        return withRetries(alternatives, source, provider, window: window)
     }
 
     /// One of the two, or neither when the source is unverified.
@@ -108,10 +113,10 @@ package enum SourceCompiler {
     }
 
     private static func compileRule(
-        _ source: SourceConfiguration, _ provider: Provider, _ certificates: CertificateResolver,
+        _ source: SourceConfiguration, _ provider: Provider, window: UInt32, _ certificates: CertificateResolver,
         _ memory: CompiledMemory
     ) throws(SourceProblemError) -> CompiledRule {
-        let alternatives = try alternatives(source, provider)
+        let alternatives = try alternatives(source, provider, window: window)
         guard !alternatives.isEmpty else { return CompiledRule() }
         do throws(SchemeError) {
             var definitions: [(definition: SchemeDefinition, secrets: [SourceSecret])] = []
@@ -134,6 +139,21 @@ package enum SourceCompiler {
             return CompiledRule(
                 verifier: try SchemeVerifier(definitions, in: memory), warnings: warnings(of: definitions))
         } catch { throw SourceProblemError(.scheme(error)) }
+    }
+
+    /// Lets the provider's own retries through, which bring the first try's time: only where a repetition within that
+    /// time is a duplicate, by the key that the catalogue says.
+    private static func withRetries(
+        _ alternatives: [Alternative], _ source: SourceConfiguration, _ provider: Provider, window: UInt32
+    ) -> [Alternative] {
+        guard let seconds = provider.signedRetrySeconds, source.scheme == nil, source.dedupKey.isEmpty,
+            source.eventID.isEmpty, source.timestampToleranceSeconds == nil, window >= UInt32(clamping: seconds)
+        else { return alternatives }
+        return alternatives.map { alternative in
+            guard case .data(var definition) = alternative.rule else { return alternative }
+            definition.timestamp?.pastToleranceSeconds = UInt64(seconds)
+            return (.data(definition), alternative.secrets)
+        }
     }
 
     /// The provider's challenge signs what anyone asks for: that must be no request of these schemes.
@@ -161,20 +181,40 @@ package enum SourceCompiler {
     private static func compileHandshake(
         _ source: SourceConfiguration, _ provider: Provider, _ memory: CompiledMemory
     ) throws(SourceProblemError) -> Handshake? {
-        guard !provider.handshakes.isEmpty else { return nil }
+        let definitions = try handshakes(of: source, provider)
+        guard !definitions.isEmpty else { return nil }
         do throws(HandshakeError) {
             return try Handshake(
-                provider.handshakes, verifyToken: source.verifyToken, allowedOrigins: source.allowedOrigins,
+                definitions, verifyToken: source.verifyToken, allowedOrigins: source.allowedOrigins,
                 in: memory)
         } catch { throw SourceProblemError(.scheme(.badHeader(error.message))) }
+    }
+
+    /// The source's own, then the provider's. Each of its own is compiled by itself first, so that a mistake is said at
+    /// its place.
+    static func handshakes(
+        of source: SourceConfiguration, _ provider: Provider
+    ) throws(SourceProblemError) -> [HandshakeDefinition] {
+        var own: [HandshakeDefinition] = []
+        for (index, handshake) in source.handshakes.enumerated() {
+            do throws(HandshakeSpellingError) { own.append(try HandshakeDefinition(handshake)) } catch {
+                throw SourceProblemError(.badHandshake(index: index, why: error.words))
+            }
+            do throws(HandshakeError) { _ = try Handshake([own[index]], in: CompiledMemory()) } catch {
+                throw SourceProblemError(.badHandshake(index: index, why: error.message))
+            }
+        }
+        return own + provider.handshakes
     }
 
     private static func compileEdge(
         _ source: SourceConfiguration, _ provider: Provider, _ gatewayURL: String?, _ memory: CompiledMemory
     ) throws(SourceProblemError) -> SourceEdge {
-        let signsURL = EdgeCompiler.signsURL(try alternatives(source, provider))
+        let alternatives = try alternatives(source, provider)
+        let handshakes = try handshakes(of: source, provider)
         do throws(EdgeProblem) {
-            return try EdgeCompiler.source(source, provider, signsURL: signsURL, gatewayURL: gatewayURL, in: memory)
+            return try EdgeCompiler.source(
+                source, provider, alternatives, handshakes: handshakes, gatewayURL: gatewayURL, in: memory)
         } catch { throw SourceProblemError(.edge(error)) }
     }
 
@@ -184,11 +224,14 @@ package enum SourceCompiler {
         let eventID = source.eventID.isEmpty ? provider.eventID : source.eventID
         let eventType = source.eventType.isEmpty ? provider.eventType : source.eventType
         // A source that says where its id is means that id when it says nothing of the key.
-        let fallback = source.eventID.isEmpty ? provider.dedupKey : source.eventID + ["body"]
+        let fallback = source.eventID.isEmpty ? provider.dedupKey : source.eventID
         let dedupKey = source.dedupKey.isEmpty ? fallback : source.dedupKey
-        for (key, list) in [("event: id", eventID), ("event: type", eventType), ("dedup: key", dedupKey)] {
+        // One by one first, so that a mistake is said at its key.
+        for (key, lists) in [
+            ("event: id", (eventID, [], [])), ("event: type", ([], eventType, [])), ("dedup: key", ([], [], dedupKey)),
+        ] as [(String, ([String], [String], [String]))] {
             do throws(SelectorError) {
-                _ = try ValueSelector(list, in: memory)
+                _ = try EventSelectors(eventID: lists.0, eventType: lists.1, dedupKey: lists.2, in: memory)
             } catch { throw SourceProblemError(.selector(key: key, why: error.message)) }
         }
         do throws(SelectorError) {
@@ -215,6 +258,9 @@ extension SourceCompiler {
         definition.prefix = scheme.prefix
         definition.prefixIgnoresCase = scheme.prefixIgnoresCase
         definition.signsPartOnly = scheme.signsPartOnly
+        definition.urlDecodes = scheme.urlDecodes ?? ""
+        definition.signsDecodedBody = try word(
+            "contentCoding", scheme.contentCoding ?? "as-received", [("as-received", false), ("decoded", true)])
         definition.bodyHash = scheme.bodyHash
         definition.triesBothPorts = try word("urlPorts", scheme.urlPorts, [("as-received", false), ("both", true)])
         definition.encoding = try word("encoding", scheme.encoding, encodings)

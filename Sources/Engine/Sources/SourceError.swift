@@ -15,6 +15,8 @@ package enum SourceProblem: Equatable, Sendable {
     case badTolerance(Int)
     case selector(key: String, why: String)
     case edge(EdgeProblem)
+    case badAnswer(key: String, why: String)
+    case badHandshake(index: Int, why: String)
 }
 
 package struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -47,6 +49,8 @@ extension SourceProblem {
         case .badTolerance(let seconds): "timestamp tolerance of \(seconds) s is out of range; expected 0 to 86400 s"
         case .selector(let key, let why): "\(key): \(why)"
         case .edge(let problem): problem.message
+        case .badAnswer(let key, let why): "answer: \(key): \(why)"
+        case .badHandshake(let index, let why): "handshake \(index + 1): \(why)"
         }
     }
     private static func suggestion(_ nearest: [String]) -> String {

@@ -38,7 +38,8 @@ package enum VectorRunner {
         case .verify, .handshake: break
         }
         let outcome = verify(
-            source: source(vector), origin: origin(vector), now: vector.now, rawRequest: raw, engine: engine)
+            source: source(vector), origin: origin(vector), now: vector.now, rawRequest: raw, engine: engine,
+            window: 0)
         switch outcome {
         case .rejected(let reason), .accepted(.rejected(let reason), _): return result(.reject, reason.rawValue)
         case .invalidSecret: return result(.reject, SignatureRejection.invalidSecret.rawValue)
@@ -168,13 +169,15 @@ extension VectorRunner {
         return verify(source: source, origin: origin, now: now, rawRequest: rawRequest, engine: engine)
     }
 
-    /// `origin`: scheme and authority as the sender used them; nil when unknown.
+    /// `origin`: scheme and authority as the sender used them; nil when unknown. `window`: how long a repetition
+    /// would be known as one; without that no retry's old time passes, and the signature's own rule is what counts.
     package static func verify(
-        source: SourceConfiguration, origin: String?, now: UInt64, rawRequest: [UInt8], engine: VerifierEngine
+        source: SourceConfiguration, origin: String?, now: UInt64, rawRequest: [UInt8], engine: VerifierEngine,
+        window: UInt32 = 86_400
     ) -> CapturedOutcome {
         let parts: CompiledSourceParts
         do throws(SourceError) {
-            parts = try SourceCompiler.compile(source)
+            parts = try SourceCompiler.compile(source, defaultWindowSeconds: window)
         } catch { return .invalidSecret(error.problem.message) }
         do throws(CaptureError) {
             return try outcome(parts, origin, now, rawRequest, engine)

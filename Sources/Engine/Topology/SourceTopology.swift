@@ -12,7 +12,7 @@ final class CompiledSource: @unchecked Sendable {
     let revision: UInt64
     let parts: CompiledSourceParts
     fileprivate let ingest: IngestSource
-    fileprivate let path: ByteView
+    fileprivate let paths: [ByteView]
     /// Nil when it is verified on the loop.
     private let lease: VerifierLease?
 
@@ -30,9 +30,8 @@ final class CompiledSource: @unchecked Sendable {
         compiled.observes = source.mode == .observe
         compiled.rejectedPerSecondMax = UInt32(clamping: context.live.rejectedPerSecondMax)
         compiled.dedupWindowSeconds = parts.dedupWindowSeconds
-        compiled.bodyBytesMax = source.bodyBytesMax ?? context.bodyBytesMax
-        compiled.successStatus = parts.successStatus
-        if let body = parts.provider.successBody { compiled.setSuccessBody(body) }
+        compiled.bodyBytesMax = context.bodies.bytesMax(of: source)
+        compiled.answer = parts.answer
         compiled.durability = source.durability.level
         compiled.counterSlot = context.counters.slot(of: spec.id)
         compiled.edge = parts.edge
@@ -41,7 +40,7 @@ final class CompiledSource: @unchecked Sendable {
             compiled.tenant = memory.place(bytes: RecordFormat.tenantBytes(of: spec.tenant.number))
         }
         ingest = compiled
-        path = memory.place(text: source.pathInForce)
+        paths = source.pathsInForce.map { memory.place(text: $0) }
         id = spec.id
         revision = spec.revision
     }
@@ -50,7 +49,7 @@ final class CompiledSource: @unchecked Sendable {
 /// What sources are compiled with.
 struct SourceCompilation {
     let live: LiveSettings
-    let bodyBytesMax: Int
+    let bodies: BodyLimits
     let verifiers: VerifierRegistry
     let counters: SourceCounters
 }
@@ -98,9 +97,16 @@ package final class SourceTopology: Sendable {
         live = state.live
         withheldHeaders = CredentialPlaces.headers(state.sources.all.flatMap { CredentialPlaces.of($0.settings) })
             .sorted()
+        var sources = compiled.map(\.ingest)
+        var routes = compiled.enumerated().flatMap { place, source in
+            source.paths.map { IngestRoute($0, source: place) }
+        }
+        if let path = state.live.healthPath {
+            routes.append(IngestRoute(memory.place(text: path), source: sources.count))
+            sources.append(HealthSource.make(in: memory))
+        }
         snapshot = IngestSnapshot(
-            sources: compiled.map(\.ingest), paths: compiled.map(\.path), edge: edge,
-            owners: [memory] + compiled.map { $0 as AnyObject })
+            sources: sources, routes: routes, edge: edge, owners: [memory] + compiled.map { $0 as AnyObject })
     }
     /// How far back a duplicate of any source may lie.
     static func dedupWindowSecondsMax(_ configuration: GatewayConfiguration) -> UInt32 {
@@ -108,7 +114,29 @@ package final class SourceTopology: Sendable {
     }
     /// The largest body that any source takes.
     static func bodyBytesMax(_ configuration: GatewayConfiguration) -> Int {
-        max(configuration.limits.bodyBytesMax, configuration.sources.compactMap(\.bodyBytesMax).max() ?? 0)
+        let bodies = BodyLimits(configuration.process)
+        return max(configuration.limits.bodyBytesMax, configuration.sources.map(bodies.bytesMax).max() ?? 0)
+    }
+}
+
+/// How large a body each source takes.
+struct BodyLimits {
+    private let usual: Int
+    /// What a provider's own limit is cut to: the log and the buffers take no more.
+    private let cap: Int
+
+    /// `held`: what the buffers of the running process can hold; nil before there is one.
+    init(_ process: ProcessSettings, held: Int? = nil) {
+        usual = process.limits.bodyBytesMax
+        let room = min(process.log.groupBytes, process.limits.assemblyBytes) - process.limits.headBytesMax
+        // A limit that the operator has set counts for all sources without one of their own.
+        let isOwn = usual != LimitsConfiguration().bodyBytesMax
+        cap = isOwn ? usual : max(usual, min(room, held ?? room))
+    }
+    func bytesMax(of source: SourceConfiguration) -> Int {
+        if let own = source.bodyBytesMax { return own }
+        let provider = ProviderCatalogue.provider(named: source.provider)?.bodyBytesMax ?? 0
+        return max(usual, min(provider, cap))
     }
 }
 

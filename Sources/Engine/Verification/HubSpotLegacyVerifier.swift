@@ -34,7 +34,7 @@ struct HubSpotLegacyVerifier: StepwiseVerifier {
         }
         message += request.body
         guard !message.contains(0) else { throw .rejected(.signatureMismatch) }
-        let signature = Array(claimed.utf8)
+        let signature = Array(claimed.lowercased().utf8)
         for secret: [UInt8] in secrets.usable(at: nowSeconds) {
             let digest = TextEncoding.hex(Digest.sha256(secret + message))
             if Digest.areEqual(Array(digest.utf8), signature) { return }

@@ -12,7 +12,10 @@ package struct SchemeVerifier: RequestVerifier {
         let algorithm: PublicKeyAlgorithm?
         let keys: [TimedKey<PublicKey>]
         let mismatch: SignatureRejection
+        let signsDecodedBody: Bool
     }
+    /// Of a body that was compressed: as much as any source takes.
+    private static let decodedBytesMax = 64 << 20
     private let memory: CompiledMemory
     private let ways: [Way]
 
@@ -32,7 +35,10 @@ package struct SchemeVerifier: RequestVerifier {
                     } catch { throw SchemeError.badSecret(index: index, wanted: error.message) }
                 }
             }
-            ways.append(Way(scheme: scheme, algorithm: algorithm, keys: keys, mismatch: definition.mismatch))
+            ways.append(
+                Way(
+                    scheme: scheme, algorithm: algorithm, keys: keys, mismatch: definition.mismatch,
+                    signsDecodedBody: definition.signsDecodedBody))
         }
         self.ways = ways
     }
@@ -43,22 +49,36 @@ package struct SchemeVerifier: RequestVerifier {
         defer { withExtendedLifetime(memory) {} }
         var first: SignatureRejection?
         for way in ways {
-            let reason: SignatureRejection
-            if let algorithm = way.algorithm {
-                guard let found = refusal(way, algorithm, request, origin, nowSeconds) else {
-                    return .accepted(key: nil)
-                }
-                reason = found
+            let verdict: VerificationResult
+            if way.signsDecodedBody, let decoded = SchemeVerifier.decoded(request) {
+                verdict = self.verdict(way, decoded, origin, nowSeconds)
             } else {
-                let verdict = request.verify(
-                    way.scheme, nowSeconds: nowSeconds, engine: .automatic, origin: origin)
-                guard case .rejected(let found) = verdict else { return verdict }
-                reason = found
+                verdict = self.verdict(way, request, origin, nowSeconds)
             }
+            guard case .rejected(let reason) = verdict else { return verdict }
             // What is missing for one scheme is what another looks at.
             if first == nil || first == .missingHeader { first = reason }
         }
         return .rejected(first ?? .invalidSecret)
+    }
+
+    private func verdict(
+        _ way: Way, _ request: borrowing CapturedRequest, _ origin: String?, _ nowSeconds: UInt64
+    ) -> VerificationResult {
+        guard let algorithm = way.algorithm else {
+            return request.verify(way.scheme, nowSeconds: nowSeconds, engine: .automatic, origin: origin)
+        }
+        return refusal(way, algorithm, request, origin, nowSeconds).map { .rejected($0) } ?? .accepted(key: nil)
+    }
+    /// Nil for a body that has no coding, or is not what its coding says.
+    private static func decoded(_ request: borrowing CapturedRequest) -> CapturedRequest? {
+        let codings = request.values(of: "content-encoding")
+        guard codings.count == 1 else { return nil }
+        let coding = String(decoding: codings[0], as: UTF8.self)
+        guard let body = ContentDecoding.decoded(request.body, coding: coding, bytesMax: decodedBytesMax) else {
+            return nil
+        }
+        return request.replacing(body: body)
     }
 
     private func refusal(

@@ -71,6 +71,11 @@ package struct CapturedRequest: ~Copyable {
         self.fields = fields
     }
 
+    /// The same request with another body; nil when its head does not parse again.
+    package func replacing(body: [UInt8]) -> CapturedRequest? {
+        try? CapturedRequest(head: Array(bytes.prefix(head.byteCount)), body: body)
+    }
+
     private static func dechunked(_ raw: [UInt8], limits: IngestLimits) throws(CaptureError) -> [UInt8] {
         var data = raw
         let result = unsafe data.withUnsafeMutableBufferPointer { buffer -> ChunkedResult in
@@ -127,21 +132,23 @@ package struct CapturedRequest: ~Copyable {
         return .accepted(key: verifier.matchedKey(job: 0))
     }
 
-    /// What the selectors find, as text; nil where the request has nothing.
+    /// What the selectors find, decoded.
+    package func texts(_ selectors: EventSelectors) -> EventSelectors.Texts {
+        bytes.withView { view in
+            body.withView { selectors.texts(bytes: view, head: head, fields: fields, body: $0) }
+        }
+    }
+    /// The same as text; nil where the request has nothing.
     package func select(
         _ selectors: EventSelectors
     ) -> (
         id: String?, type: String?, dedupKey: String?, keyIsBody: Bool
     ) {
-        bytes.withView { view in
-            body.withView { bodyView in
-                let values = selectors.select(bytes: view, head: head, fields: fields, body: bodyView)
-                return (
-                    values.eventID.count > 0 ? values.eventID.text : nil,
-                    values.eventType.count > 0 ? values.eventType.text : nil,
-                    values.keyIsBody ? nil : String(decoding: values.plainKey, as: UTF8.self), values.keyIsBody
-                )
-            }
-        }
+        let texts = texts(selectors)
+        func text(_ bytes: [UInt8]) -> String? { bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self) }
+        return (
+            text(texts.eventID), text(texts.eventType), texts.keyIsBody ? nil : texts.key.flatMap(text),
+            texts.keyIsBody
+        )
     }
 }

@@ -3,9 +3,9 @@
 //
 // Safety: `sets` points into the `CompiledMemory` that made the scheme; `setCount` values are read while that lives.
 
-/// A place, resolved. `query` and `json` values may need decoding, for which there is room in `ComposedBytes`.
+/// A place, resolved. `query`, `form` and `json` values may need decoding, for which there is room in `ComposedBytes`.
 struct ReadLocation {
-    enum Kind: UInt8 { case none, header, query, json }
+    enum Kind: UInt8 { case none, header, query, form, json }
     var kind: Kind
     var header: HeaderName?
     var name: ByteView
@@ -29,6 +29,9 @@ struct ReadLocation {
         case .query(let name):
             kind = .query
             self.name = memory.place(text: name)
+        case .form(let name):
+            kind = .form
+            self.name = memory.place(text: name)
         case .json(let path):
             kind = .json
             self.path = paths.firstIndex(of: path) ?? paths.count
@@ -51,6 +54,8 @@ struct PlaceSet {
     var appliesWhen: ReadLocation
     var bodyHash: ReadLocation
     var triesBothPorts: Bool
+    /// The characters of ASCII whose escapes in the URL are decoded before it is signed, a bit each.
+    var urlDecodes: ASCIISet
     /// Those of all places and pieces: one pass over the body finds them.
     var paths: JSONPathSet
 
@@ -73,6 +78,24 @@ struct PlaceSet {
         appliesWhen = try place(definition.appliesWhen, &paths)
         bodyHash = try place(definition.bodyHash, &paths)
         triesBothPorts = definition.triesBothPorts
+        urlDecodes = ASCIISet(definition.urlDecodes)
         self.paths = JSONPathSet(paths, in: memory)
+    }
+}
+
+/// Some characters of ASCII. Trivial.
+struct ASCIISet {
+    private var low: UInt64 = 0
+    private var high: UInt64 = 0
+
+    /// Others than ASCII's are left out.
+    init(_ characters: String) {
+        for byte in characters.utf8 {
+            if byte < 64 { low |= 1 << UInt64(byte) } else if byte < 128 { high |= 1 << UInt64(byte - 64) }
+        }
+    }
+    var isEmpty: Bool { low | high == 0 }
+    func contains(_ byte: UInt8) -> Bool {
+        byte < 64 ? low & 1 << UInt64(byte) != 0 : byte < 128 && high & 1 << UInt64(byte - 64) != 0
     }
 }

@@ -30,7 +30,7 @@ package enum HandshakeResponse: Sendable {
     package static let answerBytesMax = 512
     /// What an answer is made in: the challenge as it is echoed, then lines and body.
     package static let scratchBytesMax = challengeBytesMax + answerBytesMax
-    static let challengeBytesMax = 512
+    package static let challengeBytesMax = 512
     /// A challenge is a small document; what is longer is an event and is not searched.
     private static let bodyBytesMax = 4096
 
@@ -42,10 +42,12 @@ package enum HandshakeResponse: Sendable {
     /// The methods that challenges come with.
     package let methods: MethodSet
     private let hasBody: Bool
+    /// True exactly when some POSTs are answered before their signature is looked at.
+    package let takesUnsignedPost: Bool
 
     init(
         items: UnsafePointer<CompiledHandshake>, count: Int, paths: JSONPathSet, origins: UnsafePointer<ByteView>,
-        originCount: Int, methods: MethodSet, hasBody: Bool
+        originCount: Int, methods: MethodSet, hasBody: Bool, takesUnsignedPost: Bool
     ) {
         unsafe self.items = items
         self.count = count
@@ -54,6 +56,7 @@ package enum HandshakeResponse: Sendable {
         self.originCount = originCount
         self.methods = methods
         self.hasBody = hasBody
+        self.takesUnsignedPost = takesUnsignedPost
     }
 
     /// For a verified POST. `key`: the one that verified it (`BatchVerifier.matchedKey`), nil when the source is
@@ -83,10 +86,10 @@ package enum HandshakeResponse: Sendable {
         return .none
     }
 
-    /// For a GET, HEAD or OPTIONS, which is not verified. `key`: what a MAC is made with, the source's first one.
+    /// For a GET, HEAD, OPTIONS or POST that is not verified. `key`: what a MAC is made with, the source's first one.
     @_noAllocation @_noLocks
     package func answer(
-        bytes: ByteView, head: RequestHead, fields: borrowing FieldTable, key: SigningKey?,
+        bytes: ByteView, head: RequestHead, fields: borrowing FieldTable, body: ByteView, key: SigningKey?,
         into memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> HandshakeResponse {
         let trigger: CompiledHandshake.Trigger
@@ -94,11 +97,16 @@ package enum HandshakeResponse: Sendable {
         case .get: trigger = .get
         case .head: trigger = .head
         case .options: trigger = .options
+        case .post: trigger = .post
         default: return .none
         }
+        let query = bytes.slice(head.query)
+        // A challenge is a small document; of a longer one no value is known.
+        let document = trigger == .post && body.count <= Handshake.bodyBytesMax ? body : .empty
+        let found = paths.count > 0 && document.count > 0 ? JSONPathScan.run(document, paths) : JSONMatches()
         for index in 0..<count where unsafe items[index].trigger == trigger {
             let item = unsafe items + index
-            let query = bytes.slice(head.query)
+            guard applies(index, bytes, query, fields, document, found) else { continue }
             if unsafe item.pointee.otherwiseEvent, unsafe QueryText.value(of: item.pointee.parameter, in: query) == nil
             {
                 continue
@@ -106,7 +114,13 @@ package enum HandshakeResponse: Sendable {
             var writer = unsafe HandshakeWriter(memory: memory, capacity: capacity)
             if let reason = unmetRequirement(index, query, &writer) { return refusal(index, reason) }
             switch unsafe item.pointee.place {
-            case .none, .json: break
+            case .none: break
+            case .json:
+                let value = unsafe found[item.pointee.path]
+                guard value.kind == .string else { continue }
+                guard unsafe writer.setChallenge(document.slice(value.range), bytesMax: item.pointee.bytesMax) else {
+                    return refusal(index, tooLong(index))
+                }
             case .query:
                 guard let value = unsafe QueryText.value(of: item.pointee.parameter, in: query), value.count > 0 else {
                     return refusal(index, .missingChallenge)
@@ -136,6 +150,49 @@ package enum HandshakeResponse: Sendable {
         return .none
     }
 
+    /// Whether an unverified request is this challenge. A POST without the value that would be echoed is an event.
+    private func applies(
+        _ index: Int, _ bytes: ByteView, _ query: ByteView, _ fields: borrowing FieldTable, _ document: ByteView,
+        _ found: JSONMatches
+    ) -> Bool {
+        for place in unsafe 0..<items[index].appliesCount {
+            let condition = unsafe items[index].applies[place]
+            switch condition.place {
+            case .none: continue
+            case .header:
+                guard let name = condition.header else { return false }
+                let field = fields.firstIndex(of: name, in: bytes)
+                let value = field < 0 ? ByteView.empty : bytes.slice(fields[field].value)
+                guard condition.isEqual ? value.equals(condition.value) : value.count > 0 else { return false }
+            case .query:
+                guard let value = QueryText.value(of: condition.parameter, in: query) else { return false }
+                guard condition.isEqual ? QueryText.spells(value, condition.value) : value.count > 0 else {
+                    return false
+                }
+            case .json:
+                let value = found[condition.path]
+                guard Handshake.isThere(value, document) else { return false }
+                if condition.isEqual, !JSONEscape.spells(document.slice(value.range), condition.value) { return false }
+            }
+        }
+        guard unsafe items[index].trigger == .post else { return true }
+        switch unsafe items[index].place {
+        case .none, .json: return true
+        case .query: return unsafe QueryText.value(of: items[index].parameter, in: query) != nil
+        case .header:
+            guard let header = unsafe items[index].header else { return true }
+            return fields.firstIndex(of: header, in: bytes) >= 0
+        }
+    }
+    private static func isThere(_ value: JSONValue, _ document: ByteView) -> Bool {
+        switch value.kind {
+        case .absent, .malformed: false
+        case .literal: document[Int(value.range.start)] != 0x6E
+        case .string: value.range.count > 0
+        case .number, .object, .array: true
+        }
+    }
+
     private func refusal(_ index: Int, _ reason: SignatureRejection) -> HandshakeResponse {
         unsafe .rejected(reason, status: items[index].refusalStatus)
     }
@@ -149,8 +206,11 @@ package enum HandshakeResponse: Sendable {
             let value = found[condition.path]
             switch condition.kind {
             case .absent: if value.kind != .absent { return false }
+            case .present: if !Handshake.isThere(value, body) { return false }
             case .text:
-                if value.kind != .string || !body.slice(value.range).equals(condition.value) { return false }
+                guard value.kind == .string, JSONEscape.spells(body.slice(value.range), condition.value) else {
+                    return false
+                }
             case .number:
                 if value.kind != .number || !body.slice(value.range).equals(condition.value) { return false }
             }

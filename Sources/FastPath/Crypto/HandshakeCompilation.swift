@@ -11,10 +11,12 @@ package struct HandshakeError: Error, Equatable, Sendable {
 
 /// Safety: points into its source's `CompiledMemory`, which is freed with the snapshot.
 @safe struct CompiledHandshake {
-    enum Trigger: UInt8 { case body, get, options, head }
+    enum Trigger: UInt8 { case body, get, options, head, post }
     enum InputLocation: UInt8 { case none, json, query, header }
 
     var trigger: Trigger
+    var applies: UnsafePointer<CompiledApplication>
+    var appliesCount: Int
     var conditions: UnsafePointer<CompiledCondition>
     var conditionCount: Int
     var requirements: UnsafePointer<CompiledRequirement>
@@ -41,8 +43,20 @@ package struct HandshakeError: Error, Equatable, Sendable {
     var otherwiseEvent: Bool
 }
 
+/// One of `HandshakeDefinition.applies`.
+struct CompiledApplication {
+    var place: CompiledHandshake.InputLocation
+    /// Place in the set's paths.
+    var path: Int
+    var parameter: ByteView
+    var header: HeaderName?
+    /// Meaningful when `isEqual`; otherwise the value must be there.
+    var value: ByteView
+    var isEqual: Bool
+}
+
 struct CompiledCondition {
-    enum Kind: UInt8 { case text, number, absent }
+    enum Kind: UInt8 { case text, number, absent, present }
     var kind: Kind
     var path: Int
     var value: ByteView
@@ -96,7 +110,8 @@ extension Handshake {
             origins: UnsafePointer(memory.place(allowedOrigins.map { memory.place(text: $0.lowercased()) })),
             originCount: allowedOrigins.count,
             methods: definitions.reduce(into: MethodSet()) { $0.formUnion($1.method) },
-            hasBody: definitions.contains { $0.method == .post })
+            hasBody: definitions.contains { !$0.isUnsigned },
+            takesUnsignedPost: definitions.contains { $0.trigger == .post })
     }
 }
 
@@ -108,7 +123,12 @@ extension HandshakeDefinition {
         case .get: .get
         case .options: .options
         case .head: .head
+        case .post: .post
         }
+    }
+    /// True exactly when it is answered before a signature is looked at.
+    package var isUnsigned: Bool {
+        if case .body = trigger { false } else { true }
     }
 }
 
@@ -119,7 +139,7 @@ private struct HandshakeCompiler {
 
     mutating func compile(_ definition: HandshakeDefinition) throws(HandshakeError) -> CompiledHandshake {
         try check(definition)
-        let isBody = definition.method == .post
+        let isPost = definition.method == .post
         var conditions: [CompiledCondition] = []
         if case .body(let list) = definition.trigger {
             for condition in list { conditions.append(try compile(condition)) }
@@ -129,13 +149,15 @@ private struct HandshakeCompiler {
         var parameter = ByteView.empty
         var header: HeaderName?
         if let challenge = definition.challenge {
-            if let name = HandshakeCompiler.rest(challenge.place, "json:"), isBody {
+            if let name = HandshakeCompiler.rest(challenge.place, "json:"), isPost {
                 place = .json
                 path = try placed(path: name)
-            } else if let name = HandshakeCompiler.rest(challenge.place, "query:"), !isBody, !name.isEmpty {
+            } else if let name = HandshakeCompiler.rest(challenge.place, "query:"), definition.isUnsigned,
+                !name.isEmpty
+            {
                 place = .query
                 parameter = memory.place(text: name)
-            } else if let name = HandshakeCompiler.rest(challenge.place, "header:"), !isBody,
+            } else if let name = HandshakeCompiler.rest(challenge.place, "header:"), definition.isUnsigned,
                 SchemeDefinition.isToken(name)
             {
                 place = .header
@@ -147,8 +169,11 @@ private struct HandshakeCompiler {
         var headers: [CompiledHandshakeHeader] = []
         for line in definition.headers { headers.append(try compile(line)) }
         let body = definition.body.map { compile($0) }
+        var applies: [CompiledApplication] = []
+        for condition in definition.applies { applies.append(try compile(condition, isPost: isPost)) }
         return unsafe CompiledHandshake(
-            trigger: HandshakeCompiler.trigger(definition), conditions: UnsafePointer(memory.place(conditions)),
+            trigger: HandshakeCompiler.trigger(definition), applies: UnsafePointer(memory.place(applies)),
+            appliesCount: applies.count, conditions: UnsafePointer(memory.place(conditions)),
             conditionCount: conditions.count, requirements: UnsafePointer(memory.place(requirements(definition))),
             requirementCount: requirements(definition).count, place: place, path: path, parameter: parameter,
             header: header, rule: definition.challenge?.rule ?? .printable,
@@ -182,8 +207,12 @@ private struct HandshakeCompiler {
         for status in [definition.status, definition.refusalStatus] where !Reply.isKnown(status: status) {
             throw HandshakeError(message: "status \(status) is not known")
         }
-        if definition.method == .post, !definition.requirements.isEmpty {
-            throw HandshakeError(message: "a challenge in a body has conditions, no requirements")
+        if !definition.isUnsigned, !definition.requirements.isEmpty || !definition.applies.isEmpty {
+            throw HandshakeError(message: "a challenge in a signed body has conditions of its own, no others")
+        }
+        // Else every event would be taken for it.
+        if definition.trigger == .post, definition.applies.isEmpty, definition.challenge == nil {
+            throw HandshakeError(message: "an unsigned POST needs something by which it is known")
         }
     }
     private func requirements(_ definition: HandshakeDefinition) -> [CompiledRequirement] {
@@ -207,7 +236,29 @@ private struct HandshakeCompiler {
         case .number(let path, let value):
             CompiledCondition(kind: .number, path: try placed(path: path), value: memory.place(text: value))
         case .absent(let path): CompiledCondition(kind: .absent, path: try placed(path: path), value: .empty)
+        case .present(let path): CompiledCondition(kind: .present, path: try placed(path: path), value: .empty)
         }
+    }
+    private mutating func compile(
+        _ condition: HandshakeCondition, isPost: Bool
+    ) throws(HandshakeError) -> CompiledApplication {
+        var compiled = CompiledApplication(
+            place: .none, path: 0, parameter: .empty, header: nil, value: memory.place(text: condition.equals ?? ""),
+            isEqual: condition.equals != nil)
+        if let name = HandshakeCompiler.rest(condition.place, "json:"), isPost {
+            compiled.place = .json
+            compiled.path = try placed(path: name)
+        } else if let name = HandshakeCompiler.rest(condition.place, "query:"), !name.isEmpty {
+            compiled.place = .query
+            compiled.parameter = memory.place(text: name)
+        } else if let name = HandshakeCompiler.rest(condition.place, "header:"), SchemeDefinition.isToken(name) {
+            compiled.place = .header
+            compiled.header = HeaderName(name)
+        } else {
+            throw HandshakeError(
+                message: "\"\(condition.place)\" is none of header:NAME, query:NAME\(isPost ? ", json:$.PATH" : "")")
+        }
+        return compiled
     }
     private mutating func placed(path text: String) throws(HandshakeError) -> Int {
         let path: JSONPath
@@ -247,6 +298,7 @@ private struct HandshakeCompiler {
         case .get: .get
         case .options: .options
         case .head: .head
+        case .post: .post
         }
     }
     private static func rest(_ text: String, _ prefix: String) -> String? {

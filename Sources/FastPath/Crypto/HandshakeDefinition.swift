@@ -13,15 +13,32 @@ package enum HandshakeTrigger: Equatable, Sendable {
     case get
     case options
     case head
+    /// A POST, before its signature is looked at; one that `applies` does not fit is an event like any other.
+    case post
+}
+
+/// What a request must have to be this challenge, beside its trigger.
+package struct HandshakeCondition: Equatable, Sendable {
+    /// `header:NAME`, `query:NAME` or `json:$.a.b`, this of a POST.
+    package var place: String
+    /// Nil = it is there and not empty. Values are compared decoded; a header's name has no case, its value has.
+    package var equals: String?
+
+    package init(_ place: String, equals: String? = nil) {
+        self.place = place
+        self.equals = equals
+    }
 }
 
 package enum BodyCondition: Equatable, Sendable {
-    /// The JSON string at the path is exactly this text, spelled without escapes.
+    /// The JSON string at the path is exactly this text, decoded.
     case text(path: String, equals: String)
     /// The JSON number at the path is spelled exactly so.
     case number(path: String, equals: String)
     /// There is nothing at the path.
     case absent(path: String)
+    /// There is something at the path other than `null` and an empty text.
+    case present(path: String)
 }
 
 /// What must hold before a challenge is answered; checked in order, the first that does not hold names the reason.
@@ -89,6 +106,8 @@ package enum HandshakeContentType: Equatable, Sendable {
 
 package struct HandshakeDefinition: Equatable, Sendable {
     package var trigger: HandshakeTrigger
+    /// All of these; a request that has not all of them is not this challenge.
+    package var applies: [HandshakeCondition] = []
     package var requirements: [HandshakeRequirement] = []
     /// Nil when the answer is the same for every asker.
     package var challenge: HandshakeChallenge?

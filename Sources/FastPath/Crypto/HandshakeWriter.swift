@@ -1,41 +1,9 @@
-// How a challenge is read and its answer written: query values, percent-decoding, the rules of what may go back.
+// How a challenge is read and its answer written, and the rules of what may go back.
 //
 // Invariants: a query's value is compared and echoed decoded, once; what a rule lets through is printable ASCII.
 // Safety: the writer appends within the capacity it was given; what does not fit makes the whole answer fail.
 
 import CShims
-
-/// The parameters of a query (`application/x-www-form-urlencoded`).
-enum QueryText {
-    /// The raw value of the first parameter called `name` (not encoded itself); nil when there is none.
-    static func value(of name: ByteView, in query: ByteView) -> ByteView? {
-        guard name.count > 0 else { return nil }
-        var start = 0
-        while start < query.count {
-            var end = start
-            while end < query.count, query[end] != 0x26 { end += 1 }
-            let pair = query.slice(start, end - start)
-            if pair.count >= name.count, pair.slice(0, name.count).equals(name) {
-                if pair.count == name.count { return pair.slice(name.count, 0) }
-                if pair[name.count] == ASCII.equals {
-                    return pair.slice(name.count + 1, pair.count - name.count - 1)
-                }
-            }
-            start = end + 1
-        }
-        return nil
-    }
-    /// The byte at `place` and the place behind it: `%41` is `A`, `+` a space. A `%` without its digits is itself.
-    @inline(__always) static func byte(_ value: ByteView, at place: Int) -> (byte: UInt8, next: Int) {
-        let byte = value[place]
-        if byte == 0x2B { return (ASCII.space, place + 1) }
-        guard byte == 0x25, place + 2 < value.count, CharacterClasses.isHexadecimal(value[place + 1]),
-            CharacterClasses.isHexadecimal(value[place + 2])
-        else { return (byte, place + 1) }
-        let high = CharacterClasses.hexadecimalValue(value[place + 1])
-        return (high << 4 | CharacterClasses.hexadecimalValue(value[place + 2]), place + 3)
-    }
-}
 
 enum ChallengeText {
     static func isOpaque(_ byte: UInt8) -> Bool {

@@ -23,4 +23,6 @@ package enum SignatureRejection: String, CaseIterable, Error, Sendable, BitwiseC
     case verifyTokenMismatch = "verify_token_mismatch"
     case emptyBody = "empty_body"
     case addressNotAllowed = "address_not_allowed"
+    /// Refused by its length, before its body came: of such a request only the head is known.
+    case bodyTooLarge = "body_too_large"
 }

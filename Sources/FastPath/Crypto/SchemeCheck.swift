@@ -110,8 +110,9 @@ extension SchemeDefinition {
         guard list == .none else { throw .badList("list: a token shares its header with nothing; use none") }
         guard timestamp == nil else { throw .badTimestamp("timestamp: a token covers no timestamp; leave it out") }
         guard !takesEverySet else { throw .badHeader("takesEverySet: a token has one place; leave it out") }
-        guard bodyHash == nil, !triesBothPorts else {
-            throw .badTemplate("bodyHash and triesBothPorts: a token signs nothing; leave them out")
+        guard bodyHash == nil, !triesBothPorts, !signsDecodedBody, urlDecodes.isEmpty else {
+            throw .badTemplate(
+                "bodyHash, triesBothPorts, urlDecodes and signsDecodedBody: a token signs nothing; leave them out")
         }
         guard !refusesOpaqueBody else {
             throw .badTemplate("refusesOpaqueBody: a token signs nothing; leave it out")
@@ -131,7 +132,7 @@ extension SchemeDefinition {
         let valueCount = pieces.filter { if case .value = $0 { true } else { false } }.count
         guard valueCount <= SchemeData.valueCountMax else {
             throw .badTemplate(
-                "signed: at most \(SchemeData.valueCountMax) of {header:…}, {query:…}, {json:…} are taken")
+                "signed: at most \(SchemeData.valueCountMax) of {header:…}, {query:…}, {form:…}, {json:…} are taken")
         }
         if signsPartOnly {
             guard wholes == 0, bodyHash == nil else {
@@ -151,12 +152,20 @@ extension SchemeDefinition {
         if triesBothPorts, !pieces.contains(.url) {
             throw .badTemplate("triesBothPorts: \"\(signed)\" has no {url}; leave it out")
         }
+        guard urlDecodes.isEmpty || pieces.contains(.url) && urlDecodes.utf8.allSatisfy({ $0 < 128 && $0 != 0x25 })
+        else {
+            throw .badTemplate(
+                "urlDecodes: takes characters of ASCII other than %, for a \"signed\" that has {url}; leave it out")
+        }
         guard !pieces.contains(.id) || headers.allSatisfy({ $0.id != nil }) else {
             throw .badTemplate("signed: {id} needs idHeader")
         }
         if let bodyHash {
             let place = try ValueLocation(bodyHash, for: "bodyHash")
-            if case .json = place { throw .badTemplate("bodyHash: the body cannot have its own hash") }
+            switch place {
+            case .json, .form: throw .badTemplate("bodyHash: the body cannot have its own hash")
+            case .header, .query: break
+            }
             guard SchemeDefinition.isCovered(place, by: pieces) else {
                 throw .badTemplate("bodyHash: \"\(signed)\" does not sign \(bodyHash), so it proves nothing")
             }
@@ -177,6 +186,7 @@ extension SchemeDefinition {
         switch place {
         case .header: false
         case .query: pieces.contains(.url) || pieces.contains(.query)
+        case .form: pieces.contains(.body) || pieces.contains(.form)
         case .json: pieces.contains(.body)
         }
     }

@@ -5,21 +5,18 @@
 import CShims
 
 enum BodyHash {
-    /// True exactly when `claimed` is the SHA-256 of the body in lower-case hexadecimal.
+    /// True exactly when `claimed` is the SHA-256 of the body in hexadecimal.
     static func equals(_ claimed: ByteView, _ body: ByteView) -> Bool {
         guard claimed.count == 64 else { return false }
         var tag = MACTag()
         return unsafe withUnsafeMutableBytes(of: &tag) { room in
             let digest = unsafe room.baseAddress!.assumingMemoryBound(to: UInt8.self)
             unsafe sluice_sha256(body.base, body.count, digest)
-            let text = unsafe digest + 32
-            var differs = false
-            for half in 0..<2 {
-                // 16 bytes at a time: the room takes the digest and half of its text.
-                unsafe TextEncoding.writeHex(ByteView(digest + 16 * half, count: 16), into: text)
-                differs = unsafe sluice_digest_equal(text, claimed.base + 32 * half, 32) == 0 || differs
+            let wanted = unsafe digest + 32
+            guard unsafe TextEncoding.decode(claimed, as: .hex, wanted: 32, into: wanted) == .bytes(32) else {
+                return false
             }
-            return !differs
+            return unsafe sluice_digest_equal(digest, wanted, 32) != 0
         }
     }
 }
@@ -100,15 +97,28 @@ extension SchemeData {
             request.composed.append("/")
             if !request.head.query.isEmpty {
                 request.composed.append("?")
-                request.composed.append(request.bytes.slice(request.head.query))
+                appendTarget(request.bytes.slice(request.head.query), &request.composed)
             }
         } else {
-            request.composed.append(request.bytes.slice(start, end - start))
+            appendTarget(request.bytes.slice(start, end - start), &request.composed)
         }
     }
+    private func appendTarget(_ text: ByteView, _ composed: inout ComposedBytes) {
+        guard !general.urlDecodes.isEmpty else { return composed.append(text) }
+        composed.appendPercentDecoded(text, only: general.urlDecodes)
+    }
 
-    /// `https://h:1` becomes `https://h`; `https://h` becomes `https://h:443`.
-    private static func appendOtherPort(_ origin: ByteView, to composed: inout ComposedBytes) {
+    /// `https://h:1` becomes `https://h`; `https://h` becomes `https://h:443`. A path behind it stays.
+    private static func appendOtherPort(_ whole: ByteView, to composed: inout ComposedBytes) {
+        var end = 0
+        var slashes = 0
+        while end < whole.count {
+            if whole[end] == 0x2F { slashes += 1 }
+            if slashes == 3 { break }
+            end += 1
+        }
+        let origin = whole.slice(0, end)
+        defer { composed.append(whole.slice(end, whole.count - end)) }
         var place = origin.count
         while place > 0, origin[place - 1] &- 0x30 < 10 { place -= 1 }
         // The colon behind the scheme has no digits behind it, and one inside an IPv6 address has its bracket.
@@ -127,24 +137,9 @@ extension SchemeData {
         // The hash stands for the body, or there is none: no parameters are signed.
         guard !hasBodyHash, request.body.count > 0 else { return nil }
         // A body of another kind is not signed by its parameters, so it must not pass as if it were.
-        guard SchemeData.isForm(request, fields), request.form.append(request.body, to: &request.composed) else {
-            return .malformedHeader
-        }
+        guard FormFields(bytes: request.bytes, fields: fields, body: request.body).kind == .urlEncoded,
+            request.form.append(request.body, to: &request.composed)
+        else { return .malformedHeader }
         return nil
-    }
-    private static func isForm(_ request: RequestReading, _ fields: borrowing FieldTable) -> Bool {
-        for index in 0..<fields.count {
-            let name = request.bytes.slice(fields[index].name)
-            guard matches(name, "content-type") else { continue }
-            let value = request.bytes.slice(fields[index].value)
-            let type: StaticString = "application/x-www-form-urlencoded"
-            let count = type.utf8CodeUnitCount
-            guard value.count >= count, matches(value.slice(0, count), type) else { return false }
-            return value.count == count || value[count] == 0x3B || value[count] == 0x20 || value[count] == 0x09
-        }
-        return false
-    }
-    private static func matches(_ text: ByteView, _ lowered: StaticString) -> Bool {
-        unsafe text.equalsIgnoringCase(lowered: ByteView(lowered.utf8Start, count: lowered.utf8CodeUnitCount))
     }
 }

@@ -2,7 +2,8 @@
 // worker threads at start and reload; `SchemeCheck.swift` refuses what would accept what it should not.
 //
 // Places of values are spelled as event selectors are: a bare name or `header:NAME` is a header, `query:NAME` a
-// parameter of the URL (percent-decoded), `json:$.a.b` a value of the body (escapes of a string decoded).
+// parameter of the URL (percent-decoded), `form:NAME` a field of a form in the body (decoded), `json:$.a.b` a value of
+// the body (escapes of a string decoded).
 
 package enum SchemeAlgorithm: Equatable, Sendable {
     case hmac(MACAlgorithm)
@@ -62,6 +63,8 @@ package struct TimestampRule: Equatable, Sendable {
     package var form: TimestampForm
     /// A difference of exactly this many seconds still passes.
     package var toleranceSeconds: UInt64
+    /// How far in the past instead, where the sender's own retries bring the first try's time; nil = the same.
+    package var pastToleranceSeconds: UInt64?
     /// False when a time in the future passes however far it is.
     package var checksFuture: Bool
     /// False when a time in the past passes however far it is.
@@ -101,15 +104,19 @@ package struct SchemeDefinition: Equatable, Sendable {
     package var list = SignatureList.none
     package var listKey = ""
     /// `{timestamp}` `{id}` `{body}` `{method}` `{url}` `{path}` `{query}` `{form}` `{header:NAME}` `{query:NAME}`
-    /// `{json:$.path}` and literal text.
+    /// `{form:NAME}` `{json:$.path}` and literal text.
     package var signed = "{body}"
     /// True when the scheme is known to leave the body unsigned; nothing else may.
     package var signsPartOnly = false
-    /// The place of the lower-case hexadecimal SHA-256 of the body. It must be signed itself; a request that has it
+    /// The place of the hexadecimal SHA-256 of the body. It must be signed itself; a request that has it
     /// signs no `{form}` (Twilio's `bodySHA256`).
     package var bodyHash: String?
     /// True when `{url}` is tried as received, and with the port put in (80 or 443) or left out (Twilio).
     package var triesBothPorts = false
+    /// Characters whose percent-escapes in the target are decoded in `{url}`; all others stay as received (HubSpot v3).
+    package var urlDecodes = ""
+    /// True when a body that came with a Content-Encoding is signed as it was before it. A worker decodes it.
+    package var signsDecodedBody = false
     /// True when a body that a challenge could be is refused: who asks for the MAC of a text (X's GET with `crc_token`)
     /// has the signature of that text as a body, where the sender signs both with one key.
     package var refusesOpaqueBody = false
@@ -134,7 +141,8 @@ package struct SchemeDefinition: Equatable, Sendable {
         }
         set { ownMismatch = newValue }
     }
-    package var isCostly: Bool { algorithm.isCostly }
+    /// True exactly when a loop must leave it to a worker thread.
+    package var isCostly: Bool { algorithm.isCostly || signsDecodedBody }
 }
 
 /// Why a scheme or a secret cannot be compiled. Never carries the secret.

@@ -53,6 +53,7 @@ extension ReadLocation {
             }
             return .value(request.bytes.slice(fields[first].value))
         case .query: return findParameter(&request)
+        case .form: return findField(&request, fields)
         case .json: return findJSON(&request)
         }
     }
@@ -85,6 +86,21 @@ extension ReadLocation {
         let first = request.composed.count
         // A plus stays one: signatures in base 64 come with theirs bare.
         request.composed.appendPercentDecoded(found, plusIsSpace: false)
+        return .value(request.composed.written(since: first))
+    }
+
+    private func findField(_ request: inout RequestReading, _ fields: borrowing FieldTable) -> FoundValue {
+        var form = FormFields(bytes: request.bytes, fields: fields, body: request.body)
+        var found: FormFields.Field?
+        while let field = form.next() {
+            guard field.isNamed(name) else { continue }
+            guard found == nil else { return .rejected(.duplicateHeader) }
+            found = field
+        }
+        guard let found else { return .absent }
+        guard found.isEncoded else { return .value(found.value) }
+        let first = request.composed.count
+        request.composed.appendPercentDecoded(found.value, plusIsSpace: true)
         return .value(request.composed.written(since: first))
     }
 
@@ -272,7 +288,7 @@ extension SchemeData {
             claimed = number
         }
         let now = nowSeconds &* unitsPerSecond
-        if now > claimed { return checksPast && now - claimed > toleranceUnits ? .staleTimestamp : nil }
+        if now > claimed { return checksPast && now - claimed > pastToleranceUnits ? .staleTimestamp : nil }
         return checksFuture && claimed - now + (isBehind ? 1 : 0) > toleranceUnits ? .futureTimestamp : nil
     }
 

@@ -1,10 +1,11 @@
 // The words of a scheme's data: where a value stands, and the template of the signed string. Runs on worker threads at
 // start and reload.
 
-/// A bare name or `header:NAME`, `query:NAME`, `json:$.a.b`.
+/// A bare name or `header:NAME`, `query:NAME`, `form:NAME`, `json:$.a.b`.
 package enum ValueLocation: Equatable, Sendable {
     case header(String)
     case query(String)
+    case form(String)
     case json(JSONPath)
 
     /// `key`: what the place is for, in the words of the configuration.
@@ -26,19 +27,22 @@ package enum ValueLocation: Equatable, Sendable {
         case "query":
             guard !parts[1].isEmpty else { throw .badHeader("\(key): query: needs the parameter's name behind it") }
             self = .query(parts[1])
+        case "form":
+            guard !parts[1].isEmpty else { throw .badHeader("\(key): form: needs the field's name behind it") }
+            self = .form(parts[1])
         case "json":
             do throws(JSONPathError) {
                 self = .json(try JSONPath(parts[1]))
             } catch { throw .badHeader("\(key): \(error.message)") }
         default:
-            throw .badHeader("\(key): \"\(spelling)\" is none of NAME, header:NAME, query:NAME, json:$.PATH")
+            throw .badHeader("\(key): \"\(spelling)\" is none of NAME, header:NAME, query:NAME, form:NAME, json:$.PATH")
         }
     }
 
     package static func == (left: ValueLocation, right: ValueLocation) -> Bool {
         switch (left, right) {
         case (.header(let left), .header(let right)): left.lowercased() == right.lowercased()
-        case (.query(let left), .query(let right)): left == right
+        case (.query(let left), .query(let right)), (.form(let left), .form(let right)): left == right
         case (.json(let left), .json(let right)): left == right
         default: false
         }
@@ -95,7 +99,7 @@ package enum SignedTemplate: Equatable, Sendable {
             guard name.contains(":") else {
                 throw .badTemplate(
                     "signed: {\(name)} is none of {timestamp}, {id}, {body}, {method}, {url}, {path}, {query}, "
-                        + "{form}, {header:NAME}, {query:NAME}, {json:$.PATH}")
+                        + "{form}, {header:NAME}, {query:NAME}, {form:NAME}, {json:$.PATH}")
             }
             do throws(SchemeError) {
                 return .value(try ValueLocation(name, for: "signed"))

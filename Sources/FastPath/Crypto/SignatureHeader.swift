@@ -75,6 +75,16 @@ struct SignatureParts {
 }
 
 extension SchemeData {
+    /// True exactly when its signature stands in headers alone and a request has none of them.
+    func lacksSignature(bytes: ByteView, fields: borrowing FieldTable) -> Bool {
+        for index in 0..<general.setCount {
+            guard let header = unsafe general.sets[index].signature.header,
+                fields.firstIndex(of: header, in: bytes) < 0
+            else { return false }
+        }
+        return true
+    }
+
     /// The scheme to check by: the first of the alternatives whose signature header the request has, else the first.
     @inline(__always)
     static func chosenPlain(
@@ -234,7 +244,19 @@ extension SchemeData {
             claimed = claimed * 10 + UInt64(digit)
         }
         let now = nowSeconds &* unitsPerSecond
-        if now > claimed { return now - claimed > toleranceUnits ? .staleTimestamp : nil }
+        if now > claimed { return now - claimed > pastToleranceUnits ? .staleTimestamp : nil }
         return checksFuture && claimed - now > toleranceUnits ? .futureTimestamp : nil
+    }
+}
+
+extension SignatureScheme {
+    /// True exactly when no alternative can find a signature in a request of these headers, whatever its body is.
+    func lacksSignature(bytes: ByteView, fields: borrowing FieldTable) -> Bool {
+        var next: UnsafePointer<SchemeData>? = unsafe data
+        while let candidate = unsafe next {
+            guard unsafe candidate.pointee.lacksSignature(bytes: bytes, fields: fields) else { return false }
+            unsafe next = candidate.pointee.alternative
+        }
+        return true
     }
 }

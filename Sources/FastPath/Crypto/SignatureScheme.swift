@@ -51,6 +51,7 @@
     var timestampKey: ByteView
     var unitsPerSecond: UInt64
     var toleranceUnits: UInt64
+    var pastToleranceUnits: UInt64
     /// Meaningful for plain schemes alone.
     var pieces: UnsafePointer<SignedPiece>
     var pieceCount: Int
@@ -155,6 +156,8 @@ extension SchemeData {
         timestampKey = memory.place(text: definition.timestamp?.listKey ?? "")
         unitsPerSecond = definition.timestamp?.unitsPerSecond ?? 1
         toleranceUnits = (definition.timestamp?.toleranceSeconds ?? 0) * unitsPerSecond
+        let past = definition.timestamp?.pastToleranceSeconds ?? definition.timestamp?.toleranceSeconds
+        pastToleranceUnits = (past ?? 0) * unitsPerSecond
         var paths: [JSONPath] = []
         let isMAC = kind == .mac || kind == .costly
         let template = isMAC ? try SignedTemplate.pieces(of: definition.signed) : []
@@ -182,7 +185,7 @@ private struct SchemeKeys {
     init(_ definition: SchemeDefinition, _ secrets: [SourceSecret], in memory: CompiledMemory) throws(SchemeError) {
         guard !secrets.isEmpty else { throw .noSecret }
         for (index, secret) in secrets.enumerated() {
-            guard !definition.isCostly else {
+            guard !definition.algorithm.isCostly else {
                 kind = .costly
                 _ = try definition.publicKey(of: secret.value, index: index)
                 continue

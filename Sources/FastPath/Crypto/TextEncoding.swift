@@ -1,4 +1,5 @@
-// Hexadecimal and base 64, strictly: one text for one value, so that no changed signature reads as the same bytes.
+// Hexadecimal and base 64, strictly: one text for one value, so that no changed signature reads as the same bytes
+// (but for the case of hexadecimal digits, which RFC 4648 §8 leaves open).
 // Decoding says how it failed, because an ill-formed header and a wrong signature are different reasons.
 //
 // Safety: writes go to memory of which the caller states the room; each function names how much it needs.
@@ -9,7 +10,7 @@ package enum SignatureEncoding: UInt8, CaseIterable, Sendable { case hex, base64
 package enum DecodeResult: Equatable, Sendable {
     /// `count` bytes were written.
     case bytes(Int)
-    /// Well-formed, but no value that this scheme can give: upper-case hexadecimal, or another length.
+    /// Well-formed, but no value that this scheme can give: one of another length.
     case neverEqual
     case malformed
 }
@@ -35,19 +36,17 @@ package enum TextEncoding {
         guard text.count > 0 else { return .malformed }
         let fits = text.count == 2 * wanted
         if fits, text.count & 7 == 0, unsafe decodeLowerHex(text, into: memory) { return .bytes(wanted) }
-        var lowerOnly = true
         for index in 0..<text.count {
-            let digit = hexDigit(text[index])
-            if digit == 0xFF { return .malformed }
-            if digit >= 0x80 { lowerOnly = false }
+            guard CharacterClasses.isHexadecimal(text[index]) else { return .malformed }
             guard fits else { continue }
-            let nibble = digit & 0x0F
+            let nibble = CharacterClasses.hexadecimalValue(text[index])
             if index & 1 == 0 { unsafe memory[index >> 1] = nibble << 4 } else { unsafe memory[index >> 1] |= nibble }
         }
-        return fits && lowerOnly ? .bytes(wanted) : .neverEqual
+        return fits ? .bytes(wanted) : .neverEqual
     }
-    /// The common case, eight digits in a word at once; false when one is not a lower-case digit, and the slow way says
-    /// why. (SIMD16 was tried first: its halves cost 540 ns for 64 digits, 6 % of a request; words cost a tenth.)
+    /// The common case, eight digits in a word at once; false when one is not a lower-case digit: the slow way takes
+    /// the others. (SIMD16 was tried first: its halves cost 540 ns for 64 digits, 6 % of a request; words cost a
+    /// tenth.)
     @inline(__always)
     private static func decodeLowerHex(_ text: ByteView, into memory: UnsafeMutablePointer<UInt8>) -> Bool {
         let ones: UInt64 = 0x0101_0101_0101_0101
@@ -74,16 +73,6 @@ package enum TextEncoding {
         }
         return bad == 0
     }
-    /// 0...15; with bit 7 set for an upper-case letter; 0xFF for anything else.
-    @inline(__always) private static func hexDigit(_ byte: UInt8) -> UInt8 {
-        switch byte {
-        case 0x30...0x39: byte - 0x30
-        case 0x61...0x66: byte - 0x61 + 10
-        case 0x41...0x46: (byte - 0x41 + 10) | 0x80
-        default: 0xFF
-        }
-    }
-
     /// RFC 4648 §4 and §5 with the bits behind the value zero. Standard base 64 must be padded; the URL alphabet may be
     /// bare.
     private static func decodeBase64(
@@ -135,7 +124,7 @@ package enum TextEncoding {
             unsafe memory[2 * index + 1] = lowerHex(byte & 15)
         }
     }
-    @inline(__always) private static func lowerHex(_ nibble: UInt8) -> UInt8 {
+    @inline(__always) static func lowerHex(_ nibble: UInt8) -> UInt8 {
         nibble < 10 ? 0x30 + nibble : 0x57 + nibble
     }
 
@@ -186,10 +175,9 @@ extension TextEncoding {
         }
         return String(decoding: bytes, as: UTF8.self)
     }
-    /// Nil when `text` is not `encoding`. Lenient where people paste secrets: missing padding and upper-case
-    /// hexadecimal pass.
+    /// Nil when `text` is not `encoding`. Lenient where people paste secrets: missing padding passes.
     package static func bytes(of text: String, as encoding: SignatureEncoding) -> [UInt8]? {
-        var padded = Array(encoding == .hex ? text.lowercased().utf8 : text.utf8)
+        var padded = Array(text.utf8)
         if encoding == .base64 { while padded.count & 3 != 0 { padded.append(0x3D) } }
         if padded.isEmpty { return [] }
         let digits = padded.count - (encoding == .hex ? 0 : padded.reversed().prefix(while: { $0 == 0x3D }).count)

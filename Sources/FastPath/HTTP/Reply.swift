@@ -12,7 +12,8 @@ package struct Reply: Sendable {
     package enum EventStatus: Sendable { case accepted, duplicate }
 
     /// The head's bytes at most: 46 of status line, 37 of date, 160 of the fixed fields, 3 × 20 of numbers, and
-    /// `Allow`, `Sluice-Durability` and a content type of the caller's own with `textBytesMax` each.
+    /// `Allow`, `WWW-Authenticate`, `Sluice-Durability` and a content type of the caller's own with `textBytesMax`
+    /// each. A 401 has no `Allow`.
     package static let headBytesMax = 512
     package static let textBytesMax = 64
     /// The largest answer without a body of the caller's own.
@@ -36,6 +37,8 @@ package struct Reply: Sendable {
     package var retryAfterSeconds = 0
     /// The methods of a 405, as `Allow` lists them.
     package var allow: ByteView?
+    /// The challenges of a 401, as `WWW-Authenticate` lists them (RFC 9110 §15.5.2); empty where none is registered.
+    package var authenticate = ByteView.empty
     /// How safe the event is: the value of `Sluice-Durability`.
     package var durability: StaticString?
 
@@ -120,6 +123,7 @@ package struct Reply: Sendable {
             writer.append("Connection: keep-alive\r\n")
         }
         if let allow { writer.append("Allow: ", value: allow) }
+        if authenticate.count > 0 { writer.append("WWW-Authenticate: ", value: authenticate) }
         if retryAfterSeconds > 0 {
             writer.append("Retry-After: ")
             writer.append(number: retryAfterSeconds)

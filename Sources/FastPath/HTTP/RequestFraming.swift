@@ -5,7 +5,8 @@
 // lengths, a length beside a coding, a list, a sign, a second Host) is an error.
 
 extension RequestHead {
-    /// Sets the framing from the fields; the error when they contradict each other or the target's `authority`.
+    /// Sets the framing from the fields; the error when they contradict each other. `authority`:
+    /// the target's, in the absolute form.
     @inline(__always) mutating func frame(
         _ bytes: ByteView, _ fields: borrowing FieldTable, authority: ByteRange
     ) -> HTTPError? {
@@ -36,7 +37,9 @@ extension RequestHead {
         expectsContinue = expectsContinue && expectCount == 1 && versionMinor >= 1
         let isConnect = method == .other && bytes.slice(methodRange).equals("CONNECT")
         closes = isConnect || connection.closes(versionMinor: versionMinor)
-        if let error = hostError(bytes, hostCount, authority) { return error }
+        if let error = hostError(bytes, hostCount) { return error }
+        // RFC 9112 §3.2.2: what the target says is whom it is for, whatever Host says.
+        if !authority.isEmpty { host = authority }
         if codings.isPresent { return frameChunked(codings, lengthCount) }
         guard lengthCount > 0 else { return nil }
         guard lengthCount == 1 else { return .duplicateContentLength }
@@ -44,13 +47,10 @@ extension RequestHead {
         contentLength = count
         return nil
     }
-    @inline(__always) private func hostError(_ bytes: ByteView, _ count: Int, _ authority: ByteRange) -> HTTPError? {
+    @inline(__always) private func hostError(_ bytes: ByteView, _ count: Int) -> HTTPError? {
         if count > 1 { return .duplicateHost }
         if count == 0 { return versionMinor >= 1 ? .missingHost : nil }
-        guard HostRules.isValid(bytes.slice(host)) else { return .badHost }
-        // Routing by one and filtering by the other is how a request gets past whoever filters.
-        guard authority.isEmpty || bytes.slice(authority).equals(bytes.slice(host)) else { return .badHost }
-        return nil
+        return HostRules.isValid(bytes.slice(host)) ? nil : .badHost
     }
     private mutating func frameChunked(_ codings: TransferCodings, _ lengthCount: Int) -> HTTPError? {
         if lengthCount > 0 { return .lengthAndTransferEncoding }

@@ -46,8 +46,9 @@ package struct HeaderField: Sendable {
 
 /// The fields of one head, in order. Owned by a loop and refilled for each request; nothing of it survives the next.
 @safe package struct FieldTable: ~Copyable {
-    /// RFC 9110 §5.4 sets no number; 100 is what the peers and `http-cases` take.
-    package static let capacity = 100
+    package static let capacity = 256
+    /// RFC 9110 §5.4 sets no number; 100 is what the peers take.
+    package static let usualCount = 100
     private let fields: UnsafeMutablePointer<HeaderField>
     package private(set) var count = 0
 

@@ -106,7 +106,7 @@ package struct ResponseParser: Sendable {
             lines = FieldLines(from: position + 2)
             phase = .fields
         }
-        switch lines.advance(bytes, end: end, fields: &fields, countMax: FieldTable.capacity) {
+        switch lines.advance(bytes, end: end, fields: &fields, countMax: FieldTable.usualCount) {
         case .incomplete: return .incomplete
         case .failed: return .failed
         case .complete(let headEnd):

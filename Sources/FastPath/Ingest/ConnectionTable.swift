@@ -14,10 +14,8 @@ struct AnswerTerms {
     var decidedStatus: UInt16 = 0
     var sourceIndex: Int32 = -1
     var counterSlot: UInt16 = 0
-    var successStatus: UInt16 = 0
     var durability = DurabilityLevel.fsync
-    /// Empty: our own answer. Static memory.
-    var successBody = ByteView.empty
+    var answer = IngestAnswer()
     /// Monotonic milliseconds of the request's last byte, for the commit histogram.
     var completedAt: UInt64 = 0
 }

@@ -24,6 +24,8 @@ package struct SourceEdge: Sendable {
     package var handshakeMethods: MethodSet = []
     /// What a 405 names.
     package var allow = ByteView("POST")
+    /// What a 401 of it asks for; empty where its scheme is none of HTTP's.
+    package var authenticate = ByteView.empty
 
     package init() {}
 }

@@ -24,7 +24,8 @@ extension IngestLoop where IO: ~Copyable {
             }
         }
         let method = table[slot].assembly.head.method
-        guard method != .post, unsafe source.pointee.edge.handshakeMethods.takes(method) else { return false }
+        guard unsafe source.pointee.edge.handshakeMethods.takes(method) else { return false }
+        if method == .post, unsafe source.pointee.handshake?.takesUnsignedPost != true { return false }
         return answersChallenge(slot, bytes, body)
     }
     private mutating func client(_ slot: Int, _ bytes: ByteView, _ source: UnsafePointer<IngestSource>) -> IPAddress? {

@@ -38,12 +38,18 @@ extension IngestLoop where IO: ~Copyable {
         var event = unsafe EventInput(request, source)
         event.receivedAt = wallNanos
         event.verdict = verdict
-        if request.values.keySpelling != .plain {
-            var room = unsafe ComposedBytes(memory: keyScratch, capacity: IngestSizes.keyBytesMax)
-            guard let key = room.plainText(of: request.values.dedupKey, request.values.keySpelling) else {
-                return refuse(request.slot, .bodyTooLarge)
-            }
+        var room = unsafe ComposedBytes(memory: keyScratch, capacity: IngestSizes.keyBytesMax)
+        guard let type = room.plainText(of: request.values.eventType) else {
+            return refuse(request.slot, .bodyTooLarge)
+        }
+        event.eventType = type
+        // Without an identity it is no event's duplicate.
+        event.dedupWindowSeconds = 0
+        if request.values.key.hasIdentity {
+            guard let key = room.text(of: request.values.key) else { return refuse(request.slot, .bodyTooLarge) }
             event.dedupKey = key
+            event.keyIsBody = request.values.key.isBody
+            event.dedupWindowSeconds = unsafe source.pointee.dedupWindowSeconds
         }
         let durability = unsafe source.pointee.durability
         unsafe metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(request.body.count))
@@ -74,12 +80,12 @@ extension IngestLoop where IO: ~Copyable {
         let terms = table[slot].terms
         metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(terms.counterSlot))
         metrics.commit.record(micros: (nowMillis &- terms.completedAt) &* 1000)
-        var reply = reply(slot, status: Int(terms.successStatus))
+        var reply = reply(slot, status: Int(terms.answer.status))
         reply.durability = terms.durability.text
         let (memory, capacity) = unsafe replyRoom(slot)
-        if terms.successBody.count > 0 {
-            return unsafe written(
-                slot, reply.write(terms.successBody, date: dates, to: memory, capacity: capacity))
+        if terms.answer.isOwn {
+            reply.ownContentType = terms.answer.contentType
+            return unsafe written(slot, reply.write(terms.answer.body, date: dates, to: memory, capacity: capacity))
         }
         let id = EventID(logIdentity: port.logIdentity, sequence: sequence)
         unsafe written(
@@ -103,10 +109,6 @@ extension EventInput {
         tenant = unsafe source.pointee.tenant
         self.source = unsafe source.pointee.name
         sourceNumber = unsafe source.pointee.sourceNumber
-        dedupKey = request.values.dedupKey
-        keyIsBody = request.values.keyIsBody
-        dedupWindowSeconds = unsafe source.pointee.dedupWindowSeconds
-        eventType = request.values.eventType
         method = bytes.slice(request.head.methodRange)
         target = bytes.slice(request.head.target)
         fieldLines = bytes.slice(request.head.fieldLines)

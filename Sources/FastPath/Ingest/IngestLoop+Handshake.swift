@@ -5,13 +5,13 @@
 // Safety: an answer's views point into `scratch` and are in the reply when the call returns.
 
 extension IngestLoop where IO: ~Copyable {
-    /// A GET, HEAD or OPTIONS. False when it is an event after all.
+    /// A GET, HEAD, OPTIONS or POST, before it is verified. False when it is an event after all.
     mutating func answersChallenge(_ slot: Int, _ bytes: ByteView, _ body: ByteView) -> Bool {
         let source = unsafe sources + Int(table[slot].terms.sourceIndex)
         let head = table[slot].assembly.head
         guard let handshake = unsafe source.pointee.handshake else { return false }
         let answer = unsafe handshake.answer(
-            bytes: bytes, head: head, fields: fields,
+            bytes: bytes, head: head, fields: fields, body: body,
             key: source.pointee.scheme?.challengeKey(nowSeconds: wallSeconds), into: scratch,
             capacity: Handshake.scratchBytesMax)
         if sends(answer, slot, bytes, body) { return true }

@@ -32,7 +32,9 @@ extension IngestLoop where IO: ~Copyable {
         let source = unsafe sources + Int(table[slot].terms.sourceIndex)
         unsafe metrics.countRejection(reason, source: source.pointee.counterSlot)
         if unsafe source.pointee.rejectedPerSecondMax > 0 { unsafe keepRejected(slot, source, reason, bytes, body) }
-        answer(slot, status: status, reason: reason.rawValue)
+        answer(
+            slot, status: status, reason: reason.rawValue,
+            authenticate: status == 401 ? unsafe source.pointee.edge.authenticate : .empty)
     }
     /// The route's own answer, after the body was read and thrown away.
     mutating func answerDecided(_ slot: Int) {
@@ -50,6 +52,47 @@ extension IngestLoop where IO: ~Copyable {
         table[slot].connection.closeAfterReply(lingers: true)
         answer(slot, status: error.status, reason: error.rawValue)
     }
+    /// Larger than its source takes: counted and listed there, by its head.
+    mutating func refuseTooLarge(_ slot: Int, _ head: ByteView) {
+        let index = Int(table[slot].terms.sourceIndex)
+        if index >= 0 {
+            let source = unsafe sources + index
+            unsafe metrics.countRejection(.bodyTooLarge, source: source.pointee.counterSlot)
+            if unsafe source.pointee.rejectedPerSecondMax > 0 {
+                unsafe keepRejected(slot, source, .bodyTooLarge, head, .empty)
+            }
+        }
+        refuse(slot, .bodyTooLarge)
+    }
+    /// Who asks whether to send its body is told no at once when no body could change that (RFC 9110 §10.1.1): the
+    /// path or the method is wrong, or nothing is signed. The connection ends, for the body may come all the same.
+    mutating func refusesBeforeTheBody(_ slot: Int, _ bytes: ByteView) -> Bool {
+        let head = table[slot].assembly.head
+        guard head.expectsContinue, head.isChunked || bytes.count - head.byteCount < head.contentLength else {
+            return false
+        }
+        let isDecided = table[slot].terms.decidedStatus > 0
+        guard isDecided || lacksSignature(slot, bytes) else { return false }
+        table[slot].connection.closeAfterReply(lingers: true)
+        if isDecided {
+            answerDecided(slot)
+        } else {
+            let source = unsafe sources + Int(table[slot].terms.sourceIndex)
+            unsafe metrics.countRejection(.missingHeader, source: source.pointee.counterSlot)
+            metrics.count(.notCaptured, source: unsafe source.pointee.counterSlot)
+            answer(
+                slot, status: 401, reason: SignatureRejection.missingHeader.rawValue,
+                authenticate: unsafe source.pointee.edge.authenticate)
+        }
+        return true
+    }
+    private func lacksSignature(_ slot: Int, _ bytes: ByteView) -> Bool {
+        let source = unsafe sources + Int(table[slot].terms.sourceIndex)
+        guard let scheme = unsafe source.pointee.scheme, unsafe !source.pointee.observes,
+            unsafe source.pointee.edge.addresses == nil, unsafe source.pointee.handshake?.takesUnsignedPost != true
+        else { return false }
+        return scheme.lacksSignature(bytes: bytes, fields: fields)
+    }
     mutating func refuseForMemory(_ slot: Int) {
         metrics.count(.assemblyExhausted)
         // An answer is owed first; what piled up behind it is not read any more.
@@ -66,9 +109,11 @@ extension IngestLoop where IO: ~Copyable {
         answer(slot, status: 503, reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
     }
     private mutating func answer(
-        _ slot: Int, status: Int, reason: String, allow: ByteView? = nil, retryAfterSeconds: Int = 0
+        _ slot: Int, status: Int, reason: String, allow: ByteView? = nil, authenticate: ByteView = .empty,
+        retryAfterSeconds: Int = 0
     ) {
         var reply = reply(slot, status: status)
+        reply.authenticate = authenticate
         reply.allow = allow
         reply.retryAfterSeconds = retryAfterSeconds
         let (memory, capacity) = unsafe replyRoom(slot)
@@ -78,12 +123,6 @@ extension IngestLoop where IO: ~Copyable {
     mutating func sendContinueIfAsked(_ slot: Int) {
         guard table[slot].terms.expectsContinue, !table[slot].terms.isVersion10, table[slot].connection.mayContinue
         else { return }
-        // What is refused anyway needs no body: the answer instead, and the connection ends, because the body may come
-        // all the same.
-        if table[slot].terms.decidedStatus > 0 {
-            table[slot].connection.closeAfterReply(lingers: true)
-            return answerDecided(slot)
-        }
         let (memory, capacity) = unsafe replyRoom(slot)
         let count = Reply.continueText.utf8CodeUnitCount
         precondition(count <= capacity)

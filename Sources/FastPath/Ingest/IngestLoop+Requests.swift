@@ -89,6 +89,9 @@ extension IngestLoop where IO: ~Copyable {
             case .request:
                 return unsafe complete(slot, table[slot].assembly.base(arena), table[slot].assembly.body(arena))
             case .discarded: return answerDecided(slot)
+            case .failed(.bodyTooLarge):
+                let headCount = table[slot].assembly.head.byteCount
+                return refuseTooLarge(slot, table[slot].assembly.input(arena).slice(0, headCount))
             case .failed(let error): return refuse(slot, error)
             case .noRoom: return refuseForMemory(slot)
             case .emptyLines: return dropEmptyLines(slot)
@@ -121,9 +124,11 @@ extension IngestLoop where IO: ~Copyable {
         table.noteDeadline(slot)
         metrics.count(.requests)
         setRoute(slot, routes.find(bytes.slice(head.path)))
-        guard table[slot].assembly.announcesTooMuch else { return true }
-        refuse(slot, .bodyTooLarge)
-        return false
+        guard !table[slot].assembly.announcesTooMuch else {
+            refuseTooLarge(slot, bytes.slice(0, head.byteCount))
+            return false
+        }
+        return !refusesBeforeTheBody(slot, bytes)
     }
     mutating func setRoute(_ slot: Int, _ sourceIndex: Int) {
         let method = table[slot].assembly.head.method
@@ -191,7 +196,9 @@ extension IngestLoop where IO: ~Copyable {
     ) {
         let sourceIndex = Int(table[slot].terms.sourceIndex)
         let bytes = unsafe ByteView(base, count: head.byteCount)
-        let values = unsafe sources[sourceIndex].selectors.select(bytes: bytes, head: head, fields: fields, body: body)
+        let values = unsafe sources[sourceIndex].selectors.select(
+            bytes: bytes, head: head, fields: fields, body: body,
+            room: ComposedBytes(memory: keyScratch, capacity: IngestSizes.keyBytesMax))
         table[slot].connection.joinedBatch(now: nowMillis, limits)
         table.noteDeadline(slot)
         batch.join(
@@ -204,8 +211,7 @@ extension IngestLoop where IO: ~Copyable {
 extension AnswerTerms {
     @inline(__always) mutating func copy(_ source: UnsafePointer<IngestSource>, now: UInt64) {
         completedAt = now
-        successStatus = unsafe UInt16(source.pointee.successStatus)
-        successBody = unsafe source.pointee.successBody
+        answer = unsafe source.pointee.answer
         durability = unsafe source.pointee.durability
         counterSlot = unsafe UInt16(source.pointee.counterSlot)
     }

@@ -67,7 +67,7 @@ import Synchronization
     private var ready: SlotList
     private var late: LateInput
 
-    /// A handshake's answer, until it is in the output; a dedup key that came with escapes, until the log has taken it.
+    /// A handshake's answer, until it is in the output; type and dedup key, decoded and put together, until the log has taken them.
     let scratch: UnsafeMutablePointer<UInt8>
     let keyScratch: UnsafeMutablePointer<UInt8>
     var edge: EdgeScratch

@@ -86,6 +86,7 @@ extension SignatureRejection {
         case .verifyTokenMismatch: 17
         case .emptyBody: 18
         case .addressNotAllowed: 19
+        case .bodyTooLarge: 20
         }
     }
 }

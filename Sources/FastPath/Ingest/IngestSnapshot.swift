@@ -37,11 +37,7 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     package var selectors: EventSelectors
     package var dedupWindowSeconds: UInt32
     package var bodyBytesMax: Int
-    /// 200 to 299.
-    package var successStatus: Int
-    /// What the sender wants to hear after an event, JSON; empty = our own answer. Static memory, so that it outlives
-    /// reloads.
-    package private(set) var successBody = ByteView.empty
+    package var answer = IngestAnswer()
     package var durability: DurabilityLevel
     package var handshake: Handshake?
     /// Place in `IngestMetrics.sources`.
@@ -57,34 +53,68 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
         self.handshake = handshake
         dedupWindowSeconds = 86_400
         bodyBytesMax = 1 << 20
-        successStatus = 202
         durability = .fsync
         counterSlot = 0
     }
-    /// `text` is ASCII and short.
-    package mutating func setSuccessBody(_ text: StaticString) { successBody = ByteView(text) }
     @inline(__always) func allows(_ method: Method) -> Bool {
         edge.eventMethods.takes(method) || edge.handshakeMethods.takes(method)
+    }
+}
+
+/// A path and the source that listens on it.
+package struct IngestRoute {
+    let path: ByteView
+    let isPrefix: Bool
+    let source: Int
+
+    /// `path`: with `/*` at its end it is that of everything beneath it.
+    package init(_ path: ByteView, source: Int) {
+        isPrefix = path.count >= 2 && path[path.count - 1] == 0x2A && path[path.count - 2] == 0x2F
+        self.path = isPrefix ? path.slice(0, path.count - 1) : path
+        self.source = source
     }
 }
 
 /// The paths of a snapshot: open addressing, at most half full.
 @safe struct RouteView {
     struct Entry {
+        /// Of a prefix with the slash that ends it.
         var path: ByteView
         var source: Int32
+        var isPrefix: Bool
     }
     let entries: UnsafeMutablePointer<Entry>
     let mask: Int
+    let hasPrefixes: Bool
+    /// Prefixes of a path are looked for down to so many steps.
+    static let prefixStepsMax = 16
 
-    /// The source's index, -1 when no source has the path.
+    /// The source's index, -1 when no source has the path. A path of its own comes before a prefix, a longer prefix
+    /// before a shorter one.
     @inline(__always) func find(_ path: ByteView) -> Int {
+        let found = find(path, isPrefix: false)
+        return found < 0 && hasPrefixes ? findPrefix(path) : found
+    }
+    @inline(__always) private func find(_ path: ByteView, isPrefix: Bool) -> Int {
         var place = RouteView.hash(path) & mask
         while unsafe entries[place].source >= 0 {
-            if unsafe entries[place].path.equals(path) { return unsafe Int(entries[place].source) }
+            if unsafe entries[place].isPrefix == isPrefix && entries[place].path.equals(path) {
+                return unsafe Int(entries[place].source)
+            }
             place = (place + 1) & mask
         }
         return -1
+    }
+    @inline(never) private func findPrefix(_ path: ByteView) -> Int {
+        var best = -1
+        var steps = 0
+        for index in 0..<path.count where path[index] == 0x2F {
+            let found = find(path.slice(0, index + 1), isPrefix: true)
+            if found >= 0 { best = found }
+            steps += 1
+            if steps == RouteView.prefixStepsMax { break }
+        }
+        return best
     }
     /// FNV-1a, 64 bits: paths come from the operator, so nobody can flood the table.
     @inline(__always) static func hash(_ path: ByteView) -> Int {
@@ -102,26 +132,37 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     // Keys and schemes live as long as whoever uses them.
     private let owners: [AnyObject]
 
-    /// `paths[i]` leads to `sources[i]`; paths are distinct. `owners` hold the memory that the sources point into.
-    package init(
+    /// `paths[i]` leads to `sources[i]`.
+    package convenience init(
         sources list: [IngestSource], paths: [ByteView], edge: EdgePolicy = EdgePolicy(), owners: [AnyObject]
     ) {
-        self.edge = edge
         precondition(list.count == paths.count)
+        let routes = paths.enumerated().map { IngestRoute($0.element, source: $0.offset) }
+        self.init(sources: list, routes: routes, edge: edge, owners: owners)
+    }
+    /// Routes are distinct. `owners` hold the memory that the sources and routes point into.
+    package init(
+        sources list: [IngestSource], routes paths: [IngestRoute], edge: EdgePolicy = EdgePolicy(), owners: [AnyObject]
+    ) {
+        self.edge = edge
         let memory = UnsafeMutablePointer<IngestSource>.allocate(capacity: max(list.count, 1))
         for (index, source) in list.enumerated() { unsafe (memory + index).initialize(to: source) }
         var capacity = 8
-        while capacity < list.count * 2 { capacity *= 2 }
+        while capacity < paths.count * 2 { capacity *= 2 }
         let entries = UnsafeMutablePointer<RouteView.Entry>.allocate(capacity: capacity)
-        unsafe entries.initialize(repeating: RouteView.Entry(path: .empty, source: -1), count: capacity)
-        for (index, path) in paths.enumerated() {
-            var place = RouteView.hash(path) & (capacity - 1)
+        unsafe entries.initialize(
+            repeating: RouteView.Entry(path: .empty, source: -1, isPrefix: false), count: capacity)
+        for route in paths {
+            precondition(list.indices.contains(route.source))
+            var place = RouteView.hash(route.path) & (capacity - 1)
             while unsafe entries[place].source >= 0 { place = (place + 1) & (capacity - 1) }
-            unsafe entries[place] = RouteView.Entry(path: path, source: Int32(index))
+            unsafe entries[place] = RouteView.Entry(
+                path: route.path, source: Int32(route.source), isPrefix: route.isPrefix)
         }
         unsafe sources = UnsafePointer(memory)
         sourceCount = list.count
-        routes = unsafe RouteView(entries: entries, mask: capacity - 1)
+        routes = unsafe RouteView(
+            entries: entries, mask: capacity - 1, hasPrefixes: paths.contains(where: \.isPrefix))
         self.owners = owners
     }
     deinit {

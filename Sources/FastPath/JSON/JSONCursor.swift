@@ -12,7 +12,11 @@ struct JSONCursor {
     let body: ByteView
     private(set) var position = 0
 
-    @inline(__always) init(_ body: ByteView) { self.body = body }
+    /// Behind a byte order mark, which some senders put in front (RFC 8259 §8.1 lets a reader ignore it).
+    @inline(__always) init(_ body: ByteView) {
+        self.body = body
+        if body.count >= 3, body[0] == 0xEF, body[1] == 0xBB, body[2] == 0xBF { position = 3 }
+    }
 
     @inline(__always) mutating func advance() { position += 1 }
 

@@ -13,7 +13,7 @@ package enum JSONPathError: Error, Equatable, Sendable {
 }
 
 package enum JSONPathStep: Equatable, Sendable {
-    /// Compared with the raw bytes between the quotes: a key that the document spells with escapes is another key.
+    /// Compared with what the document spells, escapes decoded.
     case key(String)
     case index(Int)
 }

@@ -3,8 +3,8 @@
 //
 // It reads structure only as far as it must: brackets, strings and commas on the way to a value are checked, what is
 // skipped is only balanced. So it does not validate JSON; it never reads outside the document, and a document that ends
-// early or has something else where structure must be is `malformed` for the paths not found until then. Of two equal
-// keys the first counts.
+// early or has something else where structure must be is `malformed` for the paths not found until then. Names are
+// compared decoded; of two equal ones the first counts. A byte order mark in front is no part of the document.
 //
 // Invariants: one frame for each step of a path, so depth of the document costs no memory; every step forward consumes
 // a byte.
@@ -174,10 +174,17 @@ struct JSONPathScan {
         cursor.advance()
         while rest != 0 {
             let path = rest.trailingZeroBitCount
-            if unsafe key.equals(set.steps[path * JSONPath.stepCountMax + depth - 1].key) { here |= 1 << path }
+            if unsafe JSONPathScan.isName(key, set.steps[path * JSONPath.stepCountMax + depth - 1].key) {
+                here |= 1 << path
+            }
             rest &= rest - 1
         }
         return .value
+    }
+
+    /// An escape is longer than what it spells, so a name that has some is longer than the one wanted.
+    @inline(__always) private static func isName(_ key: ByteView, _ wanted: ByteView) -> Bool {
+        key.count == wanted.count ? key.equals(wanted) : key.count > wanted.count && JSONEscape.spells(key, wanted)
     }
 
     @inline(__always) private mutating func record(_ paths: UInt8, _ kind: JSONKind, _ start: Int, _ end: Int) {

@@ -164,20 +164,19 @@ extension CapturedRequest {
     package func event(
         source: String, selectors: EventSelectors, dedupWindowSeconds: UInt32
     ) -> InjectedEvent {
-        bytes.withView { view in
-            body.withView { bodyView in
-                let values = selectors.select(bytes: view, head: head, fields: fields, body: bodyView)
-                var event = InjectedEvent(source: source)
-                event.keyIsBody = values.keyIsBody
-                event.dedupKey = values.keyIsBody ? [] : values.plainKey
-                event.dedupWindowSeconds = dedupWindowSeconds
-                event.eventType = values.eventType.array
-                event.method = view.slice(head.methodRange).array
-                event.target = view.slice(head.target).array
-                event.fieldLines = view.slice(head.fieldLines).array
-                event.body = body
-                return event
-            }
+        let texts = texts(selectors)
+        return bytes.withView { view in
+            var event = InjectedEvent(source: source)
+            event.keyIsBody = texts.keyIsBody
+            event.dedupKey = texts.keyIsBody ? [] : texts.key ?? []
+            // Without an identity it is no event's duplicate.
+            event.dedupWindowSeconds = texts.key == nil ? 0 : dedupWindowSeconds
+            event.eventType = texts.eventType
+            event.method = view.slice(head.methodRange).array
+            event.target = view.slice(head.target).array
+            event.fieldLines = view.slice(head.fieldLines).array
+            event.body = body
+            return event
         }
     }
 }

@@ -73,6 +73,9 @@ package struct ByteRange: Equatable, Sendable {
         }
         return true
     }
+    @inline(__always) package func equalsIgnoringCase(_ lowered: StaticString) -> Bool {
+        equalsIgnoringCase(lowered: ByteView(lowered))
+    }
     package func equals(_ text: StaticString) -> Bool {
         unsafe equals(ByteView(text.utf8Start, count: text.utf8CodeUnitCount))
     }

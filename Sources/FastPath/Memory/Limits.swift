@@ -5,7 +5,7 @@ package struct IngestLimits: Equatable, Sendable {
     /// RFC 9112 §3 asks for at least 8,000.
     package var requestLineBytesMax = 8192
     package var headBytesMax = 65_536
-    package var fieldCountMax = FieldTable.capacity
+    package var fieldCountMax = FieldTable.usualCount
     /// Default for a source that sets none.
     package var bodyBytesMax = 1 << 20
     /// All chunk extensions of one message together (CVE-2023-39326).
@@ -32,6 +32,7 @@ package struct IngestLimits: Equatable, Sendable {
     package static var widest: IngestLimits {
         var limits = IngestLimits()
         limits.requestLineBytesMax = limits.headBytesMax
+        limits.fieldCountMax = FieldTable.capacity
         return limits
     }
 }

@@ -7,6 +7,7 @@ extension ConfigurationKeys {
         let initial = GatewayConfiguration()
         return [
             .optionalText("public_url", \.live.publicURL),
+            .optionalText("health_path", \.live.healthPath),
             .texts("trusted_proxies", \.live.trustedProxies, of: initial),
             .texts("proxy_protocol", \.process.proxyProtocol, of: initial),
         ]
@@ -22,6 +23,31 @@ extension ConfigurationKeys {
                 if let value = reading.secret(node, key: "verify_token") { source.verifyToken = value }
             },
             .texts("allowed_origins", \.allowedOrigins, of: initial),
+            handshakes,
+        ]
+    }()
+
+    private static let handshakes = ConfigurationKey<SourceConfiguration>(
+        name: "handshakes", form: "list", nested: handshakeKeys.flatMap { $0.descriptions(prefix: "[].") }
+    ) { node, source, reading in
+        source.handshakes = readItems(node, reading) { item in
+            var handshake = HandshakeConfiguration()
+            readMapping(item, into: &handshake, keys: handshakeKeys, called: "handshake", reading)
+            return handshake
+        }
+    }
+    private static let handshakeKeys: [ConfigurationKey<HandshakeConfiguration>] = {
+        let initial = HandshakeConfiguration()
+        var type = ConfigurationKey<HandshakeConfiguration>.optionalText("type", \.type)
+        type.initial = "by the body"
+        return [
+            .word("on", \.on, of: initial),
+            .texts("when", \.when, of: initial),
+            .optionalText("echo", \.echo),
+            .count("status", \.status, of: initial, 200...299),
+            type,
+            .texts("headers", \.headers, of: initial),
+            .text("body", \.body, of: initial),
         ]
     }()
 }

@@ -20,6 +20,8 @@ enum SchemeKeys {
             .flag("signs_part_only", \.signsPartOnly, of: initial),
             .optionalText("body_hash", \.bodyHash),
             .word("url_ports", \.urlPorts, of: initial, words: ["as-received", "both"]),
+            .optionalText("url_decodes", \.urlDecodes),
+            .word("content_coding", \.contentCodingInForce, of: initial, words: ["as-received", "decoded"]),
             .word("list", \.list, of: initial, words: ["none", "space", "comma", "semicolon"]),
             .text("list_key", \.listKey, of: initial),
             .optionalText("id_header", \.idHeader),
@@ -67,5 +69,11 @@ extension TimestampConfiguration {
     fileprivate var toleranceMillis: Int {
         get { toleranceSeconds * 1000 }
         set { toleranceSeconds = newValue / 1000 }
+    }
+}
+extension SchemeConfiguration {
+    fileprivate var contentCodingInForce: String {
+        get { contentCoding ?? "as-received" }
+        set { contentCoding = newValue }
     }
 }

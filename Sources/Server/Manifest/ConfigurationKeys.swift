@@ -58,6 +58,7 @@ package enum ConfigurationKeys {
         return [
             .size("request_line", \.requestLineBytesMax, of: initial, 1024...65_536),
             .size("head", \.headBytesMax, of: initial, 4096...65_536),
+            .count("fields", \.fieldCountMax, of: initial, 16...256),
             .size("body", \.bodyBytesMax, of: initial, 1...(64 << 20)),
             .time("head_time", \.headMillisMax, of: initial, times),
             .time("body_time", \.bodyMillisMax, of: initial, times),
@@ -147,7 +148,7 @@ package enum ConfigurationKeys {
             .text("tenant", \.tenant, of: initial),
             .optionalText("uid", \.uid),
             inherited(.text("provider", \.provider, of: initial), from: initial.provider),
-            inherited(.optionalText("path", \.path), from: "/in/NAME, or /in/TENANT/NAME"),
+            path,
             .sourceSecrets("secrets", \.secrets),
             .flag("unverified", \.unverified, of: initial),
             scheme,
@@ -156,6 +157,7 @@ package enum ConfigurationKeys {
             inherited(.optional(body, \.bodyBytesMax, never: false), from: "limits.body"),
             .word("durability", \.durability, of: initial),
             .word("mode", \.mode, of: initial),
+            answer,
             inherited(.optional(tolerance, \.timestampToleranceMillis, never: false), from: "the scheme's"),
         ]
         return own + sourceEdge
@@ -167,6 +169,30 @@ package enum ConfigurationKeys {
         copy.initial = words
         return copy
     }
+
+    private static let path = ConfigurationKey<SourceConfiguration>(
+        name: "path", form: "list of text", initial: "/in/NAME, or /in/TENANT/NAME"
+    ) { node, source, reading in
+        let paths = readItems(node, reading) { reading.text($0, key: "path") }
+        source.path = paths.first
+        source.otherPaths = Array(paths.dropFirst())
+    }
+
+    private static let answer = ConfigurationKey<SourceConfiguration>(
+        name: "answer", form: "mapping", nested: answerKeys.flatMap { $0.descriptions(prefix: ".") }
+    ) { node, source, reading in
+        var answer = AnswerConfiguration()
+        readMapping(node, into: &answer, keys: answerKeys, called: "`answer`", reading)
+        source.answer = answer
+    }
+    private static let answerKeys: [ConfigurationKey<AnswerConfiguration>] = {
+        let status = ConfigurationKey<OptionalNumber>.count("status", \.value, of: OptionalNumber(), 200...299)
+        return [
+            inherited(.optional(status, \.status, never: false), from: "the provider's"),
+            inherited(.optionalText("type", \.type), from: "application/json"),
+            inherited(.optionalText("body", \.body), from: "the provider's, else one that names the event"),
+        ]
+    }()
 
     private static let scheme = ConfigurationKey<SourceConfiguration>(
         name: "scheme", form: "mapping", nested: SchemeKeys.scheme.flatMap { $0.descriptions(prefix: ".") }

@@ -15,6 +15,7 @@ admin: 127.0.0.1:8081             # control API, metrics, health; it has no pass
 data: ./sluice-data               # the log and the delivery state; one process a folder
 # public_url: https://hooks.example.com   # as senders use it, for signatures over the URL
 # trusted_proxies: ["10.0.0.0/8", "unix"]   # whose X-Forwarded-* and Forwarded fields count
+# health_path: /health           # the ingest port answers GET and HEAD there with 200
 # proxy_protocol: false           # true, or a list of listeners: connections begin with a PROXY preamble
 # loops: auto                     # ingest threads
 # grace: 10s                      # how long SIGTERM waits for what is in flight
@@ -29,6 +30,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 # limits:
 #   request_line: 8KiB
 #   head: 64KiB                   # all header fields of one request
+#   fields: 100                   # how many of them
 #   body: 1MiB
 #   head_time: 10s                # slow senders are cut off
 #   body_time: 25s
@@ -43,7 +45,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 #   segment: 64MiB
 #   retention: { size: 64GiB, age: 7d }   # never a segment that an endpoint still needs; `never` switches one off
 #   free_space: 256MiB            # refuse new events when the disk has less
-#   group: 16MiB                  # bytes of one commit
+#   group: 32MiB                  # bytes of one commit
 
 # dedup:
 #   entries: 1048576              # 32 bytes each
@@ -71,6 +73,10 @@ sources:
 #    verify_token: "${META_VERIFY_TOKEN}"   # what a challenge must repeat (Meta)
 #    allowed_origins: ["events.example.com"]   # who may ask to send (CloudEvents)
 #    body: 4MiB                   # this source's own limit
+#    answer: { status: 200, body: "" }      # what the sender hears after an event
+#    handshakes:                  # how it tries the URL
+#      - { on: head }
+#      - { on: post, when: ["query:validationToken"], echo: "query:validationToken", body: "{echo}" }
 
 #  - name: partner                # any scheme, as data
 #    tenant: default              # whose it is; names are unique within a tenant
@@ -80,7 +86,7 @@ sources:
 #    scheme: { algorithm: hmac-sha256, header: X-Signature, prefix: "sha256=", encoding: hex,
 #              signed: "{timestamp}.{body}", timestamp: { header: X-Timestamp, unit: seconds, tolerance: 5m } }
 #    event: { id: "header:X-Event-Id", type: "json:$.type" }
-#    dedup: { key: ["header:X-Event-Id"], window: 24h }
+#    dedup: { key: ["header:X-Event-Id", "json:$.source + json:$.id"], window: 24h }   # the first that is there
 
 #  - name: internal               # no signature at all: say so
 #    provider: generic

@@ -11,11 +11,11 @@ package enum ProviderText {
         ]
         facts += provider.schemes.map { ("Signature", words(of: $0)) }
         if provider.methods != .post { facts.append(("Methods", provider.methods.text)) }
-        for (name, selectors) in [
-            ("Event id", provider.eventID), ("Event type", provider.eventType), ("Dedup key", provider.dedupKey),
-        ] where !selectors.isEmpty {
+        for (name, selectors) in [("Event id", provider.eventID), ("Event type", provider.eventType)]
+        where !selectors.isEmpty {
             facts.append((name, selectors.joined(separator: ", else ")))
         }
+        facts.append(("Dedup key", dedupKey(of: provider)))
         facts += provider.handshakes.map { ("Handshake", words(of: $0)) }
         facts.append(("Answer", answer(of: provider)))
         facts.append(("Retries", retries(of: provider)))
@@ -74,11 +74,21 @@ package enum ProviderText {
         }.joined(separator: " ")
     }
 
+    private static func dedupKey(of provider: Provider) -> String {
+        guard provider.name != "generic" else { return "where the source says its event's id is; else none" }
+        guard !provider.dedupKey.isEmpty else {
+            return "none: nothing of an event is its own and the same on every try, so each one is kept"
+        }
+        return provider.dedupKey.joined(separator: ", else ")
+    }
+
     // MARK: answers
 
     private static func answer(of provider: Provider) -> String {
         var words = "\(provider.successStatus)"
-        if let body = provider.successBody { words += " with \(body)" }
+        if let body = provider.successBody.map({ "\($0)" }) {
+            words += body.isEmpty ? " without a body" : " with \(body)"
+        }
         if let seconds = provider.answerSecondsMax { words += ", within \(seconds) s" }
         return words
     }
@@ -90,6 +100,13 @@ package enum ProviderText {
             case .unknown: "not published"
             }
         if let header = provider.retryHeader { words += "; \(header) counts them" }
+        if let seconds = provider.signedRetrySeconds {
+            words +=
+                "; they come with the first try's time, which may therefore be "
+                + "\(TimeSpan.text(of: seconds * 1000)) old: a repetition within that is a duplicate by the dedup "
+                + "key. Where the source has a `dedup.key`, a `tolerance`, or a shorter `dedup.window` of its own, "
+                + "the signature's time counts alone"
+        }
         if provider.retryAfterHonoured { words += "; waits as long as Retry-After says" }
         return words
     }
@@ -103,6 +120,7 @@ package enum ProviderText {
             case .get: "GET"
             case .options: "OPTIONS"
             case .head: "HEAD"
+            case .post: "an unsigned POST"
             }
         guard let challenge = handshake.challenge else { return "\(asked) → \(handshake.status)" }
         let isSigned = handshake.body.contains { if case .mac = $0 { true } else { false } }

@@ -395,7 +395,7 @@ def bad_configuration(gateway):
     cases = [
         ({"trusted_proxies": ["10.0.0.1/8"]}, {}, "trusted_proxies"),
         ({"public_url": "hooks.example"}, {}, "public_url"),
-        ({"public_url": "https://h.example/path"}, {}, "public_url"),
+        ({"public_url": "https://h.example/path?query"}, {}, "public_url"),
         ({"proxy_protocol": "maybe"}, {}, "proxy_protocol"),
         ({}, {"allow_addresses": ["203.0.113.300"]}, "allow_addresses"),
         ({}, {"allow_addresses": "provider"}, "allow_addresses"),

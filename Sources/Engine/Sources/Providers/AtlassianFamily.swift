@@ -16,10 +16,10 @@ enum AtlassianFamily {
                 secret: "Secret, in the same form: any text. Without it nothing is signed.",
                 notes: ["Webhooks that a Connect app registers are signed otherwise: see jira-connect."]))
         provider.schemes = [ProviderScheme(hubSignature)]
-        // The same on every try.
+        // developer.atlassian.com, "Webhooks": unique within a site and the same on every try.
         provider.eventID = ["header:X-Atlassian-Webhook-Identifier"]
         provider.eventType = ["json:$.webhookEvent"]
-        provider.dedupKey = ["header:X-Atlassian-Webhook-Identifier", "body"]
+        provider.dedupKey = ["header:X-Atlassian-Webhook-Identifier"]
         provider.successStatus = 200
         provider.retries = .automatic
         provider.retryHeader = "X-Atlassian-Webhook-Retry"
@@ -40,7 +40,7 @@ enum AtlassianFamily {
         provider.schemes = [ProviderScheme(named: .jiraConnect)]
         provider.eventID = ["header:X-Atlassian-Webhook-Identifier"]
         provider.eventType = ["json:$.webhookEvent"]
-        provider.dedupKey = ["header:X-Atlassian-Webhook-Identifier", "body"]
+        provider.dedupKey = ["header:X-Atlassian-Webhook-Identifier"]
         provider.successStatus = 200
         provider.retries = .automatic
         provider.retryHeader = "X-Atlassian-Webhook-Retry"

@@ -18,14 +18,20 @@ enum ChatFamily {
             guide: ProviderGuide(
                 url: "The app's settings, Event Subscriptions: Request URL. Start Sluice first: Slack tries the URL.",
                 secret: "Basic Information, App Credentials, Signing Secret.",
-                notes: ["Slack wants its answer within three seconds and tries again three times."]))
+                notes: [
+                    "Slack wants its answer within three seconds and tries an event again three times.",
+                    "An interaction's type is that of its payload (`view_submission`), a slash command's the command.",
+                ]))
         provider.schemes = [
             ProviderScheme(versionZero(signature: "X-Slack-Signature", timestamp: "X-Slack-Request-Timestamp"))
         ]
         provider.eventID = ["json:$.event_id"]
-        provider.eventType = ["json:$.event.type", "json:$.type"]
-        provider.dedupKey = ["json:$.event_id", "body"]
+        provider.eventType = ["json:$.event.type", "json:$.type", "form:payload.$.type", "form:command"]
+        // docs.slack.dev, "Events API": unique over all workspaces. Interactions and commands have none.
+        provider.dedupKey = ["json:$.event_id"]
         provider.successStatus = 200
+        // docs.slack.dev, "Handling user interaction": a body is read as what to do to the view or to say.
+        provider.successBody = ""
         provider.handshakes = [.slackURLVerification]
         provider.retries = .automatic
         provider.retryHeader = "X-Slack-Retry-Num"
@@ -44,7 +50,7 @@ enum ChatFamily {
             ProviderScheme(versionZero(signature: "x-zm-signature", timestamp: "x-zm-request-timestamp"))
         ]
         provider.eventType = ["json:$.event"]
-        // No id: `event_ts` is in the body, so the body is the same on a retry and another for another event.
+        // No id: `event_ts` is a time, and the events of one moment share it.
         provider.successStatus = 200
         provider.handshakes = [.zoomURLValidation]
         provider.retries = .automatic
@@ -78,10 +84,10 @@ enum ChatFamily {
         ]
         provider.eventID = ["json:$.id"]
         provider.eventType = ["json:$.data.name", "json:$.type"]
-        provider.dedupKey = ["json:$.id", "body"]
+        provider.dedupKey = ["json:$.id"]
         provider.successStatus = 200
         provider.successBody = #"{"type":5}"#
-        provider.handshakes = [.discordPing]
+        provider.handshakes = [.discordPing, .discordAutocomplete]
         provider.retries = .none
         return provider
     }()
@@ -108,7 +114,8 @@ enum ChatFamily {
         provider.schemes = [ProviderScheme(scheme)]
         provider.eventID = ["json:$.id"]
         provider.eventType = ["json:$.type"]
-        provider.dedupKey = ["json:$.id", "body"]
+        // A message's id is its time in milliseconds, so it says which one only within its conversation.
+        provider.dedupKey = ["json:$.conversation.id + json:$.id"]
         provider.successStatus = 200
         provider.successBody = #"{"type":"message","text":"Received."}"#
         provider.retries = .none

@@ -23,7 +23,7 @@ enum CloudFamily {
         provider.schemes = [ProviderScheme(named: .notificationService)]
         provider.eventID = ["json:$.MessageId", "header:x-amz-sns-message-id"]
         provider.eventType = ["json:$.Type"]
-        provider.dedupKey = ["json:$.MessageId", "body"]
+        provider.dedupKey = ["json:$.MessageId", "header:x-amz-sns-message-id"]
         provider.successStatus = 200
         provider.retries = .automatic
         provider.answerSecondsMax = 15
@@ -45,7 +45,11 @@ enum CloudFamily {
         provider.schemes = [ProviderScheme(.bearer), ProviderScheme(.token("query:access_token"))]
         provider.eventID = ["header:ce-id", "json:$.id"]
         provider.eventType = ["header:ce-type", "json:$.type"]
-        // `id` is unique for one `source` only; the body tells sources apart.
+        // CloudEvents 1.0, "id": unique within a `source` only. In binary mode they are headers, in structured mode the
+        // body has them beside `specversion`, without which it is some other JSON.
+        provider.dedupKey = [
+            "header:ce-source + header:ce-id", "json:$.specversion + json:$.source + json:$.id",
+        ]
         provider.handshakes = [.cloudEventsOptions]
         provider.retries = .automatic
         provider.retryAfterHonoured = true

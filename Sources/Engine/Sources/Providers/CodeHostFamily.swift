@@ -15,12 +15,18 @@ enum CodeHostFamily {
                 secret: "Secret, in the same form: any text.",
                 notes: notes + ["GitHub never tries again by itself; Recent Deliveries has a button for it."]))
         provider.schemes = [ProviderScheme(.mac(algorithm, header, prefix: prefix))]
-        // The same on a redelivery.
+        // The same on a redelivery, and in the deliveries of all webhooks and apps that subscribe to the event ("guid",
+        // docs.github.com, "Get a delivery for a webhook"): each of those is an event of its own.
         provider.eventID = ["header:X-GitHub-Delivery"]
         provider.eventType = ["header:X-GitHub-Event"]
-        provider.dedupKey = ["header:X-GitHub-Delivery", "body"]
+        provider.dedupKey = [
+            "header:X-GitHub-Delivery + header:X-GitHub-Hook-ID + header:X-GitHub-Event",
+            "header:X-GitHub-Delivery + header:X-GitHub-Event", "header:X-GitHub-Delivery",
+        ]
         provider.retries = .none
         provider.answerSecondsMax = 10
+        // docs.github.com, "Webhook events and payloads": "Payloads are capped at 25 MB".
+        provider.bodyBytesMax = 25 << 20
         // GitHub publishes its ranges as an answer of its API (GET /meta, `hooks`), not as a list to keep.
         return provider
     }
@@ -49,8 +55,9 @@ enum CodeHostFamily {
         ]
         provider.eventID = ["header:webhook-id", "header:Idempotency-Key", "header:X-Gitlab-Event-UUID"]
         provider.eventType = ["header:X-Gitlab-Event", "json:$.object_kind"]
-        // Not X-Gitlab-Event-UUID: events that one event sets off share it.
-        provider.dedupKey = ["header:webhook-id", "header:Idempotency-Key", "body"]
+        // docs.gitlab.com, "Webhooks": the same over retries. Not X-Gitlab-Event-UUID: events that one event sets off
+        // share it.
+        provider.dedupKey = ["header:webhook-id", "header:Idempotency-Key"]
         provider.retries = .none
         provider.answerSecondsMax = 10
         // GitLab Docs, "GitLab.com settings", section "IP range", read 2026-11-21. A GitLab of one's own has its own.
@@ -67,7 +74,7 @@ enum CodeHostFamily {
         provider.schemes = [ProviderScheme(.mac(.sha256, "X-Gitea-Signature"))]
         provider.eventID = ["header:X-Gitea-Delivery"]
         provider.eventType = ["header:X-Gitea-Event"]
-        provider.dedupKey = ["header:X-Gitea-Delivery", "body"]
+        provider.dedupKey = ["header:X-Gitea-Delivery"]
         return provider
     }()
 
@@ -80,7 +87,7 @@ enum CodeHostFamily {
         provider.schemes = [ProviderScheme(.mac(.sha256, "X-Gogs-Signature"))]
         provider.eventID = ["header:X-Gogs-Delivery"]
         provider.eventType = ["header:X-Gogs-Event"]
-        provider.dedupKey = ["header:X-Gogs-Delivery", "body"]
+        provider.dedupKey = ["header:X-Gogs-Delivery"]
         return provider
     }()
 
@@ -93,7 +100,7 @@ enum CodeHostFamily {
         provider.schemes = [ProviderScheme(AtlassianFamily.hubSignature)]
         provider.eventID = ["header:X-Request-Id"]
         provider.eventType = ["header:X-Event-Key"]
-        provider.dedupKey = ["header:X-Request-Id", "body"]
+        provider.dedupKey = ["header:X-Request-Id"]
         return provider
     }()
 }

@@ -20,7 +20,7 @@ enum CommerceFamily {
         provider.schemes = [ProviderScheme(scheme)]
         provider.eventID = ["json:$.id"]
         provider.eventType = ["json:$.type"]
-        provider.dedupKey = ["json:$.id", "body"]
+        provider.dedupKey = ["json:$.id"]
         provider.successStatus = 200
         provider.retries = .automatic
         // Stripe's file ips_webhooks.txt, named by docs.stripe.com/ips, as mirrored on 2026-05-15.
@@ -45,7 +45,7 @@ enum CommerceFamily {
         provider.schemes = [ProviderScheme(scheme)]
         provider.eventID = ["header:X-Shopify-Webhook-Id", "header:Shopify-Webhook-Id"]
         provider.eventType = ["header:X-Shopify-Topic", "header:Shopify-Topic"]
-        provider.dedupKey = ["header:X-Shopify-Webhook-Id", "header:Shopify-Webhook-Id", "body"]
+        provider.dedupKey = ["header:X-Shopify-Webhook-Id", "header:Shopify-Webhook-Id"]
         provider.successStatus = 200
         provider.retries = .automatic
         provider.answerSecondsMax = 5
@@ -64,7 +64,7 @@ enum CommerceFamily {
         provider.schemes = [ProviderScheme(scheme)]
         provider.eventID = ["json:$.event_id"]
         provider.eventType = ["json:$.type"]
-        provider.dedupKey = ["json:$.event_id", "body"]
+        provider.dedupKey = ["json:$.event_id"]
         provider.successStatus = 200
         provider.retries = .automatic
         provider.retryHeader = "square-retry-number"
@@ -86,7 +86,7 @@ enum CommerceFamily {
         provider.schemes = [ProviderScheme(scheme)]
         provider.eventID = ["json:$.notification_id", "json:$.event_id"]
         provider.eventType = ["json:$.event_type"]
-        provider.dedupKey = ["json:$.notification_id", "json:$.event_id", "body"]
+        provider.dedupKey = ["json:$.notification_id", "json:$.event_id"]
         provider.successStatus = 200
         provider.retries = .automatic
         provider.answerSecondsMax = 5

@@ -16,7 +16,7 @@ enum DocumentFamily {
         ]
         provider.eventID = ["json:$.event_id"]
         provider.eventType = ["json:$.event_type"]
-        provider.dedupKey = ["json:$.event_id", "body"]
+        provider.dedupKey = ["json:$.event_id"]
         provider.successStatus = 200
         provider.retries = .automatic
         provider.answerSecondsMax = 30
@@ -30,12 +30,13 @@ enum DocumentFamily {
             guide: ProviderGuide(
                 url: "Settings, Connect, Add Configuration: URL to publish; data format REST v2.1.",
                 secret:
-                    "Connect keys, Add secret key: base 64 text, used as it is. Include HMAC signature must be on."))
+                    "Connect keys, Add secret key: base 64 text, used as it is. Include HMAC signature must be on.",
+                notes: ["A message has no id, and a retry differs in `retryCount`: every one is kept."]))
         var scheme = SchemeDefinition.mac(.sha256, "X-DocuSign-Signature-1", encoding: .base64)
         scheme.headers += (2...10).map { SchemeHeaders(signature: "X-DocuSign-Signature-\($0)") }
         scheme.takesEverySet = true
         provider.schemes = [ProviderScheme(scheme)]
-        // An envelope has several events, and each of them only once in the same words.
+        // No id of its own: an envelope has many events, and a retry differs in `retryCount`.
         provider.eventID = ["json:$.data.envelopeId"]
         provider.eventType = ["json:$.event"]
         provider.successStatus = 200
@@ -49,7 +50,7 @@ enum DocumentFamily {
             guide: ProviderGuide(
                 url: "App Console, the app, Webhooks: Webhook URIs. Start Sluice first: Dropbox tries the URL.",
                 secret: "App secret, on the same page.",
-                notes: ["A notification says which accounts changed, not what: list the folder then."]))
+                notes: ["A notification says which accounts changed, not what, and has no id: list the folder then."]))
         provider.schemes = [ProviderScheme(.mac(.sha256, "X-Dropbox-Signature"))]
         provider.successStatus = 200
         provider.handshakes = [.dropboxChallenge]

@@ -1,5 +1,4 @@
-// Fireflies and Otter: transcripts of meetings. Calendly: the meetings. None names an event id, so the body is the
-// dedup key.
+// Fireflies and Otter: transcripts of meetings. Calendly: the meetings. None names an event id, so every event is kept.
 
 import FastPath
 

@@ -25,7 +25,8 @@ enum MessagingFamily {
         provider.schemes = [ProviderScheme(shared), ProviderScheme(twilioScheme(.sha1))]
         provider.methods = [.get, .post]
         provider.eventID = ["header:I-Twilio-Idempotency-Token"]
-        provider.dedupKey = ["header:I-Twilio-Idempotency-Token", "body"]
+        // twilio.com/docs, "Connection overrides": the same on every try of a request.
+        provider.dedupKey = ["header:I-Twilio-Idempotency-Token"]
         provider.successStatus = 204
         provider.answerSecondsMax = 15
         return provider
@@ -59,8 +60,8 @@ enum MessagingFamily {
         return provider
     }()
 
-    /// Only a time and a token that is used once are signed, not the event: who has seen one request can put another
-    /// event beside its signature. The token as the dedup key leaves the first.
+    /// Only a time and a token are signed, not the event: who has seen one request can put another event beside its
+    /// signature. The token, one for each event, as the dedup key leaves the first.
     private static let mailgun: Provider = {
         var provider = Provider(
             "mailgun", title: "Mailgun",
@@ -73,10 +74,17 @@ enum MessagingFamily {
         scheme.headers[0].timestamp = "json:$.signature.timestamp"
         scheme.timestamp = TimestampRule()
         scheme.signsPartOnly = true
-        provider.schemes = [ProviderScheme(scheme)]
-        provider.eventID = ["json:$.event-data.id"]
-        provider.eventType = ["json:$.event-data.event"]
-        provider.dedupKey = ["json:$.signature.token"]
+        // Stored messages and old webhooks are forms, with attachments in several parts (documentation.mailgun.com,
+        // "Securing webhooks").
+        var form = scheme
+        form.headers = [SchemeHeaders(signature: "form:signature", timestamp: "form:timestamp")]
+        form.signed = "{timestamp}{form:token}"
+        provider.schemes = [ProviderScheme(scheme), ProviderScheme(form)]
+        provider.eventID = ["json:$.event-data.id", "form:Message-Id"]
+        provider.eventType = ["json:$.event-data.event", "form:event"]
+        provider.dedupKey = ["json:$.signature.token", "form:token"]
+        // documentation.mailgun.com, "Automatic retries": after 5, 10 and 15 minutes, 1, 2 and 4 hours.
+        provider.signedRetrySeconds = 9 * 3600
         provider.successStatus = 200
         provider.retries = .automatic
         return provider

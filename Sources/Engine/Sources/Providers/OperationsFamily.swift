@@ -23,7 +23,7 @@ enum OperationsFamily {
         provider.schemes = [ProviderScheme(scheme)]
         provider.eventID = ["header:X-Webhook-Id", "json:$.event.id"]
         provider.eventType = ["json:$.event.event_type"]
-        provider.dedupKey = ["header:X-Webhook-Id", "json:$.event.id", "body"]
+        provider.dedupKey = ["header:X-Webhook-Id", "json:$.event.id"]
         provider.successStatus = 200
         provider.retries = .automatic
         provider.answerSecondsMax = 5
@@ -39,7 +39,7 @@ enum OperationsFamily {
         provider.schemes = [ProviderScheme(.mac(.sha256, "X-LD-Signature"))]
         provider.eventID = ["json:$._id"]
         provider.eventType = ["json:$.kind"]
-        provider.dedupKey = ["json:$._id", "body"]
+        provider.dedupKey = ["json:$._id"]
         return provider
     }()
 
@@ -66,7 +66,7 @@ enum OperationsFamily {
         provider.guide.notes.append("The payload's template says where the id is: put $ID under `id`.")
         provider.eventID = ["json:$.id"]
         provider.eventType = ["json:$.event_type"]
-        provider.dedupKey = ["json:$.id", "body"]
+        provider.dedupKey = ["json:$.id"]
         return provider
     }()
     private static let falcosidekick: Provider = {
@@ -76,7 +76,7 @@ enum OperationsFamily {
         provider.methods = [.post, .put]
         provider.eventID = ["json:$.uuid"]
         provider.eventType = ["json:$.rule"]
-        provider.dedupKey = ["json:$.uuid", "body"]
+        provider.dedupKey = ["json:$.uuid"]
         provider.retries = .none
         return provider
     }()
@@ -105,7 +105,7 @@ enum OperationsFamily {
         provider.schemes = [
             ProviderScheme(.basic, takes: .credentials), ProviderScheme(.bearer, takes: .notCredentials),
         ]
-        // A group's alarm comes again as long as it burns: the same body is a repetition.
+        // No id: a group's alarm comes again on purpose as long as it burns, a dead man's switch always.
         provider.eventID = ["json:$.groupKey"]
         provider.eventType = ["json:$.status"]
         provider.retries = .automatic

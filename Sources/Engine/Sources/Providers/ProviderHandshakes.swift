@@ -32,6 +32,14 @@ extension HandshakeDefinition {
         return handshake
     }()
 
+    /// An interaction of type 4 asks for suggestions while a person types, and takes no later answer → none.
+    package static let discordAutocomplete: HandshakeDefinition = {
+        var handshake = HandshakeDefinition(
+            .body([.number(path: "$.type", equals: "4"), .absent(path: "$.event")]))
+        handshake.body = [.literal(#"{"type":8,"data":{"choices":[]}}"#)]
+        return handshake
+    }()
+
     /// A webhook event of type 0 → 204.
     package static let discordEventsPing: HandshakeDefinition = {
         var handshake = HandshakeDefinition(

@@ -15,7 +15,7 @@ enum SupportFamily {
         provider.schemes = [ProviderScheme(.mac(.sha1, "X-Hub-Signature", prefix: "sha1="))]
         provider.eventID = ["json:$.id"]
         provider.eventType = ["json:$.topic"]
-        provider.dedupKey = ["json:$.id", "body"]
+        provider.dedupKey = ["json:$.id"]
         provider.successStatus = 200
         provider.handshakes = [.headCheck]
         provider.retries = .automatic
@@ -34,7 +34,8 @@ enum SupportFamily {
             name, title: title,
             guide: ProviderGuide(
                 url: "The app, Webhooks: Target URL.", secret: "The app's Client secret.", notes: notes))
-        // A body is a list of events.
+        // A body is a list of events. `eventId` "is not guaranteed to be unique" (developers.hubspot.com,
+        // "Webhooks"), and a retry differs in `attemptNumber`.
         provider.eventID = ["json:$[0].eventId"]
         provider.eventType = ["json:$[0].subscriptionType"]
         // Workflows may be set to GET.
@@ -49,6 +50,8 @@ enum SupportFamily {
         var provider = hubSpot("hubspot", title: "HubSpot (signature v3)", notes: [urlNote])
         var scheme = SchemeDefinition.mac(
             .sha256, "X-HubSpot-Signature-v3", encoding: .base64, signed: "{method}{url}{body}{timestamp}")
+        // developers.hubspot.com, "Validate requests using the v3 request signature", table of characters.
+        scheme.urlDecodes = ":/?@!$'()*,;"
         scheme.headers[0].timestamp = "X-HubSpot-Request-Timestamp"
         scheme.timestamp = TimestampRule(form: .milliseconds, checksFuture: false)
         provider.schemes = [ProviderScheme(scheme)]
@@ -68,14 +71,18 @@ enum SupportFamily {
             guide: ProviderGuide(
                 url: "Settings, API, Webhooks, New webhook: URL.",
                 secret: "Signing secret of the webhook: lin_wh_…, used as the whole text.",
-                notes: ["The time that counts stands in the body; it is good for a minute."]))
+                notes: ["The time that counts stands in the body."]))
         var scheme = SchemeDefinition.mac(.sha256, "Linear-Signature")
         scheme.headers[0].timestamp = "json:$.webhookTimestamp"
         scheme.timestamp = TimestampRule(form: .milliseconds, toleranceSeconds: 60)
         provider.schemes = [ProviderScheme(scheme)]
         provider.eventID = ["header:Linear-Delivery"]
         provider.eventType = ["header:Linear-Event", "json:$.type"]
-        provider.dedupKey = ["header:Linear-Delivery", "body"]
+        // What is signed, with the time and the webhook in it, is another for each event and the same on each try. The
+        // header of the delivery is not signed: whoever repeats a request can change it.
+        provider.dedupKey = ["json:$.webhookTimestamp + body"]
+        // linear.app/developers/webhooks: after 1 minute, 1 hour and 6 hours.
+        provider.signedRetrySeconds = 8 * 3600
         provider.successStatus = 200
         provider.retries = .automatic
         provider.answerSecondsMax = 5

@@ -11,7 +11,10 @@ extension EventRow: Described {
             .required("tenant_number", .count, "Whose it is; 1 is the default tenant."),
             .required("source_number", .count, "Of its source; 0 in events from before sources had numbers."),
             .required("type", .text, "Empty when it has none."),
-            .optional("provider_id", .text, "What the provider calls it: the key by which duplicates are found."),
+            .optional(
+                "provider_id", .text,
+                "What the provider calls it: the key by which duplicates are found; of several values one behind the "
+                    + "other. Missing where the event has no identity."),
             .required("received_at", .time, "When it came."),
             .required("body_bytes", .count, "Size of the body."),
             .required(

@@ -10,7 +10,7 @@ extension EventRow {
             receivedAt: TimeText.of(nanoseconds: record.receivedAt),
             bodyBytes: record.body.count, verdict: record.verdict.name, tenantNumber: record.tenantNumber,
             sourceNumber: record.sourceNumber,
-            providerId: record.keyIsBody || record.key.count == 0 ? nil : record.key.text)
+            providerId: record.keyIsBody || record.key.count == 0 ? nil : DedupKeyText.shown(record.key.array))
     }
     /// One line for a person. What a sender chose is quoted, so that it cannot move the cursor or forge a line.
     package var line: String {
@@ -98,7 +98,7 @@ package struct EventFilter: Sendable {
     package func takes(_ record: RecordView) -> Bool {
         if let source, record.source.text != source { return false }
         if let type, !type.matches(record.eventType.array) { return false }
-        if let providerId, record.keyIsBody || record.key.array != providerId { return false }
+        if let providerId, record.keyIsBody || !DedupKeyText.names(providerId, in: record.key.array) { return false }
         if let received, !received.contains(record.receivedAt) { return false }
         return true
     }

@@ -39,7 +39,7 @@ package struct EventRow: Codable, Equatable, Sendable {
     package var tenantNumber: UInt32
     /// 0 in events from before sources had numbers.
     package var sourceNumber: UInt32
-    /// What the provider calls it: the key by which duplicates are found; nil when that is the body.
+    /// What the provider calls it: the key by which duplicates are found; nil when that is the body, or it has none.
     package var providerId: String?
     package init(
         id: String, sequence: UInt64, source: String, type: String, receivedAt: String, bodyBytes: Int,
