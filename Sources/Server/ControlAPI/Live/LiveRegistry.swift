@@ -19,7 +19,7 @@ final class LiveRegistry: RegistryControl, AuditQueries {
     func create(_ drafts: [EndpointDraft], _ caller: Caller) throws -> [EndpointResource] {
         let lookup = try RegistryLookup(gateway, caller)
         let scope = try lookup.scope.map { lookup.reference($0).name }
-        let settings = drafts.map { draft in
+        let settings = try drafts.map { draft in
             try lookup.mayName(filesOf: draft)
             var settings = EndpointConfiguration(draft)
             settings.tenant = scope ?? lookup.tenantName(draft.tenant)
@@ -110,7 +110,7 @@ final class LiveRegistry: RegistryControl, AuditQueries {
 extension RegistryLookup {
     /// The gateway's files are the operator's: whoever sees one tenant only may keep what an endpoint has, no more.
     func mayName(filesOf draft: EndpointDraft, before: EndpointConfiguration? = nil) throws {
-        guard scope != nil, let tls = draft.tls, tls != before?.tls.map({ EndpointTLSResource($0) }) else { return }
+        guard try scope != nil, let tls = draft.tls, tls != before?.tls.map({ EndpointTLSResource($0) }) else { return }
         throw ControlError.invalid([FieldProblem(path: "tls", reason: "names files, which is for operators only")])
     }
     /// The name of the tenant that a draft means; one that is unknown is left for the registry to refuse by its path.
