@@ -20,6 +20,7 @@ FULL = os.environ.get("SLUICE_ROUNDS") == "full"
 # Name, arguments in a routine run, arguments in a full one, most seconds it may take in a routine run.
 SUITES = [
     ("Conformance/suites/operator_suite.py", [], [], 300),
+    ("Conformance/suites/safeguards.py", [], [], 120),
     ("Conformance/suites/churn.py", [], [], 120),
     ("Conformance/suites/offload_suite.py", [], [], 120),
     ("Conformance/suites/readme_tour.py", [], [], 150),
@@ -30,6 +31,7 @@ SUITES = [
     ("Conformance/suites/timing_scenarios.py", [], [], 180),
     ("Conformance/suites/edge.py", [], [], 120),
     ("Conformance/suites/delivery.py", [], [], 240),
+    ("Conformance/suites/answers.py", [], [], 120),
     ("Conformance/suites/isolation.py", [], [], 180),
     ("Conformance/suites/rejected.py", [], [], 180),
     ("Conformance/suites/load.py", [], [], 240),
