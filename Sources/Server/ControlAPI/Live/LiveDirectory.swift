@@ -111,8 +111,16 @@ extension EndpointResource {
         sources = settings.sources
         types = settings.types
         secretCount = settings.secrets.count
+        outcomes = settings.outcomes
+        ordered = OrderResource(settings)
         forwardHeaders = settings.forwardsHeaders
         disabled = settings.disabled
+    }
+}
+
+extension OrderResource {
+    init(_ settings: EndpointConfiguration) {
+        self = settings.orderKey.isEmpty ? .flag(settings.ordered) : .byKey(settings.orderKey)
     }
 }
 
