@@ -21,6 +21,7 @@ FULL = os.environ.get("SLUICE_ROUNDS") == "full"
 SUITES = [
     ("Conformance/suites/operator_suite.py", [], [], 300),
     ("Conformance/suites/operator_messages.py", [], [], 120),
+    ("Conformance/suites/safeguards.py", [], [], 120),
     ("Conformance/suites/churn.py", [], [], 120),
     ("Conformance/suites/offload_suite.py", [], [], 120),
     ("Conformance/suites/readme_tour.py", [], [], 150),
@@ -35,6 +36,7 @@ SUITES = [
     ("Conformance/suites/delivery.py", [], [], 240),
     ("Conformance/suites/tls_out.py", [], [], 180),
     ("Conformance/suites/ssrf.py", [], [], 90),
+    ("Conformance/suites/answers.py", [], [], 120),
     ("Conformance/suites/isolation.py", [], [], 180),
     ("Conformance/suites/rejected.py", [], [], 180),
     ("Conformance/suites/load.py", [], [], 240),

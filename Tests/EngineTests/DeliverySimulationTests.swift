@@ -8,7 +8,8 @@
 // Checked: no mark in the store ever passes an event that has no row there (a loss on the next crash); the shared mark
 // never goes back, nor does a lane's own; the low water is never ahead of what the store still needs; in the end every
 // wanted event is delivered or dead at each endpoint; a second 2xx comes only after a crash that forgot the first, or a
-// replay; all memory comes home.
+// replay; at endpoints that ask for an order never two of one key are out, and none gets its first 2xx behind a later
+// one of its key; all memory comes home.
 
 import Engine
 import FastPath
@@ -30,6 +31,8 @@ private final class World {
     var removed: Set<Int> = []
     var wallMillis: Int64 = 1_700_000_000_000
     var types: [String] = [""]
+    /// The last sequence that had its first 2xx, by endpoint and key.
+    var ordered: [String: UInt64] = [:]
     var accepted: [Key: Int] = [:]
     /// 2xx that may come once more: forgotten by a crash, or asked for.
     var forgiven: [Key: Int] = [:]
@@ -67,6 +70,19 @@ private final class World {
                 $0.types = ["a", "c"]
                 $0.retryDelaysMillis = Array(repeating: 2000, count: 60)
             },
+            // Never a dead letter: then the first 2xx of a key ascend without exception.
+            endpoint("ordered") {
+                $0.ordered = true
+                $0.types = ["a"]
+                $0.retryDelaysMillis = Array(repeating: 700, count: 500)
+            },
+            endpoint("keyed") {
+                $0.ordered = true
+                $0.orderKey = ["header:X-Customer"]
+                $0.concurrency = 5
+                $0.types = ["a", "c"]
+                $0.retryDelaysMillis = Array(repeating: 700, count: 500)
+            },
         ]
     }
     func chance(_ percent: Int) -> Bool { Int.random(in: 0..<100, using: &generator) < percent }
@@ -81,8 +97,11 @@ private final class World {
         for _ in 0..<Int.random(in: 0...12, using: &generator) {
             let type = ["a", "b", "c"][Int.random(in: 0..<3, using: &generator)]
             types.append(type)
+            let customer = Int.random(in: 0..<4, using: &generator)
             log.append(
-                FakeEvent(type: type, body: String(repeating: "x", count: Int.random(in: 0...9000, using: &generator))))
+                FakeEvent(
+                    type: type, fieldLines: "X-Customer: \(customer)\r\n",
+                    body: String(repeating: "x", count: Int.random(in: 0...9000, using: &generator))))
         }
     }
     func begin() throws -> Bench {
@@ -123,6 +142,9 @@ private final class World {
             var status: UInt16 = 200
             var change: (inout DeliveryOutcome) -> Void = { _ in }
             if endpoint == 3 { status = 500 }
+            if endpoint >= 5, percent < 100, chance(30) {
+                status = [500, 429, 503][Int.random(in: 0..<3, using: &generator)]
+            }
             if endpoint == 1 || endpoint == 4, percent < 100, chance(40) {
                 status = [500, 429, 404, 302, 503][Int.random(in: 0..<5, using: &generator)]
             }
@@ -133,8 +155,27 @@ private final class World {
             change(&result)
             #expect(bench.egress.answer(index, status: status, change: change), "memory of an order was touched")
             if result.result == .answered, (200...299).contains(status) {
+                checkOrder(sent)
                 accepted[Key(endpoint: endpoint, sequence: sent.sequence), default: 0] += 1
             }
+        }
+    }
+    /// Of one that gets a 2xx now.
+    private func checkOrder(_ sent: FakeEgress.Sent) {
+        guard sent.endpoint > 5, accepted[Key(endpoint: sent.endpoint - 1, sequence: sent.sequence)] == nil else {
+            return
+        }
+        let before = ordered.updateValue(sent.sequence, forKey: orderKey(sent)) ?? 0
+        #expect(before < sent.sequence, "\(sent.sequence) behind \(before) at endpoint \(sent.endpoint)")
+    }
+    private func orderKey(_ sent: FakeEgress.Sent) -> String {
+        let line = sent.fieldLines.split(separator: "\r\n").first { $0.hasPrefix("X-Customer") } ?? ""
+        return sent.endpoint == 6 ? "6" : "\(sent.endpoint) \(line)"
+    }
+    private func checkOut(_ bench: Bench) {
+        var keys: Set<String> = []
+        for sent in bench.egress.out where sent.endpoint > 5 {
+            #expect(keys.insert(orderKey(sent)).inserted, "two of \(orderKey(sent)) are out")
         }
     }
     func disturb(_ bench: Bench) throws {
@@ -207,6 +248,7 @@ private final class World {
             if chance(70) { appendSome() }
             bench.now += UInt64.random(in: 0...400_000_000, using: &generator)
             for _ in 0..<Int.random(in: 0...4, using: &generator) { _ = bench.dispatcher.step(now: bench.now) }
+            checkOut(bench)
             answerSome(bench, percent: 40)
             try disturb(bench)
             store.setFull(chance(10))

@@ -18,7 +18,7 @@ private func outcome(_ result: DeliveryResult, status: UInt16 = 0, retryAfter: U
             switch status {
             case 200...299: .delivered
             case 410: .endpointGone
-            case 408, 425, 429: .retry
+            case 408, 421, 423, 425, 429: .retry
             case 400...499: .deadLetter(.permanentAnswer)
             default: .retry
             }

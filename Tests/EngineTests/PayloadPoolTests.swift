@@ -78,12 +78,13 @@ private let ownLines =
 
 @Test func forwardsTheProvidersFieldsAndNothingElse() {
     let own = ownLines.replacing("evt_000000010000000000002", with: EventID(logIdentity: 1, sequence: 2).text)
-    let kept = "X-Hub-Signature-256: sha256=ab\r\nContent-Type: application/json\r\nuser-agent: GitHub\r\n"
+    let kept = "X-Hub-Signature-256: sha256=ab\r\nContent-Type: application/json\r\nContent-encoding: gzip\r\n"
     let dropped = [
         "Host: a", "HOST: a", "Content-Length: 3", "content-length:3", "Transfer-Encoding: chunked", "TE: trailers",
         "Trailer: x", "Connection: close", "Keep-Alive: 5", "Upgrade: h2c", "Proxy-Authorization: x", "proxy-foo: x",
         "Expect: 100-continue", "Authorization: Bearer x", "Cookie: a=b", "Webhook-Id: a", "webhook-timestamp: 1",
         "webhook-signature: v1,x", "Sluice-Source: fake", "sluice-attempt: 9",
+        "sluice-forwarded-user-agent: fake",
     ]
     for line in dropped {
         #expect(forwarded(line + "\r\n" + kept) == kept + own, "\(line)")
@@ -92,7 +93,20 @@ private let ownLines =
     #expect(forwarded("") == own)
     #expect(forwarded("Connections: a\r\nCook: b\r\nHosts: c\r\n") == "Connections: a\r\nCook: b\r\nHosts: c\r\n" + own)
     #expect(forwarded("A: 1\r\nConnection: b, X-Hop ,a\r\nX-Hop: 2\r\nX-Hope: 3\r\n") == "X-Hope: 3\r\n" + own)
-    #expect(forwarded(kept, .contentTypeOnly) == "Content-Type: application/json\r\n" + own)
+    #expect(
+        forwarded(kept + "X-Content-Type: a\r\nContent-Language: de\r\n", .ofBody)
+            == "Content-Type: application/json\r\nContent-encoding: gzip\r\n" + own)
+}
+
+@Test func theProvidersUserAgentGoesUnderAnotherName() {
+    let own = ownLines.replacing("evt_000000010000000000002", with: EventID(logIdentity: 1, sequence: 2).text)
+    let renamed = "Sluice-Forwarded-User-Agent: GitHub-Hookshot/abc\r\n"
+    #expect(
+        forwarded("A: 1\r\nUser-Agent: GitHub-Hookshot/abc\r\nB: 2\r\n") == "A: 1\r\n" + renamed + "B: 2\r\n" + own)
+    // One only: a second would make the room that is reckoned for it too small.
+    #expect(forwarded("user-agent: GitHub-Hookshot/abc\r\nUser-Agent: x\r\n") == renamed + own)
+    #expect(forwarded("Connection: user-agent\r\nUser-Agent: x\r\n") == own)
+    #expect(forwarded("User-Agent: x\r\n", .ofBody) == own)
 }
 
 @Test func aTypeCannotInjectAField() {

@@ -49,6 +49,31 @@ struct FieldMistake<Settings>: Sendable {
         #expect(issues(opened) == [])
     }
 
+    @Test func whatAnswersMeanAndTheOrderAreNamedByTheirFields() {
+        let endpoint = endpointSettings("a") {
+            $0.outcomes = ["preset": "svix", "404": "rety", "4x": "dead", "600": "dead", "1xx": "retry", "5xx": "dead"]
+            $0.ordered = true
+            $0.orderKey = ["json:$.a", "query:a", "json:a"]
+        }
+        let found = issues(manifest([source("github")], [endpoint]))
+        let paths = found.map { $0.prefix { $0 != " " } }
+        #expect(
+            Set(paths) == [
+                "endpoints[0].outcomes.preset:", "endpoints[0].outcomes.404:", "endpoints[0].outcomes.4x:",
+                "endpoints[0].outcomes.600:", "endpoints[0].outcomes.1xx:", "endpoints[0].ordered.key[1]:",
+                "endpoints[0].ordered.key[2]:",
+            ])
+        #expect(found.contains { $0.contains("did you mean `retry`?") })
+        let unordered = endpointSettings("a") { $0.orderKey = ["json:$.a"] }
+        #expect(issues(manifest([source("github")], [unordered])).count == 1)
+        let sound = endpointSettings("a") {
+            $0.outcomes = ["preset": "standard-webhooks", "404": "retry-if-asked", "2xx": "delivered"]
+            $0.ordered = true
+            $0.orderKey = ["json:$.a.b", "header:X-A"]
+        }
+        #expect(issues(manifest([source("github")], [sound])) == [])
+    }
+
     @Test func aHostNameIsNotResolved() {
         #expect(
             issues(manifest([source("github")], [endpointSettings("a") { $0.url = "http://no-such-host.invalid/" }]))

@@ -27,6 +27,26 @@ private func entry(_ due: Int64, _ sequence: UInt64, attempts: UInt16 = 1) -> Re
         while let next = queue.popDue(nowMillis: 5) { sent.append(next.key.sequence) }
         #expect(sent == [1, 2, 9])
     }
+    @Test func loadsEverythingWhenAnOrderIsKept() throws {
+        var queue = RetryQueue(wantsAll: true)
+        #expect(!queue.hasAll)
+        queue.beginLoad(try #require(queue.wantedLoad(nowMillis: 0, aheadMillis: 0)))
+        #expect(!queue.hasAll)
+        queue.loaded([entry(90_000_000, 1), entry(95_000_000, 2)], limit: 2)
+        let second = try #require(queue.wantedLoad(nowMillis: 0, aheadMillis: 0), "however late it is due")
+        queue.beginLoad(second)
+        queue.loaded([entry(99_000_000, 3)], limit: 2)
+        #expect(queue.hasAll && queue.count == 3)
+        queue.scheduleOut(9)
+        #expect(queue.isScheduled(9) && queue.hasAll && queue.count == 3)
+        queue.reload()
+        queue.beginLoad(.first)
+        // What is out is not loaded a second time.
+        queue.loaded([entry(5, 9), entry(90_000_000, 1)], limit: 10)
+        #expect(queue.count == 1)
+        queue.resolved(9)
+        #expect(!queue.isScheduled(9))
+    }
     @Test func whatIsOutStaysOutOverAReload() throws {
         var queue = RetryQueue()
         queue.beginLoad(.first)

@@ -62,6 +62,8 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
                 secret: "${S}"
                 timeouts: { connect: 1s }
                 retry: { delays: [5s, 1m], jitter: 0.5 }
+                outcomes: { preset: ops-center, 404: retry, "5xx": dead }
+                ordered: { key: "json:$.customer" }
                 forward_headers: false
                 disabled: true
             """)
@@ -94,7 +96,8 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
             endpoint.types == ["a.*", "b"] && endpoint.secrets == ["Z2VoZWltZ2VoZWlt"]
                 && endpoint.connectMillisMax == 1000)
         #expect(endpoint.retryDelaysMillis == [5000, 60_000] && endpoint.retryJitter == 0.5)
-        #expect(!endpoint.forwardsHeaders && endpoint.disabled)
+        #expect(endpoint.outcomes == ["preset": "ops-center", "404": "retry", "5xx": "dead"])
+        #expect(endpoint.orderKey == ["json:$.customer"] && !endpoint.forwardsHeaders && endpoint.disabled)
     }
 
     @Test(arguments: [
@@ -124,6 +127,13 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("endpoints:\n  - { name: e, url: \"http:///b\" }\n", 2, "is not a URL"),
         ("endpoints:\n  - { name: e, url: \"http://u:p@h/\" }\n", 2, "use `secret`"),
         ("endpoints:\n  - { name: e, url: \"ftp://h/\" }\n", 2, "use http://HOST"),
+        ("endpoints:\n  - name: e\n    url: http://h\n    outcomes: ops-centre\n", 4, "did you mean `ops-center`?"),
+        ("endpoints:\n  - name: e\n    url: http://h\n    outcomes:\n      404: rety\n", 5, "did you mean `retry`?"),
+        ("endpoints:\n  - name: e\n    url: http://h\n    outcomes:\n      9xx: dead\n", 5, "nor a status such as"),
+        ("endpoints:\n  - name: e\n    url: http://h\n    outcomes:\n      404: [a]\n", 5, "takes one value"),
+        ("endpoints:\n  - name: e\n    url: http://h\n    ordered: yes\n", 4, "none of true, false"),
+        ("endpoints:\n  - name: e\n    url: http://h\n    ordered: { key: a, by: x }\n", 4, "unknown key `by`"),
+        ("endpoints:\n  - name: e\n    url: http://h\n    ordered: { key: \"query:a\" }\n", 4, "json:$.PATH"),
         (
             "endpoints:\n  - { name: e, url: \"http://h\", sources: [b] }\n", 2,
             "`b` is not the name of a source; known sources: a"

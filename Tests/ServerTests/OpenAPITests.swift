@@ -99,6 +99,9 @@ import Testing
             id: "ep_1", name: "a", tenant: Reference(id: "app_1", name: "default"), url: "http://h/", concurrency: 1,
             timeouts: timeouts, retry: retry, status: status)
         endpoint.uid = "u"
+        endpoint.outcomes = ["404": "retry"]
+        try check(endpoint)
+        endpoint.ordered = .byKey(["json:$.a"])
         try check(endpoint)
         try check(timeouts)
         try check(retry)
@@ -106,6 +109,7 @@ import Testing
         (draft.name, draft.uid, draft.tenant, draft.url) = ("a", "u", "default", "http://h/")
         (draft.sources, draft.types, draft.secrets, draft.concurrency) = (["s"], ["t"], ["x"], 1)
         (draft.timeouts, draft.retry, draft.forwardHeaders, draft.disabled) = (timeouts, retry, true, false)
+        (draft.outcomes, draft.ordered) = (["preset": "ops-center", "4xx": "dead"], .flag(true))
         try check(draft)
         try check(EndpointBatch(endpoints: [draft]))
         try check(PauseOrder(for: "1h"))

@@ -26,6 +26,12 @@ package struct EndpointConfiguration: Equatable, Codable, Sendable {
     package var retryDelaysMillis = EndpointConfiguration.retryDelaysMillisDefault
     /// Half-width of the jitter as a share of the delay, 0 to 1.
     package var retryJitter = 0.1
+    /// What answers mean, as it was written: `preset`, a status (`404`) or a class (`4xx`) to a word of `OutcomeTable`.
+    package var outcomes: [String: String] = [:]
+    /// Deliveries go in the order in which their events came: each when the one before it is delivered or dead.
+    package var ordered = false
+    /// Where the key stands among whose events the order holds; the first that has a value counts. Empty = among all.
+    package var orderKey: [String] = []
     /// Forward the provider's own header fields (hop-by-hop and framing ones never go).
     package var forwardsHeaders = true
     /// A disabled endpoint keeps its place in the log and gets nothing.

@@ -200,6 +200,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                         attempts: $0.attempts)
                 }
                 lane.working.retries.loaded(entries, limit: limit)
+                for row in rows { lane.working.order?.note(row.place) }
                 reconsider(lane, now: now)
             case .expedited(let endpoint):
                 guard let lane = lanes[endpoint.number] else { continue }

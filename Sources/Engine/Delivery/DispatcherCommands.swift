@@ -64,7 +64,8 @@ extension Dispatcher {
         let lane = Lane(plan.endpoint, state: plan.state, mark: plan.mark)
         adjust(lane, pending: plan.open.pending, dead: plan.open.dead)
         if !plan.recorded.isEmpty {
-            lane.work = LaneWork(storeHasRows: lane.pendingCount > 0, recorded: plan.recorded)
+            lane.work = LaneWork(
+                storeHasRows: lane.pendingCount > 0, recorded: plan.recorded, isOrdered: lane.endpoint.order != nil)
         }
         lanes[lane.id.number] = lane
         conditions[lane.toldCondition, default: 0] += 1
@@ -80,6 +81,8 @@ extension Dispatcher {
         }
         if lane.health.state.condition == .paused { rest(lane, now: now) }
         guard lane.pendingCount > 0 else { return }
+        // What waits holds back what comes, so all of it must be known first.
+        guard lane.endpoint.order == nil else { return scheduler.makeReady(lane) }
         scheduler.wake(lane, at: clock.nanos(at: plan.open.dueMillis - limits.retryAheadMillis))
     }
     private func subscribe(_ lane: Lane) {
@@ -87,11 +90,14 @@ extension Dispatcher {
             lane.endpoint.subscription, of: lane.id, tenant: lane.endpoint.tenant, subscriber: lane)
     }
     private func change(_ lane: Lane, to endpoint: CompiledEndpoint, now: UInt64) {
-        let hasMoved = endpoint.configuration.url != lane.endpoint.configuration.url
+        let (old, new) = (lane.endpoint.configuration, endpoint.configuration)
+        let hasMoved = new.url != old.url
+        let hasOtherOrder = new.ordered != old.ordered || new.orderKey != old.orderKey
         if endpoint.tenant != lane.endpoint.tenant { matcher.remove(lane.id, tenant: lane.endpoint.tenant) }
         lane.endpoint = endpoint
         subscribe(lane)
         lane.renewDestination()
+        if hasOtherOrder { lane.work?.reorder(isOrdered: endpoint.order != nil, isBusy: lane.inFlight > 0) }
         if lane.isRemoved {
             lane.isRemoved = false
             removedCount -= 1
@@ -203,6 +209,7 @@ extension Dispatcher {
         batch.isDurable = true
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
         lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: 0))
+        lane.working.order?.note(place)
         scheduler.makeReady(lane)
         return .accepted
     }

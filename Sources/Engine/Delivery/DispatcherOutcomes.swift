@@ -5,7 +5,8 @@ import FastPath
 extension Dispatcher {
     func complete(_ outcome: DeliveryOutcome, now: UInt64) {
         guard let slot = slots.slot(of: outcome.token), let lane = slots[slot].lane else { return }
-        let decision = OutcomePolicy.judge(outcome, wasRepeated: slots[slot].wasRepeated)
+        let decision = OutcomePolicy.judge(
+            outcome, wasRepeated: slots[slot].wasRepeated, by: lane.endpoint.outcomes)
         if !isDraining, goesOnElsewhere(slot, lane, outcome, decision, now: now) { return }
         count(lane) { $0.record(outcome) }
         if outcome.result == .tlsFailed { tlsFailures[Int(outcome.tlsFailure.rawValue)] += 1 }
@@ -107,7 +108,13 @@ extension Dispatcher {
         case .notAttempted, .retryAtOnce:
             // While draining this stays unwritten: the next start meets it again.
             lane.working.deferred.append(DeferredAttempt(place: place, attempts: order.attempts, origin: origin))
+            leaveOrder(lane, place.sequence, isDone: false)
         }
+    }
+    /// The attempt is over, or was not made: where an order is kept, another one may go now.
+    private func leaveOrder(_ lane: Lane, _ sequence: UInt64, isDone: Bool) {
+        guard let next = lane.work?.order?.ended(sequence, isDone: isDone) else { return }
+        lane.working.deferred.append(next)
     }
     /// The state's row, and a notice for the log.
     func note(_ lane: Lane, now: UInt64) {
@@ -153,6 +160,10 @@ extension Dispatcher {
             return
         }
         count(lane) { $0.retried += 1 }
+        // Also one whose event could not be read holds back what follows.
+        if case .ofAll? = lane.endpoint.order {
+            lane.working.order?.enrol(place.sequence, key: DeliveryOrder.commonKey)
+        }
         let due = clock.millis(at: now) + Int64(delay)
         write(
             lane, place: place, state: .pending, attempts: attempts, outcome: outcome, origin: origin, due: due,
@@ -172,7 +183,7 @@ extension Dispatcher {
             now: now)
     }
     /// The row, and with it the event leaves the outstanding window or the retry queue.
-    private func write(
+    func write(
         _ lane: Lane, place: EventLocation, state: DeliveryState, attempts: UInt16, outcome: DeliveryOutcome?,
         origin: AttemptOrigin?, reason: DeadLetterReason? = nil, due: Int64 = 0, now: UInt64
     ) {
@@ -192,6 +203,7 @@ extension Dispatcher {
             lane.working.retries.resolved(place.sequence)
         case nil: break
         }
+        leaveOrder(lane, place.sequence, isDone: state != .pending)
     }
     /// Of the rows that the store keeps.
     func adjust(_ lane: Lane, pending: Int, dead: Int) {
@@ -228,8 +240,8 @@ extension DeliveryOutcome {
         case .totalTimedOut: "the attempt took longer than the total time-out"
         case .connectionLost:
             systemError == 0 ? "connection closed before an answer" : "connection lost: \(systemText(systemError))"
-        case .badAnswer: "the answer is not valid HTTP/1.1"
-        case .answerTooLarge: "the answer's head is too large"
+        case .badAnswer: "what came is no HTTP answer"
+        case .answerTooLarge: "interim answers without end"
         case .abandoned: "not attempted"
         case .nameNotResolved: "the host name does not resolve"
         case .addressRefused: "the host's address may not be delivered to"

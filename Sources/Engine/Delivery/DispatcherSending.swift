@@ -98,8 +98,14 @@ extension Dispatcher {
     func send(
         _ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, way: Way, now: UInt64
     ) -> SendResult {
+        let key = lane.endpoint.order?.key(of: event)
+        if let key, lane.working.order?.mayGo(event.place.sequence, key: key) == false {
+            hold(event, lane, key: key, attempts: attempts, origin: origin, now: now)
+            return .ended(byteCount: 64)
+        }
         guard case .to(let destination) = way else {
             guard case .closed(let result) = way else { return .blocked }
+            if let key { lane.working.order?.enrol(event.place.sequence, key: key) }
             notSent(event, lane, attempts: attempts, origin: origin, result: result, now: now)
             return .ended(byteCount: 64)
         }
@@ -115,8 +121,9 @@ extension Dispatcher {
         else { return .blocked }
         let (linesEnd, bodyEnd) = write(event, lane, attempt: UInt32(attempts) + 1, to: lease)
         let known = origin ?? .first(ticket: lane.working.outstanding.append(event.place))
-        if origin == nil {
-            markDirty(lane)
+        if origin == nil { markDirty(lane) }
+        let wasHeld = key.flatMap { lane.working.order?.began(event.place.sequence, key: $0) } ?? false
+        if origin == nil || wasHeld {
             count(lane) { $0.recordQueueWait(millis: clock.millis(at: now) - Int64(event.receivedAt / 1_000_000)) }
         }
         shares.take(block, isProven: lane.isProven)
@@ -128,6 +135,25 @@ extension Dispatcher {
                 addressIndex: lane.working.addressIndex, wasProven: lane.isProven))
         submit(slot)
         return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
+    }
+    /// Until those before it in the lane's order are done. One that the store does not know gets its row now, so that
+    /// nothing holds the lane's mark back for as long as that takes.
+    private func hold(
+        _ event: StoredEvent, _ lane: Lane, key: UInt64, attempts: UInt16, origin: AttemptOrigin?, now: UInt64
+    ) {
+        let due: Int64
+        switch origin {
+        case .retry(let dueMillis): due = dueMillis
+        case .first, nil:
+            due = clock.millis(at: now)
+            write(
+                lane, place: event.place, state: .pending, attempts: attempts, outcome: nil, origin: origin, due: due,
+                now: now)
+            lane.working.retries.scheduleOut(event.place.sequence)
+        }
+        lane.working.order?.hold(
+            DeferredAttempt(place: event.place, attempts: attempts, origin: .retry(dueMillis: due)), key: key,
+            isUnsent: origin == nil)
     }
     func submit(_ slot: Int) {
         if !unsent.isEmpty || !egress.submit(slots.request(slot, pool: pool)) { unsent.append(slot) }

@@ -23,6 +23,7 @@ extension Dispatcher {
         case unavailable
     }
     private static var heldRetriesMax: Int { 64 }
+    private static var orderReadsMax: Int { 64 }
     private static var unavailableNanos: UInt64 { 100_000_000 }
 
     /// True when lanes are left that are ready.
@@ -81,10 +82,13 @@ extension Dispatcher {
         let work = lane.working
         work.deficit += limits.quantumBytes
         var end = sendDeferred(lane, way: way, now: now)
+        if end == .done { end = findOrder(lane, now: now) }
         if end == .done { end = serveRetries(lane, way: way, now: now) }
         // Retries at their bound do not stop what is new.
         if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
         if end == .done { end = readAlone(lane, way: way, now: now) }
+        // What was sent may have ended at once and let another one go.
+        if end == .done, !work.deferred.isEmpty { end = .more }
         if end != .more { work.deficit = 0 }
         return end
     }
@@ -102,17 +106,50 @@ extension Dispatcher {
         lane.working.retries.beginLoad(key)
     }
 
+    /// Reads the events of pending deliveries whose place in the lane's order is not known yet.
+    private func findOrder(_ lane: Lane, now: UInt64) -> TurnEnd {
+        guard let order = lane.endpoint.order, let work = lane.work, work.order != nil else { return .done }
+        if work.order?.awaitsReturn == true {
+            guard lane.inFlight == 0 else { return .laneFull }
+            work.orderBegins()
+            askForRetries(lane, now: now)
+        }
+        var count = 0
+        while let place = work.order?.nextUnread() {
+            guard work.retries.isScheduled(place.sequence) else { continue }
+            if case .ofAll = order {
+                work.order?.enrol(place.sequence, key: DeliveryOrder.commonKey)
+                continue
+            }
+            switch log.read(at: place) {
+            case .event(let event) where event.place.sequence == place.sequence:
+                work.order?.enrol(place.sequence, key: order.key(of: event))
+            case .unavailable:
+                work.order?.note(place)
+                return .unavailable
+            // Its attempt says what became of it.
+            case .event, .end, .unreadable: break
+            }
+            count += 1
+            guard count < Self.orderReadsMax else { return .more }
+        }
+        return .done
+    }
+
     // MARK: Attempts that were put off, and retries
 
     private func sendDeferred(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
         while let next = lane.working.deferred.last {
             guard lane.hasRoomForDeferred(now: now) else { return .laneFull }
             guard makeRoomInBatch(now: now) else { return .starved }
-            switch attempt(lane, place: next.place, attempts: next.attempts, origin: next.origin, way: way, now: now) {
-            case .ended: lane.working.deferred.removeLast()
-            case .blocked: return .starved
-            case .unavailable: return .unavailable
-            }
+            // Taken out before: its end may let another one go.
+            lane.working.deferred.removeLast()
+            let result = attempt(
+                lane, place: next.place, attempts: next.attempts, origin: next.origin, way: way, now: now)
+            if case .ended = result { continue }
+            lane.working.deferred.append(next)
+            if case .blocked = result { return .starved }
+            return .unavailable
         }
         return .done
     }
@@ -131,7 +168,13 @@ extension Dispatcher {
                 break
             }
             guard let entry = lane.working.retries.popDue(nowMillis: nowMillis) else { break }
+            guard !standsBehindUnmet(entry, lane) else {
+                held.append(entry)
+                continue
+            }
             let origin = AttemptOrigin.retry(dueMillis: entry.key.dueMillis)
+            let put = DeferredAttempt(place: entry.place, attempts: entry.attempts, origin: origin)
+            if lane.working.order?.holdsBack(put) == true { continue }
             switch attempt(lane, place: entry.place, attempts: entry.attempts, origin: origin, way: way, now: now) {
             case .ended: break
             case .unavailable: held.append(entry)
@@ -144,6 +187,14 @@ extension Dispatcher {
         for entry in held { lane.working.retries.putBack(entry) }
         if !held.isEmpty, end == .done { scheduler.wake(lane, at: now + Self.unavailableNanos) }
         return end
+    }
+
+    /// After a restart: it was held back behind one that was out when the process died, has no row, and is to be read
+    /// again. Only while the lane can read on.
+    private func standsBehindUnmet(_ entry: RetryEntry, _ lane: Lane) -> Bool {
+        guard let order = lane.endpoint.order, case .byKey = order else { return false }
+        guard entry.key.sequence >= lane.frontier(shared: shared) else { return false }
+        return lane.work?.takesNew(in: order) ?? false
     }
 
     // MARK: What a lane is behind with

@@ -23,6 +23,12 @@ package struct DeferredAttempt: Sendable {
     package var place: EventLocation
     package var attempts: UInt16
     package var origin: AttemptOrigin
+
+    package init(place: EventLocation, attempts: UInt16, origin: AttemptOrigin) {
+        self.place = place
+        self.attempts = attempts
+        self.origin = origin
+    }
 }
 
 /// Whether the store knows the delivery already.
@@ -40,6 +46,8 @@ package final class LaneWork {
     package var deferred: [DeferredAttempt] = []
     package var backlog = PlaceQueue()
     package var pace = LanePace()
+    /// Nil when the endpoint asks for none.
+    package var order: LaneOrder?
     package var retriesInFlight = 0
     /// Bytes it may still take in this round.
     package var deficit = 0
@@ -49,9 +57,36 @@ package final class LaneWork {
     private var recorded: [UInt64] = []
     private var recordedNext = 0
 
-    package init(storeHasRows: Bool, recorded: [UInt64] = []) {
-        retries = RetryQueue(storeHasRows: storeHasRows)
+    package init(storeHasRows: Bool, recorded: [UInt64] = [], isOrdered: Bool = false) {
+        retries = RetryQueue(storeHasRows: storeHasRows, wantsAll: isOrdered)
+        if isOrdered { order = LaneOrder() }
         self.recorded = recorded
+    }
+    /// The endpoint asks for another order from now on, or for none. What was held back goes when it is due; where
+    /// there is an order, that is when everything that is out has come back and all that waits is known.
+    package func reorder(isOrdered: Bool, isBusy: Bool) {
+        for held in order?.disband() ?? [] {
+            guard case .retry(let due) = held.origin else { continue }
+            let key = RetryKey(dueMillis: due, sequence: held.place.sequence)
+            retries.putBack(RetryEntry(key: key, position: held.place.position, attempts: held.attempts))
+        }
+        retries.setWantsAll(isOrdered)
+        order = isOrdered ? LaneOrder(awaitsReturn: isBusy || !deferred.isEmpty || !retries.isEmpty) : nil
+    }
+    /// What was out under an earlier order is back: everything that waits is looked at again.
+    package func orderBegins() {
+        order?.awaitsReturn = false
+        retries.reload()
+    }
+    /// True exactly when the order of all that waits is known, as far as that can be.
+    package var mayRetry: Bool {
+        guard let order else { return true }
+        return order.isComplete && (retries.hasAll || retries.isFull)
+    }
+    package func takesNew(in kind: DeliveryOrder) -> Bool {
+        guard let order, order.isComplete, retries.hasAll else { return false }
+        if case .ofAll = kind { return order.isEmpty }
+        return order.memberCount < LaneOrder.memberCountMax
     }
     /// True exactly when the store had the event already when the lane was opened. Ask with ascending sequences.
     package func wasRecorded(_ sequence: UInt64) -> Bool {
@@ -67,6 +102,7 @@ package final class LaneWork {
     /// True exactly when nothing would be lost with it.
     package var isQuiet: Bool {
         outstanding.isEmpty && backlog.isEmpty && deferred.isEmpty && retries.isEmpty && recorded.isEmpty && pace.isFull
+            && order?.isEmpty ?? true
     }
 }
 
@@ -171,7 +207,7 @@ package final class Lane {
     /// What it needs while busy, made if it has none.
     package var working: LaneWork {
         if let work { return work }
-        let made = LaneWork(storeHasRows: pendingCount > 0)
+        let made = LaneWork(storeHasRows: pendingCount > 0, isOrdered: endpoint.order != nil)
         work = made
         return made
     }
@@ -181,6 +217,7 @@ package final class Lane {
     /// Whether one more attempt may go out: a first one, or one that was put off.
     package func hasRoom(now: UInt64) -> Bool {
         guard !isStopped, inFlight < allowance(work) else { return false }
+        if let order = endpoint.order, !working.takesNew(in: order) { return false }
         guard let work else { return true }
         return !work.pace.isPaused(now: now) && !work.outstanding.isFull
     }
@@ -188,7 +225,7 @@ package final class Lane {
     /// its new events.
     package func hasRoomForRetry(now: UInt64) -> Bool {
         let allowance = allowance(work)
-        guard !isStopped, inFlight < allowance, let work else { return false }
+        guard !isStopped, inFlight < allowance, let work, work.mayRetry else { return false }
         return work.retriesInFlight < max(1, allowance / 2) && !work.pace.isPaused(now: now)
     }
     /// A deferred attempt is already in the outstanding window or scheduled, so it needs neither.
@@ -218,6 +255,10 @@ package final class Lane {
         case .alone(let place): place
         }
     }
+    /// Everything that the lane wants before this sequence has been met: it is out, done, or has its row.
+    package func frontier(shared: EventLocation) -> UInt64 {
+        work?.backlog.first?.sequence ?? place(shared: shared).sequence
+    }
     /// Where a restart would go on; nil = with the shared mark. Places in the backlog are behind every outstanding one.
     package func mark() -> EventLocation? {
         if let held = work?.outstanding.oldest ?? work?.backlog.first { return held }
@@ -231,7 +272,7 @@ package final class Lane {
         guard !isStopped else { return false }
         if case .alone(let place) = reading, place.sequence < end || place.sequence == shared.sequence { return true }
         guard let work else { return pendingCount > 0 }
-        if !work.deferred.isEmpty || !work.backlog.isEmpty { return true }
+        if !work.deferred.isEmpty || !work.backlog.isEmpty || work.order?.unread.isEmpty == false { return true }
         if let due = work.retries.nextDueMillis, due <= nowMillis { return true }
         return work.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: aheadMillis) != nil
     }

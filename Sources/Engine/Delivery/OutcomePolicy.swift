@@ -1,6 +1,5 @@
-// What an outcome means for the delivery and for the endpoint. Pure and total: every result and every status has a row
-// here. The rows follow Standard Webhooks: 2xx done, 3xx never followed, 410 disables, 429, 502, 504 and Retry-After
-// slow the endpoint and not only the message.
+// What an outcome means for the delivery and for the endpoint. Pure and total: every result has a row here, and every
+// status has its meaning in the endpoint's `OutcomeTable`. `Retry-After` pauses the endpoint and not only the message.
 
 import FastPath
 
@@ -13,7 +12,7 @@ package enum DeliveryDecision: Equatable, Sendable {
     /// request.
     case retryAtOnce
     case deadLetter(DeadLetterReason)
-    /// 410: a dead letter, and the endpoint is disabled.
+    /// 410 by default: a dead letter, and the endpoint is disabled.
     case endpointGone
     /// As if it had never been sent.
     case notAttempted
@@ -65,26 +64,31 @@ package enum OutcomePolicy {
     package static let retryAfterSecondsMax: UInt32 = 3600
 
     /// `wasRepeated` is true exactly when this attempt is already the one that `retryAtOnce` asked for.
-    package static func judge(_ outcome: DeliveryOutcome, wasRepeated: Bool) -> OutcomeDecision {
+    package static func judge(
+        _ outcome: DeliveryOutcome, wasRepeated: Bool, by table: OutcomeTable = OutcomeTable()
+    ) -> OutcomeDecision {
+        if outcome.lostReusedConnection, !wasRepeated { return OutcomeDecision(.retryAtOnce) }
         switch outcome.result {
-        case .answered: return judge(status: outcome.status, retryAfterSeconds: outcome.retryAfterSeconds)
+        case .answered:
+            return judge(table.meaning(of: outcome.status), retryAfterSeconds: outcome.retryAfterSeconds)
         case .abandoned: return OutcomeDecision(.notAttempted)
-        case .connectionLost where outcome.lostReusedConnection && !wasRepeated: return OutcomeDecision(.retryAtOnce)
         case .connectFailed, .connectTimedOut, .headTimedOut, .totalTimedOut, .connectionLost, .badAnswer,
             .answerTooLarge, .tlsFailed, .proxyRefused:
             return OutcomeDecision(.retry)
         case .nameNotResolved, .addressRefused: return OutcomeDecision(.retry, .backOff)
         }
     }
-    private static func judge(status: UInt16, retryAfterSeconds: UInt32) -> OutcomeDecision {
-        if (200...299).contains(status) { return OutcomeDecision(.delivered, .recovered) }
-        if status == 410 { return OutcomeDecision(.endpointGone) }
-        let isTransient = !(400...499).contains(status) || status == 408 || status == 425 || status == 429
-        let decision = isTransient ? DeliveryDecision.retry : .deadLetter(.permanentAnswer)
-        if retryAfterSeconds != .max {
-            return OutcomeDecision(decision, .pause(seconds: min(retryAfterSeconds, retryAfterSecondsMax)))
+    private static func judge(_ meaning: OutcomeMeaning, retryAfterSeconds: UInt32) -> OutcomeDecision {
+        let isAsked = retryAfterSeconds != .max
+        let decision: DeliveryDecision
+        switch meaning {
+        case .delivered: return OutcomeDecision(.delivered, .recovered)
+        case .disable: return OutcomeDecision(.endpointGone)
+        case .retry, .slow: decision = .retry
+        case .retryIfAsked: decision = isAsked ? .retry : .deadLetter(.permanentAnswer)
+        case .dead: decision = .deadLetter(.permanentAnswer)
         }
-        let asksForLess = status == 429 || status == 502 || status == 504
-        return OutcomeDecision(decision, asksForLess ? .backOff : .unchanged)
+        if isAsked { return OutcomeDecision(decision, .pause(seconds: min(retryAfterSeconds, retryAfterSecondsMax))) }
+        return OutcomeDecision(decision, meaning == .slow ? .backOff : .unchanged)
     }
 }

@@ -23,6 +23,8 @@ package struct RetryEntry: Comparable, Sendable {
 package struct RetryQueue {
     /// 40 bytes each, so 160 KiB for an endpoint that has been down for long.
     package static let entryCountMax = 4096
+    /// Where an order is kept over all of them: as many as `LaneOrder` may know, and a page.
+    package static let entryCountMaxInOrder = LaneOrder.memberCountMax + pageCount
     /// One page of the store; less than the above, so that what comes in meanwhile has room.
     package static let pageCount = 2048
     private enum Horizon {
@@ -30,6 +32,9 @@ package struct RetryQueue {
         /// The store has nothing that is not here.
         case none
     }
+    private var entryCountMax: Int { wantsAll ? RetryQueue.entryCountMaxInOrder : RetryQueue.entryCountMax }
+    /// True exactly when all rows are to be here, whenever they are due.
+    private var wantsAll: Bool
     private var heap = BinaryHeap<RetryEntry>()
     private var scheduled: Set<UInt64> = []
     /// What came in behind the horizon while a page is being loaded; the page cannot have it.
@@ -42,7 +47,19 @@ package struct RetryQueue {
     private var stalePageCount = 0
 
     /// With `storeHasRows` it starts as if the store had everything, and the first load says what there is.
-    package init(storeHasRows: Bool = true) { if !storeHasRows { horizon = .none } }
+    package init(storeHasRows: Bool = true, wantsAll: Bool = false) {
+        self.wantsAll = wantsAll
+        if !storeHasRows { horizon = .none }
+    }
+    /// True exactly when the store has no row that is not here or out.
+    package var hasAll: Bool {
+        guard loading == nil, stalePageCount == 0, case .none = horizon else { return false }
+        return true
+    }
+    /// More rows are in the store than are to be here.
+    package var isFull: Bool { heap.count > roomMin }
+    /// With fewer entries it has room for a page.
+    private var roomMin: Int { wantsAll ? entryCountMax - RetryQueue.pageCount : entryCountMax / 4 }
     /// True exactly when nothing waits, here or in the store, and nothing of it is out.
     package var isEmpty: Bool {
         if case .none = horizon {
@@ -50,6 +67,7 @@ package struct RetryQueue {
         }
         return false
     }
+    package mutating func setWantsAll(_ wantsAll: Bool) { self.wantsAll = wantsAll }
     /// Their due times have changed in the store: what waits is read again; what is out stays out.
     package mutating func reload() {
         for entry in heap.unordered { scheduled.remove(entry.key.sequence) }
@@ -83,7 +101,12 @@ package struct RetryQueue {
             return
         }
         insert(entry)
-        if heap.count > RetryQueue.entryCountMax { shrink() }
+        if heap.count > entryCountMax { shrink() }
+    }
+    /// The same for one that is out: its caller keeps it until `schedule`, `putBack` or `resolved`.
+    package mutating func scheduleOut(_ sequence: UInt64) {
+        if loading != nil { changed.insert(sequence) }
+        scheduled.insert(sequence)
     }
     /// Its row is delivered or dead.
     package mutating func resolved(_ sequence: UInt64) {
@@ -102,10 +125,8 @@ package struct RetryQueue {
     /// What to load, when the queue runs dry and the store may have rows due within `aheadMillis`. The caller first
     /// hands every row it holds to the store, then asks, then calls `beginLoad`.
     package func wantedLoad(nowMillis: Int64, aheadMillis: Int64) -> RetryKey? {
-        guard loading == nil, case .at(let key) = horizon, heap.count <= RetryQueue.entryCountMax / 4 else {
-            return nil
-        }
-        return key == .first || key.dueMillis <= nowMillis + aheadMillis ? key : nil
+        guard loading == nil, case .at(let key) = horizon, !isFull else { return nil }
+        return wantsAll || key == .first || key.dueMillis <= nowMillis + aheadMillis ? key : nil
     }
     package mutating func beginLoad(_ key: RetryKey) { loading = key }
 
@@ -134,12 +155,12 @@ package struct RetryQueue {
             if case .at(let end) = horizon, !(entry.key < end) { continue }
             insert(entry)
         }
-        if heap.count > RetryQueue.entryCountMax { shrink() }
+        if heap.count > entryCountMax { shrink() }
     }
 
     /// Keeps the earlier half; O(n log n) once for n/2 insertions.
     private mutating func shrink() {
-        let later = heap.split(keeping: RetryQueue.entryCountMax / 2)
+        let later = heap.split(keeping: entryCountMax / 2)
         if let first = later.first { horizon = .at(first.key) }
         for entry in later { scheduled.remove(entry.key.sequence) }
     }

@@ -9,7 +9,8 @@ package enum GatewayError: Error, CustomStringConvertible {
     /// Of deliveries and the registry; the words are `StoreError`'s.
     case store(String)
     /// Of refused requests.
-    case rejectedStore(path: String, reason: String)
+    /// Of refused requests; the words are `StoreError`'s.
+    case rejectedStore(reason: String)
     case delivery(any Error)
     case listen(ListenError)
     case outOfMemory(what: String, bytes: Int)
@@ -27,7 +28,7 @@ package enum GatewayError: Error, CustomStringConvertible {
             "\(path): \(holder?.description ?? "another process") is using this data folder, and still was after "
                 + "\(Int(seconds)) s; stop it, or set `data:` to another folder"
         case .store(let text): text
-        case .rejectedStore(let path, let reason): "\(path): cannot be used: \(reason)"
+        case .rejectedStore(let reason): reason
         case .delivery(let error): "\(error)"
         case .listen(let error): GatewayError.text(of: error)
         case .outOfMemory(let what, let bytes):

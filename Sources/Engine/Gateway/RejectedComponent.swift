@@ -42,7 +42,7 @@ final class RejectedComponent: Component {
         let path = configuration.dataFolder + "/" + RejectedStore.fileName
         let store: RejectedStore
         do { store = try RejectedStore(path: path, bounds: configuration.rejected) } catch {
-            throw GatewayError.rejectedStore(path: path, reason: "\(error)")
+            throw GatewayError.rejectedStore(reason: "\(StoreError.of(error, file: RejectedStore.fileName))")
         }
         let worker = RejectedWorker(
             store: store, feeds: rings, wakeup: wakeup, sources: configuration.sourcesWithPublicURL,

@@ -19,6 +19,8 @@ struct EndpointRules {
             }
         }
         issues += timeIssues(endpoint, path)
+        issues += OutcomeTable.issues(endpoint.outcomes, at: path["outcomes"])
+        issues += OrderKey.issues(endpoint, at: path["ordered"]["key"])
         if !(1...4096).contains(endpoint.concurrency) {
             issues.append(ValidationIssue(path["concurrency"], "must be from 1 to 4096"))
         }

@@ -96,6 +96,14 @@ extension EndpointConfiguration {
         SettingsField(
             "retry.delays", { $0.retryDelaysMillis }, text: { $0.map(millisText).joined(separator: ", ") }),
         SettingsField("retry.jitter") { $0.retryJitter },
+        SettingsField(
+            "outcomes", { $0.outcomes },
+            text: { written in
+                let pairs = written.sorted { $0.key < $1.key }.map { "\($0.key): \($0.value)" }
+                return pairs.isEmpty ? "default" : pairs.joined(separator: ", ")
+            }),
+        SettingsField("ordered") { $0.ordered },
+        SettingsField("ordered.key") { $0.orderKey },
         SettingsField("forward_headers") { $0.forwardsHeaders },
         SettingsField("disabled") { $0.disabled },
     ]

@@ -13,6 +13,8 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
     case diskFull(file: String)
     case diskFailed(file: String, reason: String)
     case heldByAnother(file: String)
+    /// A file beside the store, which nothing that is still to be done is in.
+    case historyDamaged(file: String, reason: String)
     case unreadableRow(endpoint: EndpointID, sequence: UInt64)
     case unreadableState(endpoint: EndpointID)
     case other(file: String, reason: String)
@@ -33,6 +35,11 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
         case .diskFull(let file): "\(file) cannot be written: the disk is full; free some space on it"
         case .diskFailed(let file, let reason):
             "\(file): the disk reports an error (\(reason)); check the disk and the system's log"
+        case .historyDamaged(let file, let reason):
+            """
+            \(file) is damaged (\(reason)); move it out of the data folder and start again: no event and nothing that \
+            is still to be delivered is in it
+            """
         case .heldByAnother(let file): "\(file) is locked by another process; stop that one first"
         case .unreadableRow(let endpoint, let sequence):
             "the delivery of event \(sequence) to endpoint \(endpoint) has a value that this version does not know"
@@ -65,7 +72,7 @@ extension StoreError {
         switch error.resultCode {
         case .SQLITE_CORRUPT, .SQLITE_NOTADB:
             return file == StoreDatabase.fileName
-                ? StoreError.storeDamaged(reason: reason) : StoreError.other(file: file, reason: "damaged: \(reason)")
+                ? StoreError.storeDamaged(reason: reason) : StoreError.historyDamaged(file: file, reason: reason)
         case .SQLITE_CANTOPEN, .SQLITE_PERM, .SQLITE_READONLY, .SQLITE_AUTH:
             return StoreError.cannotOpen(file: file, reason: reason)
         case .SQLITE_FULL: return StoreError.diskFull(file: file)

@@ -53,6 +53,9 @@ package final class CompiledEndpoint: Sendable {
     private let box: SettingsBox<EndpointConfiguration>
     private let sourceIDs: [SourceID]
     package let environment: EndpointEnvironment
+    package let outcomes: OutcomeTable
+    /// Nil = in any order.
+    package let order: DeliveryOrder?
     /// What the resolver is asked for; nil when the URL has a literal address.
     let host: Host?
     /// Nil when the URL's scheme is http.
@@ -69,6 +72,8 @@ package final class CompiledEndpoint: Sendable {
         box = spec.box
         sourceIDs = spec.sourceIDs
         self.environment = environment
+        outcomes = OutcomeTable(spec.settings.outcomes)
+        order = DeliveryOrder(spec.settings)
         let address: EndpointAddress
         do throws(EndpointAddressError) { address = try EndpointAddress(spec.settings.url) } catch {
             throw .address(error)
@@ -92,8 +97,12 @@ package final class CompiledEndpoint: Sendable {
     package var schedule: RetrySchedule {
         RetrySchedule(delaysMillis: box.settings.retryDelaysMillis, jitter: box.settings.retryJitter)
     }
-    package var concurrency: Int { max(1, box.settings.concurrency) }
-    package var forwarding: FieldForwarding { box.settings.forwardsHeaders ? .all : .contentTypeOnly }
+    /// One where the order is of all deliveries, whatever the settings say.
+    package var concurrency: Int {
+        if case .ofAll? = order { return 1 }
+        return max(1, box.settings.concurrency)
+    }
+    package var forwarding: FieldForwarding { box.settings.forwardsHeaders ? .all : .ofBody }
     /// Taken apart anew: a lane needs it when its requests are to go somewhere else, and no idle one ever does.
     private var address: EndpointAddress {
         guard let address = try? EndpointAddress(box.settings.url) else {

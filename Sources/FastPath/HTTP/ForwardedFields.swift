@@ -7,7 +7,11 @@
 // Safety: literals are static memory; reading is bounded by their length.
 
 /// Which of the received fields an endpoint gets.
-package enum FieldForwarding: Sendable { case all, contentTypeOnly }
+package enum FieldForwarding: Sendable {
+    case all
+    /// Those without which the body cannot be read: its type and its coding.
+    case ofBody
+}
 
 package enum ForwardedFields {
     /// More than `write` ever adds to the received lines, the source's and the type's bytes.
@@ -57,16 +61,21 @@ package enum ForwardedFields {
         let hasConnection = hasConnectionField(lines)
         // Adjacent lines that pass are copied as one run.
         var runStart = 0
+        // The request has one User-Agent, ours; the provider's first goes under a name of its own.
+        var hasAgent = false
         while start < lines.count {
             let end = lineEnd(lines, from: start)
             let colon = colonPlace(lines, start, end)
-            let isKept =
-                passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding)
-                && !(hasConnection && isNamedByConnection(lines.slice(start, colon - start), in: lines))
-                && !isWithheld(lines.slice(start, colon - start), withheld)
-            if !isKept {
+            let name = lines.slice(start, colon - start)
+            let isBarred = hasConnection && isNamedByConnection(name, in: lines) || isWithheld(name, withheld)
+            if isBarred || !passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding) {
                 place = pool.write(lines.slice(runStart, start - runStart), to: lease, at: place)
                 runStart = end
+                if case .all = forwarding, !isBarred, !hasAgent, matches(name, "user-agent") {
+                    hasAgent = true
+                    place = pool.write("Sluice-Forwarded-User-Agent", to: lease, at: place)
+                    place = pool.write(lines.slice(colon, end - colon), to: lease, at: place)
+                }
             }
             start = end
         }
@@ -80,7 +89,7 @@ package enum ForwardedFields {
     private static func passes(_ lines: ByteView, nameStart: Int, nameEnd: Int, forwarding: FieldForwarding) -> Bool {
         guard nameEnd > nameStart else { return false }
         let name = lines.slice(nameStart, nameEnd - nameStart)
-        if case .contentTypeOnly = forwarding { return matches(name, "content-type") }
+        if case .ofBody = forwarding { return matches(name, "content-type") || matches(name, "content-encoding") }
         switch name[0] | 0x20 {
         case UInt8(ascii: "a"): if matches(name, "authorization") { return false }
         case UInt8(ascii: "c"):
@@ -94,7 +103,7 @@ package enum ForwardedFields {
         case UInt8(ascii: "s"): if hasPrefix(name, "sluice-") { return false }
         case UInt8(ascii: "t"):
             if matches(name, "te") || matches(name, "trailer") || matches(name, "transfer-encoding") { return false }
-        case UInt8(ascii: "u"): if matches(name, "upgrade") { return false }
+        case UInt8(ascii: "u"): if matches(name, "upgrade") || matches(name, "user-agent") { return false }
         case UInt8(ascii: "w"):
             if matches(name, "webhook-id") || matches(name, "webhook-timestamp") || matches(name, "webhook-signature") {
                 return false

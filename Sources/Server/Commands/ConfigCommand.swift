@@ -25,7 +25,9 @@ struct ConfigCommand: AsyncParsableCommand {
         func run() throws {
             do {
                 let configuration = try ConfigurationFile.load(file)
-                let warnings = SourceCompiler.warnings(of: configuration)
+                let warnings =
+                    SourceCompiler.warnings(of: configuration)
+                    + [StartChecks.warning(ofAdmin: configuration.admin)].compactMap { $0 }
                 if json {
                     Output.json(CheckReport(file: file, ok: true, problems: [], warnings: warnings))
                 } else {

@@ -11,7 +11,7 @@ struct ServeCommand: AsyncParsableCommand {
         abstract: "Run the gateway.",
         discussion: """
             Without --config it starts an example on 127.0.0.1. SIGTERM and SIGINT finish what is in flight and end it,
-            a second one ends it at once; SIGHUP reads the configuration again.
+            a second one more than two seconds later ends it at once; SIGHUP reads the configuration again.
 
             EXAMPLE
               sluice serve --config sluice.yaml

@@ -1,7 +1,7 @@
 // The life of `sluice serve`: load, check, start, serve until a signal, drain, end. The order is: the gateway first (it
 // takes the data folder and the ports), then the control API, then the word that it is ready; backwards at the end.
 //
-// Invariants: SIGTERM and SIGINT drain once, a second one ends at once; SIGHUP and the API reload the same way, one at
+// Invariants: SIGTERM and SIGINT drain once, a later one ends at once; SIGHUP and the API reload the same way, one at
 // a time, and a bad configuration changes nothing.
 import Engine
 import FastPath
@@ -65,6 +65,7 @@ package final class GatewayService: Sendable {
         ProcessLimits.ignoreBrokenPipe()
         let configuration = current.withLock { $0 }
         try StartChecks.run(configuration)
+        if let warning = StartChecks.warning(ofAdmin: configuration.admin) { logger.warning("\(warning)") }
         warn(of: configuration)
         // Trapped before the start, so that a signal during a long recovery is not lost.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
@@ -110,19 +111,26 @@ package final class GatewayService: Sendable {
         let (finished, done) = AsyncStream<Bool>.makeStream()
         let logger = self.logger
         let listening = Task {
-            var isDraining = false
+            var drains = DrainSignals()
             for await received in signals {
-                if received == .sighup {
+                guard received != .sighup else {
                     reloadForSignal(gateway)
-                } else if isDraining {
-                    logger.warning("second signal: exiting immediately", metadata: ["signal": "\(received)"])
-                    Foundation.exit(128 + received.rawValue)
-                } else {
-                    isDraining = true
+                    continue
+                }
+                switch drains.received(at: ProcessResources.monotonicNanos) {
+                case .drain:
                     let grace = current.withLock { $0.gracePeriodMillis }
                     logger.notice(
                         "draining", metadata: ["signal": "\(received)", "grace": "\(TimeSpan.text(of: grace))"])
                     Thread.detachNewThread { done.yield(gateway.drain(withinMillis: grace)) }
+                case .sameWish:
+                    let moment = TimeSpan.text(of: Int(DrainSignals.momentNanos / 1_000_000))
+                    logger.notice(
+                        "draining already; a signal more than \(moment) after the first ends at once",
+                        metadata: ["signal": "\(received)"])
+                case .exitAtOnce:
+                    logger.warning("second signal: exiting immediately", metadata: ["signal": "\(received)"])
+                    Foundation.exit(128 + received.rawValue)
                 }
             }
         }

@@ -72,6 +72,15 @@ package enum StartChecks {
             remedy: "set `data:` to an empty or a new folder")
     }
 
+    /// Nil when only this machine reaches the control API.
+    package static func warning(ofAdmin address: String) -> String? {
+        guard let host = AddressText.host(of: address)?.host, !BrowserGuard.isLoopback(host) else { return nil }
+        return
+            "`admin`: \(address) is reached from other machines and has no password: whoever reaches it reads events "
+            + "and changes endpoints; listen on 127.0.0.1, or let in only whom you trust (a proxy that asks for a "
+            + "password, a firewall)"
+    }
+
     static func error(ofAdmin address: String, _ result: Result<Void, any Error>) -> any Error {
         guard case .failure(let error) = result else {
             return StartError(

@@ -222,6 +222,8 @@ package enum ConfigurationKeys {
             .count("concurrency", \.concurrency, of: initial, 1...4096),
             .section("timeouts", \.self, keys: timeouts),
             .section("retry", \.self, keys: [delays(initial), jitter(initial)]),
+            outcomes,
+            ordered,
             .flag("forward_headers", \.forwardsHeaders, of: initial),
             .flag("disabled", \.disabled, of: initial),
         ]

@@ -101,6 +101,8 @@ endpoints:
 #   concurrency: 16               # requests in flight
 #   timeouts: { connect: 5s, head: 15s, total: 30s }
 #   retry: { delays: [5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h], jitter: 0.1 }
+#   outcomes: { 404: retry, "4xx": dead }   # what answers mean; or default, standard-webhooks, ops-center
+#   ordered: { key: "json:$.customer" }     # or true: each delivery when the one before it is done
 #   forward_headers: true         # the provider's own headers go along
 #   disabled: false               # keeps its place in the log and gets nothing
 

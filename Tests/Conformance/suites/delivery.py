@@ -175,6 +175,125 @@ def routing(report):
                            "an endpoint has what it does not want")
 
 
+def outcomes(report):
+    with report.case("outcomes: what a status means is the endpoint's to say"):
+        wanted = {
+            "kept": (404, {"404": "retry", "4xx": "dead"}, 3, "delivered"),
+            "class": (429, {"404": "retry", "4xx": "dead"}, 1, "dead"),
+            "webhooks": (404, "standard-webhooks", 3, "delivered"),
+            "ops": (408, "ops-center", 1, "dead"),
+            "taken": (409, {"409": "delivered"}, 1, "delivered"),
+            "locked": (423, "default", 3, "delivered"),
+            "misdirected": (421, "default", 3, "delivered"),
+            "large": (413, "default", 1, "dead"),
+        }
+        with Receiver() as receiver:
+            counts = {}
+
+            def script(delivery, number):
+                name = delivery.path[1:]
+                counts[name] = counts.get(name, 0) + 1
+                return wanted[name][0] if counts[name] < 3 else 204
+
+            receiver.script = script
+            host = receiver.url.rsplit("/", 1)[0]
+            ends = [
+                endpoint(name, f"{host}/{name}", retry=FAST, outcomes=said) for name, (_, said, _, _) in wanted.items()
+            ]
+            with Gateway([github_source()], ends) as gateway:
+                send(gateway)
+                total = sum(count for _, _, count, _ in wanted.values())
+                wait_until(lambda: receiver.count() >= total, 15, lambda: f"{counts}")
+                stays_true(lambda: receiver.count() == total, 1.2, lambda: f"{counts}")
+                assert counts == {name: count for name, (_, _, count, _) in wanted.items()}, counts
+                states = {d["endpoint"]["name"]: d["state"] for d in gateway.api("/api/v1/deliveries")["items"]}
+                assert states == {name: state for name, (_, _, _, state) in wanted.items()}, states
+    with report.case("413 with Retry-After is temporary"):
+        with Receiver(lambda d, number: (413, {"Retry-After": "1"}) if number == 1 else 204) as receiver:
+            with Gateway([github_source()], one_endpoint(receiver)) as gateway:
+                send(gateway)
+                wait_until(lambda: receiver.count() == 2, 10, lambda: f"{receiver.count()} attempts")
+
+
+def order(report):
+    def numbers(receiver, customer=None):
+        bodies = [json.loads(d.body) for d in receiver.snapshot()]
+        return [b["n"] for b in bodies if customer is None or b["customer"] == customer]
+
+    def post(gateway, count, customers=("x",), start=1):
+        for number in range(start, start + count):
+            body = json.dumps({"n": number, "customer": customers[number % len(customers)]}).encode()
+            assert gateway.post("/in/github", body, github_headers(body))[0] in (200, 202)
+
+    def failing_at(wrong):
+        """The first attempt of these numbers fails."""
+        failed = set()
+
+        def script(delivery, number):
+            n = json.loads(delivery.body)["n"]
+            if n in wrong and n not in failed:
+                failed.add(n)
+                return 503
+            return 204
+
+        return script
+
+    with report.case("ordered: 1 2 3 4, also when 3 fails once"):
+        with Receiver(failing_at({3})) as receiver:
+            with Gateway([github_source()], one_endpoint(receiver, ordered=True)) as gateway:
+                post(gateway, 8)
+                wait_until(lambda: receiver.count() >= 9, 15, lambda: f"{numbers(receiver)}")
+                assert numbers(receiver) == [1, 2, 3, 3, 4, 5, 6, 7, 8], numbers(receiver)
+                assert receiver.active_max == 1
+    with report.case("ordered by key: the others do not wait"):
+        with Receiver(failing_at({1, 5})) as receiver:
+            ends = [
+                endpoint("first", receiver.url, retry={"delays": ["800ms"], "jitter": 0},
+                         ordered={"key": "json:$.customer"})
+            ]
+            with Gateway([github_source()], ends) as gateway:
+                post(gateway, 12, ("x", "y"))
+                wait_until(lambda: len(numbers(receiver, "x")) == 6, 0.7, lambda: f"{numbers(receiver)}")
+                assert numbers(receiver, "y") == [1], numbers(receiver, "y")
+                wait_until(lambda: receiver.count() >= 14, 15, lambda: f"{numbers(receiver)}")
+                assert numbers(receiver, "x") == [2, 4, 6, 8, 10, 12], numbers(receiver, "x")
+                assert numbers(receiver, "y") == [1, 1, 3, 5, 5, 7, 9, 11], numbers(receiver, "y")
+    with report.case("an order outlives a restart"):
+        with Receiver(lambda d, number: 503) as receiver:
+            ends = [
+                endpoint("first", receiver.url, retry={"delays": ["1500ms"] * 20, "jitter": 0},
+                         ordered={"key": "json:$.customer"})
+            ]
+            with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+                with Gateway([github_source()], ends, folder=folder) as gateway:
+                    post(gateway, 4)
+                    wait_until(lambda: receiver.count() >= 1, 10, "the first attempt")
+                receiver.script = lambda d, number: 204
+                before = receiver.count()
+                with Gateway([github_source()], ends, folder=folder) as gateway:
+                    post(gateway, 2, start=5)
+                    wait_until(lambda: receiver.count() >= before + 6, 15, lambda: f"{numbers(receiver)}")
+                    assert numbers(receiver)[before:] == [1, 2, 3, 4, 5, 6], numbers(receiver)
+                    assert set(numbers(receiver)[:before]) == {1}, numbers(receiver)
+
+
+def fields_of_the_body(report):
+    with report.case("one User-Agent, and the body's own fields without forward_headers"):
+        with Receiver() as receiver, Receiver() as bare:
+            ends = one_endpoint(receiver) + [endpoint("bare", bare.url, forward_headers=False)]
+            with Gateway([github_source()], ends) as gateway:
+                body = b'{"zen":"fields"}'
+                headers = {**github_headers(body), "Content-Encoding": "identity"}
+                assert gateway.post("/in/github", body, headers)[0] in (200, 202)
+                wait_until(lambda: receiver.count() and bare.count(), 10, "the deliveries")
+                got, few = receiver.snapshot()[0].headers, bare.snapshot()[0].headers
+                assert got["user-agent"].startswith("Sluice/") and "," not in got["user-agent"], got["user-agent"]
+                assert got["sluice-forwarded-user-agent"] == "GitHub-Hookshot/044aadd", got
+                assert few["content-type"] == "application/json" and few["content-encoding"] == "identity", few
+                assert "x-github-event" not in few and "sluice-forwarded-user-agent" not in few, few
+                assert few["user-agent"].startswith("Sluice/"), few
+
+
 def headers_forwarded(report):
     with report.case("provider's headers go along, framing and hop-by-hop ones do not"):
         with Receiver() as receiver:
@@ -353,6 +472,9 @@ def main():
         lambda: isolation(report),
         lambda: routing(report),
         lambda: headers_forwarded(report),
+        lambda: fields_of_the_body(report),
+        lambda: outcomes(report),
+        lambda: order(report),
         lambda: dead_letter_and_replay(report),
         lambda: events_commands(report),
         lambda: kept_over_restart(report),

@@ -112,8 +112,16 @@ extension EndpointResource {
         types = settings.types
         secretCount = settings.secrets.count
         tls = settings.tls.map { EndpointTLSResource($0) }
+        outcomes = settings.outcomes
+        ordered = OrderResource(settings)
         forwardHeaders = settings.forwardsHeaders
         disabled = settings.disabled
+    }
+}
+
+extension OrderResource {
+    init(_ settings: EndpointConfiguration) {
+        self = settings.orderKey.isEmpty ? .flag(settings.ordered) : .byKey(settings.orderKey)
     }
 }
 

@@ -137,6 +137,12 @@ extension EndpointConfiguration {
         totalMillisMax = draft.timeouts?.total.flatMap { TimeSpan.parse($0) } ?? totalMillisMax
         retryDelaysMillis = draft.retry?.delays?.compactMap { TimeSpan.parse($0) } ?? retryDelaysMillis
         retryJitter = draft.retry?.jitter ?? retryJitter
+        outcomes = draft.outcomes ?? outcomes
+        switch draft.ordered {
+        case .flag(let flag)?: ordered = flag
+        case .byKey(let key)?: (ordered, orderKey) = (true, key)
+        case nil: break
+        }
         forwardsHeaders = draft.forwardHeaders ?? forwardsHeaders
         disabled = draft.disabled ?? disabled
     }
@@ -156,6 +162,8 @@ extension EndpointDraft {
         concurrency = settings.concurrency
         timeouts = TimeoutsResource(settings)
         retry = RetryResource(settings)
+        outcomes = settings.outcomes
+        ordered = OrderResource(settings)
         forwardHeaders = settings.forwardsHeaders
         disabled = settings.disabled
     }

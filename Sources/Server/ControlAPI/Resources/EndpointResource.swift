@@ -40,8 +40,9 @@ extension EndpointStatusResource: Described {
             ),
             .optional(
                 "reason", .text,
-                "Why: `gone` (it answered 410), `operator_request`, `asked_for_less` (`Retry-After`, 429, "
-                    + "502, 504), `attempts_failed`, `unresolved` (its host name), `configuration` (`disabled: true`)."
+                "Why: `gone` (it answered 410, or what its `outcomes` call `disable`), `operator_request`, "
+                    + "`asked_for_less` (`Retry-After`, 429, 502, 504), `attempts_failed`, `unresolved` (its host "
+                    + "name), `configuration` (`disabled: true`)."
             ),
             .optional("since", .time, "Since when it is in this state."),
             .optional("until", .time, "When a pause ends; absent when it does not end by itself."),
@@ -102,6 +103,42 @@ extension RetryResource: Described {
         ])
 }
 
+/// In which order an endpoint is delivered to: `true`, `false`, or by the key of each event.
+package enum OrderResource: Codable, Equatable, Sendable {
+    case flag(Bool)
+    case byKey([String])
+
+    private struct Keyed: Codable {
+        var key: [String]
+    }
+    package init(from decoder: any Decoder) throws {
+        let container = try decoder.singleValueContainer()
+        if let flag = try? container.decode(Bool.self) {
+            self = .flag(flag)
+        } else {
+            self = .byKey(try container.decode(Keyed.self).key)
+        }
+    }
+    package func encode(to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        switch self {
+        case .flag(let flag): try container.encode(flag)
+        case .byKey(let key): try container.encode(Keyed(key: key))
+        }
+    }
+    static let schema = ObjectSchema(
+        "OrderKey", "By what an endpoint's deliveries are ordered.",
+        [
+            .required(
+                "key", .list(.text, countMax: 4),
+                "`header:NAME` or `json:$.PATH`, the first that has a value; deliveries with the same value keep "
+                    + "their order, and do not wait for others."
+            )
+        ])
+    static let about = "`true`: each delivery goes when the one before it is delivered or dead; `{\"key\": […]}`: so "
+        + "among those of a key; `false`: in any order."
+}
+
 /// What a caller says of an endpoint; what is absent takes its default.
 package struct EndpointDraft: Codable, Equatable, Sendable {
     package var name = ""
@@ -118,6 +155,8 @@ package struct EndpointDraft: Codable, Equatable, Sendable {
     package var concurrency: Int?
     package var timeouts: TimeoutsResource?
     package var retry: RetryResource?
+    package var outcomes: [String: String]?
+    package var ordered: OrderResource?
     package var forwardHeaders: Bool?
     package var disabled: Bool?
     package init() {}
@@ -142,6 +181,8 @@ extension EndpointDraft: Described {
             .optional("concurrency", .integer(1...4096), "Requests in flight at once."),
             .optional("timeouts", .object(TimeoutsResource.schema), "Limits of one attempt."),
             .optional("retry", .object(RetryResource.schema), "The schedule of attempts."),
+            .optional("outcomes", .map(.text), EndpointResource.aboutOutcomes),
+            .optional("ordered", .flagOr(OrderResource.schema), OrderResource.about),
             .optional("forward_headers", .flag, "Send the provider's own header fields along."),
             .optional("disabled", .flag, "Keeps its position in the log and receives nothing."),
         ])
@@ -178,6 +219,8 @@ package struct EndpointResource: Codable, Equatable, Sendable {
     package var concurrency: Int
     package var timeouts: TimeoutsResource
     package var retry: RetryResource
+    package var outcomes: [String: String] = [:]
+    package var ordered = OrderResource.flag(false)
     package var forwardHeaders = true
     package var disabled = false
     package var status: EndpointStatusResource
@@ -198,6 +241,8 @@ package struct EndpointResource: Codable, Equatable, Sendable {
 }
 
 extension EndpointResource: Described {
+    fileprivate static let aboutOutcomes =
+        "What answers mean: `preset`, a status (`404`) or a class (`4xx`) to a word; `{}` = the preset `default`."
     package static let schema = ObjectSchema(
         "Endpoint", "Where events are delivered to, and how that goes.",
         [
@@ -217,6 +262,8 @@ extension EndpointResource: Described {
             .required("concurrency", .integer(1...4096), "Requests in flight at once."),
             .required("timeouts", .object(TimeoutsResource.schema), "Limits of one attempt."),
             .required("retry", .object(RetryResource.schema), "The schedule of attempts."),
+            .required("outcomes", .map(.text), aboutOutcomes),
+            .required("ordered", .flagOr(OrderResource.schema), OrderResource.about),
             .required("forward_headers", .flag, "The provider's own header fields are sent along."),
             .required("disabled", .flag, "As configured; `status.state` says what holds."),
             .required("status", .object(EndpointStatusResource.schema), "How it is doing."),

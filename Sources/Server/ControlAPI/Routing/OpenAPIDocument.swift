@@ -147,6 +147,7 @@ enum OpenAPIDocument {
             }
         case .map(let element): ["type": "object", "additionalProperties": json(element, &schemas)]
         case .object(let schema): collect(schema, into: &schemas)
+        case .flagOr(let schema): ["oneOf": [["type": "boolean"], collect(schema, into: &schemas)]]
         case .anything: [:]
         }
     }

@@ -16,6 +16,8 @@ package indirect enum Schema: Sendable {
     case list(Schema, countMax: Int? = nil)
     /// Any key, values of one form.
     case map(Schema)
+    /// A flag, or more than that.
+    case flagOr(ObjectSchema)
     case object(ObjectSchema)
     /// Not described further.
     case anything

@@ -64,6 +64,10 @@ package struct SchemaCheck {
             guard case .object(let members) = value else { return report(path, "must be an object, not \(value.kind)") }
             for (name, member) in members.sorted(by: { $0.key < $1.key }) { one(member, element, join(path, name)) }
         case .object(let schema): object(value, schema, path)
+        case .flagOr(let schema):
+            if case .bool = value { return }
+            if case .object = value { return object(value, schema, path) }
+            report(path, "must be true, false or an object, not \(value.kind)")
         case .anything: break
         }
     }
