@@ -38,7 +38,7 @@ from servers import Sluice, probe
 SLOWDOWN = {"quick": 0.20, "full": 0.10}
 DETECTION_MIN, FALSE_ALARMS_MAX = 0.95, 0.02
 FIGURES = [("rate", "higher", "answers/s"), ("cpu", "lower", "us/answer")]
-PLACE = "Sources/FastPath/Loops/IngestLoop+Requests.swift"
+PLACE = "Sources/FastPath/Ingest/IngestLoop+Requests.swift"
 BURN = """// Burns time on purpose, in a copy of the sources that nobody ships: what the gate must notice.
 import Foundation
 

@@ -197,29 +197,29 @@ struct IngestLoopSimulationTests {
         let ingest = try SimulatedIngest(
             sources, seed: UInt64(seed), bufferCount: [4, 64][pick(2)], bufferBytes: [32, 512, 4096][pick(3)],
             assemblyBytes: [64 << 10, 256 << 10][pick(2)])
-        var sockets: [(socket: SimulatedSocket, keys: [String])] = []
+        var sockets: [SimulatedSocket] = []
         var nextKey = 0
         for _ in 0..<3000 {
             switch pick(12) {
-            case 0: if sockets.count < 24, let socket = ingest.world.connect() { sockets.append((socket, [])) }
+            case 0: if sockets.count < 24, let socket = ingest.world.connect() { sockets.append(socket) }
             case 1, 2, 3, 4:
                 guard !sockets.isEmpty else { break }
                 let place = pick(sockets.count)
                 nextKey += 1
                 let body = String(repeating: "k", count: [0, 10, 3000, 20_000][pick(4)])
                 var text = post("open", body, "X-Id: k\(nextKey)\r\n")
-                if pick(10) == 0 { text = exchanges[pick(exchanges.count)] } else { sockets[place].keys.append("k\(nextKey)") }
+                if pick(10) == 0 { text = exchanges[pick(exchanges.count)] }
                 if pick(6) == 0 { text = String(text.prefix(pick(text.utf8.count) + 1)) }
-                sockets[place].socket.inbound += Array(text.utf8)
+                sockets[place].inbound += Array(text.utf8)
             case 5: ingest.world.holdsDisk = pick(2) == 0
             case 6: ingest.world.sendBytesMax = [1, 40, .max, .max][pick(4)]
-            case 7 where pick(4) == 0 && !sockets.isEmpty: sockets[pick(sockets.count)].socket.isDone = true
-            case 8 where pick(4) == 0 && !sockets.isEmpty: sockets[pick(sockets.count)].socket.isReset = true
+            case 7 where pick(4) == 0 && !sockets.isEmpty: sockets[pick(sockets.count)].isDone = true
+            case 8 where pick(4) == 0 && !sockets.isEmpty: sockets[pick(sockets.count)].isReset = true
             case 9 where pick(6) == 0:
                 ingest.world.disk.faults = [[.syncFails, .writeFails(5), .shortWrite(700), .interrupted][pick(4)]]
             default: ingest.tick(UInt64([0, 1, 1, 50, 3000][pick(5)]))
             }
-            sockets.removeAll { $0.socket.isClosed }
+            sockets.removeAll { $0.isClosed }
         }
         #expect(ingest.count(.accepted) > 100)
         ingest.world.sendBytesMax = .max

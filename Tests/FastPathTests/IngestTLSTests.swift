@@ -70,7 +70,8 @@ struct IngestTLSTests {
     private let exchanges = [
         post("open", "{\"a\":1}", "X-Id: 1\r\n"), post("open", "a", "X-Id: 2\r\n") + post("open", "b", "X-Id: 3\r\n"),
         post("token", "x", "X-Token: wrong\r\n"), post("open", String(repeating: "b", count: 30_000), "X-Id: 4\r\n"),
-        "POST /in/open HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "garbage\r\n\r\n",
+        "POST /in/open HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+        "garbage\r\n\r\n",
     ]
 
     @Test func answersAsWithoutTLSHoweverTheCiphertextIsCut() throws {

@@ -95,11 +95,15 @@ import Testing
         try check(status)
         let timeouts = TimeoutsResource(connect: "5s", head: "15s", total: "30s")
         let retry = RetryResource(delays: ["5s"], jitter: 0.5)
+        var tls = EndpointTLSResource()
+        (tls.ca, tls.certificate, tls.key, tls.crl) = ("a.pem", "b.pem", "b.key", "c.pem")
+        try check(tls)
         var endpoint = EndpointResource(
             id: "ep_1", name: "a", tenant: Reference(id: "app_1", name: "default"), url: "http://h/", concurrency: 1,
             timeouts: timeouts, retry: retry, status: status)
         endpoint.uid = "u"
         endpoint.outcomes = ["404": "retry"]
+        endpoint.tls = tls
         try check(endpoint)
         endpoint.ordered = .byKey(["json:$.a"])
         try check(endpoint)
@@ -109,6 +113,7 @@ import Testing
         (draft.name, draft.uid, draft.tenant, draft.url) = ("a", "u", "default", "http://h/")
         (draft.sources, draft.types, draft.secrets, draft.concurrency) = (["s"], ["t"], ["x"], 1)
         (draft.timeouts, draft.retry, draft.forwardHeaders, draft.disabled) = (timeouts, retry, true, false)
+        draft.tls = tls
         (draft.outcomes, draft.ordered) = (["preset": "ops-center", "4xx": "dead"], .flag(true))
         try check(draft)
         try check(EndpointBatch(endpoints: [draft]))
@@ -124,6 +129,7 @@ import Testing
         try check(delivery)
         var attempt = AttemptResource(number: 1, endedAt: time, timing: timing, result: "connect_failed")
         (attempt.status, attempt.systemError, attempt.answer, attempt.answerBase64) = (500, "refused", "no", "bm8=")
+        (attempt.tlsError, attempt.proxyStatus) = ("expired", 407)
         try check(attempt)
         try check(DeliveryDetail(delivery: delivery, attempts: [attempt]))
         try check(RetryAnswer(event: "evt_1", endpoint: Reference(id: "ep_1", name: "a")))

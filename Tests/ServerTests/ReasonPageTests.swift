@@ -10,7 +10,7 @@ import Testing
     }
     /// Those that the loops write themselves.
     private func literalReasons() throws -> [String] {
-        let folder = root.appendingPathComponent("Sources/FastPath/Loops")
+        let folder = root.appendingPathComponent("Sources/FastPath/Ingest")
         let files = try FileManager.default.contentsOfDirectory(at: folder, includingPropertiesForKeys: nil)
         return try files.filter { $0.pathExtension == "swift" }.flatMap { file in
             let text = try String(contentsOf: file, encoding: .utf8)

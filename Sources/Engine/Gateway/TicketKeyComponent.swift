@@ -1,6 +1,7 @@
-// What the listeners' TLS needs over time: new ticket keys, and a word in the log before a certificate expires.
+// What the listeners' TLS needs over time: new ticket keys, and a word in the log before a certificate expires. A
+// thread that sleeps for hours.
 
-import Dispatch
+import FastPath
 import Foundation
 import Logging
 import Synchronization
@@ -8,33 +9,43 @@ import Synchronization
 final class TicketKeyComponent: Component {
     let name = "ticket keys"
     /// A key opens tickets for two rotations after its own.
-    private static let hours = 8
+    private static let rotationMillis: Int32 = 8 * 3_600_000
     private static let warningDays: Int64 = 14
     private let certificates: ListenerCertificates
     private let logger: Logger
-    /// Dispatch's own are safe to use from any thread.
-    private struct Timer: @unchecked Sendable { let source: any DispatchSourceTimer }
-    private let timer = Mutex<Timer?>(nil)
+    private let running = Mutex<(thread: LoopThread, wakeup: Wakeup)?>(nil)
+    private let isStopping = Atomic<Bool>(false)
 
     init(_ certificates: ListenerCertificates, logger: Logger) {
         self.certificates = certificates
         self.logger = logger
     }
-    func start() {
+    func start() throws {
         guard !certificates.contexts.isEmpty else { return }
-        let made = DispatchSource.makeTimerSource(queue: .global(qos: .utility))
-        made.schedule(deadline: .now() + .seconds(Self.hours * 3600), repeating: .seconds(Self.hours * 3600))
-        made.setEventHandler { [self] in
+        guard let wakeup = Wakeup() else { throw GatewayError.outOfDescriptors }
+        let thread: LoopThread
+        do {
+            thread = try LoopThread(name: "ticket-keys", yields: true) { [self] in run(wakeup) }
+        } catch { throw GatewayError.thread(error) }
+        running.withLock { $0 = (thread, wakeup) }
+    }
+    func stop() {
+        isStopping.store(true, ordering: .releasing)
+        guard let (thread, wakeup) = running.withLock({ $0.take() }) else { return }
+        wakeup.signal()
+        thread.join()
+    }
+    private func run(_ wakeup: Wakeup) {
+        warn()
+        while !isStopping.load(ordering: .acquiring) {
+            let wasWoken = wakeup.sleep(
+                timeoutMillis: TicketKeyComponent.rotationMillis, unless: { isStopping.load(ordering: .acquiring) })
+            if wasWoken { continue }
+            if isStopping.load(ordering: .acquiring) { return }
             certificates.rotateTicketKeys()
             warn()
         }
-        made.resume()
-        let kept = Timer(source: made)
-        timer.withLock { $0 = kept }
-        warn()
     }
-    func stop() { timer.withLock { $0.take() }?.source.cancel() }
-
     private func warn() {
         let now = Int64(Date().timeIntervalSince1970)
         for one in certificates.certificates where one.expiresAt - now < Self.warningDays * 86_400 {

@@ -180,8 +180,8 @@ package struct IngestConnection: Sendable {
     package mutating func peerFinished(hasInput: Bool) -> IngestActions {
         guard state == .open else { return .none }
         isPeerDone = true
-        // A half-closed peer still reads its answer (RFC 9112 §9.6). Pipelined requests that wait are answered too; what
-        // is no whole request by then ends the connection.
+        // A half-closed peer still reads its answer (RFC 9112 §9.6). Pipelined requests that wait are answered too;
+        // what is no whole request by then ends the connection.
         return isBusy || phase == .idle && hasInput ? .none : close()
     }
     private static let noBuffers: Int32 = 105

@@ -1,5 +1,5 @@
-// TLS between the sockets and the connections: what came is opened before it is taken, what is answered is sealed before
-// it is sent. A connection without TLS passes by.
+// TLS between the sockets and the connections: what came is opened before it is taken, what is answered is sealed
+// before it is sent. A connection without TLS passes by.
 //
 // Invariants: plaintext is taken where it stays until the batch is settled (its receive buffer, or a block); while the
 // batch views a request nothing more of its connection is opened; `outputCount` of a connection with TLS counts
@@ -75,7 +75,9 @@ extension IngestLoop where IO: ~Copyable {
             case .wantsInput: return announce(slot)
             // The peer makes us speak and does not listen.
             case .wantsRoom: return fail(slot, .malformed)
-            case .closed: return apply(table[slot].connection.peerFinished(hasInput: table[slot].assembly.hasInput), slot)
+            case .closed:
+                let hasInput = table[slot].assembly.hasInput
+                return apply(table[slot].connection.peerFinished(hasInput: hasInput), slot)
             case .failed(let failure): return fail(slot, failure)
             }
         }

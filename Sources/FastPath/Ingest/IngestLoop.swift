@@ -67,7 +67,8 @@ import Synchronization
     private var ready: SlotList
     private var late: LateInput
 
-    /// A handshake's answer, until it is in the output; type and dedup key, decoded and put together, until the log has taken them.
+    /// A handshake's answer, until it is in the output; type and dedup key, decoded and put together, until the log has
+    /// taken them.
     let scratch: UnsafeMutablePointer<UInt8>
     let keyScratch: UnsafeMutablePointer<UInt8>
     var edge: EdgeScratch
@@ -251,7 +252,8 @@ import Synchronization
             hasPlainWork = true
             return rearm.append(slot)
         }
-        if beginSecure(slot, context) { handshakesWaiting.append(slot) } else { apply(table[slot].connection.close(), slot) }
+        guard beginSecure(slot, context) else { return apply(table[slot].connection.close(), slot) }
+        handshakesWaiting.append(slot)
     }
     /// The client's address where its connections are counted; nil for a trusted proxy, which has many clients.
     private func countedAddress(_ descriptor: Int32) -> IPAddress? {

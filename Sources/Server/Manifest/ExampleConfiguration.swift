@@ -11,6 +11,7 @@ package enum ExampleConfiguration {
 # from a file. Relative paths start at the folder of this file. docs/configuration.md explains each key.
 
 listen: 127.0.0.1:8080            # ingest; a list for several: ["0.0.0.0:8080", "[::]:8080", "unix:/run/sluice.sock"]
+# with TLS: { address: "0.0.0.0:8443", tls: { certificate: hooks.pem, key: hooks.key, client_ca: clients.pem } }
 admin: 127.0.0.1:8081             # control API, metrics, health; it has no password, keep it on loopback
 data: ./sluice-data               # the log and the delivery state; one process a folder
 # public_url: https://hooks.example.com   # as senders use it, for signatures over the URL
@@ -53,6 +54,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 
 delivery:
   allow: ["127.0.0.0/8"]          # endpoints on addresses that are not global need their range opened here
+#   proxy: { url: "http://proxy.example:3128", except: ["10.0.0.0/8"] }   # for endpoints that are reached through one
 #   history: 7d                   # how long delivered events stay listed
 #   buffer: 64MiB                 # memory for events that are out with endpoints
 
@@ -103,6 +105,7 @@ endpoints:
 #   retry: { delays: [5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h], jitter: 0.1 }
 #   outcomes: { 404: retry, "4xx": dead }   # what answers mean; or default, standard-webhooks, ops-center
 #   ordered: { key: "json:$.customer" }     # or true: each delivery when the one before it is done
+#   tls: { ca: ca.pem, certificate: client.pem, key: client.key, crl: revoked.pem }   # of an https URL, where needed
 #   forward_headers: true         # the provider's own headers go along
 #   disabled: false               # keeps its place in the log and gets nothing
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""What an endpoint's answer is worth when it is odd: a final status that could be read decides, and what comes late over
-a kept connection harms no later delivery."""
+"""What an endpoint's answer is worth when it is odd: a final status that could be read decides, and what comes late
+over a kept connection harms no later delivery."""
 
 import socket
 import threading

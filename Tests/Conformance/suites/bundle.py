@@ -39,7 +39,8 @@ def needed(path):
 
 def run(command, **options):
     """With nothing of this environment."""
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, env={"PATH": "/usr/bin:/bin"}, **options)
+    environment = {"PATH": "/usr/bin:/bin"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment, **options)
 
 
 def bare_system(bundle, folder):

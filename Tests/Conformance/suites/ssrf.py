@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Addresses that a delivery must never reach, in every spelling: written in a URL, answered by a name server, named by a
-redirect. The list is shared/security/ssrf.json; without it nothing is tried.
+"""Addresses that a delivery must never reach, in every spelling: written in a URL, answered by a name server, named by
+a redirect. The list is shared/security/ssrf.json; without it nothing is tried.
 
 Names are answered by a hosts file of our own in a mount namespace; what must not be reached is a server that counts its
 connections."""

@@ -27,7 +27,7 @@ POST = b"POST /in/test HTTP/1.1\r\nHost: localhost\r\nX-Id: %s\r\nContent-Length
 
 
 class World:
-    """The certificates, and a gateway with a plain listener, one with TLS, and one that asks for client certificates."""
+    """The certificates, and a gateway with a plain listener, one with TLS, and one that asks clients for theirs."""
 
     def __init__(self, folder):
         self.folder = folder
