@@ -4,6 +4,7 @@
 A suite that dies, hangs or reports nothing counts as a failure. Everything a suite started dies with it.
 """
 
+import concurrent.futures
 import json
 import os
 import re
@@ -50,6 +51,11 @@ SUITES = [
 ]
 
 
+# They measure, or fill the machine.
+ALONE = {
+    "benchmarks.py", "gate.py", "isolation.py", "load.py", "offload_suite.py", "rejected.py", "timing_scenarios.py",
+    "bundle.py"}
+printing = threading.Lock()
 # Seconds for the Swift tests; they take some forty.
 SWIFT_SECONDS = 420
 # No suite starts later than this in a routine run: one that hangs must not take the others' verdicts along.
@@ -85,10 +91,25 @@ def swift_tests():
 
 
 def run_suite(script, arguments, seconds):
+    """(passed, failed, skipped) of one suite. What it says is printed when it is done: another may run beside it."""
+    with tempfile.NamedTemporaryFile(prefix="sluice-output-") as output:
+        counts, problem = run_and_count(script, arguments, seconds, output)
+        output.seek(0)
+        with printing:
+            print(f"-- {script}", flush=True)
+            print(output.read().decode("utf-8", "replace"), end="")
+            if problem:
+                print(f"FAIL  {script}: {problem}")
+            sys.stdout.flush()
+        return counts
+
+
+def run_and_count(script, arguments, seconds, output):
     with tempfile.NamedTemporaryFile(prefix="sluice-report-") as report:
         environment = {**os.environ, "SLUICE_SUITE_REPORT": report.name, "PYTHONDONTWRITEBYTECODE": "1"}
         command = [sys.executable, "-B", os.path.join(HERE, script), *arguments]
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, start_new_session=True)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
         try:
             process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -99,38 +120,38 @@ def run_suite(script, arguments, seconds):
             except subprocess.TimeoutExpired:
                 os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-            print(f"FAIL  {script}: not done within {seconds} s", flush=True)
-            return 0, 1, 0
+            return (0, 1, 0), f"not done within {seconds} s"
         text = report.read()
         if not text:
-            print(f"FAIL  {script}: ended with status {process.returncode} and no report", flush=True)
-            return 0, 1, 0
+            return (0, 1, 0), f"ended with status {process.returncode} and no report"
         counts = json.loads(text)
-        return counts["passed"], counts["failed"], counts["skipped"]
+        return (counts["passed"], counts["failed"], counts["skipped"]), None
 
 
 def main():
     started = time.monotonic()
     only = sys.argv[1:]
-    totals = [0, 0, 0]
+    counts = []
 
-    def add(counts):
-        for index, count in enumerate(counts):
-            totals[index] += count
+    def run(suite):
+        script, routine, full, seconds = suite
+        if not FULL and time.monotonic() - started > ROUTINE_SECONDS:
+            with printing:
+                print(f"FAIL  {script}: not started, {ROUTINE_SECONDS} s are over", flush=True)
+            return 0, 1, 0
+        # Beside another suite one takes longer.
+        return run_suite(script, full if FULL else routine, seconds * (12 if FULL else 2))
 
     if not only or "swift" in only:
-        add(swift_tests())
-    for script, routine, full, seconds in SUITES:
-        if only and not any(word in script for word in only):
-            continue
-        if not FULL and time.monotonic() - started > ROUTINE_SECONDS:
-            print(f"FAIL  {script}: not started, {ROUTINE_SECONDS} s are over", flush=True)
-            add((0, 1, 0))
-            continue
-        print(f"-- {script}", flush=True)
-        add(run_suite(script, full if FULL else routine, seconds * (12 if FULL else 1)))
+        counts.append(swift_tests())
+    chosen = [suite for suite in SUITES if not only or any(word in suite[0] for word in only)]
+    # Most suites wait more than they work, each for its own gateway: two at a time. Those that measure run alone.
+    alone = [suite for suite in chosen if os.path.basename(suite[0]) in ALONE]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        counts += pool.map(run, [suite for suite in chosen if suite not in alone])
+    counts += map(run, alone)
     print(f"all suites took {time.monotonic() - started:.0f} s", flush=True)
-    passed, failed, skipped = totals
+    passed, failed, skipped = (sum(count[index] for count in counts) for index in range(3))
     print(f"{passed} passed, {failed} failed, {skipped} skipped", flush=True)
     sys.exit(1 if failed or not passed else 0)
 

@@ -115,8 +115,9 @@ struct sluice_tls_session *sluice_tls_session_open(SSL_CTX *context, int is_serv
 }
 void sluice_tls_session_free(struct sluice_tls_session *session) {
     if (session == NULL) return;
-    // A session without a close_notify is as good for resumption as one with it (RFC 5246, 7.2.1; RFC 8446, 6.1).
-    SSL_set_quiet_shutdown(session->ssl, 1);
+    // A session without a close_notify is as good for resumption as one with it (RFC 5246, 7.2.1; RFC 8446, 6.1);
+    // without this OpenSSL would make its ticket useless.
+    SSL_set_shutdown(session->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(session->ssl);
     SSL_SESSION_free(session->ticket);
     OPENSSL_free(session->block);
@@ -136,12 +137,22 @@ void sluice_tls_session_resume(struct sluice_tls_session *session, SSL_SESSION *
     (void)SSL_set_session(session->ssl, ticket);
     ERR_clear_error();
 }
+// OpenSSL 3.0 marks a session as used up once it was resumed, and a ticket that comes over it inherits the mark; what
+// it writes does not.
+static SSL_SESSION *unmarked(SSL_SESSION *ticket) {
+    uint8_t *bytes = NULL;
+    const int count = i2d_SSL_SESSION(ticket, &bytes);
+    const uint8_t *place = bytes;
+    SSL_SESSION *copy = count > 0 ? d2i_SSL_SESSION(NULL, &place, count) : NULL;
+    OPENSSL_free(bytes);
+    SSL_SESSION_free(ticket);
+    ERR_clear_error();
+    return copy;
+}
 SSL_SESSION *sluice_tls_session_ticket(struct sluice_tls_session *session) {
     SSL_SESSION *ticket = session->ticket;
     session->ticket = NULL;
-    if (ticket == NULL || SSL_SESSION_is_resumable(ticket)) return ticket;
-    SSL_SESSION_free(ticket);
-    return NULL;
+    return ticket == NULL || SSL_SESSION_is_resumable(ticket) ? ticket : unmarked(ticket);
 }
 void sluice_tls_ticket_free(SSL_SESSION *ticket) { SSL_SESSION_free(ticket); }
 int sluice_tls_ticket_is_fresh(const SSL_SESSION *ticket, int64_t seconds) {

@@ -20,9 +20,6 @@ enum GatewayRules {
                         listen[index], "is not HOST:PORT, [IPV6]:PORT or unix:PATH, such as 127.0.0.1:8080",
                         about: .value))
             }
-            if process.listenTLS[address] != nil {
-                issues.append(ValidationIssue(listen[index]["tls"], "is not served by this version", about: .field))
-            }
             let isTaken = process.listen[..<index].contains(address) || address == process.admin
             if isTaken, !address.hasSuffix(":0") {
                 issues.append(

@@ -35,7 +35,7 @@ class World:
         self.clients = make("Clients", authority=True)
         self.files = {}
         for name, kind, names in [
-            ("first", "ec", ["localhost"]), ("first-rsa", "rsa", ["localhost"]), ("second", "ec", ["second.test"])]:
+            ("first", "ec", ["localhost"]), ("first-rsa", "rsa2048", ["localhost"]), ("second", "ec", ["second.test"])]:
             self.files[name] = make(name, self.root, kind=kind, names=names, purposes=[SERVER]).write(folder, name)
         self.ca = self.file("root.pem", self.root.pem)
         self.client_ca = self.file("clients.pem", self.clients.pem)

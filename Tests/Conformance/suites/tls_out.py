@@ -251,9 +251,17 @@ def refused_and_delivered(report, world, wrapper):
 
         wait_until(lambda: not undecided(), 40, lambda: f"not attempted: {undecided()}")
         states = status_of(gateway)
-        failures = {
-            series: value for series, value in gateway.metrics().items()
-            if series.startswith("sluice_delivery_tls_failures_total")}
+
+        def failures_counted():
+            return {
+                series: value for series, value in gateway.metrics().items()
+                if series.startswith("sluice_delivery_tls_failures_total")}
+
+        # A scrape shows what the dispatcher last told, a second ago at most.
+        wait_until(
+            lambda: sum(failures_counted().values()) >= len(world.expected), 10,
+            lambda: f"failures counted: {failures_counted()}")
+        failures = failures_counted()
         for one in world.endpoints:
             name, reasons = one["name"], world.expected.get(one["name"])
             with report.case(f"{name}: {' or '.join(reasons) if reasons else 'delivered'}"):
