@@ -158,10 +158,10 @@ struct IngestConnectionTests {
     }
     @Test func aBrokenTransportSaysSoAndEnds() {
         var silent = connection(open)
-        check(silent.transportFailed(), .cancel)
+        check(silent.transportFailed(now: start, limits), .cancel)
         var it = connection(open)
         check(it.outputWritten(7), .send)
-        check(it.transportFailed(), .none)
+        check(it.transportFailed(now: start, limits), .none)
         check(it.intake, .wait)
         check(it.sendCompleted(7), .answered)
         _ = it.nextRequest(hasInput: false, isDraining: false, now: start, limits)

@@ -176,6 +176,26 @@ struct IngestLoopSimulationTests {
         #expect(refused.text.hasPrefix("HTTP/1.1 404 ") && refused.text.contains("Connection: close"))
         ingest.finish()
     }
+    @Test func aRequestIsNotAnsweredAsTheOneBeforeIt() throws {
+        let ingest = try SimulatedIngest(sources)
+        let socket = try #require(ingest.world.connect())
+        socket.inbound += Array("HEAD /in/open HTTP/1.1\r\nHost: a\r\n\r\ngarbage\r\n\r\n".utf8)
+        ingest.ticks(6)
+        #expect(socket.text.hasPrefix("HTTP/1.1 405 ") && socket.text.contains("\"reason\":\"bad_"))
+        ingest.finish()
+    }
+    @Test func anEmptyLineInPiecesBeginsNoRequest() throws {
+        let ingest = try SimulatedIngest(sources)
+        let socket = try #require(ingest.world.connect())
+        for piece in [post("open", "a"), "\r", "\n"] {
+            socket.inbound += Array(piece.utf8)
+            ingest.ticks(4)
+        }
+        ingest.tick(100_000)
+        ingest.ticks(3)
+        #expect(socket.isClosed && !socket.text.contains("408"))
+        ingest.finish()
+    }
     @Test func runsOutOfMemoryWithoutLosingAnyOfIt() throws {
         let ingest = try SimulatedIngest(sources, assemblyBytes: 64 << 10)
         let sockets = try (0..<24).map { _ in try #require(ingest.world.connect()) }

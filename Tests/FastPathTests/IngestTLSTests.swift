@@ -100,6 +100,17 @@ struct IngestTLSTests {
         #expect(connection.side.last == .closed)
         ingest.finish()
     }
+    @Test func anInterimAnswerIsNotTheLastWord() throws {
+        let ingest = try SimulatedIngest(sources, tls: TLSFixture.server("server"))
+        let connection = try SecureClient(ingest, TLSFixture.client())
+        let whole = post("open", "body", "Connection: close\r\nExpect: 100-continue\r\nX-Id: e\r\n")
+        connection.send(String(whole.dropLast(4)))
+        #expect(connection.text == "HTTP/1.1 100 Continue\r\n\r\n")
+        connection.send("body")
+        #expect(connection.text.contains("\"accepted\""))
+        #expect(connection.side.last == .closed)
+        ingest.finish()
+    }
     @Test func theClientMaySayThatNothingFollows() throws {
         let ingest = try SimulatedIngest(sources, tls: TLSFixture.server("server"))
         let connection = try SecureClient(ingest, TLSFixture.client())

@@ -132,7 +132,10 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("endpoints:\n  - name: e\n    url: http://h\n    outcomes:\n      9xx: dead\n", 5, "nor a status such as"),
         ("endpoints:\n  - name: e\n    url: http://h\n    outcomes:\n      404: [a]\n", 5, "takes one value"),
         ("endpoints:\n  - name: e\n    url: http://h\n    ordered: yes\n", 4, "none of true, false"),
-        ("endpoints:\n  - name: e\n    url: http://h\n    ordered: { key: \"header:A\", by: x }\n", 4, "unknown key `by`"),
+        (
+            "endpoints:\n  - name: e\n    url: http://h\n    ordered: { key: \"header:A\", by: x }\n", 4,
+            "unknown key `by`"
+        ),
         ("endpoints:\n  - name: e\n    url: http://h\n    ordered: { key: \"query:a\" }\n", 4, "json:$.PATH"),
         (
             "endpoints:\n  - { name: e, url: \"http://h\", sources: [b] }\n", 2,

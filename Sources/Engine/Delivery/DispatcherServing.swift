@@ -88,7 +88,8 @@ extension Dispatcher {
         if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
         if end == .done { end = readAlone(lane, way: way, now: now) }
         // What was sent may have ended at once and let another one go.
-        if end == .done, !work.deferred.isEmpty { end = .more }
+        let hasTurn = end == .done || end == .laneFull && lane.hasRoomForDeferred(now: now)
+        if hasTurn, !work.deferred.isEmpty { end = .more }
         if end != .more { work.deficit = 0 }
         return end
     }

@@ -42,7 +42,9 @@ package struct EgressProxy: Sendable {
     /// True exactly when an endpoint with this host, which leads to these addresses, is reached without it.
     func exempts(_ host: String, _ addresses: [SocketAddress]) -> Bool {
         if names.contains(where: { host == $0 || host.hasSuffix("." + $0) }) { return true }
-        return addresses.contains { one in ranges.contains { $0.contains(one.address) } }
+        // All of them: who names the host may add an address to it.
+        return !addresses.isEmpty
+            && addresses.allSatisfy { one in ranges.contains { $0.contains(one.address) } }
     }
     /// `example.com` of `.example.com` and `*.example.com`.
     private static func name(_ text: String) -> String {

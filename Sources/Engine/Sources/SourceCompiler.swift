@@ -147,13 +147,15 @@ package enum SourceCompiler {
         _ alternatives: [Alternative], _ source: SourceConfiguration, _ provider: Provider, window: UInt32
     ) -> [Alternative] {
         guard let seconds = provider.signedRetrySeconds, source.scheme == nil, source.dedupKey.isEmpty,
-            source.eventID.isEmpty, source.timestampToleranceSeconds == nil, window >= UInt32(clamping: seconds)
+            source.eventID.isEmpty, source.timestampToleranceSeconds == nil, let first = alternatives.first,
+            case .data(var definition) = first.rule
         else { return alternatives }
-        return alternatives.map { alternative in
-            guard case .data(var definition) = alternative.rule else { return alternative }
-            definition.timestamp?.pastToleranceSeconds = UInt64(seconds)
-            return (.data(definition), alternative.secrets)
-        }
+        // A time may lie ahead by the tolerance: so much longer the signature passes.
+        let ahead = definition.timestamp?.toleranceSeconds ?? 0
+        guard UInt64(window) >= UInt64(seconds) + ahead else { return alternatives }
+        definition.timestamp?.pastToleranceSeconds = UInt64(seconds)
+        // The first scheme alone: the key that tells a repetition is looked for in the places of that scheme first.
+        return [(.data(definition), first.secrets)] + alternatives.dropFirst()
     }
 
     /// The provider's challenge signs what anyone asks for: that must be no request of these schemes.

@@ -119,6 +119,8 @@ package struct IngestConnection: Sendable {
     /// Linger rather than close at once after the answer.
     private var lingersAfterReply = false
     private var hasContinued = false
+    /// The request is complete and waits for the next batch.
+    private var isParked = false
     /// Output that was written, and what of it the kernel has taken.
     package private(set) var outputCount = 0
     package private(set) var outputSent = 0
@@ -182,7 +184,7 @@ package struct IngestConnection: Sendable {
         isPeerDone = true
         // A half-closed peer still reads its answer (RFC 9112 §9.6). Pipelined requests that wait are answered too;
         // what is no whole request by then ends the connection.
-        return isBusy || phase == .idle && hasInput ? .none : close()
+        return isBusy || isParked || phase == .idle && hasInput ? .none : close()
     }
     private static let noBuffers: Int32 = 105
     private static let cancelled: Int32 = 125
@@ -207,7 +209,8 @@ package struct IngestConnection: Sendable {
         guard state == .open, phase == .idle else { return }
         phase = .head
     }
-    package mutating func preambleEnded() {
+    /// What came was no head: a preamble, or empty lines.
+    package mutating func headWithdrawn() {
         guard state == .open, phase == .head else { return }
         phase = .idle
     }
@@ -220,11 +223,17 @@ package struct IngestConnection: Sendable {
     }
     /// An interim answer may be sent: none was, and none other is on its way.
     package var mayContinue: Bool { state == .open && phase == .body && !hasContinued && !isSending }
+    /// The request is complete, and the batch has no room for it.
+    package mutating func parked() {
+        precondition(state == .open && phase == .body)
+        isParked = true
+    }
     /// The request is complete and joins the round's batch.
     package mutating func joinedBatch(now: UInt64, _ limits: IngestLimits) {
         precondition(state == .open && (phase == .body || phase == .verifying) && !isInBatch)
         phase = .committing
         isInBatch = true
+        isParked = false
         deadline = now + UInt64(limits.commitMillisMax)
     }
     /// The batch is settled and views nothing any more.
@@ -279,11 +288,12 @@ package struct IngestConnection: Sendable {
         state == .open || state == .lingering ? output(count) : .none
     }
     /// The transport is broken: what it has said of that is sent, then the connection ends.
-    package mutating func transportFailed() -> IngestActions {
+    package mutating func transportFailed(now: UInt64, _ limits: IngestLimits) -> IngestActions {
         guard state == .open else { return .none }
         closesAfterReply = true
         guard isSending else { return close() }
         phase = .answering
+        deadline = now + UInt64(limits.sendMillisMax)
         return .none
     }
     private mutating func output(_ count: Int) -> IngestActions {
@@ -323,6 +333,7 @@ package struct IngestConnection: Sendable {
         }
         phase = .idle
         hasContinued = false
+        isParked = false
         deadline = now + UInt64(limits.idleMillisMax)
         var actions = IngestActions.none
         if isPaused {

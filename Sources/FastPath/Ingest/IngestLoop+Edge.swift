@@ -62,7 +62,7 @@ extension IngestLoop where IO: ~Copyable {
             return false
         case .complete(let taken):
             table[slot].assembly.dropFront(taken, &arena)
-            table[slot].connection.preambleEnded()
+            table[slot].connection.headWithdrawn()
             return table[slot].assembly.hasInput
         }
     }
@@ -93,7 +93,7 @@ extension IngestLoop where IO: ~Copyable {
             table[slot].edge.expectsPreamble = false
             if let source = preamble.source {
                 table[slot].edge.peer = source
-                table[slot].edge.isPeerSecure = preamble.isSecure
+                table[slot].edge.isPeerSecure = preamble.isSecure || table[slot].edge.isSecure
             }
             return .complete(preamble.byteCount)
         case .malformed: break

@@ -100,7 +100,10 @@ extension IngestLoop where IO: ~Copyable {
             let slot = table.slot(of: Tag(bits: receipt.ticket))
             precondition(slot >= 0 && table[slot].connection.isWithWorker, "a verdict for nobody")
             let actions = table[slot].connection.leftWorker()
-            if table[slot].connection.state == .open { judge(slot, receipt.answer) }
+            // Its transport may have failed meanwhile.
+            if table[slot].connection.state == .open, table[slot].connection.phase == .verifying {
+                judge(slot, receipt.answer)
+            }
             // In the batch, or with a worker again, it stays where it is.
             if !table[slot].connection.isInBatch, !table[slot].connection.isWithWorker { dropHeld(slot) }
             apply(actions, slot)

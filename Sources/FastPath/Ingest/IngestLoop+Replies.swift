@@ -17,7 +17,14 @@ extension IngestLoop where IO: ~Copyable {
     }
     /// `count` bytes of answer are in the output.
     mutating func written(_ slot: Int, _ count: Int) {
-        let sealed = table[slot].edge.isSecure ? seal(slot, count) : count
+        guard table[slot].edge.isSecure else {
+            return apply(table[slot].connection.replyWritten(count, now: nowMillis, limits), slot)
+        }
+        let sealed = seal(slot, count, isFinal: true)
+        // A session that takes nothing, while nothing is on its way: the answer cannot be told.
+        guard sealed > 0 || table[slot].connection.isSending else {
+            return apply(table[slot].connection.close(), slot)
+        }
         apply(table[slot].connection.replyWritten(sealed, now: nowMillis, limits), slot)
     }
     /// Where an answer is written: behind the output that is not sent, or, where it is sealed, in front.
@@ -55,7 +62,8 @@ extension IngestLoop where IO: ~Copyable {
     /// Larger than its source takes: counted and listed there, by its head.
     mutating func refuseTooLarge(_ slot: Int, _ head: ByteView) {
         let index = Int(table[slot].terms.sourceIndex)
-        if index >= 0 {
+        // Of a request that is thrown away the index may be of sources that a reload has replaced.
+        if index >= 0, table[slot].terms.decidedStatus == 0 {
             let source = unsafe sources + index
             unsafe metrics.countRejection(.bodyTooLarge, source: source.pointee.counterSlot)
             if unsafe source.pointee.rejectedPerSecondMax > 0 {
@@ -127,7 +135,8 @@ extension IngestLoop where IO: ~Copyable {
         let count = Reply.continueText.utf8CodeUnitCount
         precondition(count <= capacity)
         unsafe memory.update(from: Reply.continueText.utf8Start, count: count)
-        let sealed = table[slot].edge.isSecure ? seal(slot, count) : count
+        let sealed = table[slot].edge.isSecure ? seal(slot, count, isFinal: false) : count
+        guard sealed > 0 else { return apply(table[slot].connection.close(), slot) }
         apply(table[slot].connection.interimWritten(sealed), slot)
     }
 }

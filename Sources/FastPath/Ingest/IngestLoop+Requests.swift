@@ -101,6 +101,7 @@ extension IngestLoop where IO: ~Copyable {
     }
     private mutating func dropEmptyLines(_ slot: Int) {
         table[slot].assembly.reset(&arena)
+        table[slot].connection.headWithdrawn()
         let connection = table[slot].connection
         if isDraining || connection.isPeerDone { apply(table[slot].connection.close(), slot) }
     }
@@ -116,7 +117,6 @@ extension IngestLoop where IO: ~Copyable {
     /// Head complete: which source, which limits. False when the request was refused at once.
     private mutating func route(_ slot: Int, _ bytes: ByteView) -> Bool {
         let head = table[slot].assembly.head
-        table[slot].terms = AnswerTerms()
         table[slot].terms.isHead = head.method == .head
         table[slot].terms.isVersion10 = head.versionMinor == 0
         table[slot].terms.expectsContinue = head.expectsContinue
@@ -187,7 +187,9 @@ extension IngestLoop where IO: ~Copyable {
             table[slot].assembly.isInBlock
             ? table[slot].assembly.park(fields, &arena)
             : unsafe table[slot].assembly.keepBeginning(base, headCount + body.count, fields, &arena)
-        if isKept { advanceLater(slot) } else { refuseForMemory(slot) }
+        guard isKept else { return refuseForMemory(slot) }
+        table[slot].connection.parked()
+        advanceLater(slot)
     }
     /// Joins the round's batch with what is needed of its fields, which the next request overwrites.
     mutating func join(

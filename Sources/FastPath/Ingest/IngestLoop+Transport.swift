@@ -23,7 +23,8 @@ extension IngestLoop where IO: ~Copyable {
         gate.refill(now: nowNanos, isContended: hasPlainWork)
         while let slot = handshakesWaiting.first {
             // One that timed out while it waited costs nothing.
-            if table[slot].edge.isHandshaking, !table[slot].connection.isReceiving {
+            let connection = table[slot].connection
+            if connection.state == .open, table[slot].edge.isHandshaking, !connection.isReceiving {
                 guard gate.letIn() else { return }
                 armLater(slot)
             }
@@ -65,7 +66,8 @@ extension IngestLoop where IO: ~Copyable {
             if table[slot].connection.isInBatch { return unsafe takeLater(slot, buffer, 0) }
             switch open(slot) {
             case .bytes(let opened):
-                if let free = unsafe room, secure.isFedUp(slot), opened <= receiveBufferBytes {
+                // No more than was fed has room where that lay.
+                if let free = unsafe room, secure.isFedUp(slot), opened <= count {
                     unsafe free.update(from: secure.plaintext, count: opened)
                     unsafe room = nil
                     unsafe take(slot, free, opened)
@@ -76,6 +78,7 @@ extension IngestLoop where IO: ~Copyable {
             // The peer makes us speak and does not listen.
             case .wantsRoom: return fail(slot, .malformed)
             case .closed:
+                announce(slot)
                 let hasInput = table[slot].assembly.hasInput
                 return apply(table[slot].connection.peerFinished(hasInput: hasInput), slot)
             case .failed(let failure): return fail(slot, failure)
@@ -87,13 +90,15 @@ extension IngestLoop where IO: ~Copyable {
         let begun = io.monotonicNanos()
         let step = secure.read(slot)
         let took = io.monotonicNanos() &- begun
+        // What failed was no handshake, and says nothing of what one takes.
+        if case .failed = step { return step }
         if secure.isOpen(slot) { handshakeEnded(slot) } else if secure.outputCount(slot) > 0 { gate.took(took) }
         return step
     }
     private mutating func fail(_ slot: Int, _ failure: TLSFailure) {
         metrics.countTLS(failure)
         announce(slot)
-        apply(table[slot].connection.transportFailed(), slot)
+        apply(table[slot].connection.transportFailed(now: nowMillis, limits), slot)
     }
 
     // MARK: out
@@ -104,17 +109,16 @@ extension IngestLoop where IO: ~Copyable {
         let count = secure.outputCount(slot) - unsent
         if count > 0 { apply(table[slot].connection.outputWritten(count), slot) }
     }
-    /// `count` bytes of answer lie in the connection's room: they are sealed, as many as the session has room for.
-    mutating func seal(_ slot: Int, _ count: Int) -> Int {
+    /// `count` bytes of answer lie in the connection's room: they are sealed, as many as the session has room for. How
+    /// many bytes of ciphertext that are; 0 where the session takes nothing now. `isFinal`: no interim answer.
+    mutating func seal(_ slot: Int, _ count: Int, isFinal: Bool) -> Int {
         let before = secure.outputCount(slot)
         let (answer, _) = unsafe replies.room(slot, from: 0)
         let isGood = unsafe secure.seal(slot, answer, count)
-        return sealed(slot, isGood) - before
+        return isGood ? sealed(slot, isFinal) - before : 0
     }
-    private mutating func sealed(_ slot: Int, _ isGood: Bool) -> Int {
-        // A session that failed takes nothing any more: the connection ends with the next completion or deadline.
-        if !isGood { table[slot].connection.closeAfterReply(lingers: false) }
-        if secure.isSealed(slot), table[slot].connection.closesAfterReply { secure.finish(slot) }
+    private mutating func sealed(_ slot: Int, _ isFinal: Bool) -> Int {
+        if isFinal, secure.isSealed(slot), table[slot].connection.closesAfterReply { secure.finish(slot) }
         return secure.outputCount(slot)
     }
     /// `count` bytes of ciphertext were sent: there is room for more of the answer.
@@ -124,7 +128,9 @@ extension IngestLoop where IO: ~Copyable {
         let before = secure.outputCount(slot)
         let (answer, _) = unsafe replies.room(slot, from: 0)
         let isGood = unsafe secure.sealMore(slot, answer)
-        let more = sealed(slot, isGood) - before
-        if more > 0 { apply(table[slot].connection.outputWritten(more), slot) }
+        let more = isGood ? sealed(slot, table[slot].connection.phase == .answering) - before : 0
+        if more > 0 { return apply(table[slot].connection.outputWritten(more), slot) }
+        // It takes nothing, and nothing is on its way that would make it.
+        if secure.outputCount(slot) == 0 { apply(table[slot].connection.close(), slot) }
     }
 }

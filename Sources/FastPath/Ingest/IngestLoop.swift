@@ -58,7 +58,6 @@ import Synchronization
     var gate = HandshakeGate()
     /// A connection without TLS had work in this tick.
     var hasPlainWork = false
-    let receiveBufferBytes: Int
 
     // What a later step of the tick takes: receive buffers read, slots whose receive must be armed again, slots with
     // pipelined bytes to go on with, bytes that wait for the batch.
@@ -102,7 +101,6 @@ import Synchronization
         addresses = memory.addresses
         contexts = setup.contexts
         handshakesWaiting = SlotQueue(capacity: setup.limits.connectionCountMax)
-        receiveBufferBytes = setup.receiveBufferBytes
         self.io = io
         self.port = port
         limits = setup.limits
@@ -119,8 +117,8 @@ import Synchronization
         held = SlotList(capacity: setup.receiveBufferCount)
         // A receive that ended, one that goes on after a pause or a linger, and one of the slot's next connection.
         rearm = SlotList(capacity: setup.limits.connectionCountMax * 3)
-        // Each once, and once more behind when the batch has no room for it.
-        ready = SlotList(capacity: setup.limits.connectionCountMax * 2)
+        // By its answer and by bytes that came, and as often again behind when the batch has no room for it.
+        ready = SlotList(capacity: setup.limits.connectionCountMax * 4)
         late = LateInput(capacity: setup.receiveBufferCount)
         unsafe scratch = .allocate(capacity: Handshake.scratchBytesMax)
         unsafe keyScratch = .allocate(capacity: IngestSizes.keyBytesMax)
@@ -220,7 +218,7 @@ import Synchronization
     }
     private mutating func arrived(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
         if table[slot].edge.isSecure, !table[slot].edge.expectsPreamble { return unsafe takeSecure(slot, bytes, count) }
-        hasPlainWork = true
+        if !table[slot].edge.isSecure { hasPlainWork = true }
         unsafe take(slot, bytes, count)
     }
     private mutating func accepted(_ completion: Completion) {
@@ -286,6 +284,7 @@ import Synchronization
     private mutating func nextRequest(_ slot: Int) {
         // A last answer's input goes with the connection.
         if !table[slot].connection.closesAfterReply { table[slot].assembly.nextRequest(&arena) }
+        table[slot].terms = AnswerTerms()
         let hasInput = table[slot].assembly.hasInput
         let actions = table[slot].connection.nextRequest(
             hasInput: hasInput, isDraining: isDraining, now: nowMillis, limits)

@@ -138,6 +138,8 @@ package struct HandshakeGate {
         return true
     }
     package mutating func took(_ nanos: UInt64) {
-        expectedNanos += (Int64(min(nanos, 10_000_000)) - expectedNanos) / 8
+        let taken = Int64(min(nanos, 10_000_000))
+        budgetNanos -= taken - expectedNanos
+        expectedNanos += (taken - expectedNanos) / 8
     }
 }

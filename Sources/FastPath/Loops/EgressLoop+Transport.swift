@@ -68,7 +68,7 @@ extension EgressLoop {
             outputBytes: EgressTransports.outputBytes)
         transports[slot].stage = .handshaking
         guard transports[slot].session != nil else { return failTransport(slot, .noMemory) }
-        transports.useTicket(for: slot, pool: table[slot].pool, key: table[slot].key)
+        transports.useTicket(for: slot, pool: table[slot].pool, key: table[slot].key, now: now)
         readTransport(slot)
         flushTransport(slot)
     }
@@ -138,7 +138,7 @@ extension EgressLoop {
         readTransport(slot)
         // Also of one that the peer has closed right behind its answer; one that failed has none.
         if transports[slot].session?.failure == TLSFailure.none {
-            transports.keepTicket(of: slot, pool: table[slot].pool, key: table[slot].key)
+            transports.keepTicket(of: slot, pool: table[slot].pool, key: table[slot].key, now: now)
         }
         flushTransport(slot)
     }

@@ -40,6 +40,10 @@ struct EgressTransport: ~Copyable {
 private struct PoolTicket: ~Copyable {
     var ticket: TLSTicket?
     var key: UInt64 = 0
+    /// When the peer last showed its certificate, monotonic nanoseconds: resumed sessions show none.
+    var verifiedAt: UInt64 = 0
+    /// A certificate is looked at again after an hour at the latest.
+    static let nanosMax: UInt64 = 3_600_000_000_000
 }
 
 @safe struct EgressTransports: ~Copyable {
@@ -106,16 +110,20 @@ private struct PoolTicket: ~Copyable {
         return unsafe tickets + Int(pool)
     }
     /// Keeps what the slot's peer has left for a later session, if it has.
-    mutating func keepTicket(of slot: Int32, pool: UInt32, key: UInt64) {
+    mutating func keepTicket(of slot: Int32, pool: UInt32, key: UInt64, now: UInt64) {
         guard let ticket = self[slot].session?.takeTicket() else { return }
+        let isResumed = self[slot].session?.isResumed ?? false
         let place = unsafe place(pool)
+        if !isResumed { unsafe place.pointee.verifiedAt = now }
         unsafe place.pointee.ticket = consume ticket
         unsafe place.pointee.key = key
     }
     /// Before the slot's first read.
-    mutating func useTicket(for slot: Int32, pool: UInt32, key: UInt64) {
+    mutating func useTicket(for slot: Int32, pool: UInt32, key: UInt64, now: UInt64) {
         let place = unsafe place(pool)
-        guard unsafe place.pointee.key == key else { return }
+        guard unsafe place.pointee.key == key, unsafe now &- place.pointee.verifiedAt < PoolTicket.nanosMax else {
+            return
+        }
         guard let ticket = unsafe place.pointee.ticket.take() else { return }
         guard ticket.isFresh else { return }
         self[slot].session?.resume(ticket)
