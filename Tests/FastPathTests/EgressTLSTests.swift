@@ -58,7 +58,7 @@ import Testing
         let harness = try EgressHarness([endpoint(server, TLSFixture.client())])
         for _ in 0..<4 { #expect(try harness.deliverAndWait().status == 200) }
         harness.finish()
-        // OpenSSL 3.0 does not tell the ticket that comes over a resumed session: then the next handshake is a full one.
+        // OpenSSL 3.0 does not tell a ticket that comes over a resumed session: the next handshake is a full one then.
         #expect(server.acceptedCount == 4)
         #expect(resumed.load(ordering: .relaxed) >= 2)
     }
