@@ -11,7 +11,7 @@
 
 package struct LaneOrder {
     /// Deliveries that are not done; a lane with so many reads no further until some are.
-    package static let memberCountMax = 16_384
+    package static let memberCountMax = RetryQueue.orderMemberCountMax
 
     private struct Member {
         let sequence: UInt64

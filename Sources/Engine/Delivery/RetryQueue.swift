@@ -24,7 +24,8 @@ package struct RetryQueue {
     /// 40 bytes each, so 160 KiB for an endpoint that has been down for long.
     package static let entryCountMax = 4096
     /// Where an order is kept over all of them: as many as `LaneOrder` may know, and a page.
-    package static let entryCountMaxInOrder = LaneOrder.memberCountMax + pageCount
+    package static let entryCountMaxInOrder = orderMemberCountMax + pageCount
+    static let orderMemberCountMax = 16_384
     /// One page of the store; less than the above, so that what comes in meanwhile has room.
     package static let pageCount = 2048
     private enum Horizon {
