@@ -13,54 +13,53 @@ extension IngestLoop where IO: ~Copyable {
         batch.run()
         metrics.verify.record(micros: (io.monotonicNanos() &- begun) / 1000)
         for index in 0..<batch.count {
-            let request = batch[index]
-            if table[request.slot].connection.state == .open { settle(request) }
-            if request.isHeld { dropHeld(request.slot) }
-            apply(table[request.slot].connection.leftBatch(), request.slot)
+            let slot = batch[index].slot
+            if table[slot].connection.state == .open { settle(index) }
+            if batch[index].isHeld { dropHeld(slot) }
+            apply(table[slot].connection.leftBatch(), slot)
         }
         batch.removeAll()
     }
-    private mutating func settle(_ request: PendingRequest) {
-        guard let reason = batch.rejection(of: request) else { return admit(request, request.verdict) }
-        guard let observed = unsafe observe(sources + request.sourceIndex, reason) else {
-            return reject(request.slot, reason, request.bytes, request.body)
+    private mutating func settle(_ index: Int) {
+        guard let reason = batch.rejection(index) else { return admit(index, batch[index].verdict) }
+        guard let observed = unsafe observe(sources + batch[index].sourceIndex, reason) else {
+            return reject(batch[index].slot, reason, batch[index].bytes, batch[index].body)
         }
-        admit(request, observed)
+        admit(index, observed)
     }
 
     /// Genuine: a handshake is answered, an event is offered to the log.
-    private mutating func admit(_ request: PendingRequest, _ verdict: RecordVerification) {
-        let source = unsafe sources + request.sourceIndex
+    private mutating func admit(_ index: Int, _ verdict: RecordVerification) {
+        let slot = batch[index].slot
+        let source = unsafe sources + batch[index].sourceIndex
         // What failed its check is kept when the source observes, but no challenge in it is answered.
-        if verdict.isTrusted, let handshake = unsafe source.pointee.handshake, answersChallenge(handshake, request) {
+        if verdict.isTrusted, let handshake = unsafe source.pointee.handshake,
+            answersChallenge(handshake, batch[index], key: batch.matchedKey(index))
+        {
             return
         }
-        var event = unsafe EventInput(request, source)
+        var event = unsafe EventInput(batch[index], source)
         event.receivedAt = wallNanos
         event.verdict = verdict
         var room = unsafe ComposedBytes(memory: keyScratch, capacity: IngestSizes.keyBytesMax)
-        guard let type = room.plainText(of: request.values.eventType) else {
-            return refuse(request.slot, .bodyTooLarge)
-        }
+        guard let type = room.plainText(of: batch[index].values.eventType) else { return refuse(slot, .bodyTooLarge) }
         event.eventType = type
         // Without an identity it is no event's duplicate.
         event.dedupWindowSeconds = 0
-        if request.values.key.hasIdentity {
-            guard let key = room.text(of: request.values.key) else { return refuse(request.slot, .bodyTooLarge) }
+        if batch[index].values.key.hasIdentity {
+            guard let key = room.text(of: batch[index].values.key) else { return refuse(slot, .bodyTooLarge) }
             event.dedupKey = key
-            event.keyIsBody = request.values.key.isBody
+            event.keyIsBody = batch[index].values.key.isBody
             event.dedupWindowSeconds = unsafe source.pointee.dedupWindowSeconds
         }
         let durability = unsafe source.pointee.durability
-        unsafe metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(request.body.count))
+        unsafe metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(batch[index].body.count))
         let answersAtOnce = durability == .memory && port.answersMemoryAtOnce
-        switch port.offer(event, ticket: table.tag(.send, request.slot).bits, durability: durability) {
-        case .appended(let sequence):
-            if answersAtOnce { answerKept(request.slot, sequence, isDuplicate: false) }
-        case .pending(let sequence):
-            if answersAtOnce { answerKept(request.slot, sequence, isDuplicate: true) }
-        case .duplicate(let sequence): answerKept(request.slot, sequence, isDuplicate: true)
-        case .refused(let reason): answerRefused(request.slot, reason)
+        switch port.offer(event, ticket: table.tag(.send, slot).bits, durability: durability) {
+        case .appended(let sequence): if answersAtOnce { answerKept(slot, sequence, isDuplicate: false) }
+        case .pending(let sequence): if answersAtOnce { answerKept(slot, sequence, isDuplicate: true) }
+        case .duplicate(let sequence): answerKept(slot, sequence, isDuplicate: true)
+        case .refused(let reason): answerRefused(slot, reason)
         }
     }
 
@@ -77,15 +76,15 @@ extension IngestLoop where IO: ~Copyable {
         }
     }
     private mutating func answerKept(_ slot: Int, _ sequence: UInt64, isDuplicate: Bool) {
-        let terms = table[slot].terms
-        metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(terms.counterSlot))
-        metrics.commit.record(micros: (nowMillis &- terms.completedAt) &* 1000)
-        var reply = reply(slot, status: Int(terms.answer.status))
-        reply.durability = terms.durability.text
+        metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(table[slot].terms.counterSlot))
+        metrics.commit.record(micros: (nowMillis &- table[slot].terms.completedAt) &* 1000)
+        var reply = reply(slot, status: Int(table[slot].terms.answer.status))
+        reply.durability = table[slot].terms.durability.text
         let (memory, capacity) = unsafe replyRoom(slot)
-        if terms.answer.isOwn {
-            reply.ownContentType = terms.answer.contentType
-            return unsafe written(slot, reply.write(terms.answer.body, date: dates, to: memory, capacity: capacity))
+        if table[slot].terms.answer.isOwn {
+            let own = table[slot].terms.answer
+            reply.ownContentType = own.contentType
+            return unsafe written(slot, reply.write(own.body, date: dates, to: memory, capacity: capacity))
         }
         let id = EventID(logIdentity: port.logIdentity, sequence: sequence)
         unsafe written(
@@ -103,7 +102,7 @@ extension IngestLoop where IO: ~Copyable {
 
 extension EventInput {
     /// Safety: views of the request, and of the snapshot's memory.
-    @inline(__always) init(_ request: PendingRequest, _ source: UnsafePointer<IngestSource>) {
+    @inline(__always) init(_ request: borrowing PendingRequest, _ source: UnsafePointer<IngestSource>) {
         self.init()
         let bytes = request.bytes
         tenant = unsafe source.pointee.tenant

@@ -20,9 +20,9 @@ extension IngestLoop where IO: ~Copyable {
         return true
     }
     /// A verified POST. False when it is an event.
-    mutating func answersChallenge(_ handshake: Handshake, _ request: PendingRequest) -> Bool {
+    mutating func answersChallenge(_ handshake: Handshake, _ request: PendingRequest, key: SigningKey?) -> Bool {
         let answer = unsafe handshake.answer(
-            body: request.body, key: batch.matchedKey(of: request), into: scratch,
+            body: request.body, key: key, into: scratch,
             capacity: Handshake.scratchBytesMax)
         return sends(answer, request.slot, request.bytes, request.body)
     }

@@ -13,10 +13,7 @@ extension IngestLoop where IO: ~Copyable {
         switch table[slot].connection.intake {
         case .drop: return
         case .waitForBatch: unsafe takeLater(slot, bytes, count)
-        case .wait:
-            guard unsafe append(slot, bytes, count) else { return }
-            guard table[slot].assembly.waitingCount > IngestSizes.pipelineBytesMax else { return }
-            apply(table[slot].connection.tooMuchWaits(), slot)
+        case .wait: unsafe wait(slot, bytes, count)
         case .request:
             if !table[slot].assembly.hasInput, table[slot].connection.phase == .idle {
                 unsafe takeDirectly(slot, bytes, count)
@@ -29,8 +26,15 @@ extension IngestLoop where IO: ~Copyable {
     }
     /// The same for bytes that do not stay where they are.
     mutating func takeCopied(_ slot: Int, _ bytes: UnsafePointer<UInt8>, _ count: Int) {
-        guard table[slot].connection.intake != .drop, unsafe append(slot, bytes, count) else { return }
-        if table[slot].connection.intake == .request { return advance(slot) }
+        switch table[slot].connection.intake {
+        case .drop: return
+        case .wait, .waitForBatch: unsafe wait(slot, bytes, count)
+        case .request: if unsafe append(slot, bytes, count) { advance(slot) }
+        }
+    }
+    /// Behind the request that is being answered; with too much there the connection is not read.
+    private mutating func wait(_ slot: Int, _ bytes: UnsafePointer<UInt8>, _ count: Int) {
+        guard unsafe append(slot, bytes, count) else { return }
         guard table[slot].assembly.waitingCount > IngestSizes.pipelineBytesMax else { return }
         apply(table[slot].connection.tooMuchWaits(), slot)
     }
@@ -102,8 +106,7 @@ extension IngestLoop where IO: ~Copyable {
     private mutating func dropEmptyLines(_ slot: Int) {
         table[slot].assembly.reset(&arena)
         table[slot].connection.headWithdrawn()
-        let connection = table[slot].connection
-        if isDraining || connection.isPeerDone { apply(table[slot].connection.close(), slot) }
+        if isDraining || table[slot].connection.isPeerDone { apply(table[slot].connection.close(), slot) }
     }
     private mutating func waitForMore(_ slot: Int) {
         if table[slot].connection.isPeerDone { return apply(table[slot].connection.close(), slot) }
@@ -189,12 +192,12 @@ extension IngestLoop where IO: ~Copyable {
             : unsafe table[slot].assembly.keepBeginning(base, headCount + body.count, fields, &arena)
         guard isKept else { return refuseForMemory(slot) }
         table[slot].connection.parked()
-        advanceLater(slot)
+        ready.append(slot)
     }
     /// Joins the round's batch with what is needed of its fields, which the next request overwrites.
     mutating func join(
         _ slot: Int, _ base: UnsafePointer<UInt8>, _ head: RequestHead, _ body: ByteView, job: Int,
-        verdict: RecordVerification, isHeld: Bool = false
+        verdict: RecordVerification
     ) {
         let sourceIndex = Int(table[slot].terms.sourceIndex)
         let bytes = unsafe ByteView(base, count: head.byteCount)

@@ -26,7 +26,7 @@ extension IngestLoop where IO: ~Copyable {
             let connection = table[slot].connection
             if connection.state == .open, table[slot].edge.isHandshaking, !connection.isReceiving {
                 guard gate.letIn() else { return }
-                armLater(slot)
+                rearm.append(slot)
             }
             handshakesWaiting.removeFirst()
         }

@@ -62,8 +62,8 @@ import Synchronization
     // What a later step of the tick takes: receive buffers read, slots whose receive must be armed again, slots with
     // pipelined bytes to go on with, bytes that wait for the batch.
     private var held: SlotList
-    private var rearm: SlotList
-    private var ready: SlotList
+    var rearm: SlotList
+    var ready: SlotList
     private var late: LateInput
 
     /// A handshake's answer, until it is in the output; type and dedup key, decoded and put together, until the log has
@@ -259,7 +259,6 @@ import Synchronization
         if let trusted = snapshot.edge.trusted, trusted.contains(peer) { return nil }
         return peer
     }
-    mutating func armLater(_ slot: Int) { rearm.append(slot) }
     private mutating func armAccept(_ index: Int) {
         io.accept(listener: listeners[index], tag: Tag(.accept, slot: UInt32(index)))
         armedAccepts |= 1 << UInt64(index)
@@ -276,7 +275,7 @@ import Synchronization
         if actions.contains(.halfClose) { io.halfClose(table[slot].connection.descriptor) }
         if actions.contains(.pause) { io.cancel(table.tag(.receive, slot), tag: Tag(.cancel)) }
         if actions.contains(.receive) { rearm.append(slot) }
-        if actions.contains(.send) { replies.add(slot) }
+        if actions.contains(.send) { replies.queue.append(slot) }
         if actions.contains(.ready) { ready.append(slot) }
         if actions.contains(.cancel) { io.cancelAll(table[slot].connection.descriptor, tag: Tag(.cancel)) }
         if actions.contains(.free) { free(slot) }
@@ -299,19 +298,20 @@ import Synchronization
         table.give(slot)
     }
     private mutating func sendReplies() {
-        while let slot = replies.next() {
-            let connection = table[slot].connection
-            if connection.state == .closing {
-                apply(table[slot].connection.sendWithdrawn(), slot)
-                continue
-            }
-            let bytes =
-                unsafe table[slot].edge.isSecure
-                ? secure.output(slot) : UnsafePointer(replies.room(slot, from: connection.outputSent).memory)
-            unsafe io.send(
-                connection.descriptor, bytes, count: connection.outputCount - connection.outputSent,
-                tag: table.tag(.send, slot))
+        for index in 0..<replies.queue.count { send(replies.queue[index]) }
+        replies.queue.removeAll()
+    }
+    @inline(__always) private mutating func send(_ slot: Int) {
+        guard table[slot].connection.state != .closing else {
+            return apply(table[slot].connection.sendWithdrawn(), slot)
         }
+        let sent = table[slot].connection.outputSent
+        let bytes =
+            unsafe table[slot].edge.isSecure
+            ? secure.output(slot) : UnsafePointer(replies.room(slot, from: sent).memory)
+        unsafe io.send(
+            table[slot].connection.descriptor, bytes, count: table[slot].connection.outputCount - sent,
+            tag: table.tag(.send, slot))
     }
     private mutating func armReceives() {
         while let slot = rearm.popLast() {
@@ -336,7 +336,6 @@ import Synchronization
         for index in 0..<count { advance(ready[index]) }
         ready.removeFirst(count)
     }
-    mutating func advanceLater(_ slot: Int) { ready.append(slot) }
     mutating func takeLater(_ slot: Int, _ bytes: UnsafeMutablePointer<UInt8>, _ count: Int) {
         unsafe late.append(slot, table[slot].connection.generation, bytes, count)
     }

@@ -69,6 +69,7 @@ package struct IngestMemory: ~Copyable {
         precondition(index >= 0 && index < count)
         return unsafe Int(items[index])
     }
+    mutating func removeAll() { count = 0 }
     /// The first `removed` go, the others move up: O(what stays).
     mutating func removeFirst(_ removed: Int) {
         precondition(removed <= count)

@@ -10,19 +10,17 @@
     static let byteCount = 32 + Reply.headBytesMax + Handshake.answerBytesMax
 
     private let memory: MappedMemory
-    private let queue: UnsafeMutablePointer<UInt32>
     private let capacity: Int
-    private var count = 0
-    private var takenCount = 0
+    /// The connections that have something to send, in the order they were added.
+    var queue: SlotList
 
     static func byteCount(capacity: Int) -> Int { capacity * (byteCount + 4) }
 
     init(capacity: Int) throws(OutOfMemory) {
         memory = try MappedMemory(byteCount: capacity * ReplyQueue.byteCount)
         self.capacity = capacity
-        unsafe queue = .allocate(capacity: capacity)
+        queue = SlotList(capacity: capacity)
     }
-    deinit { unsafe queue.deallocate() }
 
     /// The memory behind the first `offset` bytes of a connection's output, and how much of it there is.
     @inline(__always) func room(
@@ -30,20 +28,5 @@
     ) -> (memory: UnsafeMutablePointer<UInt8>, capacity: Int) {
         precondition(slot >= 0 && slot < capacity && offset >= 0 && offset <= ReplyQueue.byteCount)
         return unsafe (memory.base + slot * ReplyQueue.byteCount + offset, ReplyQueue.byteCount - offset)
-    }
-    @inline(__always) mutating func add(_ slot: Int) {
-        precondition(count < capacity)
-        unsafe queue[count] = UInt32(truncatingIfNeeded: slot)
-        count += 1
-    }
-    /// The connections that have something to send, in the order they were added.
-    @inline(__always) mutating func next() -> Int? {
-        guard takenCount < count else {
-            count = 0
-            takenCount = 0
-            return nil
-        }
-        takenCount += 1
-        return unsafe Int(queue[takenCount - 1])
     }
 }

@@ -52,17 +52,20 @@
         count += 1
     }
     mutating func run() { verifier.run() }
+    /// Where it lies: some hundred bytes are not copied to be looked at.
     @inline(__always) subscript(index: Int) -> PendingRequest {
-        precondition(index >= 0 && index < count)
-        return unsafe requests[index]
+        unsafeAddress {
+            precondition(index >= 0 && index < count)
+            return unsafe UnsafePointer(requests + index)
+        }
     }
     /// After `run`: nil = accepted, or decided before.
-    @inline(__always) func rejection(of request: PendingRequest) -> SignatureRejection? {
-        request.job >= 0 ? verifier.verdict(job: request.job) : nil
+    @inline(__always) func rejection(_ index: Int) -> SignatureRejection? {
+        self[index].job >= 0 ? verifier.verdict(job: self[index].job) : nil
     }
     /// After `run`: the key that a handshake is answered with.
-    func matchedKey(of request: PendingRequest) -> SigningKey? {
-        request.job >= 0 ? verifier.matchedKey(job: request.job) : nil
+    func matchedKey(_ index: Int) -> SigningKey? {
+        self[index].job >= 0 ? verifier.matchedKey(job: self[index].job) : nil
     }
     mutating func removeAll() {
         count = 0
