@@ -22,7 +22,7 @@ package struct TLSIdentity: Hashable, Sendable {
     /// Seconds since 1970 from which and until which the certificate is valid; nil when there is none.
     package var validity: ClosedRange<Int64>? {
         var (begins, ends): (Int64, Int64) = (0, 0)
-        guard unsafe sluice_tls_certificate_dates(chain, chain.count, 0, &begins, &ends) == 1, begins <= ends else {
+        guard unsafe sluice_tls_certificate_dates(chain, chain.count, &begins, &ends) == 1, begins <= ends else {
             return nil
         }
         return begins...ends
