@@ -15,6 +15,8 @@ package struct ListenerCertificate: Equatable, Sendable {
     package let file: String
     /// Seconds since 1970.
     package let expiresAt: Int64
+    /// Operators are told when fewer days than these are left.
+    package static let warningDays: Int64 = 14
 }
 
 package final class ListenerCertificates: TopologyParticipant {
