@@ -17,6 +17,7 @@
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
+#include "publickey.h"
 #include "tls_session.h"
 
 // MARK: ticket keys
@@ -355,15 +356,8 @@ int sluice_tls_context_ask(SSL_CTX *context, const uint8_t *roots, size_t bytes,
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), verified);
     return SLUICE_TLS_FAULT_NONE;
 }
-int sluice_tls_certificate_dates(const uint8_t *pem, size_t bytes, size_t index, int64_t *begins, int64_t *ends) {
-    BIO *source = memory(pem, bytes);
-    X509 *found = NULL;
-    for (size_t i = 0; source != NULL && i <= index; i++) {
-        X509_free(found);
-        found = PEM_read_bio_X509(source, NULL, NULL, NULL);
-        if (found == NULL) break;
-    }
-    BIO_free(source);
+int sluice_tls_certificate_dates(const uint8_t *pem, size_t bytes, int64_t *begins, int64_t *ends) {
+    X509 *found = sluice_certificate_pem(pem, bytes, 0);
     struct tm first, last;
     const int is_read = found != NULL && ASN1_TIME_to_tm(X509_get0_notBefore(found), &first) == 1 &&
                         ASN1_TIME_to_tm(X509_get0_notAfter(found), &last) == 1;

@@ -112,8 +112,8 @@ SLUICE_HOT int sluice_tls_session_version(const struct sluice_tls_session *sessi
 SLUICE_HOT int64_t sluice_tls_session_peer(const struct sluice_tls_session *session, uint8_t fingerprint[32],
                                            char *subject, size_t room);
 
-// What a certificate says: seconds since 1970, enum sluice_key_kind. 0 when the PEM has no certificate at `index`.
-int sluice_tls_certificate_dates(const uint8_t *pem, size_t bytes, size_t index, int64_t *begins, int64_t *ends);
+// From when and until when the first certificate of the PEM is valid, seconds since 1970. 0 when it has none.
+int sluice_tls_certificate_dates(const uint8_t *pem, size_t bytes, int64_t *begins, int64_t *ends);
 
 // How often this thread asked the system for memory on OpenSSL's behalf.
 uint64_t sluice_tls_memory_misses(void);

@@ -8,7 +8,6 @@ package enum GatewayError: Error, CustomStringConvertible {
     case folderHeld(path: String, holder: LockHolder?, seconds: Double)
     /// Of deliveries and the registry; the words are `StoreError`'s.
     case store(String)
-    /// Of refused requests.
     /// Of refused requests; the words are `StoreError`'s.
     case rejectedStore(reason: String)
     case delivery(any Error)

@@ -15,6 +15,8 @@ package struct ListenerCertificate: Equatable, Sendable {
     package let file: String
     /// Seconds since 1970.
     package let expiresAt: Int64
+    /// Operators are told when fewer days than these are left.
+    package static let warningDays: Int64 = 14
 }
 
 package final class ListenerCertificates: TopologyParticipant {
@@ -152,19 +154,16 @@ extension ListenerTLS {
         }
     }
     private func problem(_ error: TLSSettingsError) -> ListenerTLSError {
-        guard case .part(let part, let reason) = error else {
-            guard case .unusable(let why) = error else { preconditionFailure("there are two kinds") }
-            return ListenerTLSError(path: [], message: why)
-        }
-        switch part {
-        case .certificate(let index):
+        switch error {
+        case .unusable(let why): return ListenerTLSError(path: [], message: why)
+        case .part(.certificate(let index), let reason):
             let name = PEMFile.name(identities[index].certificate)
             return ListenerTLSError(path: place(index, "certificate"), message: "`\(name)` \(reason)")
-        case .key(let index):
+        case .part(.key(let index), let reason):
             let name = PEMFile.name(identities[index].key ?? identities[index].certificate)
             let key = identities[index].key == nil ? "certificate" : "key"
             return ListenerTLSError(path: place(index, key), message: "`\(name)` \(reason)")
-        case .authorities, .revoked, .system:
+        case .part(.authorities, let reason), .part(.revoked, let reason), .part(.system, let reason):
             let name = clientAuthorities.map { "`\(PEMFile.name($0))` " } ?? ""
             return ListenerTLSError(path: [.key("client_ca")], message: name + reason)
         }

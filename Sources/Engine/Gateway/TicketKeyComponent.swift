@@ -10,7 +10,6 @@ final class TicketKeyComponent: Component {
     let name = "ticket keys"
     /// A key opens tickets for two rotations after its own.
     private static let rotationMillis: Int32 = 8 * 3_600_000
-    private static let warningDays: Int64 = 14
     private let certificates: ListenerCertificates
     private let logger: Logger
     private let running = Mutex<(thread: LoopThread, wakeup: Wakeup)?>(nil)
@@ -48,7 +47,7 @@ final class TicketKeyComponent: Component {
     }
     private func warn() {
         let now = Int64(Date().timeIntervalSince1970)
-        for one in certificates.certificates where one.expiresAt - now < Self.warningDays * 86_400 {
+        for one in certificates.certificates where one.expiresAt - now < ListenerCertificate.warningDays * 86_400 {
             logger.warning(
                 "a certificate is about to expire or has expired",
                 metadata: [

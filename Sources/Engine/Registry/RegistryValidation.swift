@@ -51,10 +51,12 @@ package struct RegistryValidation {
     private static func fileIssues(
         of manifest: GatewayConfiguration, beside known: [ValidationIssue]
     ) -> [ValidationIssue] {
-        manifest.endpoints.enumerated().compactMap { index, endpoint in
+        // Held to the end, so that endpoints with the same files share a context here, too, and it is made once.
+        var contexts: [TLSContext] = []
+        return manifest.endpoints.enumerated().compactMap { index, endpoint in
             let path = FieldPath("endpoints")[index]
             guard let tls = endpoint.tls, !known.contains(where: { $0.path.hasPrefix(path) }) else { return nil }
-            do throws(EndpointTLSError) { _ = try ClientContexts.context(for: tls) } catch {
+            do throws(EndpointTLSError) { contexts.append(try ClientContexts.context(for: tls)) } catch {
                 return EndpointError.tls(error).issue(at: path)
             }
             return nil

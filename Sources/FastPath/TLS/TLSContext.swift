@@ -22,7 +22,7 @@ package struct TLSIdentity: Hashable, Sendable {
     /// Seconds since 1970 from which and until which the certificate is valid; nil when there is none.
     package var validity: ClosedRange<Int64>? {
         var (begins, ends): (Int64, Int64) = (0, 0)
-        guard unsafe sluice_tls_certificate_dates(chain, chain.count, 0, &begins, &ends) == 1, begins <= ends else {
+        guard unsafe sluice_tls_certificate_dates(chain, chain.count, &begins, &ends) == 1, begins <= ends else {
             return nil
         }
         return begins...ends
@@ -172,18 +172,15 @@ package struct TLSServerSettings: Sendable {
         return context
     }
     private func tell(_ targets: [String: TLSContext]) throws(TLSSettingsError) {
-        let texts = targets.keys.map { Array($0.utf8CString) }
-        let order = Array(targets.values)
-        let pointers = unsafe order.map { unsafe Optional($0.view.pointer) }
-        var names: [UnsafePointer<CChar>?] = unsafe []
         // Copied by the callee: the texts only have to last until it returns.
-        for text in texts {
-            let copy = UnsafeMutablePointer<CChar>.allocate(capacity: text.count)
-            unsafe copy.initialize(from: text, count: text.count)
-            unsafe names.append(UnsafePointer(copy))
+        let texts = CompiledMemory()
+        let names: [UnsafePointer<CChar>?] = unsafe targets.keys.map {
+            unsafe UnsafePointer(texts.place(Array($0.utf8CString)))
         }
-        let fault = unsafe sluice_tls_context_names(view.pointer, names, pointers, order.count)
-        for index in unsafe names.indices { unsafe names[index]?.deallocate() }
+        let contexts = unsafe targets.values.map { unsafe Optional($0.view.pointer) }
+        let fault = withExtendedLifetime(texts) {
+            unsafe sluice_tls_context_names(view.pointer, names, contexts, targets.count)
+        }
         try TLSContext.check(fault)
     }
 }

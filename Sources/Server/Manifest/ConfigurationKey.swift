@@ -241,12 +241,15 @@ func readItems<Value>(_ node: Node, _ reading: ConfigurationReading, _ read: (No
     return values
 }
 
-private func readWord(_ node: Node, _ name: String, _ words: [String], _ reading: ConfigurationReading) -> String? {
+/// One of some words; nil, and reported, for any other. `orElse`: what the key takes beside them.
+func readWord(
+    _ node: Node, _ name: String, _ words: [String], orElse: String = "", _ reading: ConfigurationReading
+) -> String? {
     guard let text = reading.text(node, key: name) else { return nil }
     guard !words.contains(text) else { return text }
     let advice =
         NearestName.of(text, among: words).map { "did you mean `\($0)`?" }
-        ?? "it takes \(words.joined(separator: ", "))"
+        ?? "it takes \(words.joined(separator: ", "))\(orElse)"
     reading.report(node, "`\(name)`: `\(node.scalar?.string ?? "")` is not a known value; \(advice)")
     return nil
 }

@@ -13,15 +13,9 @@ extension ConfigurationKeys {
     ) { node, endpoint, reading in
         var written: [String: String] = [:]
         guard let mapping = node.mapping else {
-            guard let preset = reading.text(node, key: "outcomes") else { return }
-            let known = OutcomePreset.allCases.map(\.rawValue)
-            guard known.contains(preset) else {
-                let advice = NearestName.of(preset, among: known).map { "did you mean `\($0)`?" }
-                return reading.report(
-                    node,
-                    "`outcomes`: `\(node.scalar?.string ?? "")` is not a known value; "
-                        + (advice ?? "it takes \(known.joined(separator: ", ")), or a mapping such as { 404: retry }"))
-            }
+            let presets = OutcomePreset.allCases.map(\.rawValue)
+            let orElse = ", or a mapping such as { 404: retry }"
+            guard let preset = readWord(node, "outcomes", presets, orElse: orElse, reading) else { return }
             endpoint.outcomes = [OutcomeTable.presetKey: preset]
             return
         }

@@ -10,10 +10,8 @@ extension ConfigurationKeys {
         return ConfigurationKey(name: "listen", form: "list", nested: [whole] + nested) { node, root, reading in
             let listeners = readItems(node, reading) { read($0, reading) }
             root.process.listen = listeners.map(\.address)
-            for listener in listeners where !listener.tls.identities.isEmpty || listener.hasTLS {
-                root.process.listenTLS[listener.address] = listener.tls
-            }
             let secured = listeners.filter(\.hasTLS)
+            for listener in secured { root.process.listenTLS[listener.address] = listener.tls }
             guard !secured.isEmpty else { return }
             root.live.certificateContents = PEMFile.digest(secured.flatMap(\.tls.paths))
         }
@@ -23,7 +21,8 @@ extension ConfigurationKeys {
         var address = ""
         var tls = ListenerTLS()
         var first = ListenerTLS.Identity()
-        var hasTLS = false
+        /// `tls` puts `first` among them, whatever is wrong with it.
+        var hasTLS: Bool { !tls.identities.isEmpty }
     }
     private static func read(_ node: Node, _ reading: ConfigurationReading) -> Listener? {
         var listener = Listener()
@@ -41,13 +40,13 @@ extension ConfigurationKeys {
         ConfigurationKey(
             name: "tls", form: "mapping", nested: tls.flatMap { $0.descriptions(prefix: ".") }
         ) { node, listener, reading in
-            listener.hasTLS = true
             readMapping(node, into: &listener, keys: tls, called: "`tls`", reading)
             listener.tls.identities.insert(listener.first, at: 0)
         },
     ]
     private static let tls: [ConfigurationKey<Listener>] = [
-        .neededPath("certificate", \.first.certificate), .optionalPath("key", \.first.key),
+        ConfigurationKey<Listener>.path("certificate", \.first.certificate, of: Listener()).required,
+        .optionalPath("key", \.first.key),
         .optionalPath("client_ca", \.tls.clientAuthorities),
         ConfigurationKey(
             name: "certificates", form: "list", nested: identity.flatMap { $0.descriptions(prefix: "[].") }
@@ -60,15 +59,7 @@ extension ConfigurationKeys {
         },
     ]
     private static let identity: [ConfigurationKey<ListenerTLS.Identity>] = [
-        .neededPath("certificate", \.certificate), .optionalPath("key", \.key),
+        ConfigurationKey<ListenerTLS.Identity>.path("certificate", \.certificate, of: ListenerTLS.Identity()).required,
+        .optionalPath("key", \.key),
     ]
-}
-
-extension ConfigurationKey {
-    /// A path that its mapping cannot do without.
-    static func neededPath(_ name: String, _ place: SettingKeyPath<Root, String>) -> ConfigurationKey {
-        ConfigurationKey(name: name, form: "path") { node, root, reading in
-            if let value = reading.text(node, key: name) { root[keyPath: place] = reading.resolve(path: value) }
-        }.required
-    }
 }

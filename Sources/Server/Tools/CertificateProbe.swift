@@ -4,8 +4,6 @@ import FastPath
 import Foundation
 
 enum CertificateProbe {
-    private static let warningDays: Int64 = 14
-
     static func findings(config: String?) -> [Finding] {
         guard let config else { return [] }
         let process: ProcessSettings
@@ -27,7 +25,7 @@ enum CertificateProbe {
                 what: "certificate", verdict: .fail, found: "\(name) cannot be read", mend: "it takes PEM")
         }
         let days = (validity.upperBound - Int64(Date().timeIntervalSince1970)) / 86_400
-        let isLong = days >= warningDays
+        let isLong = days >= ListenerCertificate.warningDays
         return Finding(
             what: "certificate", verdict: isLong ? .ok : .warn, found: "\(name): \(days) days left",
             mend: isLong ? nil : "renew it; a SIGHUP takes it over")

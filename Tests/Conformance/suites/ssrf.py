@@ -75,19 +75,22 @@ def redirected(report):
         targets = [canary.url, "http://169.254.169.254/", "file:///etc/passwd", f"//127.0.0.1:{canary.port}/"]
         statuses = (301, 302, 303, 307, 308)
         answers = [(status, target) for status in statuses for target in targets]
-        receiver.script = lambda d, number: (
-            answers[(number - 1) % len(answers)][0], {
-                "Location": answers[(number - 1) % len(answers)][1], "Alt-Svc": f'h2="127.0.0.1:{canary.port}"',
-                "Refresh": f"0; url={canary.url}"})
+
+        def redirect(delivery, number):
+            status, target = answers[(number - 1) % len(answers)]
+            return status, {
+                "Location": target, "Alt-Svc": f'h2="127.0.0.1:{canary.port}"', "Refresh": f"0; url={canary.url}"}
+
+        receiver.script = redirect
         one = [endpoint("one", receiver.url, retry=ONCE)]
         with Gateway([github_source()], one) as gateway:
             with report.case("redirects are failures, whatever they name"):
-                for _ in answers:
-                    body = json.dumps({"n": receiver.count(), "of": _}).encode()
+                for answer in answers:
+                    body = json.dumps({"n": receiver.count(), "of": answer}).encode()
                     gateway.post("/in/github", body, github_headers(body))
                 wait_until(lambda: receiver.count() == len(answers), 20, lambda: f"{receiver.count()} attempts")
                 wait_until(
-                    lambda: gateway.api("/api/v1/deliveries?state=dead&limit=100")["items"].__len__() == len(answers),
+                    lambda: len(gateway.api("/api/v1/deliveries?state=dead&limit=100")["items"]) == len(answers),
                     10, "not all are dead letters")
                 stays_true(lambda: canary.connections == 0, 1, lambda: f"{canary.connections} connections")
 

@@ -23,7 +23,6 @@ from tunnel import Tunnel
 try:
     from certificates import CLIENT, SERVER, make, new_key, revocations
     from cryptography import x509
-    from cryptography.hazmat.primitives import hashes
 except ImportError:
     make = None
 
@@ -158,7 +157,6 @@ def bad_servers(world):
         context.load_verify_locations(world.ca)
 
     world.serve("wants-a-certificate", world.leaf(), "certificate_refused", change=demand)
-    chain, key = world.other.write(world.folder, "foreign")
     foreign = world.leaf(world.other, names=[], purposes=[CLIENT]).write(world.folder, "foreign")
     world.serve(
         "wants-another-certificate", world.leaf(), "certificate_refused",
@@ -331,7 +329,6 @@ def bad_files(report, world):
             finally:
                 gateway.discard()
     with report.case("a reload with a bad file changes nothing, one with a renewed file does"):
-        chain, key = world.leaf(begins=-9, ends=-1).write(world.folder, "renewed")
         context = server_context(world.folder, "renewing", world.leaf(world.other))
         with Receiver(tls=context) as receiver:
             ca = world.file("renewed-ca.pem", world.root.pem)

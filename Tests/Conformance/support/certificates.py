@@ -64,7 +64,7 @@ class Certificate:
 
 
 def make(subject, issuer=None, key=None, kind="ec", names=(), authority=False, purposes=(), begins=-2, ends=300,
-         digest=None, path_length=None, signs=True, permitted=None, serial=None):
+         path_length=None, signs=True, permitted=None):
     """A certificate that `issuer` signed, or itself. `begins` and `ends` are days from now. `signs` says whether an
     authority's key usage allows it to sign; `authority=None` leaves the basic constraints out."""
     key = key or new_key(kind)
@@ -72,7 +72,7 @@ def make(subject, issuer=None, key=None, kind="ec", names=(), authority=False, p
     builder = (
         x509.CertificateBuilder().subject_name(name_of(subject))
         .issuer_name(issuer.certificate.subject if issuer else name_of(subject)).public_key(key.public_key())
-        .serial_number(serial or x509.random_serial_number()).not_valid_before(NOW + begins * DAY)
+        .serial_number(x509.random_serial_number()).not_valid_before(NOW + begins * DAY)
         .not_valid_after(NOW + ends * DAY)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False))
@@ -88,7 +88,7 @@ def make(subject, issuer=None, key=None, kind="ec", names=(), authority=False, p
     if permitted:
         builder = builder.add_extension(x509.NameConstraints([x509.DNSName(permitted)], None), True)
     above = [issuer] + issuer.above if issuer and issuer.certificate.issuer != issuer.certificate.subject else []
-    return Certificate(builder.sign(signer, digest or hashes.SHA256()), key, above)
+    return Certificate(builder.sign(signer, hashes.SHA256()), key, above)
 
 
 def revocations(issuer, revoked, begins=-1, ends=300):
