@@ -29,7 +29,7 @@ import tempfile
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import trees
 import turns
-from gatefiles import beside_itself
+from gatefiles import beside_itself, timed_figures
 from perfutil import HERE, machine
 from report import arguments
 from serverutil import BINARY, ROOT
@@ -37,7 +37,6 @@ from servers import Sluice, probe
 
 SLOWDOWN = {"quick": 0.20, "full": 0.10}
 DETECTION_MIN, FALSE_ALARMS_MAX = 0.95, 0.02
-FIGURES = [("rate", "higher", "answers/s"), ("cpu", "lower", "us/answer")]
 PLACE = "Sources/FastPath/Ingest/IngestLoop+Requests.swift"
 BURN = """// Burns time on purpose, in a copy of the sources that nobody ships: what the gate must notice.
 import Foundation
@@ -60,9 +59,6 @@ def build_slowed(folder):
         source = os.path.join(ROOT, name)
         copy = shutil.copytree if os.path.isdir(source) else shutil.copy
         copy(source, os.path.join(folder, name))
-    resolved = os.path.join(ROOT, "Package.resolved")
-    if os.path.exists(resolved):
-        shutil.copy(resolved, folder)
     trees.copy_fetched(folder)
     place = os.path.join(folder, PLACE)
     with open(os.path.join(os.path.dirname(place), "SlowdownBurn.swift"), "w") as file:
@@ -178,18 +174,12 @@ def save(value, path):
         file.write(json.dumps(value, sort_keys=True).replace('{"base"', '\n{"base"') + "\n")
 
 
-def run_file(value, taken, build):
-    """`taken`: {case: rounds}."""
+def run_file(value, taken, build, pairs):
+    """`taken`: {case: rounds}; `pairs(rounds, what)`: the subject and the yardstick of each."""
     figures = [
-        {
-            "name": f"ingest.{what}.{case}",
-            "kind": "ratio",
-            "better": better,
-            "unit": unit,
-            "rounds": [{"subject": one[build][what], "yardstick": one["probe-durable"][what]} for one in rounds],
-        }
+        one
         for case, rounds in taken.items()
-        for what, better, unit in FIGURES
+        for one in timed_figures(case, lambda what: pairs(rounds, what))
     ]
     about = {"format": "sluice-gate", "version": 1, "effort": value["effort"], "machine": value["machine"]}
     return {**about, "commit": build, "date": "", "command": "perf/gate_power.py", "figures": figures}
@@ -205,33 +195,27 @@ def stretches(rounds, count, numbers):
 
 def with_baseline(value, taken, build):
     """The two files of a comparison with a recorded baseline. `taken`: {case: a run's rounds and a baseline's}."""
-    return [
-        run_file(value, {case: pair[place] for case, pair in taken.items()}, name)
-        for place, name in enumerate((build, "base"))
-    ]
+
+    def file(place, name):
+        rounds = {case: pair[place] for case, pair in taken.items()}
+        return run_file(
+            value, rounds, name, lambda rounds, what: [(one[name][what], one["probe-durable"][what]) for one in rounds]
+        )
+
+    return [file(0, build), file(1, "base")]
 
 
 def in_turns(value, taken, build):
     """The two files of a comparison as perf/gate --against makes it."""
 
-    def pair(rounds, others, what):
+    def pairs(halves, what):
+        rounds, others = halves
         if build == "slow":
             return [(one["slow"][what], one["base"][what]) for one in rounds]
         neighbours = [pair for side in (rounds, others) for pair in zip(side[::2], side[1::2])]
         return [(new["base"][what], old["base"][what]) for new, old in neighbours]
 
-    figures = [
-        {
-            "name": f"ingest.{what}.{case}",
-            "kind": "ratio",
-            "better": better,
-            "unit": unit,
-            "rounds": [{"subject": new, "yardstick": old} for new, old in pair(*halves, what)],
-        }
-        for case, halves in taken.items()
-        for what, better, unit in FIGURES
-    ]
-    run = {**run_file(value, {}, build), "figures": figures}
+    run = run_file(value, taken, build, pairs)
     return [run, beside_itself(run, "base")]
 
 

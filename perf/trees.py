@@ -56,7 +56,11 @@ def is_same_source(commit):
 
 
 def copy_fetched(folder):
-    """What SwiftPM fetched for this tree serves another one too."""
+    """What SwiftPM fetched for this tree serves another one too: the same versions, so that only that tree's own code
+    differs."""
+    versions = os.path.join(ROOT, "Package.resolved")
+    if os.path.exists(versions):
+        shutil.copy(versions, folder)
     for name in FETCHED:
         source, target = os.path.join(ROOT, ".build", name), os.path.join(folder, ".build", name)
         os.makedirs(os.path.dirname(target), exist_ok=True)
@@ -82,10 +86,6 @@ def extract(commit):
         archive.stdout.close()
         if archive.wait() != 0 or tar.returncode != 0:
             raise NoSuchTree(f"the files of {commit[:12]} cannot be had: {tar.stderr[-300:]}")
-        # The same versions of what is fetched, so that only this tree's own code differs.
-        resolved_file = os.path.join(ROOT, "Package.resolved")
-        if os.path.exists(resolved_file):
-            shutil.copy(resolved_file, unpacked)
         copy_fetched(unpacked)
         os.rename(unpacked, folder)
     return folder

@@ -4,7 +4,7 @@ import Server
 import Testing
 
 @Suite struct StartCheckTests {
-    private func refusal(limit: Int?, used: Int = 300 << 20, buffer: Int = 64 << 20) -> StartError? {
+    private func refusal(limit: Int, used: Int = 300 << 20, buffer: Int = 64 << 20) -> StartError? {
         var configuration = GatewayConfiguration()
         configuration.deliveryBufferBytes = buffer
         do {
@@ -13,7 +13,7 @@ import Testing
         } catch { return error as? StartError }
     }
     @Test func anAddressSpaceWithoutALimitIsEnough() {
-        #expect(refusal(limit: nil, used: 1 << 40) == nil)
+        #expect(refusal(limit: .max, used: 1 << 40) == nil)
         #expect(refusal(limit: 4 << 30) == nil)
     }
     @Test func aLimitBelowWhatTheStartTakesIsRefusedWithBothNumbers() throws {

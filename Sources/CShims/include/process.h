@@ -1,4 +1,4 @@
-// What this process may use: descriptors, locked memory. By value, so that callers need no pointer.
+// What this process may use: descriptors, memory. By value, so that callers need no pointer.
 #ifndef SLUICE_PROCESS_H
 #define SLUICE_PROCESS_H
 #include <signal.h>
@@ -14,6 +14,7 @@ static inline int64_t sluice_process_limit(int resource, int hard) {
 }
 static inline int64_t sluice_process_files(int hard) { return sluice_process_limit(RLIMIT_NOFILE, hard); }
 static inline int64_t sluice_process_locked(int hard) { return sluice_process_limit(RLIMIT_MEMLOCK, hard); }
+static inline int64_t sluice_process_addresses(int hard) { return sluice_process_limit(RLIMIT_AS, hard); }
 // Raises the soft limit of descriptors to the hard one; returns what holds then.
 static inline int64_t sluice_process_raise_files(void) {
     struct rlimit limit;

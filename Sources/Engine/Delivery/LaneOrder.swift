@@ -30,12 +30,7 @@ package struct LaneOrder {
         func index(of sequence: UInt64) -> Int {
             // Nearly everything comes behind all others.
             if let last = members.last, last.sequence < sequence { return members.endIndex }
-            var (low, high) = (members.startIndex, members.endIndex)
-            while low < high {
-                let middle = low + (high - low) / 2
-                if members[middle].sequence < sequence { low = middle + 1 } else { high = middle }
-            }
-            return low
+            return members.partitionIndex { $0.sequence < sequence }
         }
         mutating func enrol(_ sequence: UInt64) -> Int {
             let index = index(of: sequence)
@@ -62,12 +57,13 @@ package struct LaneOrder {
     package var memberCount: Int { keys.count }
     /// True exactly when nothing is pending whose place in the order is not known.
     package var isComplete: Bool { unread.isEmpty && !awaitsReturn }
-    package func knows(_ sequence: UInt64) -> Bool { keys[sequence] != nil }
+    /// Nil for one that is no member.
+    package func key(of sequence: UInt64) -> UInt64? { keys[sequence] }
 
     // MARK: what waits in the store
 
     /// A pending row that the lane has just learnt of, with the key of its event once somebody has read that.
-    package mutating func note(_ place: EventLocation) { if !knows(place.sequence) { unread.append(place) } }
+    package mutating func note(_ place: EventLocation) { if key(of: place.sequence) == nil { unread.append(place) } }
     package mutating func enrol(_ sequence: UInt64, key: UInt64) {
         guard keys.updateValue(key, forKey: sequence) == nil else { return }
         _ = lines[key, default: Line()].enrol(sequence)

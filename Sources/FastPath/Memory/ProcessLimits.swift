@@ -8,6 +8,8 @@ package enum ProcessLimits {
     }
     /// Bytes that may be locked in memory; io_uring's rings counted here before kernel 5.12.
     package static var lockedBytes: Int { bounded(sluice_process_locked(0)) }
+    /// Bytes of address space.
+    package static var addressBytes: Int { bounded(sluice_process_addresses(0)) }
 
     /// Raises the soft limit of descriptors as far as it goes; returns what holds then.
     package static func raiseFiles() -> Int { bounded(sluice_process_raise_files()) }

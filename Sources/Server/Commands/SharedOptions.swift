@@ -1,4 +1,4 @@
-// What several commands take: a secret, a listener, a size or a time on the command line.
+// What several commands take: a secret, a configuration, a listener, a size or a time on the command line.
 import ArgumentParser
 import Engine
 import Foundation
@@ -31,6 +31,18 @@ enum InputFile {
             return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
         } catch {
             throw ValidationError("cannot read `\(path)`: \(ConfigurationReading.reason(of: error))")
+        }
+    }
+}
+
+enum ConfigurationInput {
+    /// What is in the file; one that is wrong ends the command with what is wrong.
+    static func read(_ path: String) throws -> GatewayConfiguration {
+        do {
+            return try ConfigurationFile.load(path)
+        } catch let error as ConfigurationError {
+            Output.failure(error.description)
+            throw ExitStatus.usage
         }
     }
 }

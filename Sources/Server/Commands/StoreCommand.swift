@@ -20,12 +20,7 @@ struct StoreCommand: ParsableCommand {
         func path() throws -> String {
             if let data { return data }
             guard let config else { return "./sluice-data" }
-            do {
-                return try ConfigurationFile.load(config).dataFolder
-            } catch let error as ConfigurationError {
-                Output.failure(error.description)
-                throw ExitStatus.usage
-            }
+            return try ConfigurationInput.read(config).dataFolder
         }
     }
 

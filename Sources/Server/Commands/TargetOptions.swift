@@ -45,13 +45,7 @@ struct TargetOptions: ParsableArguments {
     /// The source that --source names; nil when nothing is taken of a configuration.
     func configured() throws -> ConfiguredSource? {
         guard let config, let source else { return nil }
-        let configuration: GatewayConfiguration
-        do {
-            configuration = try ConfigurationFile.load(config)
-        } catch let error as ConfigurationError {
-            Output.failure(error.description)
-            throw ExitStatus.usage
-        }
+        let configuration = try ConfigurationInput.read(config)
         return ConfiguredSource(
             source: try ConfiguredSource.find(source, in: configuration.sources, file: config),
             listen: configuration.listen.first)

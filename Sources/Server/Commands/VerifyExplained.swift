@@ -57,13 +57,7 @@ enum VerifyExplained {
             source.secrets = try command.secret.map { SourceSecret(try SecretText.resolve($0)) }
             return (source, [])
         }
-        let configuration: GatewayConfiguration
-        do {
-            configuration = try ConfigurationFile.load(path)
-        } catch let error as ConfigurationError {
-            Output.failure(error.description)
-            throw ExitStatus.usage
-        }
+        let configuration = try ConfigurationInput.read(path)
         let source = try ConfiguredSource.find(name, in: configuration.sources, file: path)
         if source.unverified { throw ValidationError("source `\(name)` is `unverified`: there is nothing to check") }
         return (source, configuration.sources)

@@ -16,7 +16,8 @@ package enum StartChecks {
     /// suffices.
     static func run(_ configuration: GatewayConfiguration) throws {
         try checkFolder(configuration.dataFolder)
-        try checkAddressSpace(configuration, limit: addressSpaceMax, used: addressSpaceUsed)
+        try checkAddressSpace(
+            configuration, limit: ProcessLimits.addressBytes, used: ProcessFamilies.addressedBytes ?? 0)
         let needed =
             configuration.limits.connectionCountMax + filesBeside + configuration.deliveryConnectionCountMax
         let have = ProcessLimits.raiseFiles()
@@ -31,9 +32,9 @@ package enum StartChecks {
         }
     }
 
-    /// A limit of the address space is found out here, because libraries end the process where it is met.
-    package static func checkAddressSpace(_ configuration: GatewayConfiguration, limit: Int?, used: Int) throws {
-        guard let limit else { return }
+    /// A limit of the address space is found out here, because libraries end the process where it is met; `Int.max` =
+    /// without one.
+    package static func checkAddressSpace(_ configuration: GatewayConfiguration, limit: Int, used: Int) throws {
         let needed =
             used + configuration.deliveryBufferBytes + configuration.limits.assemblyBytes + addressBytesBeside
         guard needed > limit else { return }
@@ -44,18 +45,6 @@ package enum StartChecks {
                 "raise it (`ulimit -v unlimited`, LimitAS= in a systemd unit), or lower `delivery.buffer` and "
                 + "`limits.assembly`",
             isOfMemory: true)
-    }
-    /// Nil when there is none.
-    private static var addressSpaceMax: Int? {
-        guard let text = try? String(contentsOfFile: "/proc/self/limits", encoding: .utf8),
-            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("Max address space") })
-        else { return nil }
-        return line.dropFirst("Max address space".count).split(separator: " ").first.flatMap { Int($0) }
-    }
-    /// First number of statm, in pages.
-    private static var addressSpaceUsed: Int {
-        let text = (try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8)) ?? ""
-        return (text.split(separator: " ").first.flatMap { Int($0) } ?? 0) * sysconf(Int32(_SC_PAGESIZE))
     }
 
     /// A folder that holds other things and no log is somebody else's: nothing is written there.

@@ -49,18 +49,19 @@ struct DeliveryFamilies {
         return families.all
     }
 
-    private static let gaugeCount = 7 + EndpointStateName.allCases.count
     /// Lines of an endpoint that has had everything.
-    static let sampleCountMax =
-        LaneCounts.outcomes.count + DeliveryResult.allCases.count - 1 + 5 + DeadLetterReason.allCases.count
-        + LaneCounts.bounds.count + 3 + gaugeCount
+    static let sampleCountMax = sampleCount(
+        results: DeliveryResult.allCases.count - 1, answers: 5, reasons: DeadLetterReason.allCases.count)
     /// Lines that an endpoint takes of a scrape.
     static func sampleCount(of lane: LaneFigures) -> Int {
-        let gauges = gaugeCount
+        sampleCount(
+            results: DeliveryResult.allCases.count { $0 != .answered && lane.counts.count(of: $0) > 0 },
+            answers: (1...5).count { $0 == 2 || lane.counts.answers($0) > 0 },
+            reasons: DeadLetterReason.allCases.count { lane.counts.deadLetters($0) > 0 })
+    }
+    private static func sampleCount(results: Int, answers: Int, reasons: Int) -> Int {
+        let gauges = 7 + EndpointStateName.allCases.count
         let histogram = LaneCounts.bounds.count + 3
-        let results = DeliveryResult.allCases.count { $0 != .answered && lane.counts.count(of: $0) > 0 }
-        let answers = (1...5).count { $0 == 2 || lane.counts.answers($0) > 0 }
-        let reasons = DeadLetterReason.allCases.count { lane.counts.deadLetters($0) > 0 }
         return LaneCounts.outcomes.count + results + answers + reasons + histogram + gauges
     }
     private mutating func add(_ lane: LaneFigures, isOther: Bool, isComplete: Bool) {

@@ -10,21 +10,16 @@ extension LaneFigures {
         age: (LaneStatus) -> Double?, lag: (LaneStatus) -> Double?
     ) -> LaneOverview {
         var overview = LaneOverview()
-        for lane in metrics.lanes {
-            var figures = LaneFigures(lane.status)
-            figures.tenant = tenant(lane.status.tenant)
-            figures.counts = LaneCounts(lane.counters)
-            figures.oldestWaitingSeconds = age(lane.status)
-            figures.lagSeconds = lag(lane.status) ?? 0
-            overview.busiest.append(figures)
-        }
-        for status in idle {
+        func add(_ status: LaneStatus, _ counts: LaneCounts) {
             var figures = LaneFigures(status)
             figures.tenant = tenant(status.tenant)
+            figures.counts = counts
             figures.oldestWaitingSeconds = age(status)
             figures.lagSeconds = lag(status) ?? 0
             overview.busiest.append(figures)
         }
+        for lane in metrics.lanes { add(lane.status, LaneCounts(lane.counters)) }
+        for status in idle { add(status, LaneCounts()) }
         let named = overview.busiest
         overview.rest.counts = LaneCounts(metrics.others)
         overview.rest.inFlight = max(0, metrics.ordersOut - named.reduce(0) { $0 + $1.inFlight })

@@ -1,4 +1,5 @@
 // What the process itself uses, by the names every Prometheus client library has.
+import FastPath
 import Foundation
 
 enum ProcessFamilies {
@@ -20,10 +21,12 @@ enum ProcessFamilies {
                 MetricFamily(
                     "process_open_fds", .gauge, help: "Open file descriptors.", value: Double(max(0, files.count - 1))))
         }
-        if let count = descriptorCountMax {
+        let descriptorCountMax = ProcessLimits.files.soft
+        if descriptorCountMax != .max {
             families.append(
                 MetricFamily(
-                    "process_max_fds", .gauge, help: "Most file descriptors that may be open.", value: count))
+                    "process_max_fds", .gauge, help: "Most file descriptors that may be open.",
+                    value: Double(descriptorCountMax)))
         }
         if let seconds = startSeconds {
             families.append(
@@ -34,41 +37,39 @@ enum ProcessFamilies {
         return families
     }
 
-    /// The soft limit; nil also when there is none.
-    private static var descriptorCountMax: Double? {
-        guard let text = try? String(contentsOfFile: "/proc/self/limits", encoding: .utf8),
-            let line = text.split(separator: "\n").first(where: { $0.hasPrefix("Max open files") })
-        else { return nil }
-        return line.dropFirst("Max open files".count).split(separator: " ").first.flatMap { Double($0) }
-    }
     /// Computed once: a clock that is set moves the time of the system's start too.
     private static let startSeconds: Double? = {
-        guard let stat = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
-            let end = stat.lastIndex(of: ")"),
+        guard let fields = statFields, fields.count > 19, let ticks = Double(fields[19]),
             let system = try? String(contentsOfFile: "/proc/stat", encoding: .utf8),
             let line = system.split(separator: "\n").first(where: { $0.hasPrefix("btime ") }),
             let boot = Double(line.dropFirst(6))
         else { return nil }
-        let fields = stat[stat.index(after: end)...].split(separator: " ")
-        guard fields.count > 19, let ticks = Double(fields[19]) else { return nil }
         return boot + ticks / ticksASecond
     }()
 
     private static let pageBytes = sysconf(Int32(_SC_PAGESIZE))
     private static let ticksASecond = Double(sysconf(Int32(_SC_CLK_TCK)))
 
-    /// Second number of statm.
-    static var residentBytes: Int? {
+    static var residentBytes: Int? { memoryBytes(1) }
+    /// All that is mapped, used or not.
+    static var addressedBytes: Int? { memoryBytes(0) }
+    /// A number of statm.
+    private static func memoryBytes(_ place: Int) -> Int? {
         guard let text = try? String(contentsOfFile: "/proc/self/statm", encoding: .utf8) else { return nil }
-        return text.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * pageBytes }
+        return text.split(separator: " ").dropFirst(place).first.flatMap { Int($0) }.map { $0 * pageBytes }
     }
-    /// utime and stime, the 14th and 15th of stat; counted from behind the name, which may hold spaces.
+    /// utime and stime.
     private static func processorSeconds() -> Double? {
+        guard let fields = statFields, fields.count > 12, let user = Double(fields[11]),
+            let system = Double(fields[12])
+        else { return nil }
+        return (user + system) / ticksASecond
+    }
+    /// What stands in stat behind the process's name, which may hold spaces: its third field and all that follow.
+    private static var statFields: [Substring]? {
         guard let text = try? String(contentsOfFile: "/proc/self/stat", encoding: .utf8),
             let end = text.lastIndex(of: ")")
         else { return nil }
-        let fields = text[text.index(after: end)...].split(separator: " ")
-        guard fields.count > 12, let user = Double(fields[11]), let system = Double(fields[12]) else { return nil }
-        return (user + system) / ticksASecond
+        return text[text.index(after: end)...].split(separator: " ")
     }
 }

@@ -6,18 +6,14 @@ import Foundation
 
 enum GateMachineProbe {
     /// Without the libraries, which take reading.
-    static var shape: String {
-        GateMachine(
-            architecture: architecture, processor: processor(file("/proc/cpuinfo")),
-            processorCount: ProcessInfo.processInfo.activeProcessorCount, kernel: "", libraries: ""
-        ).shape
-    }
-    static func machine() -> GateMachine {
+    static var shape: String { machine(libraries: "").shape }
+    static func machine() -> GateMachine { machine(libraries: libraries()) }
+    private static func machine(libraries: String) -> GateMachine {
         GateMachine(
             architecture: architecture, processor: processor(file("/proc/cpuinfo")),
             processorCount: ProcessInfo.processInfo.activeProcessorCount,
             kernel: file("/proc/sys/kernel/osrelease").trimmingCharacters(in: .whitespacesAndNewlines),
-            libraries: libraries())
+            libraries: libraries)
     }
 
     #if arch(x86_64)

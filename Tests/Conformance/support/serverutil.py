@@ -175,6 +175,16 @@ class Gateway:
         self.kill()
         raise StartFailed(f"not ready within {seconds} s: {self.output()[-800:]}")
 
+    def refused_start(self, seconds=READY_SECONDS):
+        """What it says when it does not start, as it must; nothing of it is left then."""
+        try:
+            self.start(seconds)
+        except StartFailed as error:
+            return str(error)
+        finally:
+            self.discard()
+        raise AssertionError("it started")
+
     def begin_reload(self):
         """Asks for a reload; what it returns says whether the gateway has said how it went."""
         said = len(self.output())
@@ -292,6 +302,25 @@ class Gateway:
         s = socket.create_connection(("127.0.0.1", self.port), timeout=10)
         s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return s
+
+    def connect_halfway(self):
+        """A connection over which the gateway has a request to /in/test up to its last five bytes."""
+        s = self.connect()
+        s.sendall(b"POST /in/test HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhello")
+        time.sleep(0.2)  # nothing outside shows that half a request was read
+        return s
+
+    def takes_connections(self):
+        try:
+            self.connect().close()
+        except OSError:
+            return False
+        return True
+
+    def begin_drain(self):
+        """SIGTERM; returns when it takes no new connections."""
+        self.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: not self.takes_connections(), 3, "new connections are taken while draining")
 
 
 def request(port, path, body=None, headers=None, method="GET", host="127.0.0.1", timeout=10):
