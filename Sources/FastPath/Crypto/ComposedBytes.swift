@@ -48,17 +48,9 @@ extension ComposedBytes {
     mutating func appendPercentDecoded(_ text: ByteView, plusIsSpace: Bool) {
         var place = 0
         while place < text.count {
-            let byte = text[place]
-            if byte == 0x25, place + 2 < text.count, CharacterClasses.isHexadecimal(text[place + 1]),
-                CharacterClasses.isHexadecimal(text[place + 2])
-            {
-                let high = CharacterClasses.hexadecimalValue(text[place + 1])
-                append(byte: high << 4 | CharacterClasses.hexadecimalValue(text[place + 2]))
-                place += 3
-                continue
-            }
-            append(byte: plusIsSpace && byte == 0x2B ? 0x20 : byte)
-            place += 1
+            let (byte, next) = QueryText.byte(text, at: place)
+            append(byte: text[place] == 0x2B && !plusIsSpace ? 0x2B : byte)
+            place = next
         }
     }
 
