@@ -37,6 +37,15 @@
         unsafe memory[count] = byte
         count += 1
     }
+    /// Two lower-case digits a byte.
+    mutating func append(hex bytes: ByteView) {
+        guard !overflowed, 2 * bytes.count <= capacity - count else {
+            overflowed = true
+            return
+        }
+        unsafe TextEncoding.writeHex(bytes, into: memory + count)
+        count += 2 * bytes.count
+    }
     /// What was written since `count` was `start`.
     func written(since start: Int) -> ByteView { unsafe ByteView(memory + start, count: count - start) }
 }
