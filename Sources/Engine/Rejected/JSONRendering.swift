@@ -2,6 +2,8 @@
 // write it: to find out whether something on the way parsed a body and re-serialised it. Pure functions; the depth is
 // bounded, so that no body can exhaust the stack.
 
+import FastPath
+
 package indirect enum JSONTree {
     case object([(key: [Unicode.Scalar], value: JSONTree)])
     case array([JSONTree])
@@ -148,46 +150,31 @@ private struct JSONTreeReader {
     /// Between its quotes, escapes resolved. Nil for what is no text: a lone surrogate or ill-formed UTF-8.
     private mutating func string() -> [Unicode.Scalar]? {
         place += 1
-        var units: [UInt16] = []
+        var scalars: [Unicode.Scalar] = []
         while place < bytes.count {
             let byte = bytes[place]
             if byte == 0x22 {
                 place += 1
-                return scalars(units)
+                return scalars
             }
             if byte == 0x5C {
-                guard let unit = escape() else { return nil }
-                units.append(unit)
+                guard let scalar = escape() else { return nil }
+                scalars.append(scalar)
                 continue
             }
             var end = place
             while end < bytes.count, bytes[end] != 0x22, bytes[end] != 0x5C { end += 1 }
             guard let text = String(validating: bytes[place..<end], as: UTF8.self) else { return nil }
-            units += text.utf16
+            scalars += text.unicodeScalars
             place = end
         }
         return nil
     }
-    private mutating func escape() -> UInt16? {
-        guard place + 1 < bytes.count else { return nil }
-        let kind = bytes[place + 1]
-        place += 2
-        switch kind {
-        case 0x22, 0x5C, 0x2F: return UInt16(kind)
-        case 0x62: return 0x08
-        case 0x66: return 0x0C
-        case 0x6E: return 0x0A
-        case 0x72: return 0x0D
-        case 0x74: return 0x09
-        case 0x75:
-            guard place + 4 <= bytes.count else { return nil }
-            defer { place += 4 }
-            return UInt16(String(decoding: bytes[place..<(place + 4)], as: UTF8.self), radix: 16)
-        default: return nil
-        }
-    }
-    private func scalars(_ units: [UInt16]) -> [Unicode.Scalar]? {
-        String(validating: units, as: UTF16.self).map { Array($0.unicodeScalars) }
+    private mutating func escape() -> Unicode.Scalar? {
+        var end = place
+        let value = bytes.withView { JSONEscape.scalar($0, &end) }
+        place = end
+        return value.flatMap { Unicode.Scalar($0) }
     }
 }
 

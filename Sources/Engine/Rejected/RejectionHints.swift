@@ -83,8 +83,8 @@ package enum RejectionHints {
             switch trial.verdict(request, nowSeconds: time) {
             case .accepted?:
                 let distance = time > now ? "\(time - now) s ahead of" : "\(now - time) s behind"
-                let allowed = trial.subject.definitions.compactMap(\.timestamp)
-                    .map { time > now ? $0.toleranceSeconds : $0.pastToleranceSeconds ?? $0.toleranceSeconds }.max()
+                let allowed = trial.subject.definitions
+                    .compactMap { $0.timestamp?.allowedSeconds(ahead: time > now) }.max()
                 let words = allowed.map { ", \($0) s are allowed" } ?? ""
                 return HintFinding(
                     .clockSkew, "the signature is right; its timestamp is \(distance) this machine's clock\(words)")

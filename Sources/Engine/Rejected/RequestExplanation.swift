@@ -142,7 +142,7 @@ package struct RequestExplanation: Sendable {
         let distance = time > now ? time - now : now - time
         let side = time > now ? "ahead of" : "behind"
         let counts = time > now ? rule.checksFuture : rule.checksPast
-        let allowed = time > now ? rule.toleranceSeconds : rule.pastToleranceSeconds ?? rule.toleranceSeconds
+        let allowed = rule.allowedSeconds(ahead: time > now)
         let isFar = counts && distance > allowed
         add(
             "timestamp", isFar ? .wrong : .fine,

@@ -45,9 +45,10 @@ package enum SourceCompiler {
             answer = try AnswerCompiler.answer(of: source, provider)
             rule = try compileRule(
                 source, provider, window: source.dedupWindowSeconds ?? defaultWindowSeconds, certificates, memory)
-            handshake = try compileHandshake(source, provider, memory)
+            let handshakes = try handshakes(of: source, provider)
+            handshake = try compileHandshake(source, handshakes, memory)
             selectors = try compileSelectors(source, provider, memory)
-            edge = try compileEdge(source, provider, gatewayURL, memory)
+            edge = try compileEdge(source, provider, handshakes, gatewayURL, memory)
         } catch { throw fail(error.problem) }
         return CompiledSourceParts(
             memory: memory, provider: provider, scheme: rule.scheme, verifier: rule.verifier, selectors: selectors,
@@ -181,9 +182,8 @@ package enum SourceCompiler {
     }
 
     private static func compileHandshake(
-        _ source: SourceConfiguration, _ provider: Provider, _ memory: CompiledMemory
+        _ source: SourceConfiguration, _ definitions: [HandshakeDefinition], _ memory: CompiledMemory
     ) throws(SourceProblemError) -> Handshake? {
-        let definitions = try handshakes(of: source, provider)
         guard !definitions.isEmpty else { return nil }
         do throws(HandshakeError) {
             return try Handshake(
@@ -194,7 +194,7 @@ package enum SourceCompiler {
 
     /// The source's own, then the provider's. Each of its own is compiled by itself first, so that a mistake is said at
     /// its place.
-    static func handshakes(
+    private static func handshakes(
         of source: SourceConfiguration, _ provider: Provider
     ) throws(SourceProblemError) -> [HandshakeDefinition] {
         var own: [HandshakeDefinition] = []
@@ -210,10 +210,10 @@ package enum SourceCompiler {
     }
 
     private static func compileEdge(
-        _ source: SourceConfiguration, _ provider: Provider, _ gatewayURL: String?, _ memory: CompiledMemory
+        _ source: SourceConfiguration, _ provider: Provider, _ handshakes: [HandshakeDefinition],
+        _ gatewayURL: String?, _ memory: CompiledMemory
     ) throws(SourceProblemError) -> SourceEdge {
         let alternatives = try alternatives(source, provider)
-        let handshakes = try handshakes(of: source, provider)
         do throws(EdgeProblem) {
             return try EdgeCompiler.source(
                 source, provider, alternatives, handshakes: handshakes, gatewayURL: gatewayURL, in: memory)

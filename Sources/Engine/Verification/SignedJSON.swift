@@ -4,6 +4,8 @@
 // receiver reads could be different values; so does what RFC 8259 does not allow, and a lone surrogate. Nesting is
 // bounded, so that a body cannot exhaust the stack.
 
+import FastPath
+
 indirect enum SignedJSON: Equatable, Sendable {
     case null
     case bool(Bool)
@@ -15,8 +17,8 @@ indirect enum SignedJSON: Equatable, Sendable {
 
     static let depthMax = 64
 
-    /// `refusesEscapedNames`: of the outermost object, so that a reader that compares names as they are spelled
-    /// (`JSONPathScan`) finds the same members.
+    /// `refusesEscapedNames`: of the outermost object, so that a reader that compares names as they are spelled finds
+    /// the same members.
     init?(_ bytes: [UInt8], refusesEscapedNames: Bool = false) {
         var reader = SignedJSONReader(bytes, refusesEscapedNames: refusesEscapedNames)
         guard let value = reader.document() else { return nil }
@@ -150,10 +152,13 @@ private struct SignedJSONReader {
         place += 1
         var text: [UInt8] = []
         while let byte = next {
+            if byte == 0x5C {
+                guard appendEscape(to: &text) else { return nil }
+                continue
+            }
             place += 1
             switch byte {
             case 0x22: return String(validating: text, as: UTF8.self)
-            case 0x5C: guard appendEscape(to: &text) else { return nil }
             case 0..<0x20: return nil
             default: text.append(byte)
             }
@@ -161,40 +166,11 @@ private struct SignedJSONReader {
         return nil
     }
     private mutating func appendEscape(to text: inout [UInt8]) -> Bool {
-        guard let kind = next else { return false }
-        place += 1
-        switch kind {
-        case 0x22, 0x5C, 0x2F: text.append(kind)
-        case 0x62: text.append(0x08)
-        case 0x66: text.append(0x0C)
-        case 0x6E: text.append(0x0A)
-        case 0x72: text.append(0x0D)
-        case 0x74: text.append(0x09)
-        case 0x75:
-            guard let scalar = escapedScalar() else { return false }
-            text.append(contentsOf: String(Character(scalar)).utf8)
-        default: return false
-        }
+        var end = place
+        let value = bytes.withView { JSONEscape.scalar($0, &end) }
+        place = end
+        guard let scalar = value.flatMap({ Unicode.Scalar($0) }) else { return false }
+        text.append(contentsOf: String(Character(scalar)).utf8)
         return true
-    }
-    private mutating func escapedScalar() -> Unicode.Scalar? {
-        guard let high = fourDigits() else { return nil }
-        guard high & 0xFC00 == 0xD800 else { return Unicode.Scalar(high) }
-        guard takes(word: "\\u"), let low = fourDigits(), low & 0xFC00 == 0xDC00 else { return nil }
-        return Unicode.Scalar(0x10000 + (high & 0x3FF) << 10 + low & 0x3FF)
-    }
-    private mutating func fourDigits() -> UInt32? {
-        guard place + 4 <= bytes.count else { return nil }
-        var number: UInt32 = 0
-        for byte in bytes[place..<place + 4] {
-            switch byte {
-            case 0x30...0x39: number = number << 4 | UInt32(byte - 0x30)
-            case 0x41...0x46: number = number << 4 | UInt32(byte - 0x41 + 10)
-            case 0x61...0x66: number = number << 4 | UInt32(byte - 0x61 + 10)
-            default: return nil
-            }
-        }
-        place += 4
-        return number
     }
 }

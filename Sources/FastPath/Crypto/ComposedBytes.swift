@@ -37,6 +37,15 @@
         unsafe memory[count] = byte
         count += 1
     }
+    /// Two lower-case digits a byte.
+    mutating func append(hex bytes: ByteView) {
+        guard !overflowed, 2 * bytes.count <= capacity - count else {
+            overflowed = true
+            return
+        }
+        unsafe TextEncoding.writeHex(bytes, into: memory + count)
+        count += 2 * bytes.count
+    }
     /// What was written since `count` was `start`.
     func written(since start: Int) -> ByteView { unsafe ByteView(memory + start, count: count - start) }
 }
@@ -48,17 +57,9 @@ extension ComposedBytes {
     mutating func appendPercentDecoded(_ text: ByteView, plusIsSpace: Bool) {
         var place = 0
         while place < text.count {
-            let byte = text[place]
-            if byte == 0x25, place + 2 < text.count, CharacterClasses.isHexadecimal(text[place + 1]),
-                CharacterClasses.isHexadecimal(text[place + 2])
-            {
-                let high = CharacterClasses.hexadecimalValue(text[place + 1])
-                append(byte: high << 4 | CharacterClasses.hexadecimalValue(text[place + 2]))
-                place += 3
-                continue
-            }
-            append(byte: plusIsSpace && byte == 0x2B ? 0x20 : byte)
-            place += 1
+            let (byte, next) = QueryText.byte(text, at: place)
+            append(byte: text[place] == 0x2B && !plusIsSpace ? 0x2B : byte)
+            place = next
         }
     }
 

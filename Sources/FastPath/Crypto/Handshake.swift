@@ -170,9 +170,9 @@ package enum HandshakeResponse: Sendable {
                     return false
                 }
             case .json:
-                let value = found[condition.path]
-                guard Handshake.isThere(value, document) else { return false }
-                if condition.isEqual, !JSONEscape.spells(document.slice(value.range), condition.value) { return false }
+                let value = found.bytes(condition.path, of: document)
+                guard value.count > 0 else { return false }
+                if condition.isEqual, !JSONEscape.spells(value, condition.value) { return false }
             }
         }
         guard unsafe items[index].trigger == .post else { return true }
@@ -182,14 +182,6 @@ package enum HandshakeResponse: Sendable {
         case .header:
             guard let header = unsafe items[index].header else { return true }
             return fields.firstIndex(of: header, in: bytes) >= 0
-        }
-    }
-    private static func isThere(_ value: JSONValue, _ document: ByteView) -> Bool {
-        switch value.kind {
-        case .absent, .malformed: false
-        case .literal: document[Int(value.range.start)] != 0x6E
-        case .string: value.range.count > 0
-        case .number, .object, .array: true
         }
     }
 
@@ -206,7 +198,7 @@ package enum HandshakeResponse: Sendable {
             let value = found[condition.path]
             switch condition.kind {
             case .absent: if value.kind != .absent { return false }
-            case .present: if !Handshake.isThere(value, body) { return false }
+            case .present: if found.bytes(condition.path, of: body).count == 0 { return false }
             case .text:
                 guard value.kind == .string, JSONEscape.spells(body.slice(value.range), condition.value) else {
                     return false

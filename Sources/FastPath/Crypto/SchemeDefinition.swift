@@ -85,6 +85,10 @@ package struct TimestampRule: Equatable, Sendable {
         self.isOptional = isOptional
     }
 
+    /// How far from now a time may lie, ahead of it or behind.
+    package func allowedSeconds(ahead: Bool) -> UInt64 {
+        ahead ? toleranceSeconds : pastToleranceSeconds ?? toleranceSeconds
+    }
     /// As many of its units as a second has; 1 for ISO 8601, whose fraction is looked at by itself.
     package var unitsPerSecond: UInt64 { form == .milliseconds ? 1000 : 1 }
 }

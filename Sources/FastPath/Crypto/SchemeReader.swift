@@ -66,23 +66,9 @@ extension ReadLocation {
 
     private func findParameter(_ request: inout RequestReading) -> FoundValue {
         let query = request.bytes.slice(request.head.query)
-        var found: ByteView?
-        var start = 0
-        while start < query.count {
-            var end = start
-            var middle = -1
-            while end < query.count, query[end] != 0x26 {
-                if middle < 0, query[end] == 0x3D { middle = end }
-                end += 1
-            }
-            let nameEnd = middle < 0 ? end : middle
-            if query.slice(start, nameEnd - start).equals(name) {
-                if found != nil { return .rejected(.duplicateHeader) }
-                found = middle < 0 ? .empty : query.slice(middle + 1, end - middle - 1)
-            }
-            start = end + 1
-        }
-        guard let found else { return .absent }
+        var place = 0
+        guard let found = QueryText.value(of: name, in: query, from: &place) else { return .absent }
+        guard QueryText.value(of: name, in: query, from: &place) == nil else { return .rejected(.duplicateHeader) }
         let first = request.composed.count
         // A plus stays one: signatures in base 64 come with theirs bare.
         request.composed.appendPercentDecoded(found, plusIsSpace: false)

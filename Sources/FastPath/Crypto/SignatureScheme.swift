@@ -155,9 +155,8 @@ extension SchemeData {
         listKey = memory.place(text: definition.listKey)
         timestampKey = memory.place(text: definition.timestamp?.listKey ?? "")
         unitsPerSecond = definition.timestamp?.unitsPerSecond ?? 1
-        toleranceUnits = (definition.timestamp?.toleranceSeconds ?? 0) * unitsPerSecond
-        let past = definition.timestamp?.pastToleranceSeconds ?? definition.timestamp?.toleranceSeconds
-        pastToleranceUnits = (past ?? 0) * unitsPerSecond
+        toleranceUnits = (definition.timestamp?.allowedSeconds(ahead: true) ?? 0) * unitsPerSecond
+        pastToleranceUnits = (definition.timestamp?.allowedSeconds(ahead: false) ?? 0) * unitsPerSecond
         var paths: [JSONPath] = []
         let isMAC = kind == .mac || kind == .costly
         let template = isMAC ? try SignedTemplate.pieces(of: definition.signed) : []

@@ -124,7 +124,7 @@ package enum TextEncoding {
             unsafe memory[2 * index + 1] = lowerHex(byte & 15)
         }
     }
-    @inline(__always) static func lowerHex(_ nibble: UInt8) -> UInt8 {
+    @inline(__always) private static func lowerHex(_ nibble: UInt8) -> UInt8 {
         nibble < 10 ? 0x30 + nibble : 0x57 + nibble
     }
 

@@ -7,20 +7,25 @@
 enum QueryText {
     /// The raw value of the first parameter called `name` (not encoded itself); nil when there is none.
     static func value(of name: ByteView, in query: ByteView) -> ByteView? {
+        var place = 0
+        return value(of: name, in: query, from: &place)
+    }
+    /// The same of the parameters from `place` on, which moves behind the one found.
+    static func value(of name: ByteView, in query: ByteView, from place: inout Int) -> ByteView? {
         guard name.count > 0 else { return nil }
-        var start = 0
-        while start < query.count {
+        while place < query.count {
+            let start = place
             var end = start
             var middle = -1
             while end < query.count, query[end] != 0x26 {
                 if middle < 0, query[end] == ASCII.equals { middle = end }
                 end += 1
             }
+            place = end + 1
             let nameEnd = middle < 0 ? end : middle
             if spells(query.slice(start, nameEnd - start), name) {
                 return middle < 0 ? query.slice(end, 0) : query.slice(middle + 1, end - middle - 1)
             }
-            start = end + 1
         }
         return nil
     }

@@ -10,8 +10,8 @@
 
 /// What `EventSelectors` found for the log; a part that the request does not have is empty.
 package struct SelectedValues {
-    var eventType = SelectedValue.none
-    var key = SelectedKey()
+    let eventType: SelectedValue
+    let key: SelectedKey
 }
 
 /// The three lists of a source.
@@ -41,10 +41,8 @@ package struct EventSelectors: Sendable {
     ) -> SelectedValues {
         let request = SelectedRequest(bytes: bytes, head: head, body: body, room: room)
         var document = ScannedDocument()
-        var selected = SelectedValues()
-        selected.eventType = eventType.select(request, fields, &document)
-        selected.key = key.select(request, fields, &document)
-        return selected
+        return SelectedValues(
+            eventType: eventType.select(request, fields, &document), key: key.select(request, fields, &document))
     }
 }
 

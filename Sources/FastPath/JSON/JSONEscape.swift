@@ -3,10 +3,10 @@
 //
 // Invariant: half a surrogate pair and anything else that is no escape spell nothing; a step always goes forward.
 
-enum JSONEscape {
+package enum JSONEscape {
     /// The character that the escape at `place` (its backslash) spells, and `place` moved behind it; nil when it is
     /// malformed.
-    static func scalar(_ text: ByteView, _ place: inout Int) -> UInt32? {
+    package static func scalar(_ text: ByteView, _ place: inout Int) -> UInt32? {
         guard place + 1 < text.count else { return nil }
         let escape = text[place + 1]
         place += 2

@@ -34,6 +34,15 @@ package struct JSONMatches: Sendable {
 
     @inline(__always) init() { values = InlineArray(repeating: .absent) }
     @inline(__always) package subscript(index: Int) -> JSONValue { values[index] }
+    /// The value's bytes in the document that was read; empty where there is none: a `null` and an empty text are none.
+    @inline(__always) func bytes(_ index: Int, of document: ByteView) -> ByteView {
+        let value = values[index]
+        switch value.kind {
+        case .absent, .malformed: return .empty
+        case .string, .number, .object, .array: return document.slice(value.range)
+        case .literal: return document[Int(value.range.start)] == 0x6E ? .empty : document.slice(value.range)
+        }
+    }
     @inline(__always) mutating func set(_ paths: UInt8, to value: JSONValue) {
         var rest = paths
         while rest != 0 {

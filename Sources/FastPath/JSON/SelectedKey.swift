@@ -100,21 +100,13 @@ extension ComposedBytes {
         unsafe withUnsafeMutableBytes(of: &tag) { room in
             let digest = unsafe room.baseAddress!.assumingMemoryBound(to: UInt8.self)
             unsafe sluice_sha256(bytes.base, bytes.count, digest)
-            for index in 0..<32 {
-                let byte = unsafe digest[index]
-                append(byte: TextEncoding.lowerHex(byte >> 4))
-                append(byte: TextEncoding.lowerHex(byte & 15))
-            }
+            unsafe append(hex: ByteView(digest, count: 32))
         }
         return overflowed ? .empty : written(since: start)
     }
     private mutating func append(number: Int) {
-        var divisor = 1
-        while number / divisor >= 10 { divisor *= 10 }
-        while divisor > 0 {
-            append(byte: ASCII.zero + UInt8(truncatingIfNeeded: number / divisor % 10))
-            divisor /= 10
-        }
+        if number >= 10 { append(number: number / 10) }
+        append(byte: ASCII.zero + UInt8(truncatingIfNeeded: number % 10))
     }
 }
 

@@ -183,12 +183,7 @@ struct ScannedDocument {
             matches = JSONPathScan.run(body, paths)
             isScanned = true
         }
-        let value = matches[path]
-        switch value.kind {
-        case .absent, .malformed: return .empty
-        case .string, .number, .object, .array: return body.slice(value.range)
-        case .literal: return body[Int(value.range.start)] == 0x6E ? .empty : body.slice(value.range)
-        }
+        return matches.bytes(path, of: body)
     }
     /// Of a path whose value was asked for.
     @inline(__always) func isString(_ path: Int) -> Bool { matches[path].kind == .string }
