@@ -16,79 +16,83 @@ package enum FieldLinesStep {
 package struct FieldLines: Sendable {
     private enum Phase: UInt8 { case lineStart, name, blanks, value }
 
-    private var phase = Phase.lineStart
-    private var position: Int
-    // Of the line that is being read, for a call that goes on within it.
-    private var nameStart: Int
-    private var nameEnd = 0
-    private var valueStart = 0
-    private var hash = HeaderName.hashSeed
-    private var count = 0
-
-    package init(from start: Int) {
-        position = start
-        nameStart = start
+    /// The line that is being read, and how many were.
+    private struct Line {
+        var phase = Phase.lineStart
+        var nameStart = 0
+        var nameEnd = 0
+        var valueStart = 0
+        var hash = HeaderName.hashSeed
+        var count = 0
     }
+
+    private var position: Int
+    /// As a call left it that could not go on: a call works on a copy, which stays in registers.
+    private var line = Line()
+
+    package init(from start: Int) { position = start }
 
     /// Goes on up to `end`; what lies behind it is not looked at. At most `countMax` fields.
     package mutating func advance(
         _ bytes: ByteView, end: Int, fields: inout FieldTable, countMax: Int
     ) -> FieldLinesStep {
         var place = position
+        var line = self.line
         while true {
-            if phase == .lineStart {
-                guard place < end else { return suspend(at: place) }
+            if line.phase == .lineStart {
+                guard place < end else { return suspend(line, at: place) }
                 let first = bytes[place]
-                if first == ASCII.carriageReturn { return emptyLine(bytes, at: place, end: end) }
+                if first == ASCII.carriageReturn { return emptyLine(bytes, line, at: place, end: end) }
                 if CharacterClasses.isBlank(first) { return .failed(.leadingWhiteSpace) }
-                guard count < countMax else { return .failed(.tooManyFields) }
-                nameStart = place
-                hash = HeaderName.hashSeed
-                phase = .name
+                guard line.count < countMax else { return .failed(.tooManyFields) }
+                line.nameStart = place
+                line.hash = HeaderName.hashSeed
+                line.phase = .name
             }
-            if phase == .name {
-                var hash = self.hash
+            if line.phase == .name {
                 while place < end, CharacterClasses.isToken(bytes[place]) {
-                    hash = HeaderName.hashStep(hash, bytes[place])
+                    line.hash = HeaderName.hashStep(line.hash, bytes[place])
                     place &+= 1
                 }
-                self.hash = hash
-                guard place < end else { return suspend(at: place) }
-                guard bytes[place] == ASCII.colon, place > nameStart else {
+                guard place < end else { return suspend(line, at: place) }
+                guard bytes[place] == ASCII.colon, place > line.nameStart else {
                     return .failed(bytes[place] == ASCII.lineFeed ? .bareLineFeed : .badFieldName)
                 }
-                nameEnd = place
+                line.nameEnd = place
                 place &+= 1
-                phase = .blanks
+                line.phase = .blanks
             }
-            if phase == .blanks {
+            if line.phase == .blanks {
                 while place < end, CharacterClasses.isBlank(bytes[place]) { place &+= 1 }
-                guard place < end else { return suspend(at: place) }
-                valueStart = place
-                phase = .value
+                guard place < end else { return suspend(line, at: place) }
+                line.valueStart = place
+                line.phase = .value
             }
             place = CharacterClasses.firstOutsideFieldText(bytes, from: place, to: end)
-            guard place < end else { return suspend(at: place) }
+            guard place < end else { return suspend(line, at: place) }
             if let error = FieldLines.lineEndError(bytes[place]) { return .failed(error) }
-            guard place &+ 1 < end else { return suspend(at: place) }
+            guard place &+ 1 < end else { return suspend(line, at: place) }
             guard bytes[place &+ 1] == ASCII.lineFeed else { return .failed(.bareCarriageReturn) }
             var valueEnd = place
-            while valueEnd > valueStart, CharacterClasses.isBlank(bytes[valueEnd &- 1]) { valueEnd &-= 1 }
+            while valueEnd > line.valueStart, CharacterClasses.isBlank(bytes[valueEnd &- 1]) { valueEnd &-= 1 }
             let field = HeaderField(
-                name: ByteRange(start: nameStart, count: nameEnd - nameStart),
-                value: ByteRange(start: valueStart, count: valueEnd - valueStart), hash: hash)
+                name: ByteRange(start: line.nameStart, count: line.nameEnd - line.nameStart),
+                value: ByteRange(start: line.valueStart, count: valueEnd - line.valueStart), hash: line.hash)
             guard fields.append(field) else { return .failed(.tooManyFields) }
-            count &+= 1
+            line.count &+= 1
             place &+= 2
-            phase = .lineStart
+            line.phase = .lineStart
         }
     }
-    @inline(__always) private mutating func suspend(at place: Int) -> FieldLinesStep {
+    @inline(__always) private mutating func suspend(_ line: Line, at place: Int) -> FieldLinesStep {
+        self.line = line
         position = place
         return .incomplete
     }
-    @inline(__always) private mutating func emptyLine(_ bytes: ByteView, at place: Int, end: Int) -> FieldLinesStep {
-        guard place &+ 1 < end else { return suspend(at: place) }
+    @inline(__always) private mutating func emptyLine(
+        _ bytes: ByteView, _ line: Line, at place: Int, end: Int
+    ) -> FieldLinesStep {
+        guard place &+ 1 < end else { return suspend(line, at: place) }
         return bytes[place &+ 1] == ASCII.lineFeed ? .complete(place &+ 2) : .failed(.bareCarriageReturn)
     }
     /// Why `byte` cannot end a line of text; nil for CR.

@@ -18,6 +18,15 @@ struct AnswerTerms {
     var answer = IngestAnswer()
     /// Monotonic milliseconds of the request's last byte, for the commit histogram.
     var completedAt: UInt64 = 0
+
+    /// For the next request: what an answer reads before a source has taken it. The rest is its source's then.
+    @inline(__always) mutating func begin() {
+        isHead = false
+        isVersion10 = false
+        expectsContinue = false
+        decidedStatus = 0
+        sourceIndex = -1
+    }
 }
 
 /// A request that a worker verifies: head, body, origin and fields behind each other. It stays put until the verdict is

@@ -72,13 +72,12 @@ extension IngestLoop where IO: ~Copyable {
         }
         refuse(slot, .bodyTooLarge)
     }
-    /// Who asks whether to send its body is told no at once when no body could change that (RFC 9110 §10.1.1): the
-    /// path or the method is wrong, or nothing is signed. The connection ends, for the body may come all the same.
+    /// Who asks whether to send its body (`Expect: 100-continue`) is told no at once when no body could change that
+    /// (RFC 9110 §10.1.1): the path or the method is wrong, or nothing is signed. The connection ends, for the body may
+    /// come all the same.
     mutating func refusesBeforeTheBody(_ slot: Int, _ bytes: ByteView) -> Bool {
         let head = table[slot].assembly.head
-        guard head.expectsContinue, head.isChunked || bytes.count - head.byteCount < head.contentLength else {
-            return false
-        }
+        guard head.isChunked || bytes.count - head.byteCount < head.contentLength else { return false }
         let isDecided = table[slot].terms.decidedStatus > 0
         guard isDecided || lacksSignature(slot, bytes) else { return false }
         table[slot].connection.closeAfterReply(lingers: true)

@@ -131,7 +131,7 @@ extension IngestLoop where IO: ~Copyable {
             refuseTooLarge(slot, bytes.slice(0, head.byteCount))
             return false
         }
-        return !refusesBeforeTheBody(slot, bytes)
+        return !head.expectsContinue || !refusesBeforeTheBody(slot, bytes)
     }
     mutating func setRoute(_ slot: Int, _ sourceIndex: Int) {
         let method = table[slot].assembly.head.method
@@ -195,6 +195,7 @@ extension IngestLoop where IO: ~Copyable {
         ready.append(slot)
     }
     /// Joins the round's batch with what is needed of its fields, which the next request overwrites.
+    @inline(never)
     mutating func join(
         _ slot: Int, _ base: UnsafePointer<UInt8>, _ head: RequestHead, _ body: ByteView, job: Int,
         verdict: RecordVerification

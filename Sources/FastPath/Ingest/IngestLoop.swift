@@ -283,7 +283,7 @@ import Synchronization
     private mutating func nextRequest(_ slot: Int) {
         // A last answer's input goes with the connection.
         if !table[slot].connection.closesAfterReply { table[slot].assembly.nextRequest(&arena) }
-        table[slot].terms = AnswerTerms()
+        table[slot].terms.begin()
         let hasInput = table[slot].assembly.hasInput
         let actions = table[slot].connection.nextRequest(
             hasInput: hasInput, isDraining: isDraining, now: nowMillis, limits)
