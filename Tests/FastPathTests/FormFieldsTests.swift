@@ -31,6 +31,19 @@ import Testing
         }
     }
 
+    @Test func aBodyIsNoFormAndAJSONDocumentAtOnce() throws {
+        for front in ["{", "[{", " \r\n{", "\u{FEFF}{"] {
+            let url = front + #""id":"json","x":"&id=form&"}"#
+            let part = multipart([(#"Content-Disposition: form-data; name="id""#, "1")])
+            let parts = front + #""id":"json"}"# + "\r\n" + part
+            for (body, type) in [(url, Self.encoded), (parts, multi)] {
+                #expect(try select("form:id", body, type) == nil, "\(body)")
+            }
+            if front.last == "{", front.first != "[" { #expect(try select("json:$.id", url) == "json", "\(url)") }
+        }
+        #expect(try select("json:$.id", #"id=form&{"id":"json"}"#) == nil)
+    }
+
     private func multipart(_ parts: [(String, String)], end: String = "--XX--\r\n") -> String {
         parts.map { "--XX\r\n\($0.0)\r\n\r\n\($0.1)\r\n" }.joined() + end
     }

@@ -143,20 +143,22 @@ package enum SourceCompiler {
     }
 
     /// Lets the provider's own retries through, which bring the first try's time: only where a repetition within that
-    /// time is a duplicate, by the key that the catalogue says.
+    /// time is a duplicate, by the key that the catalogue says. Such a key names only what is signed.
     private static func withRetries(
         _ alternatives: [Alternative], _ source: SourceConfiguration, _ provider: Provider, window: UInt32
     ) -> [Alternative] {
         guard let seconds = provider.signedRetrySeconds, source.scheme == nil, source.dedupKey.isEmpty,
-            source.eventID.isEmpty, source.timestampToleranceSeconds == nil, let first = alternatives.first,
-            case .data(var definition) = first.rule
+            source.eventID.isEmpty, source.timestampToleranceSeconds == nil
         else { return alternatives }
-        // A time may lie ahead by the tolerance: so much longer the signature passes.
-        let ahead = definition.timestamp?.toleranceSeconds ?? 0
-        guard UInt64(window) >= UInt64(seconds) + ahead else { return alternatives }
-        definition.timestamp?.pastToleranceSeconds = UInt64(seconds)
-        // The first scheme alone: the key that tells a repetition is looked for in the places of that scheme first.
-        return [(.data(definition), first.secrets)] + alternatives.dropFirst()
+        return alternatives.map { alternative in
+            guard case .data(var definition) = alternative.rule, let rule = definition.timestamp else {
+                return alternative
+            }
+            // A time may lie ahead by the tolerance: so much longer the signature passes.
+            guard UInt64(window) >= UInt64(seconds) + rule.toleranceSeconds else { return alternative }
+            definition.timestamp?.pastToleranceSeconds = UInt64(seconds)
+            return (.data(definition), alternative.secrets)
+        }
     }
 
     /// The provider's challenge signs what anyone asks for: that must be no request of these schemes.

@@ -16,7 +16,9 @@ package enum ASCII {
     package static let colon: UInt8 = 0x3A
     package static let semicolon: UInt8 = 0x3B
     package static let equals: UInt8 = 0x3D
+    package static let openBracket: UInt8 = 0x5B
     package static let backslash: UInt8 = 0x5C
+    package static let openBrace: UInt8 = 0x7B
     package static let delete: UInt8 = 0x7F
 }
 

@@ -1,9 +1,11 @@
 // The fields of a form in a body: `application/x-www-form-urlencoded`, and `multipart/form-data` (RFC 7578). One after
 // the other, where they lie: nothing is copied, nothing decoded.
 //
-// Invariants: what kind a body is says its Content-Type alone, never its bytes, so that no other body passes as a form;
-// a part with a file name is no field; a multipart body that breaks has no field behind the break. Every step consumes
-// a byte.
+// Invariants: a body is a form only where its Content-Type says so, and never when it begins as a JSON object or array:
+// no body has fields of a form and values of a JSON document at once, so that what is signed in one cannot be passed
+// over in the other. (A form of either kind begins with neither bracket: URL encoding escapes them, and parts begin with
+// `--`.) A part with a file name is no field; a multipart body that breaks has no field behind the break. Every step
+// consumes a byte.
 
 /// Safety: views of one request; lives for one call.
 struct FormFields {
@@ -27,6 +29,7 @@ struct FormFields {
 
     init(bytes: ByteView, fields: borrowing FieldTable, body: ByteView) {
         self.body = body
+        if FormFields.beginsAsJSON(body) { return }
         for index in 0..<fields.count where bytes.slice(fields[index].name).equalsIgnoringCase("content-type") {
             let value = bytes.slice(fields[index].value)
             if FormFields.isType(value, "application/x-www-form-urlencoded") {
@@ -38,6 +41,11 @@ struct FormFields {
             }
             return
         }
+    }
+    private static func beginsAsJSON(_ body: ByteView) -> Bool {
+        var cursor = JSONCursor(body)
+        let first = cursor.peekPastSpace()
+        return first == ASCII.openBrace || first == ASCII.openBracket
     }
     private static func isType(_ value: ByteView, _ type: StaticString) -> Bool {
         let count = type.utf8CodeUnitCount

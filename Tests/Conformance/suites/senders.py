@@ -130,6 +130,11 @@ def identity(report):
             fields = f"timestamp={now}&token={token}&signature={signature}&event=opened".encode()
             got = statuses(gateway, *2 * [("/in/mailgun", fields, {"Content-Type": FORM})])
             assert got == ["accepted", "duplicate"], got
+        with report.case("a form that is a JSON document too is no form, so that what is signed is what counts"):
+            for front in (b"{", b" \r\n{", b"\xef\xbb\xbf["):
+                both = front + b'"signature":{"token":"other"},"x":"&' + fields + b'&"}'
+                status, _, _ = send(gateway, "/in/mailgun", both, {"Content-Type": FORM})
+                assert status == 401, (front, status)
         with report.case("HubSpot signs some escapes decoded"):
             for target, signed in [
                 ("?e=a%40b.com", "?e=a@b.com"), ("?a=%20b", None), ("?u=https%3A%2F%2Fx", "?u=https://x"),
