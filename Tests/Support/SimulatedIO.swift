@@ -48,6 +48,8 @@ package final class SimulatedWorld {
     fileprivate var accept: Tag?
     private var nextDescriptor: Int32 = 1000
     fileprivate var isLinkBroken = false
+    /// Files whose writes must be aligned.
+    fileprivate var directFiles: Set<Int32> = []
 
     package init(seed: UInt64, bufferCount: Int = 64, bufferBytes: Int = 4096) {
         disk = SimulatedDisk(seed: seed)
@@ -183,10 +185,16 @@ package struct SimulatedIO: LoopIO, ~Copyable {
             world.complete(tag, Int32(synced < 0 && !isCut ? synced : written))
         }
     }
+    package func setDirect(_ descriptor: Int32, _ isDirect: Bool) -> Bool {
+        if isDirect { world.directFiles.insert(descriptor) } else { world.directFiles.remove(descriptor) }
+        return true
+    }
     private func disk(
         _ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int, _ offset: UInt64,
         _ done: @escaping (Int, Int) -> Void
     ) {
+        let isAligned = (UInt(bitPattern: bytes) | UInt(count) | UInt(offset)) % UInt(RecordFormat.blockBytes) == 0
+        precondition(isAligned || !world.directFiles.contains(descriptor), "a write past the page cache is not aligned")
         world.queue.append { [world] in
             world.onDisk {
                 if world.isLinkBroken {

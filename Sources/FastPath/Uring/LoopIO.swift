@@ -32,6 +32,9 @@ package protocol LoopIO: ~Copyable {
         _ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, write: Tag, sync: Tag)
     /// One write that completes when it is on disk; an error may be the write's or the sync's.
     func writeDurably(_ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, tag: Tag)
+    /// Whether writes of this file go past the page cache from now on; false when that cannot be had. At once; nothing of
+    /// the file is with the kernel. A write past it needs block-aligned memory, offset and count.
+    func setDirect(_ descriptor: Int32, _ isDirect: Bool) -> Bool
     /// Rename and folder sync, linked to the write that must be submitted right behind.
     func renameAndSync(
         folder: Int32, from: UnsafePointer<CChar>, to: UnsafePointer<CChar>, rename: Tag, sync: Tag)
@@ -64,6 +67,9 @@ extension UringIO: LoopIO {
         case 6: return IPAddress(v6High: high, low: low).unmapped
         default: return nil
         }
+    }
+    package func setDirect(_ descriptor: Int32, _ isDirect: Bool) -> Bool {
+        sluice_file_set_direct(descriptor, isDirect ? 1 : 0) >= 0
     }
     @inline(__always) package func monotonicNanos() -> UInt64 { sluice_clock_monotonic() }
     @inline(__always) package func wallNanos() -> UInt64 { sluice_clock_wall() }
