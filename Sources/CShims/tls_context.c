@@ -354,7 +354,10 @@ int sluice_tls_context_ask(SSL_CTX *context, const uint8_t *roots, size_t bytes,
     BIO_free(source);
     ERR_clear_error();
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), verified);
-    return SLUICE_TLS_FAULT_NONE;
+    // The depth counts neither the peer's own certificate nor the root.
+    SSL_CTX_set_verify_depth(context, SLUICE_TLS_CHAIN_MAX - 2);
+    return SSL_CTX_set_session_ticket_cb(context, sluice_tls_session_keep_chain, NULL, NULL) == 1
+               ? SLUICE_TLS_FAULT_NONE : SLUICE_TLS_FAULT_POLICY;
 }
 int sluice_tls_certificate_dates(const uint8_t *pem, size_t bytes, int64_t *begins, int64_t *ends) {
     X509 *found = sluice_certificate_pem(pem, bytes, 0);

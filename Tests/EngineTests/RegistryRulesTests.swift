@@ -17,6 +17,23 @@ struct FieldMistake<Settings>: Sendable {
     }
 }
 
+private func demanded(
+    authorities: String? = nil, names: [String] = [], fingerprints: [String] = []
+) -> ClientCertificateConfiguration {
+    var demanded = ClientCertificateConfiguration()
+    demanded.authorities = authorities
+    demanded.names = names
+    demanded.fingerprints = fingerprints
+    return demanded
+}
+extension GatewayConfiguration {
+    fileprivate mutating func asksForCertificates() {
+        var tls = ListenerTLS()
+        tls.clientAuthorities = "clients.pem"
+        process.listenTLS[process.listen[0]] = tls
+    }
+}
+
 @Suite struct RegistryRulesTests {
     @Test func aSoundManifestHasNoIssue() {
         #expect(
@@ -141,12 +158,31 @@ struct FieldMistake<Settings>: Sendable {
         FieldMistake("scheme") { $0.provider = "generic" },
         FieldMistake("public_url") { $0.publicURL = "x" },
         FieldMistake("allow_addresses") { $0.allowAddresses = ["10.0.0.1/8"] },
+        FieldMistake("client_certificate") { $0.clientCertificate = ClientCertificateConfiguration() },
+        FieldMistake("client_certificate.ca") { $0.clientCertificate = demanded(authorities: "nowhere.pem") },
+        FieldMistake("client_certificate.names[1]") { $0.clientCertificate = demanded(names: ["a", "*.b"]) },
+        FieldMistake("client_certificate.names[0]") { $0.clientCertificate = demanded(names: ["a\r\nb"]) },
+        FieldMistake("client_certificate.fingerprints[0]") {
+            $0.clientCertificate = demanded(fingerprints: [String(repeating: "ab", count: 31)])
+        },
+        FieldMistake("client_certificate.fingerprints[1]") {
+            $0.clientCertificate = demanded(
+                fingerprints: [String(repeating: "ab", count: 32), String(repeating: "xy", count: 32)])
+        },
         FieldMistake("tolerance") { $0.timestampToleranceSeconds = 5 },
     ]
     @Test(arguments: sourceMistakes)
     func aSourcesMistakeIsReportedAtItsField(_ mistake: FieldMistake<SourceConfiguration>) {
-        let found = RegistryValidation.issues(of: manifest([source("a", mistake.change)]))
+        let configuration = manifest([source("a", mistake.change)]) { $0.asksForCertificates() }
+        let found = RegistryValidation.issues(of: configuration)
         #expect(found.map(\.path.description) == ["sources[0].\(mistake.field)"], "\(found)")
+    }
+
+    @Test func aCertificateThatNoListenerAsksForIsNeverShown() {
+        let demanding = source("b") { $0.clientCertificate = demanded(names: ["a"]) }
+        let found = issues(manifest([source("a"), demanding]))
+        #expect(found.count == 1 && found[0].hasPrefix("sources[1].client_certificate: "), "\(found)")
+        #expect(issues(manifest([source("a"), demanding], []) { $0.asksForCertificates() }) == [])
     }
 
     private static let gatewayMistakes: [FieldMistake<GatewayConfiguration>] = [

@@ -16,6 +16,8 @@ package struct HarnessSource {
     package var dedupKey: [String]
     package var number: UInt32
     package var tenantNumber: UInt32
+    /// What a client's certificate must be.
+    package var certificate: (@Sendable (CompiledMemory) -> ClientCertificateRule)?
 
     package init(
         name: String, check: Check, observes: Bool = false, rejectedPerSecondMax: UInt32 = 0,
@@ -152,6 +154,7 @@ package final class IngestHarness {
             fresh.sourceNumber = source.number
             fresh.tenant = memory.place(bytes: RecordFormat.tenantBytes(of: source.tenantNumber))
             fresh.rejectedPerSecondMax = source.rejectedPerSecondMax
+            fresh.edge.certificate = source.certificate?(memory)
             fresh.counterSlot = index
             compiled.append(fresh)
         }

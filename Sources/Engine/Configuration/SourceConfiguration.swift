@@ -36,6 +36,8 @@ package struct SourceConfiguration: Equatable, Codable, Sendable {
     package var publicURL: String?
     /// CIDR ranges that requests are taken from, `provider` for the catalogue's; empty = from everywhere.
     package var allowAddresses: [String] = []
+    /// Nil: clients need to show no certificate.
+    package var clientCertificate: ClientCertificateConfiguration?
     /// What a challenge must repeat (Meta).
     package var verifyToken: String?
     /// Who may ask to send (CloudEvents): host names or URLs, `*` for any.

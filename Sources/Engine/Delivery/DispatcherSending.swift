@@ -112,7 +112,7 @@ extension Dispatcher {
         }
         let bytes =
             EventID.byteCount + event.fieldLines.count + event.source.count + event.eventType.count
-            + ForwardedFields.ownBytesMax + event.body.count
+            + event.clientSubject.count + ForwardedFields.ownBytesMax + event.body.count
         guard let block = pool.blockBytes(for: bytes) else {
             deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .tooLarge, now: now)
             return .ended(byteCount: 64)
@@ -166,7 +166,7 @@ extension Dispatcher {
         let idEnd = pool.write(id, to: lease, at: 0)
         let linesEnd = ForwardedFields.write(
             received: event.fieldLines, forwarding: lane.endpoint.forwarding, id: id, source: event.source,
-            eventType: event.eventType, verdict: event.verdict, attempt: attempt,
+            eventType: event.eventType, verdict: event.verdict, clientSubject: event.clientSubject, attempt: attempt,
             withheld: lane.endpoint.environment.withheld, to: pool, lease: lease, at: idEnd)
         return (linesEnd, pool.write(event.body, to: lease, at: linesEnd))
     }

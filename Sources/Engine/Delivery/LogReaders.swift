@@ -167,7 +167,7 @@ package final class LogReaders: EventLog {
             receivedAt: record.receivedAt, tenant: TenantID(record.tenantNumber),
             sourceID: SourceID(record.sourceNumber), source: record.source, eventType: record.eventType,
             fieldLines: record.fieldLines, body: record.body,
-            verdict: record.verdict)
+            verdict: record.verdict, clientSubject: record.clientSubject)
     }
 }
 

@@ -134,6 +134,7 @@ extension SourceConfiguration {
             "tolerance", { $0.timestampToleranceSeconds }, text: { $0.map { millisText($0 * 1000) } ?? "none" }),
         SettingsField("public_url") { $0.publicURL },
         SettingsField("allow_addresses") { $0.allowAddresses },
+        SettingsField("client_certificate", { $0.clientCertificate }, text: { $0.map(\.summary) ?? "none" }),
         SettingsField("verify_token", { $0.verifyToken }, text: { $0 == nil ? "none" : "1 secret" }),
         SettingsField("allowed_origins") { $0.allowedOrigins },
     ]

@@ -140,6 +140,8 @@ extension SourceCheck {
         if let addresses = parts.edge.addresses {
             guard let client = request.peer, addresses.contains(client) else { return .rejected(.addressNotAllowed) }
         }
+        // A request that was kept does not say whose certificate its connection had.
+        if parts.edge.certificate != nil { return .rejected(.missingClientCertificate) }
         if let handshake = parts.handshake, captured.isChallenge(for: handshake) {
             let key = parts.scheme?.challengeKey(nowSeconds: request.receivedSeconds)
             if let result = ReverifyResult(captured.challengeAnswer(handshake, key: key)) { return result }

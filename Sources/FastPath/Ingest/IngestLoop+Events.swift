@@ -41,6 +41,9 @@ extension IngestLoop where IO: ~Copyable {
         var event = unsafe EventInput(batch[index], source)
         event.receivedAt = wallNanos
         event.verdict = verdict
+        if unsafe source.pointee.edge.certificate != nil, let shown = certificate(slot) {
+            event.clientSubject = shown.subject
+        }
         var room = unsafe ComposedBytes(memory: keyScratch, capacity: IngestSizes.keyBytesMax)
         guard let type = room.plainText(of: batch[index].values.eventType) else { return refuse(slot, .bodyTooLarge) }
         event.eventType = type

@@ -87,6 +87,8 @@ extension SignatureRejection {
         case .emptyBody: 18
         case .addressNotAllowed: 19
         case .bodyTooLarge: 20
+        case .missingClientCertificate: 21
+        case .clientCertificateNotAllowed: 22
         }
     }
 }

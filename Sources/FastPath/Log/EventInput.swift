@@ -19,6 +19,8 @@ package struct EventInput {
     package var eventType = ByteView.empty
     package var method = ByteView.empty
     package var target = ByteView.empty
+    /// Of the certificate that the source demanded and the client has shown, printable; empty = none was demanded.
+    package var clientSubject = ByteView.empty
     /// Field lines as received, each with its CRLF.
     package var fieldLines = ByteView.empty
     package var body = ByteView.empty

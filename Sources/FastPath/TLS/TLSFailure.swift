@@ -94,6 +94,13 @@ package enum TLSSettingsError: Error, Equatable, Sendable {
     /// OpenSSL here cannot do what this program asks of it, or has no memory.
     case unusable(String)
 
+    /// What follows the name of the file.
+    package var words: String {
+        switch self {
+        case .part(_, let reason), .unusable(let reason): reason
+        }
+    }
+
     init(_ fault: Int32, certificate: Part, key: Part) {
         let fault = sluice_tls_fault(rawValue: UInt32(bitPattern: fault))
         switch fault {

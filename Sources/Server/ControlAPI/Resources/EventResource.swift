@@ -15,6 +15,9 @@ extension EventRow: Described {
                 "provider_id", .text,
                 "What the provider calls it: the key by which duplicates are found; of several values one behind the "
                     + "other. Missing where the event has no identity."),
+            .optional(
+                "client_subject", .text,
+                "Subject of the certificate that the client had to show (`client_certificate` of the source)."),
             .required("received_at", .time, "When it came."),
             .required("body_bytes", .count, "Size of the body."),
             .required(
