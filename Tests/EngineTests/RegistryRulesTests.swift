@@ -142,6 +142,7 @@ struct FieldMistake<Settings>: Sendable {
         FieldMistake("public_url") { $0.publicURL = "x" },
         FieldMistake("allow_addresses") { $0.allowAddresses = ["10.0.0.1/8"] },
         FieldMistake("tolerance") { $0.timestampToleranceSeconds = 5 },
+        FieldMistake("split") { $0.split = "events" },
     ]
     @Test(arguments: sourceMistakes)
     func aSourcesMistakeIsReportedAtItsField(_ mistake: FieldMistake<SourceConfiguration>) {

@@ -17,6 +17,8 @@ package struct StoredEvent {
     package var fieldLines: ByteView
     package var body: ByteView
     package var verdict: RecordVerification
+    /// It is a request that holds several events, which are records of their own: nobody wants it.
+    package var isRequestOfBatch = false
 
     package init(
         place: EventLocation, next: EventLocation, receivedAt: UInt64, tenant: TenantID = .main,

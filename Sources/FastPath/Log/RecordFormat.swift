@@ -79,7 +79,7 @@ package enum RecordFormat {
         unsafe memory.storeBytes(of: 0, toByteOffset: 88, as: UInt64.self)
         unsafe put(UInt32(length), memory, Offset.length)
         unsafe put(kindEvent, memory, Offset.kind)
-        unsafe put(event.keyIsBody ? flagKeyIsBody : 0, memory, Offset.flags)
+        unsafe put((event.keyIsBody ? flagKeyIsBody : 0) | event.part, memory, Offset.flags)
         unsafe put(version, memory, Offset.version)
         unsafe put(sequence, memory, Offset.sequence)
         unsafe put(event.receivedAt, memory, Offset.receivedAt)
@@ -159,6 +159,9 @@ package struct RecordView {
     package var checksum: UInt64 { number(RecordFormat.Offset.checksum) }
     package var headerVersion: UInt16 { number(RecordFormat.Offset.version) }
     package var keyIsBody: Bool { bytes[RecordFormat.Offset.flags] & RecordFormat.flagKeyIsBody != 0 }
+    /// True exactly for a request that holds several events, which are records of their own: it is sent to nobody.
+    package var isRequestOfBatch: Bool { bytes[RecordFormat.Offset.flags] & RecordPart.request != 0 }
+    package var isElement: Bool { bytes[RecordFormat.Offset.flags] & RecordPart.element != 0 }
     package var sequence: UInt64 { number(RecordFormat.Offset.sequence) }
     package var receivedAt: UInt64 { number(RecordFormat.Offset.receivedAt) }
     package var groupOffset: UInt32 { number(RecordFormat.Offset.groupOffset) }

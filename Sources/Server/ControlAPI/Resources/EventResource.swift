@@ -15,6 +15,10 @@ extension EventRow: Described {
                 "provider_id", .text,
                 "What the provider calls it: the key by which duplicates are found; of several values one behind the "
                     + "other. Missing where the event has no identity."),
+            .optional(
+                "part", .text,
+                "Of a request that was split: `request` for the request as it came, which is delivered to nobody, "
+                    + "`event` for each of its events, which stand before it."),
             .required("received_at", .time, "When it came."),
             .required("body_bytes", .count, "Size of the body."),
             .required(
