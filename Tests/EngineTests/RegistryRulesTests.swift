@@ -170,6 +170,7 @@ extension GatewayConfiguration {
                 fingerprints: [String(repeating: "ab", count: 32), String(repeating: "xy", count: 32)])
         },
         FieldMistake("tolerance") { $0.timestampToleranceSeconds = 5 },
+        FieldMistake("split") { $0.split = "events" },
     ]
     @Test(arguments: sourceMistakes)
     func aSourcesMistakeIsReportedAtItsField(_ mistake: FieldMistake<SourceConfiguration>) {

@@ -48,6 +48,8 @@ package struct SourceConfiguration: Equatable, Codable, Sendable {
     package var eventType: [String] = []
     package var dedupKey: [String] = []
     package var dedupWindowSeconds: UInt32?
+    /// Where a request's list of events is, `json:$` or a path below; nil = a request is one event.
+    package var split: String?
     package var bodyBytesMax: Int?
     package var durability = Durability.fsync
     package var mode = SourceMode.enforce

@@ -19,6 +19,8 @@ package struct StoredEvent {
     package var verdict: RecordVerification
     /// Of the certificate that the client had to show; empty when it had not.
     package var clientSubject: ByteView
+    /// It is a request that holds several events, which are records of their own: nobody wants it.
+    package var isRequestOfBatch = false
 
     package init(
         place: EventLocation, next: EventLocation, receivedAt: UInt64, tenant: TenantID = .main,

@@ -125,6 +125,7 @@ extension SourceConfiguration {
         SettingsField("dedup.key") { $0.dedupKey },
         SettingsField(
             "dedup.window", { $0.dedupWindowSeconds }, text: { $0.map { millisText(Int($0) * 1000) } ?? "none" }),
+        SettingsField("split") { $0.split },
         SettingsField("body", { $0.bodyBytesMax }, text: { $0.map(ByteSize.text) ?? "none" }),
         SettingsField("durability", { $0.durability }, text: { $0.rawValue }),
         SettingsField("mode", { $0.mode }, text: { $0.rawValue }),

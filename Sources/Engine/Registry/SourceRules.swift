@@ -73,6 +73,7 @@ struct SourceRules {
         case .scheme, .badSchemeValue, .noScheme: place = path["scheme"]
         case .toleranceWithoutTimestamp, .badTolerance: place = path["tolerance"]
         case .badHandshake(let index, _): place = path["handshakes"][index]
+        case .badSplit: place = path["split"]
         case .badAnswer(let key, _): place = path["answer"][key]
         case .edge(.badPublicURL): place = path["public_url"]
         case .edge(.clientCertificate(let problem)): place = problem.place(in: path["client_certificate"])

@@ -28,4 +28,6 @@ package enum SignatureRejection: String, CaseIterable, Error, Sendable, BitwiseC
     /// The source demands a client certificate, and the connection has none.
     case missingClientCertificate = "missing_client_certificate"
     case clientCertificateNotAllowed = "client_certificate_not_allowed"
+    /// More events than one request may hold, or one whose type or key is too long.
+    case batchTooLarge = "batch_too_large"
 }

@@ -20,7 +20,7 @@ package enum RecordFormat {
     static var flagKeyIsBody: UInt8 { 1 }
     /// The field lines begin with one of the gateway's own, which says whose certificate the client has shown. No
     /// client can forge it: one that sends such a field has it behind, and no flag.
-    static var flagHasSubject: UInt8 { 2 }
+    static var flagHasSubject: UInt8 { 8 }
     static var subjectName: StaticString { "Sluice-Client-Subject: " }
     private static var lineEnd: StaticString { "\r\n" }
     @inline(__always) private static func subjectLineCount(_ event: EventInput) -> Int {
@@ -90,7 +90,7 @@ package enum RecordFormat {
         unsafe put(UInt32(length), memory, Offset.length)
         unsafe put(kindEvent, memory, Offset.kind)
         let subjectLineCount = subjectLineCount(event)
-        let flags = (event.keyIsBody ? flagKeyIsBody : 0) | (subjectLineCount > 0 ? flagHasSubject : 0)
+        let flags = (event.keyIsBody ? flagKeyIsBody : 0) | (subjectLineCount > 0 ? flagHasSubject : 0) | event.part
         unsafe put(flags, memory, Offset.flags)
         unsafe put(version, memory, Offset.version)
         unsafe put(sequence, memory, Offset.sequence)
@@ -176,6 +176,9 @@ package struct RecordView {
     package var checksum: UInt64 { number(RecordFormat.Offset.checksum) }
     package var headerVersion: UInt16 { number(RecordFormat.Offset.version) }
     package var keyIsBody: Bool { bytes[RecordFormat.Offset.flags] & RecordFormat.flagKeyIsBody != 0 }
+    /// True exactly for a request that holds several events, which are records of their own: it is sent to nobody.
+    package var isRequestOfBatch: Bool { bytes[RecordFormat.Offset.flags] & RecordPart.request != 0 }
+    package var isElement: Bool { bytes[RecordFormat.Offset.flags] & RecordPart.element != 0 }
     package var sequence: UInt64 { number(RecordFormat.Offset.sequence) }
     package var receivedAt: UInt64 { number(RecordFormat.Offset.receivedAt) }
     package var groupOffset: UInt32 { number(RecordFormat.Offset.groupOffset) }

@@ -57,6 +57,7 @@ import CShims
         earlyFilling = EarlyReceipts(capacity: ticketCountMax)
         earlyCommitting = EarlyReceipts(capacity: ticketCountMax)
     }
+    var batchNewCount: UInt32 { journal.batchNewCount }
     var isIdle: Bool { outstandingCount == 0 && journal.isIdle && earlyFilling.isEmpty && earlyCommitting.isEmpty }
 
     /// Once a tick, before its offers: the wall clock in nanoseconds.
@@ -74,7 +75,9 @@ import CShims
         guard earlyFilling.hasRoom else { return .refused(.groupFull) }
         let verdict = journal.offer(event, ticket: 0)
         switch verdict {
-        case .appended(let sequence): earlyFilling.append(Receipt(ticket: ticket, sequence: sequence, fate: .kept))
+        case .appended(let sequence):
+            earlyFilling.append(
+                Receipt(ticket: ticket, sequence: sequence, fate: .kept, newCount: journal.batchNewCount))
         case .pending(let sequence):
             // The original may be in the group that is on its way: then this one shares that group's fate.
             let receipt = Receipt(ticket: ticket, sequence: sequence, fate: .duplicate)

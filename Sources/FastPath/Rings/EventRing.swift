@@ -27,6 +27,7 @@ import Synchronization
         var flags: UInt32
         var sourceNumber: UInt32
         var subject: UInt32
+        var elements: UInt32
         var receivedAt: UInt64
         var ticket: UInt64
     }
@@ -61,6 +62,7 @@ import Synchronization
         let bytes =
             event.tenant.count + event.source.count + key + event.eventType.count + event.method.count
             + event.target.count + event.clientSubject.count + event.fieldLines.count + event.body.count
+            + event.elements.count
         let needed = UInt64((MemoryLayout<Header>.size + bytes + 7) & ~7)
         var at = unsafe tail.pointee.position.load(ordering: .relaxed)
         let room = unsafe capacity - (at &- head.pointee.position.load(ordering: .acquiring))
@@ -80,6 +82,7 @@ import Synchronization
             window: event.dedupWindowSeconds,
             flags: (event.keyIsBody ? 1 : 0) | UInt32(durability.rawValue) << 1 | UInt32(event.verdict.code) << 16,
             sourceNumber: event.sourceNumber, subject: UInt32(event.clientSubject.count),
+            elements: UInt32(event.elements.count),
             receivedAt: event.receivedAt, ticket: ticket)
         var to = unsafe pointer(at)
         unsafe to.storeBytes(of: header, as: Header.self)
@@ -93,6 +96,7 @@ import Synchronization
         unsafe EventRing.put(event.clientSubject, &to)
         unsafe EventRing.put(event.fieldLines, &to)
         unsafe EventRing.put(event.body, &to)
+        unsafe EventRing.put(event.elements, &to)
         unsafe tail.pointee.position.store(at &+ needed, ordering: .releasing)
         return true
     }
@@ -126,6 +130,7 @@ import Synchronization
         event.clientSubject = unsafe EventRing.take(Int(header.subject), &from)
         event.fieldLines = unsafe EventRing.take(Int(header.fieldLines), &from)
         event.body = unsafe EventRing.take(Int(header.body), &from)
+        event.elements = unsafe EventRing.take(Int(header.elements), &from)
         event.keyIsBody = header.flags & 1 != 0
         if event.keyIsBody { event.dedupKey = event.body }
         event.dedupWindowSeconds = header.window

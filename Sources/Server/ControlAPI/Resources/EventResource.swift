@@ -18,6 +18,10 @@ extension EventRow: Described {
             .optional(
                 "client_subject", .text,
                 "Subject of the certificate that the client had to show (`client_certificate` of the source)."),
+            .optional(
+                "part", .text,
+                "Of a request that was split: `request` for the request as it came, which is delivered to nobody, "
+                    + "`event` for each of its events, which stand before it."),
             .required("received_at", .time, "When it came."),
             .required("body_bytes", .count, "Size of the body."),
             .required(

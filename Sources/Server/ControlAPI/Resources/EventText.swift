@@ -11,12 +11,14 @@ extension EventRow {
             bodyBytes: record.body.count, verdict: record.verdict.name, tenantNumber: record.tenantNumber,
             sourceNumber: record.sourceNumber,
             providerId: record.keyIsBody || record.key.count == 0 ? nil : DedupKeyText.shown(record.key.array),
-            clientSubject: record.clientSubject.count == 0 ? nil : record.clientSubject.text)
+            clientSubject: record.clientSubject.count == 0 ? nil : record.clientSubject.text,
+            part: record.isRequestOfBatch ? "request" : record.isElement ? "event" : nil)
     }
     /// One line for a person. What a sender chose is quoted, so that it cannot move the cursor or forge a line.
     package var line: String {
         let type = type.isEmpty ? "-" : LogLines.quoted(type)
-        let words = "\(receivedAt)  \(id)  \(source)  \(type)  \(bodyBytes) B"
+        var words = "\(receivedAt)  \(id)  \(source)  \(type)  \(bodyBytes) B"
+        if part == "request" { words += "  request of several events" }
         return verdict == RecordVerification.verified.name ? words : words + "  \(verdict)"
     }
     /// The numbers that stay when names change.
