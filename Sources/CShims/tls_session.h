@@ -18,6 +18,7 @@ struct sluice_tls_peer *sluice_tls_peer_make(SSL *ssl);
 BIO *sluice_pem_source(const uint8_t *pem, size_t bytes);
 // Its next certificate, the caller's, over blocks of other kinds; one of enum sluice_pem.
 int sluice_pem_next(BIO *source, X509 **certificate);
+int sluice_pem_next_list(BIO *source, X509_CRL **revoked);
 // A reader's callback that has no password: sets the int that `was_asked` points to.
 int sluice_pem_password(char *text, int room, int writes, void *was_asked);
 #endif

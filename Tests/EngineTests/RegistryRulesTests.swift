@@ -27,6 +27,7 @@ private func demanded(
     return demanded
 }
 extension GatewayConfiguration {
+    /// Of a file that is not there, which is a mistake of its own.
     fileprivate mutating func asksForCertificates() {
         var tls = ListenerTLS()
         tls.clientAuthorities = "clients.pem"
@@ -175,15 +176,16 @@ extension GatewayConfiguration {
     @Test(arguments: sourceMistakes)
     func aSourcesMistakeIsReportedAtItsField(_ mistake: FieldMistake<SourceConfiguration>) {
         let configuration = manifest([source("a", mistake.change)]) { $0.asksForCertificates() }
-        let found = RegistryValidation.issues(of: configuration)
-        #expect(found.map(\.path.description) == ["sources[0].\(mistake.field)"], "\(found)")
+        let found = RegistryValidation.issues(of: configuration).map(\.path.description)
+        #expect(found.filter { $0.hasPrefix("sources") } == ["sources[0].\(mistake.field)"], "\(found)")
     }
 
     @Test func aCertificateThatNoListenerAsksForIsNeverShown() {
         let demanding = source("b") { $0.clientCertificate = demanded(names: ["a"]) }
         let found = issues(manifest([source("a"), demanding]))
         #expect(found.count == 1 && found[0].hasPrefix("sources[1].client_certificate: "), "\(found)")
-        #expect(issues(manifest([source("a"), demanding], []) { $0.asksForCertificates() }) == [])
+        let asking = issues(manifest([source("a"), demanding]) { $0.asksForCertificates() })
+        #expect(!asking.contains { $0.hasPrefix("sources") }, "\(asking)")
     }
 
     private static let gatewayMistakes: [FieldMistake<GatewayConfiguration>] = [

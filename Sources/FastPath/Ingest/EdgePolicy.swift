@@ -85,6 +85,8 @@ struct ConnectionEdge {
     /// Bytes are TLS's, and its handshake is not done.
     var isSecure = false
     var isHandshaking = false
+    /// The handshake goes on when what it has to say was sent.
+    var isHandshakeStalled = false
     /// Counted among its address' connections.
     var counted: IPAddress?
     var isPeerKnown = false

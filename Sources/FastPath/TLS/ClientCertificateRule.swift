@@ -46,12 +46,14 @@ package enum CertificatePrint {
             if result == SLUICE_PEM_READ.rawValue { prints.append(print) }
         } while result == SLUICE_PEM_READ.rawValue
         switch result {
-        case SLUICE_PEM_END.rawValue where prints.isEmpty:
-            throw .part(.authorities, reason: "has no certificate in PEM")
-        case SLUICE_PEM_END.rawValue: return prints
-        case SLUICE_PEM_ENCRYPTED.rawValue: throw .part(.authorities, reason: "has a certificate with a password")
-        default: throw .part(.authorities, reason: "has a block that is no readable PEM (behind \(prints.count) good)")
+        case SLUICE_PEM_END.rawValue where !prints.isEmpty: return prints
+        case SLUICE_PEM_END.rawValue: throw fault(SLUICE_TLS_FAULT_NO_CERTIFICATE)
+        case SLUICE_PEM_ENCRYPTED.rawValue: throw fault(SLUICE_TLS_FAULT_ENCRYPTED)
+        default: throw fault(SLUICE_TLS_FAULT_BROKEN)
         }
+    }
+    private static func fault(_ fault: sluice_tls_fault) -> TLSSettingsError {
+        TLSSettingsError(Int32(fault.rawValue), certificate: .authorities, key: .authorities)
     }
 }
 

@@ -116,6 +116,10 @@ package enum TLSSettingsError: Error, Equatable, Sendable {
         case SLUICE_TLS_FAULT_EXPIRED: self = .part(certificate, reason: "has a certificate that has expired")
         case SLUICE_TLS_FAULT_NOT_YET_VALID:
             self = .part(certificate, reason: "has a certificate that is not valid yet")
+        case SLUICE_TLS_FAULT_BROKEN:
+            self = .part(certificate, reason: "has a block of PEM that cannot be read; is the file whole?")
+        case SLUICE_TLS_FAULT_ENCRYPTED:
+            self = .part(certificate, reason: "has a certificate with a password; store it without one")
         case SLUICE_TLS_FAULT_NO_CRL: self = .part(certificate, reason: "has no list of revoked certificates in PEM")
         case SLUICE_TLS_FAULT_NO_SYSTEM_ROOTS:
             self = .part(.system, reason: "this system has no trusted certificates (install ca-certificates)")

@@ -24,6 +24,10 @@ except ImportError:
     make = None
 
 HEAD_SECONDS = 2.0
+# OpenSSL would ask the terminal for the password of it.
+LOCKED = (b"-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\n"
+          b"DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+          b"AAAAAAAAAAAAAAAAAAAAAA==\n-----END CERTIFICATE-----\n")
 TAKES = {
     "client": {"client", "pinned", "named"}, "other": set(), "partner": {"partners", "workload", "pinned"},
     "impostor": {"partners", "named"}, None: set()}
@@ -334,7 +338,24 @@ def reload_of_certificates(world, gateway):
         assert " 202 " in ask(s, "after a refused reload")
 
 
+def many_authorities(world):
+    """So many names of authorities that the server's first flight is larger than what a session sends at once."""
+    name = "An authority with a long name, as some have, number"
+    authorities = [make(f"{name} {n:010}", authority=True) for n in range(300)]
+    client_ca = world.file("many.pem", b"".join(one.pem for one in [*authorities, world.clients]))
+    port = free_port()
+    listen = [f"127.0.0.1:{free_port()}",
+              {"address": f"127.0.0.1:{port}", "tls": world.tls("first", client_ca=client_ca)}]
+    demanding = open_source("client", client_certificate={"ca": world.clients_ca})
+    with Gateway([open_source(), demanding], listen=listen):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            with showing(world, "client", port, minimum_version=version, maximum_version=version) as s:
+                assert " 202 " in ask(s, f"many-{version}", "client"), version
+
+
 def bad_starts(world):
+    locked = world.file(
+        "locked.pem", LOCKED + open(world.files["first"][0], "rb").read())
     expired = make("expired", world.root, names=["localhost"], begins=-20, ends=-10).write(world.folder, "expired")
     plain = open_source("test", client_certificate={"names": ["a"]})
     try:
@@ -342,9 +363,11 @@ def bad_starts(world):
             raise AssertionError("it started without a listener that asks")
     except StartFailed as failed:
         assert "client_ca" in str(failed) and "exit status 2" in str(failed), str(failed)
+    cut = world.file("cut.pem", world.clients.pem + world.partners.pem[:-60])
     for demanded, wanted in [
         ({"ca": world.files["first"][1]}, "first.key"), ({"ca": os.path.join(world.folder, "nowhere.pem")}, "nowhere"),
-        ({"names": ["*.client.test"]}, "star"), ({"fingerprints": ["ab:cd"]}, "SHA-256"), ({}, "demands nothing")]:
+        ({"ca": cut}, "cut.pem"), ({"names": ["*.client.test"]}, "star"), ({"fingerprints": ["ab:cd"]}, "SHA-256"),
+        ({}, "demands nothing")]:
         listen = [{"address": f"127.0.0.1:{free_port()}", "tls": world.tls("first", client_ca=world.client_ca)}]
         try:
             with Gateway([open_source("test", client_certificate=demanded)], listen=listen):
@@ -356,7 +379,8 @@ def bad_starts(world):
         ({"certificate": world.files["first"][0], "key": world.files["first-rsa"][1]}, "first-rsa.key"),
         ({"certificate": expired[0], "key": expired[1]}, "expired.pem"),
         ({"certificate": world.files["first"][0], "key": os.path.join(world.folder, "nowhere.key")}, "nowhere.key"),
-        ({"certificate": world.files["first"][0]}, "first.pem")]:
+        ({"certificate": world.files["first"][0]}, "first.pem"), (world.tls("first", client_ca=cut), "cut.pem"),
+        ({"certificate": locked, "key": world.files["first"][1]}, "locked.pem")]:
         listen = [{"address": f"127.0.0.1:{free_port()}", "tls": tls}]
         try:
             with Gateway([open_source()], listen=listen):
@@ -446,6 +470,8 @@ def main():
                     mozilla_profile(world)
             else:
                 report.skip("Mozilla's intermediate profile", "the Python package sslyze is not installed")
+        with report.case("a flight that is larger than what is sent at once"):
+            many_authorities(world)
         with report.case("bad files stop the start, with their names"):
             bad_starts(world)
     report.finish()
