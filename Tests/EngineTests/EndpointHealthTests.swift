@@ -102,7 +102,8 @@ private enum HealthEvent: CaseIterable {
     @Test func whatAnOperatorAskedForHoldsAgainWhenTheEndpointComesBack() {
         var paused = health((.active, .none, 0))
         #expect(paused.paused(.operatorRequest, untilMillis: 9000, nowMillis: 1000) == true)
-        #expect(paused.removed(nowMillis: 2000) == true && paused.state.reason.name == "removed")
+        #expect(paused.removed(nowMillis: 2000) == true)
+        #expect(paused.state.reason.name == "removed")
         #expect(paused.removed(nowMillis: 2500) == false, "once")
         #expect(paused.pauseEnded(nowMillis: 10_000) == false, "nothing of it runs while it is away")
         let back = returned(paused, nowMillis: 3000)
@@ -110,14 +111,16 @@ private enum HealthEvent: CaseIterable {
         #expect(returned(paused, nowMillis: 9000).condition == .active, "its time is over")
         var disabled = health((.active, .none, 0))
         #expect(disabled.disabled(.operatorRequest, nowMillis: 1000) == true)
-        #expect(disabled.removed(nowMillis: 2000) == true && disabled.state.reason.isRemoval)
+        #expect(disabled.removed(nowMillis: 2000) == true)
+        #expect(disabled.state.reason.isRemoval)
         let still = returned(disabled, nowMillis: 3000)
         #expect(still.condition == .disabled && still.reason == .operatorRequest)
         var failing = health((.failing, .attemptsFailed, 0))
         #expect(failing.removed(nowMillis: 1000) == true)
         #expect(returned(failing, nowMillis: 2000).condition == .active)
         var gone = health((.disabled, .gone, 0))
-        #expect(gone.removed(nowMillis: 1000) == false && gone.returned(nowMillis: 2000) == false)
+        #expect(gone.removed(nowMillis: 1000) == false)
+        #expect(gone.returned(nowMillis: 2000) == false)
     }
     @Test func failingTakesThreeInARowAndOneSuccessEndsIt() {
         var health = health((.active, .none, 0))

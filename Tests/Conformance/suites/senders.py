@@ -95,8 +95,8 @@ def several(report):
             assert status == 202 and json.loads(answer)["events"] == 2, answer
             status, _, answer = send(gateway, "/in/nested", body, {"X-Sig": hexadecimal(b"other")})
             assert status == 401 and b"signature_mismatch" in answer, answer
-            rows = [r for r in log_records(gateway.data) if r["source"] == "nested"]
-            assert [r.get("part") for r in rows] == ["event", "event", "request"], rows
+            rows = gateway.api("/api/v1/events?source=nested")["items"]
+            assert [r["part"] for r in rows] == ["request", "event", "event"], rows
 
 
 # identity
