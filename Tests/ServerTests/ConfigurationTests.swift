@@ -271,11 +271,11 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         #expect(try problem("") == nil)
     }
     @Test func theExampleNamesEveryKey() {
-        // Of schemes that few have.
+        // Of schemes and senders that few have.
         let rareKeys = [
             "list", "list_key", "id_header", "future", "past", "optional", "secret_encoding", "every_header",
             "prefix_ignores_case", "signs_part_only", "body_hash", "url_ports",
-            "url_decodes", "content_coding",
+            "url_decodes", "content_coding", "split",
         ]
         for key in ConfigurationKeys.all {
             let name = key.path.split { ".[]".contains($0) }.last.map(String.init) ?? key.path

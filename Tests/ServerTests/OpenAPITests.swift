@@ -142,7 +142,7 @@ import Testing
     @Test func eventsHaveTheFieldsOfTheirSchema() throws {
         let event = EventRow(
             id: "evt_1", sequence: 1, source: "s", type: "t", receivedAt: time, bodyBytes: 1, providerId: "p",
-            clientSubject: "CN=c")
+            clientSubject: "CN=c", part: "event")
         try check(event)
         let detail = EventDetail(
             event: event, method: "POST", target: "/", headers: [["A", "b"]], body: [0x61], deliveries: [])
