@@ -236,6 +236,8 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         case .end, .unreadable: return all(.unknownEvent)
         }
         guard found.place.sequence == event.sequence else { return all(.unknownEvent) }
+        // What an endpoint is to have are its events.
+        guard !found.isRequestOfBatch else { return all(.requestOfSeveral) }
         let place = found.place
         let rows = try store.rows(sequence: event.sequence)
         let states = Dictionary(uniqueKeysWithValues: rows.map { ($0.endpoint, $0.state) })

@@ -27,6 +27,8 @@ package enum ReplayResult: Equatable, Sendable {
     case unknownEndpoint
     /// Not in the log, or not there any more.
     case unknownEvent
+    /// A request that holds several events; each of them can be sent again.
+    case requestOfSeveral
     /// The store cannot take it now.
     case busy
 }

@@ -43,8 +43,8 @@ extension Dispatcher {
         case .addresses(let found, let version): return way(to: lane, over: found, version: version, now: now)
         }
     }
-    /// Behind a proxy its addresses are looked up as the endpoint's are. Versions only grow, so their sum is another
-    /// whenever one of them is.
+    /// Behind a proxy its addresses are looked up as the endpoint's are; a version is both, 32 bits each: they are
+    /// numbers of answers of the resolver.
     private func way(to lane: Lane, over found: [SocketAddress], version: UInt64, now: UInt64) -> KnownWay {
         if lane.endpoint.environment.proxy?.host == nil, let destination = lane.destination,
             lane.destinationVersion == version
@@ -61,7 +61,7 @@ extension Dispatcher {
         case .pending: return wait(for: host, lane)
         case .failed(let why): return unresolved("the proxy \(host.name) does not resolve: \(why)", lane, now: now)
         case .addresses(let proxies, let own):
-            return checked(lane, found, proxy: proxies, version: version &+ own, now: now)
+            return checked(lane, found, proxy: proxies, version: own << 32 | version & 0xFFFF_FFFF, now: now)
         }
     }
     private func wait(for host: CompiledEndpoint.Host, _ lane: Lane) -> KnownWay {

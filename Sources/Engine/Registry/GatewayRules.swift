@@ -75,6 +75,16 @@ enum GatewayRules {
                     "(\(ByteSize.text(of: log.groupBytes))) must hold the largest request: a body of "
                         + "\(ByteSize.text(of: largest)) and a head of \(ByteSize.text(of: limits.headBytesMax))"))
         }
+        let bodies = BodyLimits(configuration.process)
+        let split = configuration.sources.filter { $0.split != nil }.map(bodies.bytesMax).max() ?? 0
+        if split > 0, log.groupBytes < 2 * (split + limits.headBytesMax) {
+            issues.append(
+                ValidationIssue(
+                    FieldPath("log", "group"),
+                    "(\(ByteSize.text(of: log.groupBytes))) must hold a request that is split twice, its events and "
+                        + "itself: bodies of \(ByteSize.text(of: split)) and heads of "
+                        + "\(ByteSize.text(of: limits.headBytesMax))"))
+        }
         if log.segmentBytes < 2 * log.groupBytes {
             issues.append(
                 ValidationIssue(

@@ -140,8 +140,10 @@ extension SourceCheck {
         if let addresses = parts.edge.addresses {
             guard let client = request.peer, addresses.contains(client) else { return .rejected(.addressNotAllowed) }
         }
-        // A request that was kept does not say whose certificate its connection had.
-        if parts.edge.certificate != nil { return .rejected(.missingClientCertificate) }
+        // A request that was kept does not say whose certificate its connection had; one that was refused for anything
+        // else had passed that check.
+        let wasCertified = request.reason != .missingClientCertificate && request.reason != .clientCertificateNotAllowed
+        if parts.edge.certificate != nil, !wasCertified { return .rejected(.missingClientCertificate) }
         if let handshake = parts.handshake, captured.isChallenge(for: handshake) {
             let key = parts.scheme?.challengeKey(nowSeconds: request.receivedSeconds)
             if let result = ReverifyResult(captured.challengeAnswer(handshake, key: key)) { return result }

@@ -11,7 +11,7 @@ enum SplitCompiler {
         _ source: SourceConfiguration, _ selectors: EventSelectors, decodesBody: Bool, _ memory: CompiledMemory
     ) throws(SourceProblemError) -> EventReader? {
         guard let path = try path(of: source) else {
-            return decodesBody ? EventReader(selectors, elements: nil, decodesBody: true) : nil
+            return decodesBody ? EventReader(selectors, elements: nil, decodesBody: true, in: memory) : nil
         }
         guard !decodesBody else {
             throw SourceProblemError(
@@ -19,7 +19,7 @@ enum SplitCompiler {
         }
         do throws(JSONPathError) {
             let elements = try JSONElements(path: path, countMax: BatchLimits.eventCountMax, in: memory)
-            return EventReader(selectors, elements: elements, decodesBody: false)
+            return EventReader(selectors, elements: elements, decodesBody: false, in: memory)
         } catch { throw SourceProblemError(.badSplit(error.message)) }
     }
     private static func path(of source: SourceConfiguration) throws(SourceProblemError) -> String? {

@@ -141,10 +141,11 @@ struct BodyLimits {
         let isOwn = usual != LimitsConfiguration().bodyBytesMax
         cap = isOwn ? usual : max(usual, min(room, held ?? room))
     }
+    /// A request that is split is in the log twice: its events, and itself.
     func bytesMax(of source: SourceConfiguration) -> Int {
         if let own = source.bodyBytesMax { return own }
         let provider = ProviderCatalogue.provider(named: source.provider)?.bodyBytesMax ?? 0
-        return max(usual, min(provider, cap))
+        return max(usual, min(provider, source.split == nil ? cap : cap / 2))
     }
 }
 

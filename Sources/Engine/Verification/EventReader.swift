@@ -3,7 +3,7 @@
 //
 // Invariants: what has no list of events where the source says is one event, read as a whole, so that nothing is lost
 // for being unexpected; an event's identity is read from the event, never from the request that it shares with others;
-// a request is read whole or refused.
+// a request is read whole or refused. Safety: selectors and elements point into `memory`, which lives as long as they.
 
 import FastPath
 
@@ -19,15 +19,19 @@ package struct EventReader: Sendable {
     /// Nil when a request is one event.
     private let elements: JSONElements?
     private let decodesBody: Bool
+    private let memory: CompiledMemory
 
-    init(_ selectors: EventSelectors, elements: JSONElements?, decodesBody: Bool) {
+    init(_ selectors: EventSelectors, elements: JSONElements?, decodesBody: Bool, in memory: CompiledMemory) {
         precondition(elements == nil || !decodesBody)
+        self.memory = memory
         self.selectors = selectors
         self.elements = elements
         self.decodesBody = decodesBody
     }
 
     package func read(_ request: borrowing CapturedRequest) -> Reading {
+        // A reload lets go of the source while a worker reads.
+        defer { withExtendedLifetime(memory) {} }
         switch elements?.cut(request.body) ?? .absent {
         case .absent: return whole(request)
         case .tooMany: return .tooLarge
@@ -35,7 +39,9 @@ package struct EventReader: Sendable {
             var table = ElementTable()
             for place in places {
                 let texts = request.texts(selectors, in: place)
-                guard EventReader.isWithinBounds(texts) else { return .tooLarge }
+                guard EventReader.isWithinBounds(texts), table.bytes.count <= BatchLimits.textBytesMax else {
+                    return .tooLarge
+                }
                 table.append(body: place, key: texts.key, keyIsBody: texts.keyIsBody, eventType: texts.eventType)
             }
             return .split(table)

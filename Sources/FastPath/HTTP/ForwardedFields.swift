@@ -104,7 +104,7 @@ package enum ForwardedFields {
         case UInt8(ascii: "h"): if matches(name, "host") { return false }
         case UInt8(ascii: "k"): if matches(name, "keep-alive") { return false }
         case UInt8(ascii: "p"): if hasPrefix(name, "proxy-") { return false }
-        case UInt8(ascii: "s"): if hasPrefix(name, "sluice-") { return false }
+        case UInt8(ascii: "s"): if hasPrefix(name, "sluice-") || hasPrefix(name, "sluice_") { return false }
         case UInt8(ascii: "t"):
             if matches(name, "te") || matches(name, "trailer") || matches(name, "transfer-encoding") { return false }
         case UInt8(ascii: "u"): if matches(name, "upgrade") || matches(name, "user-agent") { return false }

@@ -8,6 +8,8 @@ package enum BatchLimits {
     /// Of one event's type and of its key: what a single event may have.
     package static let typeBytesMax = 65_535
     package static let keyBytesMax = BatchVerifier.composedBytesMax
+    /// Of the types and keys of all events of a request: a header that is part of each key counts with each.
+    package static let textBytesMax = 4 << 20
 }
 
 /// The limits of ingest. Sizes in bytes, times in milliseconds.

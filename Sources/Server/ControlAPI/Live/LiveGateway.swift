@@ -61,6 +61,10 @@ extension ControlError {
     static func noSuchEvent(_ id: String) -> ControlError {
         ControlError(.noSuchEvent, "there is no event `\(id)` in the log")
     }
+    static func requestOfSeveral(_ id: String) -> ControlError {
+        ControlError(
+            .noSuchEvent, "`\(id)` is a request that was split; its events, before it in the log, can be sent again")
+    }
 }
 
 extension TimeText {

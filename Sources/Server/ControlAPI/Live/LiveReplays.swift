@@ -19,6 +19,7 @@ final class LiveReplays: ReplayControl {
         case .alreadyPending, .notReached:
             throw ControlError(.alreadyPending, "the delivery of `\(event)` to `\(endpoint)` is on its way already")
         case .unknownEvent: throw ControlError.noSuchEvent(event)
+        case .requestOfSeveral: throw ControlError.requestOfSeveral(event)
         case .unknownEndpoint: throw ControlError(.noSuchEndpoint, "there is no endpoint `\(endpoint)`")
         case .busy: throw ControlError(.busy, "delivery cannot take more at the moment; try again")
         }
@@ -81,7 +82,8 @@ final class LiveReplays: ReplayControl {
         }
         var reader = access.makeReader(from: event.sequence)
         switch reader.read(event.sequence, through: access.tail.snapshot) {
-        case .record(let record, _) where record.sequence == event.sequence: break
+        case .record(let record, _) where record.sequence == event.sequence:
+            guard !record.isRequestOfBatch else { throw ControlError.requestOfSeveral(text) }
         case .failed: throw ControlError.logUnavailable
         default: throw ControlError.noSuchEvent(text)
         }
@@ -91,6 +93,7 @@ final class LiveReplays: ReplayControl {
             switch result {
             case .accepted: outcome.accepted += 1
             case .unknownEvent: throw ControlError.noSuchEvent(text)
+            case .requestOfSeveral: throw ControlError.requestOfSeveral(text)
             case .busy: throw ControlError(.busy, "delivery cannot take more at the moment; try again")
             case .alreadyPending, .notReached, .unknownEndpoint: break
             }
