@@ -39,8 +39,8 @@ package protocol LoopIO: ~Copyable {
         _ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, write: Tag, sync: Tag)
     /// One write that completes when it is on disk; an error may be the write's or the sync's.
     func writeDurably(_ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, tag: Tag)
-    /// Whether writes of this file go past the page cache from now on; false when that cannot be had. At once; nothing of
-    /// the file is with the kernel. A write past it needs block-aligned memory, offset and count.
+    /// Whether writes of this file go past the page cache from now on; false when that cannot be had. At once; nothing
+    /// of the file is with the kernel. A write past it needs block-aligned memory, offset and count.
     func setDirect(_ descriptor: Int32, _ isDirect: Bool) -> Bool
     /// Rename and folder sync, linked to the write that must be submitted right behind.
     func renameAndSync(
