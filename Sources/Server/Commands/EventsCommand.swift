@@ -26,12 +26,9 @@ struct EventsCommand: AsyncParsableCommand {
         }
         /// The latest, the oldest of them first.
         fileprivate func latest(_ gateway: GatewayOptions, limit: Int) async throws -> [EventRow] {
-            var page = PageOptions()
-            page.limit = limit
-            page.isSilent = true
             var events: [EventRow] = []
-            try await page.each(gateway, EventsCommand.path, [("source", source), ("type", type)]) { (row: EventRow) in
-                events.append(row)
+            _ = try await gateway.pages(EventsCommand.path, [("source", source), ("type", type)], limit: limit) {
+                events.append($0)
             }
             return events.reversed()
         }

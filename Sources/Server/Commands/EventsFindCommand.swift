@@ -29,13 +29,12 @@ extension EventsCommand {
         }
         func run() async throws {
             let query = [("provider_id", providerId), ("source", selection.source), ("type", selection.type)]
-            var page = PageOptions()
-            page.limit = limit
             var count = 0
-            try await page.each(gateway, ControlAPI.base + "/events", query) { (event: EventRow) in
+            let next = try await gateway.pages(ControlAPI.base + "/events", query, limit: limit) { (event: EventRow) in
                 count += 1
                 Output.line(json ? APIText.of(event) : event.line)
             }
+            if next != nil { Output.note("there are more: --limit \(QueryParameter.limitMax) shows as many as that") }
             guard count > 0 else {
                 Output.failure("no event in the log has the provider id `\(providerId)`")
                 throw ExitStatus.no

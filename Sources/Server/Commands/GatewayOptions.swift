@@ -36,37 +36,45 @@ struct GatewayOptions: ParsableArguments {
 
 /// How much of a listing is wanted.
 struct PageOptions: ParsableArguments {
-    private enum CodingKeys: CodingKey { case limit, cursor, all }
-
     @Option(help: "At most so many.")
     var limit = 50
     @Option(help: "Go on where an earlier call with the same options ended, as it said.")
     var cursor: String?
     @Flag(help: "All of them, however many.")
     var all = false
-    /// Whether it goes on is not said.
-    var isSilent = false
 
     func validate() throws {
         guard limit > 0 else { throw ValidationError("--limit takes a number of at least 1") }
     }
 
-    /// Asks for page after page until there is enough; `show` gets each item. A page may be empty and not the last.
+    /// Shows each item, and says how it goes on.
     func each<Item: Described>(
-        _ gateway: GatewayOptions, _ path: String, _ query: [(name: String, value: String?)],
-        show: (Item) -> Void
+        _ gateway: GatewayOptions, _ path: String, _ query: [(name: String, value: String?)], show: (Item) -> Void
     ) async throws {
+        let next = try await gateway.pages(
+            path, query, from: cursor, limit: all ? Int.max : limit, show: show)
+        if let next { Output.note("more: --cursor \(next)") }
+    }
+}
+
+extension GatewayOptions {
+    /// Asks for page after page until there are `limit` items; `show` gets each. A page may be empty and not the last.
+    /// Where it goes on; nil at the end.
+    func pages<Item: Described>(
+        _ path: String, _ query: [(name: String, value: String?)], from cursor: String? = nil, limit: Int,
+        show: (Item) -> Void
+    ) async throws -> String? {
         var cursor = cursor
-        var left = all ? Int.max : limit
+        var left = limit
         repeat {
             let count = min(left, QueryParameter.limitMax)
             let target = URLText.target(path, query + [("limit", "\(count)"), ("cursor", cursor)])
-            let page = try await gateway.ask { try await $0.resource(target, Page<Item>.self) }
+            let page = try await ask { try await $0.resource(target, Page<Item>.self) }
             page.items.forEach(show)
             left -= page.items.count
             cursor = page.next
         } while cursor != nil && left > 0
-        if let cursor, !isSilent { Output.note("more: --cursor \(cursor)") }
+        return cursor
     }
 }
 

@@ -41,11 +41,8 @@ struct RejectedCommand: AsyncParsableCommand {
             }
         }
         func run() async throws {
-            var page = PageOptions()
-            page.limit = limit
-            page.isSilent = true
             let query = [("source", source), ("reason", reason)]
-            try await page.each(gateway, RejectedCommand.path, query) { (item: RejectedItem) in
+            _ = try await gateway.pages(RejectedCommand.path, query, limit: limit) { (item: RejectedItem) in
                 if json { Output.json(item) } else { Output.line(item.line) }
             }
         }
