@@ -342,6 +342,12 @@ def events_commands(report):
                 where = ["--config", gateway.config_path]
                 listed = sluice("events", "list", *where, "--json", check=0).stdout
                 assert all(name in listed for name in names), one_line(listed)
+                shorter = sluice("events", "list", *where, "--limit", "2", "--type", "push", check=0).stdout.split("\n")
+                assert len([line for line in shorter if line]) == 2, shorter
+                known = gateway.api(f"/api/v1/events/{names[0]}")["provider_id"]
+                found = sluice("events", "find", "--provider-id", known, *where, "--json", check=0).stdout
+                assert names[0] in found and names[1] not in found, one_line(found)
+                sluice("events", "find", "--provider-id", known + "x", *where, check=1)
                 shown = sluice("events", "show", names[0], *where, "--json", check=0).stdout
                 assert names[0] in shown and "push" in shown, one_line(shown)
                 sluice("events", "show", "evt_" + "0" * 21, *where, check=1)
