@@ -23,7 +23,9 @@ final class LiveEvents: EventQueries {
             if page.events.isEmpty { try checkSource(query.source, Caller(requestID: "")) }
             return page
         }
-        return try browser.page(query, from: try browser.sequence(of: after) + 1)
+        // An id can name the last number that there is.
+        let place = try browser.sequence(of: after)
+        return try browser.page(query, from: place == .max ? place : place + 1)
     }
     /// A source that was removed still has its events; one of which there are none must be known, or it is a typing
     /// mistake.
