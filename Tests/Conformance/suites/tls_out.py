@@ -17,7 +17,7 @@ import supportpath  # noqa: F401  (puts the shared modules on the path)
 from hostsfile import hosts_wrapper
 from receiver import Receiver
 from report import Report, arguments, wait_until
-from serverutil import Gateway, StartFailed, endpoint, free_port, github_headers, github_source
+from serverutil import Gateway, endpoint, free_port, github_headers, github_source
 from tunnel import Tunnel
 
 try:
@@ -319,15 +319,8 @@ def bad_files(report, world):
     ]
     for tls, words in rows:
         with report.case(f"refused at start: {', '.join(tls)}: {words}"):
-            gateway = Gateway([github_source()], [endpoint("one", "https://localhost:9443/", tls=tls)])
-            try:
-                gateway.start(10)
-            except StartFailed as error:
-                assert "exit status 2" in str(error) and words in str(error), str(error)[-300:]
-            else:
-                raise AssertionError("started")
-            finally:
-                gateway.discard()
+            error = Gateway([github_source()], [endpoint("one", "https://localhost:9443/", tls=tls)]).refused_start(10)
+            assert "exit status 2" in error and words in error, error[-300:]
     with report.case("a reload with a bad file changes nothing, one with a renewed file does"):
         context = server_context(world.folder, "renewing", world.leaf(world.other))
         with Receiver(tls=context) as receiver:
