@@ -7,12 +7,11 @@ import Testing
     private func source(
         _ provider: String, _ change: (inout SourceConfiguration) -> Void = { _ in }
     ) -> SourceConfiguration {
-        var source = SourceConfiguration()
-        source.name = "s"
-        source.provider = provider
-        source.secrets = [SourceSecret(SourceCompilerTests.secret(of: provider))]
-        change(&source)
-        return source
+        EngineTests.source("s") {
+            $0.provider = provider
+            $0.secrets = [SourceSecret(SourceCompilerTests.secret(of: provider))]
+            change(&$0)
+        }
     }
     private func key(_ source: SourceConfiguration, _ request: String) throws -> [UInt8]? {
         let parts = try SourceCompiler.compile(source)

@@ -10,13 +10,25 @@ private struct Unexpected: Error {}
     private func source(
         _ provider: String, _ change: (inout SourceConfiguration) -> Void = { _ in }
     ) -> SourceConfiguration {
-        var source = SourceConfiguration()
-        source.name = "s"
-        source.provider = provider
-        source.unverified = true
-        source.split = "json:$"
-        change(&source)
-        return source
+        EngineTests.source("s") {
+            $0.provider = provider
+            $0.secrets = []
+            $0.unverified = true
+            $0.split = "json:$"
+            change(&$0)
+        }
+    }
+    /// Its signature is over what the body decompresses to.
+    private func decoded(_ change: (inout SourceConfiguration) -> Void = { _ in }) -> SourceConfiguration {
+        source("generic") {
+            var scheme = SchemeConfiguration()
+            scheme.header = "X-Sig"
+            scheme.contentCoding = "decoded"
+            $0.scheme = scheme
+            $0.unverified = false
+            $0.secrets = [SourceSecret("key")]
+            change(&$0)
+        }
     }
     private func read(_ source: SourceConfiguration, _ body: String, head: String = "") throws -> EventReader.Reading {
         let parts = try SourceCompiler.compile(source)
@@ -88,15 +100,7 @@ private struct Unexpected: Error {}
     @Test func aSplitThatNamesNoListIsRefusedWithWhatWouldBeRight() {
         #expect(problem(source("generic") { $0.split = "$.events" }).contains("json:$.events"))
         #expect(problem(source("generic") { $0.split = "json:$." }).contains("empty name"))
-        let decoded = source("generic") {
-            var scheme = SchemeConfiguration()
-            scheme.header = "X-Sig"
-            scheme.contentCoding = "decoded"
-            $0.scheme = scheme
-            $0.unverified = false
-            $0.secrets = [SourceSecret("key")]
-        }
-        #expect(problem(decoded).contains("content_coding"))
+        #expect(problem(decoded()).contains("content_coding"))
     }
     @Test func aQuickSchemeIsCheckedByTheWorkerThatSplits() throws {
         let quick = try SourceCompiler.compile(
@@ -113,18 +117,12 @@ private struct Unexpected: Error {}
         let packed = TextEncoding.bytes(
             of: "eJyrVspMUbJSSi0riTdU0lEqqSxIBXLzi1JSi/STi1ITS1JTlGoB3R4MOg==", as: .base64)
         let body = try #require(packed)
-        let decoded = source("generic") {
-            var scheme = SchemeConfiguration()
-            scheme.header = "X-Sig"
-            scheme.contentCoding = "decoded"
-            $0.split = nil
-            $0.scheme = scheme
-            $0.unverified = false
-            $0.secrets = [SourceSecret("key")]
-            $0.eventType = ["json:$.type"]
-            $0.dedupKey = ["json:$.id", "body"]
-        }
-        let parts = try SourceCompiler.compile(decoded)
+        let parts = try SourceCompiler.compile(
+            decoded {
+                $0.split = nil
+                $0.eventType = ["json:$.type"]
+                $0.dedupKey = ["json:$.id", "body"]
+            })
         defer { withExtendedLifetime(parts.memory) {} }
         let reader = try #require(parts.reader)
         func texts(_ body: [UInt8], _ coding: String) throws -> EventSelectors.Texts {

@@ -114,9 +114,6 @@ private struct Demand {
         signed.certificate = one.certificate
         return [open, any, one, signed]
     }
-    private static func post(_ source: String) -> String {
-        "POST /in/\(source) HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx"
-    }
     private static func answers(_ text: String) -> [String] {
         text.split(separator: "HTTP/1.1 ").map { answer in
             let status = String(answer.prefix(3))
@@ -142,7 +139,7 @@ private struct Demand {
         ] as [(String?, [String])] {
             let ingest = try SimulatedIngest(sources(), tls: TLSFixture.server("server", clients: .asked))
             let connection = try SecureClient(ingest, TLSFixture.client(identity))
-            for source in ["open", "any", "one", "signed", "open"] { connection.send(Self.post(source)) }
+            for source in ["open", "any", "one", "signed", "open"] { connection.send(post(source, "x")) }
             #expect(Self.answers(connection.text) == expected, "\(identity ?? "none")")
             ingest.finish()
         }
@@ -150,7 +147,7 @@ private struct Demand {
     @Test func aPlainListenerHasNoCertificates() throws {
         let ingest = try SimulatedIngest(sources())
         let socket = try #require(ingest.world.connect())
-        for source in ["open", "any", "one"] { socket.inbound += Array(Self.post(source).utf8) }
+        for source in ["open", "any", "one"] { socket.inbound += Array(post(source, "x").utf8) }
         ingest.ticks(20)
         #expect(
             Self.answers(socket.text) == ["202", "missing_client_certificate", "missing_client_certificate"])

@@ -10,9 +10,6 @@ private let sources = [
     HarnessSource(name: "hmac", check: .hmac),
 ]
 
-private func post(_ path: String, _ body: String, _ fields: String = "") -> String {
-    "POST /in/\(path) HTTP/1.1\r\nHost: a\r\n\(fields)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
-}
 private let chunked =
     "POST /in/open HTTP/1.1\r\nHost: a\r\nX-Id: c1\r\nTransfer-Encoding: chunked\r\n\r\n"
     + "5\r\nhello\r\n7;x=1\r\n, world\r\n0\r\nTrailer: t\r\n\r\n"

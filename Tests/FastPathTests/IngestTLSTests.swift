@@ -7,7 +7,7 @@ import Testing
 
 private let sources = [HarnessSource(name: "open", check: .none), HarnessSource(name: "token", check: .token)]
 
-private func post(_ path: String, _ body: String, _ fields: String = "") -> String {
+func post(_ path: String, _ body: String, _ fields: String = "") -> String {
     "POST /in/\(path) HTTP/1.1\r\nHost: a\r\n\(fields)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
 }
 

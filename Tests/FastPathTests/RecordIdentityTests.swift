@@ -49,18 +49,7 @@ import Testing
             (UInt32(0), RecordFormat.defaultTenantNumber, Self.recordWithoutNumbers),
             (0x0102_0304, 42, Self.recordWithNumbers),
         ] {
-            let written = Self.lend(tenant: RecordFormat.tenantBytes(of: tenant), source: number) { event in
-                let length = RecordFormat.byteCount(of: event) ?? 0
-                // Words, so that the memory is aligned as a record wants it; filled, so that what is not written shows.
-                var words = [UInt64](repeating: .max, count: length / 8)
-                let print = Fingerprint(slot: Hash128(low: 0x11, high: 0x22), tag: Hash128(low: 0x33, high: 0x44))
-                words.withUnsafeMutableBytes { memory in
-                    guard let base = memory.baseAddress else { return }
-                    RecordFormat.encode(
-                        event, print: print, sequence: 7, groupOffset: 0, length: length, seed: Self.seed, to: base)
-                }
-                return words.withUnsafeBytes { Array($0) }
-            }
+            let written = Self.lend(tenant: RecordFormat.tenantBytes(of: tenant), source: number) { Self.encoded($0) }
             #expect(written == Self.bytes(expected))
         }
     }
@@ -103,6 +92,17 @@ import Testing
         #expect(front.event.clientSubject.text == "CN=a" && front.event.fieldLines.text == "A: 1\r\n")
         #expect(front.ticket == 5 && front.durability == .written)
     }
+    private static func encoded(_ event: EventInput) -> [UInt8] {
+        let length = RecordFormat.byteCount(of: event) ?? 0
+        // Words, so that the memory is aligned as a record wants it; filled, so that what is not written shows.
+        var words = [UInt64](repeating: .max, count: length / 8)
+        let print = Fingerprint(slot: Hash128(low: 0x11, high: 0x22), tag: Hash128(low: 0x33, high: 0x44))
+        words.withUnsafeMutableBytes { memory in
+            guard let base = memory.baseAddress else { return }
+            RecordFormat.encode(event, print: print, sequence: 7, groupOffset: 0, length: length, seed: seed, to: base)
+        }
+        return words.withUnsafeBytes { Array($0) }
+    }
     private static func encoded(subject: String, lines: String) -> [UInt8] {
         Array(subject.utf8).withView { subject in
             Array(lines.utf8).withView { lines in
@@ -112,15 +112,7 @@ import Testing
                     event.fieldLines = lines
                     event.target = rest.slice(0, 2)
                     event.body = rest.slice(2, 4)
-                    let length = RecordFormat.byteCount(of: event) ?? 0
-                    var words = [UInt64](repeating: .max, count: length / 8)
-                    let print = Fingerprint(slot: Hash128(low: 1, high: 2), tag: Hash128(low: 3, high: 4))
-                    words.withUnsafeMutableBytes { memory in
-                        guard let base = memory.baseAddress else { return }
-                        RecordFormat.encode(
-                            event, print: print, sequence: 7, groupOffset: 0, length: length, seed: seed, to: base)
-                    }
-                    return words.withUnsafeBytes { Array($0) }
+                    return encoded(event)
                 }
             }
         }

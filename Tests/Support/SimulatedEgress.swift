@@ -13,7 +13,7 @@ package final class SimulatedEgress {
     private let mailbox = EgressMailbox()
     private let counters = CounterBlock(count: EgressCounter.allCases.count)
     private let destination: Destination
-    private var memory: [UnsafeMutablePointer<UInt8>] = []
+    private let memory = CompiledMemory()
     private var nextToken: UInt64 = 1
     package private(set) var outcomes: [UInt64: DeliveryOutcome] = [:]
 
@@ -44,22 +44,13 @@ package final class SimulatedEgress {
             io: SimulatedIO(world), table: try EgressConnectionTable(limits: limits), answers: answers, limits: limits,
             wakeDescriptor: orders.wakeup.descriptor)
     }
-    deinit { for block in memory { block.deallocate() } }
-
-    private func place(_ text: String) -> ByteView {
-        let bytes = Array(text.utf8)
-        let block = UnsafeMutablePointer<UInt8>.allocate(capacity: max(bytes.count, 1))
-        for (index, byte) in bytes.enumerated() { block[index] = byte }
-        memory.append(block)
-        return ByteView(block, count: bytes.count)
-    }
     @discardableResult
     package func deliver(_ body: String) -> UInt64 {
         let token = nextToken
         nextToken += 1
         let request = OutboundRequest(
-            token: token, pool: 0, destination: destination, eventID: place("evt_\(token)"),
-            fieldLines: place("webhook-id: evt_\(token)\r\n"), body: place(body))
+            token: token, pool: 0, destination: destination, eventID: memory.place(text: "evt_\(token)"),
+            fieldLines: memory.place(text: "webhook-id: evt_\(token)\r\n"), body: memory.place(text: body))
         #expect(orders.push(request))
         return token
     }

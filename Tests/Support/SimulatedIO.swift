@@ -75,12 +75,9 @@ package final class SimulatedWorld {
     /// A client connects; nil while the loop accepts nobody.
     package func connect() -> SimulatedSocket? {
         guard let accept else { return nil }
-        let socket = SimulatedSocket()
-        sockets[nextDescriptor] = socket
-        order.append(nextDescriptor)
-        complete(accept, nextDescriptor, hasMore: true)
-        nextDescriptor += 1
-        return socket
+        let descriptor = openSocket()
+        complete(accept, descriptor, hasMore: true)
+        return sockets[descriptor]
     }
     fileprivate func openSocket() -> Int32 {
         sockets[nextDescriptor] = SimulatedSocket()
