@@ -16,19 +16,20 @@ struct AnswerTerms {
     var counterSlot: UInt16 = 0
     var durability = DurabilityLevel.fsync
     var answer = IngestAnswer()
-    /// How many events the request holds that the log has now; 0 = it is one event. Set with the offer, and 0 again
-    /// with the answer.
+    /// How many events the request holds that the log has now; 0 = it is one event. Set with the offer.
     var batchCount: UInt16 = 0
     /// Monotonic milliseconds of the request's last byte, for the commit histogram.
     var completedAt: UInt64 = 0
 
-    /// For the next request: what an answer reads before a source has taken it. The rest is its source's then.
+    /// For the next request: what an answer reads before a source has taken it, and what not every request sets. The
+    /// rest is its source's then.
     @inline(__always) mutating func begin() {
         isHead = false
         isVersion10 = false
         expectsContinue = false
         decidedStatus = 0
         sourceIndex = -1
+        batchCount = 0
     }
 }
 

@@ -74,10 +74,7 @@ extension IngestLoop where IO: ~Copyable {
         guard !reading.isSplit else { return unsafe admit(slot, &event, eventsOf: reading, source) }
         var cursor = ElementCursor(reading.elements)
         guard let whole = cursor.next() else { preconditionFailure("a reading of one event has one element") }
-        event.eventType = whole.eventType
-        event.dedupKey = whole.keyIsBody ? event.body : whole.key
-        event.keyIsBody = whole.keyIsBody
-        if !whole.hasIdentity { event.dedupWindowSeconds = 0 }
+        event.identify(as: whole)
         unsafe offer(slot, event, source)
     }
     private mutating func admit(
@@ -126,15 +123,8 @@ extension IngestLoop where IO: ~Copyable {
                 newCount: isDuplicate ? 0 : Int(newCount))
         }
         metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(table[slot].terms.counterSlot))
-        metrics.commit.record(micros: (nowMillis &- table[slot].terms.completedAt) &* 1000)
-        var reply = reply(slot, status: Int(table[slot].terms.answer.status))
-        reply.durability = table[slot].terms.durability.text
+        guard let reply = replyUnlessOwn(slot) else { return }
         let (memory, capacity) = unsafe replyRoom(slot)
-        if table[slot].terms.answer.isOwn {
-            let own = table[slot].terms.answer
-            reply.ownContentType = own.contentType
-            return unsafe written(slot, reply.write(own.body, date: dates, to: memory, capacity: capacity))
-        }
         let id = EventID(logIdentity: port.logIdentity, sequence: sequence)
         unsafe written(
             slot,
@@ -143,27 +133,31 @@ extension IngestLoop where IO: ~Copyable {
     }
     /// Of a request that holds several events. `sequence` is the request's own, nil when nothing was kept of it.
     private mutating func answerBatch(_ slot: Int, sequence: UInt64?, count: Int, newCount: Int) {
-        table[slot].terms.batchCount = 0
         let place = Int(table[slot].terms.counterSlot)
         metrics.count(.accepted, source: place, UInt64(newCount))
         metrics.count(.duplicate, source: place, UInt64(count - newCount))
-        metrics.commit.record(micros: (nowMillis &- table[slot].terms.completedAt) &* 1000)
-        var reply = reply(slot, status: Int(table[slot].terms.answer.status))
-        reply.durability = table[slot].terms.durability.text
+        guard let reply = replyUnlessOwn(slot) else { return }
         let (memory, capacity) = unsafe replyRoom(slot)
-        let own = table[slot].terms.answer
-        if own.isOwn {
-            reply.ownContentType = own.contentType
-            return unsafe written(slot, reply.write(own.body, date: dates, to: memory, capacity: capacity))
-        }
         let batch = BatchReply(
             id: sequence.map { EventID(logIdentity: port.logIdentity, sequence: $0) }, count: count,
             duplicateCount: count - newCount)
         unsafe written(slot, reply.writeBatch(batch, date: dates, to: memory, capacity: capacity))
     }
+    /// What the answer to something kept begins with; nil when the source has an answer of its own, which is given
+    /// then.
+    @inline(__always) private mutating func replyUnlessOwn(_ slot: Int) -> Reply? {
+        metrics.commit.record(micros: (nowMillis &- table[slot].terms.completedAt) &* 1000)
+        var reply = reply(slot, status: Int(table[slot].terms.answer.status))
+        reply.durability = table[slot].terms.durability.text
+        guard table[slot].terms.answer.isOwn else { return reply }
+        let own = table[slot].terms.answer
+        reply.ownContentType = own.contentType
+        let (memory, capacity) = unsafe replyRoom(slot)
+        unsafe written(slot, reply.write(own.body, date: dates, to: memory, capacity: capacity))
+        return nil
+    }
     /// The log does not take the event, or could not keep it.
     private mutating func answerRefused(_ slot: Int, _ reason: JournalRefusal) {
-        table[slot].terms.batchCount = 0
         if reason == .tooLarge { return refuse(slot, .bodyTooLarge) }
         metrics.count(.refused, source: Int(table[slot].terms.counterSlot))
         answerUnavailable(slot, reason: reason.rawValue)

@@ -91,11 +91,15 @@ extension EventInput {
         one.elements = .empty
         one.part = RecordPart.element
         one.body = body.slice(element.body)
-        one.dedupKey = element.keyIsBody ? one.body : element.key
-        one.keyIsBody = element.keyIsBody
-        one.eventType = element.eventType
-        if !element.hasIdentity { one.dedupWindowSeconds = 0 }
+        one.identify(as: element)
         return one
+    }
+    /// Takes type and key as a worker has read them; `body` is the element's already.
+    @inline(__always) mutating func identify(as element: BatchElement) {
+        dedupKey = element.keyIsBody ? body : element.key
+        keyIsBody = element.keyIsBody
+        eventType = element.eventType
+        if !element.hasIdentity { dedupWindowSeconds = 0 }
     }
     /// The request itself, which is nobody's duplicate.
     @inline(__always) var requestOfBatch: EventInput {

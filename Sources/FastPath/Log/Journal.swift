@@ -160,9 +160,16 @@ package struct PlacedSegment: Equatable, Sendable {
         // Before any refusal: what is on disk is a duplicate whatever state the disk is in now.
         if let original = known(event, print) { return duplicate(of: original, ticket: ticket) }
         if let reason = shortage(length, ticket) { return .refused(reason) }
+        return keep(event, print, length, ticket: ticket)
+    }
+    /// There is room for it. `newCount` is for its receipt.
+    @inline(__always) private mutating func keep(
+        _ event: EventInput, _ print: Fingerprint, _ length: Int, ticket: UInt64, newCount: UInt32 = 0
+    ) -> OfferOutcome {
         let sequence = nextSequence
         if ticket != 0 {
-            let isTaken = filling.addTicket(GroupTicket(ticket: ticket, sequence: sequence, isDuplicate: false))
+            let isTaken = filling.addTicket(
+                GroupTicket(ticket: ticket, sequence: sequence, isDuplicate: false, newCount: newCount))
             precondition(isTaken)
         }
         append(event, print, length)
@@ -197,14 +204,9 @@ package struct PlacedSegment: Equatable, Sendable {
             batchNewCount += 1
         }
         let request = batch.requestOfBatch
-        let sequence = nextSequence
-        if ticket != 0 {
-            let isTaken = filling.addTicket(
-                GroupTicket(ticket: ticket, sequence: sequence, isDuplicate: false, newCount: batchNewCount))
-            precondition(isTaken)
-        }
-        append(request, fingerprint(of: request), RecordFormat.byteCount(of: request) ?? 0)
-        return .appended(sequence: sequence)
+        return keep(
+            request, fingerprint(of: request), RecordFormat.byteCount(of: request) ?? 0, ticket: ticket,
+            newCount: batchNewCount)
     }
     /// The highest sequence among its events when each of them is known; nil when one is new.
     private func youngest(ofKnown batch: EventInput) -> UInt64? {
