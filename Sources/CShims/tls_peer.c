@@ -38,16 +38,14 @@ int sluice_tls_session_keep_chain(SSL *ssl, void *unused) {
 static int write_chain(SSL *ssl, BIO *to) {
     uint8_t digests[SLUICE_TLS_CHAIN_MAX * DIGEST_BYTES];
     const STACK_OF(X509) *chain = SSL_get0_verified_chain(ssl);
-    void *kept = NULL;
+    void *kept = digests;
     size_t bytes = 0;
     if (chain != NULL) {
         bytes = digests_of(chain, digests) * DIGEST_BYTES;
-    } else if (SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &kept, &bytes) == 1 && bytes <= sizeof digests) {
-        if (bytes > 0) memcpy(digests, kept, bytes);
-    } else {
+    } else if (SSL_SESSION_get0_ticket_appdata(SSL_get_session(ssl), &kept, &bytes) != 1 || bytes > sizeof digests) {
         bytes = 0;
     }
-    return bytes == 0 || BIO_write(to, digests, (int)bytes) == (int)bytes ? (int)(bytes / DIGEST_BYTES) : -1;
+    return bytes == 0 || BIO_write(to, kept, (int)bytes) == (int)bytes ? (int)(bytes / DIGEST_BYTES) : -1;
 }
 
 // MARK: names

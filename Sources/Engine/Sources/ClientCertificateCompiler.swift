@@ -66,14 +66,8 @@ enum ClientCertificateCompiler {
         }
     }
     private static func print(_ text: String) -> [UInt8]? {
-        let digits = text.filter { $0 != ":" }.utf8.map { Character(Unicode.Scalar($0)).hexDigitValue }
-        guard digits.count == 2 * CertificatePrint.byteCount else { return nil }
-        var bytes: [UInt8] = []
-        for index in 0..<CertificatePrint.byteCount {
-            guard let high = digits[2 * index], let low = digits[2 * index + 1] else { return nil }
-            bytes.append(UInt8(high << 4 | low))
-        }
-        return bytes
+        let bytes = TextEncoding.bytes(of: text.filter { $0 != ":" }, as: .hex)
+        return bytes?.count == CertificatePrint.byteCount ? bytes : nil
     }
 }
 

@@ -49,7 +49,7 @@ package struct EventReader: Sendable {
     }
     private func whole(_ request: borrowing CapturedRequest) -> Reading {
         let decoded = decodesBody ? ContentDecoding.decodedBody(of: request) : nil
-        let texts = decoded.map { request.texts(selectors, body: $0) } ?? request.texts(selectors)
+        let texts = request.texts(selectors, body: decoded ?? request.body)
         return EventReader.isWithinBounds(texts) ? .whole(texts) : .tooLarge
     }
     private static func isWithinBounds(_ texts: EventSelectors.Texts) -> Bool {

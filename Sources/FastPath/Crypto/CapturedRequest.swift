@@ -133,11 +133,7 @@ package struct CapturedRequest: ~Copyable {
     }
 
     /// What the selectors find, decoded.
-    package func texts(_ selectors: EventSelectors) -> EventSelectors.Texts {
-        bytes.withView { view in
-            body.withView { selectors.texts(bytes: view, head: head, fields: fields, body: $0) }
-        }
-    }
+    package func texts(_ selectors: EventSelectors) -> EventSelectors.Texts { texts(selectors, body: body) }
     /// With another body than the one that came.
     package func texts(_ selectors: EventSelectors, body: [UInt8]) -> EventSelectors.Texts {
         bytes.withView { view in
