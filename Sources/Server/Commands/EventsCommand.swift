@@ -12,7 +12,7 @@ struct EventsCommand: AsyncParsableCommand {
             Tail.self, List.self, Find.self, Show.self, Replay.self, RejectedCommand.self, ReverifyCommand.self,
         ])
 
-    fileprivate static let path = ControlAPI.base + "/events"
+    static let path = ControlAPI.base + "/events"
 
     struct Selection: ParsableArguments {
         @Option(help: "Only events of this source.")

@@ -30,7 +30,7 @@ extension EventsCommand {
         func run() async throws {
             let query = [("provider_id", providerId), ("source", selection.source), ("type", selection.type)]
             var count = 0
-            let next = try await gateway.pages(ControlAPI.base + "/events", query, limit: limit) { (event: EventRow) in
+            let next = try await gateway.pages(EventsCommand.path, query, limit: limit) { (event: EventRow) in
                 count += 1
                 Output.line(json ? APIText.of(event) : event.line)
             }
