@@ -31,7 +31,7 @@ final class FakeGateway: GatewayHealth, TenantDirectory, SourceDirectory, Endpoi
 
     static let tenant = Reference(id: "app_1", name: "default")
 
-    private func note(_ call: String, _ caller: Caller? = nil) throws {
+    func note(_ call: String, _ caller: Caller? = nil) throws {
         asked.withLock {
             $0.calls.append(call)
             if let caller { $0.callers.append(caller) }
@@ -54,13 +54,17 @@ final class FakeGateway: GatewayHealth, TenantDirectory, SourceDirectory, Endpoi
 
     func tenants(_ paging: Paging, _ caller: Caller) throws -> Found<TenantResource, UInt64> {
         try note("tenants", caller)
-        return Found([TenantResource(id: "app_1", name: "default", sources: 1, endpoints: 5)])
+        return Found([own])
     }
     func tenant(_ ref: String, _ caller: Caller) throws -> TenantResource {
         guard ref == "default" || ref == "app_1" else {
             throw ControlError.unknown(.noSuchTenant, "tenant", ref, known: ["default"])
         }
-        return TenantResource(id: "app_1", name: "default", sources: 1, endpoints: 5)
+        return own
+    }
+    private var own: TenantResource {
+        TenantResource(
+            id: "app_1", tenantId: "00000000-0000-4000-8000-000000000001", name: "default", sources: 1, endpoints: 5)
     }
     func sources(_ search: SourceSearch, _ caller: Caller) throws -> Found<SourceResource, UInt64> {
         try note("sources \(search.provider ?? "-")", caller)

@@ -91,6 +91,10 @@ extension RegistryPlan {
         }
         add(sources, before.sources)
         add(endpoints, before.endpoints)
+        for key in keys {
+            add(.create, .key, key.tenant ?? .nobody, key.publicID.text, key.name, key.shownFields)
+        }
+        for key in removedKeys { add(.delete, .key, key.tenant ?? .nobody, key.publicID.text, key.name) }
         for tenant in removedTenants { add(.delete, .tenant, tenant.id, tenant.publicID.text, tenant.name) }
         return entries
     }

@@ -55,7 +55,8 @@ package struct ControlAPI: Sendable {
     var table: RouteTable {
         let described =
             StatusController(health: services.health, worker: statusWorker).routes
-            + TenantController(tenants: services.tenants, worker: worker).routes
+            + TenantController(tenants: services.tenants, control: services.tenantControl, worker: worker).routes
+            + KeyController(keys: services.keys, worker: worker).routes
             + SourceController(sources: services.sources, worker: worker).routes
             + EndpointController(
                 directory: services.endpoints, control: services.endpointControl, registry: services.registry,

@@ -30,7 +30,8 @@ package final class LiveGateway: RunningGateway {
         let deliveries = LiveDeliveries(gateway: gateway)
         let registry = LiveRegistry(gateway: gateway, directory: directory, applyManifest: applyManifest)
         return ControlServices(
-            health: health, tenants: directory, sources: directory, endpoints: directory,
+            health: health, tenants: directory, tenantControl: LiveTenants(gateway: gateway),
+            keys: LiveKeys(gateway: gateway), sources: directory, endpoints: directory,
             endpointControl: LiveEndpointControl(gateway: gateway), registry: registry, deliveries: deliveries,
             replays: LiveReplays(gateway: gateway), events: LiveEvents(gateway: gateway, deliveries: deliveries),
             rejected: LiveRejected(gateway: gateway), audit: registry)

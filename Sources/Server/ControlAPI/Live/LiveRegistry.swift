@@ -180,7 +180,7 @@ extension ChangeResource {
 extension ChangeItem {
     init(_ entry: TopologyDiff.Entry) {
         let kind = Kind(rawValue: entry.kind) ?? .gateway
-        let isOwned = kind == .source || kind == .endpoint
+        let isOwned = kind == .source || kind == .endpoint || kind == .key
         self.init(
             action: Action(rawValue: entry.effect.rawValue) ?? .changed, kind: kind,
             name: isOwned ? TenantSpec.qualify(entry.name, tenant: entry.tenant) : entry.name,

@@ -11,6 +11,7 @@ struct Cursor: Equatable {
         case events = "v"
         case rejected = "r"
         case audit = "u"
+        case keys = "k"
     }
     let listing: Listing
     let parts: [UInt64]

@@ -16,6 +16,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case missingHeader = "missing_header"
     case notFound = "not_found"
     case noSuchTenant = "no_such_tenant"
+    case noSuchKey = "no_such_key"
     case noSuchSource = "no_such_source"
     case noSuchEndpoint = "no_such_endpoint"
     case noSuchEvent = "no_such_event"
@@ -25,6 +26,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case managedByManifest = "managed_by_manifest"
     case alreadyPending = "already_pending"
     case endpointStopped = "endpoint_stopped"
+    case tenantInUse = "tenant_in_use"
     case conflict
     case notKept = "not_kept"
     case tooLarge = "too_large"
@@ -41,10 +43,11 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         switch self {
         case .badJSON, .badParameter, .unknownParameter, .badCursor, .badValue, .unknownKey, .badRequest: 400
         case .missingHeader: 403
-        case .notFound, .noSuchTenant, .noSuchSource, .noSuchEndpoint, .noSuchEvent, .noSuchDelivery, .noSuchRejected:
+        case .notFound, .noSuchTenant, .noSuchKey, .noSuchSource, .noSuchEndpoint, .noSuchEvent, .noSuchDelivery,
+            .noSuchRejected:
             404
         case .methodNotAllowed: 405
-        case .managedByManifest, .alreadyPending, .endpointStopped, .conflict, .notKept:
+        case .managedByManifest, .alreadyPending, .endpointStopped, .tenantInUse, .conflict, .notKept:
             409
         case .tooLarge: 413
         case .wrongHost: 421
@@ -66,6 +69,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .missingHeader: "A required header is missing"
         case .notFound: "Nothing at this path"
         case .noSuchTenant: "No such tenant"
+        case .noSuchKey: "No such key"
         case .noSuchSource: "No such source"
         case .noSuchEndpoint: "No such endpoint"
         case .noSuchEvent: "No such event"
@@ -75,6 +79,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .managedByManifest: "The configuration file manages this resource"
         case .alreadyPending: "The delivery is already pending"
         case .endpointStopped: "The endpoint is paused or disabled"
+        case .tenantInUse: "The tenant has sources or endpoints"
         case .conflict: "The change conflicts with the current state"
         case .notKept: "Rejected requests are not kept"
         case .tooLarge: "The body is too large"

@@ -38,6 +38,26 @@ package protocol TenantDirectory: AnyObject, Sendable {
     func tenant(_ ref: String, _ caller: Caller) throws -> TenantResource
 }
 
+/// Tenants made and changed. What the manifest has a part of is the manifest's.
+package protocol TenantControl: AnyObject, Sendable {
+    func create(_ draft: TenantDraft, _ caller: Caller) throws -> TenantResource
+    func update(_ ref: String, _ patch: TenantPatch, _ caller: Caller) throws -> TenantResource
+    /// Makes the tenant of this uid, or brings it up to the draft.
+    func upsert(uid: String, _ draft: TenantDraft, _ caller: Caller) throws -> (tenant: TenantResource, isNew: Bool)
+    /// `withResources`: also when it has sources or endpoints, which go with it.
+    func delete(_ ref: String, withResources: Bool, _ caller: Caller) throws
+}
+
+package protocol KeyControl: AnyObject, Sendable {
+    /// `tenant` nil = of all.
+    func keys(tenant: String?, _ paging: Paging, _ caller: Caller) throws -> Found<KeyResource, UInt64>
+    func key(_ id: String, _ caller: Caller) throws -> KeyResource
+    /// The only answer that has the token.
+    func create(_ order: KeyOrder, _ caller: Caller) throws -> KeyResource
+    /// Its token is refused from then on.
+    func revoke(_ id: String, _ caller: Caller) throws
+}
+
 package struct SourceSearch: Equatable, Sendable {
     package var tenant: String?
     package var provider: String?
@@ -172,6 +192,8 @@ package protocol AuditQueries: AnyObject, Sendable {
 package struct ControlServices: Sendable {
     package var health: any GatewayHealth
     package var tenants: any TenantDirectory
+    package var tenantControl: any TenantControl
+    package var keys: any KeyControl
     package var sources: any SourceDirectory
     package var endpoints: any EndpointDirectory
     package var endpointControl: any EndpointControl
@@ -184,11 +206,14 @@ package struct ControlServices: Sendable {
 
     /// When one object does it all.
     package init(
-        _ all: some GatewayHealth & TenantDirectory & SourceDirectory & EndpointDirectory & EndpointControl
-            & RegistryControl & DeliveryQueries & ReplayControl & EventQueries & RejectedQueries & AuditQueries
+        _ all: some GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
+            & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & EventQueries
+            & RejectedQueries & AuditQueries
     ) {
         health = all
         tenants = all
+        tenantControl = all
+        keys = all
         sources = all
         endpoints = all
         endpointControl = all
@@ -200,13 +225,16 @@ package struct ControlServices: Sendable {
         audit = all
     }
     package init(
-        health: any GatewayHealth, tenants: any TenantDirectory, sources: any SourceDirectory,
+        health: any GatewayHealth, tenants: any TenantDirectory, tenantControl: any TenantControl,
+        keys: any KeyControl, sources: any SourceDirectory,
         endpoints: any EndpointDirectory, endpointControl: any EndpointControl, registry: any RegistryControl,
         deliveries: any DeliveryQueries, replays: any ReplayControl, events: any EventQueries,
         rejected: any RejectedQueries, audit: any AuditQueries
     ) {
         self.health = health
         self.tenants = tenants
+        self.tenantControl = tenantControl
+        self.keys = keys
         self.sources = sources
         self.endpoints = endpoints
         self.endpointControl = endpointControl
