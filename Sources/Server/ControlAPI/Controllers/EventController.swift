@@ -29,7 +29,7 @@ struct EventController {
             ) { call in
                 if call.query.text("after") != nil {
                     let query = try EventController.following(call.query)
-                    let page = try await worker.run { try events.events(query) }
+                    let page = try await worker.run { try events.events(query, call.caller) }
                     return ControlResponse.resource(Page(items: page.events, next: page.next))
                 }
                 let search = try EventController.search(call.query)

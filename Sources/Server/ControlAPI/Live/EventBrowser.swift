@@ -8,9 +8,15 @@ struct EventBrowser {
     /// A call looks at no more records than this; the page then says where to go on.
     private static let recordsReadMax: UInt64 = 100_000
 
-    init(_ access: GatewayAccess) { self.access = access }
+    /// What is not of this tenant is passed over; nil = of all.
+    private let tenant: TenantID?
 
-    /// An event's place; 404 when the id is not of this log.
+    init(_ access: GatewayAccess, tenant: TenantID?) {
+        self.access = access
+        self.tenant = tenant
+    }
+
+    /// An event's place, whosever it is; 404 when the id is not of this log.
     func sequence(of id: String) throws -> UInt64 {
         guard let event = access.eventID(id) else {
             throw ControlError(.noSuchEvent, "`\(id)` is not an event of this log")
@@ -24,7 +30,7 @@ struct EventBrowser {
         let last = min(tail.sequence, first &+ EventBrowser.recordsReadMax)
         var rows: [EventRow] = []
         var seen = first - 1
-        try walk(first, through: last, EventFilter(query)) { row in
+        try walk(first, through: last, EventFilter(query, tenant: tenant)) { row in
             rows.append(row)
             seen = row.sequence
             return rows.count < query.limit
@@ -41,7 +47,7 @@ struct EventBrowser {
         while true {
             let first = tail.sequence > window ? tail.sequence - window + 1 : 1
             var rows: [EventRow] = []
-            try walk(first, through: tail.sequence, EventFilter(query)) { row in
+            try walk(first, through: tail.sequence, EventFilter(query, tenant: tenant)) { row in
                 rows.append(row)
                 if rows.count >= 2 * query.limit { rows.removeFirst(rows.count - query.limit) }
                 return true
@@ -58,7 +64,7 @@ struct EventBrowser {
         let end = search.before.map { $0 == 0 ? 0 : $0 - 1 } ?? .max
         var last = min(access.tail.snapshot.sequence, end)
         let floor = last > EventBrowser.recordsReadMax ? last - EventBrowser.recordsReadMax + 1 : 1
-        let filter = EventFilter(search)
+        let filter = EventFilter(search, tenant: tenant)
         var window = UInt64(search.limit)
         var found: [EventRow] = []
         while last >= floor {

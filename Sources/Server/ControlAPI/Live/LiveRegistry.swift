@@ -22,6 +22,7 @@ final class LiveRegistry: RegistryControl, AuditQueries {
         let settings = try drafts.map { draft in
             try lookup.mayName(filesOf: draft)
             var settings = EndpointConfiguration(draft)
+            if scope != nil, let ref = draft.tenant { _ = try lookup.tenant(ref) }
             settings.tenant = scope ?? lookup.tenantName(draft.tenant)
             return settings
         }
@@ -47,6 +48,7 @@ final class LiveRegistry: RegistryControl, AuditQueries {
         let endpoint = try lookup.endpoint(ref)
         try lookup.mayName(filesOf: draft, before: endpoint.settings)
         var settings = EndpointConfiguration(draft)
+        if try lookup.scope != nil, let ref = draft.tenant { _ = try lookup.tenant(ref) }
         settings.tenant = draft.tenant.map { lookup.tenantName($0) } ?? endpoint.settings.tenant
         let replacement = settings
         let known = revision.map { UInt64($0) }

@@ -11,7 +11,9 @@ final class LiveReplays: ReplayControl {
     func retry(event: String, endpoint: String, _ caller: Caller) throws -> RetryAnswer {
         let access = try gateway.accessNow()
         let target = try RegistryLookup(gateway, caller).endpoint(endpoint)
-        guard let id = access.eventID(event) else { throw ControlError.noSuchEvent(event) }
+        guard let id = access.eventID(event), try access.tenant(of: id) == target.tenant else {
+            throw ControlError.noSuchEvent(event)
+        }
         switch try access.delivery.replay(event: id, endpoints: [target.id])[0] {
         case .accepted:
             return RetryAnswer(
@@ -28,7 +30,9 @@ final class LiveReplays: ReplayControl {
         let delivery = try gateway.accessNow().delivery
         let lookup = try RegistryLookup(gateway, caller)
         let target = try order.endpoint.map { try lookup.endpoint($0) }
-        if let event = order.event { return try replay(event: event, order, target) }
+        if let event = order.event {
+            return try replay(event: event, order, target, scope: target?.tenant ?? lookup.scope)
+        }
         var filter = ReplayFilter()
         let scope = try lookup.scope
         filter.endpoints =
@@ -63,9 +67,12 @@ final class LiveReplays: ReplayControl {
     }
 
     /// At the endpoint named, or at each that has finished with it.
-    private func replay(event text: String, _ order: ReplayOrder, _ target: EndpointSpec?) throws -> ReplayOutcome {
+    private func replay(
+        event text: String, _ order: ReplayOrder, _ target: EndpointSpec?, scope: TenantID?
+    ) throws -> ReplayOutcome {
         let access = try gateway.accessNow()
-        guard let event = access.eventID(text) else { throw ControlError.noSuchEvent(text) }
+        guard let event = access.eventID(text), let owner = try access.tenant(of: event), scope == nil || scope == owner
+        else { throw ControlError.noSuchEvent(text) }
         var outcome = ReplayOutcome(dryRun: order.isDry)
         let known = try access.delivery.deliveries(of: event).filter {
             target == nil || $0.row.endpoint == target?.id
@@ -78,12 +85,6 @@ final class LiveReplays: ReplayControl {
         if let target, known.isEmpty, order.scopes.contains(.missing) {
             endpoints = [target.id]
             outcome.missing = 1
-        }
-        var reader = access.makeReader(from: event.sequence)
-        switch reader.read(event.sequence, through: access.tail.snapshot) {
-        case .record(let record, _) where record.sequence == event.sequence: break
-        case .failed: throw ControlError.logUnavailable
-        default: throw ControlError.noSuchEvent(text)
         }
         outcome.matched = endpoints.count
         guard !order.isDry else { return outcome }

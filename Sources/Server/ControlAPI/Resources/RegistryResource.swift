@@ -132,7 +132,7 @@ extension ChangeResource: Described {
         [
             .required("dry_run", .flag, "Nothing was changed."),
             .required("at", .time, "When."),
-            .required("actor", .text, "Who: `start`, `signal`, `api`."),
+            .required("actor", .text, "Who: `start`, `signal`, or the id of a key."),
             .required("summary", .text, "The change in words."),
             .required("added", .count, "Resources added."),
             .required("changed", .count, "Resources changed."),
@@ -188,7 +188,7 @@ extension AuditResource: Described {
         [
             .required("id", .count, "Grows."),
             .required("at", .time, "When."),
-            .required("actor", .text, "Who: `start`, `signal`, `api`."),
+            .required("actor", .text, "Who: `start`, `signal`, or the id of a key."),
             .optional("request", .text, "The id of the request that asked for it."),
             .required("action", .text, "What was done: `create`, `update` or `delete`."),
             .required("kind", .text, "Of which kind of resource: `tenant`, `source`, `endpoint`, `key` or `gateway`."),

@@ -13,6 +13,8 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case badValue = "bad_value"
     case unknownKey = "unknown_key"
     case badRequest = "bad_request"
+    case unauthorized
+    case forbidden
     case missingHeader = "missing_header"
     case notFound = "not_found"
     case noSuchTenant = "no_such_tenant"
@@ -30,6 +32,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case conflict
     case notKept = "not_kept"
     case tooLarge = "too_large"
+    case tooManyAttempts = "too_many_attempts"
     case wrongHost = "wrong_host"
     case invalid
     case badConfiguration = "bad_configuration"
@@ -42,7 +45,8 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     package var status: Int {
         switch self {
         case .badJSON, .badParameter, .unknownParameter, .badCursor, .badValue, .unknownKey, .badRequest: 400
-        case .missingHeader: 403
+        case .unauthorized: 401
+        case .missingHeader, .forbidden: 403
         case .notFound, .noSuchTenant, .noSuchKey, .noSuchSource, .noSuchEndpoint, .noSuchEvent, .noSuchDelivery,
             .noSuchRejected:
             404
@@ -51,6 +55,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
             409
         case .tooLarge: 413
         case .wrongHost: 421
+        case .tooManyAttempts: 429
         case .invalid, .badConfiguration: 422
         case .internalFault: 500
         case .busy, .logUnavailable, .storeUnavailable, .notRunning: 503
@@ -66,6 +71,8 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .badValue: "A value is not of the form that is expected"
         case .unknownKey: "Unknown key in the body"
         case .badRequest: "The request cannot be understood"
+        case .unauthorized: "A key is needed"
+        case .forbidden: "The key may not do this"
         case .missingHeader: "A required header is missing"
         case .notFound: "Nothing at this path"
         case .noSuchTenant: "No such tenant"
@@ -83,6 +90,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .conflict: "The change conflicts with the current state"
         case .notKept: "Rejected requests are not kept"
         case .tooLarge: "The body is too large"
+        case .tooManyAttempts: "Too many sign-ins have failed"
         case .wrongHost: "This listener does not answer to that host"
         case .invalid: "Some fields are not valid"
         case .badConfiguration: "The configuration is not valid"

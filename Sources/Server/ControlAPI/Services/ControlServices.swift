@@ -170,17 +170,17 @@ package protocol EventQueries: AnyObject, Sendable {
     /// Newest first. Looks at a bounded number of records; `next` may stand behind an empty page.
     func events(_ search: EventSearch, _ caller: Caller) throws -> Found<EventRow, UInt64>
     /// Oldest first, behind an event; the latest ones when there is none.
-    func events(_ query: EventQuery) throws -> EventPage
+    func events(_ query: EventQuery, _ caller: Caller) throws -> EventPage
     /// With credentials masked unless `reveal`.
     func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent
 }
 
 package protocol RejectedQueries: AnyObject, Sendable {
-    func rejected(_ filter: RejectedFilter) throws -> RejectedPage
+    func rejected(_ filter: RejectedFilter, _ caller: Caller) throws -> RejectedPage
     /// With credentials masked unless `reveal`.
-    func rejected(id: String, reveal: Bool) throws -> RejectedDetail?
+    func rejected(id: String, reveal: Bool, _ caller: Caller) throws -> RejectedDetail?
     /// Verifies rejected requests again; those that pass become events unless it is a dry run.
-    func reverify(_ request: ReverifyRequest) throws -> ReverifyResponse
+    func reverify(_ request: ReverifyRequest, _ caller: Caller) throws -> ReverifyResponse
 }
 
 package protocol AuditQueries: AnyObject, Sendable {
@@ -190,6 +190,7 @@ package protocol AuditQueries: AnyObject, Sendable {
 
 /// Everything that the control API stands on.
 package struct ControlServices: Sendable {
+    package var signIn: any SignInService
     package var health: any GatewayHealth
     package var tenants: any TenantDirectory
     package var tenantControl: any TenantControl
@@ -206,10 +207,11 @@ package struct ControlServices: Sendable {
 
     /// When one object does it all.
     package init(
-        _ all: some GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
+        _ all: some SignInService & GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
             & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & EventQueries
             & RejectedQueries & AuditQueries
     ) {
+        signIn = all
         health = all
         tenants = all
         tenantControl = all
@@ -225,12 +227,14 @@ package struct ControlServices: Sendable {
         audit = all
     }
     package init(
-        health: any GatewayHealth, tenants: any TenantDirectory, tenantControl: any TenantControl,
+        signIn: any SignInService, health: any GatewayHealth, tenants: any TenantDirectory,
+        tenantControl: any TenantControl,
         keys: any KeyControl, sources: any SourceDirectory,
         endpoints: any EndpointDirectory, endpointControl: any EndpointControl, registry: any RegistryControl,
         deliveries: any DeliveryQueries, replays: any ReplayControl, events: any EventQueries,
         rejected: any RejectedQueries, audit: any AuditQueries
     ) {
+        self.signIn = signIn
         self.health = health
         self.tenants = tenants
         self.tenantControl = tenantControl
