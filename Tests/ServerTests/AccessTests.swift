@@ -168,6 +168,25 @@ import Testing
                     && lines.allSatisfy { $0.contains("127.0.0.1") && !$0.contains("nobody") })
         }
     }
+    @Test func whatIsRefusedIsNotedWithWhoAndWhy() async throws {
+        try await ControlServer.run { server in
+            _ = try await server.get("/api/v1/keys", AccessTests.bearer("admin@app_1") + ["X-Request-Id: r1"])
+            _ = try await server.get("/api/v1/events?limit=5", AccessTests.bearer("nobody"))
+            _ = try await server.get("/api/v1/nothing", AccessTests.bearer("viewer"))
+            let refused = server.gateway.asked.withLock { $0.refused }
+            #expect(refused.map(\.reason) == [.forbidden, .unauthorized])
+            #expect(refused.map(\.target) == ["GET /api/v1/keys", "GET /api/v1/events"])
+            #expect(refused.map(\.principal.name) == ["key_admin@app_1", "stranger"])
+            #expect(refused.first?.requestID == "r1" && refused.allSatisfy { $0.address == "127.0.0.1" })
+        }
+    }
+    @Test func ofAFloodOfRefusedTriesSomeAMinuteAreNoted() {
+        var sample = RefusalSample()
+        let noted = (0..<1000).map { sample.note(nowMillis: 5_000 + Int64($0)) }
+        #expect(noted.compactMap(\.self) == Array(repeating: 0, count: RefusalSample.countMax))
+        #expect(sample.note(nowMillis: 65_000) == 1000 - RefusalSample.countMax)
+        #expect(sample.note(nowMillis: 65_001) == 0)
+    }
     @Test func metricsMayBeOpened() async throws {
         try await ControlServer.run(hasOpenMetrics: true) { server in
             let stranger = ["Authorization: none"]

@@ -24,6 +24,7 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
         var eventQueries: [EventQuery] = []
         var orders: [ReplayOrder] = []
         var manifests: [String] = []
+        var refused: [RefusedTry] = []
         var rejectedFilters: [RejectedFilter] = []
     }
     let asked = Mutex(Asked())
@@ -52,6 +53,7 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
         let tenant = parts.count > 1 ? String(parts[1]) : nil
         return .caller(Principal(name: "key_\(token)", role: role, tenant: tenant))
     }
+    func note(_ refused: RefusedTry) { asked.withLock { $0.refused.append(refused) } }
     func tenant(_ ref: String) throws -> String? { ["app_1", "app_2"].contains(ref) ? ref : nil }
 
     // MARK: health

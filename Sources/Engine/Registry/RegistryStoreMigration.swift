@@ -14,6 +14,10 @@ package enum RegistryMigration {
             if try db.tableExists("endpoint_name_v1") { try adoptNames(db) }
         }
         migrator.registerMigration("4-keys") { try $0.execute(sql: keys) }
+        migrator.registerMigration("5-audit-chain") { db in
+            try db.execute(sql: "ALTER TABLE audit ADD COLUMN previous BLOB; ALTER TABLE audit ADD COLUMN digest BLOB")
+            try AuditChain.adopt(db)
+        }
     }
 
     private static let tables = """

@@ -171,15 +171,20 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
         let encoder = JSONEncoder()
         let insert = try db.cachedStatement(
             sql: """
-                INSERT INTO audit (time, actor, request, action, kind, tenant, resource, name, changes)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO audit
+                (number, time, actor, request, action, kind, tenant, resource, name, changes, previous, digest)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
+        var (number, previous) = try AuditChain.end(db)
         for entry in entries {
+            let changes = String(decoding: try encoder.encode(entry.changes), as: UTF8.self)
+            let digest = ChainedEntry(entry, number: number, changes: changes, after: previous).digest
             try insert.execute(arguments: [
-                entry.timeMillis, entry.actor, entry.requestID, entry.action.rawValue, entry.kind?.rawValue,
+                number, entry.timeMillis, entry.actor, entry.requestID, entry.action.rawValue, entry.kind?.rawValue,
                 entry.tenant.number, entry.resource, entry.name,
-                String(decoding: try encoder.encode(entry.changes), as: UTF8.self),
+                changes, Data(previous), Data(digest),
             ])
+            (number, previous) = (number + 1, digest)
         }
     }
     package func entries(_ query: AuditQuery) throws -> [AuditEntry] {

@@ -184,13 +184,14 @@ package struct AuditResource: Codable, Equatable, Sendable {
 
 extension AuditResource: Described {
     package static let schema = ObjectSchema(
-        "AuditEntry", "One change that somebody made.",
+        "AuditEntry", "One change that somebody made, or a try that was refused.",
         [
             .required("id", .count, "Grows."),
             .required("at", .time, "When."),
             .required("actor", .text, "Who: `start`, `signal`, or the id of a key."),
             .optional("request", .text, "The id of the request that asked for it."),
-            .required("action", .text, "What was done: `create`, `update` or `delete`."),
+            .required(
+                "action", .text, "What was done: `create`, `update` or `delete`; `refuse` for a try that was refused."),
             .required("kind", .text, "Of which kind of resource: `tenant`, `source`, `endpoint`, `key` or `gateway`."),
             .required("resource", .text, "Its id; empty for `gateway`."),
             .required("name", .text, "As it was called then."),

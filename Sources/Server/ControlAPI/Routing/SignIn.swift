@@ -15,6 +15,18 @@ package protocol SignInService: AnyObject, Sendable {
     func signIn(token: String) throws -> SignInAnswer
     /// The public id of the tenant that is meant; nil when there is none.
     func tenant(_ ref: String) throws -> String?
+    /// For the audit log; returns at once.
+    func note(_ refused: RefusedTry)
+}
+
+/// A call that was answered 401, 403 or 429.
+package struct RefusedTry: Equatable, Sendable {
+    package var principal: Principal
+    package var requestID: String
+    package var address: String
+    /// Method and path, as far as one line takes them.
+    package var target: String
+    package var reason: ProblemCode
 }
 
 package enum SignInAnswer: Equatable, Sendable {
@@ -41,12 +53,24 @@ struct SignIn: RouterMiddleware {
         let access = routes.route(of: request).map(routes.access)
         guard access != .anyone else { return try await next(request, context) }
         var context = context
-        context.principal = try principal(of: request, context)
-        if case .tenant? = access, let ref = request.headers[SignIn.tenantHeader] {
-            context.principal = try confined(context.principal, to: ref)
+        do {
+            context.principal = try principal(of: request, context)
+            if case .tenant? = access, let ref = request.headers[SignIn.tenantHeader] {
+                context.principal = try confined(context.principal, to: ref)
+            }
+            return try await next(request, context)
+        } catch let error as ControlError {
+            if [.unauthorized, .forbidden, .tooManyAttempts].contains(error.code) {
+                keys.note(
+                    RefusedTry(
+                        principal: context.principal, requestID: context.requestID, address: context.address,
+                        target: "\(request.method) \(request.uri.path.prefix(SignIn.targetCharactersMax))",
+                        reason: error.code))
+            }
+            throw error
         }
-        return try await next(request, context)
     }
+    private static let targetCharactersMax = 200
     static let tenantHeader = HTTPField.Name("X-Tenant-Id")!
 
     private func confined(_ principal: Principal, to ref: String) throws -> Principal {
