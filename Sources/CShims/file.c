@@ -28,6 +28,11 @@ int sluice_file_open(int directory, const char *name, int flags) {
 
 void sluice_file_read_no_further(int file) { posix_fadvise(file, 0, 0, POSIX_FADV_RANDOM); }
 void sluice_file_forget_cache(int file) { posix_fadvise(file, 0, 0, POSIX_FADV_DONTNEED); }
+int sluice_file_set_direct(int file, int is_direct) {
+    int flags = fcntl(file, F_GETFL);
+    if (flags < 0) return -errno;
+    return RESULT(fcntl(file, F_SETFL, is_direct ? flags | O_DIRECT : flags & ~O_DIRECT));
+}
 int sluice_file_close(int file) { return RESULT(close(file)); }
 
 int64_t sluice_file_read(int file, void *bytes, size_t count, uint64_t offset) {

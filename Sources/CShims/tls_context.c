@@ -252,14 +252,11 @@ int sluice_tls_context_label(SSL_CTX *context, const uint8_t label[32]) {
 
 // MARK: certificates and keys
 
-// 1 when a password was asked for: a key that has one is none here, because nobody is there to be asked.
-static int note_password(char *text, int room, int writes, void *was_asked) {
-    (void)text, (void)room, (void)writes;
-    *(int *)was_asked = 1;
-    return -1;
-}
-static BIO *memory(const uint8_t *bytes, size_t count) {
-    return count > 0 && count < 16 << 20 ? BIO_new_mem_buf(bytes, (int)count) : NULL;
+// Behind the last certificate or list: whether it was the last, `empty` when there was none at all.
+static int end_fault(int step, size_t count, int empty) {
+    if (step == SLUICE_PEM_ENCRYPTED) return SLUICE_TLS_FAULT_ENCRYPTED;
+    if (step == SLUICE_PEM_BROKEN) return SLUICE_TLS_FAULT_BROKEN;
+    return count > 0 ? SLUICE_TLS_FAULT_NONE : empty;
 }
 static int identity_fault(SSL_CTX *context, X509 *leaf, BIO *rest, EVP_PKEY *key) {
     if (X509_check_private_key(leaf, key) != 1) return SLUICE_TLS_FAULT_KEY_MISMATCH;
@@ -268,20 +265,22 @@ static int identity_fault(SSL_CTX *context, X509 *leaf, BIO *rest, EVP_PKEY *key
     if (SSL_CTX_use_certificate(context, leaf) != 1) return SLUICE_TLS_FAULT_WEAK;
     if (SSL_CTX_use_PrivateKey(context, key) != 1) return SLUICE_TLS_FAULT_KEY_MISMATCH;
     X509 *next;
-    while ((next = PEM_read_bio_X509(rest, NULL, NULL, NULL)) != NULL) {
+    int step;
+    while ((step = sluice_pem_next(rest, &next)) == SLUICE_PEM_READ) {
         const int is_taken = SSL_CTX_add1_chain_cert(context, next) == 1;
         X509_free(next);
         if (!is_taken) return SLUICE_TLS_FAULT_WEAK;
     }
-    return SLUICE_TLS_FAULT_NONE;
+    return end_fault(step, 1, SLUICE_TLS_FAULT_NONE);
 }
 int sluice_tls_context_identity(SSL_CTX *context, const uint8_t *chain, size_t chain_bytes, const uint8_t *key,
                                 size_t key_bytes) {
-    BIO *certificates = memory(chain, chain_bytes), *keys = memory(key, key_bytes);
-    int was_asked = 0, fault = SLUICE_TLS_FAULT_NO_CERTIFICATE;
-    X509 *leaf = certificates == NULL ? NULL : PEM_read_bio_X509(certificates, NULL, NULL, NULL);
+    BIO *certificates = sluice_pem_source(chain, chain_bytes), *keys = sluice_pem_source(key, key_bytes);
+    X509 *leaf = NULL;
+    const int step = certificates == NULL ? SLUICE_PEM_END : sluice_pem_next(certificates, &leaf);
+    int was_asked = 0, fault = end_fault(step, 0, SLUICE_TLS_FAULT_NO_CERTIFICATE);
     if (leaf != NULL) {
-        EVP_PKEY *own = keys == NULL ? NULL : PEM_read_bio_PrivateKey(keys, NULL, note_password, &was_asked);
+        EVP_PKEY *own = keys == NULL ? NULL : PEM_read_bio_PrivateKey(keys, NULL, sluice_pem_password, &was_asked);
         if (own == NULL) {
             fault = was_asked ? SLUICE_TLS_FAULT_KEY_ENCRYPTED : SLUICE_TLS_FAULT_NO_KEY;
         } else {
@@ -296,17 +295,18 @@ int sluice_tls_context_identity(SSL_CTX *context, const uint8_t *chain, size_t c
     return fault;
 }
 int sluice_tls_context_trust(SSL_CTX *context, const uint8_t *roots, size_t bytes) {
-    BIO *source = memory(roots, bytes);
+    BIO *source = sluice_pem_source(roots, bytes);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     size_t count = 0;
+    int step = SLUICE_PEM_END;
     X509 *next;
-    while (source != NULL && (next = PEM_read_bio_X509(source, NULL, NULL, NULL)) != NULL) {
+    while (source != NULL && (step = sluice_pem_next(source, &next)) == SLUICE_PEM_READ) {
         if (X509_STORE_add_cert(store, next) == 1) count++;
         X509_free(next);
     }
     BIO_free(source);
     ERR_clear_error();
-    return count > 0 ? SLUICE_TLS_FAULT_NONE : SLUICE_TLS_FAULT_NO_CERTIFICATE;
+    return end_fault(step, count, SLUICE_TLS_FAULT_NO_CERTIFICATE);
 }
 int sluice_tls_context_trust_system(SSL_CTX *context) {
     // Read once, here: OpenSSL's own default is a folder that it searches during handshakes. By distribution: Debian,
@@ -328,33 +328,38 @@ int sluice_tls_context_trust_system(SSL_CTX *context) {
     return is_loaded ? SLUICE_TLS_FAULT_NONE : SLUICE_TLS_FAULT_NO_SYSTEM_ROOTS;
 }
 int sluice_tls_context_revoked(SSL_CTX *context, const uint8_t *lists, size_t bytes) {
-    BIO *source = memory(lists, bytes);
+    BIO *source = sluice_pem_source(lists, bytes);
     X509_STORE *store = SSL_CTX_get_cert_store(context);
     size_t count = 0;
+    int step = SLUICE_PEM_END;
     X509_CRL *next;
-    while (source != NULL && (next = PEM_read_bio_X509_CRL(source, NULL, NULL, NULL)) != NULL) {
+    while (source != NULL && (step = sluice_pem_next_list(source, &next)) == SLUICE_PEM_READ) {
         if (X509_STORE_add_crl(store, next) == 1) count++;
         X509_CRL_free(next);
     }
     BIO_free(source);
     ERR_clear_error();
-    if (count == 0) return SLUICE_TLS_FAULT_NO_CRL;
+    const int fault = end_fault(step, count, SLUICE_TLS_FAULT_NO_CRL);
+    if (fault != SLUICE_TLS_FAULT_NONE) return fault;
     return X509_STORE_set_flags(store, X509_V_FLAG_CRL_CHECK | X509_V_FLAG_CRL_CHECK_ALL) == 1
                ? SLUICE_TLS_FAULT_NONE : SLUICE_TLS_FAULT_NO_MEMORY;
 }
 int sluice_tls_context_ask(SSL_CTX *context, const uint8_t *roots, size_t bytes, int required) {
     const int fault = sluice_tls_context_trust(context, roots, bytes);
     if (fault != SLUICE_TLS_FAULT_NONE) return fault;
-    BIO *source = memory(roots, bytes);
+    BIO *source = sluice_pem_source(roots, bytes);
     X509 *next;
-    while (source != NULL && (next = PEM_read_bio_X509(source, NULL, NULL, NULL)) != NULL) {
+    while (source != NULL && sluice_pem_next(source, &next) == SLUICE_PEM_READ) {
         (void)SSL_CTX_add_client_CA(context, next);
         X509_free(next);
     }
     BIO_free(source);
     ERR_clear_error();
     SSL_CTX_set_verify(context, SSL_VERIFY_PEER | (required ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), verified);
-    return SLUICE_TLS_FAULT_NONE;
+    // The depth counts neither the peer's own certificate nor the root.
+    SSL_CTX_set_verify_depth(context, SLUICE_TLS_CHAIN_MAX - 2);
+    return SSL_CTX_set_session_ticket_cb(context, sluice_tls_session_keep_chain, NULL, NULL) == 1
+               ? SLUICE_TLS_FAULT_NONE : SLUICE_TLS_FAULT_POLICY;
 }
 int sluice_tls_certificate_dates(const uint8_t *pem, size_t bytes, int64_t *begins, int64_t *ends) {
     X509 *found = sluice_certificate_pem(pem, bytes, 0);

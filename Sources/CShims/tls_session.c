@@ -8,7 +8,6 @@
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/evp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
@@ -26,9 +25,10 @@ struct sluice_tls_session {
     uint8_t *block;
     size_t room, sent, filled;
     SSL_SESSION *ticket;
+    struct sluice_tls_peer *peer;
     uint8_t failure;
     uint8_t first_byte, has_first_byte;
-    uint8_t is_finished;
+    uint8_t is_finished, has_looked;
 };
 
 // MARK: the BIO between OpenSSL and our memory
@@ -120,6 +120,7 @@ void sluice_tls_session_free(struct sluice_tls_session *session) {
     SSL_set_shutdown(session->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(session->ssl);
     SSL_SESSION_free(session->ticket);
+    OPENSSL_free(session->peer);
     OPENSSL_free(session->block);
     OPENSSL_free(session);
     ERR_clear_error();
@@ -318,19 +319,10 @@ int sluice_tls_session_is_resumed(const struct sluice_tls_session *session) {
     return SSL_session_reused(session->ssl);
 }
 int sluice_tls_session_version(const struct sluice_tls_session *session) { return SSL_version(session->ssl); }
-int64_t sluice_tls_session_peer(const struct sluice_tls_session *session, uint8_t fingerprint[32], char *subject,
-                                size_t room) {
-    X509 *certificate = SSL_get0_peer_certificate(session->ssl);
-    BIO *text = certificate == NULL ? NULL : BIO_new(BIO_s_mem());
-    int64_t bytes = -1;
-    unsigned digest_bytes = 0;
-    if (text != NULL && X509_digest(certificate, EVP_sha256(), fingerprint, &digest_bytes) == 1 &&
-        X509_NAME_print_ex(text, X509_get_subject_name(certificate), 0, XN_FLAG_RFC2253) >= 0) {
-        char *name = NULL;
-        bytes = BIO_get_mem_data(text, &name);
-        if (bytes > 0 && (size_t)bytes <= room) memcpy(subject, name, (size_t)bytes);
+const struct sluice_tls_peer *sluice_tls_session_peer(struct sluice_tls_session *session) {
+    if (!session->has_looked && sluice_tls_session_is_open(session)) {
+        session->has_looked = 1;
+        session->peer = sluice_tls_peer_make(session->ssl);
     }
-    BIO_free(text);
-    ERR_clear_error();
-    return bytes;
+    return session->peer;
 }

@@ -28,13 +28,13 @@ import Testing
         for number in 2..<count { try store.record([entry("\(number)")]) }
         return queue
     }
-    private func problem(_ queue: DatabaseQueue, keptMin: Int64 = 100) throws -> AuditProblem? {
-        try queue.read { try AuditChain.verify($0, keptMin: keptMin).problem }
+    private func problem(_ queue: DatabaseQueue, entryCountMax: Int = 100) throws -> AuditProblem? {
+        try queue.read { try AuditChain.verify($0, entryCountMax: entryCountMax).problem }
     }
 
     @Test func whatWasWrittenIsSoundAndItsEndMovesOn() throws {
         let queue = try filled()
-        let before = try queue.read { try AuditChain.verify($0, keptMin: 100) }
+        let before = try queue.read { try AuditChain.verify($0, entryCountMax: 100) }
         #expect(before.problem == nil && before.entryCount == 6 && before.lastNumber == 6)
         try SQLiteRegistryStore(queue).record([entry("next")])
         let after = try AuditChain.verify(folder: folder.path)
@@ -71,8 +71,8 @@ import Testing
     @Test func aLogWhoseOldEndRetentionTookIsSound() throws {
         let queue = try filled(8)
         try queue.write { try $0.execute(sql: "DELETE FROM audit WHERE number <= 4") }
-        #expect(try problem(queue, keptMin: 4) == nil)
-        #expect(try problem(queue, keptMin: 5) == .missing(4), "retention leaves more than that")
+        #expect(try problem(queue, entryCountMax: 4) == nil)
+        #expect(try problem(queue, entryCountMax: 5) == .missing(4), "retention leaves more than that")
     }
     @Test func aLogOfAnEarlierVersionBecomesAChain() throws {
         let queue = try DatabaseQueue(path: folder.path + "/store.sqlite")

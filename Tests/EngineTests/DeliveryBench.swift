@@ -53,6 +53,8 @@ final class Bench {
         bench.advance(millis: 1)
         return bench
     }
+    /// What all endpoints that are applied from now on are reached through.
+    var proxy: ProxySettings?
     static let sources = ["github": SourceID(1), "stripe": SourceID(2), "big": SourceID(3), "small": SourceID(4)]
 
     /// These endpoints and no others from now on. Numbers are given in the order of first appearance.
@@ -94,7 +96,7 @@ final class Bench {
         if configuration.url.isEmpty { configuration.url = "http://127.0.0.1:9000/\(id)" }
         return try compiled(
             configuration, id: id, tenant: tenants[given.name] ?? .main,
-            sources: given.sources.map { Bench.sources[$0]! })
+            sources: given.sources.map { Bench.sources[$0]! }, proxy: proxy)
     }
     /// Steps until the dispatcher would sleep.
     func settle() {

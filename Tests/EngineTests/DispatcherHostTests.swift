@@ -95,6 +95,21 @@ import Testing
         #expect(places() == [0, 2] && bench.egress.out.allSatisfy { $0.attempt == 1 })
         #expect(bench.hosts.distrusted.isEmpty)
     }
+    @Test func aQuietEndpointBeginsWithTheAddressThatAnsweredLast() throws {
+        let bench = try bench(.addresses(["127.0.0.1", "127.0.0.2"]))
+        bench.egress.answerAll(change: failing(.connectFailed))
+        bench.advance(millis: 1)
+        bench.egress.answerAll()
+        bench.advance(millis: 600_000)
+        #expect(bench.egress.out.isEmpty)
+        for _ in 0..<3 {
+            bench.log.append(count: 1)
+            bench.advance(millis: 1)
+            #expect(bench.egress.out.map { Int($0.request.addressIndex) } == [1])
+            bench.egress.answerAll()
+            bench.advance(millis: 600_000)
+        }
+    }
     @Test func afterTheLastAddressTheNameIsDistrustedAndTheAttemptCounted() throws {
         let bench = try bench(.addresses(["127.0.0.1", "127.0.0.2"]))
         for _ in 0..<2 {
@@ -107,6 +122,56 @@ import Testing
         bench.advance(millis: 50)
         #expect(try bench.rows("a").map(\.attempts) == [1])
         #expect(try bench.store.attempts(sequence: 1).count == 1)
+    }
+    private func refused(_ status: Int32) -> (inout DeliveryOutcome) -> Void {
+        { outcome in
+            failing(.proxyRefused)(&outcome)
+            outcome.systemError = status
+        }
+    }
+    @Test func aProxysNameIsResolvedAsAnEndpointsAndEachOfItsAddressesIsTried() throws {
+        let bench = try Bench()
+        bench.proxy = ProxySettings(url: "http://proxy.example:3128")
+        bench.hosts.set("hooks.example", .addresses(["127.0.0.1"]))
+        bench.hosts.set("proxy.example", .silent)
+        try bench.apply([named()])
+        bench.log.append(count: 1)
+        bench.advance(millis: 1)
+        #expect(bench.egress.out.isEmpty)
+        bench.hosts.set("proxy.example", .addresses(["10.0.0.1", "10.0.0.2"]))
+        bench.advance(millis: 1)
+        #expect(bench.egress.out.map(\.request.addressIndex) == [0])
+        bench.egress.answerAll(change: failing(.connectFailed))
+        bench.advance(millis: 1)
+        #expect(bench.egress.out.map(\.request.addressIndex) == [1])
+        bench.egress.answerAll(change: refused(503))
+        bench.advance(millis: 1)
+        #expect(bench.egress.out.isEmpty && bench.egress.submitted == 2)
+        #expect(bench.hosts.distrusted == ["hooks.example:9000", "proxy.example:3128"])
+        // Other addresses from the next attempt on; without any the endpoint fails for that reason.
+        bench.hosts.set("proxy.example", .addresses(["10.0.0.3"]))
+        bench.advance(millis: 5100)
+        #expect(bench.egress.out.map(\.request.addressIndex) == [0])
+        #expect(bench.egress.out.allSatisfy { !$0.request.hasAlternative })
+        bench.egress.answerAll()
+        bench.hosts.set("proxy.example", .failed)
+        bench.log.append(count: 1)
+        bench.advance(millis: 30)
+        #expect(bench.egress.out.isEmpty)
+        #expect(bench.status("a").state.lastError.contains("the proxy proxy.example does not resolve"))
+    }
+    @Test func aProxyThatReachesNoAddressIsAskedForTheNextOneAndWhatItForbidsIsNot() throws {
+        for (status, wanted) in [(Int32(502), 2), (504, 2), (403, 1), (407, 1), (0, 1)] {
+            let bench = try Bench()
+            bench.proxy = ProxySettings(url: "http://10.0.0.1:3128")
+            bench.hosts.set("hooks.example", .addresses(["127.0.0.1", "127.0.0.2"]))
+            try bench.apply([named()])
+            bench.log.append(count: 1)
+            bench.advance(millis: 1)
+            bench.egress.answerAll(change: refused(status))
+            bench.advance(millis: 1)
+            #expect(bench.egress.submitted == wanted, "\(status)")
+        }
     }
     @Test func otherFailuresStayWithTheAddress() throws {
         let bench = try bench(.addresses(["127.0.0.1", "127.0.0.2"]))

@@ -8,6 +8,7 @@ import Testing
     /// A healthy endpoint gets `count` small events, one after the other, while others never answer.
     private func expectHealthy(_ bench: Bench, _ name: String, count: Int) throws {
         let number = Int(bench.id(name).number)
+        let before = try bench.rows(name).count { $0.state == .delivered }
         for _ in 0..<count {
             bench.log.append(FakeEvent(source: "small"))
             // The time of no time-out: nobody is helped by a silent one's end.
@@ -19,7 +20,7 @@ import Testing
             }
         }
         bench.advance(millis: 30)
-        #expect(try bench.rows(name).count { $0.state == .delivered } == count)
+        #expect(try bench.rows(name).count { $0.state == .delivered } == before + count)
         #expect(bench.egress.out.allSatisfy { $0.endpoint != number })
     }
     struct Silent: Sendable, CustomTestStringConvertible {
@@ -55,6 +56,30 @@ import Testing
         // One that was never tried finds room as well.
         try bench.apply(others + [healthy, endpoint("new") { $0.sources = ["small"] }])
         try expectHealthy(bench, "new", count: 20)
+    }
+    /// They have half of all slots together and no more; who comes new among them waits for one of their time-outs.
+    @Test func moreSilentEndpointsThanSlotsStopNoneThatWorks() throws {
+        let bench = try Bench(poolBytes: 64 << 20)
+        let healthy = endpoint("healthy") { $0.sources = ["small"] }
+        let silent = (0..<2200).map { index in endpoint("silent\(index)") { $0.sources = ["big"] } }
+        try bench.apply([healthy])
+        try expectHealthy(bench, "healthy", count: 1)
+        try bench.apply([healthy] + silent)
+        bench.log.append(count: 3, FakeEvent(source: "big"))
+        bench.settle()
+        let taken = bench.egress.out.count
+        #expect(taken >= 1000 && taken < silent.count, "not all of them have a slot")
+        try expectHealthy(bench, "healthy", count: 20)
+        try bench.apply([healthy] + silent + [endpoint("new") { $0.sources = ["small"] }])
+        bench.log.append(FakeEvent(source: "small"))
+        bench.settle()
+        let new = Int(bench.id("new").number)
+        #expect(bench.egress.out.allSatisfy { $0.endpoint != new })
+        for _ in 0..<20 where bench.egress.out.allSatisfy({ $0.endpoint != new }) {
+            bench.egress.answerAll(change: failing(.headTimedOut))
+            bench.advance(millis: 1)
+        }
+        #expect(bench.egress.out.contains { $0.endpoint == new }, "it has its turn")
     }
     @Test func endpointsThatWorkedAndFellSilentStopNoHealthyOne() throws {
         let bench = try Bench(poolBytes: 64 << 20)

@@ -21,7 +21,7 @@ private enum HealthEvent: CaseIterable {
         case .pausedByOperator: return health.paused(.operatorRequest, untilMillis: 0, nowMillis: now)
         case .disabledByOperator: return health.disabled(.operatorRequest, nowMillis: now)
         case .gone: return health.disabled(.gone, nowMillis: now)
-        case .removed: return health.disabled(.removed, nowMillis: now)
+        case .removed: return health.removed(nowMillis: now)
         case .enabled: return health.enabled(nowMillis: now)
         case .pauseEnded: return health.pauseEnded(nowMillis: now)
         }
@@ -59,8 +59,8 @@ private enum HealthEvent: CaseIterable {
             (
                 .removed,
                 [
-                    (.disabled, .removed), (.disabled, .removed), (.disabled, .removed), (.disabled, .removed),
-                    gone,
+                    (.disabled, .removed), (.disabled, .removed), (.disabled, .removed),
+                    (.disabled, .removedWhilePaused), gone,
                 ]
             ),
             (.enabled, [active, active, active, active, active]),
@@ -92,6 +92,35 @@ private enum HealthEvent: CaseIterable {
                 #expect(!isNew || state.sinceMillis == 1000)
             }
         }
+    }
+    /// As a start reads it from the store: a removed endpoint is not in memory.
+    private func returned(_ health: EndpointHealth, nowMillis: Int64) -> EndpointState {
+        var health = EndpointHealth(health.state)
+        #expect(health.returned(nowMillis: nowMillis) == true)
+        return health.state
+    }
+    @Test func whatAnOperatorAskedForHoldsAgainWhenTheEndpointComesBack() {
+        var paused = health((.active, .none, 0))
+        #expect(paused.paused(.operatorRequest, untilMillis: 9000, nowMillis: 1000) == true)
+        #expect(paused.removed(nowMillis: 2000) == true)
+        #expect(paused.state.reason.name == "removed")
+        #expect(paused.removed(nowMillis: 2500) == false, "once")
+        #expect(paused.pauseEnded(nowMillis: 10_000) == false, "nothing of it runs while it is away")
+        let back = returned(paused, nowMillis: 3000)
+        #expect(back.condition == .paused && back.reason == .operatorRequest && back.untilMillis == 9000)
+        #expect(returned(paused, nowMillis: 9000).condition == .active, "its time is over")
+        var disabled = health((.active, .none, 0))
+        #expect(disabled.disabled(.operatorRequest, nowMillis: 1000) == true)
+        #expect(disabled.removed(nowMillis: 2000) == true)
+        #expect(disabled.state.reason.isRemoval)
+        let still = returned(disabled, nowMillis: 3000)
+        #expect(still.condition == .disabled && still.reason == .operatorRequest)
+        var failing = health((.failing, .attemptsFailed, 0))
+        #expect(failing.removed(nowMillis: 1000) == true)
+        #expect(returned(failing, nowMillis: 2000).condition == .active)
+        var gone = health((.disabled, .gone, 0))
+        #expect(gone.removed(nowMillis: 1000) == false)
+        #expect(gone.returned(nowMillis: 2000) == false)
     }
     @Test func failingTakesThreeInARowAndOneSuccessEndsIt() {
         var health = health((.active, .none, 0))

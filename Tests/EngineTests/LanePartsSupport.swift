@@ -5,15 +5,18 @@ import FastPath
 
 /// As the topology compiles it; endpoints on loopback are allowed.
 func compiled(
-    _ configuration: EndpointConfiguration, id: EndpointID, tenant: TenantID = .main, sources: [SourceID] = []
+    _ configuration: EndpointConfiguration, id: EndpointID, tenant: TenantID = .main, sources: [SourceID] = [],
+    proxy: ProxySettings? = nil
 ) throws -> CompiledEndpoint {
     let spec = EndpointSpec(
         id: id, publicID: PublicID.make(.endpoint), tenant: tenant, origin: .manifest,
         revision: 1, createdMillis: 0, settings: configuration, sourceIDs: sources)
-    return try CompiledEndpoint(spec, try testEnvironment.get())
+    return try CompiledEndpoint(spec, proxy == nil ? try testEnvironment.get() : try environment(proxy))
 }
-private let testEnvironment = Result {
-    try EndpointEnvironment(EndpointCompilation(allow: ["127.0.0.0/8"], withheldHeaders: []), version: "test")
+private let testEnvironment = Result { try environment(nil) }
+private func environment(_ proxy: ProxySettings?) throws -> EndpointEnvironment {
+    try EndpointEnvironment(
+        EndpointCompilation(allow: ["127.0.0.0/8"], withheldHeaders: [], proxy: proxy), version: "test")
 }
 
 func lane(_ number: UInt32, change: (inout EndpointConfiguration) -> Void = { _ in }) throws -> Lane {

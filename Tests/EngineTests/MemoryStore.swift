@@ -159,7 +159,7 @@ final class MemoryStore: DeliveryStore {
     func oldestPending() throws -> UInt64? {
         state.withLock { state in
             let wanted = state.rows.filter { id, _ in
-                ![.gone, .removed].contains(state.states[id]?.reason ?? .none)
+                state.states[id].map { $0.reason != .gone && !$0.reason.isRemoval } ?? true
             }
             return wanted.values.flatMap { $0.values }.filter { $0.state == .pending }.map(\.place.sequence).min()
         }

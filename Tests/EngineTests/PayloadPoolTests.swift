@@ -56,17 +56,20 @@ import Testing
     }
 }
 
-private func forwarded(_ lines: String, _ forwarding: FieldForwarding = .all, type: String = "push") -> String {
+private func forwarded(
+    _ lines: String, _ forwarding: FieldForwarding = .all, type: String = "push", subject: String = ""
+) -> String {
     let pool = PayloadPool(byteCount: 1 << 16)
     let lease = pool.allocate(8192)!
     let id = EventID(logIdentity: 1, sequence: 2)
     let end = Array(lines.utf8).withView { lines in
         Array("git".utf8).withView { source in
             Array(type.utf8).withView { type in
-                ForwardedFields.write(
-                    received: lines, forwarding: forwarding, id: id, source: source, eventType: type, attempt: 12,
-                    to: pool,
-                    lease: lease, at: 3)
+                Array(subject.utf8).withView { subject in
+                    ForwardedFields.write(
+                        received: lines, forwarding: forwarding, id: id, source: source, eventType: type,
+                        clientSubject: subject, attempt: 12, to: pool, lease: lease, at: 3)
+                }
             }
         }
     }
@@ -84,7 +87,7 @@ private let ownLines =
         "Trailer: x", "Connection: close", "Keep-Alive: 5", "Upgrade: h2c", "Proxy-Authorization: x", "proxy-foo: x",
         "Expect: 100-continue", "Authorization: Bearer x", "Cookie: a=b", "Webhook-Id: a", "webhook-timestamp: 1",
         "webhook-signature: v1,x", "Sluice-Source: fake", "sluice-attempt: 9",
-        "sluice-forwarded-user-agent: fake",
+        "sluice-forwarded-user-agent: fake", "Sluice-Client-Subject: CN=fake",
     ]
     for line in dropped {
         #expect(forwarded(line + "\r\n" + kept) == kept + own, "\(line)")
@@ -96,6 +99,13 @@ private let ownLines =
     #expect(
         forwarded(kept + "X-Content-Type: a\r\nContent-Language: de\r\n", .ofBody)
             == "Content-Type: application/json\r\nContent-encoding: gzip\r\n" + own)
+}
+
+@Test func theSubjectOfAClientsCertificateGoesAlongOnce() {
+    let lines = forwarded("Sluice-Client-Subject: CN=fake\r\nA: 1\r\n", subject: "CN=billing,O=Acme")
+    #expect(lines.hasPrefix("A: 1\r\nwebhook-id: "))
+    #expect(lines.contains("\r\nSluice-Client-Subject: CN=billing,O=Acme\r\nSluice-Attempt: 12\r\n"))
+    #expect(!lines.contains("fake"))
 }
 
 @Test func theProvidersUserAgentGoesUnderAnotherName() {

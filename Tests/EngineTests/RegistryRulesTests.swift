@@ -17,6 +17,24 @@ struct FieldMistake<Settings>: Sendable {
     }
 }
 
+private func demanded(
+    authorities: String? = nil, names: [String] = [], fingerprints: [String] = []
+) -> ClientCertificateConfiguration {
+    var demanded = ClientCertificateConfiguration()
+    demanded.authorities = authorities
+    demanded.names = names
+    demanded.fingerprints = fingerprints
+    return demanded
+}
+extension GatewayConfiguration {
+    /// Of a file that is not there, which is a mistake of its own.
+    fileprivate mutating func asksForCertificates() {
+        var tls = ListenerTLS()
+        tls.clientAuthorities = "clients.pem"
+        process.listenTLS[process.listen[0]] = tls
+    }
+}
+
 @Suite struct RegistryRulesTests {
     @Test func aSoundManifestHasNoIssue() {
         #expect(
@@ -141,12 +159,33 @@ struct FieldMistake<Settings>: Sendable {
         FieldMistake("scheme") { $0.provider = "generic" },
         FieldMistake("public_url") { $0.publicURL = "x" },
         FieldMistake("allow_addresses") { $0.allowAddresses = ["10.0.0.1/8"] },
+        FieldMistake("client_certificate") { $0.clientCertificate = ClientCertificateConfiguration() },
+        FieldMistake("client_certificate.ca") { $0.clientCertificate = demanded(authorities: "nowhere.pem") },
+        FieldMistake("client_certificate.names[1]") { $0.clientCertificate = demanded(names: ["a", "*.b"]) },
+        FieldMistake("client_certificate.names[0]") { $0.clientCertificate = demanded(names: ["a\r\nb"]) },
+        FieldMistake("client_certificate.fingerprints[0]") {
+            $0.clientCertificate = demanded(fingerprints: [String(repeating: "ab", count: 31)])
+        },
+        FieldMistake("client_certificate.fingerprints[1]") {
+            $0.clientCertificate = demanded(
+                fingerprints: [String(repeating: "ab", count: 32), String(repeating: "xy", count: 32)])
+        },
         FieldMistake("tolerance") { $0.timestampToleranceSeconds = 5 },
+        FieldMistake("split") { $0.split = "events" },
     ]
     @Test(arguments: sourceMistakes)
     func aSourcesMistakeIsReportedAtItsField(_ mistake: FieldMistake<SourceConfiguration>) {
-        let found = RegistryValidation.issues(of: manifest([source("a", mistake.change)]))
-        #expect(found.map(\.path.description) == ["sources[0].\(mistake.field)"], "\(found)")
+        let configuration = manifest([source("a", mistake.change)]) { $0.asksForCertificates() }
+        let found = RegistryValidation.issues(of: configuration).map(\.path.description)
+        #expect(found.filter { $0.hasPrefix("sources") } == ["sources[0].\(mistake.field)"], "\(found)")
+    }
+
+    @Test func aCertificateThatNoListenerAsksForIsNeverShown() {
+        let demanding = source("b") { $0.clientCertificate = demanded(names: ["a"]) }
+        let found = issues(manifest([source("a"), demanding]))
+        #expect(found.count == 1 && found[0].hasPrefix("sources[1].client_certificate: "), "\(found)")
+        let asking = issues(manifest([source("a"), demanding]) { $0.asksForCertificates() })
+        #expect(!asking.contains { $0.hasPrefix("sources") }, "\(asking)")
     }
 
     private static let gatewayMistakes: [FieldMistake<GatewayConfiguration>] = [

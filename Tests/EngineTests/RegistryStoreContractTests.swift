@@ -12,11 +12,14 @@ enum RegistryStoreKind: CaseIterable, Sendable { case memory, sqlite }
 /// One data folder; `open` is what each process does.
 private final class RegistryFolder {
     private let kind: RegistryStoreKind
-    private let memory = MemoryRegistryStore()
+    private let memory: MemoryRegistryStore
     private let folder: TemporaryFolder
+    private let entryCountMax: Int
 
-    init(_ kind: RegistryStoreKind) throws {
+    init(_ kind: RegistryStoreKind, entryCountMax: Int = AuditBounds.entryCountMax) throws {
         self.kind = kind
+        self.entryCountMax = entryCountMax
+        memory = MemoryRegistryStore(entryCountMax: entryCountMax)
         folder = TemporaryFolder()
     }
     func open() throws -> any RegistryStore & AuditLog {
@@ -27,7 +30,7 @@ private final class RegistryFolder {
             var migrator = DatabaseMigrator()
             RegistryMigration.register(in: &migrator)
             try migrator.migrate(database)
-            return SQLiteRegistryStore(database)
+            return SQLiteRegistryStore(database, entryCountMax: entryCountMax)
         }
     }
     var path: String { folder.path + "/store.sqlite" }
@@ -142,6 +145,21 @@ private final class RegistryFolder {
         #expect(first.timeMillis == 1000)
         try log.record([first])
         #expect(try log.entries(AuditQuery()).count == 8)
+    }
+
+    @Test(arguments: RegistryStoreKind.allCases)
+    func keepsTheNewestOfTheAuditLog(_ kind: RegistryStoreKind) throws {
+        let folder = try RegistryFolder(kind, entryCountMax: 5)
+        let service = try folder.service()
+        for number in 0..<7 {
+            _ = try service.apply(.edits([.createEndpoint(endpointSettings("e\(number)"))]), actor: actor)
+        }
+        let log = try folder.open()
+        let kept = try log.entries(AuditQuery())
+        #expect(kept.map(\.name) == ["e6", "e5", "e4", "e3", "e2"])
+        #expect(kept.map(\.number) == [7, 6, 5, 4, 3], "numbers go on")
+        try log.record(Array(repeating: kept[0], count: 9))
+        #expect(try log.entries(AuditQuery()).map(\.number) == [16, 15, 14, 13, 12])
     }
 
     @Test func takesOverTheNamesOfAnEarlierVersion() throws {

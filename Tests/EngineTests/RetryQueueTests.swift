@@ -47,6 +47,29 @@ private func entry(_ due: Int64, _ sequence: UInt64, attempts: UInt16 = 1) -> Re
         queue.resolved(9)
         #expect(!queue.isScheduled(9))
     }
+    @Test func whatAnOrderHoldsBackCountsWithWhatWaits() throws {
+        var queue = RetryQueue(wantsAll: true)
+        var known: UInt64 = 0
+        func load(_ queue: inout RetryQueue) {
+            while known < 200_000, let key = queue.wantedLoad(nowMillis: 0, aheadMillis: 0) {
+                queue.beginLoad(key)
+                let page = (1...UInt64(RetryQueue.pageCount)).map { entry(0, known + $0) }
+                known += UInt64(page.count)
+                queue.loaded(page, limit: page.count)
+                // Held back behind the first of its key: in memory still.
+                while queue.popDue(nowMillis: 0) != nil {}
+            }
+        }
+        load(&queue)
+        #expect(Int(known) <= RetryQueue.entryCountMaxInOrder)
+        #expect(queue.isFull && !queue.hasAll)
+        #expect(queue.nextDueMillis == nil, "nothing that could be done now")
+        let before = known
+        for sequence in 1...known / 2 { queue.resolved(sequence) }
+        #expect(queue.nextDueMillis != nil)
+        load(&queue)
+        #expect(known > before && Int(known - before / 2) <= RetryQueue.entryCountMaxInOrder)
+    }
     @Test func whatIsOutStaysOutOverAReload() throws {
         var queue = RetryQueue()
         queue.beginLoad(.first)

@@ -247,6 +247,7 @@ func whatAnEndpointHasPendingHoldsTheLogUnlessItIsGone(_ kind: StoreKind) throws
         state.condition = .disabled
         let cases: [(EndpointReason, UInt64)] = [
             (.operatorRequest, 3), (.gone, 8), (.attemptsFailed, 3), (.removed, 8),
+            (.removedWhilePaused, 8), (.removedWhileDisabled, 8),
         ]
         for (reason, oldest) in cases {
             state.reason = reason

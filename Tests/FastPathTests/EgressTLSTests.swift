@@ -143,7 +143,7 @@ import Testing
             while connection.readRequest() != nil { connection.answer(204, "") }
         }
         let proxy = { (server: ScriptedServer) in
-            DestinationProxy(address: server.endpoint().addresses[0], targets: ["192.0.2.1:443"])
+            DestinationProxy(addresses: [server.endpoint().addresses[0]], targets: ["192.0.2.1:443"])
         }
         var first = endpoint(target, try TLSFixture.client())
         first.proxy = proxy(refusing)

@@ -12,7 +12,7 @@ private func post(_ path: String, _ body: String, _ fields: String = "") -> Stri
 }
 
 /// A client of TLS on a simulated socket.
-private final class SecureClient {
+final class SecureClient {
     let socket: SimulatedSocket
     private let ingest: SimulatedIngest
     private let context: TLSContext

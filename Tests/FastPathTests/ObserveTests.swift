@@ -204,12 +204,12 @@ struct ObserveTests {
         let names = (0..<256).map { RecordVerification(code: UInt8($0)).name }
         #expect(Array(names[0...3]) == ["verified", "unverified", "skipped", "unknown"])
         #expect(
-            Array(names[16..<37]) == [
+            Array(names[16..<39]) == [
                 "signature_mismatch", "missing_header", "malformed_header", "duplicate_header", "stale_timestamp",
                 "future_timestamp", "malformed_timestamp", "token_mismatch", "invalid_credentials", "wrong_algorithm",
                 "untrusted_cert_url", "body_hash_mismatch", "challenge_not_opaque", "missing_challenge",
                 "malformed_challenge", "invalid_secret", "origin_not_allowed", "verify_token_mismatch", "empty_body",
-                "address_not_allowed", "body_too_large",
+                "address_not_allowed", "body_too_large", "missing_client_certificate", "client_certificate_not_allowed",
             ])
         for reason in SignatureRejection.allCases { #expect(RecordVerification.rejected(reason).reason == reason) }
         #expect(SignatureRejection.allCases.count <= SourceCounter.reasonCellCount)

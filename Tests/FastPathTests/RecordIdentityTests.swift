@@ -65,6 +65,67 @@ import Testing
         }
     }
 
+    @Test func subjectOfAClientIsInItsRecordAndNoClientCanForgeIt() {
+        for (subject, lines) in [
+            ("", "X-Id: 1\r\n"), ("CN=billing,O=Acme", "X-Id: 1\r\n"), ("CN=a", ""),
+            ("", "Sluice-Client-Subject: CN=forged\r\n"), ("CN=a", "Sluice-Client-Subject: CN=forged\r\n"),
+        ] {
+            Self.encoded(subject: subject, lines: lines).withView { bytes in
+                guard let record = RecordView(bytes) else {
+                    Issue.record("no record")
+                    return
+                }
+                #expect(record.verifies(seed: Self.seed) && record.length == bytes.count)
+                #expect(record.clientSubject.text == subject && record.fieldLines.text == lines)
+                #expect(record.target.text == "/t" && record.body.text == "body")
+            }
+        }
+    }
+    @Test func subjectThatIsTooLongIsNoPartOfARecord() {
+        let long = [UInt8](repeating: 97, count: ClientCertificateRule.subjectBytesMax + 1)
+        long.withView { view in
+            var event = EventInput()
+            event.clientSubject = view
+            #expect(RecordFormat.byteCount(of: event) == nil)
+        }
+    }
+    @Test func subjectOfAClientComesThroughTheRingBetweenLoops() throws {
+        let ring = try EventRing(byteCount: 8192)
+        Array("CN=a".utf8).withView { subject in
+            Array("A: 1\r\n".utf8).withView { lines in
+                var event = EventInput()
+                event.clientSubject = subject
+                event.fieldLines = lines
+                #expect(ring.push(event, ticket: 5, durability: .written))
+            }
+        }
+        let front = try #require(ring.front())
+        #expect(front.event.clientSubject.text == "CN=a" && front.event.fieldLines.text == "A: 1\r\n")
+        #expect(front.ticket == 5 && front.durability == .written)
+    }
+    private static func encoded(subject: String, lines: String) -> [UInt8] {
+        Array(subject.utf8).withView { subject in
+            Array(lines.utf8).withView { lines in
+                Array("/tbody".utf8).withView { rest in
+                    var event = EventInput()
+                    event.clientSubject = subject
+                    event.fieldLines = lines
+                    event.target = rest.slice(0, 2)
+                    event.body = rest.slice(2, 4)
+                    let length = RecordFormat.byteCount(of: event) ?? 0
+                    var words = [UInt64](repeating: .max, count: length / 8)
+                    let print = Fingerprint(slot: Hash128(low: 1, high: 2), tag: Hash128(low: 3, high: 4))
+                    words.withUnsafeMutableBytes { memory in
+                        guard let base = memory.baseAddress else { return }
+                        RecordFormat.encode(
+                            event, print: print, sequence: 7, groupOffset: 0, length: length, seed: seed, to: base)
+                    }
+                    return words.withUnsafeBytes { Array($0) }
+                }
+            }
+        }
+    }
+
     @Test func tenantOfAnUnknownFormIsNotTakenForAnother() throws {
         let folder = TemporaryFolder()
         let log = try FileLog(folder.path)

@@ -58,18 +58,12 @@ import Testing
             pair.exchange()
             #expect(pair.areOpen == isWanted, "\(name)")
             #expect(pair.client.failure == (isWanted ? nil : .nameMismatch), "\(name)")
-            var shown = [UInt8](repeating: 0, count: 64)
-            var print = [UInt8](repeating: 0, count: 32)
-            let count = shown.withUnsafeMutableBufferPointer { text in
-                print.withUnsafeMutableBufferPointer {
-                    pair.client.session.writePeer(
-                        fingerprint: $0.baseAddress!, subject: text.baseAddress!, room: text.count)
-                }
-            }
-            guard isWanted else { continue }
-            let subject = String(decoding: shown[..<(try #require(count))], as: UTF8.self)
+            let shown = pair.client.session.peer
+            #expect((shown != nil) == isWanted)
+            guard let shown else { continue }
             let owner = ["second.test": "second", "a.wild.test": "wild_a"][name] ?? "server"
-            #expect(subject == "CN=\(owner)" && print.contains { $0 != 0 })
+            let own = try CertificatePrint.all(inPEM: TLSFixture.text(owner))[0]
+            #expect(shown.subject.text == "CN=\(owner)" && shown.fingerprint == own)
         }
     }
     @Test func comparesNamesWithoutCase() throws {
@@ -139,6 +133,43 @@ import Testing
         required.exchange()
         #expect(required.server.failure == .noCertificate)
         #expect(required.client.failure == .certificateRefused)
+    }
+
+    @Test func refusesAFileOfWhichItCanReadAPart() throws {
+        let (server, root) = (TLSFixture.identity("server"), TLSFixture.text("root"))
+        let broken = Array("-----BEGIN CERTIFICATE-----\n!!!!\n-----END CERTIFICATE-----\n".utf8)
+        let locked = Array(
+            """
+            -----BEGIN CERTIFICATE-----
+            Proc-Type: 4,ENCRYPTED
+            DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF
+
+            AAAAAAAAAAAAAAAAAAAAAA==
+            -----END CERTIFICATE-----
+
+            """.utf8)
+        let keys = try #require(TLSTicketKeys())
+        let cut = Array(root.prefix(200))
+        for (bad, word) in [(broken, "cannot be read"), (locked, "password"), (cut, "cannot be read")] {
+            for text in [root + bad, bad + root] {
+                var settings = TLSServerSettings(identities: [server])
+                (settings.clientCertificate, settings.clientAuthorities) = (.asked, text)
+                let asking = #expect(throws: TLSSettingsError.self) {
+                    try TLSContext.server(settings, tickets: keys)
+                }
+                #expect(asking?.words.contains(word) == true, "\(asking?.words ?? "")")
+                let client = #expect(throws: TLSSettingsError.self) {
+                    try TLSContext.client(TLSClientSettings(authorities: text))
+                }
+                #expect(client?.words.contains(word) == true)
+            }
+            settings(showing: server.chain + bad, server.key, keys, word)
+        }
+    }
+    private func settings(showing chain: [UInt8], _ key: [UInt8], _ keys: TLSTicketKeys, _ word: String) {
+        let settings = TLSServerSettings(identities: [TLSIdentity(chain: chain, key: key)])
+        let error = #expect(throws: TLSSettingsError.self) { try TLSContext.server(settings, tickets: keys) }
+        #expect(error?.words.contains(word) == true)
     }
 
     // MARK: resumption

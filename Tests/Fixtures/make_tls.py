@@ -41,6 +41,8 @@ leaf("not_a_ca", make("No authority", root, authority=False, ends=CENTURY), "slu
 leaf("self_signed", None, "sluice.test")
 revoked = leaf("revoked", root, "sluice.test")
 leaf("client", root, purposes=[CLIENT])
+leaf("client_named", middle, "api.client.test", "spiffe://client.test/a", "ops@client.test", purposes=[CLIENT])
+add("client_workload", make("", root, names=["spiffe://client.test/a"], purposes=[CLIENT], ends=CENTURY))
 leaf("client_unknown", other, purposes=[CLIENT])
 leaf("client_expired", root, purposes=[CLIENT], begins=-20, ends=-10)
 OUT["lists"] = {"root": revocations(root, [revoked], ends=CENTURY).decode()}

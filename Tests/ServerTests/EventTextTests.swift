@@ -15,6 +15,12 @@ import Testing
             body: Array("{}".utf8), deliveries: [])
         #expect(detail.text.split(separator: "\n").contains("tenant 42, source 7"))
     }
+    @Test func detailNamesTheClientsCertificate() {
+        var event = row(tenant: 1, source: 7)
+        event.clientSubject = "CN=billing"
+        let detail = EventDetail(event: event, method: "POST", target: "/", headers: [], body: [], deliveries: [])
+        #expect(detail.text.split(separator: "\n").contains("client certificate \"CN=billing\""))
+    }
     @Test func sourceWithoutANumberHasNone() {
         #expect(row(tenant: 1, source: 0).identityLine == "tenant 1")
     }

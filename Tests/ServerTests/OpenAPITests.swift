@@ -141,7 +141,8 @@ import Testing
     }
     @Test func eventsHaveTheFieldsOfTheirSchema() throws {
         let event = EventRow(
-            id: "evt_1", sequence: 1, source: "s", type: "t", receivedAt: time, bodyBytes: 1, providerId: "p")
+            id: "evt_1", sequence: 1, source: "s", type: "t", receivedAt: time, bodyBytes: 1, providerId: "p",
+            clientSubject: "CN=c")
         try check(event)
         let detail = EventDetail(
             event: event, method: "POST", target: "/", headers: [["A", "b"]], body: [0x61], deliveries: [])

@@ -16,12 +16,16 @@ package struct HarnessSource {
     package var dedupKey: [String]
     package var number: UInt32
     package var tenantNumber: UInt32
+    /// What a client's certificate must be.
+    package var certificate: (@Sendable (CompiledMemory) -> ClientCertificateRule)?
+    package var splits: Bool
 
     package init(
         name: String, check: Check, observes: Bool = false, rejectedPerSecondMax: UInt32 = 0,
         dedupKey: [String] = ["header:X-Id", "body"], number: UInt32 = 0,
-        tenantNumber: UInt32 = RecordFormat.defaultTenantNumber
+        tenantNumber: UInt32 = RecordFormat.defaultTenantNumber, splits: Bool = false
     ) {
+        self.splits = splits
         self.name = name
         self.check = check
         self.observes = observes
@@ -149,9 +153,11 @@ package final class IngestHarness {
                 handshake: nil)
             if case .worker(let id) = source.check { fresh.verifierID = id }
             fresh.observes = source.observes
+            fresh.splits = source.splits
             fresh.sourceNumber = source.number
             fresh.tenant = memory.place(bytes: RecordFormat.tenantBytes(of: source.tenantNumber))
             fresh.rejectedPerSecondMax = source.rejectedPerSecondMax
+            fresh.edge.certificate = source.certificate?(memory)
             fresh.counterSlot = index
             compiled.append(fresh)
         }

@@ -3,23 +3,26 @@
 //
 // Model: a submission is carried out by the next `enter`, in the order it was made; its completion is there at once,
 // unless the test holds the disk back. Received bytes go into buffers as large as the test says. A cancel always ends
-// what it names. Left out: completions out of order between sockets, and errors of `accept`.
+// what it names. A connect succeeds, fails or waits as the test says. Left out: completions out of order between
+// sockets, and errors of `accept`.
 
 import FastPath
+import Glibc
 
-/// One connection, seen from its client.
+/// One connection, seen from the other end.
 package final class SimulatedSocket {
-    /// What the client has sent and the loop not received.
+    /// What the other end has sent and the loop not received.
     package var inbound: [UInt8] = []
     /// What the loop has sent.
     package var outbound: [UInt8] = []
-    /// The client sends no more.
+    /// The other end sends no more.
     package var isDone = false
     package var isReset = false
     /// The loop sends no more; the loop has closed.
     package fileprivate(set) var isHalfClosed = false
     package fileprivate(set) var isClosed = false
     fileprivate var receive: Tag?
+    fileprivate var connect: Tag?
     fileprivate var isEndTold = false
     package var text: String { String(decoding: outbound, as: UTF8.self) }
 }
@@ -34,6 +37,11 @@ package final class SimulatedWorld {
         didSet { if !holdsDisk { released() } }
     }
     package private(set) var closedFileCount = 0
+    /// What a connect of the loop's comes to.
+    package var connectResult: Int32 = 0
+    package var holdsConnects = false
+    /// The loop has connected to, in that order.
+    package private(set) var connected: [SimulatedSocket] = []
     package let bufferCount: Int
     fileprivate let bufferBytes: Int
     fileprivate let memory: UnsafeMutablePointer<UInt8>
@@ -46,8 +54,11 @@ package final class SimulatedWorld {
     fileprivate var sockets: [Int32: SimulatedSocket] = [:]
     private var order: [Int32] = []
     fileprivate var accept: Tag?
+    fileprivate var wake: Tag?
     private var nextDescriptor: Int32 = 1000
     fileprivate var isLinkBroken = false
+    /// Files whose writes must be aligned.
+    fileprivate var directFiles: Set<Int32> = []
 
     package init(seed: UInt64, bufferCount: Int = 64, bufferBytes: Int = 4096) {
         disk = SimulatedDisk(seed: seed)
@@ -70,6 +81,26 @@ package final class SimulatedWorld {
         complete(accept, nextDescriptor, hasMore: true)
         nextDescriptor += 1
         return socket
+    }
+    fileprivate func openSocket() -> Int32 {
+        sockets[nextDescriptor] = SimulatedSocket()
+        order.append(nextDescriptor)
+        nextDescriptor += 1
+        return nextDescriptor - 1
+    }
+    fileprivate func connect(_ socket: SimulatedSocket, _ tag: Tag) {
+        if holdsConnects {
+            socket.connect = tag
+        } else {
+            if connectResult == 0 { connected.append(socket) }
+            complete(tag, connectResult)
+        }
+    }
+    fileprivate func send(_ socket: SimulatedSocket, _ bytes: [UInt8], _ tag: Tag) {
+        if socket.isReset { return complete(tag, -104) }
+        let sent = min(bytes.count, sendBytesMax)
+        socket.outbound += bytes.prefix(sent)
+        complete(tag, Int32(sent))
     }
     fileprivate func complete(_ tag: Tag, _ result: Int32, hasMore: Bool = false, buffer: Int? = nil) {
         completions.append(Completion(tag: tag, result: result, hasMore: hasMore, buffer: buffer))
@@ -113,6 +144,10 @@ package final class SimulatedWorld {
     }
     fileprivate func cancel(_ socket: SimulatedSocket) {
         if let tag = socket.receive { end(socket, tag, -125) }
+        if let tag = socket.connect {
+            socket.connect = nil
+            complete(tag, -125)
+        }
     }
     fileprivate func close(_ descriptor: Int32) {
         if let socket = sockets.removeValue(forKey: descriptor) { socket.isClosed = true } else { closedFileCount += 1 }
@@ -132,17 +167,35 @@ package struct SimulatedIO: LoopIO, ~Copyable {
     }
     package func send(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int, tag: Tag) {
         world.queue.append { [world] in
-            let socket = world.sockets[descriptor]!
-            if socket.isReset { return world.complete(tag, -104) }
-            let sent = min(count, world.sendBytesMax)
-            socket.outbound += UnsafeBufferPointer(start: bytes, count: sent)
-            world.complete(tag, Int32(sent))
+            world.send(world.sockets[descriptor]!, Array(UnsafeBufferPointer(start: bytes, count: count)), tag)
         }
+    }
+    package func sendMessage(_ descriptor: Int32, _ message: UnsafePointer<msghdr>, tag: Tag) {
+        world.queue.append { [world] in
+            var bytes: [UInt8] = []
+            for index in 0..<Int(message.pointee.msg_iovlen) {
+                let part = message.pointee.msg_iov[index]
+                bytes += UnsafeRawBufferPointer(start: part.iov_base, count: part.iov_len)
+            }
+            world.send(world.sockets[descriptor]!, bytes, tag)
+        }
+    }
+    package func openSocket(_ family: EgressAddress.Family) -> Int32 { world.openSocket() }
+    package func connect(_ descriptor: Int32, _ address: UnsafePointer<sockaddr>, byteCount: Int, tag: Tag) {
+        world.queue.append { [world] in world.connect(world.sockets[descriptor]!, tag) }
+    }
+    package func sendNow(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int) {
+        guard let socket = world.sockets[descriptor], !socket.isReset else { return }
+        socket.outbound += UnsafeBufferPointer(start: bytes, count: count)
     }
     package func cancel(_ target: Tag, tag: Tag) {
         world.queue.append { [world] in
             if world.accept == target {
                 world.accept = nil
+                world.complete(target, -125)
+            }
+            if world.wake == target {
+                world.wake = nil
                 world.complete(target, -125)
             }
             for socket in world.sockets.values where socket.receive == target { world.cancel(socket) }
@@ -167,7 +220,8 @@ package struct SimulatedIO: LoopIO, ~Copyable {
 
     // MARK: the log
 
-    package func readWake(_ descriptor: Int32, into value: UnsafeMutablePointer<UInt64>, tag: Tag) {}
+    /// Never comes: the test ticks its loop.
+    package func readWake(_ descriptor: Int32, into value: UnsafeMutablePointer<UInt64>, tag: Tag) { world.wake = tag }
     package func writeAndSync(
         _ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, write: Tag, sync: Tag
     ) {
@@ -183,10 +237,16 @@ package struct SimulatedIO: LoopIO, ~Copyable {
             world.complete(tag, Int32(synced < 0 && !isCut ? synced : written))
         }
     }
+    package func setDirect(_ descriptor: Int32, _ isDirect: Bool) -> Bool {
+        if isDirect { world.directFiles.insert(descriptor) } else { world.directFiles.remove(descriptor) }
+        return true
+    }
     private func disk(
         _ descriptor: Int32, _ bytes: UnsafeRawPointer, _ count: Int, _ offset: UInt64,
         _ done: @escaping (Int, Int) -> Void
     ) {
+        let isAligned = (UInt(bitPattern: bytes) | UInt(count) | UInt(offset)) % UInt(RecordFormat.blockBytes) == 0
+        precondition(isAligned || !world.directFiles.contains(descriptor), "a write past the page cache is not aligned")
         world.queue.append { [world] in
             world.onDisk {
                 if world.isLinkBroken {

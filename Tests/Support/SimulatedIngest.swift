@@ -48,7 +48,9 @@ package final class SimulatedIngest {
         let tail = CommittedTail(journal)
         let driver = JournalDriver(
             journal: journal, logIdentity: 42, folder: -1, tail: tail, spares: mailbox,
-            reader: CommitSignal(try #require(Wakeup())), metrics: metrics, ticketCountMax: 64)
+            reader: CommitSignal(try #require(Wakeup())), metrics: metrics, ticketCountMax: 64,
+            // Groups of one block and of more, so that both ways to the disk are taken in turns.
+            directBytesMin: 8192)
         loop = IngestLoop(
             io: SimulatedIO(world), memory: try IngestMemory(setup), setup: setup, shared: shared, snapshot: snapshot,
             port: JournalClient(driver: driver, wakeup: shared.wakeup))

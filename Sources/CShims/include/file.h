@@ -20,6 +20,8 @@ int sluice_file_close(int file);
 void sluice_file_forget_cache(int file);
 // Reads of it bring no more into the page cache than was asked for.
 void sluice_file_read_no_further(int file);
+// Writes go past the page cache from now on, or through it again. -EINVAL where the file system cannot.
+int sluice_file_set_direct(int file, int is_direct);
 int64_t sluice_file_read(int file, void *bytes, size_t count, uint64_t offset);
 int64_t sluice_file_write(int file, const void *bytes, size_t count, uint64_t offset);
 int sluice_file_sync_data(int file);

@@ -38,7 +38,9 @@ enum sluice_tls_fault {
     SLUICE_TLS_FAULT_NONE = 0,
     SLUICE_TLS_FAULT_NO_MEMORY, SLUICE_TLS_FAULT_POLICY, SLUICE_TLS_FAULT_NO_CERTIFICATE, SLUICE_TLS_FAULT_NO_KEY,
     SLUICE_TLS_FAULT_KEY_ENCRYPTED, SLUICE_TLS_FAULT_KEY_MISMATCH, SLUICE_TLS_FAULT_WEAK, SLUICE_TLS_FAULT_EXPIRED,
-    SLUICE_TLS_FAULT_NOT_YET_VALID, SLUICE_TLS_FAULT_NO_CRL, SLUICE_TLS_FAULT_NO_SYSTEM_ROOTS
+    SLUICE_TLS_FAULT_NOT_YET_VALID, SLUICE_TLS_FAULT_NO_CRL, SLUICE_TLS_FAULT_NO_SYSTEM_ROOTS,
+    // A block of the PEM that cannot be read, or needs a password, wherever it stands.
+    SLUICE_TLS_FAULT_BROKEN, SLUICE_TLS_FAULT_ENCRYPTED
 };
 
 // Contexts; worker threads. The policy's texts are OpenSSL's: TLS 1.2 ciphers, TLS 1.3 suites, groups.
@@ -107,11 +109,33 @@ SLUICE_HOT int sluice_tls_session_failure(const struct sluice_tls_session *sessi
 SLUICE_HOT int sluice_tls_session_is_resumed(const struct sluice_tls_session *session);
 // 0x0303 or 0x0304.
 SLUICE_HOT int sluice_tls_session_version(const struct sluice_tls_session *session);
-// The SHA-256 of the peer's certificate, and its subject as text; the text's length, written when it fits; -1 when the
-// peer showed none.
-SLUICE_HOT int64_t sluice_tls_session_peer(const struct sluice_tls_session *session, uint8_t fingerprint[32],
-                                           char *subject, size_t room);
+// Longer chains than this end a handshake that asks for certificates.
+enum { SLUICE_TLS_CHAIN_MAX = 8 };
+enum sluice_tls_name {
+    SLUICE_TLS_NAME_OTHER = 0, SLUICE_TLS_NAME_COMMON, SLUICE_TLS_NAME_DNS, SLUICE_TLS_NAME_URI, SLUICE_TLS_NAME_EMAIL
+};
+// What is known of the certificate that a peer has shown and the handshake has verified.
+struct sluice_tls_peer {
+    // Seconds since 1970.
+    int64_t ends;
+    // SHA-256 of the certificate, and of each of its verified chain, itself first: 32 bytes each, of an asking server's
+    // sessions.
+    uint8_t fingerprint[32];
+    const uint8_t *chain;
+    size_t chain_bytes;
+    // As text (RFC 2253), printable ASCII; of a certificate without a subject its first other name.
+    const uint8_t *subject;
+    size_t subject_bytes;
+    // Its last common name, its DNS names, URIs and e-mail addresses: kind, two bytes of length (low first), bytes.
+    const uint8_t *names;
+    size_t names_bytes;
+};
+// Made when it is first asked for, once the session is open; valid as long as that. NULL when the peer showed none.
+SLUICE_HOT const struct sluice_tls_peer *sluice_tls_session_peer(struct sluice_tls_session *session);
 
+enum sluice_pem { SLUICE_PEM_END = 0, SLUICE_PEM_READ = 1, SLUICE_PEM_BROKEN = -1, SLUICE_PEM_ENCRYPTED = -2 };
+// The SHA-256 of the `index`th certificate of the PEM; one of enum sluice_pem.
+int sluice_tls_certificate_print(const uint8_t *pem, size_t bytes, size_t index, uint8_t print[32]);
 // From when and until when the first certificate of the PEM is valid, seconds since 1970. 0 when it has none.
 int sluice_tls_certificate_dates(const uint8_t *pem, size_t bytes, int64_t *begins, int64_t *ends);
 

@@ -36,6 +36,8 @@ package struct SourceConfiguration: Equatable, Codable, Sendable {
     package var publicURL: String?
     /// CIDR ranges that requests are taken from, `provider` for the catalogue's; empty = from everywhere.
     package var allowAddresses: [String] = []
+    /// Nil: clients need to show no certificate.
+    package var clientCertificate: ClientCertificateConfiguration?
     /// What a challenge must repeat (Meta).
     package var verifyToken: String?
     /// Who may ask to send (CloudEvents): host names or URLs, `*` for any.
@@ -46,6 +48,8 @@ package struct SourceConfiguration: Equatable, Codable, Sendable {
     package var eventType: [String] = []
     package var dedupKey: [String] = []
     package var dedupWindowSeconds: UInt32?
+    /// Where a request's list of events is, `json:$` or a path below; nil = a request is one event.
+    package var split: String?
     package var bodyBytesMax: Int?
     package var durability = Durability.fsync
     package var mode = SourceMode.enforce

@@ -70,7 +70,7 @@ extension Dispatcher {
         lanes[lane.id.number] = lane
         conditions[lane.toldCondition, default: 0] += 1
         subscribe(lane)
-        if lane.health.state.reason == .removed, lane.health.enabled(nowMillis: clock.millis(at: now)) {
+        if lane.health.returned(nowMillis: clock.millis(at: now)) {
             note(lane, now: now)
         }
         if let mark = plan.mark {
@@ -102,7 +102,7 @@ extension Dispatcher {
             lane.isRemoved = false
             removedCount -= 1
             conditions[lane.toldCondition, default: 0] += 1
-            if lane.health.state.reason == .removed, lane.health.enabled(nowMillis: clock.millis(at: now)) {
+            if lane.health.returned(nowMillis: clock.millis(at: now)) {
                 note(lane, now: now)
             }
         }
@@ -132,7 +132,7 @@ extension Dispatcher {
                 committedMarks[id] = nil
                 dirty.removeAll { $0 === lane }
                 lane.isDirty = false
-            } else if !forgetting, lane.health.disabled(.removed, nowMillis: clock.millis(at: now)) {
+            } else if !forgetting, lane.health.removed(nowMillis: clock.millis(at: now)) {
                 note(lane, now: now)
             }
             if lane.inFlight == 0 { end(lane) }

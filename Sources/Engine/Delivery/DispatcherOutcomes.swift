@@ -37,16 +37,17 @@ extension Dispatcher {
             submit(slot)
             return true
         }
-        guard outcome.result == .connectFailed || outcome.result == .connectTimedOut,
-            let addressCount = slots[slot].destination?.addressCount
+        guard outcome.mayDoElsewhere, let addressCount = slots[slot].destination?.addressCount
         else { return false }
         guard slots[slot].addressesTried + 1 < addressCount else {
-            if let host = lane.endpoint.host { hosts.distrust(host.name, port: host.port) }
+            for host in [lane.endpoint.host, lane.endpoint.environment.proxy?.host].compactMap(\.self) {
+                hosts.distrust(host.name, port: host.port)
+            }
             return false
         }
         slots[slot].addressesTried += 1
         slots[slot].addressIndex = UInt8((Int(slots[slot].addressIndex) + 1) % addressCount)
-        lane.working.addressIndex = slots[slot].addressIndex
+        lane.addressIndex = slots[slot].addressIndex
         submit(slot)
         return true
     }
@@ -230,6 +231,15 @@ extension AttemptTiming {
 }
 
 extension DeliveryOutcome {
+    /// No connection was made, by us or by the proxy, and another address may do. What a proxy refuses (a 4xx) it
+    /// refuses at all of them.
+    var mayDoElsewhere: Bool {
+        switch result {
+        case .connectFailed, .connectTimedOut: true
+        case .proxyRefused: (500..<600).contains(systemError)
+        default: false
+        }
+    }
     /// One line for an operator.
     package var text: String {
         switch result {

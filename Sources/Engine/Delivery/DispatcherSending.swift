@@ -31,28 +31,56 @@ extension Dispatcher {
     /// The lane's destination with addresses that are allowed now.
     func way(to lane: Lane, now: UInt64) -> KnownWay {
         guard let host = lane.endpoint.host else {
-            if let destination = lane.destination { return .known(.to(destination)) }
-            return .known(open(lane, lane.endpoint.literals, version: 0))
-        }
-        switch hosts.look(host.name, port: host.port, now: now) {
-        case .pending:
-            if let destination = lane.destination { return .known(.to(destination)) }
-            if !lane.isAwaitingHost {
-                lane.isAwaitingHost = true
-                awaitingHost[host.name, default: []].append(lane)
-            }
-            return .awaited
-        case .failed(let why):
-            if lane.health.failed(
-                "host \(host.name) does not resolve: \(why)", reason: .unresolved, nowMillis: clock.millis(at: now))
-            {
-                note(lane, now: now)
-            }
-            return .known(.closed(.nameNotResolved))
-        case .addresses(let found, let version):
-            if let destination = lane.destination, lane.destinationVersion == version {
+            // Nothing of it changes, so its URL is not taken apart again.
+            if lane.endpoint.environment.proxy?.host == nil, let destination = lane.destination {
                 return .known(.to(destination))
             }
+            return way(to: lane, over: lane.endpoint.literals, version: 0, now: now)
+        }
+        switch hosts.look(host.name, port: host.port, now: now) {
+        case .pending: return wait(for: host, lane)
+        case .failed(let why): return unresolved("host \(host.name) does not resolve: \(why)", lane, now: now)
+        case .addresses(let found, let version): return way(to: lane, over: found, version: version, now: now)
+        }
+    }
+    /// Behind a proxy its addresses are looked up as the endpoint's are. Versions only grow, so their sum is another
+    /// whenever one of them is.
+    private func way(to lane: Lane, over found: [SocketAddress], version: UInt64, now: UInt64) -> KnownWay {
+        if lane.endpoint.environment.proxy?.host == nil, let destination = lane.destination,
+            lane.destinationVersion == version
+        {
+            return .known(.to(destination))
+        }
+        guard let proxy = lane.endpoint.proxy(to: found) else {
+            return checked(lane, found, proxy: [], version: version, now: now)
+        }
+        guard let host = proxy.host else {
+            return checked(lane, found, proxy: proxy.literals, version: version, now: now)
+        }
+        switch hosts.look(host.name, port: host.port, now: now) {
+        case .pending: return wait(for: host, lane)
+        case .failed(let why): return unresolved("the proxy \(host.name) does not resolve: \(why)", lane, now: now)
+        case .addresses(let proxies, let own):
+            return checked(lane, found, proxy: proxies, version: version &+ own, now: now)
+        }
+    }
+    private func wait(for host: CompiledEndpoint.Host, _ lane: Lane) -> KnownWay {
+        if let destination = lane.destination { return .known(.to(destination)) }
+        if !lane.isAwaitingHost {
+            lane.isAwaitingHost = true
+            awaitingHost[host.name, default: []].append(lane)
+        }
+        return .awaited
+    }
+    private func unresolved(_ why: String, _ lane: Lane, now: UInt64) -> KnownWay {
+        if lane.health.failed(why, reason: .unresolved, nowMillis: clock.millis(at: now)) { note(lane, now: now) }
+        return .known(.closed(.nameNotResolved))
+    }
+    private func checked(
+        _ lane: Lane, _ found: [SocketAddress], proxy: [SocketAddress], version: UInt64, now: UInt64
+    ) -> KnownWay {
+        if let destination = lane.destination, lane.destinationVersion == version { return .known(.to(destination)) }
+        if let host = lane.endpoint.host {
             if let (refused, reason) = lane.endpoint.environment.rules.refusal(of: found) {
                 let error = EndpointAddressError.refused(
                     host: host.name, address: refused.address.text, reason)
@@ -61,15 +89,20 @@ extension Dispatcher {
                 }
                 return .known(.closed(.addressRefused))
             }
-            return .known(open(lane, found, version: version))
         }
+        return .known(open(lane, found, proxy: proxy, version: version))
     }
-    private func open(_ lane: Lane, _ addresses: [SocketAddress], version: UInt64) -> Way {
+    private func open(_ lane: Lane, _ addresses: [SocketAddress], proxy: [SocketAddress], version: UInt64) -> Way {
         let old = lane.destination ?? lane.predecessor
-        guard let destination = try? lane.endpoint.destination(addresses, predecessor: old) else {
+        guard let destination = try? lane.endpoint.destination(addresses, proxy: proxy, predecessor: old) else {
             return .closed(.addressRefused)
         }
-        if old?.description.addresses != destination.description.addresses { lane.work?.addressIndex = 0 }
+        // Who has been quiet long enough has no old ones to compare with; a wrong beginning costs a try.
+        let isChanged = old.map {
+            ($0.description.addresses, $0.description.proxy)
+                != (destination.description.addresses, destination.description.proxy)
+        } ?? false
+        if isChanged || Int(lane.addressIndex) >= destination.addressCount { lane.addressIndex = 0 }
         lane.lead(to: destination, version: version)
         return .to(destination)
     }
@@ -112,7 +145,7 @@ extension Dispatcher {
         }
         let bytes =
             EventID.byteCount + event.fieldLines.count + event.source.count + event.eventType.count
-            + ForwardedFields.ownBytesMax + event.body.count
+            + event.clientSubject.count + ForwardedFields.ownBytesMax + event.body.count
         guard let block = pool.blockBytes(for: bytes) else {
             deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .tooLarge, now: now)
             return .ended(byteCount: 64)
@@ -133,7 +166,7 @@ extension Dispatcher {
             OrderSlot(
                 lane: lane, destination: destination, pool: pools.pool(for: lane), origin: known, place: event.place,
                 attempts: attempts, lease: lease, linesEnd: linesEnd, bodyEnd: bodyEnd,
-                addressIndex: lane.working.addressIndex, wasProven: lane.isProven))
+                addressIndex: lane.addressIndex, wasProven: lane.isProven))
         submit(slot)
         return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
     }
@@ -166,7 +199,7 @@ extension Dispatcher {
         let idEnd = pool.write(id, to: lease, at: 0)
         let linesEnd = ForwardedFields.write(
             received: event.fieldLines, forwarding: lane.endpoint.forwarding, id: id, source: event.source,
-            eventType: event.eventType, verdict: event.verdict, attempt: attempt,
+            eventType: event.eventType, verdict: event.verdict, clientSubject: event.clientSubject, attempt: attempt,
             withheld: lane.endpoint.environment.withheld, to: pool, lease: lease, at: idEnd)
         return (linesEnd, pool.write(event.body, to: lease, at: linesEnd))
     }

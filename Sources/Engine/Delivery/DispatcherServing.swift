@@ -251,7 +251,7 @@ extension Dispatcher {
         return .done
     }
     private func wants(_ lane: Lane, _ event: StoredEvent) -> Bool {
-        event.tenant == lane.endpoint.tenant
+        event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch
             && lane.endpoint.subscription.wants(source: sourceID(of: event), type: event.eventType.array)
     }
     /// True when the lane reads with the others from now on.
@@ -309,6 +309,7 @@ extension Dispatcher {
         return sourceNames[event.source.array] ?? event.sourceID
     }
     private func offerShared(_ event: StoredEvent, now: UInt64) {
+        guard !event.isRequestOfBatch else { return }
         let subscribers = matcher.subscribers(
             tenant: event.tenant, source: sourceID(of: event), type: event.eventType)
         for lane in subscribers where lane.reading == .shared {

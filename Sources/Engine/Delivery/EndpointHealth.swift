@@ -44,6 +44,29 @@ package struct EndpointHealth: Sendable {
         guard state.condition != .disabled else { return false }
         return become(.disabled, reason, nowMillis)
     }
+    /// The configuration names it no more. What an operator has asked for is remembered, for it holds again when the
+    /// endpoint comes back; what came of its answers is not, but for a 410.
+    package mutating func removed(nowMillis: Int64) -> Bool {
+        guard !state.reason.isRemoval else { return false }
+        switch (state.condition, state.reason) {
+        case (.paused, .operatorRequest):
+            return become(.disabled, .removedWhilePaused, nowMillis, until: state.untilMillis)
+        case (.disabled, .operatorRequest): return become(.disabled, .removedWhileDisabled, nowMillis)
+        case (.disabled, _): return false
+        default: return become(.disabled, .removed, nowMillis)
+        }
+    }
+    /// It is named again: as an operator left it.
+    package mutating func returned(nowMillis: Int64) -> Bool {
+        let until = state.untilMillis
+        switch state.reason {
+        case .removedWhileDisabled: return become(.disabled, .operatorRequest, nowMillis)
+        case .removedWhilePaused where until == 0 || until > nowMillis:
+            return become(.paused, .operatorRequest, nowMillis, until: until)
+        case .removed, .removedWhilePaused: return enabled(nowMillis: nowMillis)
+        default: return false
+        }
+    }
     /// An operator, a new address, or the end of a pause lifts it.
     package mutating func enabled(nowMillis: Int64) -> Bool {
         failuresInRow = 0

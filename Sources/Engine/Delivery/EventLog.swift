@@ -17,15 +17,20 @@ package struct StoredEvent {
     package var fieldLines: ByteView
     package var body: ByteView
     package var verdict: RecordVerification
+    /// Of the certificate that the client had to show; empty when it had not.
+    package var clientSubject: ByteView
+    /// It is a request that holds several events, which are records of their own: nobody wants it.
+    package var isRequestOfBatch = false
 
     package init(
         place: EventLocation, next: EventLocation, receivedAt: UInt64, tenant: TenantID = .main,
         sourceID: SourceID = SourceID(0), source: ByteView, eventType: ByteView, fieldLines: ByteView, body: ByteView,
-        verdict: RecordVerification = .verified
+        verdict: RecordVerification = .verified, clientSubject: ByteView = .empty
     ) {
         self.tenant = tenant
         self.sourceID = sourceID
         self.verdict = verdict
+        self.clientSubject = clientSubject
         self.place = place
         self.next = next
         self.receivedAt = receivedAt

@@ -51,8 +51,6 @@ package final class LaneWork {
     package var retriesInFlight = 0
     /// Bytes it may still take in this round.
     package var deficit = 0
-    /// The address that answered last.
-    package var addressIndex: UInt8 = 0
     /// Sequences from the mark on that had a row at start, ascending; those before `recordedNext` are behind the lane.
     private var recorded: [UInt64] = []
     private var recordedNext = 0
@@ -145,6 +143,9 @@ package final class Lane {
     package var isRemoved = false
     /// Nothing about it is kept any more.
     package var isForgotten = false
+    /// The address that answered last: outlives the work, for a lane that is given an event now and then would try one
+    /// that does not answer each time.
+    package var addressIndex: UInt8 = 0
     /// The condition that was last told to the outside.
     package var toldCondition: EndpointCondition
     package var restStamp: UInt32 = 0

@@ -81,7 +81,7 @@ package struct LanePlanner {
         for id in retired {
             if !marked.contains(id) { batch.marks.append(LaneMark(endpoint: id, resume: shared)) }
             var health = EndpointHealth(states[id] ?? EndpointState(endpoint: id))
-            if health.disabled(.removed, nowMillis: nowMillis) { batch.states.append(health.state) }
+            if health.removed(nowMillis: nowMillis) { batch.states.append(health.state) }
         }
         return batch.isEmpty ? nil : batch
     }

@@ -161,13 +161,15 @@ package final class LogReaders: EventLog {
     private static func event(_ record: RecordView, _ position: RecordPosition) -> StoredEvent {
         let sequence = record.sequence
         let packed = PackedPosition(distance: sequence - position.segment, offset: position.offset)
-        return StoredEvent(
+        var event = StoredEvent(
             place: EventLocation(sequence: sequence, position: packed.bits),
             next: EventLocation(sequence: sequence + 1, position: packed.ofRecordBefore.bits),
             receivedAt: record.receivedAt, tenant: TenantID(record.tenantNumber),
             sourceID: SourceID(record.sourceNumber), source: record.source, eventType: record.eventType,
             fieldLines: record.fieldLines, body: record.body,
-            verdict: record.verdict)
+            verdict: record.verdict, clientSubject: record.clientSubject)
+        event.isRequestOfBatch = record.isRequestOfBatch
+        return event
     }
 }
 

@@ -134,7 +134,7 @@ package struct ReplayWalk<Log: EventLog> {
         }
     }
     private func matches(_ event: StoredEvent) -> Bool {
-        guard event.tenant == tenant else { return false }
+        guard event.tenant == tenant, !event.isRequestOfBatch else { return false }
         if let received = filter.received, !received.contains(event.receivedAt) { return false }
         guard filter.sources.isEmpty || filter.sources.contains(event.source.text) else { return false }
         guard !types.isEmpty else { return true }

@@ -57,8 +57,9 @@ package struct RetryQueue {
         guard loading == nil, stalePageCount == 0, case .none = horizon else { return false }
         return true
     }
-    /// More rows are in the store than are to be here.
-    package var isFull: Bool { heap.count > roomMin }
+    /// More rows are in the store than are to be here. Where an order is kept, what it holds back counts with what
+    /// waits here, for the caller has that in memory too.
+    package var isFull: Bool { (wantsAll ? scheduled.count : heap.count) > roomMin }
     /// With fewer entries it has room for a page.
     private var roomMin: Int { wantsAll ? entryCountMax - RetryQueue.pageCount : entryCountMax / 4 }
     /// True exactly when nothing waits, here or in the store, and nothing of it is out.
@@ -83,7 +84,8 @@ package struct RetryQueue {
     package var count: Int { heap.count }
     /// When something may become due: here, or in the store.
     package var nextDueMillis: Int64? {
-        let inStore: Int64? = if case .at(let key) = horizon, loading == nil { key.dueMillis } else { nil }
+        // While the queue is full nothing of the store can come in, so nothing there is due.
+        let inStore: Int64? = if case .at(let key) = horizon, loading == nil, !isFull { key.dueMillis } else { nil }
         guard let here = heap.first?.key.dueMillis else { return inStore }
         return min(here, inStore ?? here)
     }

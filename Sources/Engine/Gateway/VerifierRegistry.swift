@@ -1,4 +1,4 @@
-// The verifiers that run on worker threads, by the number that an order names them with, so that no pointer to one
+// What is done on worker threads, by the number that an order names them with, so that no pointer to one
 // crosses a ring.
 //
 // Invariant: a number is given once in the life of a registry; it is known exactly as long as its lease, which the
@@ -9,25 +9,25 @@ import Synchronization
 package final class VerifierRegistry: Sendable {
     private struct State {
         var lastID: UInt32 = 0
-        var verifiers: [UInt32: any RequestVerifier] = [:]
+        var duties: [UInt32: WorkerDuty] = [:]
     }
     private let state = Mutex(State())
     /// What all of them share: a reload does not fetch again, and no verifier's thread waits for the network.
     package let certificates = CertificateResolver(mode: .background)
 
     package init() {}
-    package func register(_ verifier: any RequestVerifier) -> VerifierLease {
+    package func register(_ duty: WorkerDuty) -> VerifierLease {
         let id = state.withLock { state in
-            // 0 means "verified on the loop".
+            // 0 means "the loop does it".
             state.lastID += 1
-            state.verifiers[state.lastID] = verifier
+            state.duties[state.lastID] = duty
             return state.lastID
         }
         return VerifierLease(id: id, registry: self)
     }
-    func verifier(_ id: UInt32) -> (any RequestVerifier)? { state.withLock { $0.verifiers[id] } }
-    fileprivate func retire(_ id: UInt32) { state.withLock { _ = $0.verifiers.removeValue(forKey: id) } }
-    package var count: Int { state.withLock { $0.verifiers.count } }
+    func duty(_ id: UInt32) -> WorkerDuty? { state.withLock { $0.duties[id] } }
+    fileprivate func retire(_ id: UInt32) { state.withLock { _ = $0.duties.removeValue(forKey: id) } }
+    package var count: Int { state.withLock { $0.duties.count } }
 }
 
 /// Keeps a verifier known; when the last reference goes, so does the verifier.

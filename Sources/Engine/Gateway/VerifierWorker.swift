@@ -77,7 +77,12 @@ package final class VerifierWorkers: Sendable {
         let began = ProcessResources.monotonicNanos
         while left > 0, let request = link.next() {
             left -= 1
-            link.answer(request, verdict(request))
+            guard let duty = registry.duty(request.verifierID) else {
+                link.answer(request, .retired)
+                continue
+            }
+            let result = duty.result(request.request, origin: request.origin, nowSeconds: request.nowSeconds)
+            link.answer(request, result.answer, reading: result.reading)
         }
         let count = VerifierWorkers.turnCountMax - left
         guard count > 0 else { return false }
@@ -87,13 +92,5 @@ package final class VerifierWorkers: Sendable {
             latency.micros += micros
         }
         return true
-    }
-    private func verdict(_ request: borrowing OffloadedRequest) -> VerifierResult {
-        guard let verifier = registry.verifier(request.verifierID) else { return .retired }
-        switch verifier.verify(request.request, origin: request.origin, nowSeconds: request.nowSeconds) {
-        case .accepted: return .accepted
-        case .rejected(let reason): return .rejected(reason)
-        case .undecided: return .undecided
-        }
     }
 }

@@ -14,31 +14,25 @@ package struct ProxySettings: Equatable, Sendable {
 }
 
 package struct EgressProxy: Sendable {
-    let address: EgressAddress
+    /// Nil when the URL names an address.
+    let host: CompiledEndpoint.Host?
+    private let literal: SocketAddress?
     private let names: [String]
     private let ranges: [CIDR]
 
-    /// A host name is resolved now: blocks.
+    /// A host name is resolved when there is something to deliver, and again as an endpoint's is.
     init(_ settings: ProxySettings) throws(ProxyError) {
         let url: EndpointAddress
         do throws(EndpointAddressError) { url = try EndpointAddress(settings.url) } catch {
             throw ProxyError(message: error.description)
         }
-        let found: [SocketAddress]
-        if let literal = url.literal {
-            found = [literal]
-        } else {
-            do throws(ResolveError) { found = try Resolver.resolve(host: url.host, port: url.port) } catch {
-                throw ProxyError(message: "names a host that does not resolve")
-            }
-        }
-        guard let first = found.first, let address = EgressAddress(literal: first.address.text, port: first.port) else {
-            throw ProxyError(message: "names a host that does not resolve")
-        }
-        self.address = address
+        literal = url.literal
+        host = url.literal == nil ? CompiledEndpoint.Host(name: url.host, port: url.port) : nil
         ranges = settings.exceptions.compactMap { CIDR($0) }
         names = settings.exceptions.filter { CIDR($0) == nil }.map(EgressProxy.name)
     }
+    /// Where a literal address leads; empty for a host name.
+    var literals: [SocketAddress] { literal.map { [$0] } ?? [] }
     /// True exactly when an endpoint with this host, which leads to these addresses, is reached without it.
     func exempts(_ host: String, _ addresses: [SocketAddress]) -> Bool {
         if names.contains(where: { host == $0 || host.hasSuffix("." + $0) }) { return true }

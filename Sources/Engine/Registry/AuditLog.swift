@@ -53,7 +53,15 @@ package struct AuditQuery: Sendable {
     package init() {}
 }
 
+package enum AuditBounds {
+    /// The newest that are kept: years of one change an hour, some tens of megabytes at most. What is older is removed
+    /// with the entry that takes its place, so that the log of a busy API does not fill the disk.
+    package static let entryCountMax = 100_000
+}
+
 package protocol AuditLog: Sendable {
+    /// How many are kept; the newest.
+    var entryCountMax: Int { get }
     /// For what is done beside the registry, such as a replay.
     func record(_ entries: [AuditEntry]) throws
     /// The newest first.

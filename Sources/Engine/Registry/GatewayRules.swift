@@ -91,6 +91,19 @@ enum GatewayRules {
     }
 
     private static func edgeIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
+        certificateIssues(configuration) + addressIssues(configuration)
+    }
+    private static func certificateIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
+        let asks = configuration.process.listenTLS.values.contains { $0.clientAuthorities != nil }
+        guard !asks else { return [] }
+        return configuration.sources.enumerated().filter { $1.clientCertificate != nil }.map { index, _ in
+            ValidationIssue(
+                FieldPath("sources")[index]["client_certificate"],
+                "is never shown, for no listener asks for one; give a listener "
+                    + "`tls: { certificate: …, client_ca: FILE }`")
+        }
+    }
+    private static func addressIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
         let usesList = configuration.sources.contains { !$0.allowAddresses.isEmpty }
         guard configuration.process.proxyProtocol != ["false"], configuration.live.trustedProxies.isEmpty, usesList
         else { return [] }

@@ -16,8 +16,10 @@ package final class MemoryRegistryStore: RegistryStore, AuditLog {
         var audit: [AuditEntry] = []
     }
     private let content = Mutex(Content())
+    package let entryCountMax: Int
 
-    package init() {
+    package init(entryCountMax: Int = AuditBounds.entryCountMax) {
+        self.entryCountMax = entryCountMax
         content.withLock { content in
             let fresh = RegistryState.fresh(nowMillis: 0)
             for tenant in fresh.tenants { content.tenants[tenant.id] = tenant }
@@ -73,9 +75,10 @@ package final class MemoryRegistryStore: RegistryStore, AuditLog {
     private func append(_ entries: [AuditEntry], to content: inout Content) {
         for entry in entries {
             var numbered = entry
-            numbered.number = Int64(content.audit.count) + 1
+            numbered.number = (content.audit.last?.number ?? 0) + 1
             content.audit.append(numbered)
         }
+        content.audit.removeFirst(max(content.audit.count - entryCountMax, 0))
     }
     package func entries(_ query: AuditQuery) throws -> [AuditEntry] {
         content.withLock { content in

@@ -5,9 +5,13 @@ import GRDB
 
 package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
     private let database: any DatabaseWriter
+    package let entryCountMax: Int
 
     /// `database` has gone through `RegistryMigration`.
-    package init(_ database: any DatabaseWriter) { self.database = database }
+    package init(_ database: any DatabaseWriter, entryCountMax: Int = AuditBounds.entryCountMax) {
+        self.database = database
+        self.entryCountMax = entryCountMax
+    }
 
     // MARK: Reading
 
@@ -97,7 +101,7 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
                         ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)
                         """, arguments: [kind.rawValue, number])
             }
-            try SQLiteRegistryStore.append(commit.audit, db)
+            try append(commit.audit, db)
         }
     }
     private static func write(_ tenant: TenantSpec, _ db: Database) throws {
@@ -164,10 +168,11 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
     // MARK: Audit
 
     package func record(_ entries: [AuditEntry]) throws {
-        try writeDurably { try SQLiteRegistryStore.append(entries, $0) }
+        try writeDurably { try append(entries, $0) }
     }
 
-    private static func append(_ entries: [AuditEntry], _ db: Database) throws {
+    private func append(_ entries: [AuditEntry], _ db: Database) throws {
+        guard !entries.isEmpty else { return }
         let encoder = JSONEncoder()
         let insert = try db.cachedStatement(
             sql: """
@@ -186,6 +191,8 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
             ])
             (number, previous) = (number + 1, digest)
         }
+        try db.execute(
+            sql: "DELETE FROM audit WHERE number <= (SELECT max(number) FROM audit) - ?", arguments: [entryCountMax])
     }
     package func entries(_ query: AuditQuery) throws -> [AuditEntry] {
         try database.read { db in

@@ -125,6 +125,7 @@ extension SourceConfiguration {
         SettingsField("dedup.key") { $0.dedupKey },
         SettingsField(
             "dedup.window", { $0.dedupWindowSeconds }, text: { $0.map { millisText(Int($0) * 1000) } ?? "none" }),
+        SettingsField("split") { $0.split },
         SettingsField("body", { $0.bodyBytesMax }, text: { $0.map(ByteSize.text) ?? "none" }),
         SettingsField("durability", { $0.durability }, text: { $0.rawValue }),
         SettingsField("mode", { $0.mode }, text: { $0.rawValue }),
@@ -134,6 +135,7 @@ extension SourceConfiguration {
             "tolerance", { $0.timestampToleranceSeconds }, text: { $0.map { millisText($0 * 1000) } ?? "none" }),
         SettingsField("public_url") { $0.publicURL },
         SettingsField("allow_addresses") { $0.allowAddresses },
+        SettingsField("client_certificate", { $0.clientCertificate }, text: { $0.map(\.summary) ?? "none" }),
         SettingsField("verify_token", { $0.verifyToken }, text: { $0 == nil ? "none" : "1 secret" }),
         SettingsField("allowed_origins") { $0.allowedOrigins },
     ]

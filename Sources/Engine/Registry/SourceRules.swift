@@ -73,12 +73,25 @@ struct SourceRules {
         case .scheme, .badSchemeValue, .noScheme: place = path["scheme"]
         case .toleranceWithoutTimestamp, .badTolerance: place = path["tolerance"]
         case .badHandshake(let index, _): place = path["handshakes"][index]
+        case .badSplit: place = path["split"]
         case .badAnswer(let key, _): place = path["answer"][key]
         case .edge(.badPublicURL): place = path["public_url"]
+        case .edge(.clientCertificate(let problem)): place = problem.place(in: path["client_certificate"])
         case .edge: place = path["allow_addresses"]
         case .selector(let key, _): place = key.hasPrefix("dedup") ? path["dedup"]["key"] : path["event"]
         case .noSecret, .secretsAndUnverified: place = path["secrets"]
         }
         return ValidationIssue(place, problem.message, about: .nothing)
+    }
+}
+
+extension ClientCertificateProblem {
+    fileprivate func place(in path: FieldPath) -> FieldPath {
+        switch key {
+        case .whole: path
+        case .authorities: path["ca"]
+        case .name(let index): path["names"][index]
+        case .fingerprint(let index): path["fingerprints"][index]
+        }
     }
 }

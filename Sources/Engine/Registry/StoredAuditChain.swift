@@ -76,10 +76,6 @@ package struct AuditVerdict: Sendable {
 }
 
 package enum AuditChain {
-    /// Retention takes entries from the old end of a log that has more than so many; one that does not begin with its
-    /// first entry has as many.
-    static let keptMin: Int64 = 100_000
-
     /// Of a data folder; works beside a running gateway.
     package static func verify(folder: String) throws -> AuditVerdict {
         var configuration = Configuration()
@@ -88,10 +84,13 @@ package enum AuditChain {
         return try StoreError.translating("store.sqlite") {
             let queue = try DatabaseQueue(path: folder + "/store.sqlite", configuration: configuration)
             defer { try? queue.close() }
-            return try queue.read { try verify($0, keptMin: keptMin) }
+            return try queue.read { try verify($0) }
         }
     }
-    package static func verify(_ db: Database, keptMin: Int64) throws -> AuditVerdict {
+    /// `entryCountMax`: what retention leaves; a log that does not begin with its first entry has as many.
+    package static func verify(
+        _ db: Database, entryCountMax: Int = AuditBounds.entryCountMax
+    ) throws -> AuditVerdict {
         var verdict = AuditVerdict()
         guard try db.columns(in: "audit").contains(where: { $0.name == "digest" }) else {
             verdict.problem = .notChained
@@ -122,7 +121,7 @@ package enum AuditChain {
             verdict.digest = Array(digest)
         }
         let written = try Int64.fetchOne(db, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'audit'") ?? 0
-        if let first, first > 1, verdict.lastNumber - first + 1 < keptMin { verdict.problem = .missing(first - 1) }
+        if let first, first > 1, verdict.entryCount < entryCountMax { verdict.problem = .missing(first - 1) }
         if written > verdict.lastNumber { verdict.problem = .missing(verdict.lastNumber + 1) }
         return verdict
     }

@@ -158,6 +158,8 @@ extension SourceCheck {
         if let addresses = parts.edge.addresses {
             guard let client = request.peer, addresses.contains(client) else { return .rejected(.addressNotAllowed) }
         }
+        // A request that was kept does not say whose certificate its connection had.
+        if parts.edge.certificate != nil { return .rejected(.missingClientCertificate) }
         if let handshake = parts.handshake, captured.isChallenge(for: handshake) {
             let key = parts.scheme?.challengeKey(nowSeconds: request.receivedSeconds)
             if let result = ReverifyResult(captured.challengeAnswer(handshake, key: key)) { return result }
@@ -172,10 +174,22 @@ extension SourceCheck {
             {
                 return result
             }
-            return .event(
-                captured.event(
-                    source: request.sourceName, selectors: parts.selectors,
-                    dedupWindowSeconds: parts.dedupWindowSeconds))
+            return event(of: captured, source: request.sourceName)
+        }
+    }
+    private func event(of request: borrowing CapturedRequest, source: String) -> ReverifyResult {
+        let window = parts.dedupWindowSeconds
+        guard let reader = parts.reader else {
+            return .event(request.event(source: source, selectors: parts.selectors, dedupWindowSeconds: window))
+        }
+        switch reader.read(request) {
+        case .tooLarge: return .rejected(.batchTooLarge)
+        case .whole(let texts):
+            return .event(request.event(source: source, texts: texts, dedupWindowSeconds: window))
+        // An empty list is answered and leaves nothing in the log, as a challenge does.
+        case .split(let table) where table.count == 0: return .challenge
+        case .split(let table):
+            return .event(request.event(source: source, elements: table, dedupWindowSeconds: window))
         }
     }
     /// Of the addresses that it may have been sent to, the first that its signature fits.

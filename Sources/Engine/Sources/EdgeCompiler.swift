@@ -1,4 +1,5 @@
-// What stands in front of the sources, compiled: trusted proxies, public URLs, address lists, methods.
+// What stands in front of the sources, compiled: trusted proxies, public URLs, address lists, client
+// certificates, methods.
 //
 // Invariant: a list that is wrong, or a provider's list that is empty, is rejected at startup; it never becomes a list
 // that takes everyone.
@@ -10,6 +11,7 @@ package enum EdgeProblem: Error, Equatable, Sendable {
     case badPublicURL(String)
     /// `allow_addresses: provider` of a provider that publishes none.
     case noProviderAddresses(String)
+    case clientCertificate(ClientCertificateProblem)
 
     package var message: String {
         switch self {
@@ -19,6 +21,7 @@ package enum EdgeProblem: Error, Equatable, Sendable {
         case .badPublicURL(let text):
             "public_url: \"\(text)\" is not a scheme and host such as https://hooks.example.com, with or without "
                 + "the path that a proxy takes away"
+        case .clientCertificate(let problem): problem.message
         case .noProviderAddresses(let provider):
             "allow_addresses: \(provider) publishes no addresses; give ranges, such as 203.0.113.0/24"
         }
@@ -54,6 +57,11 @@ package enum EdgeCompiler {
                 texts += provider.addresses
             }
             edge.addresses = AddressSet(try ranges(texts, key: "allow_addresses"), in: memory)
+        }
+        if let demanded = source.clientCertificate {
+            do throws(ClientCertificateProblem) {
+                edge.certificate = try ClientCertificateCompiler.rule(demanded, in: memory)
+            } catch { throw .clientCertificate(error) }
         }
         edge.eventMethods = provider.methods
         edge.handshakeMethods = handshakes.reduce(into: MethodSet()) { $0.formUnion($1.method) }

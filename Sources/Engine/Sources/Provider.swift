@@ -64,6 +64,8 @@ package struct Provider: Sendable {
     /// What the provider itself says is the same on every try of one event and on no other event; empty where it says
     /// of nothing that it is: then no two events are the same one.
     package var dedupKey: [String] = []
+    /// The same of one event, as places in it, where a request of several is split.
+    package var elementKey: [String] = []
     /// How long after the first try the provider's own retries still come, where they bring the first try's signature
     /// and time. So long a time in the past passes, because `dedupKey`, which the signature covers, makes a repetition
     /// within it a duplicate.

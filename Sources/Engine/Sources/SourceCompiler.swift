@@ -9,10 +9,13 @@ package struct CompiledSourceParts: Sendable {
     /// Owns what the others point into: keep it as long as any of them is used.
     package let memory: CompiledMemory
     package let provider: Provider
-    /// Verified on the ingest loop. Nil when `verifier` is not, or when the source is unverified.
+    /// Verified on the ingest loop where `verifier` is nil; beside one it has the keys of challenges. Nil when neither
+    /// is of use.
     package let scheme: SignatureScheme?
     /// Verified by a worker.
     package let verifier: (any RequestVerifier)?
+    /// Reads, with a worker, what the loop does not read itself.
+    package let reader: EventReader?
     package let selectors: EventSelectors
     package let handshake: Handshake?
     package let edge: SourceEdge
@@ -38,6 +41,7 @@ package enum SourceCompiler {
         let memory = CompiledMemory()
         let rule: CompiledRule
         let selectors: EventSelectors
+        let reader: EventReader?
         let handshake: Handshake?
         let edge: SourceEdge
         let answer: IngestAnswer
@@ -48,11 +52,12 @@ package enum SourceCompiler {
             let handshakes = try handshakes(of: source, provider)
             handshake = try compileHandshake(source, handshakes, memory)
             selectors = try compileSelectors(source, provider, memory)
+            reader = try SplitCompiler.reader(source, selectors, decodesBody: rule.decodesBody, memory)
             edge = try compileEdge(source, provider, handshakes, gatewayURL, memory)
         } catch { throw fail(error.problem) }
         return CompiledSourceParts(
-            memory: memory, provider: provider, scheme: rule.scheme, verifier: rule.verifier, selectors: selectors,
-            handshake: handshake, edge: edge,
+            memory: memory, provider: provider, scheme: rule.scheme, verifier: rule.verifier,
+            reader: reader, selectors: selectors, handshake: handshake, edge: edge,
             dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds,
             answer: answer,
             warnings: rule.warnings)
@@ -106,10 +111,11 @@ package enum SourceCompiler {
         return withRetries(alternatives, source, provider, window: window)
     }
 
-    /// One of the two, or neither when the source is unverified.
+    /// Neither of the two when the source is unverified.
     private struct CompiledRule {
         var scheme: SignatureScheme?
         var verifier: (any RequestVerifier)?
+        var decodesBody = false
         var warnings: [String] = []
     }
 
@@ -133,12 +139,13 @@ package enum SourceCompiler {
                 }
             }
             if provider.signsForAnyone { try checkChallenges(definitions.map(\.definition)) }
-            guard definitions.contains(where: \.definition.isCostly) else {
-                return CompiledRule(
-                    scheme: try SignatureScheme(definitions, in: memory), warnings: warnings(of: definitions))
-            }
+            let isCostly = definitions.contains(where: \.definition.isCostly)
+            let isWithWorker = isCostly || source.split != nil
             return CompiledRule(
-                verifier: try SchemeVerifier(definitions, in: memory), warnings: warnings(of: definitions))
+                scheme: isCostly ? nil : try SignatureScheme(definitions, in: memory),
+                verifier: isWithWorker ? try SchemeVerifier(definitions, in: memory) : nil,
+                decodesBody: definitions.contains(where: \.definition.signsDecodedBody),
+                warnings: warnings(of: definitions))
         } catch { throw SourceProblemError(.scheme(error)) }
     }
 
@@ -148,7 +155,7 @@ package enum SourceCompiler {
         _ alternatives: [Alternative], _ source: SourceConfiguration, _ provider: Provider, window: UInt32
     ) -> [Alternative] {
         guard let seconds = provider.signedRetrySeconds, source.scheme == nil, source.dedupKey.isEmpty,
-            source.eventID.isEmpty, source.timestampToleranceSeconds == nil
+            source.split == nil, source.eventID.isEmpty, source.timestampToleranceSeconds == nil
         else { return alternatives }
         return alternatives.map { alternative in
             guard case .data(var definition) = alternative.rule, let rule = definition.timestamp else {
@@ -225,11 +232,15 @@ package enum SourceCompiler {
     private static func compileSelectors(
         _ source: SourceConfiguration, _ provider: Provider, _ memory: CompiledMemory
     ) throws(SourceProblemError) -> EventSelectors {
-        let eventID = source.eventID.isEmpty ? provider.eventID : source.eventID
-        let eventType = source.eventType.isEmpty ? provider.eventType : source.eventType
+        let eventID = source.eventID.isEmpty ? SplitCompiler.places(provider.eventID, in: source) : source.eventID
+        let eventType =
+            source.eventType.isEmpty ? SplitCompiler.places(provider.eventType, in: source) : source.eventType
         // A source that says where its id is means that id when it says nothing of the key.
-        let fallback = source.eventID.isEmpty ? provider.dedupKey : source.eventID
+        // What the provider calls a request's is no event's of a request that is split.
+        let ofProvider = source.split == nil ? provider.dedupKey : provider.elementKey
+        let fallback = source.eventID.isEmpty ? ofProvider : source.eventID
         let dedupKey = source.dedupKey.isEmpty ? fallback : source.dedupKey
+        try SplitCompiler.check(dedupKey, of: source)
         // One by one first, so that a mistake is said at its key.
         for (key, lists) in [
             ("event: id", (eventID, [], [])), ("event: type", ([], eventType, [])), ("dedup: key", ([], [], dedupKey)),

@@ -16,6 +16,7 @@ package enum SourceProblem: Equatable, Sendable {
     case selector(key: String, why: String)
     case edge(EdgeProblem)
     case badAnswer(key: String, why: String)
+    case badSplit(String)
     case badHandshake(index: Int, why: String)
 }
 
@@ -49,6 +50,7 @@ extension SourceProblem {
         case .badTolerance(let seconds): "timestamp tolerance of \(seconds) s is out of range; expected 0 to 86400 s"
         case .selector(let key, let why): "\(key): \(why)"
         case .edge(let problem): problem.message
+        case .badSplit(let why): "split: \(why)"
         case .badAnswer(let key, let why): "answer: \(key): \(why)"
         case .badHandshake(let index, let why): "handshake \(index + 1): \(why)"
         }

@@ -149,7 +149,14 @@ package enum EndpointReason: UInt8, CaseIterable, Sendable {
     case configuration = 6
     /// The configuration names it no more; its place is kept for when it comes back.
     case removed = 7
+    /// The same of one that an operator had paused, or disabled: it is so again when it comes back.
+    case removedWhilePaused = 8
+    case removedWhileDisabled = 9
 
+    /// The configuration names the endpoint no more.
+    package var isRemoval: Bool {
+        self == .removed || self == .removedWhilePaused || self == .removedWhileDisabled
+    }
     package var name: String {
         switch self {
         case .none: "none"
@@ -159,7 +166,7 @@ package enum EndpointReason: UInt8, CaseIterable, Sendable {
         case .attemptsFailed: "attempts_failed"
         case .unresolved: "unresolved"
         case .configuration: "configuration"
-        case .removed: "removed"
+        case .removed, .removedWhilePaused, .removedWhileDisabled: "removed"
         }
     }
 }

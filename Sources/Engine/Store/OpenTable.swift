@@ -115,14 +115,15 @@ struct OpenTable {
             .map(UInt64.init(bitPattern:))
     }
     func oldestPending(_ db: Database) throws -> UInt64? {
+        let reasons = EndpointReason.allCases.filter { $0 == .gone || $0.isRemoval }.map { "\($0.rawValue)" }
+            .joined(separator: ", ")
         let sql = """
             SELECT sequence FROM open_delivery INDEXED BY open_by_state
             WHERE log = ? AND state = 2 AND endpoint NOT IN
-                (SELECT endpoint FROM endpoint_state WHERE log = ? AND reason IN (?, ?))
+                (SELECT endpoint FROM endpoint_state WHERE log = ? AND reason IN (\(reasons)))
             ORDER BY sequence LIMIT 1
             """
-        let reasons = [EndpointReason.gone, .removed].map(\.rawValue)
-        return try Int64.fetchOne(db, sql: sql, arguments: [log, log, reasons[0], reasons[1]])
+        return try Int64.fetchOne(db, sql: sql, arguments: [log, log])
             .map(UInt64.init(bitPattern:))
     }
 

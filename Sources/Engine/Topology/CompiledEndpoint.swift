@@ -113,16 +113,23 @@ package final class CompiledEndpoint: Sendable {
     /// Where a literal address leads; empty for a host name.
     var literals: [SocketAddress] { address.literal.map { [$0] } ?? [] }
 
-    /// Where requests go once the addresses are known. They have been checked against the rules.
+    /// The proxy that leads to these addresses of its host; nil when none does.
+    func proxy(to addresses: [SocketAddress]) -> EgressProxy? {
+        guard let proxy = environment.proxy, !proxy.exempts(address.host, addresses) else { return nil }
+        return proxy
+    }
+    /// Where requests go once the addresses are known. They have been checked against the rules. `proxy`: its
+    /// addresses, empty where there is none.
     func destination(
-        _ addresses: [SocketAddress], predecessor: Destination?
+        _ addresses: [SocketAddress], proxy: [SocketAddress] = [], predecessor: Destination?
     ) throws(DestinationError) -> Destination {
         let (address, settings) = (address, box.settings)
         var description = DestinationDescription(
-            addresses: addresses.compactMap { EgressAddress(literal: $0.address.text, port: $0.port) },
+            addresses: addresses.compactMap(EgressAddress.init),
             authority: address.hostField, target: address.target, secrets: settings.secrets)
-        if let proxy = environment.proxy, !proxy.exempts(address.host, addresses) {
-            description.proxy = DestinationProxy(address: proxy.address, targets: addresses.map(\.text))
+        let proxies = proxy.compactMap(EgressAddress.init)
+        if !proxies.isEmpty {
+            description.proxy = DestinationProxy(addresses: proxies, targets: addresses.map(\.text))
         }
         if let tls {
             let isAddress = address.literal != nil
@@ -136,4 +143,8 @@ package final class CompiledEndpoint: Sendable {
             description, version: environment.version, requestHeadBytesMax: environment.requestHeadBytesMax,
             predecessor: predecessor)
     }
+}
+
+extension EgressAddress {
+    fileprivate init?(_ address: SocketAddress) { self.init(literal: address.address.text, port: address.port) }
 }

@@ -13,7 +13,7 @@ final class CompiledSource: @unchecked Sendable {
     let parts: CompiledSourceParts
     fileprivate let ingest: IngestSource
     fileprivate let paths: [ByteView]
-    /// Nil when it is verified on the loop.
+    /// Nil when no worker sees its requests.
     private let lease: VerifierLease?
 
     init(_ spec: SourceSpec, _ context: SourceCompilation) throws(SourceError) {
@@ -25,7 +25,15 @@ final class CompiledSource: @unchecked Sendable {
         var compiled = IngestSource(
             name: memory.place(text: source.name), scheme: parts.scheme, selectors: parts.selectors,
             handshake: parts.handshake)
-        lease = parts.verifier.map(context.verifiers.register)
+        if parts.verifier != nil || parts.reader != nil {
+            lease = context.verifiers.register(
+                WorkerDuty(
+                    verifier: parts.verifier, reader: parts.reader, readsRejected: source.mode == .observe))
+        } else {
+            lease = nil
+        }
+        compiled.workerVerdict = parts.verifier == nil ? .unverified : .verified
+        compiled.splits = source.split != nil
         compiled.verifierID = lease?.id ?? 0
         compiled.observes = source.mode == .observe
         compiled.rejectedPerSecondMax = UInt32(clamping: context.live.rejectedPerSecondMax)

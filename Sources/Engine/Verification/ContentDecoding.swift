@@ -2,22 +2,38 @@
 // send under that name). For senders that sign what they compress; worker threads only.
 //
 // Invariants: what comes out has a bound, so that a small body cannot become a large one; every step takes a bit or
-// ends; what is cut off or malformed decodes to nothing. Checksums are not looked at: a signature says more.
+// ends; what is cut off, malformed or has bytes behind its end decodes to nothing, for no signature covers those.
+// Checksums are not looked at: a signature says more.
+
+import FastPath
 
 package enum ContentDecoding {
     /// Nil when the coding is none of the two, or the body is not of it, or more than `bytesMax` would come out.
     package static func decoded(_ body: [UInt8], coding: String, bytesMax: Int) -> [UInt8]? {
         switch coding.lowercased() {
-        case "gzip", "x-gzip": gzipStart(body).flatMap { inflated(body, from: $0, bytesMax: bytesMax) }
+        case "gzip", "x-gzip":
+            gzipStart(body).flatMap { inflated(body, from: $0, trailerBytes: 8, bytesMax: bytesMax) }
         case "deflate":
-            (isZlib(body) ? inflated(body, from: 2, bytesMax: bytesMax) : nil)
-                ?? inflated(body, from: 0, bytesMax: bytesMax)
+            (isZlib(body) ? inflated(body, from: 2, trailerBytes: 4, bytesMax: bytesMax) : nil)
+                ?? inflated(body, from: 0, trailerBytes: 0, bytesMax: bytesMax)
         default: nil
         }
     }
-    private static func inflated(_ body: [UInt8], from start: Int, bytesMax: Int) -> [UInt8]? {
+    /// Of a body that was compressed: as much as any source takes.
+    private static let bytesMax = 64 << 20
+    /// Nil for a body that has no coding, or is not what its coding says.
+    package static func decodedBody(of request: borrowing CapturedRequest) -> [UInt8]? {
+        let codings = request.values(of: "content-encoding")
+        guard codings.count == 1 else { return nil }
+        return decoded(
+            request.body, coding: String(decoding: codings[0], as: UTF8.self), bytesMax: bytesMax)
+    }
+    /// The stream and what closes it are all there is: a second member of a gzip file is none of what was signed.
+    private static func inflated(
+        _ body: [UInt8], from start: Int, trailerBytes: Int, bytesMax: Int
+    ) -> [UInt8]? {
         var inflater = Inflater(body, from: start, bytesMax: bytesMax)
-        return inflater.run() ? inflater.output : nil
+        return inflater.run() && inflater.place + trailerBytes == body.count ? inflater.output : nil
     }
     private static func isZlib(_ body: [UInt8]) -> Bool {
         body.count > 2 && body[0] & 15 == 8 && (Int(body[0]) << 8 | Int(body[1])) % 31 == 0 && body[1] & 0x20 == 0
@@ -44,7 +60,9 @@ package enum ContentDecoding {
 private struct Inflater {
     private let input: [UInt8]
     private let bytesMax: Int
-    private var place: Int
+    /// Of the next byte; behind the stream when `run` has found its end, for no byte is taken before a bit of it is
+    /// wanted.
+    private(set) var place: Int
     private var bits: UInt32 = 0
     private var bitCount = 0
     private(set) var output: [UInt8] = []

@@ -14,8 +14,6 @@ package struct SchemeVerifier: RequestVerifier {
         let mismatch: SignatureRejection
         let signsDecodedBody: Bool
     }
-    /// Of a body that was compressed: as much as any source takes.
-    private static let decodedBytesMax = 64 << 20
     private let memory: CompiledMemory
     private let ways: [Way]
 
@@ -50,7 +48,9 @@ package struct SchemeVerifier: RequestVerifier {
         var first: SignatureRejection?
         for way in ways {
             let verdict: VerificationResult
-            if way.signsDecodedBody, let decoded = SchemeVerifier.decoded(request) {
+            if way.signsDecodedBody, let body = ContentDecoding.decodedBody(of: request),
+                let decoded = request.replacing(body: body)
+            {
                 verdict = self.verdict(way, decoded, origin, nowSeconds)
             } else {
                 verdict = self.verdict(way, request, origin, nowSeconds)
@@ -70,17 +70,6 @@ package struct SchemeVerifier: RequestVerifier {
         }
         return refusal(way, algorithm, request, origin, nowSeconds).map { .rejected($0) } ?? .accepted(key: nil)
     }
-    /// Nil for a body that has no coding, or is not what its coding says.
-    private static func decoded(_ request: borrowing CapturedRequest) -> CapturedRequest? {
-        let codings = request.values(of: "content-encoding")
-        guard codings.count == 1 else { return nil }
-        let coding = String(decoding: codings[0], as: UTF8.self)
-        guard let body = ContentDecoding.decoded(request.body, coding: coding, bytesMax: decodedBytesMax) else {
-            return nil
-        }
-        return request.replacing(body: body)
-    }
-
     private func refusal(
         _ way: Way, _ algorithm: PublicKeyAlgorithm, _ request: borrowing CapturedRequest, _ origin: String?,
         _ nowSeconds: UInt64

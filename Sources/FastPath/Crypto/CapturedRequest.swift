@@ -138,6 +138,21 @@ package struct CapturedRequest: ~Copyable {
             body.withView { selectors.texts(bytes: view, head: head, fields: fields, body: $0) }
         }
     }
+    /// With another body than the one that came.
+    package func texts(_ selectors: EventSelectors, body: [UInt8]) -> EventSelectors.Texts {
+        bytes.withView { view in
+            body.withView { selectors.texts(bytes: view, head: head, fields: fields, body: $0) }
+        }
+    }
+    /// With a part of the body as the body.
+    package func texts(_ selectors: EventSelectors, in part: Range<Int>) -> EventSelectors.Texts {
+        bytes.withView { view in
+            body.withView {
+                selectors.texts(
+                    bytes: view, head: head, fields: fields, body: $0.slice(part.lowerBound, part.count))
+            }
+        }
+    }
     /// The same as text; nil where the request has nothing.
     package func select(
         _ selectors: EventSelectors

@@ -25,4 +25,9 @@ package enum SignatureRejection: String, CaseIterable, Error, Sendable, BitwiseC
     case addressNotAllowed = "address_not_allowed"
     /// Refused by its length, before its body came: of such a request only the head is known.
     case bodyTooLarge = "body_too_large"
+    /// The source demands a client certificate, and the connection has none.
+    case missingClientCertificate = "missing_client_certificate"
+    case clientCertificateNotAllowed = "client_certificate_not_allowed"
+    /// More events than one request may hold, or one whose type or key is too long.
+    case batchTooLarge = "batch_too_large"
 }

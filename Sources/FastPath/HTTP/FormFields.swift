@@ -1,11 +1,11 @@
 // The fields of a form in a body: `application/x-www-form-urlencoded`, and `multipart/form-data` (RFC 7578). One after
 // the other, where they lie: nothing is copied, nothing decoded.
 //
-// Invariants: a body is a form only where its Content-Type says so, and never when it begins as a JSON object or array:
-// no body has fields of a form and values of a JSON document at once, so that what is signed in one cannot be passed
-// over in the other. (A form of either kind begins with neither bracket: URL encoding escapes them, and parts begin with
-// `--`.) A part with a file name is no field; a multipart body that breaks has no field behind the break. Every step
-// consumes a byte.
+// Invariants: a body is a form only where its Content-Type says so, and never when it begins as a JSON object or
+// array: no body has fields of a form and values of a JSON document at once, so that what is signed in one cannot be
+// passed over in the other. (A form of either kind begins with neither bracket: URL encoding escapes them, and parts
+// begin with `--`.) A part with a file name is no field; a multipart body that breaks has no field behind the break.
+// Every step consumes a byte.
 
 /// Safety: views of one request; lives for one call.
 struct FormFields {

@@ -14,15 +14,15 @@ package enum FieldForwarding: Sendable {
 }
 
 package enum ForwardedFields {
-    /// More than `write` ever adds to the received lines, the source's and the type's bytes.
+    /// More than `write` ever adds to the received lines, the source's, the type's and the subject's bytes.
     package static let ownBytesMax = 256
     private static let typeBytesMax = 256
 
     /// Writes the field lines of one attempt at `offset`; returns the place behind them.
     package static func write(
         received lines: ByteView, forwarding: FieldForwarding, id: EventID, source: ByteView, eventType: ByteView,
-        verdict: RecordVerification = .verified, attempt: UInt32, withheld: [HeaderName] = [], to pool: PayloadPool,
-        lease: PayloadLease, at offset: Int
+        verdict: RecordVerification = .verified, clientSubject: ByteView = .empty, attempt: UInt32,
+        withheld: [HeaderName] = [], to pool: PayloadPool, lease: PayloadLease, at offset: Int
     ) -> Int {
         var place = copy(lines, forwarding: forwarding, withheld: withheld, to: pool, lease: lease, at: offset)
         place = pool.write("webhook-id: ", to: lease, at: place)
@@ -36,6 +36,10 @@ package enum ForwardedFields {
         if verdict != .verified {
             place = pool.write("\r\nSluice-Verdict: ", to: lease, at: place)
             place = writeVerdict(verdict, to: pool, lease: lease, at: place)
+        }
+        if clientSubject.count > 0 {
+            place = pool.write("\r\nSluice-Client-Subject: ", to: lease, at: place)
+            place = pool.write(clientSubject, to: lease, at: place)
         }
         place = pool.write("\r\nSluice-Attempt: ", to: lease, at: place)
         place = pool.write(decimal: attempt, to: lease, at: place)

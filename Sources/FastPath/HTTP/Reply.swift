@@ -5,6 +5,21 @@
 // a body comes from our own enums, whose letters need no escape (asserted by a test).
 // Safety: `memory` is writable for `capacity` bytes, for the call.
 
+/// What became of a request that holds several events.
+package struct BatchReply: Sendable {
+    /// Of the request in the log; nil when nothing of it was kept.
+    package var id: EventID?
+    package var count: Int
+    package var duplicateCount: Int
+    var isDuplicate: Bool { count > 0 && duplicateCount == count }
+
+    package init(id: EventID?, count: Int, duplicateCount: Int) {
+        self.id = id
+        self.count = count
+        self.duplicateCount = duplicateCount
+    }
+}
+
 /// What an answer says beside its body.
 package struct Reply: Sendable {
     package enum ContentType: Sendable { case json, text }
@@ -74,6 +89,44 @@ package struct Reply: Sendable {
             writer.append(end)
         }
         return writer.count
+    }
+    /// `{"status":"accepted","id":"evt_…","events":5,"duplicates":2}`. Needs `byteCountMax` of room.
+    @_noAllocation @_noLocks package func writeBatch(
+        _ batch: BatchReply, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
+    ) -> Int {
+        let start: StaticString = batch.isDuplicate ? #"{"status":"duplicate""# : #"{"status":"accepted""#
+        let idStart: StaticString = #","id":""#
+        let events: StaticString = #","events":"#
+        let duplicates: StaticString = #","duplicates":"#
+        let idCount = batch.id == nil ? 0 : idStart.utf8CodeUnitCount + EventID.byteCount + 1
+        let bodyCount =
+            start.utf8CodeUnitCount + idCount + events.utf8CodeUnitCount + Reply.digitCount(batch.count)
+            + duplicates.utf8CodeUnitCount + Reply.digitCount(batch.duplicateCount) + 1
+        var writer = unsafe ByteWriter(memory, capacity: capacity)
+        writeHead(bodyCount: bodyCount, date, &writer)
+        if sendsBody {
+            writer.append(start)
+            if let id = batch.id {
+                writer.append(idStart)
+                writer.append(id)
+                writer.append(ASCII.quote)
+            }
+            writer.append(events)
+            writer.append(number: batch.count)
+            writer.append(duplicates)
+            writer.append(number: batch.duplicateCount)
+            writer.append("}")
+        }
+        return writer.count
+    }
+    private static func digitCount(_ number: Int) -> Int {
+        var rest = number
+        var count = 1
+        while rest >= 10 {
+            rest /= 10
+            count += 1
+        }
+        return count
     }
     /// `{"status":"rejected","reason":"…"}`; `reason` is a raw value of one of our enums. Needs `byteCountMax` of room.
     package func writeRejected(

@@ -16,6 +16,9 @@ struct AnswerTerms {
     var counterSlot: UInt16 = 0
     var durability = DurabilityLevel.fsync
     var answer = IngestAnswer()
+    /// How many events the request holds that the log has now; 0 = it is one event. Set with the offer, and 0 again
+    /// with the answer.
+    var batchCount: UInt16 = 0
     /// Monotonic milliseconds of the request's last byte, for the commit histogram.
     var completedAt: UInt64 = 0
 
@@ -40,6 +43,8 @@ struct HeldRequest {
     var fieldCount = 0
     /// The configuration under which the request went to the worker.
     var epoch: UInt32 = 0
+    /// What the worker read of it; goes back with the block.
+    var reading: PassedReading?
 }
 
 struct IngestSlot {

@@ -19,6 +19,8 @@ package struct SourceEdge: Sendable {
     package var needsOrigin = false
     /// Requests from elsewhere are answered 403; nil = from everywhere.
     package var addresses: AddressSet?
+    /// What a client's certificate must be; nil = none is asked for. Others are answered 403.
+    package var certificate: ClientCertificateRule?
     /// The methods of its events, and those of its challenges.
     package var eventMethods: MethodSet = .post
     package var handshakeMethods: MethodSet = []
@@ -83,6 +85,8 @@ struct ConnectionEdge {
     /// Bytes are TLS's, and its handshake is not done.
     var isSecure = false
     var isHandshaking = false
+    /// The handshake goes on when what it has to say was sent.
+    var isHandshakeStalled = false
     /// Counted among its address' connections.
     var counted: IPAddress?
     var isPeerKnown = false

@@ -1,5 +1,5 @@
 // Where a request comes from: the PROXY preamble of a connection, the client behind trusted proxies, the addresses a
-// source takes. Decided before the signature is looked at.
+// source takes, the certificate that it demands. Decided before the signature is looked at.
 //
 // Invariants: a connection of a listener with preambles takes no request before its preamble; one that is malformed, or
 // from whom it must not come, closes the connection unanswered. The peer is asked of the kernel once a connection, and
@@ -14,6 +14,10 @@ extension IngestLoop where IO: ~Copyable {
     mutating func answersBeforeVerification(_ slot: Int, _ bytes: ByteView, _ body: ByteView) -> Bool {
         let source = unsafe sources + Int(table[slot].terms.sourceIndex)
         edge.origin = .empty
+        if let reason = unsafe certificateFault(slot, source) {
+            reject(slot, reason, bytes, body, status: 403)
+            return true
+        }
         if unsafe source.pointee.edge.needsOrigin || source.pointee.edge.addresses != nil {
             let client = unsafe client(slot, bytes, source)
             if let addresses = unsafe source.pointee.edge.addresses {
@@ -28,6 +32,15 @@ extension IngestLoop where IO: ~Copyable {
         if method == .post, unsafe source.pointee.handshake?.takesUnsignedPost != true { return false }
         return answersChallenge(slot, bytes, body)
     }
+    /// Why the connection's certificate is not what the source demands; nil when it is, or none is demanded.
+    @inline(__always) private func certificateFault(
+        _ slot: Int, _ source: UnsafePointer<IngestSource>
+    ) -> SignatureRejection? {
+        guard let rule = unsafe source.pointee.edge.certificate else { return nil }
+        return rule.fault(of: certificate(slot), nowSeconds: wallNanos / 1_000_000_000)
+    }
+    /// What the client has shown: nil on a listener without TLS, or one that asks for none.
+    func certificate(_ slot: Int) -> PeerCertificate? { table[slot].edge.isSecure ? secure.peer(slot) : nil }
     private mutating func client(_ slot: Int, _ bytes: ByteView, _ source: UnsafePointer<IngestSource>) -> IPAddress? {
         let peer = peer(slot)
         return unsafe edge.read(

@@ -34,13 +34,19 @@ extension IngestLoop where IO: ~Copyable {
         let source = unsafe sources + batch[index].sourceIndex
         // What failed its check is kept when the source observes, but no challenge in it is answered.
         if verdict.isTrusted, let handshake = unsafe source.pointee.handshake,
-            answersChallenge(handshake, batch[index], key: batch.matchedKey(index))
+            unsafe answersChallenge(handshake, batch[index], key: challengeKey(index, source))
         {
             return
         }
         var event = unsafe EventInput(batch[index], source)
         event.receivedAt = wallNanos
         event.verdict = verdict
+        if unsafe source.pointee.edge.certificate != nil, let shown = certificate(slot) {
+            event.clientSubject = shown.subject
+        }
+        if batch[index].isHeld, let reading = table[slot].held.reading {
+            return unsafe admit(slot, &event, reading, source)
+        }
         var room = unsafe ComposedBytes(memory: keyScratch, capacity: IngestSizes.keyBytesMax)
         guard let type = room.plainText(of: batch[index].values.eventType) else { return refuse(slot, .bodyTooLarge) }
         event.eventType = type
@@ -52,11 +58,47 @@ extension IngestLoop where IO: ~Copyable {
             event.keyIsBody = batch[index].values.key.isBody
             event.dedupWindowSeconds = unsafe source.pointee.dedupWindowSeconds
         }
+        unsafe offer(slot, event, source)
+    }
+    /// Of a source that a worker verifies, the first key whose time it is: the worker does not say which one fitted.
+    private func challengeKey(_ index: Int, _ source: UnsafePointer<IngestSource>) -> SigningKey? {
+        guard unsafe source.pointee.verifierID != 0 else { return batch.matchedKey(index) }
+        return unsafe source.pointee.scheme?.challengeKey(nowSeconds: wallSeconds)
+    }
+    /// Type and key are what the worker has read, of the request or of each of its events.
+    @inline(never)
+    private mutating func admit(
+        _ slot: Int, _ event: inout EventInput, _ reading: PassedReading, _ source: UnsafePointer<IngestSource>
+    ) {
+        event.dedupWindowSeconds = unsafe source.pointee.dedupWindowSeconds
+        guard !reading.isSplit else { return unsafe admit(slot, &event, eventsOf: reading, source) }
+        var cursor = ElementCursor(reading.elements)
+        guard let whole = cursor.next() else { preconditionFailure("a reading of one event has one element") }
+        event.eventType = whole.eventType
+        event.dedupKey = whole.keyIsBody ? event.body : whole.key
+        event.keyIsBody = whole.keyIsBody
+        if !whole.hasIdentity { event.dedupWindowSeconds = 0 }
+        unsafe offer(slot, event, source)
+    }
+    private mutating func admit(
+        _ slot: Int, _ event: inout EventInput, eventsOf reading: PassedReading, _ source: UnsafePointer<IngestSource>
+    ) {
+        unsafe metrics.count(.batches, source: source.pointee.counterSlot)
+        // An empty list holds no event: there is nothing to keep.
+        guard reading.elementCount > 0 else { return answerBatch(slot, sequence: nil, count: 0, newCount: 0) }
+        event.elements = reading.elements
+        table[slot].terms.batchCount = UInt16(reading.elementCount)
+        unsafe offer(slot, event, source)
+    }
+    @inline(__always) private mutating func offer(
+        _ slot: Int, _ event: EventInput, _ source: UnsafePointer<IngestSource>
+    ) {
         let durability = unsafe source.pointee.durability
-        unsafe metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(batch[index].body.count))
+        unsafe metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(event.body.count))
         let answersAtOnce = durability == .memory && port.answersMemoryAtOnce
         switch port.offer(event, ticket: table.tag(.send, slot).bits, durability: durability) {
-        case .appended(let sequence): if answersAtOnce { answerKept(slot, sequence, isDuplicate: false) }
+        case .appended(let sequence):
+            if answersAtOnce { answerKept(slot, sequence, isDuplicate: false, newCount: port.batchNewCount) }
         case .pending(let sequence): if answersAtOnce { answerKept(slot, sequence, isDuplicate: true) }
         case .duplicate(let sequence): answerKept(slot, sequence, isDuplicate: true)
         case .refused(let reason): answerRefused(slot, reason)
@@ -71,11 +113,18 @@ extension IngestLoop where IO: ~Copyable {
             if let refusal = receipt.fate.refusal {
                 answerRefused(slot, refusal)
             } else {
-                answerKept(slot, receipt.sequence, isDuplicate: receipt.fate == .duplicate)
+                answerKept(
+                    slot, receipt.sequence, isDuplicate: receipt.fate == .duplicate, newCount: receipt.newCount)
             }
         }
     }
-    private mutating func answerKept(_ slot: Int, _ sequence: UInt64, isDuplicate: Bool) {
+    private mutating func answerKept(_ slot: Int, _ sequence: UInt64, isDuplicate: Bool, newCount: UInt32 = 0) {
+        let batchCount = Int(table[slot].terms.batchCount)
+        if batchCount > 0 {
+            return answerBatch(
+                slot, sequence: isDuplicate ? nil : sequence, count: batchCount,
+                newCount: isDuplicate ? 0 : Int(newCount))
+        }
         metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(table[slot].terms.counterSlot))
         metrics.commit.record(micros: (nowMillis &- table[slot].terms.completedAt) &* 1000)
         var reply = reply(slot, status: Int(table[slot].terms.answer.status))
@@ -92,8 +141,29 @@ extension IngestLoop where IO: ~Copyable {
             reply.writeEvent(
                 isDuplicate ? .duplicate : .accepted, id: id, date: dates, to: memory, capacity: capacity))
     }
+    /// Of a request that holds several events. `sequence` is the request's own, nil when nothing was kept of it.
+    private mutating func answerBatch(_ slot: Int, sequence: UInt64?, count: Int, newCount: Int) {
+        table[slot].terms.batchCount = 0
+        let place = Int(table[slot].terms.counterSlot)
+        metrics.count(.accepted, source: place, UInt64(newCount))
+        metrics.count(.duplicate, source: place, UInt64(count - newCount))
+        metrics.commit.record(micros: (nowMillis &- table[slot].terms.completedAt) &* 1000)
+        var reply = reply(slot, status: Int(table[slot].terms.answer.status))
+        reply.durability = table[slot].terms.durability.text
+        let (memory, capacity) = unsafe replyRoom(slot)
+        let own = table[slot].terms.answer
+        if own.isOwn {
+            reply.ownContentType = own.contentType
+            return unsafe written(slot, reply.write(own.body, date: dates, to: memory, capacity: capacity))
+        }
+        let batch = BatchReply(
+            id: sequence.map { EventID(logIdentity: port.logIdentity, sequence: $0) }, count: count,
+            duplicateCount: count - newCount)
+        unsafe written(slot, reply.writeBatch(batch, date: dates, to: memory, capacity: capacity))
+    }
     /// The log does not take the event, or could not keep it.
     private mutating func answerRefused(_ slot: Int, _ reason: JournalRefusal) {
+        table[slot].terms.batchCount = 0
         if reason == .tooLarge { return refuse(slot, .bodyTooLarge) }
         metrics.count(.refused, source: Int(table[slot].terms.counterSlot))
         answerUnavailable(slot, reason: reason.rawValue)

@@ -88,7 +88,14 @@ extension IngestLoop where IO: ~Copyable {
     mutating func dropHeld(_ slot: Int) {
         verifyingBytes -= table[slot].held.block.byteCount
         arena.give(table[slot].held.block)
+        dropReading(slot)
         table[slot].held = HeldRequest()
+    }
+
+    private mutating func dropReading(_ slot: Int) {
+        guard let reading = table[slot].held.reading else { return }
+        table[slot].held.reading = nil
+        verifiers!.giveBack(reading)
     }
 
     // MARK: verdicts
@@ -100,6 +107,7 @@ extension IngestLoop where IO: ~Copyable {
             let slot = table.slot(of: Tag(bits: receipt.ticket))
             precondition(slot >= 0 && table[slot].connection.isWithWorker, "a verdict for nobody")
             let actions = table[slot].connection.leftWorker()
+            table[slot].held.reading = receipt.reading
             // Its transport may have failed meanwhile.
             if table[slot].connection.state == .open, table[slot].connection.phase == .verifying {
                 judge(slot, receipt.answer)
@@ -116,7 +124,11 @@ extension IngestLoop where IO: ~Copyable {
         unsafe fields.load(body.base + body.count + held.originCount, count: held.fieldCount)
         guard held.epoch == epoch else { return unsafe judgeAnew(slot, base, body) }
         switch answer {
-        case .accepted: unsafe join(slot, base, held.head, body, job: -1, verdict: .verified)
+        case .accepted:
+            let verdict = unsafe sources[Int(table[slot].terms.sourceIndex)].workerVerdict
+            unsafe join(slot, base, held.head, body, job: -1, verdict: verdict)
+        case .rejected(.batchTooLarge):
+            return reject(slot, .batchTooLarge, unsafe ByteView(base, count: held.head.byteCount), body, status: 413)
         case .undecided, .retired:
             // Retired under the same configuration cannot be, and is no verdict either.
             guard let unchecked = keepUnchecked(slot) else { return answerUnavailable(slot, reason: "verifier_busy") }
@@ -132,6 +144,7 @@ extension IngestLoop where IO: ~Copyable {
     private mutating func judgeAnew(_ slot: Int, _ base: UnsafePointer<UInt8>, _ body: ByteView) {
         let head = table[slot].held.head
         table[slot].connection.judgedAnew()
+        dropReading(slot)
         unsafe setRoute(slot, routes.find(ByteView(base, count: head.byteCount).slice(head.path)))
         if table[slot].terms.decidedStatus > 0 { return answerDecided(slot) }
         if table[slot].assembly.bodyBytesMax < body.count { return refuse(slot, .bodyTooLarge) }
@@ -149,7 +162,10 @@ extension IngestLoop where IO: ~Copyable {
     /// The verdict to keep an event with that no worker has checked; nil when its source enforces.
     mutating func keepUnchecked(_ slot: Int) -> RecordVerification? {
         let source = unsafe sources + Int(table[slot].terms.sourceIndex)
-        guard unsafe source.pointee.observes else { return nil }
+        // Whole, a request that holds several events is none of them.
+        guard unsafe source.pointee.observes, unsafe !source.pointee.splits || table[slot].held.reading != nil else {
+            return nil
+        }
         unsafe metrics.count(.unchecked, source: source.pointee.counterSlot)
         return .skipped
     }

@@ -96,7 +96,8 @@ extension IngestLoop where IO: ~Copyable {
     private func lacksSignature(_ slot: Int, _ bytes: ByteView) -> Bool {
         let source = unsafe sources + Int(table[slot].terms.sourceIndex)
         guard let scheme = unsafe source.pointee.scheme, unsafe !source.pointee.observes,
-            unsafe source.pointee.edge.addresses == nil, unsafe source.pointee.handshake?.takesUnsignedPost != true
+            unsafe source.pointee.edge.addresses == nil, unsafe source.pointee.edge.certificate == nil,
+            unsafe source.pointee.handshake?.takesUnsignedPost != true
         else { return false }
         return scheme.lacksSignature(bytes: bytes, fields: fields)
     }

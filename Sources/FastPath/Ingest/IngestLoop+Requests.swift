@@ -202,9 +202,13 @@ extension IngestLoop where IO: ~Copyable {
     ) {
         let sourceIndex = Int(table[slot].terms.sourceIndex)
         let bytes = unsafe ByteView(base, count: head.byteCount)
-        let values = unsafe sources[sourceIndex].selectors.select(
-            bytes: bytes, head: head, fields: fields, body: body,
-            room: ComposedBytes(memory: keyScratch, capacity: IngestSizes.keyBytesMax))
+        let isRead = table[slot].held.reading != nil
+        let values =
+            isRead
+            ? SelectedValues.none
+            : unsafe sources[sourceIndex].selectors.select(
+                bytes: bytes, head: head, fields: fields, body: body,
+                room: ComposedBytes(memory: keyScratch, capacity: IngestSizes.keyBytesMax))
         table[slot].connection.joinedBatch(now: nowMillis, limits)
         table.noteDeadline(slot)
         batch.join(

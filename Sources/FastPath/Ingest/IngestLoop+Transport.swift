@@ -75,8 +75,14 @@ extension IngestLoop where IO: ~Copyable {
                     unsafe takeCopied(slot, secure.plaintext, opened)
                 }
             case .wantsInput: return announce(slot)
-            // The peer makes us speak and does not listen.
-            case .wantsRoom: return fail(slot, .malformed)
+            case .wantsRoom:
+                // The peer makes us speak and does not listen. But a first flight, with many authorities in it, may be
+                // larger than the room: it goes out in parts.
+                guard table[slot].edge.isHandshaking, secure.isFedUp(slot), secure.outputCount(slot) > 0 else {
+                    return fail(slot, .malformed)
+                }
+                table[slot].edge.isHandshakeStalled = true
+                return announce(slot)
             case .closed:
                 announce(slot)
                 let hasInput = table[slot].assembly.hasInput
@@ -120,6 +126,14 @@ extension IngestLoop where IO: ~Copyable {
     private mutating func sealed(_ slot: Int, _ isFinal: Bool) -> Int {
         if isFinal, secure.isSealed(slot), table[slot].connection.closesAfterReply { secure.finish(slot) }
         return secure.outputCount(slot)
+    }
+    /// All of a part of the handshake's flight was sent: goes on with the next.
+    mutating func continueHandshake(_ slot: Int) {
+        // Its slot may be another's, or nobody's, since.
+        guard table[slot].connection.state == .open, table[slot].edge.isHandshakeStalled, secure.outputCount(slot) == 0
+        else { return }
+        table[slot].edge.isHandshakeStalled = false
+        unsafe takeSecure(slot, secure.plaintext, 0)
     }
     /// `count` bytes of ciphertext were sent: there is room for more of the answer.
     mutating func sentSecure(_ slot: Int, _ count: Int) {

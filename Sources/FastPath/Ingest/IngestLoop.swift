@@ -195,6 +195,7 @@ import Synchronization
             if completion.result > 0 { sentBytes &+= UInt64(completion.result) }
             if table[slot].edge.isSecure, completion.result > 0 { sentSecure(slot, Int(completion.result)) }
             apply(table[slot].connection.sendCompleted(completion.result), slot)
+            if table[slot].edge.isHandshakeStalled { continueHandshake(slot) }
         case .accept: accepted(completion)
         case .wake: port.woken(io)
         case .journalWrite, .journalSync, .segmentRename, .folderSync: port.completed(completion, io)

@@ -24,6 +24,8 @@ package enum SourceCounter: Int, CaseIterable, Sendable {
     case observed, unchecked
     /// Refused requests copied for a closer look, and those that the budget or the ring had no room for.
     case captured, notCaptured
+    /// Requests that held several events, or none, each counted as an event above.
+    case batches
     /// One cell for each signature reason follows, in the order of `SignatureRejection.allCases`, first of what was
     /// refused, then of what was observed.
     case rejectedFirst
@@ -87,6 +89,9 @@ extension SignatureRejection {
         case .emptyBody: 18
         case .addressNotAllowed: 19
         case .bodyTooLarge: 20
+        case .missingClientCertificate: 21
+        case .clientCertificateNotAllowed: 22
+        case .batchTooLarge: 23
         }
     }
 }

@@ -28,8 +28,13 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     package var tenant = ByteView.empty
     /// Verified on the loop. Nil when the source is verified by a worker or says `unverified: true`.
     package var scheme: SignatureScheme?
-    /// Verified by a worker: the verifier's number in the Engine's registry; 0 when it is not. Never beside `scheme`.
+    /// With a worker, which verifies or reads it: its number in the Engine's registry; 0 when the loop does both. A
+    /// `scheme` beside it is for the keys of challenges alone.
     package var verifierID: UInt32 = 0
+    /// What a worker's consent means: `unverified` where it only reads.
+    package var workerVerdict = RecordVerification.verified
+    /// A request may hold several events, which a worker tells apart.
+    package var splits = false
     /// The signature is checked and counted, and everything is kept with its verdict (`mode: observe`).
     package var observes = false
     /// How many refused requests a second are copied for whoever looks into them; 0 = none.

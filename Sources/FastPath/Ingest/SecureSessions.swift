@@ -103,11 +103,8 @@
     mutating func finish(_ slot: Int) { unsafe place(slot).pointee.finish() }
     /// Buffers that only an active session needs go back.
     mutating func rest(_ slot: Int) { unsafe place(slot).pointee.rest() }
-    func writePeer(
-        _ slot: Int, fingerprint: UnsafeMutablePointer<UInt8>, subject: UnsafeMutablePointer<UInt8>, room: Int
-    ) -> Int? {
-        unsafe place(slot).pointee.writePeer(fingerprint: fingerprint, subject: subject, room: room)
-    }
+    /// The client's certificate. Valid while the connection has its slot.
+    func peer(_ slot: Int) -> PeerCertificate? { unsafe place(slot).pointee.peer }
 }
 
 /// When handshakes may begin. Passive: told the time and what a handshake took.

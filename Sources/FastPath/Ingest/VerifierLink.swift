@@ -1,5 +1,7 @@
-// The two rings between one ingest loop and the workers that verify what is too slow for it: orders out, verdicts back.
+// The rings between one ingest loop and the workers that verify what is too slow for it: orders out, verdicts back.
 // The loop's ends take no lock; the workers share the other ends under one each.
+//
+// With a verdict may come a reading of the request (`EventReading.swift`), which the loop gives back by a third ring.
 //
 // Invariants: each order that was taken gets exactly one verdict; at most `capacity` orders are out, so a verdict
 // always has room. An order's views lie in a block of the loop's that stays put until the verdict is back.
@@ -35,6 +37,7 @@ struct VerifierOrder: BitwiseCopyable {
 struct VerifierReceipt: BitwiseCopyable {
     var ticket: UInt64
     var answer: VerifierResult
+    var reading: PassedReading?
 }
 
 /// One request as a worker gets it; owns its bytes.
@@ -51,6 +54,7 @@ package struct OffloadedRequest: ~Copyable {
 @safe package final class VerifierLink: @unchecked Sendable {
     private let orders: SPSCRing<VerifierOrder>
     private let receipts: SPSCRing<VerifierReceipt>
+    private let spent: SPSCRing<PassedReading>
     private let taking = Mutex<Void>(())
     private let answering = Mutex<Void>(())
     private let bell: VerifierBell
@@ -61,8 +65,13 @@ package struct OffloadedRequest: ~Copyable {
     package init(capacity: Int, bell: VerifierBell, loopWakeup: Wakeup) {
         orders = SPSCRing(capacity: capacity)
         receipts = SPSCRing(capacity: capacity)
+        spent = SPSCRing(capacity: 2 * capacity)
         self.bell = bell
         self.loopWakeup = loopWakeup
+    }
+    deinit {
+        while let receipt = receipts.pop() { receipt.reading?.free() }
+        freeSpent()
     }
 
     // MARK: the loop
@@ -71,6 +80,11 @@ package struct OffloadedRequest: ~Copyable {
     @inline(__always) func nextReceipt() -> VerifierReceipt? { receipts.pop() }
     @inline(__always) var hasReceipts: Bool { !receipts.isEmpty }
     func wakeWorkers() { bell.ring() }
+    /// A worker frees it, before it takes its next order.
+    func giveBack(_ reading: PassedReading) {
+        // Full only while the workers take nothing.
+        if !spent.push(reading) { reading.free() }
+    }
 
     // MARK: workers, any number of them
 
@@ -78,7 +92,7 @@ package struct OffloadedRequest: ~Copyable {
 
     /// The oldest request that no worker has; nil when there is none. It must be answered.
     package func next() -> OffloadedRequest? {
-        while let order = taking.withLock({ _ in orders.pop() }) {
+        while let order = taking.withLock({ _ in takeOrder() }) {
             do throws(CaptureError) {
                 let request = try CapturedRequest(head: order.head.array, body: order.body.array)
                 return OffloadedRequest(
@@ -91,11 +105,20 @@ package struct OffloadedRequest: ~Copyable {
         }
         return nil
     }
-    package func answer(_ request: borrowing OffloadedRequest, _ answer: VerifierResult) {
-        self.answer(ticket: request.ticket, answer)
+    private func takeOrder() -> VerifierOrder? {
+        freeSpent()
+        return orders.pop()
     }
-    private func answer(ticket: UInt64, _ answer: VerifierResult) {
-        let isTaken = answering.withLock { _ in receipts.push(VerifierReceipt(ticket: ticket, answer: answer)) }
+    private func freeSpent() { while let reading = spent.pop() { reading.free() } }
+    /// `reading`: nil where the loop reads the request itself.
+    package func answer(
+        _ request: borrowing OffloadedRequest, _ answer: VerifierResult, reading: EventReading? = nil
+    ) {
+        self.answer(ticket: request.ticket, answer, reading.map(PassedReading.init))
+    }
+    private func answer(ticket: UInt64, _ answer: VerifierResult, _ reading: PassedReading? = nil) {
+        let receipt = VerifierReceipt(ticket: ticket, answer: answer, reading: reading)
+        let isTaken = answering.withLock { _ in receipts.push(receipt) }
         precondition(isTaken, "more orders are out than verdicts have room")
         loopWakeup.signal()
     }

@@ -12,6 +12,7 @@
 package struct SelectedValues {
     let eventType: SelectedValue
     let key: SelectedKey
+    static var none: SelectedValues { SelectedValues(eventType: .none, key: SelectedKey()) }
 }
 
 /// The three lists of a source.

@@ -7,21 +7,22 @@
 //   5. interval, counts  closed and published
 //
 // Invariants: an arrival's latency counts from its intended time, however late it could leave; arrivals are sent in
-// their order; no allocation, lock or reference in a tick. If they fail, a slow server looks fast.
+// their order; no allocation, lock or reference in a tick, as `runLoad` has the compiler prove. If they fail, a slow
+// server looks fast.
 // Safety: see `LoadConnection`; receive buffers are the kernel's from `give` on.
 import CShims
 
 enum LoadPhase: UInt8 { case connecting, running, draining, over }
 
-@safe struct LoadDriver: ~Copyable {
-    private static let scanNanos: UInt64 = 10_000_000
+@safe struct LoadDriver<IO: LoopIO & ~Copyable>: ~Copyable {
+    private static var scanNanos: UInt64 { 10_000_000 }
     /// The last stretch before an arrival is spun through: sleeping costs up to this to wake from.
-    private static let spinNanos: UInt64 = 40_000
-    private static let sleepNanosMax: UInt64 = 20_000_000
-    private static let reconnectNanos: UInt64 = 20_000_000
+    private static var spinNanos: UInt64 { 40_000 }
+    private static var sleepNanosMax: UInt64 { 20_000_000 }
+    private static var reconnectNanos: UInt64 { 20_000_000 }
 
     let plan: LoadPlan
-    var io: UringIO
+    var io: IO
     var table: LoadTable
     var mix: LoadMix
     var totals: LoadTotals
@@ -55,23 +56,16 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
     private var isStarved = false
     private var figures = LoadReport()
 
-    init(_ plan: LoadPlan) throws(UringError) {
+    init(_ plan: LoadPlan, io: consuming IO, memory: consuming LoadMemory) {
         precondition(plan.connectionCount > 0 && plan.nanos > plan.warmupNanos)
         self.plan = plan
-        var limits = EgressLimits()
-        limits.answerHeadBytesMax = 8192
-        limits.answerBodyBytesMax = 64 << 20
-        var submissions = 256
-        while submissions < min(plan.connectionCount * 2, 8192) { submissions *= 2 }
-        let slots = try LoadDriver.memory { () throws(OutOfMemory) in
-            try LoadTable(capacity: plan.connectionCount, limits: limits)
-        }
-        let recorders = try LoadDriver.memory { () throws(OutOfMemory) in try LoadRecorders() }
-        // The ring last of what can throw: nothing is half made then.
-        io = try UringIO(
-            submissions: submissions, completions: submissions * 4, bufferCount: 1024, bufferByteCount: 4096)
-        table = slots
-        times = recorders
+        let begun = io.monotonicNanos()
+        now = begun
+        scanAt = begun + LoadDriver.scanNanos
+        connectUntil = begun + plan.timeoutNanos
+        self.io = io
+        table = memory.table
+        times = memory.times
         mix = LoadMix(weights: plan.entries.weights, shares: plan.entries.shares, seed: plan.seed)
         totals = LoadTotals(entryCount: plan.entries.count)
         unsafe entries = plan.entries.entries
@@ -79,33 +73,20 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         isOpen = plan.schedule != nil
         let nothing = [LoadPiece(nanos: 1, rateAtStart: 0, rateAtEnd: 0)]
         cursor = LoadCursor(plan.schedule ?? LoadSchedule(nothing))
-        now = sluice_clock_monotonic()
-        scanAt = now + LoadDriver.scanNanos
-        connectUntil = now + plan.timeoutNanos
     }
 
-    private static func memory<Made: ~Copyable>(
-        _ make: () throws(OutOfMemory) -> Made
-    ) throws(UringError) -> Made {
-        do { return try make() } catch { throw UringError(step: .memory, errno: ENOMEM) }
-    }
-
-    mutating func run(_ shared: LoadControl) {
-        sluice_thread_exact_timers()
-        wallSeconds = sluice_clock_wall() / 1_000_000_000
+    mutating func begin() {
+        wallSeconds = io.wallNanos() / 1_000_000_000
         for slot in 0..<table.capacity { connect(slot) }
-        let counters = shared.counters
-        while phase != .over { tick(shared, counters) }
-        finish()
     }
+    var isOver: Bool { phase == .over }
 
     // MARK: the tick
 
-    @_noAllocation @_noLocks
-    private mutating func tick(_ shared: LoadControl, _ counters: CounterBlock) {
+    mutating func tick(_ shared: LoadControl, _ counters: CounterBlock) {
         let count = io.enter(waitNanos: wait())
-        now = sluice_clock_monotonic()
-        wallSeconds = sluice_clock_wall() / 1_000_000_000
+        now = io.monotonicNanos()
+        wallSeconds = io.wallNanos() / 1_000_000_000
         for index in 0..<count { run(io.completion(index)) }
         advancePhase(wantsStop: shared.wantsStop)
         if phase == .running || phase == .draining { dispatch() }
@@ -121,7 +102,7 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
             if next != .max { until = min(until, next > LoadDriver.spinNanos ? next - LoadDriver.spinNanos : 0) }
         }
         // The clock moved since the tick began; a wait of 0 submits and looks.
-        let present = sluice_clock_monotonic()
+        let present = io.monotonicNanos()
         return until > present ? until - present : 0
     }
     @inline(__always) private func nextArrival() -> UInt64 {
@@ -210,7 +191,7 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         }
     }
     private mutating func connect(_ slot: Int) {
-        let descriptor = plan.address.openSocket()
+        let descriptor = io.openSocket(plan.address.family)
         guard descriptor >= 0 else {
             figures.connectErrno = -descriptor
             figures.connectFailures += 1
@@ -409,9 +390,9 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
     // MARK: the end
 
     /// What never left counts with its age; then everything is brought home, so that the ring holds no memory of ours.
-    private mutating func finish() {
+    mutating func finish() {
         phase = .over
-        now = sluice_clock_monotonic()
+        now = io.monotonicNanos()
         if startedAt > 0 { closeInterval() }
         if startedAt > 0, isOpen, plan.requestCountMax == .max {
             let limit = endsAt - startedAt
@@ -426,7 +407,7 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         }
         for slot in 0..<table.capacity { apply(table[slot].abandon(now: now), slot, answer: .empty) }
         let until = now + 2_000_000_000
-        while table.openCount > 0, sluice_clock_monotonic() < until {
+        while table.openCount > 0, io.monotonicNanos() < until {
             let count = io.enter(waitNanos: LoadDriver.scanNanos)
             for index in 0..<count { run(io.completion(index)) }
             io.publishBuffers()

@@ -135,9 +135,44 @@ package struct LoadReport: Sendable {
 
 /// Runs one load on the calling thread. Blocks until it is over.
 package func runLoad(_ plan: LoadPlan, shared: LoadControl) throws(UringError) -> LoadReport {
-    var driver = try LoadDriver(plan)
-    driver.run(shared)
+    // The ring last of what can throw: nothing is half made then.
+    let memory = try LoadMemory(plan)
+    var submissions = 256
+    while submissions < min(plan.connectionCount * 2, 8192) { submissions *= 2 }
+    let io = try UringIO(
+        submissions: submissions, completions: submissions * 4, bufferCount: 1024, bufferByteCount: 4096)
+    sluice_thread_exact_timers()
+    var driver = LoadDriver(plan, io: io, memory: memory)
+    driver.begin()
+    let counters = shared.counters
+    while !driver.isOver { tick(&driver, shared, counters) }
+    driver.finish()
     return driver.report()
+}
+/// Here the compiler proves that a tick neither allocates nor locks: where it is the kernel's.
+@_noAllocation @_noLocks
+private func tick(_ driver: inout LoadDriver<UringIO>, _ shared: LoadControl, _ counters: CounterBlock) {
+    driver.tick(shared, counters)
+}
+
+/// What a load takes at its start.
+struct LoadMemory: ~Copyable {
+    let table: LoadTable
+    let times: LoadRecorders
+
+    init(_ plan: LoadPlan) throws(UringError) {
+        var limits = EgressLimits()
+        limits.answerHeadBytesMax = 8192
+        limits.answerBodyBytesMax = 64 << 20
+        let slots = try LoadMemory.made { () throws(OutOfMemory) in
+            try LoadTable(capacity: plan.connectionCount, limits: limits)
+        }
+        times = try LoadMemory.made { () throws(OutOfMemory) in try LoadRecorders() }
+        table = slots
+    }
+    private static func made<Made: ~Copyable>(_ make: () throws(OutOfMemory) -> Made) throws(UringError) -> Made {
+        do { return try make() } catch { throw UringError(step: .memory, errno: ENOMEM) }
+    }
 }
 
 /// What the process has used, for the figures about the generator itself.

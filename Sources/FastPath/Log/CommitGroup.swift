@@ -12,6 +12,7 @@ struct GroupTicket {
     var ticket: UInt64
     var sequence: UInt64
     var isDuplicate: Bool
+    var newCount: UInt32 = 0
 }
 
 @safe struct CommitGroup: ~Copyable {

@@ -19,12 +19,19 @@ package struct EventInput {
     package var eventType = ByteView.empty
     package var method = ByteView.empty
     package var target = ByteView.empty
+    /// Of the certificate that the source demanded and the client has shown, printable; empty = none was demanded.
+    package var clientSubject = ByteView.empty
     /// Field lines as received, each with its CRLF.
     package var fieldLines = ByteView.empty
     package var body = ByteView.empty
     /// Wall clock, nanoseconds since 1970.
     package var receivedAt: UInt64 = 0
     package var verdict = RecordVerification.verified
+    /// Not empty exactly when the request holds several events: an `ElementTable` of ranges in `body`. Key and type are
+    /// those of the elements then.
+    package var elements = ByteView.empty
+    /// What its record is to such a request (`RecordPart`).
+    var part = RecordPart.whole
 
     package init() {}
 }
@@ -88,15 +95,18 @@ package enum JournalRefusal: String, CaseIterable, Sendable {
 }
 
 /// The fate of one offered event, given back for its ticket.
-package struct Receipt: BitwiseCopyable, Sendable {
+package struct Receipt: BitwiseCopyable, Equatable, Sendable {
     package var ticket: UInt64
     package var sequence: UInt64
     package var fate: ReceiptFate
+    /// Of a request that holds several events: how many of them are new.
+    package var newCount: UInt32
 
-    package init(ticket: UInt64, sequence: UInt64, fate: ReceiptFate) {
+    package init(ticket: UInt64, sequence: UInt64, fate: ReceiptFate, newCount: UInt32 = 0) {
         self.ticket = ticket
         self.sequence = sequence
         self.fate = fate
+        self.newCount = newCount
     }
 }
 package enum ReceiptFate: UInt8, BitwiseCopyable, Sendable {

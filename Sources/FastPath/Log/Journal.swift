@@ -97,6 +97,8 @@ package struct PlacedSegment: Equatable, Sendable {
     package private(set) var segmentFailureCount: UInt64 = 0
     /// Events that were taken and did not reach the disk; each that had a ticket got a receipt that says so.
     package private(set) var failedRecordCount: UInt64 = 0
+    /// How many events of the last request that was offered and holds several were new.
+    private(set) var batchNewCount: UInt32 = 0
 
     /// Nil when the system has not the memory for two groups. `current` and `nextSequence` are what recovery found.
     package init?(
@@ -150,31 +152,82 @@ package struct PlacedSegment: Equatable, Sendable {
     /// Copies the event into the group that is filling. Ticket 0 wants no receipt. Never waits, never allocates.
     @_noAllocation @_noLocks
     package mutating func offer(_ event: EventInput, ticket: UInt64) -> OfferOutcome {
+        if event.isBatch { return offerBatch(event, ticket: ticket) }
         guard let length = RecordFormat.byteCount(of: event), length <= configuration.groupBytes else {
             return .refused(.tooLarge)
         }
-        var print = Fingerprint(slot: Hash128(low: 0, high: 0), tag: Hash128(low: 0, high: 0))
-        let window = event.dedupWindowSeconds
-        let seconds = windowClock.seconds
-        if window > 0 {
-            print = Fingerprint(
-                tenant: event.tenant, source: event.source, key: event.dedupKey, keys: configuration.keys)
-            if !event.verdict.isTrusted { print = print.ofUnproven }
-            // Before any refusal: what is on disk is a duplicate whatever state the disk is in now.
-            if let original = dedup.lookup(print, nowSeconds: seconds, windowSeconds: window) {
-                return duplicate(of: original, ticket: ticket)
-            }
-        }
+        let print = fingerprint(of: event)
+        // Before any refusal: what is on disk is a duplicate whatever state the disk is in now.
+        if let original = known(event, print) { return duplicate(of: original, ticket: ticket) }
         if let reason = shortage(length, ticket) { return .refused(reason) }
         let sequence = nextSequence
         if ticket != 0 {
             let isTaken = filling.addTicket(GroupTicket(ticket: ticket, sequence: sequence, isDuplicate: false))
             precondition(isTaken)
         }
-        if window > 0 { dedup.insert(print, sequence: sequence, nowSeconds: seconds, windowSeconds: window) }
+        append(event, print, length)
+        return .appended(sequence: sequence)
+    }
+    @inline(__always) private mutating func append(_ event: EventInput, _ print: Fingerprint, _ length: Int) {
+        let window = event.dedupWindowSeconds
+        if window > 0 {
+            dedup.insert(
+                print, sequence: nextSequence, nowSeconds: windowClock.seconds, windowSeconds: window)
+        }
         filling.append(event, print: print, length: length, seed: current?.seed ?? 0)
         nextSequence += 1
+    }
+    /// All of its events in one group, or none: those that are new, each under its own key, then the request as it
+    /// came. Its receipt is that of the youngest record it needs, so none of them can be missing when it is answered.
+    /// Where all of them are known, nothing is kept, and it is a duplicate.
+    @_noAllocation @_noLocks
+    private mutating func offerBatch(_ batch: EventInput, ticket: UInt64) -> OfferOutcome {
+        batchNewCount = 0
+        guard let byteCount = batch.groupByteCount, byteCount <= configuration.groupBytes else {
+            return .refused(.tooLarge)
+        }
+        if let original = youngest(ofKnown: batch) { return duplicate(of: original, ticket: ticket) }
+        if let reason = shortage(byteCount, ticket) { return .refused(reason) }
+        var cursor = ElementCursor(batch.elements)
+        while let element = cursor.next() {
+            let event = batch.event(of: element)
+            let print = fingerprint(of: event)
+            guard known(event, print) == nil else { continue }
+            append(event, print, RecordFormat.byteCount(of: event) ?? 0)
+            batchNewCount += 1
+        }
+        let request = batch.requestOfBatch
+        let sequence = nextSequence
+        if ticket != 0 {
+            let isTaken = filling.addTicket(
+                GroupTicket(ticket: ticket, sequence: sequence, isDuplicate: false, newCount: batchNewCount))
+            precondition(isTaken)
+        }
+        append(request, fingerprint(of: request), RecordFormat.byteCount(of: request) ?? 0)
         return .appended(sequence: sequence)
+    }
+    /// The highest sequence among its events when each of them is known; nil when one is new.
+    private func youngest(ofKnown batch: EventInput) -> UInt64? {
+        var youngest: UInt64?
+        var cursor = ElementCursor(batch.elements)
+        while let element = cursor.next() {
+            let event = batch.event(of: element)
+            guard let original = known(event, fingerprint(of: event)) else { return nil }
+            youngest = max(youngest ?? 0, original)
+        }
+        return youngest
+    }
+    @inline(__always) private func fingerprint(of event: EventInput) -> Fingerprint {
+        guard event.dedupWindowSeconds > 0 else {
+            return Fingerprint(slot: Hash128(low: 0, high: 0), tag: Hash128(low: 0, high: 0))
+        }
+        let print = Fingerprint(
+            tenant: event.tenant, source: event.source, key: event.dedupKey, keys: configuration.keys)
+        return event.verdict.isTrusted ? print : print.ofUnproven
+    }
+    @inline(__always) private func known(_ event: EventInput, _ print: Fingerprint) -> UInt64? {
+        guard event.dedupWindowSeconds > 0 else { return nil }
+        return dedup.lookup(print, nowSeconds: windowClock.seconds, windowSeconds: event.dedupWindowSeconds)
     }
     private mutating func duplicate(of original: UInt64, ticket: UInt64) -> OfferOutcome {
         if original <= committedSequence { return .duplicate(sequence: original) }
@@ -363,7 +416,8 @@ package struct PlacedSegment: Equatable, Sendable {
         case .committed:
             if let entry = committing.nextTicket() {
                 let fate: ReceiptFate = entry.isDuplicate ? .duplicate : .kept
-                return Receipt(ticket: entry.ticket, sequence: entry.sequence, fate: fate)
+                return Receipt(
+                    ticket: entry.ticket, sequence: entry.sequence, fate: fate, newCount: entry.newCount)
             }
         case .failed:
             if let entry = committing.nextTicket() ?? filling.nextTicket() {

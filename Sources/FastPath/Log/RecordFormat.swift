@@ -18,6 +18,15 @@ package enum RecordFormat {
     package static var kindEvent: UInt8 { 1 }
     package static var version: UInt16 { 1 }
     static var flagKeyIsBody: UInt8 { 1 }
+    /// The field lines begin with one of the gateway's own, which says whose certificate the client has shown. No
+    /// client can forge it: one that sends such a field has it behind, and no flag.
+    static var flagHasSubject: UInt8 { 8 }
+    static var subjectName: StaticString { "Sluice-Client-Subject: " }
+    private static var lineEnd: StaticString { "\r\n" }
+    @inline(__always) private static func subjectLineCount(_ event: EventInput) -> Int {
+        event.clientSubject.count == 0
+            ? 0 : subjectName.utf8CodeUnitCount + event.clientSubject.count + lineEnd.utf8CodeUnitCount
+    }
     /// The tenant of records without tenant bytes: everything that a single-tenant installation keeps.
     package static var defaultTenantNumber: UInt32 { 1 }
 
@@ -60,12 +69,13 @@ package enum RecordFormat {
     @inline(__always) package static func byteCount(of event: EventInput) -> Int? {
         guard event.tenant.count <= 255, event.source.count <= 255, event.method.count <= 255,
             event.eventType.count <= 65_535, event.target.count <= 65_535,
-            event.fieldLines.count <= 1 << 30, event.dedupKey.count <= 1 << 30, event.body.count <= 1 << 30
+            event.clientSubject.count <= ClientCertificateRule.subjectBytesMax, event.fieldLines.count <= 1 << 30,
+            event.dedupKey.count <= 1 << 30, event.body.count <= 1 << 30
         else { return nil }
         let names = event.tenant.count + event.source.count + event.method.count + event.eventType.count
         let key = event.keyIsBody ? 0 : event.dedupKey.count
-        let total = headerBytes + names + key + event.target.count + event.fieldLines.count + event.body.count
-        return roundUp(total, to: alignment)
+        let lines = subjectLineCount(event) + event.fieldLines.count
+        return roundUp(headerBytes + names + key + event.target.count + lines + event.body.count, to: alignment)
     }
 
     /// Writes everything but the checksum. Safety: `memory` is 8-aligned and has room for `length` = `byteCount(of:)`
@@ -79,7 +89,9 @@ package enum RecordFormat {
         unsafe memory.storeBytes(of: 0, toByteOffset: 88, as: UInt64.self)
         unsafe put(UInt32(length), memory, Offset.length)
         unsafe put(kindEvent, memory, Offset.kind)
-        unsafe put(event.keyIsBody ? flagKeyIsBody : 0, memory, Offset.flags)
+        let subjectLineCount = subjectLineCount(event)
+        let flags = (event.keyIsBody ? flagKeyIsBody : 0) | (subjectLineCount > 0 ? flagHasSubject : 0) | event.part
+        unsafe put(flags, memory, Offset.flags)
         unsafe put(version, memory, Offset.version)
         unsafe put(sequence, memory, Offset.sequence)
         unsafe put(event.receivedAt, memory, Offset.receivedAt)
@@ -89,7 +101,7 @@ package enum RecordFormat {
         unsafe put(print.slot.high, memory, Offset.fingerprint + 8)
         unsafe put(print.tag.low, memory, Offset.tag)
         unsafe put(print.tag.high, memory, Offset.tag + 8)
-        unsafe put(UInt32(event.fieldLines.count), memory, Offset.fieldLinesCount)
+        unsafe put(UInt32(subjectLineCount + event.fieldLines.count), memory, Offset.fieldLinesCount)
         unsafe put(event.keyIsBody ? 0 : UInt32(event.dedupKey.count), memory, Offset.keyCount)
         unsafe put(event.dedupWindowSeconds, memory, Offset.windowSeconds)
         unsafe put(UInt16(event.target.count), memory, Offset.targetCount)
@@ -106,6 +118,11 @@ package enum RecordFormat {
         unsafe append(event.eventType, &place)
         unsafe append(event.method, &place)
         unsafe append(event.target, &place)
+        if subjectLineCount > 0 {
+            unsafe append(ByteView(subjectName), &place)
+            unsafe append(event.clientSubject, &place)
+            unsafe append(ByteView(lineEnd), &place)
+        }
         unsafe append(event.fieldLines, &place)
         unsafe append(event.body, &place)
     }
@@ -159,6 +176,9 @@ package struct RecordView {
     package var checksum: UInt64 { number(RecordFormat.Offset.checksum) }
     package var headerVersion: UInt16 { number(RecordFormat.Offset.version) }
     package var keyIsBody: Bool { bytes[RecordFormat.Offset.flags] & RecordFormat.flagKeyIsBody != 0 }
+    /// True exactly for a request that holds several events, which are records of their own: it is sent to nobody.
+    package var isRequestOfBatch: Bool { bytes[RecordFormat.Offset.flags] & RecordPart.request != 0 }
+    package var isElement: Bool { bytes[RecordFormat.Offset.flags] & RecordPart.element != 0 }
     package var sequence: UInt64 { number(RecordFormat.Offset.sequence) }
     package var receivedAt: UInt64 { number(RecordFormat.Offset.receivedAt) }
     package var groupOffset: UInt32 { number(RecordFormat.Offset.groupOffset) }
@@ -188,7 +208,25 @@ package struct RecordView {
     package var eventType: ByteView { bytes.slice(typeStart, typeCount) }
     package var method: ByteView { bytes.slice(methodStart, methodCount) }
     package var target: ByteView { bytes.slice(targetStart, targetCount) }
-    package var fieldLines: ByteView { bytes.slice(fieldLinesStart, fieldLinesCount) }
+    /// As received.
+    package var fieldLines: ByteView {
+        let own = subjectLineCount
+        return bytes.slice(fieldLinesStart + own, fieldLinesCount - own)
+    }
+    /// Of the certificate that the client had to show; empty when it had not.
+    package var clientSubject: ByteView {
+        let own = subjectLineCount
+        let name = RecordFormat.subjectName.utf8CodeUnitCount
+        return own < name + 2 ? .empty : bytes.slice(fieldLinesStart + name, own - name - 2)
+    }
+    /// Of the gateway's own line in front of the others.
+    private var subjectLineCount: Int {
+        guard bytes[RecordFormat.Offset.flags] & RecordFormat.flagHasSubject != 0 else { return 0 }
+        let lines = bytes.slice(fieldLinesStart, fieldLinesCount)
+        var count = 0
+        while count < lines.count, lines[count] != 0x0A { count += 1 }
+        return min(count + 1, lines.count)
+    }
     package var body: ByteView { bytes.slice(bodyStart, bodyCount) }
 
     /// True exactly when the checksum is that of this record in the segment that `seed` stands for.

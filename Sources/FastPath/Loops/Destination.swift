@@ -28,13 +28,17 @@ package struct DestinationTLS: Equatable, Sendable {
 
 /// That a destination is reached through a proxy, which is asked for a tunnel to one of the addresses.
 package struct DestinationProxy: Equatable, Sendable {
-    package let address: EgressAddress
-    /// `ADDRESS:PORT` for each of the destination's addresses, in their order.
+    /// The proxy's, and behind each `ADDRESS:PORT` of the destination that it is asked for, in the order in which they
+    /// are tried: each address of either comes at least once.
+    package let addresses: [EgressAddress]
     package let targets: [String]
 
-    package init(address: EgressAddress, targets: [String]) {
-        self.address = address
-        self.targets = targets
+    /// Neither list is empty.
+    package init(addresses: [EgressAddress], targets: [String]) {
+        precondition(!addresses.isEmpty && !targets.isEmpty)
+        let places = 0..<max(addresses.count, targets.count)
+        self.addresses = places.map { addresses[$0 % addresses.count] }
+        self.targets = places.map { targets[$0 % targets.count] }
     }
     /// The request for each tunnel.
     var requests: [String] { targets.map { "CONNECT \($0) HTTP/1.1\r\nHost: \($0)\r\n\r\n" } }
@@ -147,8 +151,7 @@ package enum DestinationError: Error, Equatable, Sendable {
         let addresses: [EgressAddress]
         var tunnels: UnsafePointer<ByteView>?
         if let proxy = description.proxy {
-            precondition(proxy.targets.count == description.addresses.count)
-            addresses = description.addresses.map { _ in proxy.address }
+            addresses = proxy.addresses
             let keys = keys
             unsafe tunnels = unsafe UnsafePointer(keys.place(proxy.requests.map { keys.place(text: $0) }))
         } else {
@@ -157,7 +160,7 @@ package enum DestinationError: Error, Equatable, Sendable {
         let made = unsafe keys.place([
             DestinationRecord(
                 key: key, addresses: UnsafePointer(keys.place(addresses)),
-                addressCount: description.addresses.count, prefix: keys.place(bytes: Array(text.utf8)), signer: signer,
+                addressCount: addresses.count, prefix: keys.place(bytes: Array(text.utf8)), signer: signer,
                 tls: Destination.peer(description.tls, in: keys), tunnels: tunnels,
                 concurrency: max(description.concurrency, 1),
                 connectNanos: Destination.nanos(description.connectMillisMax),
@@ -166,7 +169,7 @@ package enum DestinationError: Error, Equatable, Sendable {
         ])
         unsafe record = UnsafePointer(made)
     }
-    package var addressCount: Int { description.addresses.count }
+    package var addressCount: Int { description.proxy?.addresses.count ?? description.addresses.count }
 
     private static func peer(_ tls: DestinationTLS?, in memory: CompiledMemory) -> DestinationPeer? {
         guard let tls else { return nil }

@@ -49,12 +49,4 @@ package struct EgressAddress: Equatable, Sendable {
     func write(to memory: UnsafeMutableRawPointer) {
         for index in 0..<16 { unsafe memory.storeBytes(of: storage[index], toByteOffset: index * 8, as: UInt64.self) }
     }
-    /// A stream socket of the family, or -errno.
-    func openSocket() -> Int32 {
-        switch family {
-        case .ipv4: sluice_outbound_socket(AF_INET)
-        case .ipv6: sluice_outbound_socket(AF_INET6)
-        case .unix: sluice_outbound_socket(AF_UNIX)
-        }
-    }
 }

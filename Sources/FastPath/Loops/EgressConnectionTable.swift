@@ -5,7 +5,7 @@
 // only when the kernel holds nothing of it. `deadlines[slot]` is the connection's deadline, kept side by side so that a
 // scan is cheap. Safety: owns its memory; indexes are checked against the capacity.
 
-@safe struct EgressConnectionTable: ~Copyable {
+@safe package struct EgressConnectionTable: ~Copyable {
     let capacity: Int
     private let memory: MappedMemory
     private let connections: UnsafeMutablePointer<EgressConnection>
@@ -15,7 +15,7 @@
     /// Slots from here on were never used.
     private var usedCount = 0
 
-    init(limits: EgressLimits, generation: UInt32 = 0) throws(OutOfMemory) {
+    package init(limits: EgressLimits, generation: UInt32 = 0) throws(OutOfMemory) {
         capacity = limits.connectionCountMax
         let blockBytes = EgressConnection.blockByteCount(limits)
         memory = try MappedMemory(byteCount: blockBytes * capacity)

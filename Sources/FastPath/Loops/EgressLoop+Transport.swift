@@ -13,7 +13,7 @@
 
 import CShims
 
-extension EgressLoop {
+extension EgressLoop where IO: ~Copyable {
     /// A completion of a slot whose transport is not plain.
     mutating func runTransport(_ completion: Completion, _ slot: Int32) {
         switch completion.tag.kind {
@@ -275,6 +275,6 @@ extension EgressLoop {
         let waiting = transports[slot].session?.outputCount ?? 0
         guard waiting > 0, !transports[slot].isSendInFlight else { return }
         guard let bytes = unsafe transports[slot].session?.output else { return }
-        unsafe sluice_send_now(table[slot].descriptor, bytes, waiting)
+        unsafe io.sendNow(table[slot].descriptor, bytes, count: waiting)
     }
 }

@@ -9,7 +9,8 @@
 //   7. buffers           receive buffers go back before the next submit
 //
 // Invariants: an order taken from the ring is counted in `orderCount` until its outcome is in the outcome ring, and
-// `orderCount` never passes `orderCountMax`, so no list here can overflow. No allocation, lock or reference in a tick.
+// `orderCount` never passes `orderCountMax`, so no list here can overflow. No allocation, lock or reference in a tick:
+// `EgressThread` has the compiler prove it for the kernel.
 // If an outcome were lost the dispatcher would hold its event's memory forever.
 //
 // Safety: order memory is the dispatcher's until the outcome is pushed; receive buffers are the kernel's from `give`
@@ -24,16 +25,16 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     case bytesReceived, ticks, ordersInLoop, connectionsOpen
 }
 
-@safe struct EgressLoop: ~Copyable {
+@safe package struct EgressLoop<IO: LoopIO & ~Copyable>: ~Copyable {
     /// Deadlines are looked at this often at most; a time-out is late by no more.
-    private static let scanNanos: UInt64 = 10_000_000
-    private static let sleepNanosMax: UInt64 = 60_000_000_000
+    private static var scanNanos: UInt64 { 10_000_000 }
+    private static var sleepNanosMax: UInt64 { 60_000_000_000 }
     /// How long a full outcome ring is left alone before it is tried again.
-    private static let retryNanos: UInt64 = 500_000
+    private static var retryNanos: UInt64 { 500_000 }
     /// For a connect where another address can be tried.
-    private static let earlyConnectNanos: UInt64 = 1_000_000_000
+    private static var earlyConnectNanos: UInt64 { 1_000_000_000 }
 
-    var io: UringIO
+    var io: IO
     var table: EgressConnectionTable
     var pools: OutboundPools
     var transports: EgressTransports
@@ -55,20 +56,15 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     var now: UInt64
     private(set) var wallSeconds: UInt64
 
-    init(answers: AnswerMemory, limits: EgressLimits, wakeDescriptor: Int32) throws(UringError) {
-        // A connection has three operations at most; cancels and closes pass by.
-        var submissions = 64
-        while submissions < min(limits.connectionCountMax * 2, 4096) { submissions *= 2 }
+    package init(
+        io: consuming IO, table: consuming EgressConnectionTable, answers: AnswerMemory, limits: EgressLimits,
+        wakeDescriptor: Int32
+    ) {
         precondition(EgressCounter.allCases.count == EgressLoop.counterCount)
-        // The table first, and the ring last of what can throw: nothing is half made then.
-        let slots: EgressConnectionTable
-        do { slots = try EgressConnectionTable(limits: limits) } catch {
-            throw UringError(step: .memory, errno: ENOMEM)
-        }
-        io = try UringIO(
-            submissions: submissions, completions: submissions * 4, bufferCount: limits.receiveBufferCount,
-            bufferByteCount: limits.receiveBufferByteCount)
-        table = slots
+        now = io.monotonicNanos()
+        wallSeconds = io.wallNanos() / 1_000_000_000
+        self.io = io
+        self.table = table
         pools = OutboundPools(
             poolCountMax: limits.poolCountMax, connectionCountMax: limits.connectionCountMax,
             orderCountMax: limits.orderCountMax)
@@ -80,8 +76,6 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
         self.answers = answers.rooms
         unsafe pending = .allocate(capacity: limits.orderCountMax)
         unsafe wakeValue = .allocate(capacity: 1)
-        now = sluice_clock_monotonic()
-        wallSeconds = sluice_clock_wall() / 1_000_000_000
     }
     deinit {
         unsafe pending.deallocate()
@@ -92,14 +86,13 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
 
     /// What is shared with other threads comes as parameters: a reference loaded from a field is retained and released
     /// at each use, one that is a parameter is not.
-    @_noAllocation @_noLocks
-    mutating func tick(
+    package mutating func tick(
         orders: SPSCRing<OutboundRequest>, orderWakeup: Wakeup,
         outcomes: SPSCRing<DeliveryOutcome>, outcomeWakeup: Wakeup, mailbox: EgressMailbox, counters: CounterBlock
     ) {
         let completionCount = sleep(orders, orderWakeup, mailbox)
-        now = sluice_clock_monotonic()
-        wallSeconds = sluice_clock_wall() / 1_000_000_000
+        now = io.monotonicNanos()
+        wallSeconds = io.wallNanos() / 1_000_000_000
         if mailbox.wantsStop, !isStopping { beginStop() }
         for index in 0..<completionCount { run(io.completion(index)) }
         takeOrders(orders)
@@ -316,7 +309,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
         let order = waiting.order
         let addressIndex = unsafe min(Int(order.addressIndex), order.destination.pointee.addressCount - 1)
         let address = unsafe order.destination.pointee.addresses + addressIndex
-        let descriptor = unsafe address.pointee.openSocket()
+        let descriptor = unsafe io.openSocket(address.pointee.family)
         guard descriptor >= 0 else {
             table.giveBack(slot)
             var outcome = DeliveryOutcome(token: order.token, result: .connectFailed)
@@ -383,11 +376,11 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
         for slot in 0..<Int32(table.scanCount) { apply(table[slot].abandon(now: now), slot) }
     }
     /// True exactly when everything is answered for and nothing is open. `isRingEmpty` is of the order ring.
-    func isFinished(isRingEmpty: Bool) -> Bool {
+    package func isFinished(isRingEmpty: Bool) -> Bool {
         isStopping && table.openCount == 0 && orderCount == 0 && isRingEmpty
     }
     /// After the last tick: the ring must hold no operation on our memory when it is torn down.
-    mutating func finish() {
+    package mutating func finish() {
         precondition(isStopping && table.openCount == 0 && orderCount == 0)
         io.cancel(EgressLoop.wakeTag, tag: Tag(.ignored))
         repeat {

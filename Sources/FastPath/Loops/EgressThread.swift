@@ -74,30 +74,58 @@ import Synchronization
 
     private func run() {
         unsafe sluice_thread_name("sluice-egress")
-        let (orderRing, orderWakeup) = (orders.ring, orders.wakeup)
-        let (outcomeRing, outcomeWakeup) = (outcomes.ring, outcomes.wakeup)
         do throws(UringError) {
-            var driver = try EgressLoop(
-                answers: answers, limits: limits, wakeDescriptor: orderWakeup.descriptor)
+            // The table first: nothing is half made when there is no memory for it.
+            let table = try EgressThread.table(limits)
+            var loop = EgressLoop(
+                io: try EgressThread.ring(limits), table: table, answers: answers, limits: limits,
+                wakeDescriptor: orders.wakeup.descriptor)
             started.signal()
-            while !driver.isFinished(isRingEmpty: orderRing.isEmpty) {
-                driver.tick(
-                    orders: orderRing, orderWakeup: orderWakeup, outcomes: outcomeRing, outcomeWakeup: outcomeWakeup,
-                    mailbox: mailbox, counters: counters)
-            }
-            driver.finish()
+            run(&loop)
         } catch {
             result.withLock { $0 = error }
             started.signal()
         }
     }
+    private static func table(_ limits: EgressLimits) throws(UringError) -> EgressConnectionTable {
+        do { return try EgressConnectionTable(limits: limits) } catch {
+            throw UringError(step: .memory, errno: ENOMEM)
+        }
+    }
+    private static func ring(_ limits: EgressLimits) throws(UringError) -> UringIO {
+        // A connection has three operations at most; cancels and closes pass by.
+        var submissions = 64
+        while submissions < min(limits.connectionCountMax * 2, 4096) { submissions *= 2 }
+        return try UringIO(
+            submissions: submissions, completions: submissions * 4, bufferCount: limits.receiveBufferCount,
+            bufferByteCount: limits.receiveBufferByteCount)
+    }
+    private func run(_ loop: inout EgressLoop<UringIO>) {
+        let (orderRing, orderWakeup) = (orders.ring, orders.wakeup)
+        let (outcomeRing, outcomeWakeup) = (outcomes.ring, outcomes.wakeup)
+        while !loop.isFinished(isRingEmpty: orderRing.isEmpty) {
+            EgressThread.tick(&loop, orderRing, orderWakeup, outcomeRing, outcomeWakeup, mailbox, counters)
+        }
+        loop.finish()
+    }
+    /// Here the compiler proves that a tick neither allocates nor locks: where it is the kernel's.
+    @_noAllocation @_noLocks
+    private static func tick(
+        _ loop: inout EgressLoop<UringIO>, _ orders: SPSCRing<OutboundRequest>, _ orderWakeup: Wakeup,
+        _ outcomes: SPSCRing<DeliveryOutcome>, _ outcomeWakeup: Wakeup, _ mailbox: EgressMailbox,
+        _ counters: CounterBlock
+    ) {
+        loop.tick(
+            orders: orders, orderWakeup: orderWakeup, outcomes: outcomes, outcomeWakeup: outcomeWakeup,
+            mailbox: mailbox, counters: counters)
+    }
 }
 
 /// What other threads tell the loop: that it shall stop.
-final class EgressMailbox: Sendable {
+package final class EgressMailbox: Sendable {
     private let stopRequested = Atomic<Bool>(false)
 
-    init() {}
-    func requestStop() { stopRequested.store(true, ordering: .releasing) }
+    package init() {}
+    package func requestStop() { stopRequested.store(true, ordering: .releasing) }
     @inline(__always) var wantsStop: Bool { stopRequested.load(ordering: .acquiring) }
 }

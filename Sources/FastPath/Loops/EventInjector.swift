@@ -23,6 +23,8 @@ package struct InjectedEvent: Sendable {
     package var target: [UInt8] = []
     package var fieldLines: [UInt8] = []
     package var body: [UInt8] = []
+    /// Of a request that holds several events; key and type are theirs then.
+    package var elements = ElementTable()
 
     package init(source: String) { self.source = source }
 }
@@ -108,7 +110,7 @@ package final class EventInjector: Sendable {
         guard state.outstandingCount < link.receipts.capacity else { return nil }
         let ticket = state.nextTicket & (1 << 56 - 1) | mark << 56
         let result = event.withInput { input -> InjectionFate? in
-            guard let bytes = RecordFormat.byteCount(of: input), bytes <= link.eventBytesMax else { return .tooLarge }
+            guard let bytes = input.groupByteCount, bytes <= link.eventBytesMax else { return .tooLarge }
             return link.events.push(input, ticket: ticket, durability: .fsync) ? .unknown : nil
         }
         guard result == .unknown else { return result }
@@ -132,7 +134,8 @@ extension InjectedEvent {
     fileprivate func withInput<R>(_ body: (EventInput) -> R) -> R {
         let source = Array(source.utf8)
         // One array, so that one borrow lends all of them.
-        let bytes = tenant + source + dedupKey + eventType + method + target + fieldLines + self.body
+        let bytes =
+            tenant + source + dedupKey + eventType + method + target + fieldLines + self.body + elements.bytes
         return bytes.withView { view in
             var place = 0
             func next(_ count: Int) -> ByteView {
@@ -149,6 +152,7 @@ extension InjectedEvent {
             input.target = next(target.count)
             input.fieldLines = next(fieldLines.count)
             input.body = next(self.body.count)
+            input.elements = next(elements.bytes.count)
             input.keyIsBody = keyIsBody
             if keyIsBody { input.dedupKey = input.body }
             input.dedupWindowSeconds = dedupWindowSeconds
@@ -164,14 +168,33 @@ extension CapturedRequest {
     package func event(
         source: String, selectors: EventSelectors, dedupWindowSeconds: UInt32
     ) -> InjectedEvent {
-        let texts = texts(selectors)
-        return bytes.withView { view in
+        event(source: source, texts: texts(selectors), dedupWindowSeconds: dedupWindowSeconds)
+    }
+    /// The event that a loop would have made of this request and what a worker read of it.
+    package func event(
+        source: String, texts: EventSelectors.Texts, dedupWindowSeconds: UInt32
+    ) -> InjectedEvent {
+        var event = request(source: source)
+        event.keyIsBody = texts.keyIsBody
+        event.dedupKey = texts.keyIsBody ? [] : texts.key ?? []
+        // Without an identity it is no event's duplicate.
+        event.dedupWindowSeconds = texts.key == nil ? 0 : dedupWindowSeconds
+        event.eventType = texts.eventType
+        return event
+    }
+    /// The several events of this request, at least one.
+    package func event(
+        source: String, elements: ElementTable, dedupWindowSeconds: UInt32
+    ) -> InjectedEvent {
+        precondition(elements.count > 0)
+        var event = request(source: source)
+        event.elements = elements
+        event.dedupWindowSeconds = dedupWindowSeconds
+        return event
+    }
+    private func request(source: String) -> InjectedEvent {
+        bytes.withView { view in
             var event = InjectedEvent(source: source)
-            event.keyIsBody = texts.keyIsBody
-            event.dedupKey = texts.keyIsBody ? [] : texts.key ?? []
-            // Without an identity it is no event's duplicate.
-            event.dedupWindowSeconds = texts.key == nil ? 0 : dedupWindowSeconds
-            event.eventType = texts.eventType
             event.method = view.slice(head.methodRange).array
             event.target = view.slice(head.target).array
             event.fieldLines = view.slice(head.fieldLines).array

@@ -80,7 +80,7 @@ package final class JournalLink: Sendable {
         _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
     ) -> OfferOutcome {
         // What no group takes is refused here, where the answer can still say so.
-        guard let bytes = RecordFormat.byteCount(of: event), bytes <= link!.eventBytesMax else {
+        guard let bytes = event.groupByteCount, bytes <= link!.eventBytesMax else {
             return .refused(.tooLarge)
         }
         // Tickets of connections that have closed meanwhile still get a receipt: all that are out must have room.
@@ -91,6 +91,13 @@ package final class JournalLink: Sendable {
         offeredCount &+= 1
         // Every durability gets its receipt by ring; the sequence is not known yet.
         return .pending(sequence: 0)
+    }
+    /// Of the last request that was offered and holds several events: how many are new, where that is known at once.
+    @inline(__always) var batchNewCount: UInt32 {
+        switch driver {
+        case .some(let driver): driver.batchNewCount
+        case .none: 0
+        }
     }
     /// True when a verdict `pending` or `appended` of a source with durability `memory` may be answered at once.
     @inline(__always) var answersMemoryAtOnce: Bool { link == nil }

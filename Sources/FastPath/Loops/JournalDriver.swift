@@ -3,7 +3,8 @@
 // way to the disk.
 //
 // A commit is one write that is durable when it completes: one trip through the kernel's workers where a write and a
-// sync linked behind it take two. Answers that wait for the write alone need the two apart (docs/why/one-write.md).
+// sync linked behind it take two. Answers that wait for the write alone need the two apart, and so do large groups that
+// go past the page cache (docs/why/one-write.md).
 //
 // Invariants: one commit is with the kernel at a time; its outcome is told to the journal when all of its completions
 // have come (one or two, and two more with a new segment); an error of the one write is taken for a failed sync, after
@@ -29,15 +30,21 @@ import CShims
     private var expectedBytes = 0
     /// The write that is out is durable by itself: no sync follows.
     private var isOneWrite = false
+    /// The file whose writes go past the page cache now; -1: none.
+    private var directFile: Int32 = -1
+    private var canBeDirect = true
+    private let directBytesMin: Int
     private var commitStartedAt: UInt64 = 0
     private static let inputOutputError = 5
+    private static let invalidArgument = 22
     // Tickets of sources with durability `written`: [0] of the group being filled, [1] of the one committing.
     private var earlyFilling: EarlyReceipts
     private var earlyCommitting: EarlyReceipts
 
+    /// From `directBytesMin` on a second trip for the sync costs less than the copy into the page cache.
     package init(
         journal: consuming Journal, logIdentity: UInt64, folder: Int32, tail: CommittedTail, spares: SpareMailbox,
-        reader: CommitSignal, metrics: IngestMetrics, ticketCountMax: Int
+        reader: CommitSignal, metrics: IngestMetrics, ticketCountMax: Int, directBytesMin: Int = 256 << 10
     ) {
         self.journal = journal
         self.logIdentity = logIdentity
@@ -46,9 +53,11 @@ import CShims
         self.tail = tail
         self.spares = spares
         self.reader = reader
+        self.directBytesMin = directBytesMin
         earlyFilling = EarlyReceipts(capacity: ticketCountMax)
         earlyCommitting = EarlyReceipts(capacity: ticketCountMax)
     }
+    var batchNewCount: UInt32 { journal.batchNewCount }
     var isIdle: Bool { outstandingCount == 0 && journal.isIdle && earlyFilling.isEmpty && earlyCommitting.isEmpty }
 
     /// Once a tick, before its offers: the wall clock in nanoseconds.
@@ -66,7 +75,9 @@ import CShims
         guard earlyFilling.hasRoom else { return .refused(.groupFull) }
         let verdict = journal.offer(event, ticket: 0)
         switch verdict {
-        case .appended(let sequence): earlyFilling.append(Receipt(ticket: ticket, sequence: sequence, fate: .kept))
+        case .appended(let sequence):
+            earlyFilling.append(
+                Receipt(ticket: ticket, sequence: sequence, fate: .kept, newCount: journal.batchNewCount))
         case .pending(let sequence):
             // The original may be in the group that is on its way: then this one shares that group's fate.
             let receipt = Receipt(ticket: ticket, sequence: sequence, fate: .duplicate)
@@ -143,9 +154,11 @@ import CShims
         expectedBytes = write.byteCount
         writtenResult = 0
         syncedResult = 0
+        // Asked for the rest of a short write too: it may be no longer aligned.
+        let isDirect = goesDirect(write, io)
         // Not where answers wait for the write alone. The rest of a pair stays a pair: a durable write would sync no
         // more than the rest.
-        isOneWrite = isOneWrite && earlyCommitting.isEmpty
+        isOneWrite = isOneWrite && earlyCommitting.isEmpty && !isDirect
         if isOneWrite {
             outstandingCount += 1
             unsafe io.writeDurably(
@@ -156,6 +169,22 @@ import CShims
                 write.file, write.bytes, count: write.byteCount, offset: write.fileOffset, write: Tag(.journalWrite),
                 sync: Tag(.journalSync))
         }
+    }
+
+    /// Past the page cache, so that a large group is not copied there page by page; but through it while somebody
+    /// delivers, who would have to read it back from the disk.
+    private mutating func goesDirect<IO: LoopIO & ~Copyable>(_ write: CommitWrite, _ io: borrowing IO) -> Bool {
+        let isAligned = unsafe (UInt(bitPattern: write.bytes) | UInt(write.fileOffset) | UInt(write.byteCount))
+            % UInt(RecordFormat.blockBytes) == 0
+        let isWorthIt = write.byteCount >= directBytesMin && !reader.isWanted
+        let isDirect = isWorthIt && isAligned && canBeDirect
+        guard isDirect != (directFile == write.file) else { return isDirect }
+        guard io.setDirect(write.file, isDirect) else {
+            canBeDirect = false
+            return false
+        }
+        directFile = isDirect ? write.file : -1
+        return isDirect
     }
 
     mutating func completed<IO: LoopIO & ~Copyable>(_ completion: Completion, _ io: borrowing IO) {
@@ -171,6 +200,8 @@ import CShims
             syncedResult = -JournalDriver.inputOutputError
         case .journalWrite:
             writtenResult = result
+            // Some file systems take the flag and refuse the write; the group goes to another segment then.
+            if result == -JournalDriver.invalidArgument { canBeDirect = false }
             if result == expectedBytes { earlyCommitting.release(failed: false) }
         case .journalSync: syncedResult = result
         default: preconditionFailure("not the journal's completion")

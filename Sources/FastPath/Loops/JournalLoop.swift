@@ -96,7 +96,7 @@ package final class JournalControl: Sendable {
             left -= 1
             switch driver.offer(front.event, ticket: front.ticket, durability: front.durability) {
             case .appended(let sequence):
-                if front.durability == .memory { deliver(front.ticket, sequence, .kept) }
+                if front.durability == .memory { deliver(front.ticket, sequence, .kept, driver.batchNewCount) }
             case .pending(let sequence):
                 if front.durability == .memory { deliver(front.ticket, sequence, .duplicate) }
             case .duplicate(let sequence): deliver(front.ticket, sequence, .duplicate)
@@ -109,12 +109,15 @@ package final class JournalControl: Sendable {
         }
     }
     private mutating func deliverReceipts() {
-        while let receipt = driver.nextReceipt() { deliver(receipt.ticket, receipt.sequence, receipt.fate) }
+        while let receipt = driver.nextReceipt() {
+            deliver(receipt.ticket, receipt.sequence, receipt.fate, receipt.newCount)
+        }
     }
-    private func deliver(_ ticket: UInt64, _ sequence: UInt64, _ fate: ReceiptFate) {
+    private func deliver(_ ticket: UInt64, _ sequence: UInt64, _ fate: ReceiptFate, _ newCount: UInt32 = 0) {
         let loop = Int(ticket >> 56) - 1
         precondition(loop >= 0 && loop < links.count)
-        let isTaken = links[loop].receipts.push(Receipt(ticket: ticket, sequence: sequence, fate: fate))
+        let isTaken = links[loop].receipts.push(
+            Receipt(ticket: ticket, sequence: sequence, fate: fate, newCount: newCount))
         precondition(isTaken, "a receipt ring is smaller than its loop's connections")
     }
 }

@@ -1,5 +1,15 @@
 // Every bound of the data plane: value, unit, reason, in one place, checked together at start.
 
+/// The bounds of a request that holds several events.
+package enum BatchLimits {
+    /// Keeps one request's share of a commit at some milliseconds of its loop, and holds what senders put together:
+    /// HubSpot up to 100 events, SendGrid up to 768 KB of them.
+    package static let eventCountMax = 4096
+    /// Of one event's type and of its key: what a single event may have.
+    package static let typeBytesMax = 65_535
+    package static let keyBytesMax = BatchVerifier.composedBytesMax
+}
+
 /// The limits of ingest. Sizes in bytes, times in milliseconds.
 package struct IngestLimits: Equatable, Sendable {
     /// RFC 9112 §3 asks for at least 8,000.

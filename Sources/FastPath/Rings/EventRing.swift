@@ -26,6 +26,8 @@ import Synchronization
         var window: UInt32
         var flags: UInt32
         var sourceNumber: UInt32
+        var subject: UInt32
+        var elements: UInt32
         var receivedAt: UInt64
         var ticket: UInt64
     }
@@ -59,7 +61,8 @@ import Synchronization
         let key = event.keyIsBody ? 0 : event.dedupKey.count
         let bytes =
             event.tenant.count + event.source.count + key + event.eventType.count + event.method.count
-            + event.target.count + event.fieldLines.count + event.body.count
+            + event.target.count + event.clientSubject.count + event.fieldLines.count + event.body.count
+            + event.elements.count
         let needed = UInt64((MemoryLayout<Header>.size + bytes + 7) & ~7)
         var at = unsafe tail.pointee.position.load(ordering: .relaxed)
         let room = unsafe capacity - (at &- head.pointee.position.load(ordering: .acquiring))
@@ -78,7 +81,8 @@ import Synchronization
             body: UInt32(event.body.count),
             window: event.dedupWindowSeconds,
             flags: (event.keyIsBody ? 1 : 0) | UInt32(durability.rawValue) << 1 | UInt32(event.verdict.code) << 16,
-            sourceNumber: event.sourceNumber,
+            sourceNumber: event.sourceNumber, subject: UInt32(event.clientSubject.count),
+            elements: UInt32(event.elements.count),
             receivedAt: event.receivedAt, ticket: ticket)
         var to = unsafe pointer(at)
         unsafe to.storeBytes(of: header, as: Header.self)
@@ -89,8 +93,10 @@ import Synchronization
         unsafe EventRing.put(event.eventType, &to)
         unsafe EventRing.put(event.method, &to)
         unsafe EventRing.put(event.target, &to)
+        unsafe EventRing.put(event.clientSubject, &to)
         unsafe EventRing.put(event.fieldLines, &to)
         unsafe EventRing.put(event.body, &to)
+        unsafe EventRing.put(event.elements, &to)
         unsafe tail.pointee.position.store(at &+ needed, ordering: .releasing)
         return true
     }
@@ -121,8 +127,10 @@ import Synchronization
         event.eventType = unsafe EventRing.take(Int(header.type), &from)
         event.method = unsafe EventRing.take(Int(header.method), &from)
         event.target = unsafe EventRing.take(Int(header.target), &from)
+        event.clientSubject = unsafe EventRing.take(Int(header.subject), &from)
         event.fieldLines = unsafe EventRing.take(Int(header.fieldLines), &from)
         event.body = unsafe EventRing.take(Int(header.body), &from)
+        event.elements = unsafe EventRing.take(Int(header.elements), &from)
         event.keyIsBody = header.flags & 1 != 0
         if event.keyIsBody { event.dedupKey = event.body }
         event.dedupWindowSeconds = header.window

@@ -4,7 +4,7 @@
 
 /// Dispatcher → egress loop. The wake-up belongs to the loop, which sleeps on it.
 package final class OutboundRequestRing: Sendable {
-    let ring: SPSCRing<OutboundRequest>
+    package let ring: SPSCRing<OutboundRequest>
     package let wakeup: Wakeup
 
     /// Nil when the process has no descriptor left.
@@ -31,7 +31,7 @@ package final class OutboundRequestRing: Sendable {
 
 /// Egress loop → dispatcher. The wake-up belongs to the dispatcher.
 package final class OutcomeRing: Sendable {
-    let ring: SPSCRing<DeliveryOutcome>
+    package let ring: SPSCRing<DeliveryOutcome>
     package let wakeup: Wakeup
 
     /// Nil when the process has no descriptor left.

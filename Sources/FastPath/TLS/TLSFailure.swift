@@ -94,6 +94,13 @@ package enum TLSSettingsError: Error, Equatable, Sendable {
     /// OpenSSL here cannot do what this program asks of it, or has no memory.
     case unusable(String)
 
+    /// What follows the name of the file.
+    package var words: String {
+        switch self {
+        case .part(_, let reason), .unusable(let reason): reason
+        }
+    }
+
     init(_ fault: Int32, certificate: Part, key: Part) {
         let fault = sluice_tls_fault(rawValue: UInt32(bitPattern: fault))
         switch fault {
@@ -109,6 +116,10 @@ package enum TLSSettingsError: Error, Equatable, Sendable {
         case SLUICE_TLS_FAULT_EXPIRED: self = .part(certificate, reason: "has a certificate that has expired")
         case SLUICE_TLS_FAULT_NOT_YET_VALID:
             self = .part(certificate, reason: "has a certificate that is not valid yet")
+        case SLUICE_TLS_FAULT_BROKEN:
+            self = .part(certificate, reason: "has a block of PEM that cannot be read; is the file whole?")
+        case SLUICE_TLS_FAULT_ENCRYPTED:
+            self = .part(certificate, reason: "has a certificate with a password; store it without one")
         case SLUICE_TLS_FAULT_NO_CRL: self = .part(certificate, reason: "has no list of revoked certificates in PEM")
         case SLUICE_TLS_FAULT_NO_SYSTEM_ROOTS:
             self = .part(.system, reason: "this system has no trusted certificates (install ca-certificates)")

@@ -117,14 +117,10 @@ package enum TLSStep: Equatable, Sendable, BitwiseCopyable {
     package var isResumed: Bool { unsafe sluice_tls_session_is_resumed(session) == 1 }
     package var isVersion13: Bool { unsafe sluice_tls_session_version(session) == 0x0304 }
 
-    /// Writes the SHA-256 of the peer's certificate to 32 bytes and its subject (RFC 2253) to `subject`; how long that
-    /// is, not written when it is longer than `room`, or nil when the peer showed none.
-    package func writePeer(
-        fingerprint: UnsafeMutablePointer<UInt8>, subject: UnsafeMutablePointer<UInt8>, room: Int
-    ) -> Int? {
-        let text = unsafe UnsafeMutableRawPointer(subject).assumingMemoryBound(to: CChar.self)
-        let count = unsafe sluice_tls_session_peer(session, fingerprint, text, room)
-        return count >= 0 ? Int(count) : nil
+    /// The peer's certificate; nil when it showed none, or the session is not open yet. Valid as long as the session.
+    package var peer: PeerCertificate? {
+        guard let facts = unsafe sluice_tls_session_peer(session) else { return nil }
+        return unsafe PeerCertificate(facts)
     }
 
     // MARK: resumption

@@ -15,6 +15,13 @@ package protocol LoopIO: ~Copyable {
     /// Multishot, into receive buffers.
     func receive(_ descriptor: Int32, tag: Tag)
     func send(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int, tag: Tag)
+    /// What `message` lists, as if it were in one piece.
+    func sendMessage(_ descriptor: Int32, _ message: UnsafePointer<msghdr>, tag: Tag)
+    /// At once, a stream socket to connect with, or -errno.
+    func openSocket(_ family: EgressAddress.Family) -> Int32
+    func connect(_ descriptor: Int32, _ address: UnsafePointer<sockaddr>, byteCount: Int, tag: Tag)
+    /// At once, as much as the socket takes, for last words: nobody hears what became of them.
+    func sendNow(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int)
     func cancel(_ target: Tag, tag: Tag)
     func cancelAll(_ descriptor: Int32, tag: Tag)
     func close(_ descriptor: Int32, tag: Tag)
@@ -32,6 +39,9 @@ package protocol LoopIO: ~Copyable {
         _ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, write: Tag, sync: Tag)
     /// One write that completes when it is on disk; an error may be the write's or the sync's.
     func writeDurably(_ descriptor: Int32, _ bytes: UnsafeRawPointer, count: Int, offset: UInt64, tag: Tag)
+    /// Whether writes of this file go past the page cache from now on; false when that cannot be had. At once; nothing of
+    /// the file is with the kernel. A write past it needs block-aligned memory, offset and count.
+    func setDirect(_ descriptor: Int32, _ isDirect: Bool) -> Bool
     /// Rename and folder sync, linked to the write that must be submitted right behind.
     func renameAndSync(
         folder: Int32, from: UnsafePointer<CChar>, to: UnsafePointer<CChar>, rename: Tag, sync: Tag)
@@ -55,6 +65,16 @@ package protocol LoopIO: ~Copyable {
 
 extension UringIO: LoopIO {
     package func halfClose(_ descriptor: Int32) { sluice_shutdown_write(descriptor) }
+    package func openSocket(_ family: EgressAddress.Family) -> Int32 {
+        switch family {
+        case .ipv4: sluice_outbound_socket(AF_INET)
+        case .ipv6: sluice_outbound_socket(AF_INET6)
+        case .unix: sluice_outbound_socket(AF_UNIX)
+        }
+    }
+    @inline(__always) package func sendNow(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int) {
+        unsafe sluice_send_now(descriptor, bytes, count)
+    }
     package func closeNow(_ descriptor: Int32) { _ = sluice_close(descriptor) }
     package func peer(_ descriptor: Int32) -> IPAddress? {
         var high: UInt64 = 0
@@ -64,6 +84,9 @@ extension UringIO: LoopIO {
         case 6: return IPAddress(v6High: high, low: low).unmapped
         default: return nil
         }
+    }
+    package func setDirect(_ descriptor: Int32, _ isDirect: Bool) -> Bool {
+        sluice_file_set_direct(descriptor, isDirect ? 1 : 0) >= 0
     }
     @inline(__always) package func monotonicNanos() -> UInt64 { sluice_clock_monotonic() }
     @inline(__always) package func wallNanos() -> UInt64 { sluice_clock_wall() }

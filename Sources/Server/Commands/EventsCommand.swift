@@ -12,15 +12,28 @@ struct EventsCommand: AsyncParsableCommand {
             Tail.self, List.self, Find.self, Show.self, Replay.self, RejectedCommand.self, ReverifyCommand.self,
         ])
 
+    fileprivate static let path = ControlAPI.base + "/events"
+
     struct Selection: ParsableArguments {
         @Option(help: "Only events of this source.")
         var source: String?
         @Option(help: "Only events of this type; * stands for anything.")
         var type: String?
 
-        func query(after: String?, limit: Int) -> String {
+        fileprivate func target(after: String?, limit: Int) -> String {
             URLText.target(
-                "/api/events", [("source", source), ("type", type), ("after", after), ("limit", "\(limit)")])
+                EventsCommand.path, [("source", source), ("type", type), ("after", after), ("limit", "\(limit)")])
+        }
+        /// The latest, the oldest of them first.
+        fileprivate func latest(_ gateway: GatewayOptions, limit: Int) async throws -> [EventRow] {
+            var page = PageOptions()
+            page.limit = limit
+            page.isSilent = true
+            var events: [EventRow] = []
+            try await page.each(gateway, EventsCommand.path, [("source", source), ("type", type)]) { (row: EventRow) in
+                events.append(row)
+            }
+            return events.reversed()
         }
     }
 
@@ -37,17 +50,32 @@ struct EventsCommand: AsyncParsableCommand {
         var json = false
 
         func run() async throws {
-            var after: String?
+            var after = try await begin()
+            while true {
+                let path = selection.target(after: after, limit: EventQuery.limitMax)
+                let page = try await gateway.ask { try await $0.resource(path, Page<EventRow>.self) }
+                page.items.forEach(show)
+                after = page.next ?? after
+                if page.items.count < EventQuery.limitMax { try await Task.sleep(for: .milliseconds(500)) }
+            }
+        }
+        private func show(_ event: EventRow) {
+            if json { Output.json(event) } else { Output.line(event.line) }
+        }
+        /// Shows what is there, and says where to go on: behind the newest event of all, whatever is selected.
+        private func begin() async throws -> String {
             var limit = 10
             while true {
-                let path = selection.query(after: after, limit: limit)
-                let page = try await gateway.ask { try await $0.get(path, EventPage.self) }
-                for event in page.events {
-                    if json { Output.json(event) } else { Output.line(event.line) }
+                let path = URLText.target(EventsCommand.path, [("limit", "1")])
+                let newest = try await gateway.ask { try await $0.resource(path, Page<EventRow>.self) }.items.first
+                if let newest {
+                    let latest = try await selection.latest(gateway, limit: limit)
+                    latest.forEach(show)
+                    return [newest, latest.last ?? newest].max { $0.sequence < $1.sequence }?.id ?? newest.id
                 }
-                after = page.next ?? after
+                // An empty log: all that comes is new.
                 limit = EventQuery.limitMax
-                if page.events.count < limit { try await Task.sleep(for: .milliseconds(500)) }
+                try await Task.sleep(for: .milliseconds(500))
             }
         }
     }
@@ -82,8 +110,7 @@ struct EventsCommand: AsyncParsableCommand {
                 events = try OfflineLog.latest(
                     EventFilter(source: selection.source, type: selection.type), limit: limit, folder)
             } else {
-                let path = selection.query(after: nil, limit: limit)
-                events = try await gateway.ask { try await $0.get(path, EventPage.self) }.events
+                events = try await selection.latest(gateway, limit: limit)
             }
             for event in events {
                 if json { Output.json(event) } else { Output.line(event.line) }
@@ -126,8 +153,8 @@ struct EventsCommand: AsyncParsableCommand {
                 }
                 detail = reveal ? found : found.masked(CredentialMask())
             } else {
-                let path = "/api/events/\(event)" + (reveal ? "?reveal=true" : "")
-                detail = try await gateway.ask { try await $0.get(path, EventDetail.self) }
+                let path = EventsCommand.path + "/\(event)" + (reveal ? "?reveal=true" : "")
+                detail = EventDetail(try await gateway.ask { try await $0.resource(path, EventContent.self) })
             }
             if json { Output.json(detail) } else { Output.line(detail.text) }
         }
@@ -181,11 +208,10 @@ struct EventsCommand: AsyncParsableCommand {
             request.until = until
             request.dead = dead
             let counting = request
-            var answer = try await gateway.ask { try await $0.post("/api/replay", counting, ReplayResponse.self) }
+            var answer = try await replay(counting.order())
             if yes, answer.count > 0 {
                 request.dryRun = false
-                let doing = request
-                answer = try await gateway.ask { try await $0.post("/api/replay", doing, ReplayResponse.self) }
+                answer = try await replay(request.order())
             }
             if json { return Output.json(answer) }
             let what = answer.count == 1 ? "1 delivery" : "\(answer.count) deliveries"
@@ -193,6 +219,13 @@ struct EventsCommand: AsyncParsableCommand {
                 answer.dryRun
                     ? (answer.count > 0 ? "\(what) would be made again; --yes does it" : "nothing matches")
                     : "\(what) on the way again")
+        }
+        private func replay(_ order: ReplayOrder) async throws -> ReplayResponse {
+            let body = APIText.of(order)
+            let outcome = try await gateway.ask {
+                try await $0.change(ControlAPI.base + "/replays", body, ReplayOutcome.self)
+            }
+            return ReplayResponse(outcome)
         }
     }
 }

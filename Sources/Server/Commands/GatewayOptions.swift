@@ -54,12 +54,16 @@ struct GatewayOptions: ParsableArguments {
 
 /// How much of a listing is wanted.
 struct PageOptions: ParsableArguments {
+    private enum CodingKeys: CodingKey { case limit, cursor, all }
+
     @Option(help: "At most so many.")
     var limit = 50
     @Option(help: "Go on where an earlier call with the same options ended, as it said.")
     var cursor: String?
     @Flag(help: "All of them, however many.")
     var all = false
+    /// Whether it goes on is not said.
+    var isSilent = false
 
     func validate() throws {
         guard limit > 0 else { throw ValidationError("--limit takes a number of at least 1") }
@@ -80,7 +84,7 @@ struct PageOptions: ParsableArguments {
             left -= page.items.count
             cursor = page.next
         } while cursor != nil && left > 0
-        if let cursor { Output.note("more: --cursor \(cursor)") }
+        if let cursor, !isSilent { Output.note("more: --cursor \(cursor)") }
     }
 }
 

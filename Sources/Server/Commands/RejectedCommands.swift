@@ -8,6 +8,7 @@ struct RejectedCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "rejected", abstract: "List refused requests, with the reason and, where one was found, a hint.",
         subcommands: [List.self, Show.self], defaultSubcommand: List.self)
+    fileprivate static let path = ControlAPI.base + "/rejected"
 
     struct List: AsyncParsableCommand {
         static let configuration = CommandConfiguration(
@@ -40,10 +41,11 @@ struct RejectedCommand: AsyncParsableCommand {
             }
         }
         func run() async throws {
-            let path = URLText.target(
-                "/api/rejected", [("source", source), ("reason", reason), ("limit", "\(limit)")])
-            let page = try await gateway.ask { try await $0.get(path, RejectedPage.self) }
-            for item in page.rejected {
+            var page = PageOptions()
+            page.limit = limit
+            page.isSilent = true
+            let query = [("source", source), ("reason", reason)]
+            try await page.each(gateway, RejectedCommand.path, query) { (item: RejectedItem) in
                 if json { Output.json(item) } else { Output.line(item.line) }
             }
         }
@@ -70,8 +72,8 @@ struct RejectedCommand: AsyncParsableCommand {
             }
         }
         func run() async throws {
-            let path = "/api/rejected/\(id)" + (reveal ? "?reveal=true" : "")
-            let detail = try await gateway.ask { try await $0.get(path, RejectedDetail.self) }
+            let path = RejectedCommand.path + "/\(id)" + (reveal ? "?reveal=true" : "")
+            let detail = try await gateway.ask { try await $0.resource(path, RejectedDetail.self) }
             if json { Output.json(detail) } else { Output.line(detail.text) }
         }
     }
@@ -112,8 +114,10 @@ struct ReverifyCommand: AsyncParsableCommand {
         request.source = source
         request.ids = ids.isEmpty ? nil : ids
         request.dryRun = dryRun
-        let asked = request
-        let answer = try await gateway.ask { try await $0.post("/api/rejected/reverify", asked, ReverifyResponse.self) }
+        let asked = APIText.of(request)
+        let answer = try await gateway.ask {
+            try await $0.change(RejectedCommand.path + "/reverify", asked, ReverifyResponse.self)
+        }
         if json { Output.json(answer) } else { Output.line(answer.text) }
     }
 }

@@ -1,4 +1,5 @@
-// The files of an https endpoint: an authority of its own, a certificate to show, a list of revoked certificates.
+// The files of an https endpoint: an authority of its own, a certificate to show, a list of revoked certificates. And
+// what a source demands of its clients' certificates.
 import Engine
 import Yams
 
@@ -16,6 +17,24 @@ extension ConfigurationKey<EndpointConfiguration> {
             guard !tls.isEmpty else { return }
             tls.noteContents()
             endpoint.tls = tls
+        }
+    }
+}
+
+extension ConfigurationKey<SourceConfiguration> {
+    static var clientCertificate: ConfigurationKey {
+        let initial = ClientCertificateConfiguration()
+        let keys: [ConfigurationKey<ClientCertificateConfiguration>] = [
+            .optionalPath("ca", \.authorities), .texts("names", \.names, of: initial),
+            .texts("fingerprints", \.fingerprints, of: initial),
+        ]
+        return ConfigurationKey(
+            name: "client_certificate", form: "mapping", nested: keys.flatMap { $0.descriptions(prefix: ".") }
+        ) { node, source, reading in
+            var demanded = initial
+            readMapping(node, into: &demanded, keys: keys, called: "`client_certificate`", reading)
+            demanded.noteContents()
+            source.clientCertificate = demanded
         }
     }
 }

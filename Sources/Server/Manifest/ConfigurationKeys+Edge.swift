@@ -1,4 +1,4 @@
-// The keys of what stands in front of Sluice: proxies, public URLs, address lists, challenges.
+// The keys of what stands in front of Sluice: proxies, public URLs, address lists, client certificates, challenges.
 import Engine
 import Yams
 
@@ -19,6 +19,7 @@ extension ConfigurationKeys {
         return [
             publicURL,
             .texts("allow_addresses", \.allowAddresses, of: initial),
+            .clientCertificate,
             ConfigurationKey(name: "verify_token", form: "secret") { node, source, reading in
                 if let value = reading.secret(node, key: "verify_token") { source.verifyToken = value }
             },

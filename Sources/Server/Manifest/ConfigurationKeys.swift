@@ -155,6 +155,7 @@ package enum ConfigurationKeys {
             scheme,
             .section("event", \.self, keys: event),
             .section("dedup", \.self, keys: dedup),
+            .optionalText("split", \.split),
             inherited(.optional(body, \.bodyBytesMax, never: false), from: "limits.body"),
             .word("durability", \.durability, of: initial),
             .word("mode", \.mode, of: initial),

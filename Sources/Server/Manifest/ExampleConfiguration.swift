@@ -73,6 +73,7 @@ sources:
 #    tolerance: 5m                # how old a signed timestamp may be
 #    public_url: https://hooks.example.com
 #    allow_addresses: provider    # or ["203.0.113.0/24"]; others are answered 403
+#    client_certificate: { ca: partners.pem, names: [a.example.com], fingerprints: [] }   # a listener needs client_ca
 #    verify_token: "${META_VERIFY_TOKEN}"   # what a challenge must repeat (Meta)
 #    allowed_origins: ["events.example.com"]   # who may ask to send (CloudEvents)
 #    body: 4MiB                   # this source's own limit

@@ -63,6 +63,9 @@ package enum GatewayFamilies {
             "sluice_rejected_requests_total", .counter,
             help: "Rejected requests copied for a closer look, and those there was no room for.")
         var bytes = MetricFamily("sluice_body_bytes_total", .counter, help: "Bytes of the bodies of accepted events.")
+        var batches = MetricFamily(
+            "sluice_split_requests_total", .counter,
+            help: "Requests with a list of events, which count one by one in sluice_events_total.")
         let isComplete = status.sources.count <= completeSourceCountMax
         func reasons(_ counts: [SignatureRejection: UInt64]) -> [(SignatureRejection, UInt64)] {
             SignatureRejection.allCases.map { ($0, counts[$0] ?? 0) }.filter { isComplete || $0.1 > 0 }
@@ -82,8 +85,9 @@ package enum GatewayFamilies {
             captures.add([name, MetricLabel("outcome", "kept")], Double(source.counters[.captured] ?? 0))
             captures.add([name, MetricLabel("outcome", "dropped")], Double(source.counters[.notCaptured] ?? 0))
             bytes.add([name], Double(source.counters[.bodyBytes] ?? 0))
+            batches.add([name], Double(source.counters[.batches] ?? 0))
         }
-        return [events, rejections, observations, captures, bytes] + offload(status) + rejected(status)
+        return [events, rejections, observations, captures, bytes, batches] + offload(status) + rejected(status)
     }
     private static func rejected(_ status: GatewayStatus) -> [MetricFamily] {
         let metrics = status.rejected

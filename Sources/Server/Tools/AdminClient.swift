@@ -19,15 +19,6 @@ struct AdminClient: Sendable {
     let key: String?
     private static let answerBytesMax = 64 << 20
 
-    func get<Response: Decodable>(_ path: String, _ type: Response.Type) async throws -> Response {
-        try decode(try await send(.GET, path, nil))
-    }
-    func post<Response: Decodable>(
-        _ path: String, _ body: some Encodable, _ type: Response.Type
-    ) async throws -> Response {
-        try decode(try await send(.POST, path, JSONText.of(body)))
-    }
-
     /// A resource of `/api/v1`.
     func resource<Response: Decodable>(_ target: String, _ type: Response.Type) async throws -> Response {
         try decode(try await send(.GET, target, nil), BodyReading.decoder)
@@ -39,7 +30,7 @@ struct AdminClient: Sendable {
         try decode(try await send(.POST, target, body, contentType: contentType), BodyReading.decoder)
     }
 
-    private func decode<Response: Decodable>(_ data: Data, _ decoder: JSONDecoder = JSONDecoder()) throws -> Response {
+    private func decode<Response: Decodable>(_ data: Data, _ decoder: JSONDecoder) throws -> Response {
         do {
             return try decoder.decode(Response.self, from: data)
         } catch {

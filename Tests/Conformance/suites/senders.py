@@ -11,8 +11,9 @@ import time
 from urllib.parse import quote
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
+from receiver import Receiver
 from report import Report, arguments, wait_until
-from serverutil import Gateway, open_source, read_answer, request
+from serverutil import Gateway, endpoint, open_source, read_answer, request
 from storeutil import log_records
 
 KEY = "sender-secret"
@@ -46,6 +47,56 @@ def statuses(gateway, *requests):
 
 def source(name, provider=None, **more):
     return {"name": name, "provider": provider or name, "secrets": [KEY], **more}
+
+
+# several events in one request
+
+
+def several(report):
+    sources = [
+        open_source("list", split="json:$", event={"type": "json:$.kind"}, dedup={"key": "json:$.id"}),
+        source(
+            "nested", "generic", split="json:$.events",
+            scheme={"header": "X-Sig", "encoding": "hex", "signed": "{body}"},
+        ),
+        open_source("wide", split="json:$"),
+    ]
+    with Receiver() as receiver, Gateway(sources, [endpoint("all", receiver.url, sources=["list"])]) as gateway:
+        with report.case("each element is an event with its own type, key and delivery"):
+            body = b'[ {"id":1,"kind":"a"}, {"id":2,"kind":"b"} ]'
+            status, _, answer = send(gateway, "/in/list", body, {"Content-Type": "application/json"})
+            answer = json.loads(answer)
+            assert status == 202 and answer["events"] == 2 and answer["duplicates"] == 0, answer
+            wait_until(lambda: len(receiver.snapshot()) == 2, 10, "each of them is delivered")
+            assert sorted(d.body for d in receiver.snapshot()) == [b'{"id":1,"kind":"a"}', b'{"id":2,"kind":"b"}']
+            rows = gateway.api("/api/v1/events?source=list")["items"]
+            assert sorted((r["type"], r["part"], r.get("provider_id")) for r in rows) == [
+                ("", "request", None), ("a", "event", "1"), ("b", "event", "2")
+            ], rows
+            kept = gateway.api("/api/v1/events/" + answer["id"])
+            assert kept["body"].encode() == body and kept["deliveries"] == [], kept
+        with report.case("a repetition keeps what is new, and nothing when nothing is"):
+            answer = json.loads(send(gateway, "/in/list", b'[{"id":2},{"id":3},{"id":3}]')[2])
+            assert (answer["events"], answer["duplicates"]) == (3, 2), answer
+            answer = json.loads(send(gateway, "/in/list", b'[{"id":3},{"id":1}]')[2])
+            assert answer == {"status": "duplicate", "events": 2, "duplicates": 2}, answer
+            answer = json.loads(send(gateway, "/in/list", b"[]")[2])
+            assert answer == {"status": "accepted", "events": 0, "duplicates": 0}, answer
+        with report.case("what is no list is one event, and too long a list is refused whole"):
+            for body in (b'{"id":9,"kind":"c"}', b'[{"id":10}', b"text"):
+                assert "events" not in json.loads(send(gateway, "/in/list", body)[2]), body
+            status, _, answer = send(gateway, "/in/wide", b"[" + b"0," * 4096 + b"0]")
+            assert status == 413 and b"batch_too_large" in answer, answer
+            status, _, answer = send(gateway, "/in/wide", b"[" + b"0," * 4095 + b"0]")
+            assert status == 202 and json.loads(answer)["events"] == 4096, answer
+        with report.case("a list inside a signed body; a forgery is refused whole"):
+            body = b'{"account":5,"events":[{"n":1},{"n":2}]}'
+            status, _, answer = send(gateway, "/in/nested", body, {"X-Sig": hexadecimal(body)})
+            assert status == 202 and json.loads(answer)["events"] == 2, answer
+            status, _, answer = send(gateway, "/in/nested", body, {"X-Sig": hexadecimal(b"other")})
+            assert status == 401 and b"signature_mismatch" in answer, answer
+            rows = gateway.api("/api/v1/events?source=nested")["items"]
+            assert [r["part"] for r in rows] == ["request", "event", "event"], rows
 
 
 # identity
@@ -298,6 +349,7 @@ def port(report):
 def main():
     arguments(__doc__)
     report = Report("senders")
+    several(report)
     identity(report)
     reading(report)
     answers(report)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """TLS on the ingest port: the raw HTTP cases through it, which certificate is shown to whom, what is refused before a
-byte of HTTP is read, and that nothing else suffers."""
+byte of HTTP is read, which client certificates a source takes, and that nothing else suffers."""
 
 import contextlib
 import json
@@ -8,6 +8,7 @@ import os
 import socket
 import ssl
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -18,11 +19,18 @@ from run_http_cases import cases
 from serverutil import Gateway, StartFailed, free_port, open_source
 
 try:
-    from certificates import CLIENT, SERVER, make
+    from certificates import CLIENT, SERVER, hashes, make
 except ImportError:
     make = None
 
 HEAD_SECONDS = 2.0
+# OpenSSL would ask the terminal for the password of it.
+LOCKED = (b"-----BEGIN CERTIFICATE-----\nProc-Type: 4,ENCRYPTED\n"
+          b"DEK-Info: AES-128-CBC,00112233445566778899AABBCCDDEEFF\n\n"
+          b"AAAAAAAAAAAAAAAAAAAAAA==\n-----END CERTIFICATE-----\n")
+TAKES = {
+    "client": {"client", "pinned", "named"}, "other": set(), "partner": {"partners", "workload", "pinned"},
+    "impostor": {"partners", "named"}, None: set()}
 POST = b"POST /in/test HTTP/1.1\r\nHost: localhost\r\nX-Id: %s\r\nContent-Length: 5\r\n\r\nhello"
 
 
@@ -38,7 +46,19 @@ class World:
             ("first", "ec", ["localhost"]), ("first-rsa", "rsa2048", ["localhost"]), ("second", "ec", ["second.test"])]:
             self.files[name] = make(name, self.root, kind=kind, names=names, purposes=[SERVER]).write(folder, name)
         self.ca = self.file("root.pem", self.root.pem)
-        self.client_ca = self.file("clients.pem", self.clients.pem)
+        self.partners = make("Partners", authority=True)
+        self.middle = make("Partners' second", self.partners, authority=True)
+        self.clients_ca = self.file("of-clients.pem", self.clients.pem)
+        self.partners_ca = self.file("of-partners.pem", self.partners.pem)
+        self.client_ca = self.file("clients.pem", self.clients.pem + self.partners.pem)
+        self.shown = {
+            "client": make("client", self.clients, names=["a.client.test"], purposes=[CLIENT]),
+            "other": make("other", self.clients, names=["b.client.test"], purposes=[CLIENT]),
+            "partner": make("partner", self.middle, names=["spiffe://partner.test/a"], purposes=[CLIENT]),
+            # The name of another authority's client.
+            "impostor": make("client", self.partners, names=["a.client.test"], purposes=[CLIENT]),
+        }
+        self.pairs = {name: one.write(folder, f"shown-{name}") for name, one in self.shown.items()}
         self.port, self.asking_port = free_port(), free_port()
 
     def file(self, name, data):
@@ -56,7 +76,22 @@ class World:
             {"address": f"127.0.0.1:{self.port}", "tls": self.tls("first", "first-rsa", "second")},
             {"address": f"127.0.0.1:{self.asking_port}", "tls": self.tls("first", client_ca=self.client_ca)}]
         limits = {"connections": 4000, "head_time": f"{HEAD_SECONDS:.0f}s"}
-        return Gateway([open_source()], listen=listen, limits=limits, **keys)
+        return Gateway([open_source(), *self.demanding()], listen=listen, limits=limits, **keys)
+
+    def fingerprint(self, name):
+        return self.shown[name].certificate.fingerprint(hashes.SHA256())
+
+    def demanding(self):
+        """Sources that demand certificates, by what they say of them."""
+        colons = ":".join(f"{byte:02X}" for byte in self.fingerprint("partner"))
+        demands = {
+            "client": {"ca": self.clients_ca, "names": ["a.client.test"]},
+            "partners": {"ca": self.partners_ca},
+            "workload": {"names": ["nobody", "spiffe://partner.test/a"]},
+            "pinned": {"fingerprints": [self.fingerprint("client").hex(), colons]},
+            "named": {"names": ["client"]},
+        }
+        return [open_source(name, client_certificate=one) for name, one in demands.items()]
 
     def context(self, **options):
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -74,8 +109,9 @@ class World:
             raise
 
 
-def ask(s, mark):
-    s.sendall(POST % mark.encode())
+def ask(s, mark, source="test", fields=""):
+    request = POST.replace(b"/in/test", f"/in/{source}".encode()).replace(b"X-Id", fields.encode() + b"X-Id")
+    s.sendall(request % mark.encode())
     answer = b""
     while b"\r\n\r\n" not in answer or not answer.rstrip().endswith(b"}"):
         more = s.recv(65536)
@@ -220,6 +256,71 @@ def client_certificates(world, gateway):
             assert " 202 " in ask(s, "client")
 
 
+def showing(world, name, port=None, session=None, **options):
+    context = world.context(**options)
+    if name:
+        context.load_cert_chain(*world.pairs[name])
+    return world.connect(context, port=port or world.asking_port)
+
+
+def demanded_certificates(world, gateway):
+    """Each certificate at each source, the sources of one connection in turns; then the same over resumed sessions."""
+    sources = [one["name"] for one in world.demanding()]
+    for name, takes in TAKES.items():
+        expected = "missing_client_certificate" if name is None else "client_certificate_not_allowed"
+        with showing(world, name) as s:
+            for turn in range(2):
+                for source in sources:
+                    answer = ask(s, f"{name}-{source}-{turn}", source)
+                    if source in takes:
+                        assert " 202 " in answer, f"{name} at {source}: {answer}"
+                    else:
+                        assert " 403 " in answer and expected in answer, f"{name} at {source}: {answer}"
+                assert " 202 " in ask(s, f"{name}-open-{turn}"), "a source that demands nothing"
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        context = world.context(minimum_version=version, maximum_version=version)
+        context.load_cert_chain(*world.pairs["partner"])
+        with world.connect(context, port=world.asking_port) as s:
+            assert " 202 " in ask(s, f"first-{version}", "partners")
+            session = s.session
+        with world.connect(context, port=world.asking_port, session=session) as s:
+            assert s.session_reused, version
+            assert " 202 " in ask(s, f"again-{version}", "partners"), version
+            assert " 403 " in ask(s, f"again-{version}", "client"), version
+    counted = gateway.metric_sum("sluice_rejections_total", reason="client_certificate_not_allowed")
+    assert counted > 20, counted
+
+
+def certificates_elsewhere(world, gateway):
+    """On the plain listener, and on one with TLS that asks for none, there is none."""
+    status, _, answer = gateway.post("/in/client", b"{}")
+    assert status == 403 and b"missing_client_certificate" in answer, (status, answer)
+    with showing(world, "client", port=world.port) as s:
+        answer = ask(s, "unasked", "client")
+        assert " 403 " in answer and "missing_client_certificate" in answer, answer
+
+
+def kept_subjects(world, gateway):
+    """The subject is with the event, and no field of a client's is taken for it."""
+    forged = "Sluice-Client-Subject: CN=forged\r\n"
+    with showing(world, "client") as s:
+        assert " 202 " in ask(s, "kept", "pinned", fields=forged)
+        assert " 202 " in ask(s, "forged", "test", fields=forged)
+
+    def newest(source):
+        rows = gateway.api(f"/api/v1/events?source={source}&limit=1")["items"]
+        return rows and gateway.api(f"/api/v1/events/{rows[0]['id']}")
+
+    kept = newest("pinned")
+    assert kept["event"]["client_subject"] == "CN=client", kept
+    sent = [value for name, value in kept["headers"] if name == "Sluice-Client-Subject"]
+    assert sent == ["CN=forged"], kept["headers"]
+    assert "client_subject" not in newest("test")["event"], newest("test")
+    with showing(world, "partner") as s:
+        assert " 202 " in ask(s, "partner", "partners")
+    assert newest("partners")["event"]["client_subject"] == "CN=partner"
+
+
 def reload_of_certificates(world, gateway):
     with world.connect() as old:
         assert " 202 " in ask(old, "before the reload")
@@ -237,13 +338,49 @@ def reload_of_certificates(world, gateway):
         assert " 202 " in ask(s, "after a refused reload")
 
 
+def many_authorities(world):
+    """So many names of authorities that the server's first flight is larger than what a session sends at once."""
+    name = "An authority with a long name, as some have, number"
+    authorities = [make(f"{name} {n:010}", authority=True) for n in range(300)]
+    client_ca = world.file("many.pem", b"".join(one.pem for one in [*authorities, world.clients]))
+    port = free_port()
+    listen = [f"127.0.0.1:{free_port()}",
+              {"address": f"127.0.0.1:{port}", "tls": world.tls("first", client_ca=client_ca)}]
+    demanding = open_source("client", client_certificate={"ca": world.clients_ca})
+    with Gateway([open_source(), demanding], listen=listen):
+        for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+            with showing(world, "client", port, minimum_version=version, maximum_version=version) as s:
+                assert " 202 " in ask(s, f"many-{version}", "client"), version
+
+
 def bad_starts(world):
+    locked = world.file(
+        "locked.pem", LOCKED + open(world.files["first"][0], "rb").read())
     expired = make("expired", world.root, names=["localhost"], begins=-20, ends=-10).write(world.folder, "expired")
+    plain = open_source("test", client_certificate={"names": ["a"]})
+    try:
+        with Gateway([plain]):
+            raise AssertionError("it started without a listener that asks")
+    except StartFailed as failed:
+        assert "client_ca" in str(failed) and "exit status 2" in str(failed), str(failed)
+    cut = world.file("cut.pem", world.clients.pem + world.partners.pem[:-60])
+    for demanded, wanted in [
+        ({"ca": world.files["first"][1]}, "first.key"), ({"ca": os.path.join(world.folder, "nowhere.pem")}, "nowhere"),
+        ({"ca": cut}, "cut.pem"), ({"names": ["*.client.test"]}, "star"), ({"fingerprints": ["ab:cd"]}, "SHA-256"),
+        ({}, "demands nothing")]:
+        listen = [{"address": f"127.0.0.1:{free_port()}", "tls": world.tls("first", client_ca=world.client_ca)}]
+        try:
+            with Gateway([open_source("test", client_certificate=demanded)], listen=listen):
+                raise AssertionError(f"it started with {demanded}")
+        except StartFailed as failed:
+            assert wanted in str(failed) and "client_certificate" in str(failed), str(failed)
+            assert "exit status 2" in str(failed), str(failed)
     for tls, wanted in [
         ({"certificate": world.files["first"][0], "key": world.files["first-rsa"][1]}, "first-rsa.key"),
         ({"certificate": expired[0], "key": expired[1]}, "expired.pem"),
         ({"certificate": world.files["first"][0], "key": os.path.join(world.folder, "nowhere.key")}, "nowhere.key"),
-        ({"certificate": world.files["first"][0]}, "first.pem")]:
+        ({"certificate": world.files["first"][0]}, "first.pem"), (world.tls("first", client_ca=cut), "cut.pem"),
+        ({"certificate": locked, "key": world.files["first"][1]}, "locked.pem")]:
         listen = [{"address": f"127.0.0.1:{free_port()}", "tls": tls}]
         try:
             with Gateway([open_source()], listen=listen):
@@ -253,8 +390,23 @@ def bad_starts(world):
             assert world.folder not in str(failed).replace(f"{world.folder}/sluice.yaml", ""), str(failed)
 
 
+def has_sslyze():
+    found = subprocess.run([sys.executable, "-c", "import sslyze"], capture_output=True)
+    return found.returncode == 0
+
+
+def mozilla_profile(world):
+    """What PyPI's sslyze says of the listener, held to Mozilla's intermediate profile."""
+    done = subprocess.run(
+        [sys.executable, "-m", "sslyze", "--mozilla_config=intermediate", f"--certinfo_ca_file={world.ca}",
+         f"localhost:{world.port}{{127.0.0.1}}"], capture_output=True, text=True, timeout=120)
+    verdict = done.stdout[done.stdout.find("COMPLIANCE AGAINST"):]
+    assert "OK - Compliant" in verdict and done.returncode == 0, verdict or done.stderr[-400:]
+
+
 def flood(world, gateway):
-    """Handshakes that never end, and requests on both kinds of listener meanwhile."""
+    """Handshakes without end, and requests on both kinds of listener meanwhile."""
+    before = gateway.metric_sum("sluice_tls_handshakes_total")
     stop = threading.Event()
 
     def churn():
@@ -273,7 +425,11 @@ def flood(world, gateway):
     finally:
         stop.set()
         [t.join() for t in threads]
-    return f"{gateway.metric_sum('sluice_tls_handshakes_total'):.0f} handshakes in all"
+    done = gateway.metric_sum("sluice_tls_handshakes_total") - before
+    assert done > 50, f"{done} handshakes beside 250 requests: nobody was let in"
+    # Those that waited at the gate have been let in, or have gone.
+    wait_until(lambda: gateway.metric_sum("sluice_tls_handshakes_waiting") == 0, 10, "an empty gate")
+    return f"{done:.0f} handshakes beside 250 requests"
 
 
 def main():
@@ -297,6 +453,10 @@ def main():
                 ("a handshake that stops is closed", lambda: stall(world)),
                 ("a request that is cut is no event", lambda: truncation(world, gateway)),
                 ("what is no handshake is counted and closed", lambda: no_handshake(world, gateway)),
+                ("a source takes the certificates that it demands, and no other",
+                 lambda: demanded_certificates(world, gateway)),
+                ("where none is asked for, there is none", lambda: certificates_elsewhere(world, gateway)),
+                ("the subject is kept, and cannot be forged", lambda: kept_subjects(world, gateway)),
                 ("bad client certificates are refused before HTTP", lambda: client_certificates(world, gateway)),
                 ("handshakes and requests at once", lambda: flood(world, gateway)),
                 ("a reload shows new certificates and drops nobody", lambda: reload_of_certificates(world, gateway)),
@@ -305,6 +465,13 @@ def main():
                     note = scenario()
                     if note:
                         notes.append(note)
+            if has_sslyze():
+                with report.case("sslyze finds Mozilla's intermediate profile"):
+                    mozilla_profile(world)
+            else:
+                report.skip("Mozilla's intermediate profile", "the Python package sslyze is not installed")
+        with report.case("a flight that is larger than what is sent at once"):
+            many_authorities(world)
         with report.case("bad files stop the start, with their names"):
             bad_starts(world)
     report.finish()

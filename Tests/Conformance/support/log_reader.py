@@ -146,7 +146,8 @@ REASONS = (
     "signature_mismatch missing_header malformed_header duplicate_header stale_timestamp future_timestamp "
     "malformed_timestamp token_mismatch invalid_credentials wrong_algorithm untrusted_cert_url body_hash_mismatch "
     "challenge_not_opaque missing_challenge malformed_challenge invalid_secret origin_not_allowed "
-    "verify_token_mismatch empty_body address_not_allowed body_too_large"
+    "verify_token_mismatch empty_body address_not_allowed body_too_large "
+    "missing_client_certificate client_certificate_not_allowed batch_too_large"
 ).split()
 VERDICTS = {0: "verified", 1: "unverified", 2: "skipped"} | {16 + n: name for n, name in enumerate(REASONS)}
 
@@ -211,6 +212,10 @@ def record_at(data, at, seed):
         place += count
     if data[at + 13] & 1:
         fields["key"] = fields["body"]
+    fields["subject"] = b""
+    if data[at + 13] & 2:
+        own, fields["lines"] = fields["lines"].split(b"\r\n", 1)
+        fields["subject"] = own.removeprefix(b"Sluice-Client-Subject: ")
     verdict = VERDICTS.get(data[at + 91], "unknown")
     fields.update(sequence=u64(data, at + 16), receivedAt=u64(data, at + 24), verdict=verdict)
     fields.update(sourceNumber=u32(data, at + 92), tenantNumber=tenant_number(fields["tenant"]))

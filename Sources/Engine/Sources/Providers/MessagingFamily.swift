@@ -52,7 +52,12 @@ enum MessagingFamily {
         scheme.timestamp = TimestampRule()
         scheme.secretEncoding = .spki
         provider.schemes = [ProviderScheme(scheme)]
-        // A body is a list of events.
+        // A body is a list of events. `sg_event_id` is "a unique ID to this event that you can use for deduplication
+        // purposes" (www.twilio.com/docs/sendgrid, "Event Webhook Reference").
+        provider.elementKey = ["json:$.sg_event_id"]
+        provider.guide.notes.append(
+            "A request holds several events; `split: json:$` keeps each as an event of its own, whose dedup key is then"
+                + " `json:$.sg_event_id`.")
         provider.eventID = ["json:$[0].sg_event_id"]
         provider.eventType = ["json:$[0].event"]
         provider.successStatus = 200

@@ -36,6 +36,9 @@ enum SupportFamily {
                 url: "The app, Webhooks: Target URL.", secret: "The app's Client secret.", notes: notes))
         // A body is a list of events. `eventId` "is not guaranteed to be unique" (developers.hubspot.com,
         // "Webhooks"), and a retry differs in `attemptNumber`.
+        provider.guide.notes.append(
+            "A request holds up to 100 events; `split: json:$` keeps each as an event of its own. HubSpot calls "
+                + "nothing of an event unique, so each one is kept as often as it comes, unless the source has a `dedup.key`.")
         provider.eventID = ["json:$[0].eventId"]
         provider.eventType = ["json:$[0].subscriptionType"]
         // Workflows may be set to GET.

@@ -124,7 +124,7 @@ struct DeprecatedController {
             let order = try request.order()
             let outcome = try await worker.run { try replays.replay(order, call.caller) }
             return ControlResponse.json(
-                ReplayResponse(count: outcome.dryRun ? outcome.matched : outcome.accepted, dryRun: outcome.dryRun))
+                ReplayResponse(outcome))
         }
     }
     private struct Reloaded: Encodable {
@@ -217,6 +217,12 @@ struct DeprecatedController {
         } catch {
             throw ControlError(.badJSON, "the body is not the JSON that this call takes")
         }
+    }
+}
+
+extension ReplayResponse {
+    init(_ outcome: ReplayOutcome) {
+        self.init(count: outcome.dryRun ? outcome.matched : outcome.accepted, dryRun: outcome.dryRun)
     }
 }
 

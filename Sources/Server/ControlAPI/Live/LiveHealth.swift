@@ -19,19 +19,20 @@ final class LiveHealth: GatewayHealth {
     func metrics() -> [MetricFamily] {
         var status = gateway.status
         status.memoryBudgetBytes += baseBytes
-        let lanes = series.take(selection(status.delivery))
+        let lanes = series.take(selection(status.delivery, withLagSeconds: true))
         let limit = MetricFamily(
             "sluice_connections_limit", .gauge, help: "Connections that are taken at once (limits.connections).",
             value: Double(connectionCountMax))
         let stored = gateway.access.map { storage.now($0) } ?? []
         return GatewayFamilies.of(status, lanes) + [limit] + stored + ProcessFamilies.now()
     }
-    private func selection(_ metrics: DeliveryMetrics) -> LaneOverview {
+    /// The lag as a time costs a read of the log for each endpoint, so only who shows it asks for it.
+    private func selection(_ metrics: DeliveryMetrics, withLagSeconds: Bool) -> LaneOverview {
         let state = gateway.registry?.state
         let delivery = gateway.access?.delivery
         return LaneFigures.of(
             metrics, idle: idle(metrics, state, delivery), tenant: { state?.tenant($0)?.name ?? "default" },
-            age: { delivery?.oldestWaitingSeconds($0) }, lag: { delivery?.lagSeconds($0) })
+            age: { delivery?.oldestWaitingSeconds($0) }, lag: { withLagSeconds ? delivery?.lagSeconds($0) : nil })
     }
     /// Endpoints that have counted nothing yet, while all of them can have a name: their series are there with 0.
     private func idle(
@@ -59,7 +60,7 @@ final class LiveHealth: GatewayHealth {
         }
         resource.lastSequence = status.committedSequence
         for state in EndpointStateName.allCases { resource.endpoints[state.rawValue] = 0 }
-        let lanes = selection(status.delivery)
+        let lanes = selection(status.delivery, withLagSeconds: false)
         for (state, count) in lanes.states { resource.endpoints[state.rawValue] = count }
         resource.deliveries.inFlight = status.delivery.ordersOut
         resource.deliveries.pending = status.delivery.pending

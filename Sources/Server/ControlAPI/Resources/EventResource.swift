@@ -15,6 +15,13 @@ extension EventRow: Described {
                 "provider_id", .text,
                 "What the provider calls it: the key by which duplicates are found; of several values one behind the "
                     + "other. Missing where the event has no identity."),
+            .optional(
+                "client_subject", .text,
+                "Subject of the certificate that the client had to show (`client_certificate` of the source)."),
+            .optional(
+                "part", .text,
+                "Of a request that was split: `request` for the request as it came, which is delivered to nobody, "
+                    + "`event` for each of its events, which stand before it."),
             .required("received_at", .time, "When it came."),
             .required("body_bytes", .count, "Size of the body."),
             .required(

@@ -10,12 +10,15 @@ extension EventRow {
             receivedAt: TimeText.of(nanoseconds: record.receivedAt),
             bodyBytes: record.body.count, verdict: record.verdict.name, tenantNumber: record.tenantNumber,
             sourceNumber: record.sourceNumber,
-            providerId: record.keyIsBody || record.key.count == 0 ? nil : DedupKeyText.shown(record.key.array))
+            providerId: record.keyIsBody || record.key.count == 0 ? nil : DedupKeyText.shown(record.key.array),
+            clientSubject: record.clientSubject.count == 0 ? nil : record.clientSubject.text,
+            part: record.isRequestOfBatch ? "request" : record.isElement ? "event" : nil)
     }
     /// One line for a person. What a sender chose is quoted, so that it cannot move the cursor or forge a line.
     package var line: String {
         let type = type.isEmpty ? "-" : LogLines.quoted(type)
-        let words = "\(receivedAt)  \(id)  \(source)  \(type)  \(bodyBytes) B"
+        var words = "\(receivedAt)  \(id)  \(source)  \(type)  \(bodyBytes) B"
+        if part == "request" { words += "  request of several events" }
         return verdict == RecordVerification.verified.name ? words : words + "  \(verdict)"
     }
     /// The numbers that stay when names change.
@@ -48,7 +51,9 @@ extension EventDetail {
     /// For a person: the request as it came, then what became of it. Control characters in the head are shown, not
     /// obeyed.
     package var text: String {
-        var lines = [event.line, event.identityLine, "", "\(LogLines.visible(method)) \(LogLines.visible(target))"]
+        var lines = [event.line, event.identityLine]
+        if let subject = event.clientSubject { lines.append("client certificate \(LogLines.quoted(subject))") }
+        lines += ["", "\(LogLines.visible(method)) \(LogLines.visible(target))"]
         lines += headers.map { LogLines.visible($0.joined(separator: ": ")) }
         lines += [
             "",

@@ -41,12 +41,19 @@ package struct EventRow: Codable, Equatable, Sendable {
     package var sourceNumber: UInt32
     /// What the provider calls it: the key by which duplicates are found; nil when that is the body, or it has none.
     package var providerId: String?
+    /// Of the certificate that the client had to show.
+    package var clientSubject: String?
+    /// `request`: it holds several events, which stand before it and are delivered in its place; `event`: one of those.
+    package var part: String?
     package init(
         id: String, sequence: UInt64, source: String, type: String, receivedAt: String, bodyBytes: Int,
         verdict: String = RecordVerification.verified.name,
-        tenantNumber: UInt32 = RecordFormat.defaultTenantNumber, sourceNumber: UInt32 = 0, providerId: String? = nil
+        tenantNumber: UInt32 = RecordFormat.defaultTenantNumber, sourceNumber: UInt32 = 0, providerId: String? = nil,
+        clientSubject: String? = nil, part: String? = nil
     ) {
+        self.clientSubject = clientSubject
         self.providerId = providerId
+        self.part = part
         self.id = id
         self.sequence = sequence
         self.source = source
