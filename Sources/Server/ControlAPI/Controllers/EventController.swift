@@ -13,8 +13,8 @@ struct EventController {
         QueryParameter("until", .time, "Only events received before this time."),
         QueryParameter(
             "after", .text,
-            "Events after this one (its id), oldest first; `next` is then always an id to give as `after`, so that a "
-                + "listing can be followed."
+            "Events after this one (its id), oldest first; `next` is then always there, to be given as `after`, so "
+                + "that a listing can be followed."
         ),
     ]
 

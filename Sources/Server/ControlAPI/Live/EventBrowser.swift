@@ -16,20 +16,23 @@ struct EventBrowser {
         self.tenant = tenant
     }
 
-    /// An event's place, whosever it is; 404 when the id is not of this log.
-    func sequence(of id: String) throws -> UInt64 {
-        guard let event = access.eventID(id) else {
-            throw ControlError(.noSuchEvent, "`\(id)` is not an event of this log")
+    /// What `next` said, or an event's place, whosever it is; 404 when the id is not of this log.
+    func sequence(of after: String) throws -> UInt64 {
+        if let place = try? Cursor(after, of: .following, count: 1) { return place.parts[0] }
+        guard let event = access.eventID(after) else {
+            throw ControlError(.noSuchEvent, "`\(after)` is not an event of this log")
         }
         return event.sequence
     }
 
-    /// Forward from a sequence.
-    func page(_ query: EventQuery, from first: UInt64) throws -> EventPage {
+    /// Forward from behind a sequence, of which anybody may have made up any.
+    func page(_ query: EventQuery, behind place: UInt64) throws -> EventPage {
         let tail = access.tail.snapshot
+        guard place < tail.sequence else { return EventPage(events: [], next: query.after) }
+        let first = place + 1
         let last = min(tail.sequence, first &+ EventBrowser.recordsReadMax)
         var rows: [EventRow] = []
-        var seen = first - 1
+        var seen = place
         try walk(first, through: last, EventFilter(query, tenant: tenant)) { row in
             rows.append(row)
             seen = row.sequence
@@ -37,7 +40,7 @@ struct EventBrowser {
         }
         // Where nothing more matched, all that was looked at is behind.
         if rows.count < query.limit { seen = max(seen, last) }
-        return EventPage(events: rows, next: id(max(seen, first - 1)))
+        return EventPage(events: rows, next: next(behind: seen, rows))
     }
 
     /// The last ones that match: windows that double, from the end back.
@@ -53,7 +56,7 @@ struct EventBrowser {
                 return true
             }
             if rows.count >= query.limit || first == 1 || window >= EventBrowser.recordsReadMax {
-                return EventPage(events: rows.suffix(query.limit), next: id(tail.sequence))
+                return EventPage(events: rows.suffix(query.limit), next: next(behind: tail.sequence, rows))
             }
             window = min(window * 8, EventBrowser.recordsReadMax)
         }
@@ -85,9 +88,11 @@ struct EventBrowser {
         return Found(found, next: next.flatMap { $0 > 1 ? $0 : nil })
     }
 
-    /// Nil where there is nothing before the first event.
-    private func id(_ sequence: UInt64) -> String? {
-        sequence == 0 ? nil : EventID(logIdentity: access.identity, sequence: sequence).text
+    /// Nil where there is nothing before the first event. To one tenant no event is named that may be another's.
+    private func next(behind sequence: UInt64, _ rows: [EventRow]) -> String? {
+        guard sequence > 0 else { return nil }
+        guard tenant == nil || rows.last?.sequence == sequence else { return Cursor(.following, sequence).text }
+        return EventID(logIdentity: access.identity, sequence: sequence).text
     }
     private func walk(
         _ first: UInt64, through last: UInt64, _ filter: EventFilter, _ visit: (EventRow) -> Bool

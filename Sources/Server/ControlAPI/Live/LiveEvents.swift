@@ -25,7 +25,7 @@ final class LiveEvents: EventQueries {
             if page.events.isEmpty { try checkSource(query.source, caller) }
             return page
         }
-        return try browser.page(query, from: try browser.sequence(of: after) + 1)
+        return try browser.page(query, behind: try browser.sequence(of: after))
     }
     /// A source that was removed still has its events; one of which there are none must be known, or it is a typing
     /// mistake.

@@ -9,6 +9,7 @@ struct Cursor: Equatable {
         case endpoints = "e"
         case deliveries = "d"
         case events = "v"
+        case following = "f"
         case rejected = "r"
         case audit = "u"
         case keys = "k"
