@@ -85,7 +85,7 @@ if [ -t 1 ] && [ -t 0 ]; then
     cat <<NEXT
 It keeps running; Ctrl-C stops it. In another terminal:
   $sluice send --provider github --secret $secret --url $url --count 1000
-  curl http://127.0.0.1:$admin/metrics
+  curl -H "Authorization: Bearer \$(cat $folder/data/platform.key)" http://127.0.0.1:$admin/metrics
 README.md has the tour; docs/configuration.md has every key.
 NEXT
     wait "$gateway" || true

@@ -2,6 +2,7 @@
 //
 // What it holds: the tenant `default`, five endpoints `e1` … `e5`, 250 deliveries, 30 events. It pages as the services'
 // protocols say, so that the API's cursors are walked for real.
+import Engine
 import Foundation
 import Logging
 import NIOCore
@@ -10,7 +11,8 @@ import Server
 import Synchronization
 import Testing
 
-final class FakeGateway: GatewayHealth, TenantDirectory, SourceDirectory, EndpointDirectory, EndpointControl,
+final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDirectory, EndpointDirectory,
+    EndpointControl,
     RegistryControl, DeliveryQueries, ReplayControl, EventQueries, RejectedQueries, AuditQueries
 {
     struct Asked: Sendable {
@@ -22,6 +24,7 @@ final class FakeGateway: GatewayHealth, TenantDirectory, SourceDirectory, Endpoi
         var eventQueries: [EventQuery] = []
         var orders: [ReplayOrder] = []
         var manifests: [String] = []
+        var refused: [RefusedTry] = []
         var rejectedFilters: [RejectedFilter] = []
     }
     let asked = Mutex(Asked())
@@ -31,7 +34,7 @@ final class FakeGateway: GatewayHealth, TenantDirectory, SourceDirectory, Endpoi
 
     static let tenant = Reference(id: "app_1", name: "default")
 
-    private func note(_ call: String, _ caller: Caller? = nil) throws {
+    func note(_ call: String, _ caller: Caller? = nil) throws {
         asked.withLock {
             $0.calls.append(call)
             if let caller { $0.callers.append(caller) }
@@ -39,6 +42,19 @@ final class FakeGateway: GatewayHealth, TenantDirectory, SourceDirectory, Endpoi
         if let error = refusal.withLock({ $0.take() }) { throw error }
     }
     var calls: [String] { asked.withLock { $0.calls } }
+
+    // MARK: keys
+
+    /// `ROLE` is the token of that role's key of all tenants, `ROLE@TENANT` one of a tenant's key.
+    func signIn(token: String) throws -> SignInAnswer {
+        if token == "expired" { return .expired }
+        let parts = token.split(separator: "@")
+        guard let role = parts.first.flatMap({ KeyRole(name: String($0)) }) else { return .unknown }
+        let tenant = parts.count > 1 ? String(parts[1]) : nil
+        return .caller(Principal(name: "key_\(token)", role: role, tenant: tenant))
+    }
+    func note(_ refused: RefusedTry) { asked.withLock { $0.refused.append(refused) } }
+    func tenant(_ ref: String) throws -> String? { ["app_1", "app_2"].contains(ref) ? ref : nil }
 
     // MARK: health
 
@@ -54,13 +70,17 @@ final class FakeGateway: GatewayHealth, TenantDirectory, SourceDirectory, Endpoi
 
     func tenants(_ paging: Paging, _ caller: Caller) throws -> Found<TenantResource, UInt64> {
         try note("tenants", caller)
-        return Found([TenantResource(id: "app_1", name: "default", sources: 1, endpoints: 5)])
+        return Found([own])
     }
     func tenant(_ ref: String, _ caller: Caller) throws -> TenantResource {
         guard ref == "default" || ref == "app_1" else {
             throw ControlError.unknown(.noSuchTenant, "tenant", ref, known: ["default"])
         }
-        return TenantResource(id: "app_1", name: "default", sources: 1, endpoints: 5)
+        return own
+    }
+    private var own: TenantResource {
+        TenantResource(
+            id: "app_1", tenantId: "00000000-0000-4000-8000-000000000001", name: "default", sources: 1, endpoints: 5)
     }
     func sources(_ search: SourceSearch, _ caller: Caller) throws -> Found<SourceResource, UInt64> {
         try note("sources \(search.provider ?? "-")", caller)
@@ -192,8 +212,8 @@ final class FakeGateway: GatewayHealth, TenantDirectory, SourceDirectory, Endpoi
         guard last >= first else { return Found([]) }
         return Found((first...last).reversed().map { event($0) }, next: first > 1 ? first : nil)
     }
-    func events(_ query: EventQuery) throws -> EventPage {
-        try note("follow")
+    func events(_ query: EventQuery, _ caller: Caller) throws -> EventPage {
+        try note("follow", caller)
         asked.withLock { $0.eventQueries.append(query) }
         return EventPage(
             events: [],
@@ -215,13 +235,13 @@ final class FakeGateway: GatewayHealth, TenantDirectory, SourceDirectory, Endpoi
 
     // MARK: rejected, audit
 
-    func rejected(_ filter: RejectedFilter) throws -> RejectedPage {
-        try note("rejected")
+    func rejected(_ filter: RejectedFilter, _ caller: Caller) throws -> RejectedPage {
+        try note("rejected", caller)
         asked.withLock { $0.rejectedFilters.append(filter) }
         return RejectedPage(rejected: [], next: "rej_17")
     }
-    func rejected(id: String, reveal: Bool) throws -> RejectedDetail? { nil }
-    func reverify(_ request: ReverifyRequest) throws -> ReverifyResponse { throw CancellationError() }
+    func rejected(id: String, reveal: Bool, _ caller: Caller) throws -> RejectedDetail? { nil }
+    func reverify(_ request: ReverifyRequest, _ caller: Caller) throws -> ReverifyResponse { throw CancellationError() }
     func audit(_ paging: Paging, _ caller: Caller) throws -> Found<AuditResource, UInt64> {
         try note("audit \(paging.after.map(String.init) ?? "-")", caller)
         let entry = AuditResource(
@@ -273,11 +293,14 @@ struct ControlServer {
         let lines = Mutex<[String]>([])
     }
 
-    static func run(_ gateway: FakeGateway = FakeGateway(), _ body: (ControlServer) async throws -> Void) async throws {
+    static func run(
+        _ gateway: FakeGateway = FakeGateway(), hasOpenMetrics: Bool = false,
+        _ body: (ControlServer) async throws -> Void
+    ) async throws {
         let (ports, signal) = AsyncStream<Int>.makeStream()
         let box = LineBox()
         let logger = Logger(label: "t") { _ in LogLines(write: { line in box.lines.withLock { $0.append(line) } }) }
-        let api = ControlAPI(services: ControlServices(gateway), logger: logger)
+        let api = ControlAPI(services: ControlServices(gateway), logger: logger, hasOpenMetrics: hasOpenMetrics)
         let server = Task {
             defer { signal.finish() }
             try await api.run(host: "127.0.0.1", port: 0) { signal.yield($0) }
@@ -300,6 +323,10 @@ struct ControlServer {
         _ method: String, _ target: String, _ fields: [String], _ body: String?, host: String
     ) async throws -> RawAnswer {
         var lines = ["\(method) \(target) HTTP/1.1", "Host: \(host)", "Connection: close"] + fields
+        // As the platform, unless the fields say who.
+        if !fields.contains(where: { $0.hasPrefix("Authorization:") }) {
+            lines.append("Authorization: Bearer platform")
+        }
         if let body { lines.append("Content-Length: \(body.utf8.count)") }
         let text = lines.joined(separator: "\r\n") + "\r\n\r\n" + (body ?? "")
         let channel = try await ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)

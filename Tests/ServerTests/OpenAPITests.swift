@@ -154,7 +154,17 @@ import Testing
         try check(order)
     }
     @Test func registryAndStatusHaveTheFieldsOfTheirSchema() throws {
-        try check(TenantResource(id: "app_1", name: "a", uid: "u", sources: 1, endpoints: 2))
+        var tenant = TenantResource(
+            id: "app_1", tenantId: "00000000-0000-4000-8000-000000000001", name: "a", uid: "u", sources: 1,
+            endpoints: 2)
+        (tenant.createdAt, tenant.signingSecret) = (time, "whsec_c2VjcmV0")
+        try check(tenant)
+        try check(TenantDraft(name: "a", uid: "u"))
+        var key = KeyResource(keyId: "key_1", name: "ci", role: "viewer", tenantId: "*", createdAt: time)
+        (key.expiresAt, key.lastUsedAt, key.token) = (time, time, "sluice_")
+        key.tenant = Reference(id: "app_1", name: "a")
+        try check(key)
+        try check(KeyOrder(tenantId: "*", role: "viewer", name: "ci", expiresAt: time))
         var source = SourceResource(
             id: "src_1", name: "s", tenant: Reference(id: "app_1", name: "a"), provider: "github", path: "/in/s",
             mode: "observe", durability: "memory", unverified: true, secretCount: 0)

@@ -14,7 +14,7 @@ import Testing
     @Test(arguments: ["0.0.0.0:8081", "[::]:8081", "10.1.2.3:8081", "example.com:80"])
     func anAdminListenerThatOthersReachIsWarnedOf(address: String) throws {
         let warning = try #require(StartChecks.warning(ofAdmin: address))
-        #expect(warning.contains("no password") && warning.contains(address))
+        #expect(warning.contains("plain HTTP") && warning.contains(address))
     }
     @Test(arguments: ["127.0.0.1:8081", "127.9.9.9:1", "[::1]:8081", "localhost:8081"])
     func oneOfThisMachineAloneIsNot(address: String) { #expect(StartChecks.warning(ofAdmin: address) == nil) }

@@ -38,6 +38,9 @@ package final class Gateway: Sendable {
     }
     /// Nil while the gateway does not run.
     package var registry: RegistryService? { state.withLock { $0.running?.registry.service } }
+    package var keys: KeyRing? { state.withLock { $0.running?.registry.keys } }
+    /// The token of the platform's key, when this start made it.
+    package var newPlatformKey: String? { state.withLock { $0.running?.registry.newPlatformKey } }
     package var audit: (any AuditLog)? { state.withLock { $0.running?.registry.audit } }
     /// The last change that took effect, the start's among them; nil before.
     package var lastChange: AppliedChange? { state.withLock { $0.lastChange } }

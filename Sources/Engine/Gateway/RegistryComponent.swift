@@ -15,6 +15,8 @@ final class RegistryComponent: Component {
     private struct Opened: Sendable {
         let service: RegistryService
         let audit: any AuditLog
+        let keys: KeyRing
+        let newPlatformKey: String?
         let report: ChangeReport
     }
     private let opened = StartResult<Opened>()
@@ -33,6 +35,9 @@ final class RegistryComponent: Component {
     }
     var service: RegistryService { opened.value.service }
     var audit: any AuditLog { opened.value.audit }
+    var keys: KeyRing { opened.value.keys }
+    /// The token, when this start made the platform's key.
+    var newPlatformKey: String? { opened.value.newPlatformKey }
     /// What the manifest changed at this start.
     var report: ChangeReport { opened.value.report }
     /// With what the API has made.
@@ -48,7 +53,12 @@ final class RegistryComponent: Component {
             registry.add(certificates)
             let report = try registry.apply(.manifest(configuration), actor: .start)
             logger.info("configuration applied", metadata: ["changes": "\(report.diff)"])
-            opened.set(Opened(service: registry, audit: kept, report: report))
-        } catch { throw GatewayError.registry(error) }
+            let (keys, newPlatformKey) = try KeyRing.open(registry, uses: kept, folder: configuration.dataFolder)
+            opened.set(
+                Opened(
+                    service: registry, audit: kept, keys: keys, newPlatformKey: newPlatformKey, report: report))
+        } catch let error as RegistryRefusal {
+            throw GatewayError.registry(error)
+        } catch { throw GatewayError.store("\(error)") }
     }
 }

@@ -1,11 +1,14 @@
 // Who changed what, and when: one entry a resource changed, written in the transaction of the change itself, so that
-// there is no change without its entry and no entry without its change.
+// there is no change without its entry and no entry without its change. Tries that were refused have entries as well, a
+// bounded number. The entries are a chain (`AuditChain`).
 //
 // Invariant: no entry contains a secret (see `SettingsField`).
 
 /// Raw values are stored.
 package enum AuditAction: String, CaseIterable, Sendable {
     case create, update, delete
+    /// Nothing was done: the caller may not, or is not known.
+    case refuse
 }
 
 package struct AuditEntry: Equatable, Sendable {
@@ -99,6 +102,10 @@ extension RegistryPlan {
         }
         add(sources, before.sources)
         add(endpoints, before.endpoints)
+        for key in keys {
+            add(.create, .key, key.tenant ?? .nobody, key.publicID.text, key.name, key.shownFields)
+        }
+        for key in removedKeys { add(.delete, .key, key.tenant ?? .nobody, key.publicID.text, key.name) }
         for tenant in removedTenants { add(.delete, .tenant, tenant.id, tenant.publicID.text, tenant.name) }
         return entries
     }

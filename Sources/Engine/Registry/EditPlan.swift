@@ -14,7 +14,7 @@ extension RegistryPlan {
                 _ = makeTenant(name: name, uid: uid, origin: .api)
             }
         case .updateTenant(let id, let name, let uid): try update(tenant: id, name, uid, path)
-        case .deleteTenant(let id): try delete(tenant: id)
+        case .deleteTenant(let id, let ifEmpty): try delete(tenant: id, ifEmpty: ifEmpty)
         case .createSource(let settings): create(settings, index: \.sources, path) { $0.set([$1]) }
         case .createEndpoint(let settings): create(settings, index: \.endpoints, path) { $0.set([$1]) }
         case .updateSource(let id, let revision, let update):
@@ -29,6 +29,10 @@ extension RegistryPlan {
             remove([source], keepsIdentity: false)
         case .deleteEndpoint(let id):
             remove([try editable(after.endpoints[id], .endpoint, id.number, nil)], keepsIdentity: false)
+        case .createKey(let draft): try create(draft, path)
+        case .deleteKey(let id):
+            guard let key = after.keys[id] else { throw .notFound(.key, number: id.number) }
+            remove([key])
         }
     }
 
@@ -145,7 +149,7 @@ extension RegistryPlan {
     }
     /// Its sources and endpoints say its new name; sources keep the paths they have.
     private mutating func update(
-        tenant id: TenantID, _ name: String?, _ uid: String?, _ path: FieldPath
+        tenant id: TenantID, _ name: String?, _ uid: String??, _ path: FieldPath
     ) throws(RegistryRefusal) {
         var tenant = try editable(tenant: id)
         let old = tenant
@@ -171,10 +175,32 @@ extension RegistryPlan {
                 return copy
             })
     }
-    private mutating func delete(tenant id: TenantID) throws(RegistryRefusal) {
+    private mutating func delete(tenant id: TenantID, ifEmpty: Bool) throws(RegistryRefusal) {
         let tenant = try editable(tenant: id)
+        let (sourceCount, endpointCount) = (after.sources.numbers(of: id).count, after.endpoints.numbers(of: id).count)
+        guard !ifEmpty || sourceCount + endpointCount == 0 else {
+            throw .tenantInUse(name: tenant.name, sourceCount: sourceCount, endpointCount: endpointCount)
+        }
+        remove(after.keys.all(of: id))
         remove(Array(after.endpoints.all(of: id)), keepsIdentity: false)
         remove(Array(after.sources.all(of: id)), keepsIdentity: false)
         remove(tenant)
+    }
+
+    // MARK: Keys
+
+    private mutating func create(_ draft: KeyDraft, _ path: FieldPath) throws(RegistryRefusal) {
+        if let tenant = draft.tenant, after.tenant(tenant) == nil { throw .notFound(.tenant, number: tenant.number) }
+        if draft.role == .platform, draft.tenant != nil {
+            report(path["role"], "`platform` belongs to no tenant")
+        }
+        if !draft.name.isEmpty, !NameRules.isName(draft.name) {
+            issues += NameRules.issues(name: draft.name, uid: nil, at: path)
+        }
+        if let expires = draft.expiresMillis, expires <= nowMillis {
+            report(path["expires_at"], "is in the past")
+        }
+        guard issues.isEmpty else { return }
+        make(draft)
     }
 }

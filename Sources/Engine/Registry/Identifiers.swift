@@ -13,14 +13,18 @@ package struct Identifier<Kind>: Hashable, Comparable, Sendable, CustomStringCon
 package enum TenantKind {}
 package enum SourceKind {}
 package enum EndpointKind {}
+package enum KeyKind {}
 
 package typealias TenantID = Identifier<TenantKind>
 package typealias SourceID = Identifier<SourceKind>
 package typealias EndpointID = Identifier<EndpointKind>
+package typealias KeyID = Identifier<KeyKind>
 
 extension Identifier where Kind == TenantKind {
     /// The tenant `default`, made at the first start.
     package static var main: TenantID { TenantID(1) }
+    /// Whose what belongs to no tenant is, such as a key of all of them.
+    package static var nobody: TenantID { TenantID(0) }
 }
 
 /// The text that the outside knows a resource by: a prefix that tells the kind and 22 characters of base 62, which are
@@ -30,6 +34,7 @@ package struct PublicID: Hashable, Sendable, CustomStringConvertible {
         case tenant = "app_"
         case source = "src_"
         case endpoint = "ep_"
+        case key = "key_"
     }
     // Two halves: a registry has one of these for each resource, and `UInt128` would align it to 16 bytes.
     private let high: UInt64
@@ -55,9 +60,42 @@ package struct PublicID: Hashable, Sendable, CustomStringConvertible {
         }
         self.init(value, prefix)
     }
+    /// The version and variant of a random UUID (RFC 9562) are set, so that `uuid` is one.
     package static func make(_ prefix: Prefix) -> PublicID {
         var generator = SystemRandomNumberGenerator()
-        return PublicID(UInt128.random(in: .min ... .max, using: &generator), prefix)
+        let version = UInt128(0xF) << 76, variant = UInt128(0b11) << 62
+        let random = UInt128.random(in: .min ... .max, using: &generator) & ~version & ~variant
+        return PublicID(random | UInt128(4) << 76 | UInt128(0b10) << 62, prefix)
+    }
+
+    /// The same id as a UUID, for surfaces that know their tenants by one.
+    package var uuid: String {
+        func hex(_ value: UInt64, _ digits: Int) -> String {
+            let text = String(value, radix: 16)
+            return String(repeating: "0", count: digits - text.count) + text
+        }
+        let groups = [
+            hex(high >> 32, 8), hex(high >> 16 & 0xFFFF, 4), hex(high & 0xFFFF, 4), hex(low >> 48, 4),
+            hex(low & 0xFFFF_FFFF_FFFF, 12),
+        ]
+        return groups.joined(separator: "-")
+    }
+    /// Nil when `text` is not a UUID as `uuid` writes it, in either case of letters.
+    package init?(uuid text: String, prefix: Prefix) {
+        let groups = text.split(separator: "-", omittingEmptySubsequences: false)
+        let hex = groups.joined()
+        guard groups.map(\.utf8.count) == [8, 4, 4, 4, 12], hex.utf8.allSatisfy({ PublicID.isHex($0) }),
+            let value = UInt128(hex, radix: 16)
+        else { return nil }
+        self.init(value, prefix)
+    }
+    private static func isHex(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+            UInt8(ascii: "A")...UInt8(ascii: "F"):
+            true
+        default: false
+        }
     }
     package var text: String {
         var value = UInt128(high) << 64 | UInt128(low)

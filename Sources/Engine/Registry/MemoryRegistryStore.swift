@@ -10,6 +10,7 @@ package final class MemoryRegistryStore: RegistryStore, AuditLog {
         var tenants: [TenantID: TenantSpec] = [:]
         var sources: [SourceID: SourceSpec] = [:]
         var endpoints: [EndpointID: EndpointSpec] = [:]
+        var keys: [KeyID: KeySpec] = [:]
         var identities: [Key: RetiredResource] = [:]
         var lastNumbers: [ResourceKind: UInt32] = [:]
         var audit: [AuditEntry] = []
@@ -35,6 +36,7 @@ package final class MemoryRegistryStore: RegistryStore, AuditLog {
             stored.identities = content.identities.values.sorted {
                 ($0.kind.rawValue, $0.number) < ($1.kind.rawValue, $1.number)
             }
+            stored.keys = content.keys.values.sorted { $0.id < $1.id }
             stored.lastNumbers = content.lastNumbers
             return stored
         }
@@ -44,6 +46,8 @@ package final class MemoryRegistryStore: RegistryStore, AuditLog {
         content.withLock { content in
             for id in commit.removedTenants { content.tenants[id] = nil }
             for tenant in commit.tenants { content.tenants[tenant.id] = tenant }
+            for id in commit.removedKeys { content.keys[id] = nil }
+            for key in commit.keys { content.keys[key.id] = key }
             for spec in commit.sources {
                 let key = Key(kind: .source, number: spec.id.number)
                 content.sources[spec.id] = spec.origin == .api ? spec : nil

@@ -13,10 +13,10 @@ package typealias SettingsUpdate<Settings> = @Sendable (inout Settings) -> Void
 
 package enum RegistryEdit: Sendable {
     case createTenant(name: String, uid: String?)
-    /// Nil leaves the name or the uid as it is.
-    case updateTenant(TenantID, name: String?, uid: String?)
-    /// With all that it has.
-    case deleteTenant(TenantID)
+    /// Nil leaves the name or the uid as it is; a uid that is `.some(nil)` is taken away.
+    case updateTenant(TenantID, name: String?, uid: String??)
+    /// With all that it has; `ifEmpty`: refused when it has sources or endpoints. Its keys go with it.
+    case deleteTenant(TenantID, ifEmpty: Bool = false)
     case createSource(SourceConfiguration)
     /// `ifRevision`: refused when the source has changed since the caller read it.
     case updateSource(SourceID, ifRevision: UInt64? = nil, SettingsUpdate<SourceConfiguration>)
@@ -24,6 +24,8 @@ package enum RegistryEdit: Sendable {
     case createEndpoint(EndpointConfiguration)
     case updateEndpoint(EndpointID, ifRevision: UInt64? = nil, SettingsUpdate<EndpointConfiguration>)
     case deleteEndpoint(EndpointID)
+    case createKey(KeyDraft)
+    case deleteKey(KeyID)
 }
 
 /// Who asks.
@@ -49,6 +51,7 @@ package enum RegistryRefusal: Error, Equatable, Sendable, CustomStringConvertibl
     /// It has changed since the caller read it.
     case changedMeanwhile(ResourceKind, name: String, revision: UInt64)
     case defaultTenant
+    case tenantInUse(name: String, sourceCount: Int, endpointCount: Int)
     case storeFailed(String)
 
     /// Stable, for the API and metrics.
@@ -59,6 +62,7 @@ package enum RegistryRefusal: Error, Equatable, Sendable, CustomStringConvertibl
         case .notFound: "not_found"
         case .changedMeanwhile: "changed_meanwhile"
         case .defaultTenant: "default_tenant"
+        case .tenantInUse: "tenant_in_use"
         case .storeFailed: "store_failed"
         }
     }
@@ -71,6 +75,9 @@ package enum RegistryRefusal: Error, Equatable, Sendable, CustomStringConvertibl
         case .changedMeanwhile(let kind, let name, let revision):
             "\(kind.name) \"\(name)\" has changed meanwhile and is at revision \(revision); read it again"
         case .defaultTenant: "the tenant \"\(TenantSpec.defaultName)\" cannot be renamed or deleted"
+        case .tenantInUse(let name, let sourceCount, let endpointCount):
+            "tenant \"\(name)\" has \(sourceCount) sources and \(endpointCount) endpoints; delete them first, or it "
+                + "together with them"
         case .storeFailed(let reason): "the change could not be stored: \(reason)"
         }
     }

@@ -6,10 +6,12 @@ package struct RegistryPlan: Sendable {
     package private(set) var after: RegistryState
     package private(set) var tenants: [TenantSpec] = []
     package private(set) var removedTenants: [TenantSpec] = []
+    package private(set) var keys: [KeySpec] = []
+    package private(set) var removedKeys: [KeySpec] = []
     package private(set) var sources = ResourceChanges<SourceConfiguration>()
     package private(set) var endpoints = ResourceChanges<EndpointConfiguration>()
     var issues: [ValidationIssue] = []
-    private let nowMillis: Int64
+    let nowMillis: Int64
 
     init(_ state: RegistryState, nowMillis: Int64) {
         before = state
@@ -19,7 +21,8 @@ package struct RegistryPlan: Sendable {
 
     /// True exactly when nothing has to be stored or published.
     package var isEmpty: Bool {
-        tenants.isEmpty && removedTenants.isEmpty && sources.isEmpty && endpoints.isEmpty && before.live == after.live
+        tenants.isEmpty && removedTenants.isEmpty && sources.isEmpty && endpoints.isEmpty && keys.isEmpty
+            && removedKeys.isEmpty && before.live == after.live
     }
     mutating func report(_ path: FieldPath, _ reason: String, about subject: ValidationIssue.Subject = .field) {
         issues.append(ValidationIssue(path, reason, about: subject))
@@ -41,7 +44,8 @@ package struct RegistryPlan: Sendable {
     mutating func makeTenant(name: String, uid: String? = nil, origin: ResourceOrigin) -> TenantSpec {
         let tenant = TenantSpec(
             id: TenantID(after.lastTenantNumber + 1), publicID: .make(.tenant), uid: uid,
-            name: name, origin: origin, revision: 1, createdMillis: nowMillis)
+            name: name, origin: origin, revision: 1, createdMillis: nowMillis,
+            signingSecret: TenantSpec.makeSigningSecret())
         set(tenant)
         return tenant
     }
@@ -49,6 +53,23 @@ package struct RegistryPlan: Sendable {
         tenants.removeAll { $0.id == tenant.id }
         if before.tenant(tenant.id) != nil { removedTenants.append(tenant) }
         after.remove(tenant)
+    }
+
+    // MARK: Keys
+
+    mutating func make(_ draft: KeyDraft) {
+        after.raise(.key, last: after.last(.key) + 1)
+        let key = KeySpec(
+            id: KeyID(after.last(.key)), publicID: .make(.key), draft: draft, createdMillis: nowMillis)
+        keys.append(key)
+        after.keys.set(key)
+    }
+    mutating func remove(_ specs: [KeySpec]) {
+        for key in specs {
+            keys.removeAll { $0.id == key.id }
+            if before.keys[key.id] != nil { removedKeys.append(key) }
+            after.keys.remove(key)
+        }
     }
 
     // MARK: Sources and endpoints
@@ -81,7 +102,7 @@ package struct RegistryPlan: Sendable {
         case .endpoint:
             after.endpoints.forget(resource)
             endpoints.forgotten.append(resource.number)
-        case .tenant: preconditionFailure("a tenant is never retired")
+        case .tenant, .key: preconditionFailure("tenants and keys are never retired")
         }
     }
     /// It was in force until the last process ended, and the manifest no longer has it.
@@ -95,7 +116,7 @@ package struct RegistryPlan: Sendable {
         case .endpoint:
             after.endpoints.retire(ended)
             endpoints.vanished.append(ended)
-        case .tenant: preconditionFailure("a tenant is never retired")
+        case .tenant, .key: preconditionFailure("tenants and keys are never retired")
         }
     }
     /// A resource that has not been there before, or comes back.
@@ -111,7 +132,7 @@ package struct RegistryPlan: Sendable {
             case .endpoint:
                 after.endpoints.forget(old)
                 endpoints.revive(old, isSame: isSame)
-            case .tenant: break
+            case .tenant, .key: break
             }
             return ResourceSpec(
                 id: Identifier(old.number), publicID: old.publicID, tenant: tenant, origin: origin,

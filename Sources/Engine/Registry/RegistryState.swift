@@ -8,6 +8,7 @@ package struct RegistryState: Sendable {
     package private(set) var lastTenantNumber: UInt32 = 0
     package internal(set) var sources = ResourceIndex<SourceConfiguration>()
     package internal(set) var endpoints = ResourceIndex<EndpointConfiguration>()
+    package internal(set) var keys = KeyIndex()
     /// Paths are unique over all tenants.
     private var sourcesByPath = ShardedMap<String, SourceID>()
     package internal(set) var live = LiveSettings()
@@ -73,6 +74,7 @@ package struct RegistryState: Sendable {
         case .tenant: lastTenantNumber = max(lastTenantNumber, number)
         case .source: sources.lastNumber = max(sources.lastNumber, number)
         case .endpoint: endpoints.lastNumber = max(endpoints.lastNumber, number)
+        case .key: keys.lastNumber = max(keys.lastNumber, number)
         }
     }
     func last(_ kind: ResourceKind) -> UInt32 {
@@ -80,6 +82,7 @@ package struct RegistryState: Sendable {
         case .tenant: lastTenantNumber
         case .source: sources.lastNumber
         case .endpoint: endpoints.lastNumber
+        case .key: keys.lastNumber
         }
     }
 }

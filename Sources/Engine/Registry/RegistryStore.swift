@@ -17,6 +17,7 @@ package struct StoredRegistry: Sendable {
     package var endpoints: [EndpointSpec] = []
     /// Made by the manifest: those in force when the last process ended, and those it dropped earlier.
     package var identities: [RetiredResource] = []
+    package var keys: [KeySpec] = []
     package var lastNumbers: [ResourceKind: UInt32] = [:]
     /// Of the settings of `endpoints`.
     package var lists = SharedLists()
@@ -32,9 +33,10 @@ package struct StoredRegistry: Sendable {
             switch identity.kind {
             case .source: state.sources.retire(identity)
             case .endpoint: state.endpoints.retire(identity)
-            case .tenant: break
+            case .tenant, .key: break
             }
         }
+        for key in keys { state.keys.set(key) }
         for (kind, number) in lastNumbers { state.raise(kind, last: number) }
         return state
     }
@@ -44,6 +46,8 @@ package struct StoredRegistry: Sendable {
 package struct RegistryCommit: Sendable {
     package var tenants: [TenantSpec]
     package var removedTenants: [TenantID]
+    package var keys: [KeySpec]
+    package var removedKeys: [KeyID]
     package var sources: [SourceSpec]
     package var endpoints: [EndpointSpec]
     /// Identities that are kept without their resource.
@@ -56,6 +60,8 @@ package struct RegistryCommit: Sendable {
     init(_ plan: RegistryPlan, audit: [AuditEntry]) {
         tenants = plan.tenants
         removedTenants = plan.removedTenants.map(\.id)
+        keys = plan.keys
+        removedKeys = plan.removedKeys.map(\.id)
         sources = plan.sources.toStore
         endpoints = plan.endpoints.toStore
         retired = plan.sources.kept + plan.endpoints.kept

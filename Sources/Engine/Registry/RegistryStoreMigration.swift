@@ -13,6 +13,11 @@ package enum RegistryMigration {
             try insertDefaultTenant(db)
             if try db.tableExists("endpoint_name_v1") { try adoptNames(db) }
         }
+        migrator.registerMigration("4-keys") { try $0.execute(sql: keys) }
+        migrator.registerMigration("5-audit-chain") { db in
+            try db.execute(sql: "ALTER TABLE audit ADD COLUMN previous BLOB; ALTER TABLE audit ADD COLUMN digest BLOB")
+            try AuditChain.adopt(db)
+        }
     }
 
     private static let tables = """
@@ -54,6 +59,21 @@ package enum RegistryMigration {
             changes TEXT NOT NULL               -- JSON
         );
         CREATE INDEX audit_tenant ON audit (tenant, number);
+        """
+
+    private static let keys = """
+        ALTER TABLE registry_tenant ADD COLUMN secret TEXT;
+        CREATE TABLE registry_key (
+            number INTEGER PRIMARY KEY,
+            public TEXT NOT NULL UNIQUE,
+            tenant INTEGER,                     -- NULL: of all tenants
+            role INTEGER NOT NULL,              -- KeyRole
+            name TEXT NOT NULL,
+            digest BLOB NOT NULL UNIQUE,        -- KeyDigest
+            created INTEGER NOT NULL,           -- milliseconds since 1970, as are the next two
+            expires INTEGER,
+            used INTEGER                        -- to the minute
+        );
         """
 
     private static func insertDefaultTenant(_ db: Database) throws {

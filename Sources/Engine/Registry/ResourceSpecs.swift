@@ -1,4 +1,4 @@
-// What an operator has made, with its identity: tenants, sources, endpoints as plain values.
+// What an operator has made, with its identity: tenants, sources, endpoints as plain values. Keys are in `Keys/`.
 //
 // Invariants: `id` and `publicID` never change and are never given to another resource; `revision` grows by one with
 // each change, so (id, revision) names one version; names are labels.
@@ -7,12 +7,14 @@ package enum ResourceKind: UInt8, CaseIterable, Sendable {
     case tenant = 1
     case source = 2
     case endpoint = 3
+    case key = 4
 
     package var name: String {
         switch self {
         case .tenant: "tenant"
         case .source: "source"
         case .endpoint: "endpoint"
+        case .key: "key"
         }
     }
 }
@@ -33,7 +35,10 @@ package struct TenantSpec: Equatable, Sendable {
     package var name: String
     package var origin: ResourceOrigin
     package var revision: UInt64
+    /// 0 for the tenant `default` of a data folder.
     package var createdMillis: Int64
+    /// What its own webhooks are signed with; shown to whoever made it, once. Nil for those of before there were any.
+    package var signingSecret: String?
 
     /// A name that is unique over all tenants.
     package static func qualify(_ name: String, tenant: String) -> String {

@@ -3,7 +3,7 @@
 import Foundation
 import GRDB
 
-package final class SQLiteRegistryStore: RegistryStore, AuditLog {
+package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
     private let database: any DatabaseWriter
     package let entryCountMax: Int
 
@@ -33,10 +33,11 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog {
                 switch identity.kind {
                 case .source: stored.sources.append(try sourceDecoder.spec(identity, text, names, &stored.lists))
                 case .endpoint: stored.endpoints.append(try endpointDecoder.spec(identity, text, names, &stored.lists))
-                case .tenant: break
+                case .tenant, .key: break
                 }
             }
             SQLiteRegistryStore.resolveSources(&stored)
+            stored.keys = try StoredKeys.load(db)
             for row in try Row.fetchAll(db, sql: "SELECT * FROM registry_counter") {
                 if let kind = ResourceKind(rawValue: row["kind"]) { stored.lastNumbers[kind] = row["last"] }
             }
@@ -64,10 +65,11 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog {
         else { throw RegistryStoreError.unreadable }
         return TenantSpec(
             id: TenantID(row["number"]), publicID: publicID, uid: row["uid"],
-            name: row["name"], origin: origin, revision: row["revision"], createdMillis: row["created"])
+            name: row["name"], origin: origin, revision: row["revision"], createdMillis: row["created"],
+            signingSecret: row["secret"])
     }
     private static func identity(_ row: Row) throws -> RetiredResource {
-        guard let kind = ResourceKind(rawValue: row["kind"]), kind != .tenant,
+        guard let kind = ResourceKind(rawValue: row["kind"]), kind == .source || kind == .endpoint,
             let publicID = PublicID(row["public"], prefix: kind == .source ? .source : .endpoint)
         else { throw RegistryStoreError.unreadable }
         let digest: Int64 = row["digest"]
@@ -85,6 +87,7 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog {
             for id in commit.removedTenants {
                 try db.execute(sql: "DELETE FROM registry_tenant WHERE number = ?", arguments: [id.number])
             }
+            try StoredKeys.write(commit.keys, removed: commit.removedKeys, db)
             let encoder = JSONEncoder()
             for spec in commit.sources { try SQLiteRegistryStore.write(spec, encoder, db) }
             for spec in commit.endpoints { try SQLiteRegistryStore.write(spec, encoder, db) }
@@ -104,12 +107,12 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog {
     private static func write(_ tenant: TenantSpec, _ db: Database) throws {
         try db.cachedStatement(
             sql: """
-                INSERT OR REPLACE INTO registry_tenant (number, public, uid, name, origin, revision, created)
-                VALUES (?, ?, ?, ?, ?, ?, ?)
+                INSERT OR REPLACE INTO registry_tenant (number, public, uid, name, origin, revision, created, secret)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             tenant.id.number, tenant.publicID.text, tenant.uid, tenant.name, tenant.origin.rawValue,
-            Int64(bitPattern: tenant.revision), tenant.createdMillis,
+            Int64(bitPattern: tenant.revision), tenant.createdMillis, tenant.signingSecret,
         ])
     }
     private static func write<Settings>(
@@ -146,6 +149,22 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog {
         }
     }
 
+    // MARK: Uses of keys
+
+    package func keyUses() throws -> [KeyID: Int64] {
+        try database.read { db in
+            let rows = try Row.fetchAll(db, sql: "SELECT number, used FROM registry_key WHERE used IS NOT NULL")
+            return Dictionary(uniqueKeysWithValues: rows.map { (KeyID($0["number"]), $0["used"]) })
+        }
+    }
+    package func record(use millis: Int64, of key: KeyID) {
+        database.asyncWrite { db in
+            try db.execute(sql: "UPDATE registry_key SET used = ? WHERE number = ?", arguments: [millis, key.number])
+        } completion: { _, _ in
+            // A use that is not kept is a minute that is not shown.
+        }
+    }
+
     // MARK: Audit
 
     package func record(_ entries: [AuditEntry]) throws {
@@ -157,15 +176,20 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog {
         let encoder = JSONEncoder()
         let insert = try db.cachedStatement(
             sql: """
-                INSERT INTO audit (time, actor, request, action, kind, tenant, resource, name, changes)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO audit
+                (number, time, actor, request, action, kind, tenant, resource, name, changes, previous, digest)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
+        var (number, previous) = try AuditChain.end(db)
         for entry in entries {
+            let changes = String(decoding: try encoder.encode(entry.changes), as: UTF8.self)
+            let digest = ChainedEntry(entry, number: number, changes: changes, after: previous).digest
             try insert.execute(arguments: [
-                entry.timeMillis, entry.actor, entry.requestID, entry.action.rawValue, entry.kind?.rawValue,
+                number, entry.timeMillis, entry.actor, entry.requestID, entry.action.rawValue, entry.kind?.rawValue,
                 entry.tenant.number, entry.resource, entry.name,
-                String(decoding: try encoder.encode(entry.changes), as: UTF8.self),
+                changes, Data(previous), Data(digest),
             ])
+            (number, previous) = (number + 1, digest)
         }
         try db.execute(
             sql: "DELETE FROM audit WHERE number <= (SELECT max(number) FROM audit) - ?", arguments: [entryCountMax])

@@ -58,6 +58,8 @@ extension RejectedRequest {
 
 /// All parts must hold.
 package struct RejectedQuery: Equatable, Sendable {
+    /// Only those of these sources; nil = of all.
+    package var sourceNumbers: Set<UInt32>?
     package var source: String?
     package var reason: SignatureRejection?
     /// Rows before this number, for the next page of a listing.

@@ -72,6 +72,10 @@ package final class RejectedStore: Sendable {
                     CREATE INDEX rejected_source ON rejected (source, number);
                     """)
         }
+        // 0 for what was refused before sources had numbers here.
+        migrator.registerMigration("2-source-number") { db in
+            try db.execute(sql: "ALTER TABLE rejected ADD COLUMN source_number INTEGER NOT NULL DEFAULT 0")
+        }
         return migrator
     }()
 
@@ -82,15 +86,15 @@ package final class RejectedStore: Sendable {
         guard !items.isEmpty, bounds.isOn else { return }
         try change { db, totals in
             let sql = """
-                INSERT INTO rejected (source, reason, hint, detail, received, peer, size, head, body)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT INTO rejected (source, reason, hint, detail, received, peer, size, head, body, source_number)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
             let statement = try db.cachedStatement(sql: sql)
             for (request, finding) in items {
                 try statement.execute(arguments: [
                     request.sourceName, request.reason.rawValue, finding?.hint.rawValue, finding?.detail,
                     Int64(clamping: request.receivedAt), request.peer?.text ?? "", request.byteCount,
-                    Data(request.head), Data(request.body),
+                    Data(request.head), Data(request.body), request.sourceNumber,
                 ])
                 totals[request.sourceName, default: RejectedTotal()].add(request.byteCount)
             }
@@ -151,7 +155,7 @@ package final class RejectedStore: Sendable {
     package func list(_ query: RejectedQuery) throws -> [RejectedRow] {
         let (conditions, arguments) = RejectedStore.conditions(query)
         let sql = """
-            SELECT number, source, reason, hint, detail, received, peer, size FROM rejected
+            SELECT number, source, source_number, reason, hint, detail, received, peer, size FROM rejected
             WHERE \(conditions) ORDER BY number DESC LIMIT ?
             """
         return try database.read { db in
@@ -167,13 +171,14 @@ package final class RejectedStore: Sendable {
     }
 
     /// The numbers that a reverification looks at, oldest first.
-    package func numbers(source: String?) throws -> [Int64] {
-        try database.read { db in
-            guard let source else {
-                return try Int64.fetchAll(db, sql: "SELECT number FROM rejected ORDER BY number")
-            }
-            return try Int64.fetchAll(
-                db, sql: "SELECT number FROM rejected WHERE source = ? ORDER BY number", arguments: [source])
+    package func numbers(source: String?, ofSources sources: Set<UInt32>? = nil) throws -> [Int64] {
+        var query = RejectedQuery()
+        query.source = source
+        query.sourceNumbers = sources
+        let (conditions, arguments) = RejectedStore.conditions(query)
+        return try database.read { db in
+            try Int64.fetchAll(
+                db, sql: "SELECT number FROM rejected WHERE \(conditions) ORDER BY number", arguments: arguments)
         }
     }
 
@@ -185,6 +190,9 @@ package final class RejectedStore: Sendable {
         if let source = query.source {
             conditions.append("source = ?")
             arguments += [source]
+        }
+        if let numbers = query.sourceNumbers {
+            conditions.append("source_number IN (\(numbers.sorted().map(String.init).joined(separator: ",")))")
         }
         if let reason = query.reason {
             conditions.append("reason = ?")
@@ -205,7 +213,8 @@ package final class RejectedStore: Sendable {
         return RejectedRow(
             number: row["number"],
             request: RejectedRequest(
-                sourceName: row["source"], reason: reason, receivedAt: UInt64(clamping: received),
+                sourceName: row["source"], sourceNumber: row["source_number"], reason: reason,
+                receivedAt: UInt64(clamping: received),
                 peer: IPAddress(peer), head: head.map { [UInt8]($0) } ?? [], body: body.map { [UInt8]($0) } ?? []),
             finding: hint.flatMap { RejectionHint(rawValue: $0) }.map { HintFinding($0, detail ?? "") },
             byteCount: row["size"])

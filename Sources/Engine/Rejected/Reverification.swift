@@ -9,6 +9,8 @@ import FastPath
 
 package struct ReverifyQuery: Equatable, Sendable {
     package var source: String?
+    /// Only those of these sources; nil = of all.
+    package var sourceNumbers: Set<UInt32>?
     /// Only these; empty = all.
     package var numbers: [Int64] = []
     /// Counts only.
@@ -36,26 +38,30 @@ package struct ReverifyOutcome: Equatable, Sendable {
 package struct Reverification {
     private let store: RejectedStore
     private let sources: [SourceConfiguration]
+    private let identify: (SourceID) -> SourceSpec?
     private let defaultWindowSeconds: UInt32
     private let offer: ([InjectedEvent]) -> [InjectionFate]
     /// As many as share a commit.
     private static let batchCount = 32
 
-    /// `offer` gives each event's fate, in their order.
+    /// `offer` gives each event's fate, in their order. `identify` finds a source by the number that a request was
+    /// refused with; one without a number is its source's by name.
     package init(
         store: RejectedStore, configuration: GatewayConfiguration,
+        identify: @escaping (SourceID) -> SourceSpec? = { _ in nil },
         offer: @escaping ([InjectedEvent]) -> [InjectionFate]
     ) {
         self.store = store
         sources = configuration.sourcesWithPublicURL
         defaultWindowSeconds = configuration.dedupWindowSeconds
         self.offer = offer
+        self.identify = identify
     }
 
     package func run(_ query: ReverifyQuery) throws -> ReverifyOutcome {
         var outcome = ReverifyOutcome()
         var checks: [String: SourceCheck?] = [:]
-        var numbers = try store.numbers(source: query.source)
+        var numbers = try store.numbers(source: query.source, ofSources: query.sourceNumbers)
         if !query.numbers.isEmpty {
             let wanted = Set(query.numbers)
             numbers.removeAll { !wanted.contains($0) }
@@ -74,12 +80,19 @@ package struct Reverification {
         for number in numbers {
             // One that went meanwhile, to make room, is none.
             guard let row = try store.row(number) else { continue }
-            guard let check = check(row.request.sourceName, &checks) else {
+            let spec = row.request.sourceNumber == 0 ? nil : identify(SourceID(row.request.sourceNumber))
+            guard let check = check(row.request, spec, &checks) else {
                 outcome.withoutSource += 1
                 continue
             }
             switch check.result(of: row.request) {
-            case .event(let event): verified.append((number, event))
+            case .event(var event):
+                if let spec {
+                    event.source = spec.name
+                    event.sourceNumber = spec.id.number
+                    event.tenant = RecordFormat.tenantBytes(of: spec.tenant.number)
+                }
+                verified.append((number, event))
             case .challenge: outcome.challenges += 1
             case .rejected(let reason): outcome.rejected[reason, default: 0] += 1
             case .undecided: outcome.deferred += 1
@@ -106,11 +119,16 @@ package struct Reverification {
         try store.remove(done)
     }
 
-    private func check(_ name: String, _ checks: inout [String: SourceCheck?]) -> SourceCheck? {
-        if let known = checks[name] { return known }
-        let source = sources.first { $0.name == name }
+    private func check(
+        _ request: RejectedRequest, _ spec: SourceSpec?, _ checks: inout [String: SourceCheck?]
+    ) -> SourceCheck? {
+        let (name, tenant) = (spec?.name ?? request.sourceName, spec?.settings.tenant)
+        // No name contains a slash.
+        let key = "\(tenant ?? "")/\(name)"
+        if let known = checks[key] { return known }
+        let source = sources.first { $0.name == name && (tenant == nil || $0.tenant == tenant) }
         let check = source.flatMap { SourceCheck($0, defaultWindowSeconds: defaultWindowSeconds) }
-        checks[name] = .some(check)
+        checks[key] = .some(check)
         return check
     }
 }

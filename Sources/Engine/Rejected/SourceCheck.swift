@@ -138,8 +138,9 @@ package final class HintSubjects: Sendable {
 
     package func subject(_ name: String) -> HintSubject? {
         if let known = known.withLock({ $0[name] }) { return known }
-        let subject = sources.first { $0.name == name }.flatMap {
-            HintSubject($0, among: sources, certificates: certificates)
+        let subject = sources.first { $0.name == name }.flatMap { source in
+            // A hint that names another source names one of the same tenant.
+            HintSubject(source, among: sources.filter { $0.tenant == source.tenant }, certificates: certificates)
         }
         known.withLock { $0[name] = .some(subject) }
         return subject

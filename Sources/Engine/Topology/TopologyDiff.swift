@@ -7,7 +7,7 @@ package struct TopologyDiff: Equatable, Codable, Sendable {
     package enum Effect: String, Codable, Sendable { case added, changed, removed }
 
     package struct Entry: Equatable, Codable, Sendable {
-        /// `tenant`, `source`, `endpoint` or `gateway`.
+        /// `tenant`, `source`, `endpoint`, `key` or `gateway`.
         package let kind: String
         package let tenant: String
         package let name: String
@@ -36,6 +36,8 @@ package struct TopologyDiff: Equatable, Codable, Sendable {
         }
         unchangedSources = add(plan.sources, before: plan.before.sources, after: plan.after)
         unchangedEndpoints = add(plan.endpoints, before: plan.before.endpoints, after: plan.after)
+        for key in plan.keys { add(key, .added, plan.after) }
+        for key in plan.removedKeys { add(key, .removed, plan.before) }
         for tenant in plan.removedTenants { add(tenant, .removed, []) }
     }
     private mutating func add(_ tenant: TenantSpec, _ effect: Effect, _ fields: [String]) {
@@ -43,6 +45,13 @@ package struct TopologyDiff: Equatable, Codable, Sendable {
             Entry(
                 kind: ResourceKind.tenant.name, tenant: tenant.name, name: tenant.name, id: tenant.publicID.text,
                 effect: effect, fields: fields))
+    }
+    private mutating func add(_ key: KeySpec, _ effect: Effect, _ state: RegistryState) {
+        let tenant = key.tenant.flatMap { state.tenant($0)?.name } ?? TenantSpec.defaultName
+        entries.append(
+            Entry(
+                kind: ResourceKind.key.name, tenant: tenant, name: key.name.isEmpty ? key.publicID.text : key.name,
+                id: key.publicID.text, effect: effect, fields: []))
     }
     /// Returns how many are unchanged.
     private mutating func add<Settings>(
@@ -83,7 +92,7 @@ extension TopologyDiff: CustomStringConvertible {
     package var description: String {
         guard !isEmpty else { return "nothing changed" }
         var parts: [String] = []
-        for kind in ["gateway", "tenant", "source", "endpoint"] {
+        for kind in ["gateway", "tenant", "source", "endpoint", "key"] {
             for effect in [Effect.added, .changed, .removed] {
                 let some = entries.filter { $0.kind == kind && $0.effect == effect }
                 if !some.isEmpty { parts.append(TopologyDiff.text(kind, effect, some)) }

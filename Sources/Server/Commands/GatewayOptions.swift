@@ -7,22 +7,40 @@ import Foundation
 struct GatewayOptions: ParsableArguments {
     @Option(help: "The running gateway's admin address; by default that of --config, else 127.0.0.1:8081.")
     var admin: AddressArgument?
-    @Option(help: "The gateway's configuration file, for its admin address.", completion: .file(extensions: ["yaml"]))
+    @Option(
+        help: "The gateway's configuration file, for its admin address and its key.",
+        completion: .file(extensions: ["yaml"]))
     var config: String?
+    @Option(
+        help: "The key to sign in with; by default SLUICE_KEY, else what is in platform.key of the data folder.")
+    var key: String?
 
-    private func address() throws -> AddressArgument {
-        if let admin { return admin }
-        let text = try config.map { try ConfigurationFile.admin(of: $0) } ?? GatewayConfiguration().admin
-        guard let address = AddressArgument(argument: text) else {
-            throw ValidationError("the admin address `\(text)` is not HOST:PORT")
+    private func client() throws -> AdminClient {
+        let process = ProcessSettings()
+        var place = (admin: process.admin, dataFolder: process.dataFolder)
+        do {
+            if let config { place = try ConfigurationFile.place(of: config) }
+        } catch  where admin != nil {
+            // A file that is not valid keeps nobody from a gateway that is named.
         }
-        return address
+        guard let address = admin ?? AddressArgument(argument: place.admin) else {
+            throw ValidationError("the admin address `\(place.admin)` is not HOST:PORT")
+        }
+        return AdminClient(address: address, key: key(for: address, inFolder: place.dataFolder))
     }
+    /// What lies in a data folder here is for a gateway here, and for the one that the configuration names.
+    private func key(for address: AddressArgument, inFolder folder: String) -> String? {
+        if let key { return key }
+        if let key = ProcessInfo.processInfo.environment[GatewayOptions.keyVariable], !key.isEmpty { return key }
+        let isNamed = admin == nil && config != nil
+        return isNamed || BrowserGuard.isLoopback(address.host) ? PlatformKey.token(inFolder: folder) : nil
+    }
+    static let keyVariable = "SLUICE_KEY"
 
     /// Runs `work` and turns a refusal into words and an exit status.
     func ask<Answer>(_ work: (AdminClient) async throws -> Answer) async throws -> Answer {
         do {
-            return try await work(AdminClient(address: try address()))
+            return try await work(try client())
         } catch let error as ConfigurationError {
             Output.failure(error.description)
             throw ExitStatus.usage

@@ -11,11 +11,14 @@ package struct ControlAPI: Sendable {
 
     let services: ControlServices
     let logger: Logger
+    /// `/metrics` asks for no key.
+    let hasOpenMetrics: Bool
     let worker = ControlWorker()
     /// Probes, scrapes and the status do not queue behind a replay of millions.
     let statusWorker = ControlWorker()
 
-    package init(services: ControlServices, logger: Logger) {
+    package init(services: ControlServices, logger: Logger, hasOpenMetrics: Bool = false) {
+        self.hasOpenMetrics = hasOpenMetrics
         self.services = services
         self.logger = logger
     }
@@ -44,7 +47,9 @@ package struct ControlAPI: Sendable {
     func router(host: String) -> Router<ControlContext> {
         let table = table
         let router = Router(context: ControlContext.self, options: .autoGenerateHeadEndpoints)
-        for middleware in ControlMiddleware.ordered(host: host, logger: logger, routes: table) {
+        for middleware in ControlMiddleware.ordered(
+            host: host, logger: logger, routes: table, keys: services.signIn)
+        {
             router.add(middleware: middleware)
         }
         table.add(to: router)
@@ -55,7 +60,8 @@ package struct ControlAPI: Sendable {
     var table: RouteTable {
         let described =
             StatusController(health: services.health, worker: statusWorker).routes
-            + TenantController(tenants: services.tenants, worker: worker).routes
+            + TenantController(tenants: services.tenants, control: services.tenantControl, worker: worker).routes
+            + KeyController(keys: services.keys, worker: worker).routes
             + SourceController(sources: services.sources, worker: worker).routes
             + EndpointController(
                 directory: services.endpoints, control: services.endpointControl, registry: services.registry,
@@ -68,11 +74,17 @@ package struct ControlAPI: Sendable {
             + ConfigController(registry: services.registry, worker: worker).routes
             + AuditController(audit: services.audit, worker: worker).routes
             + DeprecatedController(services: services, worker: worker).routes
-        return RouteTable(described + [DocumentController.route(describing: described)])
+        let document = DocumentController.route(describing: described, hasOpenMetrics: hasOpenMetrics)
+        return RouteTable(described + [document], hasOpenMetrics: hasOpenMetrics)
     }
 
     /// What `/api/v1/openapi.json` says.
     package var document: JSONValue { OpenAPIDocument.of(table, version: Gateway.version) }
+    /// What each operation asks of its caller.
+    package var accesses: [String: Access] {
+        let table = table
+        return Dictionary(uniqueKeysWithValues: table.routes.map { ($0.operation, table.access($0)) })
+    }
     /// Method and path of every route, such as `GET /api/v1/endpoints/{id}`.
     package var routeNames: [String] { table.routes.map { "\($0.method.rawValue) \($0.path)" } }
 }

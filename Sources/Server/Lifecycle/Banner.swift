@@ -1,10 +1,11 @@
 // What `serve` says when it is ready: where it listens, what memory it took, what to do next. Never a secret of the
-// configuration.
+// configuration; the platform's key, by the start that made it and by no other.
 import Engine
 
 enum Banner {
     static func text(
-        _ configuration: GatewayConfiguration, ingest: [String], admin: String, memoryBytes: Int, nextSteps: [String]
+        _ configuration: GatewayConfiguration, ingest: [String], admin: String, memoryBytes: Int, newKey: String?,
+        nextSteps: [String]
     ) -> String {
         var lines = ["sluice is ready"]
         for address in ingest {
@@ -23,6 +24,10 @@ enum Banner {
         }
         lines.append("  admin    http://\(admin)   /metrics /ready /api/events")
         lines.append("  data     \(configuration.dataFolder)")
+        if let newKey {
+            lines.append(
+                "  key      \(newKey)   the platform's, shown this once; kept in \(PlatformKey.fileName) there")
+        }
         lines.append("  memory   \(ByteSize.approximate(memoryBytes)), all taken at start")
         lines += nextSteps.map { "  next     \($0)" }
         return lines.joined(separator: "\n")

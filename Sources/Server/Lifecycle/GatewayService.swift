@@ -34,6 +34,8 @@ package protocol RunningGateway: AnyObject, Sendable {
     /// What the listeners really got, ports filled in.
     var ingestAddresses: [String] { get }
     var memoryBudgetBytes: Int { get }
+    /// The token of the platform's key, when this start made it.
+    var newPlatformKey: String? { get }
 }
 
 package final class GatewayService: Sendable {
@@ -81,7 +83,7 @@ package final class GatewayService: Sendable {
             try self.change(gateway, from: source, actor: actor, dryRun: isDry)
         }
         services.health = HealthWithReloads(services.health, reloads)
-        let api = ControlAPI(services: services, logger: logger)
+        let api = ControlAPI(services: services, logger: logger, hasOpenMetrics: configuration.process.openMetrics)
         guard let admin = AddressText.host(of: configuration.admin) else {
             throw StartError("the admin address `\(configuration.admin)` is not HOST:PORT", remedy: "mend `admin`")
         }
@@ -98,7 +100,7 @@ package final class GatewayService: Sendable {
         announce(
             Banner.text(
                 configuration, ingest: gateway.ingestAddresses, admin: "\(bracketed(admin.host)):\(port)",
-                memoryBytes: gateway.memoryBudgetBytes, nextSteps: nextSteps))
+                memoryBytes: gateway.memoryBudgetBytes, newKey: gateway.newPlatformKey, nextSteps: nextSteps))
         let status = await obey(signals, gateway)
         control.cancel()
         _ = await control.result

@@ -65,9 +65,8 @@ package enum StartChecks {
     package static func warning(ofAdmin address: String) -> String? {
         guard let host = AddressText.host(of: address)?.host, !BrowserGuard.isLoopback(host) else { return nil }
         return
-            "`admin`: \(address) is reached from other machines and has no password: whoever reaches it reads events "
-            + "and changes endpoints; listen on 127.0.0.1, or let in only whom you trust (a proxy that asks for a "
-            + "password, a firewall)"
+            "`admin`: \(address) is reached from other machines and speaks plain HTTP: keys and events can be read on "
+            + "the way; listen on 127.0.0.1 and put a proxy with TLS in front of it"
     }
 
     static func error(ofAdmin address: String, _ result: Result<Void, any Error>) -> any Error {

@@ -38,22 +38,26 @@ package enum ConfigurationFile {
         return text
     }
 
-    /// The admin address of a configuration whose secrets need not be at hand.
-    package static func admin(
+    /// Where the gateway of a configuration is asked, and the folder that its key is in; the configuration's secrets
+    /// need not be at hand.
+    package static func place(
         of file: String, environment: [String: String] = ProcessInfo.processInfo.environment
-    ) throws -> String {
+    ) throws -> (admin: String, dataFolder: String) {
         let text = try read(file)
         let reading = ConfigurationReading(file: file, environment: environment)
         var admin = ProcessSettings().admin
+        var folder = reading.resolve(path: ProcessSettings().dataFolder)
         do {
-            if let node = try Yams.compose(yaml: text)?.mapping?["admin"] {
-                admin = reading.text(node, key: "admin") ?? admin
+            let keys = try Yams.compose(yaml: text)?.mapping
+            if let node = keys?["admin"] { admin = reading.text(node, key: "admin") ?? admin }
+            if let node = keys?["data"], let path = reading.text(node, key: "data") {
+                folder = reading.resolve(path: path)
             }
         } catch let error as YamlError {
             throw ConfigurationError(file: file, problems: [problem(of: error, in: text)])
         }
         guard reading.problems.isEmpty else { throw ConfigurationError(file: file, problems: reading.problems) }
-        return admin
+        return (admin, folder)
     }
 
     /// `file` is what messages say and where relative paths start.

@@ -13,6 +13,7 @@ package enum ConfigurationKeys {
         let first: [ConfigurationKey<GatewayConfiguration>] = [
             listen,
             .text("admin", \.process.admin, of: initial),
+            .flag("open_metrics", \.process.openMetrics, of: initial),
             .path("data", \.process.dataFolder, of: initial),
         ]
         let rest: [ConfigurationKey<GatewayConfiguration>] = [

@@ -12,7 +12,8 @@ package enum ExampleConfiguration {
 
 listen: 127.0.0.1:8080            # ingest; a list for several: ["0.0.0.0:8080", "[::]:8080", "unix:/run/sluice.sock"]
 # with TLS: { address: "0.0.0.0:8443", tls: { certificate: hooks.pem, key: hooks.key, client_ca: clients.pem } }
-admin: 127.0.0.1:8081             # control API, metrics, health; it has no password, keep it on loopback
+admin: 127.0.0.1:8081             # control API, metrics, health; the first key is in DATA/platform.key
+# open_metrics: false             # true: /metrics asks for no key
 data: ./sluice-data               # the log and the delivery state; one process a folder
 # public_url: https://hooks.example.com   # as senders use it, for signatures over the URL
 # trusted_proxies: ["10.0.0.0/8", "unix"]   # whose X-Forwarded-* and Forwarded fields count

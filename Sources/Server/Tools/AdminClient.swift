@@ -15,6 +15,8 @@ struct AdminError: Error {
 
 struct AdminClient: Sendable {
     let address: AddressArgument
+    /// Nil when none is at hand.
+    let key: String?
     private static let answerBytesMax = 64 << 20
 
     /// A resource of `/api/v1`.
@@ -42,6 +44,12 @@ struct AdminClient: Sendable {
         let error: Detail
     }
     private func refusal(_ status: Int, _ data: Data) -> AdminError {
+        if status == 401, key == nil {
+            return AdminError(
+                isAnswer: true,
+                message: "\(address) asks for a key: give --config FILE of a gateway of this machine, --key, or "
+                    + "\(GatewayOptions.keyVariable) in the environment")
+        }
         if let problem = try? BodyReading.decoder.decode(ProblemDocument.self, from: data) {
             let errors = problem.errors ?? []
             return AdminError(
@@ -69,6 +77,7 @@ struct AdminClient: Sendable {
             var fields = HTTPHeaders([
                 ("Host", address.description), ("Connection", "close"), ("X-Sluice-Request", "1"),
             ])
+            if let key { fields.add(name: "Authorization", value: "Bearer \(key)") }
             let content = ByteBuffer(string: body ?? "")
             // Without a length a body of a POST could still follow.
             if body != nil || method != .GET {

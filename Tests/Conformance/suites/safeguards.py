@@ -119,13 +119,13 @@ def open_admin(report):
         with Gateway([open_source()]) as gateway:
             with open(gateway.config_path) as file:
                 text = file.read()
-            assert "no password" not in gateway.output()
+            assert "plain HTTP" not in gateway.output()
         with tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
             path = os.path.join(folder, "open.yaml")
             with open(path, "w") as file:
                 file.write(text.replace("127.0.0.1", "0.0.0.0"))
             said = sluice("config", "check", path, check=0).stdout
-            assert "`admin`: 0.0.0.0" in said and "no password" in said, one_line(said)
+            assert "`admin`: 0.0.0.0" in said and "plain HTTP" in said, one_line(said)
 
 
 def main():

@@ -41,6 +41,26 @@ TINY_LOG = {"segment": "1MiB", "group": "512KiB", "free_space": 0}
 TINY_LIMITS = {"body": "256KiB"}
 
 
+# The data folder of each gateway that this process has started, by the port of its control listener: whoever talks to
+# one signs in with the platform's key, which the gateway keeps there. Gateways of before there were keys have none.
+KEY_FOLDERS = {}
+
+
+def platform_key(admin_port):
+    try:
+        with open(os.path.join(KEY_FOLDERS[admin_port], "platform.key")) as file:
+            return file.read().strip()
+    except (KeyError, OSError):
+        return ""
+
+
+def signed_in(port, headers):
+    """The headers with the key of the gateway whose control listener `port` is, if it is one and they have none."""
+    headers = dict(headers or {})
+    key = platform_key(port)
+    return {"Authorization": f"Bearer {key}", **headers} if key else headers
+
+
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
@@ -139,6 +159,7 @@ class Gateway:
 
     def spawn(self):
         self.write_configuration()
+        KEY_FOLDERS[self.admin_port] = self.data
 
         def prepare():
             die_with_parent()
@@ -326,7 +347,7 @@ class Gateway:
 def request(port, path, body=None, headers=None, method="GET", host="127.0.0.1", timeout=10):
     connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
-        connection.request(method, path, body=body, headers=headers or {})
+        connection.request(method, path, body=body, headers=signed_in(port, headers))
         answer = connection.getresponse()
         return answer.status, dict((k.lower(), v) for k, v in answer.getheaders()), answer.read()
     finally:
@@ -334,7 +355,11 @@ def request(port, path, body=None, headers=None, method="GET", host="127.0.0.1",
 
 
 def sluice(*arguments, timeout=60, check=None, environment=None, stdin=None):
-    """Runs a command of the binary; with `check` its exit status must be that."""
+    """Runs a command of the binary; with `check` its exit status must be that. Signs in where --admin leads."""
+    words = [str(word) for word in arguments]
+    if "--admin" in words and "--key" not in words:
+        key = platform_key(int(words[words.index("--admin") + 1].rpartition(":")[2]))
+        environment = {**({"SLUICE_KEY": key} if key else {}), **(environment or {})}
     done = subprocess.run(
         [BINARY, *map(str, arguments)],
         capture_output=True,

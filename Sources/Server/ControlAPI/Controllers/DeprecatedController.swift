@@ -46,7 +46,7 @@ struct DeprecatedController {
                 query.after = call.query.text("after")
                 query.limit = call.query.limit
                 let asked = query
-                return ControlResponse.json(try await worker.run { try events.events(asked) })
+                return ControlResponse.json(try await worker.run { try events.events(asked, call.caller) })
             },
             route(
                 .get, "/events/{id}", "deprecatedGetEvent", successor: "GET /api/v1/events/{id}",
@@ -161,14 +161,15 @@ struct DeprecatedController {
                 filter.before = call.query.text("before")
                 filter.limit = call.query.limit
                 let asked = filter
-                return ControlResponse.json(try await worker.run { try rejected.rejected(asked) })
+                return ControlResponse.json(try await worker.run { try rejected.rejected(asked, call.caller) })
             },
             route(
                 .get, "/rejected/{id}", "deprecatedGetRejected", successor: "GET /api/v1/rejected/{id}",
                 query: [QueryParameter.reveal]
             ) { call in
                 let (id, reveal) = (call.parameter("id"), call.query.flag("reveal"))
-                guard let detail = try await worker.run({ try rejected.rejected(id: id, reveal: reveal) }) else {
+                let detail = try await worker.run { try rejected.rejected(id: id, reveal: reveal, call.caller) }
+                guard let detail else {
                     throw RejectedController.gone(id)
                 }
                 return ControlResponse.json(detail)
@@ -178,7 +179,7 @@ struct DeprecatedController {
                 takesBody: true
             ) { call in
                 let request = try DeprecatedController.reverifyRequest(Data(call.body))
-                return ControlResponse.json(try await worker.run { try rejected.reverify(request) })
+                return ControlResponse.json(try await worker.run { try rejected.reverify(request, call.caller) })
             },
         ]
     }

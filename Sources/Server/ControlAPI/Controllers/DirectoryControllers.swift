@@ -1,32 +1,5 @@
-// Tenants, sources and the audit log: listed and shown.
+// Sources and the audit log: listed and shown.
 import Hummingbird
-
-struct TenantController {
-    let tenants: any TenantDirectory
-    let worker: ControlWorker
-
-    var routes: [Route] {
-        let (tenants, worker) = (tenants, worker)
-        return [
-            Route(
-                method: .get, path: ControlAPI.base + "/tenants", operation: "listTenants", resource: "tenants",
-                summary: "List tenants, in the order in which they were made.", query: QueryParameter.paging,
-                answer: .json(Page<TenantResource>.schema)
-            ) { call in
-                let paging = Paging(after: try call.query.cursor(.tenants, count: 1)?[0], limit: call.query.limit)
-                let found = try await worker.run { try tenants.tenants(paging, call.caller) }
-                return ControlResponse.resource(
-                    Page(items: found.items, next: found.next.map { Cursor(.tenants, $0).text }))
-            },
-            Route(
-                method: .get, path: ControlAPI.base + "/tenants/{id}", operation: "getTenant", resource: "tenants",
-                summary: "Show a tenant.", answer: .json(TenantResource.schema), problems: [.noSuchTenant]
-            ) { call in
-                ControlResponse.resource(try await worker.run { try tenants.tenant(call.parameter("id"), call.caller) })
-            },
-        ]
-    }
-}
 
 struct SourceController {
     let sources: any SourceDirectory

@@ -13,8 +13,8 @@ struct EventController {
         QueryParameter("until", .time, "Only events received before this time."),
         QueryParameter(
             "after", .text,
-            "Events after this one (its id), oldest first; `next` is then always an id to give as `after`, so that a "
-                + "listing can be followed."
+            "Events after this one (its id), oldest first; `next` is then always there, to be given as `after`, so "
+                + "that a listing can be followed."
         ),
     ]
 
@@ -29,7 +29,7 @@ struct EventController {
             ) { call in
                 if call.query.text("after") != nil {
                     let query = try EventController.following(call.query)
-                    let page = try await worker.run { try events.events(query) }
+                    let page = try await worker.run { try events.events(query, call.caller) }
                     return ControlResponse.resource(Page(items: page.events, next: page.next))
                 }
                 let search = try EventController.search(call.query)

@@ -26,7 +26,7 @@ struct RejectedController {
                 filter.before = try call.query.cursor(.rejected, count: 1).map { "rej_\($0[0])" }
                 filter.limit = call.query.limit
                 let asked = filter
-                let page = try await worker.run { try rejected.rejected(asked) }
+                let page = try await worker.run { try rejected.rejected(asked, call.caller) }
                 let next = page.next.flatMap { UInt64($0.dropFirst(4)) }.map { Cursor(.rejected, $0).text }
                 return ControlResponse.resource(Page(items: page.rejected, next: next))
             },
@@ -36,7 +36,8 @@ struct RejectedController {
                 answer: .json(RejectedDetail.schema), problems: [.badValue, .noSuchRejected, .notKept, .notRunning]
             ) { call in
                 let (id, reveal) = (call.parameter("id"), call.query.flag("reveal"))
-                guard let detail = try await worker.run({ try rejected.rejected(id: id, reveal: reveal) }) else {
+                let detail = try await worker.run { try rejected.rejected(id: id, reveal: reveal, call.caller) }
+                guard let detail else {
                     throw RejectedController.gone(id)
                 }
                 return ControlResponse.resource(detail)
@@ -50,7 +51,7 @@ struct RejectedController {
                 problems: [.badValue, .noSuchSource, .notKept, .notRunning]
             ) { call in
                 let order = try BodyReading.decode(call.body, as: ReverifyRequest.self)
-                return ControlResponse.resource(try await worker.run { try rejected.reverify(order) })
+                return ControlResponse.resource(try await worker.run { try rejected.reverify(order, call.caller) })
             },
         ]
     }

@@ -55,7 +55,7 @@ struct StatusController {
 
 enum DocumentController {
     /// The document describes this route too.
-    static func route(describing routes: [Route]) -> Route {
+    static func route(describing routes: [Route], hasOpenMetrics: Bool) -> Route {
         func route(_ handle: @escaping @Sendable (Call) async throws -> Response) -> Route {
             Route(
                 method: .get, path: ControlAPI.base + "/openapi.json", operation: "getDocument", resource: "status",
@@ -63,7 +63,8 @@ enum DocumentController {
         }
         let described = routes + [route { _ in ControlResponse.nothing() }]
         return route { _ in
-            let document = OpenAPIDocument.of(RouteTable(described), version: Gateway.version)
+            let document = OpenAPIDocument.of(
+                RouteTable(described, hasOpenMetrics: hasOpenMetrics), version: Gateway.version)
             return ControlResponse.json(document)
         }
     }

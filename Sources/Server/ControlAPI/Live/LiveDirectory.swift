@@ -76,9 +76,11 @@ extension Engine.ResourceOrigin {
 extension TenantResource {
     init(_ tenant: TenantSpec, _ state: RegistryState) {
         self.init(
-            id: tenant.publicID.text, name: tenant.name, uid: tenant.uid, origin: tenant.origin.resource,
-            revision: Int(clamping: tenant.revision), sources: state.sources.numbers(of: tenant.id).count,
+            id: tenant.publicID.text, tenantId: tenant.publicID.uuid, name: tenant.name, uid: tenant.uid,
+            origin: tenant.origin.resource, revision: Int(clamping: tenant.revision),
+            sources: state.sources.numbers(of: tenant.id).count,
             endpoints: state.endpoints.numbers(of: tenant.id).count)
+        createdAt = TimeText.of(millis: tenant.createdMillis)
     }
 }
 

@@ -12,20 +12,20 @@ final class LiveEvents: EventQueries {
     }
 
     func events(_ search: EventSearch, _ caller: Caller) throws -> Found<EventRow, UInt64> {
-        let found = try EventBrowser(try gateway.accessNow()).search(search)
+        let scope = try RegistryLookup(gateway, caller).scope
+        let found = try EventBrowser(try gateway.accessNow(), tenant: scope).search(search)
         if found.items.isEmpty, found.next == nil { try checkSource(search.source, caller) }
         return found
     }
-    func events(_ query: EventQuery) throws -> EventPage {
-        let browser = EventBrowser(try gateway.accessNow())
+    func events(_ query: EventQuery, _ caller: Caller) throws -> EventPage {
+        let scope = try RegistryLookup(gateway, caller).scope
+        let browser = EventBrowser(try gateway.accessNow(), tenant: scope)
         guard let after = query.after else {
             let page = try browser.latest(query)
-            if page.events.isEmpty { try checkSource(query.source, Caller(requestID: "")) }
+            if page.events.isEmpty { try checkSource(query.source, caller) }
             return page
         }
-        // An id can name the last number that there is.
-        let place = try browser.sequence(of: after)
-        return try browser.page(query, from: place == .max ? place : place + 1)
+        return try browser.page(query, behind: try browser.sequence(of: after))
     }
     /// A source that was removed still has its events; one of which there are none must be known, or it is a typing
     /// mistake.
@@ -44,7 +44,10 @@ final class LiveEvents: EventQueries {
         case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
         case .damaged, .missing, .caughtUp: throw ControlError.noSuchEvent(id)
         }
-        guard record.sequence == event.sequence else { throw ControlError.noSuchEvent(id) }
+        let scope = try RegistryLookup(gateway, caller).scope
+        guard record.sequence == event.sequence, scope == nil || scope?.number == record.tenantNumber else {
+            throw ControlError.noSuchEvent(id)
+        }
         let detail = EventDetail(record, logIdentity: access.identity, deliveries: [])
         let shown = reveal ? detail : detail.masked(CredentialMask(sources: gateway.currentConfiguration.sources))
         return EventContent(shown, deliveries: try deliveries.deliveries(of: event, caller))

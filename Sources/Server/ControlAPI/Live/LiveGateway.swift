@@ -23,6 +23,7 @@ package final class LiveGateway: RunningGateway {
     }
     package func drain(withinMillis: Int) -> Bool { gateway.drain(withinMillis: withinMillis) }
     package var ingestAddresses: [String] { gateway.ingestAddresses }
+    package var newPlatformKey: String? { gateway.newPlatformKey }
     package var memoryBudgetBytes: Int { baseBytes + gateway.memoryBudgetBytes }
 
     package func services(applyManifest: @escaping ApplyManifest) -> ControlServices {
@@ -30,7 +31,9 @@ package final class LiveGateway: RunningGateway {
         let deliveries = LiveDeliveries(gateway: gateway)
         let registry = LiveRegistry(gateway: gateway, directory: directory, applyManifest: applyManifest)
         return ControlServices(
-            health: health, tenants: directory, sources: directory, endpoints: directory,
+            signIn: LiveSignIn(gateway: gateway), health: health, tenants: directory,
+            tenantControl: LiveTenants(gateway: gateway),
+            keys: LiveKeys(gateway: gateway), sources: directory, endpoints: directory,
             endpointControl: LiveEndpointControl(gateway: gateway), registry: registry, deliveries: deliveries,
             replays: LiveReplays(gateway: gateway), events: LiveEvents(gateway: gateway, deliveries: deliveries),
             rejected: LiveRejected(gateway: gateway), audit: registry)
@@ -54,6 +57,19 @@ extension GatewayAccess {
             return nil
         }
         return event
+    }
+}
+
+extension GatewayAccess {
+    /// Whose an event is; nil when it is not in the log, or no longer.
+    func owner(of event: EventID) throws -> (tenant: TenantID, isRequestOfSeveral: Bool)? {
+        var reader = makeReader(from: event.sequence)
+        switch reader.read(event.sequence, through: tail.snapshot) {
+        case .record(let record, _) where record.sequence == event.sequence:
+            return (TenantID(record.tenantNumber), record.isRequestOfBatch)
+        case .failed: throw ControlError.logUnavailable
+        default: return nil
+        }
     }
 }
 

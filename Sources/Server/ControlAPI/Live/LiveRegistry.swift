@@ -22,6 +22,7 @@ final class LiveRegistry: RegistryControl, AuditQueries {
         let settings = try drafts.map { draft in
             try lookup.mayName(filesOf: draft)
             var settings = EndpointConfiguration(draft)
+            if scope != nil, let ref = draft.tenant { _ = try lookup.tenant(ref) }
             settings.tenant = scope ?? lookup.tenantName(draft.tenant)
             return settings
         }
@@ -47,6 +48,7 @@ final class LiveRegistry: RegistryControl, AuditQueries {
         let endpoint = try lookup.endpoint(ref)
         try lookup.mayName(filesOf: draft, before: endpoint.settings)
         var settings = EndpointConfiguration(draft)
+        if try lookup.scope != nil, let ref = draft.tenant { _ = try lookup.tenant(ref) }
         settings.tenant = draft.tenant.map { lookup.tenantName($0) } ?? endpoint.settings.tenant
         let replacement = settings
         let known = revision.map { UInt64($0) }
@@ -180,7 +182,7 @@ extension ChangeResource {
 extension ChangeItem {
     init(_ entry: TopologyDiff.Entry) {
         let kind = Kind(rawValue: entry.kind) ?? .gateway
-        let isOwned = kind == .source || kind == .endpoint
+        let isOwned = kind == .source || kind == .endpoint || kind == .key
         self.init(
             action: Action(rawValue: entry.effect.rawValue) ?? .changed, kind: kind,
             name: isOwned ? TenantSpec.qualify(entry.name, tenant: entry.tenant) : entry.name,

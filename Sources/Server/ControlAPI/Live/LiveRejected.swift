@@ -23,9 +23,16 @@ final class LiveRejected: RejectedQueries {
         }
         return number
     }
-    private func known(_ source: String?) throws {
+    /// The sources that the caller sees; nil = all.
+    private func sources(_ caller: Caller) throws -> Set<UInt32>? {
+        let lookup = try RegistryLookup(gateway, caller)
+        return try lookup.scope.map { Set(lookup.state.sources.numbers(of: $0)) }
+    }
+    private func known(_ source: String?, _ caller: Caller) throws {
         guard let source else { return }
-        let names = gateway.currentConfiguration.sources.map(\.name)
+        let lookup = try RegistryLookup(gateway, caller)
+        let scope = try lookup.scope
+        let names = scope.map { lookup.state.sources.all(of: $0).map(\.name) } ?? lookup.state.sources.all.map(\.name)
         guard !names.contains(source) else { return }
         let advice =
             NearestName.of(source, among: names).map { "did you mean `\($0)`?" }
@@ -34,10 +41,11 @@ final class LiveRejected: RejectedQueries {
             .noSuchSource, "there is no source `\(source)`; \(advice)")
     }
 
-    func rejected(_ filter: RejectedFilter) throws -> RejectedPage {
+    func rejected(_ filter: RejectedFilter, _ caller: Caller) throws -> RejectedPage {
         let (worker, _) = try worker()
         var query = RejectedQuery()
         query.source = filter.source
+        query.sourceNumbers = try sources(caller)
         query.before = try filter.before.map(number)
         query.limit = filter.limit
         if let text = filter.reason {
@@ -54,21 +62,24 @@ final class LiveRejected: RejectedQueries {
         return RejectedPage(
             rejected: rows.map { RejectedItem($0) }, next: rows.count == filter.limit ? rows.last?.id : nil)
     }
-    func rejected(id: String, reveal: Bool) throws -> RejectedDetail? {
+    func rejected(id: String, reveal: Bool, _ caller: Caller) throws -> RejectedDetail? {
         let (worker, _) = try worker()
         guard let row = try worker.store.row(try number(id)) else { return nil }
+        if let own = try sources(caller), !own.contains(row.request.sourceNumber) { return nil }
         return RejectedDetail(row, mask: reveal ? nil : CredentialMask(sources: gateway.currentConfiguration.sources))
     }
-    func reverify(_ request: ReverifyRequest) throws -> ReverifyResponse {
+    func reverify(_ request: ReverifyRequest, _ caller: Caller) throws -> ReverifyResponse {
         let (worker, access) = try worker()
-        try known(request.source)
+        try known(request.source, caller)
         var query = ReverifyQuery()
         query.source = request.source
         query.numbers = try (request.ids ?? []).map(number)
         query.isDry = request.dryRun ?? true
-        let reverification = Reverification(store: worker.store, configuration: gateway.currentConfiguration) {
-            access.injector.offer(contentsOf: $0)
-        }
+        query.sourceNumbers = try sources(caller)
+        let state = try RegistryLookup(gateway, caller).state
+        let reverification = Reverification(
+            store: worker.store, configuration: gateway.currentConfiguration, identify: { state.sources[$0] }
+        ) { access.injector.offer(contentsOf: $0) }
         return ReverifyResponse(try reverification.run(query), dryRun: query.isDry)
     }
 }

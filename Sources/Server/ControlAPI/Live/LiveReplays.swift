@@ -11,7 +11,9 @@ final class LiveReplays: ReplayControl {
     func retry(event: String, endpoint: String, _ caller: Caller) throws -> RetryAnswer {
         let access = try gateway.accessNow()
         let target = try RegistryLookup(gateway, caller).endpoint(endpoint)
-        guard let id = access.eventID(event) else { throw ControlError.noSuchEvent(event) }
+        guard let id = access.eventID(event), try access.owner(of: id)?.tenant == target.tenant else {
+            throw ControlError.noSuchEvent(event)
+        }
         switch try access.delivery.replay(event: id, endpoints: [target.id])[0] {
         case .accepted:
             return RetryAnswer(
@@ -29,7 +31,9 @@ final class LiveReplays: ReplayControl {
         let delivery = try gateway.accessNow().delivery
         let lookup = try RegistryLookup(gateway, caller)
         let target = try order.endpoint.map { try lookup.endpoint($0) }
-        if let event = order.event { return try replay(event: event, order, target) }
+        if let event = order.event {
+            return try replay(event: event, order, target, scope: target?.tenant ?? lookup.scope)
+        }
         var filter = ReplayFilter()
         let scope = try lookup.scope
         filter.endpoints =
@@ -64,9 +68,14 @@ final class LiveReplays: ReplayControl {
     }
 
     /// At the endpoint named, or at each that has finished with it.
-    private func replay(event text: String, _ order: ReplayOrder, _ target: EndpointSpec?) throws -> ReplayOutcome {
+    private func replay(
+        event text: String, _ order: ReplayOrder, _ target: EndpointSpec?, scope: TenantID?
+    ) throws -> ReplayOutcome {
         let access = try gateway.accessNow()
-        guard let event = access.eventID(text) else { throw ControlError.noSuchEvent(text) }
+        guard let event = access.eventID(text), let owner = try access.owner(of: event),
+            scope == nil || scope == owner.tenant
+        else { throw ControlError.noSuchEvent(text) }
+        guard !owner.isRequestOfSeveral else { throw ControlError.requestOfSeveral(text) }
         var outcome = ReplayOutcome(dryRun: order.isDry)
         let known = try access.delivery.deliveries(of: event).filter {
             target == nil || $0.row.endpoint == target?.id
@@ -79,13 +88,6 @@ final class LiveReplays: ReplayControl {
         if let target, known.isEmpty, order.scopes.contains(.missing) {
             endpoints = [target.id]
             outcome.missing = 1
-        }
-        var reader = access.makeReader(from: event.sequence)
-        switch reader.read(event.sequence, through: access.tail.snapshot) {
-        case .record(let record, _) where record.sequence == event.sequence:
-            guard !record.isRequestOfBatch else { throw ControlError.requestOfSeveral(text) }
-        case .failed: throw ControlError.logUnavailable
-        default: throw ControlError.noSuchEvent(text)
         }
         outcome.matched = endpoints.count
         guard !order.isDry else { return outcome }

@@ -30,7 +30,8 @@ struct RegistryLookup {
 
     func tenant(_ ref: String) throws -> TenantSpec {
         let scope = try scope
-        let known = PublicID(ref, prefix: .tenant).flatMap { state.tenant(publicID: $0) }
+        let id = PublicID(ref, prefix: .tenant) ?? PublicID(uuid: ref, prefix: .tenant)
+        let known = id.flatMap { state.tenant(publicID: $0) }
         let found = known ?? state.tenant(uid: ref) ?? state.tenant(named: ref)
         if let found, scope == nil || scope == found.id { return found }
         let others = try tenants(limit: RegistryLookup.suggestionCountMax)
@@ -113,6 +114,8 @@ extension ControlError {
         case .notFound(.tenant, _): self.init(.noSuchTenant, refusal.description)
         case .notFound(.source, _): self.init(.noSuchSource, refusal.description)
         case .notFound(.endpoint, _): self.init(.noSuchEndpoint, refusal.description)
+        case .notFound(.key, _): self.init(.noSuchKey, refusal.description)
+        case .tenantInUse: self.init(.tenantInUse, refusal.description)
         case .changedMeanwhile, .defaultTenant: self.init(.conflict, refusal.description)
         case .storeFailed: self.init(.storeUnavailable, refusal.description)
         }

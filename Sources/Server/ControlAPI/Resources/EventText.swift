@@ -89,10 +89,16 @@ package struct EventFilter: Sendable {
     let type: TypePattern?
     private var providerId: [UInt8]?
     private var received: Range<UInt64>?
+    /// Nil = of all tenants.
+    private var tenant: TenantID?
 
-    init(_ query: EventQuery) { self.init(source: query.source, type: query.type) }
-    init(_ search: EventSearch) {
+    init(_ query: EventQuery, tenant: TenantID?) {
+        self.init(source: query.source, type: query.type)
+        self.tenant = tenant
+    }
+    init(_ search: EventSearch, tenant: TenantID?) {
         self.init(source: search.source, type: search.type)
+        self.tenant = tenant
         providerId = search.providerId.map { Array($0.utf8) }
         received = search.received
     }
@@ -101,6 +107,7 @@ package struct EventFilter: Sendable {
         self.type = type.map { TypePattern($0) }
     }
     package func takes(_ record: RecordView) -> Bool {
+        if let tenant, record.tenantNumber != tenant.number { return false }
         if let source, record.source.text != source { return false }
         if let type, !type.matches(record.eventType.array) { return false }
         if let providerId, record.keyIsBody || !DedupKeyText.names(providerId, in: record.key.array) { return false }

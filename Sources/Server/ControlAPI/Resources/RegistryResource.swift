@@ -1,40 +1,4 @@
-// Tenants, sources, changes of the configuration and the audit log as the API shows them.
-
-package struct TenantResource: Codable, Equatable, Sendable {
-    package var id: String
-    package var name: String
-    package var uid: String?
-    package var origin: ResourceOrigin
-    package var revision: Int
-    package var sources: Int
-    package var endpoints: Int
-    package init(
-        id: String, name: String, uid: String? = nil, origin: ResourceOrigin = .manifest, revision: Int = 1,
-        sources: Int, endpoints: Int
-    ) {
-        self.id = id
-        self.name = name
-        self.uid = uid
-        self.origin = origin
-        self.revision = revision
-        self.sources = sources
-        self.endpoints = endpoints
-    }
-}
-
-extension TenantResource: Described {
-    package static let schema = ObjectSchema(
-        "Tenant", "Whose sources and endpoints are; `default` is always there.",
-        [
-            .required("id", .text, "`app_…`; never changes and is never used again."),
-            .required("name", .text, "May be changed."),
-            .optional("uid", .text, "The caller's own id."),
-            .required("origin", .word(ResourceOrigin.allCases.map(\.rawValue)), "Who manages it."),
-            .required("revision", .integer(1...Int.max), "Grows with each change."),
-            .required("sources", .count, "How many it has."),
-            .required("endpoints", .count, "How many it has."),
-        ])
-}
+// Sources, changes of the configuration and the audit log as the API shows them.
 
 package struct SourceResource: Codable, Equatable, Sendable {
     package var id: String
@@ -95,7 +59,7 @@ extension SourceResource: Described {
 /// One resource that a change touches.
 package struct ChangeItem: Codable, Equatable, Sendable {
     package enum Action: String, CaseIterable, Codable, Sendable { case added, changed, removed }
-    package enum Kind: String, CaseIterable, Codable, Sendable { case tenant, source, endpoint, gateway }
+    package enum Kind: String, CaseIterable, Codable, Sendable { case tenant, source, endpoint, key, gateway }
     package var action: Action
     package var kind: Kind
     package var name: String
@@ -168,7 +132,7 @@ extension ChangeResource: Described {
         [
             .required("dry_run", .flag, "Nothing was changed."),
             .required("at", .time, "When."),
-            .required("actor", .text, "Who: `start`, `signal`, `api`."),
+            .required("actor", .text, "Who: `start`, `signal`, or the id of a key."),
             .required("summary", .text, "The change in words."),
             .required("added", .count, "Resources added."),
             .required("changed", .count, "Resources changed."),
@@ -220,14 +184,15 @@ package struct AuditResource: Codable, Equatable, Sendable {
 
 extension AuditResource: Described {
     package static let schema = ObjectSchema(
-        "AuditEntry", "One change that somebody made.",
+        "AuditEntry", "One change that somebody made, or a try that was refused.",
         [
             .required("id", .count, "Grows."),
             .required("at", .time, "When."),
-            .required("actor", .text, "Who: `start`, `signal`, `api`."),
+            .required("actor", .text, "Who: `start`, `signal`, or the id of a key."),
             .optional("request", .text, "The id of the request that asked for it."),
-            .required("action", .text, "What was done: `create`, `update` or `delete`."),
-            .required("kind", .text, "Of which kind of resource: `tenant`, `source`, `endpoint` or `gateway`."),
+            .required(
+                "action", .text, "What was done: `create`, `update` or `delete`; `refuse` for a try that was refused."),
+            .required("kind", .text, "Of which kind of resource: `tenant`, `source`, `endpoint`, `key` or `gateway`."),
             .required("resource", .text, "Its id; empty for `gateway`."),
             .required("name", .text, "As it was called then."),
             .optional("detail", .text, "More, such as the fields that differ; never a secret."),

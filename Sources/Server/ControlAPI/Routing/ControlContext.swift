@@ -2,21 +2,26 @@
 //
 // Invariant: an id that came from outside is of harmless characters only, so that it can stand in a header and in a
 // log line.
+import Engine
 import HTTPTypes
 import Hummingbird
+import NIOCore
 
-/// Who asks. The listener has no credentials of its own yet: whoever reaches it is its operator.
+/// Who asks.
 package struct Principal: Equatable, Sendable {
-    /// As the audit log names it.
+    /// As the audit log names it: the public id of a key.
     package let name: String
+    package let role: KeyRole
     /// The public id of the tenant that this principal is confined to; nil = all tenants.
     package let tenant: String?
 
-    package init(name: String, tenant: String? = nil) {
+    package init(name: String, role: KeyRole, tenant: String?) {
         self.name = name
+        self.role = role
         self.tenant = tenant
     }
-    package static let `operator` = Principal(name: "api")
+    /// Whoever showed no key: of a tenant that is none.
+    package static let stranger = Principal(name: "stranger", role: .publisher, tenant: "")
 }
 
 /// The caller as controllers and services see it.
@@ -24,7 +29,7 @@ package struct Caller: Equatable, Sendable {
     package let principal: Principal
     package let requestID: String
 
-    package init(principal: Principal = .operator, requestID: String) {
+    package init(principal: Principal, requestID: String) {
         self.principal = principal
         self.requestID = requestID
     }
@@ -55,10 +60,15 @@ package enum RequestID {
 
 struct ControlContext: RequestContext {
     var coreContext: CoreRequestContextStorage
-    var principal = Principal.operator
+    var principal = Principal.stranger
     var requestID = ""
+    /// Whom the connection is with.
+    let address: String
 
-    init(source: Source) { coreContext = CoreRequestContextStorage(source: source) }
+    init(source: Source) {
+        coreContext = CoreRequestContextStorage(source: source)
+        address = source.channel.remoteAddress?.ipAddress ?? "unknown"
+    }
 
     var caller: Caller { Caller(principal: principal, requestID: requestID) }
 }

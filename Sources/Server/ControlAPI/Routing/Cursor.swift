@@ -9,8 +9,10 @@ struct Cursor: Equatable {
         case endpoints = "e"
         case deliveries = "d"
         case events = "v"
+        case following = "f"
         case rejected = "r"
         case audit = "u"
+        case keys = "k"
     }
     let listing: Listing
     let parts: [UInt64]

@@ -1,5 +1,5 @@
 // What stands before every route of the control API, in one order: the request gets its id, errors become problems, a
-// browser that was talked into it by another page is turned away, the caller becomes known.
+// browser that was talked into it by another page is turned away, the caller becomes known (`SignIn`).
 //
 // Invariants: a state-changing method without `X-Sluice-Request` is refused (a page of another origin cannot set that
 // header without a preflight, which is never answered); on a loopback listener a `Host` that is neither an address,
@@ -13,9 +13,12 @@ enum ControlMiddleware {
     /// Outermost first. The id comes before the errors, so that an error can name it; the guards come after them, so
     /// that a refusal is a problem like any other.
     static func ordered(
-        host: String, logger: Logger, routes: RouteTable
+        host: String, logger: Logger, routes: RouteTable, keys: any SignInService
     ) -> [any MiddlewareProtocol<Request, Response, ControlContext>] {
-        [RequestIdentity(logger: logger), ErrorAnswers(logger: logger, routes: routes), BrowserGuard(host: host)]
+        [
+            RequestIdentity(logger: logger), ErrorAnswers(logger: logger, routes: routes), BrowserGuard(host: host),
+            SignIn(keys: keys, routes: routes, logger: logger),
+        ]
     }
 }
 
@@ -83,7 +86,12 @@ struct ErrorAnswers: RouterMiddleware {
         if error.code == .methodNotAllowed {
             response.headers[.allow] = routes.methods(at: path).map(\.rawValue).joined(separator: ", ")
         }
-        if error.code.status == 503 { response.headers[.retryAfter] = "1" }
+        switch error.code.status {
+        case 401: response.headers[.wwwAuthenticate] = "Bearer realm=\"sluice\""
+        case 429: response.headers[.retryAfter] = "60"
+        case 503: response.headers[.retryAfter] = "1"
+        default: break
+        }
         return response
     }
     private func problem(of status: HTTPResponse.Status, _ request: Request) -> ControlError {

@@ -1,4 +1,5 @@
 // The OpenAPI 3.1 document of the control API, made from the table of routes. Pure; served at `/api/v1/openapi.json`.
+import Engine
 import HTTPTypes
 
 enum OpenAPIDocument {
@@ -9,7 +10,7 @@ enum OpenAPIDocument {
         for route in table.routes {
             var methods: [String: JSONValue] = [:]
             if case .object(let own)? = paths[route.path] { methods = own }
-            methods[route.method.rawValue.lowercased()] = operation(route, &schemas)
+            methods[route.method.rawValue.lowercased()] = operation(route, table.access(route), &schemas)
             paths[route.path] = .object(methods)
         }
         return [
@@ -21,26 +22,42 @@ enum OpenAPIDocument {
             ],
             "servers": [["url": "/"]],
             "paths": .object(paths),
-            "components": ["schemas": .object(schemas)],
+            "components": [
+                "schemas": .object(schemas), "securitySchemes": ["key": ["type": "http", "scheme": "bearer"]],
+            ],
+            "security": [["key": []]],
         ]
     }
 
     private static let about =
         "Operate a gateway: sources, endpoints, deliveries, events, replays, configuration. Calls that "
-            + "change something "
-        + "need the header `X-Sluice-Request: 1`."
+        + "change something "
+        + "need the header `X-Sluice-Request: 1`. `x-sluice-role` is the least role of the key that an operation "
+        + "asks for, and `x-sluice-scope` whether a tenant's key will do (`tenant`) or only one of all tenants "
+        + "(`gateway`)."
 
-    private static func operation(_ route: Route, _ schemas: inout [String: JSONValue]) -> JSONValue {
+    private static func operation(
+        _ route: Route, _ access: Access, _ schemas: inout [String: JSONValue]
+    ) -> JSONValue {
         var operation: [String: JSONValue] = [
             "operationId": .text(route.operation), "summary": .text(route.summary), "tags": [.text(route.resource)],
-            "parameters": .list(parameters(route)), "responses": responses(route, &schemas),
+            "parameters": .list(parameters(route, access)), "responses": responses(route, access, &schemas),
         ]
+        switch access {
+        case .anyone: operation["security"] = []
+        case .tenant(let role): operation.merge(roleNote(role, "tenant")) { $1 }
+        case .gateway(let role): operation.merge(roleNote(role, "gateway")) { $1 }
+        }
         if route.isDeprecated { operation["deprecated"] = true }
         if let body = route.body { operation["requestBody"] = requestBody(body, &schemas) }
         return .object(operation)
     }
 
-    private static func parameters(_ route: Route) -> [JSONValue] {
+    private static func roleNote(_ role: KeyRole, _ scope: String) -> [String: JSONValue] {
+        ["x-sluice-role": .text(role.name), "x-sluice-scope": .text(scope)]
+    }
+
+    private static func parameters(_ route: Route, _ access: Access) -> [JSONValue] {
         var parameters = route.parameterNames.map { name -> JSONValue in
             ["name": .text(name), "in": "path", "required": true, "schema": ["type": "string"]]
         }
@@ -49,6 +66,13 @@ enum OpenAPIDocument {
                 "name": .text(parameter.name), "in": "query", "description": .text(parameter.about),
                 "schema": schema(parameter.form),
             ]
+        }
+        if case .tenant = access {
+            parameters.append([
+                "name": .text(SignIn.tenantHeader.rawName), "in": "header",
+                "description": "The tenant that a key of all tenants acts for: UUID, id, uid or name.",
+                "schema": ["type": "string"],
+            ])
         }
         if route.method != .get {
             parameters.append([
@@ -83,7 +107,9 @@ enum OpenAPIDocument {
         return ["required": .bool(!body.isOptional), "content": content]
     }
 
-    private static func responses(_ route: Route, _ schemas: inout [String: JSONValue]) -> JSONValue {
+    private static func responses(
+        _ route: Route, _ access: Access, _ schemas: inout [String: JSONValue]
+    ) -> JSONValue {
         var responses: [String: JSONValue] = [:]
         var success: [String: JSONValue] = ["description": .text(route.status.reasonPhrase)]
         switch route.answer {
@@ -94,7 +120,7 @@ enum OpenAPIDocument {
         case .nothing: break
         }
         responses["\(route.status.code)"] = .object(success)
-        for (status, codes) in Dictionary(grouping: route.allProblems, by: \.status) {
+        for (status, codes) in Dictionary(grouping: route.allProblems(access), by: \.status) {
             let words = codes.map { "`\($0.rawValue)`" }.joined(separator: ", ")
             var problem: [String: JSONValue] = ["description": .text(words)]
             if !route.isDeprecated {

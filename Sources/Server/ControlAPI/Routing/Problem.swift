@@ -13,9 +13,12 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case badValue = "bad_value"
     case unknownKey = "unknown_key"
     case badRequest = "bad_request"
+    case unauthorized
+    case forbidden
     case missingHeader = "missing_header"
     case notFound = "not_found"
     case noSuchTenant = "no_such_tenant"
+    case noSuchKey = "no_such_key"
     case noSuchSource = "no_such_source"
     case noSuchEndpoint = "no_such_endpoint"
     case noSuchEvent = "no_such_event"
@@ -25,9 +28,11 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case managedByManifest = "managed_by_manifest"
     case alreadyPending = "already_pending"
     case endpointStopped = "endpoint_stopped"
+    case tenantInUse = "tenant_in_use"
     case conflict
     case notKept = "not_kept"
     case tooLarge = "too_large"
+    case tooManyAttempts = "too_many_attempts"
     case wrongHost = "wrong_host"
     case invalid
     case badConfiguration = "bad_configuration"
@@ -40,14 +45,17 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     package var status: Int {
         switch self {
         case .badJSON, .badParameter, .unknownParameter, .badCursor, .badValue, .unknownKey, .badRequest: 400
-        case .missingHeader: 403
-        case .notFound, .noSuchTenant, .noSuchSource, .noSuchEndpoint, .noSuchEvent, .noSuchDelivery, .noSuchRejected:
+        case .unauthorized: 401
+        case .missingHeader, .forbidden: 403
+        case .notFound, .noSuchTenant, .noSuchKey, .noSuchSource, .noSuchEndpoint, .noSuchEvent, .noSuchDelivery,
+            .noSuchRejected:
             404
         case .methodNotAllowed: 405
-        case .managedByManifest, .alreadyPending, .endpointStopped, .conflict, .notKept:
+        case .managedByManifest, .alreadyPending, .endpointStopped, .tenantInUse, .conflict, .notKept:
             409
         case .tooLarge: 413
         case .wrongHost: 421
+        case .tooManyAttempts: 429
         case .invalid, .badConfiguration: 422
         case .internalFault: 500
         case .busy, .logUnavailable, .storeUnavailable, .notRunning: 503
@@ -63,9 +71,12 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .badValue: "A value is not of the form that is expected"
         case .unknownKey: "Unknown key in the body"
         case .badRequest: "The request cannot be understood"
+        case .unauthorized: "A key is needed"
+        case .forbidden: "The key may not do this"
         case .missingHeader: "A required header is missing"
         case .notFound: "Nothing at this path"
         case .noSuchTenant: "No such tenant"
+        case .noSuchKey: "No such key"
         case .noSuchSource: "No such source"
         case .noSuchEndpoint: "No such endpoint"
         case .noSuchEvent: "No such event"
@@ -75,9 +86,11 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .managedByManifest: "The configuration file manages this resource"
         case .alreadyPending: "The delivery is already pending"
         case .endpointStopped: "The endpoint is paused or disabled"
+        case .tenantInUse: "The tenant has sources or endpoints"
         case .conflict: "The change conflicts with the current state"
         case .notKept: "Rejected requests are not kept"
         case .tooLarge: "The body is too large"
+        case .tooManyAttempts: "Too many sign-ins have failed"
         case .wrongHost: "This listener does not answer to that host"
         case .invalid: "Some fields are not valid"
         case .badConfiguration: "The configuration is not valid"

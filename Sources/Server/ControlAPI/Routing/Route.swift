@@ -50,9 +50,11 @@ struct Route: Sendable {
     var parameterNames: [String] {
         path.split(separator: "/").filter { $0.hasPrefix("{") }.map { String($0.dropFirst().dropLast()) }
     }
-    /// Every code that this route may answer with.
-    var allProblems: [ProblemCode] {
+    /// Every code that this route may answer with, asking for `access`.
+    func allProblems(_ access: Access) -> [ProblemCode] {
         var codes = problems + [.wrongHost, .internalFault]
+        if access != .anyone { codes += [.unauthorized, .forbidden, .tooManyAttempts, .notRunning] }
+        if case .tenant = access { codes.append(.noSuchTenant) }
         if method != .get { codes.append(.missingHeader) }
         if isDeprecated || !query.isEmpty || method == .get { codes += [.unknownParameter, .badParameter] }
         if query.contains(where: { $0.name == "cursor" }) { codes.append(.badCursor) }
@@ -78,10 +80,21 @@ struct Call: Sendable {
 
 struct RouteTable: Sendable {
     let routes: [Route]
+    /// `/metrics` asks for no key.
+    let hasOpenMetrics: Bool
 
-    init(_ routes: [Route]) {
+    init(_ routes: [Route], hasOpenMetrics: Bool) {
         precondition(Set(routes.map(\.operation)).count == routes.count, "an operation's name is used twice")
         self.routes = routes
+        self.hasOpenMetrics = hasOpenMetrics
+    }
+
+    func access(_ route: Route) -> Access {
+        hasOpenMetrics && route.operation == "getMetrics" ? .anyone : AccessTable.access(to: route.operation)
+    }
+    func route(of request: Request) -> Route? {
+        let method = request.method == .head ? .get : request.method
+        return routes.first { $0.method == method && $0.matches(request.uri.path) }
     }
 
     func methods(at path: String) -> [HTTPRequest.Method] {
@@ -92,8 +105,10 @@ struct RouteTable: Sendable {
     }
     func add(to router: Router<ControlContext>) {
         for route in routes {
+            let access = access(route)
             router.on(RouterPath(route.path), method: route.method) { request, context in
-                try await RouteTable.answer(route, request, context)
+                try context.principal.require(access)
+                return try await RouteTable.answer(route, request, context)
             }
         }
     }
@@ -107,6 +122,7 @@ struct RouteTable: Sendable {
     }
     private static func answer(_ route: Route, _ request: Request, _ context: ControlContext) async throws -> Response {
         let query = try QueryValues(request, parameters: route.query)
+        if query.flag(QueryParameter.reveal.name) { try context.principal.require(.tenant(AccessTable.revealing)) }
         var path: [String: String] = [:]
         for name in route.parameterNames {
             let text = try context.parameters.require(name)

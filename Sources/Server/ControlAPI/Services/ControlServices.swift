@@ -38,6 +38,26 @@ package protocol TenantDirectory: AnyObject, Sendable {
     func tenant(_ ref: String, _ caller: Caller) throws -> TenantResource
 }
 
+/// Tenants made and changed. What the manifest has a part of is the manifest's.
+package protocol TenantControl: AnyObject, Sendable {
+    func create(_ draft: TenantDraft, _ caller: Caller) throws -> TenantResource
+    func update(_ ref: String, _ patch: TenantPatch, _ caller: Caller) throws -> TenantResource
+    /// Makes the tenant of this uid, or brings it up to the draft.
+    func upsert(uid: String, _ draft: TenantDraft, _ caller: Caller) throws -> (tenant: TenantResource, isNew: Bool)
+    /// `withResources`: also when it has sources or endpoints, which go with it.
+    func delete(_ ref: String, withResources: Bool, _ caller: Caller) throws
+}
+
+package protocol KeyControl: AnyObject, Sendable {
+    /// `tenant` nil = of all.
+    func keys(tenant: String?, _ paging: Paging, _ caller: Caller) throws -> Found<KeyResource, UInt64>
+    func key(_ id: String, _ caller: Caller) throws -> KeyResource
+    /// The only answer that has the token.
+    func create(_ order: KeyOrder, _ caller: Caller) throws -> KeyResource
+    /// Its token is refused from then on.
+    func revoke(_ id: String, _ caller: Caller) throws
+}
+
 package struct SourceSearch: Equatable, Sendable {
     package var tenant: String?
     package var provider: String?
@@ -150,17 +170,17 @@ package protocol EventQueries: AnyObject, Sendable {
     /// Newest first. Looks at a bounded number of records; `next` may stand behind an empty page.
     func events(_ search: EventSearch, _ caller: Caller) throws -> Found<EventRow, UInt64>
     /// Oldest first, behind an event; the latest ones when there is none.
-    func events(_ query: EventQuery) throws -> EventPage
+    func events(_ query: EventQuery, _ caller: Caller) throws -> EventPage
     /// With credentials masked unless `reveal`.
     func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent
 }
 
 package protocol RejectedQueries: AnyObject, Sendable {
-    func rejected(_ filter: RejectedFilter) throws -> RejectedPage
+    func rejected(_ filter: RejectedFilter, _ caller: Caller) throws -> RejectedPage
     /// With credentials masked unless `reveal`.
-    func rejected(id: String, reveal: Bool) throws -> RejectedDetail?
+    func rejected(id: String, reveal: Bool, _ caller: Caller) throws -> RejectedDetail?
     /// Verifies rejected requests again; those that pass become events unless it is a dry run.
-    func reverify(_ request: ReverifyRequest) throws -> ReverifyResponse
+    func reverify(_ request: ReverifyRequest, _ caller: Caller) throws -> ReverifyResponse
 }
 
 package protocol AuditQueries: AnyObject, Sendable {
@@ -170,8 +190,11 @@ package protocol AuditQueries: AnyObject, Sendable {
 
 /// Everything that the control API stands on.
 package struct ControlServices: Sendable {
+    package var signIn: any SignInService
     package var health: any GatewayHealth
     package var tenants: any TenantDirectory
+    package var tenantControl: any TenantControl
+    package var keys: any KeyControl
     package var sources: any SourceDirectory
     package var endpoints: any EndpointDirectory
     package var endpointControl: any EndpointControl
@@ -184,11 +207,15 @@ package struct ControlServices: Sendable {
 
     /// When one object does it all.
     package init(
-        _ all: some GatewayHealth & TenantDirectory & SourceDirectory & EndpointDirectory & EndpointControl
-            & RegistryControl & DeliveryQueries & ReplayControl & EventQueries & RejectedQueries & AuditQueries
+        _ all: some SignInService & GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
+            & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & EventQueries
+            & RejectedQueries & AuditQueries
     ) {
+        signIn = all
         health = all
         tenants = all
+        tenantControl = all
+        keys = all
         sources = all
         endpoints = all
         endpointControl = all
@@ -200,13 +227,18 @@ package struct ControlServices: Sendable {
         audit = all
     }
     package init(
-        health: any GatewayHealth, tenants: any TenantDirectory, sources: any SourceDirectory,
+        signIn: any SignInService, health: any GatewayHealth, tenants: any TenantDirectory,
+        tenantControl: any TenantControl,
+        keys: any KeyControl, sources: any SourceDirectory,
         endpoints: any EndpointDirectory, endpointControl: any EndpointControl, registry: any RegistryControl,
         deliveries: any DeliveryQueries, replays: any ReplayControl, events: any EventQueries,
         rejected: any RejectedQueries, audit: any AuditQueries
     ) {
+        self.signIn = signIn
         self.health = health
         self.tenants = tenants
+        self.tenantControl = tenantControl
+        self.keys = keys
         self.sources = sources
         self.endpoints = endpoints
         self.endpointControl = endpointControl

@@ -1,0 +1,47 @@
+// Small files of a data folder for their owner's eyes only, such as keys.
+//
+// Invariant: at the path is what it was before or all that is new, whenever the machine stops, and nothing that another
+// user may read.
+// Safety: the C strings of `rename` live through the call.
+import FastPath
+import Foundation
+
+struct PrivateFile {
+    let path: String
+    private var name: String { (path as NSString).lastPathComponent }
+
+    /// Nil when there is none.
+    func read() throws(KeyFileError) -> [UInt8]? {
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        do { return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) } catch {
+            throw .unreadable(file: name, reason: reason(error))
+        }
+    }
+    /// Durable when it returns.
+    func write(_ bytes: [UInt8]) throws(KeyFileError) {
+        let draft = path + ".new"
+        do {
+            try? FileManager.default.removeItem(atPath: draft)
+            guard
+                FileManager.default.createFile(atPath: draft, contents: nil, attributes: [.posixPermissions: 0o600])
+            else { throw CocoaError(.fileWriteUnknown) }
+            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: draft))
+            try handle.write(contentsOf: Data(bytes))
+            try handle.synchronize()
+            try handle.close()
+            guard unsafe rename(draft, path) == 0 else {
+                throw KeyFileError.unwritable(file: name, reason: systemText(errno))
+            }
+            let folder = try FileHandle(forReadingFrom: URL(fileURLWithPath: path).deletingLastPathComponent())
+            try folder.synchronize()
+            try folder.close()
+        } catch let error as KeyFileError {
+            throw error
+        } catch { throw .unwritable(file: name, reason: reason(error)) }
+    }
+    /// Without a path.
+    private func reason(_ error: any Error) -> String {
+        let code = ((error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError)?.code
+        return code.map { systemText(Int32($0)) } ?? "error \((error as NSError).code)"
+    }
+}

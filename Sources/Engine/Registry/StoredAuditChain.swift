@@ -1,0 +1,146 @@
+// The audit log as a chain: the digest of an entry covers the entry and the digest of the one before it, so an entry
+// that was changed, taken out or moved is found by whoever reads the log again.
+//
+// What this cannot show is a log that was written anew as a whole: for that, note elsewhere what the verification says
+// is the end, and compare. Each entry also has the digest of the one before, so that the chain can be followed from
+// wherever retention has cut its old end.
+import FastPath
+import Foundation
+import GRDB
+
+/// An entry as it is stored.
+struct ChainedEntry {
+    static let start = [UInt8](repeating: 0, count: 32)
+
+    let number: Int64
+    /// The digest of the entry before.
+    let previous: [UInt8]
+    private let columns: [String?]
+    var digest: [UInt8] {
+        var bytes = previous
+        for column in ["\(number)"] + columns {
+            // A length before each, so that no two entries have the same bytes; nothing is told from an empty text.
+            bytes += Array("\(column?.utf8.count ?? -1):".utf8) + Array((column ?? "").utf8)
+        }
+        return Digest.sha256(bytes)
+    }
+
+    init(_ entry: AuditEntry, number: Int64, changes: String, after previous: [UInt8]) {
+        self.number = number
+        self.previous = previous
+        columns = [
+            "\(entry.timeMillis)", entry.actor, entry.requestID, entry.action.rawValue,
+            entry.kind.map { "\($0.rawValue)" }, "\(entry.tenant.number)", entry.resource, entry.name, changes,
+        ]
+    }
+    init(_ row: Row, after previous: [UInt8]) {
+        number = row["number"]
+        self.previous = previous
+        let (time, kind, tenant): (Int64, Int64?, Int64) = (row["time"], row["kind"], row["tenant"])
+        columns = [
+            "\(time)", row["actor"], row["request"], row["action"], kind.map { "\($0)" }, "\(tenant)",
+            row["resource"], row["name"], row["changes"],
+        ]
+    }
+}
+
+package enum AuditProblem: Error, Equatable, Sendable, CustomStringConvertible {
+    case changed(Int64)
+    case missing(Int64)
+    /// It does not follow the entry before it: one of the two stood elsewhere.
+    case moved(Int64)
+    case notChained
+
+    package var description: String {
+        switch self {
+        case .changed(let number): "entry \(number) is not as it was written"
+        case .missing(let number): "entry \(number) is missing"
+        case .moved(let number): "entry \(number) does not follow the one before it"
+        case .notChained: "the log is of an earlier version; the next start of the gateway makes it a chain"
+        }
+    }
+}
+
+package struct AuditVerdict: Sendable {
+    package var entryCount = 0
+    /// 0 = none.
+    package var lastNumber: Int64 = 0
+    /// Of the last entry; covers all of them.
+    package var digest = ChainedEntry.start
+    /// The first that was found.
+    package var problem: AuditProblem?
+    package init() {}
+    package var digestText: String {
+        digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+    }
+}
+
+package enum AuditChain {
+    /// Of a data folder; works beside a running gateway.
+    package static func verify(folder: String) throws -> AuditVerdict {
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(5)
+        return try StoreError.translating("store.sqlite") {
+            let queue = try DatabaseQueue(path: folder + "/store.sqlite", configuration: configuration)
+            defer { try? queue.close() }
+            return try queue.read { try verify($0) }
+        }
+    }
+    /// `entryCountMax`: what retention leaves; a log that does not begin with its first entry has as many.
+    package static func verify(
+        _ db: Database, entryCountMax: Int = AuditBounds.entryCountMax
+    ) throws -> AuditVerdict {
+        var verdict = AuditVerdict()
+        guard try db.columns(in: "audit").contains(where: { $0.name == "digest" }) else {
+            verdict.problem = .notChained
+            return verdict
+        }
+        let rows = try Row.fetchCursor(db, sql: "SELECT * FROM audit ORDER BY number")
+        var first: Int64?
+        while let row = try rows.next() {
+            let number: Int64 = row["number"]
+            let (previous, digest): (Data, Data) = (row["previous"], row["digest"])
+            if first != nil, number != verdict.lastNumber + 1 {
+                verdict.problem = .missing(verdict.lastNumber + 1)
+                return verdict
+            }
+            let isFollowing =
+                first == nil ? number > 1 || Array(previous) == ChainedEntry.start : Array(previous) == verdict.digest
+            guard isFollowing else {
+                verdict.problem = .moved(number)
+                return verdict
+            }
+            guard ChainedEntry(row, after: Array(previous)).digest == Array(digest) else {
+                verdict.problem = .changed(number)
+                return verdict
+            }
+            first = first ?? number
+            verdict.entryCount += 1
+            verdict.lastNumber = number
+            verdict.digest = Array(digest)
+        }
+        let written = try Int64.fetchOne(db, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'audit'") ?? 0
+        if let first, first > 1, verdict.entryCount < entryCountMax { verdict.problem = .missing(first - 1) }
+        if written > verdict.lastNumber { verdict.problem = .missing(verdict.lastNumber + 1) }
+        return verdict
+    }
+
+    /// Makes a chain of what an earlier version wrote.
+    static func adopt(_ db: Database) throws {
+        let update = try db.makeStatement(sql: "UPDATE audit SET previous = ?, digest = ? WHERE number = ?")
+        var previous = ChainedEntry.start
+        for row in try Row.fetchAll(db, sql: "SELECT * FROM audit ORDER BY number") {
+            let entry = ChainedEntry(row, after: previous)
+            let digest = entry.digest
+            try update.execute(arguments: [Data(previous), Data(digest), entry.number])
+            previous = digest
+        }
+    }
+    /// The number and the predecessor's digest of the next entry.
+    static func end(_ db: Database) throws -> (number: Int64, previous: [UInt8]) {
+        let written = try Int64.fetchOne(db, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'audit'") ?? 0
+        let last = try Data.fetchOne(db, sql: "SELECT digest FROM audit ORDER BY number DESC LIMIT 1")
+        return (written + 1, last.map { Array($0) } ?? ChainedEntry.start)
+    }
+}

@@ -1,0 +1,58 @@
+// The keys of the running gateway, as the control API signs callers in.
+import Engine
+import Foundation
+import Synchronization
+
+final class LiveSignIn: SignInService {
+    private let gateway: Gateway
+
+    private let sample = Mutex(RefusalSample())
+    private let queue = DispatchQueue(label: "sluice.refusals", qos: .utility)
+
+    init(gateway: Gateway) { self.gateway = gateway }
+
+    func note(_ refused: RefusedTry) {
+        let now = Int64(Date().timeIntervalSince1970 * 1000)
+        guard let omitted = sample.withLock({ $0.note(nowMillis: now) }) else { return }
+        queue.async { [gateway] in
+            let state = gateway.registry?.state
+            let tenant = refused.principal.tenant.flatMap { PublicID($0, prefix: .tenant) }.flatMap {
+                state?.tenant(publicID: $0)?.id
+            }
+            var changes = [
+                FieldChange(field: "reason", before: "", after: refused.reason.rawValue),
+                FieldChange(field: "address", before: "", after: refused.address),
+            ]
+            if omitted > 0 {
+                changes.append(FieldChange(field: "refused before and not listed", before: "", after: "\(omitted)"))
+            }
+            // One that cannot be written is in the process's own log still.
+            try? gateway.audit?.record([
+                AuditEntry(
+                    timeMillis: now, actor: refused.principal.name, requestID: refused.requestID, action: .refuse,
+                    kind: nil, tenant: tenant ?? .nobody, resource: "", name: refused.target, changes: changes)
+            ])
+        }
+    }
+
+    func signIn(token: String) throws -> SignInAnswer {
+        guard let ring = gateway.keys, let state = gateway.registry?.state else { throw ControlError.notRunning }
+        switch ring.verdict(on: token) {
+        case .unknown: return .unknown
+        case .expired: return .expired
+        case .key(let key):
+            guard let id = key.tenant else {
+                return .caller(Principal(name: key.publicID.text, role: key.role, tenant: nil))
+            }
+            // A tenant that went between the two takes its keys with it.
+            guard let tenant = state.tenant(id) else { return .unknown }
+            return .caller(Principal(name: key.publicID.text, role: key.role, tenant: tenant.publicID.text))
+        }
+    }
+    func tenant(_ ref: String) throws -> String? {
+        guard let state = gateway.registry?.state else { throw ControlError.notRunning }
+        let id = PublicID(ref, prefix: .tenant) ?? PublicID(uuid: ref, prefix: .tenant)
+        let found = id.flatMap { state.tenant(publicID: $0) } ?? state.tenant(uid: ref) ?? state.tenant(named: ref)
+        return found?.publicID.text
+    }
+}

@@ -1,0 +1,44 @@
+// Tenants made, changed and removed, through the registry.
+import Engine
+import Foundation
+
+final class LiveTenants: TenantControl {
+    private let gateway: Gateway
+
+    init(gateway: Gateway) { self.gateway = gateway }
+
+    func create(_ draft: TenantDraft, _ caller: Caller) throws -> TenantResource {
+        try apply(.createTenant(name: draft.name, uid: draft.uid), caller)
+        let state = try RegistryLookup(gateway, caller).state
+        guard let made = state.tenant(named: draft.name) else {
+            throw ControlError(.conflict, "`\(draft.name)` was made, and has been renamed or removed since")
+        }
+        var resource = TenantResource(made, state)
+        resource.signingSecret = made.signingSecret
+        return resource
+    }
+    func update(_ ref: String, _ patch: TenantPatch, _ caller: Caller) throws -> TenantResource {
+        let tenant = try RegistryLookup(gateway, caller).tenant(ref)
+        try apply(.updateTenant(tenant.id, name: patch.name, uid: patch.uid), caller)
+        let after = try RegistryLookup(gateway, caller)
+        return TenantResource(try after.tenant(tenant.publicID.text), after.state)
+    }
+    func upsert(uid: String, _ draft: TenantDraft, _ caller: Caller) throws -> (tenant: TenantResource, isNew: Bool) {
+        guard let known = try RegistryLookup(gateway, caller).state.tenant(uid: uid) else {
+            return (try create(TenantDraft(name: draft.name, uid: uid), caller), true)
+        }
+        var patch = TenantPatch(.null)
+        patch.name = draft.name
+        return (try update(known.publicID.text, patch, caller), false)
+    }
+    func delete(_ ref: String, withResources: Bool, _ caller: Caller) throws {
+        let tenant = try RegistryLookup(gateway, caller).tenant(ref)
+        do { try apply(.deleteTenant(tenant.id, ifEmpty: !withResources), caller) } catch let error as ControlError {
+            guard error.code == .tenantInUse else { throw error }
+            throw ControlError(.tenantInUse, error.message + " (`with_resources=true`)")
+        }
+    }
+    private func apply(_ edit: RegistryEdit, _ caller: Caller) throws {
+        do { _ = try gateway.apply(.edits([edit]), actor: ChangeActor(caller)) } catch { throw ControlError(error) }
+    }
+}

@@ -1,0 +1,97 @@
+// The audit log as a chain: what was written is sound, and whatever is done to it afterwards is found.
+import Engine
+import FastPath
+import Foundation
+import GRDB
+import TestSupport
+import Testing
+
+@Suite struct AuditChainTests {
+    private let folder = TemporaryFolder()
+
+    private func open() throws -> DatabaseQueue {
+        let queue = try DatabaseQueue(path: folder.path + "/store.sqlite")
+        var migrator = DatabaseMigrator()
+        RegistryMigration.register(in: &migrator)
+        try migrator.migrate(queue)
+        return queue
+    }
+    private func entry(_ name: String) -> AuditEntry {
+        AuditEntry(
+            timeMillis: 1_000, actor: "key_1", requestID: name.isEmpty ? nil : "r", action: .update, kind: .endpoint,
+            tenant: .main, resource: "ep_1", name: name, changes: [FieldChange(field: "url", before: "a", after: "b")])
+    }
+    private func filled(_ count: Int = 6) throws -> DatabaseQueue {
+        let queue = try open()
+        let store = SQLiteRegistryStore(queue)
+        try store.record([entry("0"), entry("1")])
+        for number in 2..<count { try store.record([entry("\(number)")]) }
+        return queue
+    }
+    private func problem(_ queue: DatabaseQueue, entryCountMax: Int = 100) throws -> AuditProblem? {
+        try queue.read { try AuditChain.verify($0, entryCountMax: entryCountMax).problem }
+    }
+
+    @Test func whatWasWrittenIsSoundAndItsEndMovesOn() throws {
+        let queue = try filled()
+        let before = try queue.read { try AuditChain.verify($0, entryCountMax: 100) }
+        #expect(before.problem == nil && before.entryCount == 6 && before.lastNumber == 6)
+        try SQLiteRegistryStore(queue).record([entry("next")])
+        let after = try AuditChain.verify(folder: folder.path)
+        #expect(after.problem == nil && after.lastNumber == 7 && after.digestText != before.digestText)
+        #expect(after.digestText.count == 64)
+    }
+    @Test(arguments: [
+        "actor = 'key_2'", "time = 999", "name = 'x'", "changes = '[]'", "request = NULL", "request = ''",
+        "kind = NULL", "tenant = 2", "action = 'delete'", "resource = 'ep_2'", "digest = zeroblob(32)",
+    ])
+    func aChangedEntryIsFound(_ change: String) throws {
+        let queue = try filled()
+        try queue.write { try $0.execute(sql: "UPDATE audit SET \(change) WHERE number = 3") }
+        #expect(try problem(queue) == .changed(3))
+    }
+    @Test(arguments: [Int64(1), 3, 6])
+    func anEntryThatIsMissingIsFoundWhereverItStood(_ number: Int64) throws {
+        let queue = try filled()
+        try queue.write { try $0.execute(sql: "DELETE FROM audit WHERE number = ?", arguments: [number]) }
+        #expect(try problem(queue) == .missing(number))
+    }
+    @Test func entriesThatChangedPlacesAreFound() throws {
+        let queue = try filled()
+        try queue.write { db in
+            try db.execute(
+                sql: """
+                    UPDATE audit SET number = 100 WHERE number = 3;
+                    UPDATE audit SET number = 3 WHERE number = 4;
+                    UPDATE audit SET number = 4 WHERE number = 100;
+                    """)
+        }
+        #expect(try problem(queue) == .moved(3))
+    }
+    @Test func aLogWhoseOldEndRetentionTookIsSound() throws {
+        let queue = try filled(8)
+        try queue.write { try $0.execute(sql: "DELETE FROM audit WHERE number <= 4") }
+        #expect(try problem(queue, entryCountMax: 4) == nil)
+        #expect(try problem(queue, entryCountMax: 5) == .missing(4), "retention leaves more than that")
+    }
+    @Test func aLogOfAnEarlierVersionBecomesAChain() throws {
+        let queue = try DatabaseQueue(path: folder.path + "/store.sqlite")
+        var migrator = DatabaseMigrator()
+        RegistryMigration.register(in: &migrator)
+        try migrator.migrate(queue, upTo: "4-keys")
+        try queue.write { db in
+            for number in 1...3 {
+                try db.execute(
+                    sql: """
+                        INSERT INTO audit (time, actor, action, tenant, resource, name, changes)
+                        VALUES (?, 'api', 'create', 1, 'ep_1', 'a', '[]')
+                        """, arguments: [number])
+            }
+        }
+        #expect(try problem(queue) == .notChained)
+        try migrator.migrate(queue)
+        #expect(try problem(queue) == nil)
+        try SQLiteRegistryStore(queue).record([entry("new")])
+        #expect(try problem(queue) == nil)
+    }
+}
