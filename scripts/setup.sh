@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing for building (`setup.sh build`), for the demonstration (`run`) or for the tests (`test`).
+# Installs what is missing for building (`setup.sh build`), for the demonstration (`run`) or for the tests (`test`, and
+# `clients` for the Python libraries, which can be fetched while something builds).
 # Asks nothing: as root through apt-get, otherwise through `sudo -n`; with neither it names what is missing, and goes on
 # when that is optional. A second run finds everything and does nothing.
 set -euo pipefail
@@ -67,7 +68,8 @@ if [ "${#missing[@]}" -gt 0 ] || [ "${#wanted[@]}" -gt 0 ]; then
 fi
 
 # The providers' own Python libraries, in an environment of the tree; each one that is unavailable is skipped by name.
-if [ "$purpose" = test ]; then
+pip_install() { .venv/bin/python -m pip install -q --disable-pip-version-check "$@" >/dev/null 2>&1; }
+if [ "$purpose" = clients ]; then
     exec 9>.venv.lock
     flock 9
     if [ ! -x .venv/bin/python ] && ! python3 -m venv .venv 2>/dev/null; then
@@ -76,12 +78,15 @@ if [ "$purpose" = test ]; then
     fi
     if [ -x .venv/bin/python ] && ! cmp -s Tests/requirements.txt .venv/installed.txt; then
         complete=yes
-        while read -r requirement; do
-            if ! .venv/bin/python -m pip install -q --disable-pip-version-check "$requirement" >/dev/null 2>&1; then
-                echo "sluice: PyPI's $requirement cannot be installed; what needs it is skipped"
-                complete=no
-            fi
-        done < <(grep -v '^#' Tests/requirements.txt)
+        # All at once is the quick way; one by one finds which is to blame.
+        if ! pip_install -r Tests/requirements.txt; then
+            while read -r requirement; do
+                if ! pip_install "$requirement"; then
+                    echo "sluice: PyPI's $requirement cannot be installed; what needs it is skipped"
+                    complete=no
+                fi
+            done < <(grep -v '^#' Tests/requirements.txt)
+        fi
         [ "$complete" = no ] || cp Tests/requirements.txt .venv/installed.txt
     fi
     exec 9>&-

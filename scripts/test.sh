@@ -5,7 +5,10 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 scripts/setup.sh test
-swift build -c release --build-tests
+scripts/setup.sh clients &
+clients=$!
+swift build -c release --build-tests || { wait "$clients"; exit 1; }
+wait "$clients"
 python="$PWD/.venv/bin/python"
 [ -x "$python" ] || python=python3
 exec "$python" -B Tests/run_all.py
