@@ -57,7 +57,8 @@ import Testing
 }
 
 private func forwarded(
-    _ lines: String, _ forwarding: FieldForwarding = .all, type: String = "push", subject: String = ""
+    _ lines: String, _ forwarding: FieldForwarding = .all, type: String = "push", subject: String = "",
+    configured: String = "", names: SignatureNames = .webhook
 ) -> String {
     let pool = PayloadPool(byteCount: 1 << 16)
     let lease = pool.allocate(8192)!
@@ -66,9 +67,12 @@ private func forwarded(
         Array("git".utf8).withView { source in
             Array(type.utf8).withView { type in
                 Array(subject.utf8).withView { subject in
-                    ForwardedFields.write(
-                        received: lines, forwarding: forwarding, id: id, source: source, eventType: type,
-                        clientSubject: subject, attempt: 12, to: pool, lease: lease, at: 3)
+                    Array(configured.utf8).withView { configured in
+                        ForwardedFields.write(
+                            received: lines, forwarding: forwarding, id: id, source: source, eventType: type,
+                            clientSubject: subject, attempt: 12, configured: configured, names: names, to: pool,
+                            lease: lease, at: 3)
+                    }
                 }
             }
         }
@@ -99,6 +103,19 @@ private let ownLines =
     #expect(
         forwarded(kept + "X-Content-Type: a\r\nContent-Language: de\r\n", .ofBody)
             == "Content-Type: application/json\r\nContent-encoding: gzip\r\n" + own)
+}
+
+@Test func anEndpointsOwnFieldsTakeThePlaceOfReceivedOnes() {
+    let lines = forwarded(
+        "x-one: theirs\r\nX-Two: kept\r\n", configured: "X-One: ours\r\nAuthorization: Token own\r\n")
+    #expect(lines.hasPrefix("X-Two: kept\r\nX-One: ours\r\nAuthorization: Token own\r\nwebhook-id: "))
+    #expect(!lines.contains("theirs"))
+    #expect(forwarded("x-on: a\r\n", configured: "X-One: b\r\n").hasPrefix("x-on: a\r\nX-One: b\r\n"))
+}
+@Test func anIdentityMayBeNamedAsSvixDoes() {
+    let lines = forwarded("svix-signature: v1,fake\r\nA: 1\r\n", names: .svix)
+    #expect(lines.hasPrefix("A: 1\r\nsvix-id: evt_") && !lines.contains("fake") && !lines.contains("webhook-id"))
+    #expect(forwarded("svix-signature: v1,x\r\n").hasPrefix("svix-signature: v1,x\r\nwebhook-id: "))
 }
 
 @Test func theSubjectOfAClientsCertificateGoesAlongOnce() {

@@ -94,6 +94,51 @@ private final class RegistryFolder {
     }
 
     @Test(arguments: RegistryStoreKind.allCases)
+    func keepsWhatTheOutboundAPIAdds(_ kind: RegistryStoreKind) throws {
+        let folder = try RegistryFolder(kind)
+        let service = try folder.service()
+        var profile = TenantProfile()
+        (profile.title, profile.metadata, profile.throttleRate) = ("Acme & Söhne", ["k": "v"], 7)
+        _ = try service.apply(.edits([.createTenant(name: nil, uid: "acme", profile: profile)]), actor: actor)
+        let tenant = try #require(service.state.tenant(uid: "acme"))
+        var type = EventTypeSettings()
+        (type.about, type.featureFlag, type.schemas, type.isArchived) = ("paid", "beta", "{\"1\":{}}", true)
+        _ = try service.apply(
+            .edits([
+                .createEndpoint(
+                    endpointSettings("") {
+                        $0.tenant = tenant.name
+                        $0.channels = ["a", "b"]
+                        $0.extras.about = "words"
+                        $0.extras.fields = [ConfiguredField(name: "X-A", value: "1")]
+                        $0.extras.oldSecrets = [EndingSecret("whsec_c2VjcmV0", endSeconds: 9)]
+                        $0.extras.signatureNames = .svix
+                    }, isNameless: true),
+                .createEventType(name: "invoice.paid", type), .createEventType(name: "gone", EventTypeSettings()),
+                .createKey(
+                    KeyDraft(
+                        tenant: tenant.id, role: .admin, digest: KeyDigest([1, 2]), featureFlags: ["beta", "new"])),
+            ]), actor: actor)
+        let endpoint = try #require(Array(service.state.endpoints.all(of: tenant.id)).first)
+        let gone = try #require(service.state.eventTypes.named("gone"))
+        _ = try service.apply(
+            .edits([.updateEndpoint(endpoint.id) { $0.extras.about = "other" }, .deleteEventType(gone.id)]),
+            actor: actor)
+        let (before, after) = (service.state, try folder.service().state)
+        #expect(after.tenants == before.tenants && after.tenant(uid: "acme")?.profile == profile)
+        #expect(after.tenant(uid: "acme")?.name == tenant.publicID.text)
+        let kept = try #require(Array(after.endpoints.all(of: tenant.id)).first)
+        #expect(kept == before.endpoints[endpoint.id])
+        #expect(kept.name == kept.publicID.text && kept.updatedMillis == 1000 && kept.settings.extras.about == "other")
+        #expect(after.eventTypes.all == before.eventTypes.all && after.eventTypes.named("gone") == nil)
+        #expect(after.eventTypes.named("invoice.paid")?.settings == type)
+        #expect(after.keys.all.first?.featureFlags == ["beta", "new"])
+        // A number is never given twice.
+        _ = try folder.service().apply(.edits([.createEventType(name: "gone", type)]), actor: actor)
+        #expect(try folder.service().state.eventTypes.named("gone")?.id == EventTypeID(3))
+    }
+
+    @Test(arguments: RegistryStoreKind.allCases)
     func keepsOfTheManifestTheIdentityOnly(_ kind: RegistryStoreKind) throws {
         let folder = try RegistryFolder(kind)
         let file = manifest([source("github")], [endpointSettings("a") { $0.secrets = ["c2VjcmV0"] }])

@@ -153,6 +153,20 @@ import Testing
         }
         #expect(TextEncoding.bytes(of: "00fg", as: .hex) == nil)
     }
+    @Test func aSecretThatWasRotatedOutSignsUntilItsEnd() throws {
+        let memory = CompiledMemory()
+        let signer = try WebhookSigner(
+            secrets: ["whsec_AP8="],
+            ending: [EndingSecret("AQI=", endSeconds: 100), EndingSecret("AwQ=", endSeconds: 50)],
+            in: memory)
+        let keys = [[UInt8]([0, 255]), [1, 2], [3, 4]].map { SigningKey(secret: $0, algorithm: .sha256, in: memory) }
+        for (timestamp, count) in [(49, 3), (50, 2), (99, 2), (100, 1), (.max, 1)] as [(UInt64, Int)] {
+            let message = Array("evt_1.\(timestamp).{}".utf8)
+            let wanted = keys.prefix(count).map { "v1," + TextEncoding.base64($0.mac(over: message)) }
+            let signed = signer.signature(id: Array("evt_1".utf8), timestamp: timestamp, body: Array("{}".utf8))
+            #expect(signed == wanted.joined(separator: " "), "at \(timestamp)")
+        }
+    }
     @Test func signsWithEveryKeyAndWritesNothingWhereThereIsNoRoom() throws {
         let memory = CompiledMemory()
         let signer = try WebhookSigner(secrets: ["whsec_AP8=", "AQI="], in: memory)

@@ -56,6 +56,31 @@ import Testing
         }
         #expect(request.field("webhook-signature") == expected.joined(separator: " "))
     }
+    @Test func namesTimeAndSignatureAsSvixDoesWhereItIsAskedTo() throws {
+        let server = ScriptedServer { _ in }
+        let recording = ScriptedServer { connection in
+            while let request = connection.readRequest() {
+                server.keep(request)
+                connection.answer()
+            }
+        }
+        var named = recording.endpoint(secrets: [EgressLoopTests.secret])
+        named.names = .svix
+        var ahead = named
+        ahead.isSignedAhead = true
+        for endpoint in [named, ahead] {
+            let harness = try EgressHarness([endpoint])
+            #expect(try harness.deliverAndWait().status == 200)
+            harness.finish()
+        }
+        let (first, second) = (try #require(server.kept.first), try #require(server.kept.last))
+        let stamp = try #require(first.field("svix-timestamp"))
+        let key = ReferenceDigest.base64Decode(String(EgressLoopTests.secret.dropFirst(6)))
+        let mac = ReferenceDigest.hmac(key: key, Array("evt_1.\(stamp).{}".utf8))
+        #expect(first.field("svix-signature") == "v1," + ReferenceDigest.base64(mac))
+        #expect(first.field("webhook-signature") == nil && first.field("webhook-timestamp") == nil)
+        #expect(second.field("svix-signature") == nil && second.field("svix-timestamp") == nil)
+    }
     @Test func sendsAnEmptyBodyWithLengthZero() throws {
         let server = ScriptedServer { connection in
             guard let request = connection.readRequest() else { return }

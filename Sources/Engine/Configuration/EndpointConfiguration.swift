@@ -15,6 +15,8 @@ package struct EndpointConfiguration: Equatable, Codable, Sendable {
     package var sources: [String] = []
     /// Patterns with `*` over the event type; empty = all.
     package var types: [String] = []
+    /// Published events that share one; empty = all events, with channels or without.
+    package var channels: [String] = []
     /// Standard Webhooks secrets, base 64 with or without `whsec_`; all of them sign, so that one can rotate. Empty =
     /// unsigned.
     package var secrets: [String] = []
@@ -36,7 +38,15 @@ package struct EndpointConfiguration: Equatable, Codable, Sendable {
     package var forwardsHeaders = true
     /// A disabled endpoint keeps its place in the log and gets nothing.
     package var disabled = false
+    /// Nil for most; see `extras`.
+    private var kept: Boxed<EndpointExtras>?
     package init() {}
+
+    /// What the outbound API adds.
+    package var extras: EndpointExtras {
+        get { kept?.value ?? EndpointExtras() }
+        set { kept = newValue == EndpointExtras() ? nil : Boxed(newValue) }
+    }
 
     private static let retryDelaysMillisDefault =
         [5, 300, 1800, 7200, 18_000, 36_000, 50_400, 72_000, 86_400].map { $0 * 1000 }

@@ -98,10 +98,11 @@ extension Dispatcher {
             return .closed(.addressRefused)
         }
         // Who has been quiet long enough has no old ones to compare with; a wrong beginning costs a try.
-        let isChanged = old.map {
-            ($0.description.addresses, $0.description.proxy)
-                != (destination.description.addresses, destination.description.proxy)
-        } ?? false
+        let isChanged =
+            old.map {
+                ($0.description.addresses, $0.description.proxy)
+                    != (destination.description.addresses, destination.description.proxy)
+            } ?? false
         if isChanged || Int(lane.addressIndex) >= destination.addressCount { lane.addressIndex = 0 }
         lane.lead(to: destination, version: version)
         return .to(destination)
@@ -145,7 +146,8 @@ extension Dispatcher {
         }
         let bytes =
             EventID.byteCount + event.fieldLines.count + event.source.count + event.eventType.count
-            + event.clientSubject.count + ForwardedFields.ownBytesMax + event.body.count
+            + event.clientSubject.count + ForwardedFields.ownBytesMax + lane.endpoint.fieldLines.count
+            + (lane.endpoint.signer?.lineBytesMax ?? 0) + event.body.count
         guard let block = pool.blockBytes(for: bytes) else {
             deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .tooLarge, now: now)
             return .ended(byteCount: 64)
@@ -153,7 +155,7 @@ extension Dispatcher {
         guard slots.hasFree, shares.allows(block, held: lane.held, isProven: lane.isProven),
             let lease = pool.allocate(bytes)
         else { return .blocked }
-        let (linesEnd, bodyEnd) = write(event, lane, attempt: UInt32(attempts) + 1, to: lease)
+        let (linesEnd, bodyEnd) = write(event, lane, attempt: UInt32(attempts) + 1, to: lease, now: now)
         let known = origin ?? .first(ticket: lane.working.outstanding.append(event.place))
         if origin == nil { markDirty(lane) }
         let wasHeld = key.flatMap { lane.working.order?.began(event.place.sequence, key: $0) } ?? false
@@ -193,14 +195,24 @@ extension Dispatcher {
         if !unsent.isEmpty || !egress.submit(slots.request(slot, pool: pool)) { unsent.append(slot) }
     }
     private func write(
-        _ event: StoredEvent, _ lane: Lane, attempt: UInt32, to lease: PayloadLease
+        _ event: StoredEvent, _ lane: Lane, attempt: UInt32, to lease: PayloadLease, now: UInt64
     ) -> (linesEnd: Int, bodyEnd: Int) {
+        let endpoint = lane.endpoint
         let id = EventID(logIdentity: log.identity, sequence: event.place.sequence)
         let idEnd = pool.write(id, to: lease, at: 0)
-        let linesEnd = ForwardedFields.write(
-            received: event.fieldLines, forwarding: lane.endpoint.forwarding, id: id, source: event.source,
-            eventType: event.eventType, verdict: event.verdict, clientSubject: event.clientSubject, attempt: attempt,
-            withheld: lane.endpoint.environment.withheld, to: pool, lease: lease, at: idEnd)
+        var linesEnd = endpoint.fieldLines.withView { configured in
+            ForwardedFields.write(
+                received: event.fieldLines, forwarding: endpoint.forwarding, id: id, source: event.source,
+                eventType: event.eventType, verdict: event.verdict, clientSubject: event.clientSubject,
+                attempt: attempt, withheld: endpoint.environment.withheld, configured: configured,
+                names: endpoint.names, to: pool, lease: lease, at: idEnd)
+        }
+        if let signer = endpoint.signer {
+            let seconds = UInt64(max(0, clock.millis(at: now)) / 1000)
+            let lines = signer.lines(
+                id: Array(id.text.utf8), body: event.body, seconds: seconds, names: endpoint.names)
+            linesEnd = lines.withView { pool.write($0, to: lease, at: linesEnd) }
+        }
         return (linesEnd, pool.write(event.body, to: lease, at: linesEnd))
     }
     /// There is no way to the endpoint: an attempt that failed without a request.

@@ -48,15 +48,19 @@ package struct KeyDraft: Equatable, Sendable {
     package var name: String
     package var digest: KeyDigest
     package var expiresMillis: Int64?
+    /// Labels: event types that ask for one of these are seen.
+    package var featureFlags: [String]
 
     package init(
-        tenant: TenantID?, role: KeyRole, name: String = "", digest: KeyDigest, expiresMillis: Int64? = nil
+        tenant: TenantID?, role: KeyRole, name: String = "", digest: KeyDigest, expiresMillis: Int64? = nil,
+        featureFlags: [String] = []
     ) {
         self.tenant = tenant
         self.role = role
         self.name = name
         self.digest = digest
         self.expiresMillis = expiresMillis
+        self.featureFlags = featureFlags
     }
 }
 
@@ -70,6 +74,7 @@ package struct KeySpec: Equatable, Sendable {
     package let digest: KeyDigest
     package let createdMillis: Int64
     package let expiresMillis: Int64?
+    package let featureFlags: [String]
 
     package init(id: KeyID, publicID: PublicID, draft: KeyDraft, createdMillis: Int64) {
         self.id = id
@@ -80,6 +85,7 @@ package struct KeySpec: Equatable, Sendable {
         digest = draft.digest
         self.createdMillis = createdMillis
         expiresMillis = draft.expiresMillis
+        featureFlags = draft.featureFlags
     }
     package func isExpired(nowMillis: Int64) -> Bool { expiresMillis.map { $0 <= nowMillis } ?? false }
     /// For the audit log.

@@ -85,7 +85,8 @@ extension RegistryPlan {
         for tenant in tenants {
             let old = before.tenant(tenant.id)
             let name = FieldChange(field: "name", before: old?.name ?? "none", after: tenant.name)
-            add(old == nil ? .create : .update, .tenant, tenant.id, tenant.publicID.text, tenant.name, [name])
+            let changes = [name] + tenant.profile.changes(from: old?.profile ?? TenantProfile())
+            add(old == nil ? .create : .update, .tenant, tenant.id, tenant.publicID.text, tenant.name, changes)
         }
         func add<Settings>(_ changes: ResourceChanges<Settings>, _ before: ResourceIndex<Settings>) {
             for spec in changes.toStore {
@@ -106,6 +107,13 @@ extension RegistryPlan {
             add(.create, .key, key.tenant ?? .nobody, key.publicID.text, key.name, key.shownFields)
         }
         for key in removedKeys { add(.delete, .key, key.tenant ?? .nobody, key.publicID.text, key.name) }
+        for type in eventTypes {
+            let old = before.eventTypes[type.id]
+            add(
+                old == nil ? .create : .update, .eventType, .nobody, type.publicID.text, type.name,
+                type.settings.changes(from: old?.settings ?? EventTypeSettings()))
+        }
+        for type in removedEventTypes { add(.delete, .eventType, .nobody, type.publicID.text, type.name) }
         for tenant in removedTenants { add(.delete, .tenant, tenant.id, tenant.publicID.text, tenant.name) }
         return entries
     }

@@ -9,14 +9,15 @@ extension RegistryPlan {
     /// `path` is where the edit stands in what the caller sent.
     mutating func plan(_ edit: RegistryEdit, at path: FieldPath) throws(RegistryRefusal) {
         switch edit {
-        case .createTenant(let name, let uid):
+        case .createTenant(let name, let uid, let profile):
             if checkTenant(name: name, uid: uid, except: nil, path) {
-                _ = makeTenant(name: name, uid: uid, origin: .api)
+                _ = makeTenant(name: name, uid: uid, origin: .api, profile: profile)
             }
-        case .updateTenant(let id, let name, let uid): try update(tenant: id, name, uid, path)
+        case .updateTenant(let id, let name, let uid, let profile): try update(tenant: id, name, uid, profile, path)
         case .deleteTenant(let id, let ifEmpty): try delete(tenant: id, ifEmpty: ifEmpty)
         case .createSource(let settings): create(settings, index: \.sources, path) { $0.set([$1]) }
-        case .createEndpoint(let settings): create(settings, index: \.endpoints, path) { $0.set([$1]) }
+        case .createEndpoint(let settings, let isNameless):
+            create(settings, isNameless: isNameless, index: \.endpoints, path) { $0.set([$1]) }
         case .updateSource(let id, let revision, let update):
             let old = try editable(after.sources[id], .source, id.number, revision)
             try self.update(old, update, index: \.sources, path) { $0.set([$1]) }
@@ -33,6 +34,50 @@ extension RegistryPlan {
         case .deleteKey(let id):
             guard let key = after.keys[id] else { throw .notFound(.key, number: id.number) }
             remove([key])
+        case .createEventType(let name, let settings): create(eventType: name, settings, path)
+        case .updateEventType(let id, let update):
+            guard let old = after.eventTypes[id] else { throw .notFound(.eventType, number: id.number) }
+            self.update(old, update, path)
+        case .deleteEventType(let id):
+            guard let type = after.eventTypes[id] else { throw .notFound(.eventType, number: id.number) }
+            remove(type)
+        }
+    }
+
+    // MARK: Event types
+
+    private mutating func create(eventType name: String, _ settings: EventTypeSettings, _ path: FieldPath) {
+        if !NameRules.isUID(name) { report(path["name"], "must be 1 to 256 of the characters a-z A-Z 0-9 . _ -") }
+        if after.eventTypes.named(name) != nil {
+            report(path["name"], "is already the name of another event type", about: .value)
+        }
+        if after.eventTypes.count >= EventTypeBounds.countMax {
+            report(path, "there are \(EventTypeBounds.countMax) event types, and no more are kept", about: .nothing)
+        }
+        check(settings, path)
+        guard issues.isEmpty else { return }
+        make(eventType: name, settings)
+    }
+    private mutating func update(
+        _ old: EventTypeSpec, _ update: SettingsUpdate<EventTypeSettings>, _ path: FieldPath
+    ) {
+        var type = old
+        update(&type.settings)
+        check(type.settings, path)
+        guard type.settings != old.settings, issues.isEmpty else { return }
+        type.revision += 1
+        type.updatedMillis = nowMillis
+        set(type)
+    }
+    private mutating func check(_ settings: EventTypeSettings, _ path: FieldPath) {
+        if settings.about.utf8.count > EventTypeBounds.aboutBytesMax {
+            report(path["description"], "has more than \(EventTypeBounds.aboutBytesMax) bytes")
+        }
+        if (settings.schemas?.utf8.count ?? 0) > EventTypeBounds.schemasBytesMax {
+            report(path["schemas"], "have more than \(EventTypeBounds.schemasBytesMax) bytes")
+        }
+        if let flag = settings.featureFlag, !NameRules.isUID(flag) {
+            report(path["feature_flag"], "must be 1 to 256 of the characters a-z A-Z 0-9 . _ -")
         }
     }
 
@@ -50,7 +95,7 @@ extension RegistryPlan {
     }
 
     private mutating func create<Settings>(
-        _ settings: Settings, index: ResourceIndexPath<Settings>, _ path: FieldPath,
+        _ settings: Settings, isNameless: Bool = false, index: ResourceIndexPath<Settings>, _ path: FieldPath,
         _ set: (inout RegistryPlan, ResourceSpec<Settings>) -> Void
     ) {
         guard let tenant = after.tenant(named: settings.tenant)?.id else {
@@ -60,6 +105,7 @@ extension RegistryPlan {
         // A new resource under an old name: what the manifest left behind there is not it.
         if let old = after[keyPath: index].retired(settings, tenant: tenant) { forget(old) }
         var spec = make(settings, tenant: tenant, origin: .api)
+        if isNameless { spec.settings.name = spec.publicID.text }
         spec.sourceIDs = sourceIDs(of: settings, tenant: tenant)
         set(&self, spec)
     }
@@ -77,6 +123,7 @@ extension RegistryPlan {
         else { return }
         spec.sourceIDs = sourceIDs(of: spec.settings, tenant: spec.tenant)
         spec.revision += 1
+        spec.updatedMillis = nowMillis
         set(&self, spec)
         if let source = old as? SourceSpec, source.name != spec.name { try rename(source, to: spec.name) }
     }
@@ -127,10 +174,10 @@ extension RegistryPlan {
 
     // MARK: Tenants
 
-    private mutating func checkTenant(name: String, uid: String?, except id: TenantID?, _ path: FieldPath) -> Bool {
+    private mutating func checkTenant(name: String?, uid: String?, except id: TenantID?, _ path: FieldPath) -> Bool {
         let count = issues.count
-        issues += NameRules.issues(name: name, uid: uid, at: path)
-        if let other = after.tenant(named: name), other.id != id {
+        issues += NameRules.issues(name: name ?? TenantSpec.defaultName, uid: uid, at: path)
+        if let name, let other = after.tenant(named: name), other.id != id {
             report(path["name"], "is already the name of another tenant", about: .value)
         }
         if let uid, let other = after.tenant(uid: uid), other.id != id {
@@ -149,14 +196,17 @@ extension RegistryPlan {
     }
     /// Its sources and endpoints say its new name; sources keep the paths they have.
     private mutating func update(
-        tenant id: TenantID, _ name: String?, _ uid: String??, _ path: FieldPath
+        tenant id: TenantID, _ name: String?, _ uid: String??, _ profile: SettingsUpdate<TenantProfile>?,
+        _ path: FieldPath
     ) throws(RegistryRefusal) {
         var tenant = try editable(tenant: id)
         let old = tenant
         tenant.name = name ?? tenant.name
         tenant.uid = uid ?? tenant.uid
+        profile?(&tenant.profile)
         guard tenant != old, checkTenant(name: tenant.name, uid: tenant.uid, except: id, path) else { return }
         tenant.revision += 1
+        tenant.updatedMillis = nowMillis
         set(tenant)
         guard tenant.name != old.name else { return }
         set(

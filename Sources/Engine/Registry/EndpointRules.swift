@@ -12,10 +12,8 @@ struct EndpointRules {
         issues += tlsIssues(endpoint, path)
         issues += sourceIssues(endpoint, path)
         for (index, secret) in endpoint.secrets.enumerated() {
-            do {
-                _ = try SecretEncoding.whsec.key(of: secret, index: index)
-            } catch {
-                issues.append(ValidationIssue(path["secret"][index], error.message, about: .nothing))
+            if let problem = EndpointSecret.problem(secret, index: index) {
+                issues.append(ValidationIssue(path["secret"][index], problem, about: .nothing))
             }
         }
         issues += timeIssues(endpoint, path)
@@ -38,12 +36,13 @@ struct EndpointRules {
             let refused = EndpointAddressError.refused(host: address.host, address: literal.text, reason)
             return [ValidationIssue(path["url"], refused.description, about: .value)]
         }
-        let room = EndpointRules.targetBytesMax(address, secretCount: endpoint.secrets.count)
+        let secretCount = endpoint.secrets.count + endpoint.extras.oldSecrets.count
+        let room = EndpointRules.targetBytesMax(address, secretCount: secretCount)
         guard address.target.utf8.count <= room else {
             return [
                 ValidationIssue(
                     path["url"],
-                    "has a path of \(address.target.utf8.count) bytes; with this host and \(endpoint.secrets.count) "
+                    "has a path of \(address.target.utf8.count) bytes; with this host and \(secretCount) "
                         + "secrets it may have \(max(room, 0))")
             ]
         }

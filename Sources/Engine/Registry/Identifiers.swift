@@ -14,11 +14,13 @@ package enum TenantKind {}
 package enum SourceKind {}
 package enum EndpointKind {}
 package enum KeyKind {}
+package enum EventTypeKind {}
 
 package typealias TenantID = Identifier<TenantKind>
 package typealias SourceID = Identifier<SourceKind>
 package typealias EndpointID = Identifier<EndpointKind>
 package typealias KeyID = Identifier<KeyKind>
+package typealias EventTypeID = Identifier<EventTypeKind>
 
 extension Identifier where Kind == TenantKind {
     /// The tenant `default`, made at the first start.
@@ -35,13 +37,15 @@ package struct PublicID: Hashable, Sendable, CustomStringConvertible {
         case source = "src_"
         case endpoint = "ep_"
         case key = "key_"
+        case eventType = "evtype_"
     }
     // Two halves: a registry has one of these for each resource, and `UInt128` would align it to 16 bytes.
     private let high: UInt64
     private let low: UInt64
-    private let prefix: Prefix
+    package let prefix: Prefix
 
-    private init(_ value: UInt128, _ prefix: Prefix) {
+    /// For ids that are written in another way than `text`.
+    package init(_ value: UInt128, _ prefix: Prefix) {
         high = UInt64(value >> 64)
         low = UInt64(truncatingIfNeeded: value)
         self.prefix = prefix
@@ -97,8 +101,9 @@ package struct PublicID: Hashable, Sendable, CustomStringConvertible {
         default: false
         }
     }
+    package var value: UInt128 { UInt128(high) << 64 | UInt128(low) }
     package var text: String {
-        var value = UInt128(high) << 64 | UInt128(low)
+        var value = value
         var text = Array(prefix.rawValue.utf8)
         for _ in 0..<PublicID.digitCount {
             text.append(PublicID.digits[Int(value % 62)])

@@ -11,6 +11,7 @@ package final class MemoryRegistryStore: RegistryStore, AuditLog {
         var sources: [SourceID: SourceSpec] = [:]
         var endpoints: [EndpointID: EndpointSpec] = [:]
         var keys: [KeyID: KeySpec] = [:]
+        var eventTypes: [EventTypeID: EventTypeSpec] = [:]
         var identities: [Key: RetiredResource] = [:]
         var lastNumbers: [ResourceKind: UInt32] = [:]
         var audit: [AuditEntry] = []
@@ -37,6 +38,7 @@ package final class MemoryRegistryStore: RegistryStore, AuditLog {
                 ($0.kind.rawValue, $0.number) < ($1.kind.rawValue, $1.number)
             }
             stored.keys = content.keys.values.sorted { $0.id < $1.id }
+            stored.eventTypes = content.eventTypes.values.sorted { $0.id < $1.id }
             stored.lastNumbers = content.lastNumbers
             return stored
         }
@@ -48,6 +50,8 @@ package final class MemoryRegistryStore: RegistryStore, AuditLog {
             for tenant in commit.tenants { content.tenants[tenant.id] = tenant }
             for id in commit.removedKeys { content.keys[id] = nil }
             for key in commit.keys { content.keys[key.id] = key }
+            for id in commit.removedEventTypes { content.eventTypes[id] = nil }
+            for type in commit.eventTypes { content.eventTypes[type.id] = type }
             for spec in commit.sources {
                 let key = Key(kind: .source, number: spec.id.number)
                 content.sources[spec.id] = spec.origin == .api ? spec : nil

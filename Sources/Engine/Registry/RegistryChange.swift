@@ -12,20 +12,25 @@ package enum RegistryChange: Sendable {
 package typealias SettingsUpdate<Settings> = @Sendable (inout Settings) -> Void
 
 package enum RegistryEdit: Sendable {
-    case createTenant(name: String, uid: String?)
+    /// Without a name it is called by its public id.
+    case createTenant(name: String?, uid: String?, profile: TenantProfile = TenantProfile())
     /// Nil leaves the name or the uid as it is; a uid that is `.some(nil)` is taken away.
-    case updateTenant(TenantID, name: String?, uid: String??)
+    case updateTenant(TenantID, name: String?, uid: String??, profile: SettingsUpdate<TenantProfile>? = nil)
     /// With all that it has; `ifEmpty`: refused when it has sources or endpoints. Its keys go with it.
     case deleteTenant(TenantID, ifEmpty: Bool = false)
     case createSource(SourceConfiguration)
     /// `ifRevision`: refused when the source has changed since the caller read it.
     case updateSource(SourceID, ifRevision: UInt64? = nil, SettingsUpdate<SourceConfiguration>)
     case deleteSource(SourceID)
-    case createEndpoint(EndpointConfiguration)
+    /// `isNameless`: it is called by its public id.
+    case createEndpoint(EndpointConfiguration, isNameless: Bool = false)
     case updateEndpoint(EndpointID, ifRevision: UInt64? = nil, SettingsUpdate<EndpointConfiguration>)
     case deleteEndpoint(EndpointID)
     case createKey(KeyDraft)
     case deleteKey(KeyID)
+    case createEventType(name: String, EventTypeSettings)
+    case updateEventType(EventTypeID, SettingsUpdate<EventTypeSettings>)
+    case deleteEventType(EventTypeID)
 }
 
 /// Who asks.

@@ -8,6 +8,8 @@ package struct RegistryPlan: Sendable {
     package private(set) var removedTenants: [TenantSpec] = []
     package private(set) var keys: [KeySpec] = []
     package private(set) var removedKeys: [KeySpec] = []
+    package private(set) var eventTypes: [EventTypeSpec] = []
+    package private(set) var removedEventTypes: [EventTypeSpec] = []
     package private(set) var sources = ResourceChanges<SourceConfiguration>()
     package private(set) var endpoints = ResourceChanges<EndpointConfiguration>()
     var issues: [ValidationIssue] = []
@@ -22,7 +24,7 @@ package struct RegistryPlan: Sendable {
     /// True exactly when nothing has to be stored or published.
     package var isEmpty: Bool {
         tenants.isEmpty && removedTenants.isEmpty && sources.isEmpty && endpoints.isEmpty && keys.isEmpty
-            && removedKeys.isEmpty && before.live == after.live
+            && removedKeys.isEmpty && eventTypes.isEmpty && removedEventTypes.isEmpty && before.live == after.live
     }
     mutating func report(_ path: FieldPath, _ reason: String, about subject: ValidationIssue.Subject = .field) {
         issues.append(ValidationIssue(path, reason, about: subject))
@@ -41,11 +43,14 @@ package struct RegistryPlan: Sendable {
         tenants.append(tenant)
         after.set(tenant)
     }
-    mutating func makeTenant(name: String, uid: String? = nil, origin: ResourceOrigin) -> TenantSpec {
+    mutating func makeTenant(
+        name: String?, uid: String? = nil, origin: ResourceOrigin, profile: TenantProfile = TenantProfile()
+    ) -> TenantSpec {
+        let publicID = PublicID.make(.tenant)
         let tenant = TenantSpec(
-            id: TenantID(after.lastTenantNumber + 1), publicID: .make(.tenant), uid: uid,
-            name: name, origin: origin, revision: 1, createdMillis: nowMillis,
-            signingSecret: TenantSpec.makeSigningSecret())
+            id: TenantID(after.lastTenantNumber + 1), publicID: publicID, uid: uid,
+            name: name ?? publicID.text, origin: origin, revision: 1, createdMillis: nowMillis,
+            signingSecret: TenantSpec.makeSigningSecret(), profile: profile)
         set(tenant)
         return tenant
     }
@@ -70,6 +75,26 @@ package struct RegistryPlan: Sendable {
             if before.keys[key.id] != nil { removedKeys.append(key) }
             after.keys.remove(key)
         }
+    }
+
+    // MARK: Event types
+
+    mutating func make(eventType name: String, _ settings: EventTypeSettings) {
+        after.raise(.eventType, last: after.last(.eventType) + 1)
+        set(
+            EventTypeSpec(
+                id: EventTypeID(after.last(.eventType)), publicID: .make(.eventType), name: name,
+                createdMillis: nowMillis, updatedMillis: nowMillis, settings: settings))
+    }
+    mutating func set(_ type: EventTypeSpec) {
+        eventTypes.removeAll { $0.id == type.id }
+        eventTypes.append(type)
+        after.eventTypes.set(type)
+    }
+    mutating func remove(_ type: EventTypeSpec) {
+        eventTypes.removeAll { $0.id == type.id }
+        if before.eventTypes[type.id] != nil { removedEventTypes.append(type) }
+        after.eventTypes.remove(type)
     }
 
     // MARK: Sources and endpoints
@@ -102,7 +127,7 @@ package struct RegistryPlan: Sendable {
         case .endpoint:
             after.endpoints.forget(resource)
             endpoints.forgotten.append(resource.number)
-        case .tenant, .key: preconditionFailure("tenants and keys are never retired")
+        case .tenant, .key, .eventType: preconditionFailure("only sources and endpoints are ever retired")
         }
     }
     /// It was in force until the last process ended, and the manifest no longer has it.
@@ -116,7 +141,7 @@ package struct RegistryPlan: Sendable {
         case .endpoint:
             after.endpoints.retire(ended)
             endpoints.vanished.append(ended)
-        case .tenant, .key: preconditionFailure("tenants and keys are never retired")
+        case .tenant, .key, .eventType: preconditionFailure("only sources and endpoints are ever retired")
         }
     }
     /// A resource that has not been there before, or comes back.
@@ -132,7 +157,7 @@ package struct RegistryPlan: Sendable {
             case .endpoint:
                 after.endpoints.forget(old)
                 endpoints.revive(old, isSame: isSame)
-            case .tenant, .key: break
+            case .tenant, .key, .eventType: break
             }
             return ResourceSpec(
                 id: Identifier(old.number), publicID: old.publicID, tenant: tenant, origin: origin,

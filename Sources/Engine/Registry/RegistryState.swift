@@ -9,6 +9,7 @@ package struct RegistryState: Sendable {
     package internal(set) var sources = ResourceIndex<SourceConfiguration>()
     package internal(set) var endpoints = ResourceIndex<EndpointConfiguration>()
     package internal(set) var keys = KeyIndex()
+    package internal(set) var eventTypes = EventTypeIndex()
     /// Paths are unique over all tenants.
     private var sourcesByPath = ShardedMap<String, SourceID>()
     package internal(set) var live = LiveSettings()
@@ -75,6 +76,7 @@ package struct RegistryState: Sendable {
         case .source: sources.lastNumber = max(sources.lastNumber, number)
         case .endpoint: endpoints.lastNumber = max(endpoints.lastNumber, number)
         case .key: keys.lastNumber = max(keys.lastNumber, number)
+        case .eventType: eventTypes.lastNumber = max(eventTypes.lastNumber, number)
         }
     }
     func last(_ kind: ResourceKind) -> UInt32 {
@@ -83,6 +85,7 @@ package struct RegistryState: Sendable {
         case .source: sources.lastNumber
         case .endpoint: endpoints.lastNumber
         case .key: keys.lastNumber
+        case .eventType: eventTypes.lastNumber
         }
     }
 }

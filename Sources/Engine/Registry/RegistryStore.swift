@@ -18,6 +18,7 @@ package struct StoredRegistry: Sendable {
     /// Made by the manifest: those in force when the last process ended, and those it dropped earlier.
     package var identities: [RetiredResource] = []
     package var keys: [KeySpec] = []
+    package var eventTypes: [EventTypeSpec] = []
     package var lastNumbers: [ResourceKind: UInt32] = [:]
     /// Of the settings of `endpoints`.
     package var lists = SharedLists()
@@ -33,10 +34,11 @@ package struct StoredRegistry: Sendable {
             switch identity.kind {
             case .source: state.sources.retire(identity)
             case .endpoint: state.endpoints.retire(identity)
-            case .tenant, .key: break
+            case .tenant, .key, .eventType: break
             }
         }
         for key in keys { state.keys.set(key) }
+        for type in eventTypes { state.eventTypes.set(type) }
         for (kind, number) in lastNumbers { state.raise(kind, last: number) }
         return state
     }
@@ -48,6 +50,8 @@ package struct RegistryCommit: Sendable {
     package var removedTenants: [TenantID]
     package var keys: [KeySpec]
     package var removedKeys: [KeyID]
+    package var eventTypes: [EventTypeSpec]
+    package var removedEventTypes: [EventTypeID]
     package var sources: [SourceSpec]
     package var endpoints: [EndpointSpec]
     /// Identities that are kept without their resource.
@@ -62,6 +66,8 @@ package struct RegistryCommit: Sendable {
         removedTenants = plan.removedTenants.map(\.id)
         keys = plan.keys
         removedKeys = plan.removedKeys.map(\.id)
+        eventTypes = plan.eventTypes
+        removedEventTypes = plan.removedEventTypes.map(\.id)
         sources = plan.sources.toStore
         endpoints = plan.endpoints.toStore
         retired = plan.sources.kept + plan.endpoints.kept

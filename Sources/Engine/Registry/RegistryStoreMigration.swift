@@ -18,6 +18,7 @@ package enum RegistryMigration {
             try db.execute(sql: "ALTER TABLE audit ADD COLUMN previous BLOB; ALTER TABLE audit ADD COLUMN digest BLOB")
             try AuditChain.adopt(db)
         }
+        migrator.registerMigration("6-outbound") { try $0.execute(sql: outbound) }
     }
 
     private static let tables = """
@@ -73,6 +74,23 @@ package enum RegistryMigration {
             created INTEGER NOT NULL,           -- milliseconds since 1970, as are the next two
             expires INTEGER,
             used INTEGER                        -- to the minute
+        );
+        """
+
+    /// Times are milliseconds since 1970; an `updated` of 0 stands for never.
+    private static let outbound = """
+        ALTER TABLE registry_tenant ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE registry_tenant ADD COLUMN profile TEXT;
+        ALTER TABLE registry_resource ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;
+        ALTER TABLE registry_key ADD COLUMN flags TEXT;
+        CREATE TABLE registry_event_type (
+            number INTEGER PRIMARY KEY,
+            public TEXT NOT NULL UNIQUE,
+            name TEXT NOT NULL UNIQUE,
+            revision INTEGER NOT NULL,
+            created INTEGER NOT NULL,
+            updated INTEGER NOT NULL,
+            settings TEXT NOT NULL              -- JSON
         );
         """
 

@@ -8,6 +8,7 @@ package enum ResourceKind: UInt8, CaseIterable, Sendable {
     case source = 2
     case endpoint = 3
     case key = 4
+    case eventType = 5
 
     package var name: String {
         switch self {
@@ -15,6 +16,7 @@ package enum ResourceKind: UInt8, CaseIterable, Sendable {
         case .source: "source"
         case .endpoint: "endpoint"
         case .key: "key"
+        case .eventType: "event_type"
         }
     }
 }
@@ -39,10 +41,37 @@ package struct TenantSpec: Equatable, Sendable {
     package var createdMillis: Int64
     /// What its own webhooks are signed with; shown to whoever made it, once. Nil for those of before there were any.
     package var signingSecret: String?
+    package var profile = TenantProfile()
+    /// When it changed last; 0 = as when it was made.
+    package var updatedMillis: Int64 = 0
 
     /// A name that is unique over all tenants.
     package static func qualify(_ name: String, tenant: String) -> String {
         tenant == defaultName ? name : "\(tenant)/\(name)"
+    }
+}
+
+/// What the outbound API keeps of a tenant, which it calls an application.
+package struct TenantProfile: Equatable, Codable, Sendable {
+    /// In people's words; nil = the tenant's name.
+    package var title: String?
+    package var metadata: [String: String] = [:]
+    /// Messages a second; kept and shown.
+    package var throttleRate: Int?
+
+    package init() {}
+}
+
+extension TenantProfile {
+    static let fields: [SettingsField<TenantProfile>] = [
+        SettingsField("title") { $0.title },
+        SettingsField("metadata", { $0.metadata }, text: { $0.keys.sorted().joined(separator: ", ") }),
+        SettingsField("throttle_rate", { $0.throttleRate }, text: { $0.map { "\($0)" } ?? "none" }),
+    ]
+    func changes(from old: TenantProfile) -> [FieldChange] {
+        TenantProfile.fields.filter { !$0.isEqual(old, self) }.map {
+            FieldChange(field: $0.key, before: $0.text(old), after: $0.text(self))
+        }
     }
 }
 
@@ -81,6 +110,7 @@ extension EndpointConfiguration: ResourceSettings {
     package mutating func share(_ lists: inout SharedLists) {
         sources = lists.shared(sources)
         types = lists.shared(types)
+        channels = lists.shared(channels)
         retryDelaysMillis = lists.shared(retryDelaysMillis)
     }
 }
@@ -102,6 +132,8 @@ package struct ResourceSpec<Settings: ResourceSettings>: Equatable, Sendable {
     package var origin: ResourceOrigin
     package var revision: UInt64
     package var createdMillis: Int64
+    /// When it changed last through the API; 0 = as when it was made.
+    package var updatedMillis: Int64 = 0
     /// What `settings` is kept in, so that whatever is compiled from it needs no copy.
     package private(set) var box: SettingsBox<Settings>
     /// The sources that an endpoint names, resolved; empty = all of its tenant. A source names none.

@@ -31,13 +31,17 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
                     continue
                 }
                 switch identity.kind {
-                case .source: stored.sources.append(try sourceDecoder.spec(identity, text, names, &stored.lists))
-                case .endpoint: stored.endpoints.append(try endpointDecoder.spec(identity, text, names, &stored.lists))
-                case .tenant, .key: break
+                case .source:
+                    stored.sources.append(try sourceDecoder.spec(identity, row["updated"], text, names, &stored.lists))
+                case .endpoint:
+                    stored.endpoints.append(
+                        try endpointDecoder.spec(identity, row["updated"], text, names, &stored.lists))
+                case .tenant, .key, .eventType: break
                 }
             }
             SQLiteRegistryStore.resolveSources(&stored)
             stored.keys = try StoredKeys.load(db)
+            stored.eventTypes = try StoredEventTypes.load(db)
             for row in try Row.fetchAll(db, sql: "SELECT * FROM registry_counter") {
                 if let kind = ResourceKind(rawValue: row["kind"]) { stored.lastNumbers[kind] = row["last"] }
             }
@@ -63,10 +67,13 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
         guard let origin = ResourceOrigin(rawValue: row["origin"]),
             let publicID = PublicID(row["public"], prefix: .tenant)
         else { throw RegistryStoreError.unreadable }
+        let profile: String? = row["profile"]
         return TenantSpec(
             id: TenantID(row["number"]), publicID: publicID, uid: row["uid"],
             name: row["name"], origin: origin, revision: row["revision"], createdMillis: row["created"],
-            signingSecret: row["secret"])
+            signingSecret: row["secret"],
+            profile: try profile.map { try JSONDecoder().decode(TenantProfile.self, from: Data($0.utf8)) }
+                ?? TenantProfile(), updatedMillis: row["updated"])
     }
     private static func identity(_ row: Row) throws -> RetiredResource {
         guard let kind = ResourceKind(rawValue: row["kind"]), kind == .source || kind == .endpoint,
@@ -88,6 +95,7 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
                 try db.execute(sql: "DELETE FROM registry_tenant WHERE number = ?", arguments: [id.number])
             }
             try StoredKeys.write(commit.keys, removed: commit.removedKeys, db)
+            try StoredEventTypes.write(commit.eventTypes, removed: commit.removedEventTypes, db)
             let encoder = JSONEncoder()
             for spec in commit.sources { try SQLiteRegistryStore.write(spec, encoder, db) }
             for spec in commit.endpoints { try SQLiteRegistryStore.write(spec, encoder, db) }
@@ -107,33 +115,36 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
     private static func write(_ tenant: TenantSpec, _ db: Database) throws {
         try db.cachedStatement(
             sql: """
-                INSERT OR REPLACE INTO registry_tenant (number, public, uid, name, origin, revision, created, secret)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                INSERT OR REPLACE INTO registry_tenant
+                (number, public, uid, name, origin, revision, created, secret, updated, profile)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             tenant.id.number, tenant.publicID.text, tenant.uid, tenant.name, tenant.origin.rawValue,
-            Int64(bitPattern: tenant.revision), tenant.createdMillis, tenant.signingSecret,
+            Int64(bitPattern: tenant.revision), tenant.createdMillis, tenant.signingSecret, tenant.updatedMillis,
+            tenant.profile == TenantProfile()
+                ? nil : String(decoding: try JSONEncoder().encode(tenant.profile), as: UTF8.self),
         ])
     }
     private static func write<Settings>(
         _ spec: ResourceSpec<Settings>, _ encoder: JSONEncoder, _ db: Database
     ) throws {
         let settings = spec.origin == .api ? String(decoding: try encoder.encode(spec.settings), as: UTF8.self) : nil
-        try write(spec.identity(isInForce: true), spec.origin, settings: settings, db)
+        try write(spec.identity(isInForce: true), spec.origin, settings: settings, updated: spec.updatedMillis, db)
     }
     private static func write(
-        _ identity: RetiredResource, _ origin: ResourceOrigin, settings: String?, _ db: Database
+        _ identity: RetiredResource, _ origin: ResourceOrigin, settings: String?, updated: Int64 = 0, _ db: Database
     ) throws {
         try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO registry_resource
-                (kind, number, public, tenant, uid, name, origin, revision, created, digest, in_force, settings)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                (kind, number, public, tenant, uid, name, origin, revision, created, digest, in_force, settings, updated)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
             identity.kind.rawValue, identity.number, identity.publicID.text, identity.tenant.number, identity.uid,
             identity.name, origin.rawValue, Int64(bitPattern: identity.revision), identity.createdMillis,
-            Int64(bitPattern: identity.digest), identity.wasInForce, settings,
+            Int64(bitPattern: identity.digest), identity.wasInForce, settings, updated,
         ])
     }
     /// On the writer's queue alone; the pragma holds for this transaction.
@@ -226,14 +237,17 @@ private struct SettingsDecoder<Settings: ResourceSettings> {
     private let decoder = JSONDecoder()
 
     func spec(
-        _ identity: RetiredResource, _ text: String, _ tenants: [TenantID: String], _ lists: inout SharedLists
+        _ identity: RetiredResource, _ updatedMillis: Int64, _ text: String, _ tenants: [TenantID: String],
+        _ lists: inout SharedLists
     ) throws -> ResourceSpec<Settings> {
         var settings = try decode(Data(text.utf8))
         settings.tenant = tenants[identity.tenant] ?? settings.tenant
         settings.share(&lists)
-        return ResourceSpec(
+        var spec = ResourceSpec(
             id: Identifier(identity.number), publicID: identity.publicID, tenant: identity.tenant, origin: .api,
             revision: identity.revision, createdMillis: identity.createdMillis, settings: settings)
+        spec.updatedMillis = updatedMillis
+        return spec
     }
     private func decode(_ data: Data) throws -> Settings {
         do { return try decoder.decode(Settings.self, from: data) } catch DecodingError.keyNotFound {

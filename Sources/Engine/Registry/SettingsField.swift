@@ -76,6 +76,10 @@ private func filesText(_ tls: EndpointTLS?) -> String {
 private func countText(_ count: Int) -> String {
     count == 0 ? "none" : count == 1 ? "1 secret" : "\(count) secrets"
 }
+/// What the values are is the caller's affair.
+private func keysText(_ metadata: [String: String]) -> String {
+    metadata.isEmpty ? "none" : metadata.keys.sorted().joined(separator: ", ")
+}
 private func millisText(_ millis: Int) -> String { TimeSpan.text(of: millis) }
 
 extension EndpointConfiguration {
@@ -88,6 +92,7 @@ extension EndpointConfiguration {
         SettingsField("tls", { $0.tls }, text: filesText),
         SettingsField("sources") { $0.sources },
         SettingsField("types") { $0.types },
+        SettingsField("channels") { $0.channels },
         SettingsField("secret", { $0.secrets }, text: { countText($0.count) }),
         SettingsField("concurrency") { $0.concurrency },
         SettingsField("timeouts.connect", { $0.connectMillisMax }, text: millisText),
@@ -106,6 +111,14 @@ extension EndpointConfiguration {
         SettingsField("ordered.key") { $0.orderKey },
         SettingsField("forward_headers") { $0.forwardsHeaders },
         SettingsField("disabled") { $0.disabled },
+        SettingsField("description") { $0.extras.about },
+        SettingsField("metadata", { $0.extras.metadata }, text: keysText),
+        SettingsField("throttle_rate", { $0.extras.throttleRate }, text: { $0.map { "\($0)" } ?? "none" }),
+        SettingsField("version") { $0.extras.version },
+        SettingsField("headers", { $0.extras.fields }, text: { $0.map(\.name).joined(separator: ", ") }),
+        SettingsField("credentials", { $0.extras.userInformation }, text: { $0.isEmpty ? "none" : "1 secret" }),
+        SettingsField("old_secrets", { $0.extras.oldSecrets }, text: { countText($0.count) }),
+        SettingsField("signature_names", { $0.extras.signatureNames }, text: { $0 == .svix ? "svix" : "webhook" }),
     ]
 }
 

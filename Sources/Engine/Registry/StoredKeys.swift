@@ -10,11 +10,13 @@ enum StoredKeys {
             }
             let tenant: UInt32? = row["tenant"]
             let digest: Data = row["digest"]
+            let flags: String? = row["flags"]
             return KeySpec(
                 id: KeyID(row["number"]), publicID: publicID,
                 draft: KeyDraft(
                     tenant: tenant.map { TenantID($0) }, role: role, name: row["name"],
-                    digest: KeyDigest(Array(digest)), expiresMillis: row["expires"]),
+                    digest: KeyDigest(Array(digest)), expiresMillis: row["expires"],
+                    featureFlags: flags?.split(separator: " ").map(String.init) ?? []),
                 createdMillis: row["created"])
         }
     }
@@ -23,12 +25,13 @@ enum StoredKeys {
         for key in keys {
             try db.cachedStatement(
                 sql: """
-                    INSERT INTO registry_key (number, public, tenant, role, name, digest, created, expires)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO registry_key (number, public, tenant, role, name, digest, created, expires, flags)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """
             ).execute(arguments: [
                 key.id.number, key.publicID.text, key.tenant?.number, key.role.rawValue, key.name,
                 Data(key.digest.bytes), key.createdMillis, key.expiresMillis,
+                key.featureFlags.isEmpty ? nil : key.featureFlags.joined(separator: " "),
             ])
         }
     }

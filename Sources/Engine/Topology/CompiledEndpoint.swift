@@ -56,6 +56,11 @@ package final class CompiledEndpoint: Sendable {
     package let outcomes: OutcomeTable
     /// Nil = in any order.
     package let order: DeliveryOrder?
+    /// Lines of its own, as they are sent.
+    let fieldLines: [UInt8]
+    let names: SignatureNames
+    /// Nil = the egress loop signs.
+    let signer: AheadSigner?
     /// What the resolver is asked for; nil when the URL has a literal address.
     let host: Host?
     /// Nil when the URL's scheme is http.
@@ -74,6 +79,9 @@ package final class CompiledEndpoint: Sendable {
         self.environment = environment
         outcomes = OutcomeTable(spec.settings.outcomes)
         order = DeliveryOrder(spec.settings)
+        fieldLines = spec.settings.extras.fieldLines
+        names = spec.settings.extras.signatureNames
+        signer = AheadSigner(spec.settings)
         let address: EndpointAddress
         do throws(EndpointAddressError) { address = try EndpointAddress(spec.settings.url) } catch {
             throw .address(error)
@@ -127,6 +135,9 @@ package final class CompiledEndpoint: Sendable {
         var description = DestinationDescription(
             addresses: addresses.compactMap(EgressAddress.init),
             authority: address.hostField, target: address.target, secrets: settings.secrets)
+        description.endingSecrets = settings.extras.oldSecrets
+        description.names = names
+        description.isSignedAhead = signer != nil
         let proxies = proxy.compactMap(EgressAddress.init)
         if !proxies.isEmpty {
             description.proxy = DestinationProxy(addresses: proxies, targets: addresses.map(\.text))

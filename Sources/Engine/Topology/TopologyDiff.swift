@@ -7,7 +7,7 @@ package struct TopologyDiff: Equatable, Codable, Sendable {
     package enum Effect: String, Codable, Sendable { case added, changed, removed }
 
     package struct Entry: Equatable, Codable, Sendable {
-        /// `tenant`, `source`, `endpoint`, `key` or `gateway`.
+        /// `tenant`, `source`, `endpoint`, `key`, `event_type` or `gateway`.
         package let kind: String
         package let tenant: String
         package let name: String
@@ -32,12 +32,20 @@ package struct TopologyDiff: Equatable, Codable, Sendable {
         }
         for tenant in plan.tenants {
             let old = plan.before.tenant(tenant.id)
-            add(tenant, old == nil ? .added : .changed, old != nil && old?.name != tenant.name ? ["name"] : [])
+            let fields = (old?.name != tenant.name ? ["name"] : []) + (old?.uid != tenant.uid ? ["uid"] : [])
+            let profile = tenant.profile.changes(from: old?.profile ?? TenantProfile()).map(\.field)
+            add(tenant, old == nil ? .added : .changed, old == nil ? [] : fields + profile)
         }
         unchangedSources = add(plan.sources, before: plan.before.sources, after: plan.after)
         unchangedEndpoints = add(plan.endpoints, before: plan.before.endpoints, after: plan.after)
         for key in plan.keys { add(key, .added, plan.after) }
         for key in plan.removedKeys { add(key, .removed, plan.before) }
+        for type in plan.eventTypes {
+            let old = plan.before.eventTypes[type.id]
+            let fields = old.map { type.settings.changes(from: $0.settings).map(\.field) } ?? []
+            add(type, old == nil ? .added : .changed, fields)
+        }
+        for type in plan.removedEventTypes { add(type, .removed, []) }
         for tenant in plan.removedTenants { add(tenant, .removed, []) }
     }
     private mutating func add(_ tenant: TenantSpec, _ effect: Effect, _ fields: [String]) {
@@ -45,6 +53,12 @@ package struct TopologyDiff: Equatable, Codable, Sendable {
             Entry(
                 kind: ResourceKind.tenant.name, tenant: tenant.name, name: tenant.name, id: tenant.publicID.text,
                 effect: effect, fields: fields))
+    }
+    private mutating func add(_ type: EventTypeSpec, _ effect: Effect, _ fields: [String]) {
+        entries.append(
+            Entry(
+                kind: ResourceKind.eventType.name, tenant: TenantSpec.defaultName, name: type.name,
+                id: type.publicID.text, effect: effect, fields: fields))
     }
     private mutating func add(_ key: KeySpec, _ effect: Effect, _ state: RegistryState) {
         let tenant = key.tenant.flatMap { state.tenant($0)?.name } ?? TenantSpec.defaultName
@@ -92,7 +106,7 @@ extension TopologyDiff: CustomStringConvertible {
     package var description: String {
         guard !isEmpty else { return "nothing changed" }
         var parts: [String] = []
-        for kind in ["gateway", "tenant", "source", "endpoint", "key"] {
+        for kind in ["gateway", "tenant", "source", "endpoint", "key", "event_type"] {
             for effect in [Effect.added, .changed, .removed] {
                 let some = entries.filter { $0.kind == kind && $0.effect == effect }
                 if !some.isEmpty { parts.append(TopologyDiff.text(kind, effect, some)) }
@@ -107,7 +121,8 @@ extension TopologyDiff: CustomStringConvertible {
             return entry.fields.isEmpty ? name : "\(name) (\(entry.fields.joined(separator: ", ")))"
         }
         let rest = entries.count > namesMax ? ", … and \(entries.count - namesMax) more" : ""
-        let noun = entries.count == 1 ? kind : kind + "s"
+        let word = kind == ResourceKind.eventType.name ? "event type" : kind
+        let noun = entries.count == 1 ? word : word + "s"
         return "\(entries.count) \(noun) \(effect.rawValue): \(names.joined(separator: ", "))\(rest)"
     }
 }

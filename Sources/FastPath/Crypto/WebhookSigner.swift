@@ -1,27 +1,46 @@
 // Signs what goes out, as Standard Webhooks wants it: `v1,<base 64>` over `{id}.{timestamp}.{body}`, one for each key
-// while a secret rotates, separated by spaces.
+// while a secret rotates, separated by spaces. A secret that was rotated out signs until its end and then no more, by
+// the time that is signed: nobody has to come and take it away.
 //
 // Safety: points into the `CompiledMemory` given at compilation and is valid as long as that lives.
 
+/// A secret that was rotated out.
+package struct EndingSecret: Equatable, Codable, Sendable {
+    package var text: String
+    /// Unix seconds; it signs nothing from then on.
+    package var endSeconds: UInt64
+
+    package init(_ text: String, endSeconds: UInt64) {
+        self.text = text
+        self.endSeconds = endSeconds
+    }
+}
+
 @safe package struct WebhookSigner: @unchecked Sendable {
     private let keys: UnsafePointer<SigningKey>
+    /// One for each key, `.max` for those without.
+    private let ends: UnsafePointer<UInt64>
     package let keyCount: Int
     /// Bytes of one `v1,…`.
     private static let signatureBytes = 3 + 44
 
-    /// `secrets`: `whsec_` and base 64, or bare base 64. Throws what is wrong with which secret.
-    package init(secrets: [String], in memory: CompiledMemory) throws(SchemeError) {
+    /// `secrets`: `whsec_` and base 64, or bare base 64; `ending` ones sign behind them. Throws what is wrong with
+    /// which secret.
+    package init(
+        secrets: [String], ending: [EndingSecret] = [], in memory: CompiledMemory
+    ) throws(SchemeError) {
         guard !secrets.isEmpty else { throw .noSecret }
         var compiled: [SigningKey] = []
-        for (index, secret) in secrets.enumerated() {
+        for (index, secret) in (secrets + ending.map(\.text)).enumerated() {
             let key = try SecretEncoding.whsec.key(of: secret, index: index)
             compiled.append(SigningKey(secret: key, algorithm: .sha256, in: memory))
         }
         unsafe keys = UnsafePointer(memory.place(compiled))
+        unsafe ends = UnsafePointer(memory.place(secrets.map { _ in .max } + ending.map(\.endSeconds)))
         keyCount = compiled.count
     }
 
-    /// What `sign` writes.
+    /// What `sign` writes at most.
     package var byteCount: Int { keyCount * WebhookSigner.signatureBytes + (keyCount - 1) }
 
     /// Writes the value of `webhook-signature` and returns its length, or 0 (and nothing written) when `capacity` is
@@ -41,7 +60,7 @@
                         tagBytes in
                         let start = unsafe WebhookSigner.writeMiddle(timestamp, into: middle)
                         let joint = unsafe ByteView(middle + start, count: 24 - start)
-                        return unsafe write(id, joint, body, tagBytes, memory)
+                        return unsafe write(id, joint, body, timestamp, tagBytes, memory)
                     }
                 }
             }
@@ -50,17 +69,17 @@
 
     @inline(__always)
     private func write(
-        _ id: ByteView, _ joint: ByteView, _ body: ByteView, _ tag: UnsafeMutablePointer<UInt8>,
+        _ id: ByteView, _ joint: ByteView, _ body: ByteView, _ now: UInt64, _ tag: UnsafeMutablePointer<UInt8>,
         _ memory: UnsafeMutablePointer<UInt8>
     ) -> Int {
         var place = 0
-        for index in 0..<keyCount {
+        for index in 0..<keyCount where unsafe now < ends[index] {
             var stream = unsafe MACStream(keys[index])
             stream.add(id)
             stream.add(joint)
             stream.add(body)
             unsafe stream.finish(into: tag)
-            if index > 0 {
+            if place > 0 {
                 unsafe memory[place] = 0x20
                 place += 1
             }

@@ -18,14 +18,18 @@ package enum ForwardedFields {
     package static let ownBytesMax = 256
     private static let typeBytesMax = 256
 
-    /// Writes the field lines of one attempt at `offset`; returns the place behind them.
+    /// Writes the field lines of one attempt at `offset`; returns the place behind them. `configured`: whole lines of the
+    /// endpoint's own; a received field of such a name does not pass.
     package static func write(
         received lines: ByteView, forwarding: FieldForwarding, id: EventID, source: ByteView, eventType: ByteView,
         verdict: RecordVerification = .verified, clientSubject: ByteView = .empty, attempt: UInt32,
-        withheld: [HeaderName] = [], to pool: PayloadPool, lease: PayloadLease, at offset: Int
+        withheld: [HeaderName] = [], configured: ByteView = .empty, names: SignatureNames = .webhook,
+        to pool: PayloadPool, lease: PayloadLease, at offset: Int
     ) -> Int {
-        var place = copy(lines, forwarding: forwarding, withheld: withheld, to: pool, lease: lease, at: offset)
-        place = pool.write("webhook-id: ", to: lease, at: place)
+        let bars = Bars(withheld: withheld, configured: configured, names: names)
+        var place = copy(lines, forwarding: forwarding, bars, to: pool, lease: lease, at: offset)
+        place = pool.write(configured, to: lease, at: place)
+        place = pool.write(names == .svix ? "svix-id: " : "webhook-id: ", to: lease, at: place)
         place = pool.write(id, to: lease, at: place)
         place = pool.write("\r\nSluice-Source: ", to: lease, at: place)
         place = writeValue(source, to: pool, lease: lease, at: place)
@@ -55,9 +59,35 @@ package enum ForwardedFields {
         return Array(verdict.name.utf8).withView { pool.write($0, to: lease, at: offset) }
     }
 
+    /// What does not pass beside what never does.
+    private struct Bars {
+        /// A token scheme's header carries the source's secret itself.
+        let withheld: [HeaderName]
+        let configured: ByteView
+        let names: SignatureNames
+
+        func bar(_ name: ByteView) -> Bool {
+            for other in withheld where name.equalsIgnoringCase(lowered: other.view) { return true }
+            if names == .svix, hasPrefix(name, "svix-") { return true }
+            return configured.count > 0 && isConfigured(name)
+        }
+        private func isConfigured(_ name: ByteView) -> Bool {
+            var start = 0
+            while start < configured.count {
+                let own = configured.slice(start, colonPlace(configured, start, configured.count) - start)
+                if own.count == name.count {
+                    var isEqual = true
+                    for index in 0..<own.count where lowered(own[index]) != lowered(name[index]) { isEqual = false }
+                    if isEqual { return true }
+                }
+                start = lineEnd(configured, from: start)
+            }
+            return false
+        }
+    }
+
     private static func copy(
-        _ lines: ByteView, forwarding: FieldForwarding, withheld: [HeaderName], to pool: PayloadPool,
-        lease: PayloadLease,
+        _ lines: ByteView, forwarding: FieldForwarding, _ bars: Bars, to pool: PayloadPool, lease: PayloadLease,
         at offset: Int
     ) -> Int {
         var place = offset
@@ -71,7 +101,7 @@ package enum ForwardedFields {
             let end = lineEnd(lines, from: start)
             let colon = colonPlace(lines, start, end)
             let name = lines.slice(start, colon - start)
-            let isBarred = hasConnection && isNamedByConnection(name, in: lines) || isWithheld(name, withheld)
+            let isBarred = hasConnection && isNamedByConnection(name, in: lines) || bars.bar(name)
             if isBarred || !passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding) {
                 place = pool.write(lines.slice(runStart, start - runStart), to: lease, at: place)
                 runStart = end
@@ -84,11 +114,6 @@ package enum ForwardedFields {
             start = end
         }
         return pool.write(lines.slice(runStart, lines.count - runStart), to: lease, at: place)
-    }
-    /// A token scheme's header carries the source's secret itself.
-    private static func isWithheld(_ name: ByteView, _ withheld: [HeaderName]) -> Bool {
-        for other in withheld where name.equalsIgnoringCase(lowered: other.view) { return true }
-        return false
     }
     private static func passes(_ lines: ByteView, nameStart: Int, nameEnd: Int, forwarding: FieldForwarding) -> Bool {
         guard nameEnd > nameStart else { return false }

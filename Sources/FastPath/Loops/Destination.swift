@@ -44,6 +44,9 @@ package struct DestinationProxy: Equatable, Sendable {
     var requests: [String] { targets.map { "CONNECT \($0) HTTP/1.1\r\nHost: \($0)\r\n\r\n" } }
 }
 
+/// What the fields of a delivery's id, time and signature are called.
+package enum SignatureNames: UInt8, Codable, BitwiseCopyable, Sendable { case webhook, svix }
+
 /// An endpoint as the egress knows it, resolved and allowed. Times in milliseconds.
 package struct DestinationDescription: Equatable, Sendable {
     /// In the order in which they are tried; not empty.
@@ -55,6 +58,11 @@ package struct DestinationDescription: Equatable, Sendable {
     package var method = "POST"
     /// Standard Webhooks secrets, the newest first; each signs. Empty: not signed.
     package var secrets: [String]
+    /// Secrets that were rotated out and sign for a while yet.
+    package var endingSecrets: [EndingSecret] = []
+    package var names = SignatureNames.webhook
+    /// Time and signature are among the request's own field lines: its keys are of a kind that takes the loop too long.
+    package var isSignedAhead = false
     /// Nil: without TLS.
     package var tls: DestinationTLS?
     /// Nil: directly.
@@ -100,6 +108,8 @@ package enum DestinationError: Error, Equatable, Sendable {
     /// Request line to `Content-Length: `, rendered.
     var prefix: ByteView
     var signer: WebhookSigner?
+    var names: SignatureNames
+    var isSignedAhead: Bool
     var tls: DestinationPeer?
     /// What asks a proxy for each address; the addresses are the proxy's then.
     var tunnels: UnsafePointer<ByteView>?
@@ -132,8 +142,11 @@ package enum DestinationError: Error, Equatable, Sendable {
             "\(description.method) \(description.target) HTTP/1.1\r\nHost: \(description.authority)\r\n"
             + "User-Agent: Sluice/\(version)\r\nContent-Length: "
         var signer: WebhookSigner?
-        if !description.secrets.isEmpty {
-            do { signer = try WebhookSigner(secrets: description.secrets, in: keys) } catch { throw .badSecret(error) }
+        if !description.secrets.isEmpty, !description.isSignedAhead {
+            do {
+                signer = try WebhookSigner(
+                    secrets: description.secrets, ending: description.endingSecrets, in: keys)
+            } catch { throw .badSecret(error) }
         }
         // Length and time have 20 digits at most; the names around them are `EgressRequest`'s.
         let bytes = text.utf8.count + 40 + EgressRequest.nameByteCount + (signer?.byteCount ?? 0)
@@ -161,6 +174,7 @@ package enum DestinationError: Error, Equatable, Sendable {
             DestinationRecord(
                 key: key, addresses: UnsafePointer(keys.place(addresses)),
                 addressCount: addresses.count, prefix: keys.place(bytes: Array(text.utf8)), signer: signer,
+                names: description.names, isSignedAhead: description.isSignedAhead,
                 tls: Destination.peer(description.tls, in: keys), tunnels: tunnels,
                 concurrency: max(description.concurrency, 1),
                 connectNanos: Destination.nanos(description.connectMillisMax),
@@ -192,10 +206,13 @@ enum EgressRequest {
         message.beginHead()
         unsafe message.append(request.destination.pointee.prefix)
         message.append(decimal: UInt64(request.body.count))
-        message.append("\r\nwebhook-timestamp: ")
-        message.append(decimal: wallSeconds)
+        let isSvix = unsafe request.destination.pointee.names == .svix
+        if unsafe !request.destination.pointee.isSignedAhead {
+            message.append(isSvix ? "\r\nsvix-timestamp: " : "\r\nwebhook-timestamp: ")
+            message.append(decimal: wallSeconds)
+        }
         if let signer = unsafe request.destination.pointee.signer {
-            message.append("\r\nwebhook-signature: ")
+            message.append(isSvix ? "\r\nsvix-signature: " : "\r\nwebhook-signature: ")
             unsafe message.append { memory, capacity in
                 unsafe signer.sign(
                     id: request.eventID, timestamp: wallSeconds, body: request.body, into: memory, capacity: capacity)

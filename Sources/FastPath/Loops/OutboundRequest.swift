@@ -24,8 +24,8 @@
     /// The `webhook-id` value, which is signed too.
     package var eventID: ByteView
     /// Complete field lines to send as they are, each with CRLF (the forwarded ones, `webhook-id`, `Content-Type`);
-    /// without `Host`, `Content-Length`, `Connection`, `webhook-timestamp` and `webhook-signature`, which the loop
-    /// writes.
+    /// without `Host`, `Content-Length`, `Connection`, and without time and signature unless the destination is signed
+    /// ahead: those the loop writes.
     package var fieldLines: ByteView
     package var body: ByteView
 
