@@ -32,7 +32,7 @@ import Testing
             for route in api().routeNames {
                 let parts = route.split(separator: " ")
                 let target = String(parts[1]).replacing("{id}", with: "e1").replacing("{event}", with: "evt_1")
-                    .replacing("{endpoint}", with: "e1")
+                    .replacing("{endpoint}", with: "e1").replacing(/\{\w+\}/, with: "x")
                 let answer =
                     parts[0] == "GET"
                     ? try await server.get(target) : try await server.change(String(parts[0]), target)

@@ -16,11 +16,13 @@ package struct ControlAPI: Sendable {
     let worker = ControlWorker()
     /// Probes, scrapes and the status do not queue behind a replay of millions.
     let statusWorker = ControlWorker()
+    private let kept: KeptAnswers
 
     package init(services: ControlServices, logger: Logger, hasOpenMetrics: Bool = false) {
         self.hasOpenMetrics = hasOpenMetrics
         self.services = services
         self.logger = logger
+        kept = KeptAnswers(folder: services.outbound.keptFolder)
     }
 
     /// Serves until the task is cancelled. `onRunning` gets the port in use; throws when the address cannot be bound.
@@ -72,10 +74,21 @@ package struct ControlAPI: Sendable {
             + ReplayController(replays: services.replays, worker: worker).routes
             + RejectedController(rejected: services.rejected, worker: worker).routes
             + ConfigController(registry: services.registry, worker: worker).routes
-            + AuditController(audit: services.audit, worker: worker).routes
+            + AuditController(audit: services.audit, worker: worker).routes + outbound
             + DeprecatedController(services: services, worker: worker).routes
         let document = DocumentController.route(describing: described, hasOpenMetrics: hasOpenMetrics)
         return RouteTable(described + [document], hasOpenMetrics: hasOpenMetrics)
+    }
+
+    /// The Svix-shaped API.
+    private var outbound: [Route] {
+        let services = services.outbound
+        return OutboundHealthController(health: self.services.health, worker: statusWorker).routes
+            + ApplicationController(applications: services.applications, kept: kept, worker: worker).routes
+            + EventTypeController(types: services.eventTypes, kept: kept, worker: worker).routes
+            + OutboundEndpointController(
+                endpoints: services.endpoints, applications: services.applications, kept: kept, worker: worker
+            ).routes
     }
 
     /// What `/api/v1/openapi.json` says.

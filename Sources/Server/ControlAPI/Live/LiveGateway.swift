@@ -8,10 +8,12 @@ package final class LiveGateway: RunningGateway {
     let gateway: Gateway
     /// What the program and its libraries take before the gateway takes anything.
     private let baseBytes: Int
+    private let folder: String
     private let health: LiveHealth
 
     package init(_ configuration: GatewayConfiguration, logger: Logger) {
         baseBytes = ProcessFamilies.residentBytes ?? 0
+        folder = configuration.process.dataFolder
         gateway = Gateway(configuration, logger: logger)
         health = LiveHealth(
             gateway: gateway, baseBytes: baseBytes, connectionCountMax: configuration.limits.connectionCountMax)
@@ -29,6 +31,7 @@ package final class LiveGateway: RunningGateway {
     package func services(applyManifest: @escaping ApplyManifest) -> ControlServices {
         let directory = LiveDirectory(gateway: gateway)
         let deliveries = LiveDeliveries(gateway: gateway)
+        let outbound = LiveOutbound(gateway: gateway)
         let registry = LiveRegistry(gateway: gateway, directory: directory, applyManifest: applyManifest)
         return ControlServices(
             signIn: LiveSignIn(gateway: gateway), health: health, tenants: directory,
@@ -36,7 +39,9 @@ package final class LiveGateway: RunningGateway {
             keys: LiveKeys(gateway: gateway), sources: directory, endpoints: directory,
             endpointControl: LiveEndpointControl(gateway: gateway), registry: registry, deliveries: deliveries,
             replays: LiveReplays(gateway: gateway), events: LiveEvents(gateway: gateway, deliveries: deliveries),
-            rejected: LiveRejected(gateway: gateway), audit: registry)
+            rejected: LiveRejected(gateway: gateway), audit: registry,
+            outbound: OutboundServices(
+                applications: outbound, eventTypes: outbound, endpoints: outbound, keptFolder: folder))
     }
 }
 

@@ -50,6 +50,9 @@ final class LiveRegistry: RegistryControl, AuditQueries {
         var settings = EndpointConfiguration(draft)
         if try lookup.scope != nil, let ref = draft.tenant { _ = try lookup.tenant(ref) }
         settings.tenant = draft.tenant.map { lookup.tenantName($0) } ?? endpoint.settings.tenant
+        // What this API does not show is not its to take away.
+        settings.channels = endpoint.settings.channels
+        settings.extras = endpoint.settings.extras
         let replacement = settings
         let known = revision.map { UInt64($0) }
         try apply([.updateEndpoint(endpoint.id, ifRevision: known) { $0 = replacement }], caller)

@@ -46,7 +46,10 @@ final class LiveSignIn: SignInService {
             }
             // A tenant that went between the two takes its keys with it.
             guard let tenant = state.tenant(id) else { return .unknown }
-            return .caller(Principal(name: key.publicID.text, role: key.role, tenant: tenant.publicID.text))
+            return .caller(
+                Principal(
+                    name: key.publicID.text, role: key.role, tenant: tenant.publicID.text,
+                    featureFlags: key.featureFlags))
         }
     }
     func tenant(_ ref: String) throws -> String? {

@@ -115,6 +115,7 @@ extension ControlError {
         case .notFound(.source, _): self.init(.noSuchSource, refusal.description)
         case .notFound(.endpoint, _): self.init(.noSuchEndpoint, refusal.description)
         case .notFound(.key, _): self.init(.noSuchKey, refusal.description)
+        case .notFound(.eventType, _): self.init(.notFound, refusal.description)
         case .tenantInUse: self.init(.tenantInUse, refusal.description)
         case .changedMeanwhile, .defaultTenant: self.init(.conflict, refusal.description)
         case .storeFailed: self.init(.storeUnavailable, refusal.description)

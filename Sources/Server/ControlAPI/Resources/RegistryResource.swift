@@ -59,7 +59,10 @@ extension SourceResource: Described {
 /// One resource that a change touches.
 package struct ChangeItem: Codable, Equatable, Sendable {
     package enum Action: String, CaseIterable, Codable, Sendable { case added, changed, removed }
-    package enum Kind: String, CaseIterable, Codable, Sendable { case tenant, source, endpoint, key, gateway }
+    package enum Kind: String, CaseIterable, Codable, Sendable {
+        case tenant, source, endpoint, key, gateway
+        case eventType = "event_type"
+    }
     package var action: Action
     package var kind: Kind
     package var name: String
@@ -192,7 +195,9 @@ extension AuditResource: Described {
             .optional("request", .text, "The id of the request that asked for it."),
             .required(
                 "action", .text, "What was done: `create`, `update` or `delete`; `refuse` for a try that was refused."),
-            .required("kind", .text, "Of which kind of resource: `tenant`, `source`, `endpoint`, `key` or `gateway`."),
+            .required(
+                "kind", .text,
+                "Of which kind of resource: `tenant`, `source`, `endpoint`, `key`, `event_type` or `gateway`."),
             .required("resource", .text, "Its id; empty for `gateway`."),
             .required("name", .text, "As it was called then."),
             .optional("detail", .text, "More, such as the fields that differ; never a secret."),

@@ -26,7 +26,9 @@ package enum AccessTable {
     /// Credentials in requests that were received, as they came (`reveal=true`).
     static let revealing = KeyRole.admin
 
-    package static let rows: [String: Access] = [
+    package static let rows = own.merging(svix) { first, _ in first }
+
+    private static let own: [String: Access] = [
         "getHealth": .anyone,
         "getReadiness": .anyone,
         "getMetrics": .gateway(.viewer),

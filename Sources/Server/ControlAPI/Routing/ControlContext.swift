@@ -14,11 +14,14 @@ package struct Principal: Equatable, Sendable {
     package let role: KeyRole
     /// The public id of the tenant that this principal is confined to; nil = all tenants.
     package let tenant: String?
+    /// Of the key: event types that ask for one of these are seen.
+    package let featureFlags: [String]
 
-    package init(name: String, role: KeyRole, tenant: String?) {
+    package init(name: String, role: KeyRole, tenant: String?, featureFlags: [String] = []) {
         self.name = name
         self.role = role
         self.tenant = tenant
+        self.featureFlags = featureFlags
     }
     /// Whoever showed no key: of a tenant that is none.
     package static let stranger = Principal(name: "stranger", role: .publisher, tenant: "")

@@ -2,7 +2,8 @@
 // browser that was talked into it by another page is turned away, the caller becomes known (`SignIn`).
 //
 // Invariants: a state-changing method without `X-Sluice-Request` is refused (a page of another origin cannot set that
-// header without a preflight, which is never answered); on a loopback listener a `Host` that is neither an address,
+// header without a preflight, which is never answered), but for the Svix-shaped API, where a bearer token, which no
+// browser sends by itself, does the same; on a loopback listener a `Host` that is neither an address,
 // `localhost` nor the configured host is refused (DNS rebinding); every answer carries `X-Request-Id`.
 import Engine
 import HTTPTypes
@@ -10,13 +11,14 @@ import Hummingbird
 import Logging
 
 enum ControlMiddleware {
-    /// Outermost first. The id comes before the errors, so that an error can name it; the guards come after them, so
-    /// that a refusal is a problem like any other.
+    /// Outermost first. The id comes before the errors, so that an error can name it, and what other origins are told
+    /// so that they may read it; the guards come after them, so that a refusal is a problem like any other.
     static func ordered(
         host: String, logger: Logger, routes: RouteTable, keys: any SignInService
     ) -> [any MiddlewareProtocol<Request, Response, ControlContext>] {
         [
-            RequestIdentity(logger: logger), ErrorAnswers(logger: logger, routes: routes), BrowserGuard(host: host),
+            RequestIdentity(logger: logger), CrossOrigin(), ErrorAnswers(logger: logger, routes: routes),
+            BrowserGuard(host: host),
             SignIn(keys: keys, routes: routes, logger: logger),
         ]
     }
@@ -55,6 +57,8 @@ struct ErrorAnswers: RouterMiddleware {
     ) async throws -> Response {
         do {
             return try await next(request, context)
+        } catch let error as SvixError {
+            return error.response
         } catch let error as ControlError {
             return answer(error, request, context)
         } catch let error as ConfigurationError {
@@ -81,8 +85,10 @@ struct ErrorAnswers: RouterMiddleware {
     private func answer(_ error: ControlError, _ request: Request, _ context: ControlContext) -> Response {
         let path = request.uri.path
         var response =
-            path.hasPrefix("/api/") && !path.hasPrefix(ControlAPI.base + "/")
-            ? ControlResponse.deprecatedFailure(error) : ControlResponse.problem(error, request: context.requestID)
+            Surface.of(path) == .svix
+            ? SvixError(error).response
+            : path.hasPrefix("/api/") && !path.hasPrefix(ControlAPI.base + "/")
+                ? ControlResponse.deprecatedFailure(error) : ControlResponse.problem(error, request: context.requestID)
         if error.code == .methodNotAllowed {
             response.headers[.allow] = routes.methods(at: path).map(\.rawValue).joined(separator: ", ")
         }
@@ -122,7 +128,8 @@ struct BrowserGuard: RouterMiddleware {
             throw ControlError(.wrongHost, "this listener answers to its address and to localhost only")
         }
         let isReading = request.method == .get || request.method == .head
-        guard isReading || request.headers[BrowserGuard.header] == "1" else {
+        let needsHeader = !isReading && Surface.of(request.uri.path) == .own
+        guard !needsHeader || request.headers[BrowserGuard.header] == "1" else {
             throw ControlError(.missingHeader, "a call that changes something needs the header X-Sluice-Request: 1")
         }
         return try await next(request, context)

@@ -74,7 +74,12 @@ enum OpenAPIDocument {
                 "schema": ["type": "string"],
             ])
         }
-        if route.method != .get {
+        if route.surface == .svix, route.method == .post {
+            parameters.append([
+                "name": "idempotency-key", "in": "header", "schema": ["type": "string"],
+                "description": "A repetition within twelve hours is answered as the first call was, and does nothing.",
+            ])
+        } else if route.surface == .own, route.method != .get {
             parameters.append([
                 "name": .text(BrowserGuard.header.rawName), "in": "header", "required": true,
                 "schema": ["type": "string", "const": "1"],
@@ -120,6 +125,10 @@ enum OpenAPIDocument {
         case .nothing: break
         }
         responses["\(route.status.code)"] = .object(success)
+        if route.surface == .svix {
+            describeRefusals(of: route, access, &responses, &schemas)
+            return .object(responses)
+        }
         for (status, codes) in Dictionary(grouping: route.allProblems(access), by: \.status) {
             let words = codes.map { "`\($0.rawValue)`" }.joined(separator: ", ")
             var problem: [String: JSONValue] = ["description": .text(words)]
@@ -131,6 +140,23 @@ enum OpenAPIDocument {
             responses["\(status)"] = .object(problem)
         }
         return .object(responses)
+    }
+
+    /// In the form of the Svix-shaped API.
+    private static func describeRefusals(
+        of route: Route, _ access: Access, _ responses: inout [String: JSONValue],
+        _ schemas: inout [String: JSONValue]
+    ) {
+        var statuses = [421, 500, 503]
+        if access != .anyone { statuses += [400, 401, 403, 404, 409, 413, 422, 429] }
+        if let other = route.otherStatus { responses["\(other)"] = responses["\(route.status.code)"] }
+        for status in statuses where responses["\(status)"] == nil {
+            let schema = status == 422 ? SvixError.validationSchema : SvixError.schema
+            responses["\(status)"] = [
+                "description": .text(HTTPResponse.Status(code: status).reasonPhrase),
+                "content": ["application/json": ["schema": collect(schema, into: &schemas)]],
+            ]
+        }
     }
 
     /// A reference to the schema, which is put among the components.
@@ -174,6 +200,7 @@ enum OpenAPIDocument {
         case .map(let element): ["type": "object", "additionalProperties": json(element, &schemas)]
         case .object(let schema): collect(schema, into: &schemas)
         case .flagOr(let schema): ["oneOf": [["type": "boolean"], collect(schema, into: &schemas)]]
+        case .orNull(let element): ["oneOf": [json(element, &schemas), ["type": "null"]]]
         case .anything: [:]
         }
     }

@@ -37,6 +37,7 @@ struct QueryParameter: Sendable {
 struct QueryValues: Sendable {
     private let values: [String: String]
 
+    init() { values = [:] }
     init(_ request: Request, parameters: [QueryParameter]) throws {
         var values: [String: String] = [:]
         for (key, value) in request.uri.queryParameters {

@@ -42,6 +42,9 @@ struct Route: Sendable {
     var answer: Answer
     /// Beside those that every route may answer with.
     var problems: [ProblemCode] = []
+    var surface = Surface.own
+    /// Of success too: what was there already, or was not.
+    var otherStatus: Int?
     /// An older spelling that is kept for the tools that use it.
     var isDeprecated = false
     let handle: @Sendable (Call) async throws -> Response
@@ -50,7 +53,7 @@ struct Route: Sendable {
     var parameterNames: [String] {
         path.split(separator: "/").filter { $0.hasPrefix("{") }.map { String($0.dropFirst().dropLast()) }
     }
-    /// Every code that this route may answer with, asking for `access`.
+    /// Every code that this route may answer with, asking for `access`; those of the Svix-shaped API have other codes.
     func allProblems(_ access: Access) -> [ProblemCode] {
         var codes = problems + [.wrongHost, .internalFault]
         if access != .anyone { codes += [.unauthorized, .forbidden, .tooManyAttempts, .notRunning] }
@@ -74,6 +77,13 @@ struct Call: Sendable {
     let path: [String: String]
     let query: QueryValues
     let body: [UInt8]
+    /// The query of a call of the Svix-shaped API.
+    var svix = SvixQuery([])
+    /// Path and query as they were asked.
+    var target = ""
+    /// Whom the caller believes to speak with.
+    var authority = ""
+    var idempotencyKey: String?
 
     func parameter(_ name: String) -> String { path[name] ?? "" }
 }
@@ -113,6 +123,8 @@ struct RouteTable: Sendable {
         }
     }
 
+    private static let idempotencyKey = HTTPField.Name("idempotency-key")!
+
     private static func read(_ body: RequestBody, bytesMax: Int) async throws -> [UInt8] {
         do {
             return [UInt8](try await body.collect(upTo: bytesMax).readableBytesView)
@@ -121,7 +133,8 @@ struct RouteTable: Sendable {
         }
     }
     private static func answer(_ route: Route, _ request: Request, _ context: ControlContext) async throws -> Response {
-        let query = try QueryValues(request, parameters: route.query)
+        let isOwn = route.surface == .own
+        let query = try isOwn ? QueryValues(request, parameters: route.query) : QueryValues()
         if query.flag(QueryParameter.reveal.name) { try context.principal.require(.tenant(AccessTable.revealing)) }
         var path: [String: String] = [:]
         for name in route.parameterNames {
@@ -131,10 +144,17 @@ struct RouteTable: Sendable {
         var body: [UInt8] = []
         if route.method != .get {
             body = try await read(request.body, bytesMax: route.bodyBytesMax)
-            if route.body == nil, !route.isDeprecated, !body.isEmpty {
+            if route.body == nil, !route.isDeprecated, isOwn, !body.isEmpty {
                 throw ControlError(.badRequest, "\(route.method) \(request.uri.path) takes no body")
             }
         }
-        return try await route.handle(Call(caller: context.caller, path: path, query: query, body: body))
+        var call = Call(caller: context.caller, path: path, query: query, body: body)
+        if !isOwn {
+            call.svix = SvixQuery(request)
+            call.target = request.uri.string
+            call.authority = request.head.authority ?? ""
+            call.idempotencyKey = request.headers[RouteTable.idempotencyKey].flatMap { $0.isEmpty ? nil : $0 }
+        }
+        return try await route.handle(call)
     }
 }

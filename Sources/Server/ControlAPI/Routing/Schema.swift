@@ -19,6 +19,7 @@ package indirect enum Schema: Sendable {
     /// A flag, or more than that.
     case flagOr(ObjectSchema)
     case object(ObjectSchema)
+    case orNull(Schema)
     /// Not described further.
     case anything
 

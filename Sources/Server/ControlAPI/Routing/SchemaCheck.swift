@@ -68,6 +68,7 @@ package struct SchemaCheck {
             if case .bool = value { return }
             if case .object = value { return object(value, schema, path) }
             report(path, "must be true, false or an object, not \(value.kind)")
+        case .orNull(let element): if value != .null { one(value, element, path) }
         case .anything: break
         }
     }

@@ -77,7 +77,8 @@ struct SignIn: RouterMiddleware {
         guard let tenant = try keys.tenant(ref), principal.tenant == nil || principal.tenant == tenant else {
             throw ControlError(.noSuchTenant, "`X-Tenant-Id` names no tenant")
         }
-        return Principal(name: principal.name, role: principal.role, tenant: tenant)
+        return Principal(
+            name: principal.name, role: principal.role, tenant: tenant, featureFlags: principal.featureFlags)
     }
 
     // MARK: the key

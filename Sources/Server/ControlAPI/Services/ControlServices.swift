@@ -204,12 +204,13 @@ package struct ControlServices: Sendable {
     package var events: any EventQueries
     package var rejected: any RejectedQueries
     package var audit: any AuditQueries
+    package var outbound: OutboundServices
 
     /// When one object does it all.
     package init(
         _ all: some SignInService & GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
             & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & EventQueries
-            & RejectedQueries & AuditQueries
+            & RejectedQueries & AuditQueries & SvixApplications & SvixEventTypes & SvixEndpoints
     ) {
         signIn = all
         health = all
@@ -225,6 +226,7 @@ package struct ControlServices: Sendable {
         events = all
         rejected = all
         audit = all
+        outbound = OutboundServices(applications: all, eventTypes: all, endpoints: all)
     }
     package init(
         signIn: any SignInService, health: any GatewayHealth, tenants: any TenantDirectory,
@@ -232,7 +234,7 @@ package struct ControlServices: Sendable {
         keys: any KeyControl, sources: any SourceDirectory,
         endpoints: any EndpointDirectory, endpointControl: any EndpointControl, registry: any RegistryControl,
         deliveries: any DeliveryQueries, replays: any ReplayControl, events: any EventQueries,
-        rejected: any RejectedQueries, audit: any AuditQueries
+        rejected: any RejectedQueries, audit: any AuditQueries, outbound: OutboundServices
     ) {
         self.signIn = signIn
         self.health = health
@@ -248,5 +250,25 @@ package struct ControlServices: Sendable {
         self.events = events
         self.rejected = rejected
         self.audit = audit
+        self.outbound = outbound
+    }
+}
+
+/// What the Svix-shaped API stands on.
+package struct OutboundServices: Sendable {
+    package var applications: any SvixApplications
+    package var eventTypes: any SvixEventTypes
+    package var endpoints: any SvixEndpoints
+    /// Where answers are kept for repetitions; nil = in memory alone.
+    package var keptFolder: String?
+
+    package init(
+        applications: any SvixApplications, eventTypes: any SvixEventTypes, endpoints: any SvixEndpoints,
+        keptFolder: String? = nil
+    ) {
+        self.applications = applications
+        self.eventTypes = eventTypes
+        self.endpoints = endpoints
+        self.keptFolder = keptFolder
     }
 }

@@ -1,0 +1,120 @@
+// Applications of the running gateway: tenants, made and changed through the registry.
+import Engine
+import Foundation
+
+extension LiveOutbound {
+    func applications(_ paging: SvixPaging, _ caller: Caller) throws -> SvixPage<SvixApplication> {
+        let lookup = try lookup(caller)
+        let mark = paging.iterator.flatMap { SvixID.resource($0, .tenant)?.number }
+        if let own = caller.principal.tenant {
+            let tenant = try lookup.application(own)
+            let isPast = mark.map { paging.walksUp ? tenant.id.number <= $0 : tenant.id.number >= $0 } ?? false
+            return SvixPage(walked: isPast ? [] : [SvixApplication(tenant)], paging) { $0.id }
+        }
+        let walked = OutboundWalk.items(
+            up: paging.walksUp, from: mark, last: lookup.state.lastTenantNumber, count: paging.limit + 1
+        ) { lookup.state.tenant(TenantID($0)) }
+        return SvixPage(walked: walked.map { SvixApplication($0) }, paging) { $0.id }
+    }
+    func application(_ ref: String, _ caller: Caller) throws -> SvixApplication {
+        SvixApplication(try lookup(caller).application(ref))
+    }
+    func create(
+        _ draft: SvixApplicationDraft, getsExisting: Bool, _ caller: Caller
+    ) throws -> (application: SvixApplication, isNew: Bool) {
+        if let uid = draft.uid, let known = try state().tenant(uid: uid) {
+            guard getsExisting else { throw SvixError.conflict("another application has the uid `\(uid)`") }
+            return (SvixApplication(known), false)
+        }
+        let made = try apply(.createTenant(name: nil, uid: draft.uid, profile: TenantProfile(draft)), caller)
+        guard let id = made.first else { throw SvixError.conflict("the application was removed as it was made") }
+        return (try application(id, caller), true)
+    }
+    func replace(
+        _ ref: String, _ draft: SvixApplicationDraft, _ caller: Caller
+    ) throws -> (application: SvixApplication, isNew: Bool) {
+        guard let known = try lookup(caller).tenant(ref) else {
+            return try create(draft, getsExisting: false, caller)
+        }
+        let profile = TenantProfile(draft)
+        return (try update(known, uid: draft.uid, caller) { $0 = profile }, false)
+    }
+    func patch(_ ref: String, _ patch: SvixApplicationPatch, _ caller: Caller) throws -> SvixApplication {
+        let known = try lookup(caller).application(ref)
+        return try update(known, uid: patch.uid.over(known.uid), caller) { profile in
+            profile.title = patch.name ?? profile.title
+            profile.throttleRate = patch.throttleRate.over(profile.throttleRate)
+            profile.metadata = patch.metadata.over(profile.metadata) ?? [:]
+        }
+    }
+    private func update(
+        _ known: TenantSpec, uid: String?, _ caller: Caller, _ update: @escaping SettingsUpdate<TenantProfile>
+    ) throws -> SvixApplication {
+        if let uid, let other = try state().tenant(uid: uid), other.id != known.id {
+            throw SvixError.conflict("another application has the uid `\(uid)`")
+        }
+        try apply(.updateTenant(known.id, name: nil, uid: .some(uid), profile: update), caller)
+        return try application(known.publicID.text, caller)
+    }
+    func deleteApplication(_ ref: String, _ caller: Caller) throws {
+        try apply(.deleteTenant(try lookup(caller).application(ref).id), caller)
+    }
+
+    // MARK: tokens
+
+    private static let portalKeyName = "app-portal"
+
+    func portalToken(_ ref: String, _ order: SvixPortalOrder, _ caller: Caller) throws -> String {
+        let lookup = try lookup(caller)
+        let tenant = try lookup.application(ref)
+        guard let ring = gateway.keys else { throw ControlError.notRunning }
+        let now = Int64(Date().timeIntervalSince1970 * 1000)
+        do {
+            // Those that have ended are of no more use, and there may be one for each visit.
+            for old in lookup.state.keys.all(of: tenant.id)
+            where old.name == LiveOutbound.portalKeyName && old.isExpired(nowMillis: now) {
+                try ring.revoke(old.id, actor: ChangeActor(caller))
+            }
+            return try ring.make(
+                tenant: tenant.id, role: order.isReadOnly ? .viewer : .admin, name: LiveOutbound.portalKeyName,
+                expiresMillis: now + Int64(order.seconds) * 1000, featureFlags: order.featureFlags,
+                actor: ChangeActor(caller)
+            ).token
+        } catch { throw SvixError(error) }
+    }
+}
+
+/// Numbers walked up or down from a mark. O(numbers passed).
+enum OutboundWalk {
+    static func items<Item>(
+        up: Bool, from mark: UInt32?, last: UInt32, count: Int, _ item: (UInt32) -> Item?
+    ) -> [Item] {
+        var items: [Item] = []
+        var number = Int64(mark ?? (up ? 0 : last &+ 1))
+        while items.count < count {
+            number += up ? 1 : -1
+            guard number >= 1, number <= Int64(last) else { break }
+            if let found = item(UInt32(number)) { items.append(found) }
+        }
+        return items
+    }
+}
+
+extension SvixApplication {
+    init(_ tenant: TenantSpec) {
+        self.init(
+            id: SvixID.text(tenant.publicID, number: tenant.id.number), uid: tenant.uid,
+            name: tenant.profile.title ?? tenant.name, throttleRate: tenant.profile.throttleRate,
+            metadata: tenant.profile.metadata, createdMillis: tenant.createdMillis,
+            updatedMillis: max(tenant.updatedMillis, tenant.createdMillis))
+    }
+}
+
+extension TenantProfile {
+    init(_ draft: SvixApplicationDraft) {
+        self.init()
+        title = draft.name
+        metadata = draft.metadata
+        throttleRate = draft.throttleRate
+    }
+}

@@ -1,0 +1,90 @@
+// Event types of the running gateway, declared through the registry.
+import Engine
+import Foundation
+
+extension LiveOutbound {
+    func eventTypes(
+        _ paging: SvixPaging, includesArchived: Bool, _ caller: Caller
+    ) throws -> SvixPage<SvixEventType> {
+        let found = try state().eventTypes.walk(from: paging.iterator, isBackward: paging.isBackward).lazy.filter {
+            (includesArchived || !$0.settings.isArchived) && $0.isSeen(by: caller)
+        }.prefix(paging.limit + 1)
+        return SvixPage(walked: found.map { SvixEventType($0) }, paging) { $0.name }
+    }
+    func eventType(_ name: String, _ caller: Caller) throws -> SvixEventType {
+        SvixEventType(try known(name, caller))
+    }
+    func create(_ type: SvixEventType, _ caller: Caller) throws -> SvixEventType {
+        guard let old = try state().eventTypes.named(type.name) else {
+            try apply(.createEventType(name: type.name, EventTypeSettings(type)), caller)
+            return try eventType(type.name, caller)
+        }
+        guard old.settings.isArchived else {
+            throw SvixError(409, "event_type_exists", "there is an event type `\(type.name)` already")
+        }
+        return try set(old, type, caller)
+    }
+    func replace(_ type: SvixEventType, _ caller: Caller) throws -> (type: SvixEventType, isNew: Bool) {
+        guard let old = try state().eventTypes.named(type.name) else { return (try create(type, caller), true) }
+        return (try set(old, type, caller), false)
+    }
+    private func set(_ old: EventTypeSpec, _ type: SvixEventType, _ caller: Caller) throws -> SvixEventType {
+        let settings = EventTypeSettings(type)
+        try apply(.updateEventType(old.id) { $0 = settings }, caller)
+        return try eventType(old.name, caller)
+    }
+    func patch(_ name: String, _ patch: SvixEventTypePatch, _ caller: Caller) throws -> SvixEventType {
+        let old = try known(name, caller)
+        var type = SvixEventType(old)
+        type.about = patch.about ?? type.about
+        type.isArchived = patch.isArchived ?? type.isArchived
+        type.isDeprecated = patch.isDeprecated ?? type.isDeprecated
+        type.featureFlag = patch.featureFlag.over(type.featureFlag)
+        type.schemas = patch.schemas.over(type.schemas)
+        return try set(old, type, caller)
+    }
+    func deleteEventType(_ name: String, expunge: Bool, _ caller: Caller) throws {
+        let old = try known(name, caller)
+        try apply(expunge ? .deleteEventType(old.id) : .updateEventType(old.id) { $0.isArchived = true }, caller)
+    }
+    private func known(_ name: String, _ caller: Caller) throws -> EventTypeSpec {
+        guard let found = try state().eventTypes.named(name), found.isSeen(by: caller) else {
+            throw SvixError.notFound("there is no event type `\(name.prefix(300))`")
+        }
+        return found
+    }
+}
+
+extension EventTypeSpec {
+    /// Those of the platform see everything.
+    fileprivate func isSeen(by caller: Caller) -> Bool {
+        guard let flag = settings.featureFlag, caller.principal.tenant != nil else { return true }
+        return caller.principal.featureFlags.contains(flag)
+    }
+}
+
+extension SvixEventType {
+    init(_ type: EventTypeSpec) {
+        self.init(name: type.name)
+        about = type.settings.about
+        isArchived = type.settings.isArchived
+        isDeprecated = type.settings.isDeprecated
+        featureFlag = type.settings.featureFlag
+        schemas = type.settings.schemas.flatMap {
+            try? JSONDecoder().decode(JSONValue.self, from: Data($0.utf8))
+        }
+        createdMillis = type.createdMillis
+        updatedMillis = type.updatedMillis
+    }
+}
+
+extension EventTypeSettings {
+    init(_ type: SvixEventType) {
+        self.init()
+        about = type.about
+        isArchived = type.isArchived
+        isDeprecated = type.isDeprecated
+        featureFlag = type.featureFlag
+        schemas = type.schemas.map { JSONText.of($0) }
+    }
+}

@@ -1,0 +1,195 @@
+// Endpoints of applications in the Svix-shaped API, their secrets and their header fields.
+import Engine
+import HTTPTypes
+
+struct OutboundEndpointController {
+    let endpoints: any SvixEndpoints
+    let applications: any SvixApplications
+    let kept: KeptAnswers
+    let worker: ControlWorker
+
+    private static let list = "/app/{app}/endpoint"
+    private static let one = list + "/{endpoint}"
+
+    var routes: [Route] { reading + [create, replace, patch, remove] + secrets + headers }
+
+    /// Which endpoint a call is about.
+    private struct Place {
+        let application: String
+        let endpoint: String
+        init(_ call: Call) { (application, endpoint) = (call.parameter("app"), call.parameter("endpoint")) }
+    }
+
+    private var reading: [Route] {
+        let (endpoints, worker) = (endpoints, worker)
+        return [
+            .svix(
+                .get, OutboundEndpointController.list, "v1.endpoint.list", "List endpoints, the newest first.",
+                query: Route.svixPaging + [Route.svixOrder], answer: SvixPage<Never>.schema(SvixEndpoint.schema)
+            ) { call in
+                let paging = try call.svix.paging(isAscending: false, takesOrder: true) {
+                    SvixID.resource($0, .endpoint) != nil
+                }
+                let application = call.parameter("app")
+                let page = try await worker.run { try endpoints.endpoints(application, paging, call.caller) }
+                return SvixReply(200, page.json(\.json))
+            },
+            .svix(
+                .get, OutboundEndpointController.one, "v1.endpoint.get", "Show an endpoint.",
+                answer: SvixEndpoint.schema
+            ) { call in
+                let place = Place(call)
+                return SvixReply(
+                    200,
+                    try await worker.run {
+                        try endpoints.endpoint(place.application, place.endpoint, call.caller)
+                    }.json)
+            },
+        ]
+    }
+    /// The application is looked for before the body is read.
+    private func body(_ call: Call) async throws -> SvixBody {
+        let (applications, application) = (applications, call.parameter("app"))
+        _ = try await worker.run { try applications.application(application, call.caller) }
+        return try SvixBody(call.body)
+    }
+
+    private var create: Route {
+        let (endpoints, worker) = (endpoints, worker)
+        return .svix(
+            .post, OutboundEndpointController.list, "v1.endpoint.create", "Make an endpoint.",
+            body: SvixEndpoint.draftSchema, status: 201, answer: SvixEndpoint.schema, kept: kept
+        ) { call in
+            var body = try await body(call)
+            let (draft, secret) = (SvixEndpointDraft(&body), body.secret("secret"))
+            let hasHeaders = body.members["headers"].map { $0 != .null } ?? false
+            let headers = hasHeaders ? body.headers()?.compactMapValues { $0 } ?? [:] : [:]
+            try body.finish()
+            let application = call.parameter("app")
+            return SvixReply(
+                201,
+                try await worker.run {
+                    try endpoints.create(application, draft, secret: secret, headers: headers, call.caller)
+                }.json)
+        }
+    }
+    private var replace: Route {
+        let (endpoints, worker) = (endpoints, worker)
+        return .svix(
+            .put, OutboundEndpointController.one, "v1.endpoint.update",
+            "Make an endpoint what the body says, but for its secrets and header fields; where there is none, make one "
+                + "(201) with the uid of the body.",
+            body: SvixEndpoint.updateSchema, also: 201, answer: SvixEndpoint.schema
+        ) { call in
+            var body = try await body(call)
+            let (draft, place) = (SvixEndpointDraft(&body), Place(call))
+            try body.finish()
+            let (endpoint, isNew) = try await worker.run {
+                try endpoints.replace(place.application, place.endpoint, draft, call.caller)
+            }
+            return SvixReply(isNew ? 201 : 200, endpoint.json)
+        }
+    }
+    private var patch: Route {
+        let (endpoints, worker) = (endpoints, worker)
+        return .svix(
+            .patch, OutboundEndpointController.one, "v1.endpoint.patch", "Change what the body names; `null` clears.",
+            body: SvixEndpoint.patchSchema, answer: SvixEndpoint.schema
+        ) { call in
+            var body = try await body(call)
+            let (patch, place) = (SvixEndpointPatch(&body), Place(call))
+            try body.finish()
+            return SvixReply(
+                200,
+                try await worker.run {
+                    try endpoints.patch(place.application, place.endpoint, patch, call.caller)
+                }.json)
+        }
+    }
+    private var remove: Route {
+        let (endpoints, worker) = (endpoints, worker)
+        return .svix(
+            .delete, OutboundEndpointController.one, "v1.endpoint.delete", "Remove an endpoint.", status: 204
+        ) { call in
+            let place = Place(call)
+            try await worker.run { try endpoints.deleteEndpoint(place.application, place.endpoint, call.caller) }
+            return SvixReply(204)
+        }
+    }
+
+    // MARK: secrets
+
+    private static let graceSecondsDefault = 86_400
+
+    private var secrets: [Route] {
+        let (endpoints, worker) = (endpoints, worker)
+        return [
+            .svix(
+                .get, OutboundEndpointController.one + "/secret", "v1.endpoint.get-secret",
+                "Show what a receiver verifies with.", answer: SvixEndpoint.secretSchema
+            ) { call in
+                let place = Place(call)
+                let key = try await worker.run {
+                    try endpoints.secret(place.application, place.endpoint, call.caller)
+                }
+                return SvixReply(200, ["key": .text(key)], isSecret: true)
+            },
+            .svix(
+                .post, OutboundEndpointController.one + "/secret/rotate", "v1.endpoint.rotate-secret",
+                "Sign with another secret; the old one signs too for a while.", body: SvixEndpoint.rotateSchema,
+                answer: SvixEndpoint.secretSchema, kept: kept
+            ) { call in
+                var body = try await body(call)
+                let (secret, place) = (body.secret("key"), Place(call))
+                let grace =
+                    body.givenInteger("gracePeriodSeconds", 0...604_800).value
+                    ?? OutboundEndpointController.graceSecondsDefault
+                try body.finish()
+                let key = try await worker.run {
+                    try endpoints.rotate(
+                        place.application, place.endpoint, to: secret, graceSeconds: grace, call.caller)
+                }
+                return SvixReply(200, ["key": .text(key)], isSecret: true)
+            },
+        ]
+    }
+
+    // MARK: header fields
+
+    private var headers: [Route] {
+        let (endpoints, worker) = (endpoints, worker)
+        @Sendable func set(_ call: Call, merges: Bool) async throws -> SvixReply {
+            var body = try await body(call)
+            let (headers, place) = (body.headers(isPatch: merges) ?? [:], Place(call))
+            try body.finish()
+            try await worker.run {
+                try endpoints.setHeaders(place.application, place.endpoint, headers, merges: merges, call.caller)
+            }
+            return SvixReply(204)
+        }
+        return [
+            .svix(
+                .get, OutboundEndpointController.one + "/headers", "v1.endpoint.get-headers",
+                "Show the header fields of an endpoint's deliveries; of some the name alone.",
+                answer: SvixEndpoint.headersSchema
+            ) { call in
+                let place = Place(call)
+                let all = try await worker.run {
+                    try endpoints.headers(place.application, place.endpoint, call.caller)
+                }
+                let isSensitive = { (name: String) in SvixHeaders.sensitive.contains(name.lowercased()) }
+                let shown = all.filter { !isSensitive($0.key) }.mapValues { JSONValue.text($0) }
+                let hidden = all.keys.filter(isSensitive).sorted().map { JSONValue.text($0) }
+                return SvixReply(200, ["headers": .object(shown), "sensitive": .list(hidden)])
+            },
+            .svix(
+                .put, OutboundEndpointController.one + "/headers", "v1.endpoint.update-headers",
+                "Set all header fields.", body: SvixEndpoint.headersDraftSchema, status: 204
+            ) { call in try await set(call, merges: false) },
+            .svix(
+                .patch, OutboundEndpointController.one + "/headers", "v1.endpoint.patch-headers",
+                "Set those that are named; `null` takes one away.", body: SvixEndpoint.headersPatchSchema, status: 204
+            ) { call in try await set(call, merges: true) },
+        ]
+    }
+}

@@ -1,0 +1,41 @@
+// Who may call what of the Svix-shaped API. A key of all tenants is its organization token, a tenant's key its
+// application token: below its own application that may do nearly everything, and see nothing else.
+import Engine
+
+extension AccessTable {
+    static let svix: [String: Access] = [
+        "v1.health.ping": .anyone,
+        "v1.health.get": .anyone,
+        // It does nothing for everybody.
+        "v1.authentication.logout": .anyone,
+
+        "v1.application.list": .gateway(.viewer),
+        "v1.application.create": .gateway(.admin),
+        "v1.application.get": .tenant(.viewer),
+        "v1.application.update": .gateway(.admin),
+        "v1.application.patch": .gateway(.admin),
+        "v1.application.delete": .gateway(.admin),
+        "v1.authentication.app-portal-access": .gateway(.admin),
+        "v1.authentication.dashboard-access": .gateway(.admin),
+
+        "v1.event-type.list": .tenant(.viewer),
+        "v1.event-type.get": .tenant(.viewer),
+        "v1.event-type.create": .gateway(.admin),
+        "v1.event-type.update": .gateway(.admin),
+        "v1.event-type.patch": .gateway(.admin),
+        "v1.event-type.delete": .gateway(.admin),
+
+        "v1.endpoint.list": .tenant(.viewer),
+        "v1.endpoint.get": .tenant(.viewer),
+        "v1.endpoint.create": .tenant(.admin),
+        "v1.endpoint.update": .tenant(.admin),
+        "v1.endpoint.patch": .tenant(.admin),
+        "v1.endpoint.delete": .tenant(.admin),
+        // Whoever has it can sign in the gateway's name.
+        "v1.endpoint.get-secret": .tenant(.admin),
+        "v1.endpoint.rotate-secret": .tenant(.admin),
+        "v1.endpoint.get-headers": .tenant(.viewer),
+        "v1.endpoint.update-headers": .tenant(.admin),
+        "v1.endpoint.patch-headers": .tenant(.admin),
+    ]
+}

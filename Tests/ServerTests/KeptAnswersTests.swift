@@ -1,0 +1,85 @@
+// Answers to calls with an idempotency key: given again, over a restart too, and bounded.
+import Foundation
+import Server
+import Synchronization
+import TestSupport
+import Testing
+
+@Suite struct KeptAnswersTests {
+    private final class Clock: Sendable {
+        let millis = Mutex<Int64>(1_000_000)
+        var read: @Sendable () -> Int64 { { self.millis.withLock { $0 } } }
+    }
+    private func scope(_ key: String) -> KeptAnswers.Scope { KeptAnswers.Scope(["key_1", "", "/api/v1/app", key]) }
+
+    @Test func aRepetitionIsAnsweredAsTheFirstCallWasAndDoesNothing() async throws {
+        let kept = KeptAnswers()
+        for round in 0..<3 {
+            let reply = try await kept.once(scope("a")) { SvixReply(201, ["n": .integer(Int64(round))]) }
+            #expect(reply == SvixReply(201, ["n": 0]))
+        }
+        #expect(try await kept.once(scope("b")) { SvixReply(200) } == SvixReply(200))
+    }
+    @Test func afterAnErrorTheKeyIsFree() async throws {
+        let kept = KeptAnswers()
+        await #expect(throws: SvixError.self) {
+            try await kept.once(scope("a")) { throw SvixError.conflict("taken") }
+        }
+        #expect(try await kept.once(scope("a")) { SvixReply(404) }.status == 404)
+        #expect(try await kept.once(scope("a")) { SvixReply(201) }.status == 201)
+        #expect(try await kept.once(scope("a")) { SvixReply(500) }.status == 201)
+    }
+    @Test func aCallWaitsForTheOneThatRuns() async throws {
+        let kept = KeptAnswers()
+        let count = Mutex(0)
+        let replies = try await withThrowingTaskGroup(of: SvixReply.self) { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    try await kept.once(scope("a")) {
+                        let number = count.withLock { count in
+                            count += 1
+                            return count
+                        }
+                        try await Task.sleep(for: .milliseconds(20))
+                        return SvixReply(201, .integer(Int64(number)))
+                    }
+                }
+            }
+            var replies: [SvixReply] = []
+            for try await reply in group { replies.append(reply) }
+            return replies
+        }
+        #expect(replies == Array(repeating: SvixReply(201, 1), count: 8))
+    }
+    @Test func aRestartForgetsNothingButSecretsAndWhatIsOld() async throws {
+        let (folder, clock) = (TemporaryFolder(), Clock())
+        let first = KeptAnswers(folder: folder.path, nowMillis: clock.read)
+        _ = try await first.once(scope("a")) { SvixReply(201, ["id": "x"]) }
+        _ = try await first.once(scope("secret")) { SvixReply(200, ["token": "geheim"], isSecret: true) }
+        let path = folder.path + "/" + KeptAnswers.fileName
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        #expect(text.contains("201") && !text.contains("geheim"))
+        let mode = try FileManager.default.attributesOfItem(atPath: path)[.posixPermissions] as? Int
+        #expect(mode == 0o600)
+        // As after a power cut in the middle of a line.
+        try Data((text + "{\"scope\":\"00").utf8).write(to: URL(fileURLWithPath: path))
+        let second = KeptAnswers(folder: folder.path, nowMillis: clock.read)
+        #expect(try await second.once(scope("a")) { SvixReply(500) } == SvixReply(201, ["id": "x"]))
+        #expect(try await second.once(scope("secret")) { SvixReply(202) }.status == 202)
+        clock.millis.withLock { $0 += KeptAnswers.ageMillisMax }
+        #expect(try await second.once(scope("a")) { SvixReply(203) }.status == 203)
+        let third = KeptAnswers(folder: folder.path, nowMillis: clock.read)
+        #expect(try await third.once(scope("a")) { SvixReply(500) }.status == 203)
+    }
+    @Test func whatIsKeptIsBoundedAndTheOldestGoFirst() async throws {
+        let folder = TemporaryFolder()
+        let kept = KeptAnswers(folder: folder.path)
+        let large = JSONValue.text(String(repeating: "x", count: 1 << 20))
+        for number in 0..<40 { _ = try await kept.once(scope("\(number)")) { SvixReply(200, large) } }
+        #expect(try await kept.once(scope("39")) { SvixReply(500) }.status == 200)
+        #expect(try await kept.once(scope("0")) { SvixReply(404) }.status == 404)
+        let path = folder.path + "/" + KeptAnswers.fileName
+        let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? .max
+        #expect(bytes < 3 * KeptAnswers.bytesMax)
+    }
+}
