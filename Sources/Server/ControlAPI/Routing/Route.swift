@@ -92,11 +92,31 @@ struct RouteTable: Sendable {
     let routes: [Route]
     /// `/metrics` asks for no key.
     let hasOpenMetrics: Bool
+    /// Places of routes by what tells most of them apart, for every request is led to its route before the router does.
+    private let places: [Shape: [Int]]
+
+    /// How many segments a path has, and what it is about: the one behind `/api/v1`, or behind `/api`.
+    private struct Shape: Hashable {
+        let count: Int
+        let subject: Substring
+
+        init(_ path: String) {
+            let segments = path.split(separator: "/")
+            count = segments.count
+            let place = segments.count > 2 && segments[1] == "v1" ? 2 : 1
+            subject = segments.count > place ? segments[place] : ""
+        }
+    }
 
     init(_ routes: [Route], hasOpenMetrics: Bool) {
         precondition(Set(routes.map(\.operation)).count == routes.count, "an operation's name is used twice")
         self.routes = routes
         self.hasOpenMetrics = hasOpenMetrics
+        places = Dictionary(grouping: routes.indices) { Shape(routes[$0].path) }
+        precondition(places.keys.allSatisfy { !$0.subject.hasPrefix("{") }, "what a path is about is left open")
+    }
+    private func routes(at path: String) -> [Route] {
+        (places[Shape(path)] ?? []).map { routes[$0] }.filter { $0.matches(path) }
     }
 
     func access(_ route: Route) -> Access {
@@ -104,14 +124,14 @@ struct RouteTable: Sendable {
     }
     func route(of request: Request) -> Route? {
         let method = request.method == .head ? .get : request.method
-        return routes.first { $0.method == method && $0.matches(request.uri.path) }
+        return routes(at: request.uri.path).first { $0.method == method }
     }
 
     func methods(at path: String) -> [HTTPRequest.Method] {
-        routes.filter { $0.matches(path) }.map(\.method).sorted { $0.rawValue < $1.rawValue }
+        routes(at: path).map(\.method).sorted { $0.rawValue < $1.rawValue }
     }
     func bodyBytesMax(of request: Request) -> Int {
-        routes.first { $0.method == request.method && $0.matches(request.uri.path) }?.bodyBytesMax ?? Route.bodyBytesMax
+        routes(at: request.uri.path).first { $0.method == request.method }?.bodyBytesMax ?? Route.bodyBytesMax
     }
     func add(to router: Router<ControlContext>) {
         for route in routes {

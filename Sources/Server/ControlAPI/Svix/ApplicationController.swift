@@ -120,7 +120,11 @@ struct ApplicationController {
                 answer: ApplicationController.portalAnswer, kept: kept
             ) { call in
                 var body = try SvixBody(call.body)
-                let (order, draft) = ApplicationController.portalOrder(&body, ref: call.parameter("app"))
+                let ref = call.parameter("app")
+                let order = ApplicationController.portalOrder(&body)
+                // For one that there is, what it would be made of does not matter.
+                let exists = try await worker.run { (try? applications.application(ref, call.caller)) != nil }
+                let draft = exists ? nil : body.application(for: ref)
                 try body.finish()
                 if let draft {
                     _ = try await worker.run { try applications.create(draft, getsExisting: true, call.caller) }
@@ -140,14 +144,12 @@ struct ApplicationController {
             },
         ]
     }
-    private static func portalOrder(
-        _ body: inout SvixBody, ref: String
-    ) -> (order: SvixPortalOrder, application: SvixApplicationDraft?) {
+    private static func portalOrder(_ body: inout SvixBody) -> SvixPortalOrder {
         var order = SvixPortalOrder()
         order.featureFlags = body.labels("featureFlags", count: 0...100).value ?? []
         order.seconds = body.givenInteger("expiry", 60...SvixPortalOrder.secondsDefault).value ?? order.seconds
         order.isReadOnly = body.givenFlag("readOnly").value ?? false
-        return (order, body.application(for: ref))
+        return order
     }
 }
 
