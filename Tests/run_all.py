@@ -25,7 +25,7 @@ SUITES = [
     ("Conformance/suites/operator_messages.py", [], [], 120),
     ("Conformance/suites/safeguards.py", [], [], 120),
     ("Conformance/suites/access.py", [], [], 120),
-    ("Conformance/suites/svix_api.py", [], [], 180),
+    ("Conformance/suites/svix_api.py", [], [], 270),
     ("Conformance/suites/churn.py", [], [], 120),
     ("Conformance/suites/offload_suite.py", [], [], 120),
     ("Conformance/suites/readme_tour.py", [], [], 150),
