@@ -60,8 +60,8 @@ struct AdminClient: Sendable {
         if status == 401, key.token == nil {
             return AdminError(
                 isAnswer: true,
-                message: "\(address) asks for a key\(origin): give --config FILE of a gateway of this machine, --key, or "
-                    + "\(GatewayOptions.keyVariable) in the environment")
+                message: "\(address) asks for a key\(origin): give --config FILE of a gateway of this machine, "
+                    + "--key, or \(GatewayOptions.keyVariable) in the environment")
         }
         if let problem = try? BodyReading.decoder.decode(ProblemDocument.self, from: data) {
             let errors = problem.errors ?? []
