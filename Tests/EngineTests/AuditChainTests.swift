@@ -44,6 +44,7 @@ import Testing
     @Test(arguments: [
         "actor = 'key_2'", "time = 999", "name = 'x'", "changes = '[]'", "request = NULL", "request = ''",
         "kind = NULL", "tenant = 2", "action = 'delete'", "resource = 'ep_2'", "digest = zeroblob(32)",
+        "digest = NULL", "digest = 'x'", "time = 'x'", "time = 1.5", "tenant = zeroblob(4)", "actor = x'ff'",
     ])
     func aChangedEntryIsFound(_ change: String) throws {
         let queue = try filled()
@@ -73,6 +74,31 @@ import Testing
         try queue.write { try $0.execute(sql: "DELETE FROM audit WHERE number <= 4") }
         #expect(try problem(queue, entryCountMax: 4) == nil)
         #expect(try problem(queue, entryCountMax: 5) == .missing(4), "retention leaves more than that")
+    }
+    @Test func anEndThatWasNotedTellsWhatTheLogAloneCannot() throws {
+        let queue = try filled()
+        let seen = try queue.read { try AuditChain.verify($0, entryCountMax: 100) }
+        let known = try #require(AuditEnd("\(seen.lastNumber):\(seen.digestText.uppercased())"))
+        func problem() throws -> AuditProblem? {
+            try queue.read { try AuditChain.verify($0, known: known, entryCountMax: 100).problem }
+        }
+        #expect(try problem() == nil)
+        try SQLiteRegistryStore(queue).record([entry("next")])
+        #expect(try problem() == nil, "it has grown since")
+        let cut = "DELETE FROM audit WHERE number > 4; UPDATE sqlite_sequence SET seq = 4 WHERE name = 'audit'"
+        try queue.write { try $0.execute(sql: cut) }
+        #expect(try self.problem(queue) == nil)
+        #expect(try problem() == .missing(5))
+        for name in ["other", "6"] { try SQLiteRegistryStore(queue).record([entry(name)]) }
+        #expect(try self.problem(queue) == nil)
+        #expect(try problem() == .rewritten(6))
+    }
+    @Test func anEndIsANumberAndADigest() {
+        let digest = String(repeating: "0a", count: 32)
+        #expect(AuditEnd("6:" + digest)?.number == 6)
+        for text in ["", "6", ":", "6:", "x:" + digest, "-1:" + digest, "6:" + digest + "0", "6:" + digest + ":"] {
+            #expect(AuditEnd(text) == nil, "\(text)")
+        }
     }
     @Test func aLogOfAnEarlierVersionBecomesAChain() throws {
         let queue = try DatabaseQueue(path: folder.path + "/store.sqlite")

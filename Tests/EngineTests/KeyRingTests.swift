@@ -136,10 +136,17 @@ private final class KeyBench: KeyUseStore {
 
 /// The same data folder, started again and again.
 @Suite struct PlatformKeyTests {
-    private func start(_ folder: TemporaryFolder, _ store: MemoryRegistryStore) throws -> (KeyRing, String?) {
+    private func start(_ folder: TemporaryFolder, _ store: any RegistryStore) throws -> (KeyRing, String?) {
         let service = RegistryService(store: store, process: ProcessSettings(), verifiers: VerifierRegistry())
         try service.open()
         return try KeyRing.open(service, uses: NoUses(), folder: folder.path)
+    }
+    /// Of which nothing can be committed.
+    private struct StuckStore: RegistryStore {
+        struct IsStuck: Error {}
+        let store: MemoryRegistryStore
+        func load() throws -> StoredRegistry { try store.load() }
+        func commit(_ commit: RegistryCommit) throws { throw IsStuck() }
     }
     private struct NoUses: KeyUseStore {
         func keyUses() throws -> [KeyID: Int64] { [:] }
@@ -154,7 +161,7 @@ private final class KeyBench: KeyUseStore {
         let (ring, token) = try start(folder, store)
         let made = try #require(token)
         #expect(role(ring.verdict(on: made)) == .platform)
-        #expect(PlatformKey.token(inFolder: folder.path) == made)
+        #expect(try PlatformKey.token(inFolder: folder.path) == made)
         for name in [PlatformKey.fileName, TokenDigester.fileName] {
             let attributes = try FileManager.default.attributesOfItem(atPath: folder.path + "/" + name)
             #expect(attributes[.posixPermissions] as? Int == 0o600, "\(name)")
@@ -183,6 +190,19 @@ private final class KeyBench: KeyUseStore {
         #expect(ring.verdict(on: try #require(first)) == .unknown && ring.verdict(on: other) == .unknown)
         #expect(role(ring.verdict(on: try #require(token))) == .platform)
         #expect(try store.load().keys.count == 1)
+    }
+    /// A start that cannot commit ends where one that dies there ends.
+    @Test(arguments: [false, true])
+    func aStartThatEndsHalfWayLeavesNobodyLockedOut(_ isAskedFor: Bool) throws {
+        let (folder, store) = (TemporaryFolder(), MemoryRegistryStore())
+        _ = try start(folder, store)
+        try FileManager.default.removeItem(atPath: folder.path + "/" + TokenDigester.fileName)
+        if isAskedFor { try Data().write(to: URL(fileURLWithPath: folder.path + "/" + PlatformKey.fileName)) }
+        #expect(throws: (any Error).self) { try start(folder, StuckStore(store: store)) }
+        let (ring, token) = try start(folder, store)
+        #expect(role(ring.verdict(on: try #require(token))) == .platform)
+        #expect(try PlatformKey.token(inFolder: folder.path) == token)
+        #expect(try start(folder, store).1 == nil)
     }
     @Test func aDigestKeyThatIsNotOneIsRefused() throws {
         let folder = TemporaryFolder()

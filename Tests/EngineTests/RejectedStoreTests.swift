@@ -39,6 +39,28 @@ extension TemporaryFolder {
         #expect(try store.list(query).map { $0.request.receivedSeconds } == [19, 18, 17, 16, 15])
         #expect(store.sourceTotals()["b"]?.count == 1)
     }
+    @Test func sourcesThatAreCalledAlikeTakeNoneOfEachOthersRoom() throws {
+        let store = try RejectedStore(path: path, bounds: bounds(count: 5))
+        func add(_ range: Range<Int>, of source: UInt32) throws {
+            try store.add(
+                range.map {
+                    var request = refused("github", $0)
+                    request.sourceNumber = source
+                    return (request, nil)
+                })
+        }
+        try add(0..<3, of: 7)
+        try add(0..<20, of: 8)
+        try add(0..<2, of: 0)
+        let total = try #require(store.sourceTotals()["github"])
+        #expect(total.count == 10 && total.bytes == 10 * refused("github", 0).byteCount)
+        #expect(try store.numbers(source: nil, ofSources: [7]).count == 3)
+        #expect(try store.numbers(source: nil, ofSources: [8]).count == 5)
+        let again = try RejectedStore(path: path, bounds: bounds(count: 2))
+        for source in [UInt32(0), 7, 8] {
+            #expect(try again.numbers(source: nil, ofSources: [source]).count == 2, "\(source)")
+        }
+    }
     @Test func keepsTheNewestByBytes() throws {
         let store = try RejectedStore(path: path, bounds: bounds(bytes: 5000))
         for number in 0..<20 { try store.add([(refused("a", number, bodyBytes: 1000), nil)]) }
@@ -148,6 +170,27 @@ extension TemporaryFolder {
         try store.add([(try signed(3, secret: "new"), nil)])
         #expect(try again.run(query).duplicates == 1)
         #expect(store.sourceTotals()["s"]?.count == 10)
+    }
+    @Test func whatWasSentToASourceThatIsGoneIsNoOtherSources() throws {
+        let store = try RejectedStore(path: path, bounds: bounds())
+        for (number, source) in [(1, UInt32(7)), (2, 8)] {
+            var request = try signed(number, secret: "new")
+            request.sourceNumber = source
+            try store.add([(request, nil)])
+        }
+        let service = RegistryService(
+            store: MemoryRegistryStore(), process: ProcessSettings(), verifiers: VerifierRegistry())
+        try service.open()
+        _ = try service.apply(.manifest(configuration("new")), actor: ChangeActor("t"))
+        let known = try #require(service.state.sources.all.first { $0.name == "s" })
+        let again = Reverification(
+            store: store, configuration: configuration("new"), identify: { $0.number == 8 ? known : nil }
+        ) { $0.map { _ in .kept(EventID(logIdentity: 1, sequence: 1)) } }
+        var query = ReverifyQuery()
+        query.isDry = false
+        let outcome = try again.run(query)
+        #expect(outcome.accepted == 1 && outcome.withoutSource == 1)
+        #expect(try store.numbers(source: nil, ofSources: [7]).count == 1, "it stays where it was sent")
     }
     @Test func whatTheLogDoesNotTakeStays() throws {
         let store = try RejectedStore(path: path, bounds: bounds())

@@ -276,7 +276,7 @@ func aDamagedStoreIsCalledDamaged(_ part: String) throws {
             return
         }
         let report = try StoreRebuild.run(folder: folder.path, logIdentity: 7, shared: Sample.place(2))
-        #expect(report.movedAside.contains("store.sqlite.damaged-\(number)"))
+        #expect(report.movedAside.contains("store.sqlite.damaged-\(number)") && !report.keepsRegistry)
         #expect(Set(TemporaryFolder.names(folder.path)).isSuperset(of: report.movedAside))
         let store = try open(folder, events: 3)
         #expect(try store.snapshot().shared == Sample.place(2) && store.snapshot().rebuiltFrom == Sample.place(2))
@@ -285,4 +285,31 @@ func aDamagedStoreIsCalledDamaged(_ part: String) throws {
         try store.begin([Sample.endpoint(1)], at: Sample.place(2), isDurable: true)
         #expect(try store.snapshot().rebuiltFrom == nil)
     }
+}
+
+/// Records name tenants by their numbers: another one's events must not become theirs.
+@Test func aRebuiltStoreKeepsTheRegistryThatCanBeRead() throws {
+    let folder = TemporaryFolder()
+    var endpoint = EndpointConfiguration()
+    endpoint.name = "made"
+    endpoint.tenant = "globex"
+    endpoint.url = "https://hooks.example.com/made"
+    do {
+        let service = RegistryService(
+            store: SQLiteRegistryStore(try open(folder).writer), process: ProcessSettings(),
+            verifiers: VerifierRegistry())
+        try service.open()
+        for name in ["acme", "globex"] {
+            _ = try service.apply(.edits([.createTenant(name: name, uid: nil)]), actor: ChangeActor("t"))
+        }
+        _ = try service.apply(.edits([.createEndpoint(endpoint)]), actor: ChangeActor("t"))
+    }
+    let before = try SQLiteRegistryStore(try open(folder).writer).load()
+    let report = try StoreRebuild.run(folder: folder.path, logIdentity: 7, shared: Sample.place(2))
+    #expect(report.keepsRegistry)
+    let after = try SQLiteRegistryStore(try open(folder, events: 3).writer).load()
+    #expect(after.tenants == before.tenants && after.tenants.map(\.name) == ["default", "acme", "globex"])
+    #expect(after.endpoints == before.endpoints && after.endpoints.map(\.name) == ["made"])
+    #expect(after.lastNumbers == before.lastNumbers)
+    #expect(try AuditChain.verify(folder: folder.path).problem == nil)
 }

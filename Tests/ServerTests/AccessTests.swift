@@ -189,9 +189,17 @@ import Testing
     @Test func ofAFloodOfRefusedTriesSomeAMinuteAreNoted() {
         var sample = RefusalSample()
         let noted = (0..<1000).map { sample.note(nowMillis: 5_000 + Int64($0)) }
-        #expect(noted.compactMap(\.self) == Array(repeating: 0, count: RefusalSample.countMax))
-        #expect(sample.note(nowMillis: 65_000) == 1000 - RefusalSample.countMax)
+        #expect(noted.compactMap(\.self) == Array(repeating: 0, count: RefusalSample.countMaxMinute))
+        #expect(sample.note(nowMillis: 65_000) == 1000 - RefusalSample.countMaxMinute)
         #expect(sample.note(nowMillis: 65_001) == 0)
+    }
+    @Test func aTryEveryFewSecondsFillsNoLogInYears() {
+        var sample = RefusalSample()
+        let days = 30
+        let noted = (0..<(days * 28_800)).compactMap { sample.note(nowMillis: Int64($0) * 3_000) }
+        #expect(noted.count == days * RefusalSample.countMaxDay)
+        #expect(noted.reduce(noted.count, +) <= days * 28_800 && noted.contains { $0 > 0 }, "what was left out is told")
+        #expect(days * AuditBounds.entryCountMax / noted.count >= 365)
     }
     @Test func metricsMayBeOpened() async throws {
         try await ControlServer.run(hasOpenMetrics: true) { server in

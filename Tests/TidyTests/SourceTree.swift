@@ -9,7 +9,8 @@ enum SourceTree {
 
     /// Folders that hold no source of ours.
     private static func isSkipped(_ name: String) -> Bool {
-        name.hasPrefix(".build") || [".git", ".swiftpm", ".venv", "__pycache__", "sluice-data"].contains(name)
+        [".build", ".venv"].contains { name.hasPrefix($0) }
+            || [".git", ".swiftpm", "__pycache__", "sluice-data"].contains(name)
     }
 
     /// Every file under `folder` with one of these endings, relative to the root, in a fixed order.

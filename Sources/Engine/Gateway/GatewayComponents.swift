@@ -55,7 +55,8 @@ final class GatewayComponents: Sendable {
             logger: logger)
         verifiers = try VerifierComponent(configuration, registry: known, loops: controls.loops)
         let certificates = CertificateComponent(known)
-        rejected = try RejectedComponent(configuration, registry: known, loopCount: loopCount, logger: logger)
+        rejected = try RejectedComponent(
+            configuration, verifiers: known, registry: registry, loopCount: loopCount, logger: logger)
         journal = try JournalComponent(
             configuration, controls: controls, registry: registry, log: log, logKeeper: logKeeper, delivery: delivery)
         ingest = try IngestComponent(

@@ -154,7 +154,7 @@ final class SourceParticipant: TopologyParticipant {
                 return (state.running, state.snapshot)
             }
             guard let running else { return }
-            running.rejected.worker?.reload(change.after.sourcesWithPublicURL)
+            running.rejected.worker?.reload(change.after.sourcesByNumber)
             let loops = running.ingest.loops
             for loop in loops { loop.publish(sources.snapshot) }
             // The old one stays alive here until each loop has let it go.
@@ -168,12 +168,12 @@ final class SourceParticipant: TopologyParticipant {
 }
 
 extension RegistryState {
-    /// The sources, each with the public URL that holds for it.
-    package var sourcesWithPublicURL: [SourceConfiguration] {
-        sources.all.map { spec in
+    /// The sources by their number, each with the public URL that holds for it.
+    package var sourcesByNumber: [UInt32: SourceConfiguration] {
+        sources.all.reduce(into: [:]) { known, spec in
             var copy = spec.settings
             copy.publicURL = copy.publicURL ?? live.publicURL
-            return copy
+            known[spec.id.number] = copy
         }
     }
     /// For records of earlier versions, which name their source only.

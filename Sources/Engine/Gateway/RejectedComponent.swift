@@ -7,6 +7,7 @@ final class RejectedComponent: Component {
     private static let ringBytes = 2 << 20
     let name = "rejected requests"
     private let configuration: GatewayConfiguration
+    private let registry: RegistryComponent
     /// Of a worker, which fetches none.
     private let certificates: CertificateResolver
     /// One a loop; empty when no refused request is kept.
@@ -16,10 +17,12 @@ final class RejectedComponent: Component {
     private let running = StartResult<RejectedWorker>()
 
     init(
-        _ configuration: GatewayConfiguration, registry: VerifierRegistry, loopCount: Int, logger: Logger
+        _ configuration: GatewayConfiguration, verifiers: VerifierRegistry, registry: RegistryComponent,
+        loopCount: Int, logger: Logger
     ) throws(GatewayError) {
         self.configuration = configuration
-        certificates = registry.certificates.with(.cachedOnly)
+        self.registry = registry
+        certificates = verifiers.certificates.with(.cachedOnly)
         self.logger = logger
         guard let wakeup = Wakeup() else { throw .outOfDescriptors }
         self.wakeup = wakeup
@@ -45,7 +48,7 @@ final class RejectedComponent: Component {
             throw GatewayError.rejectedStore(reason: "\(StoreError.of(error, file: RejectedStore.fileName))")
         }
         let worker = RejectedWorker(
-            store: store, feeds: rings, wakeup: wakeup, sources: configuration.sourcesWithPublicURL,
+            store: store, feeds: rings, wakeup: wakeup, sources: registry.service.state.sourcesByNumber,
             certificates: certificates, logger: logger)
         do { try worker.start() } catch { throw GatewayError.thread(error) }
         running.set(worker)

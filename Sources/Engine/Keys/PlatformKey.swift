@@ -1,8 +1,8 @@
 // The key that a gateway begins with: made at the first start, said once, kept in a file of the data folder for whoever
 // owns the folder, who could read everything else in it anyway.
 //
-// Invariant: the file is there before its key is in force, so a start that ends in between leaves no key that nobody
-// knows.
+// Invariant: a start that ends anywhere in between leaves a folder whose next start makes a key that its owner knows: no
+// key counts as left before its file is there, and a file that asks for one asks until the key is in force.
 import Foundation
 
 package enum PlatformKey {
@@ -21,14 +21,23 @@ package enum PlatformKey {
         let isLeft = !digester.isNew && known.contains { $0.role == .platform && !$0.isExpired(nowMillis: nowMillis) }
         guard !isLeft || isAskedFor else { return nil }
         let token = APIToken.make()
-        try file.write(Array((token + "\n").utf8))
+        let line = Array((token + "\n").utf8)
         let draft = KeyDraft(tenant: nil, role: .platform, name: "platform", digest: digester.digest(of: token))
-        _ = try registry.apply(.edits(void.map { .deleteKey($0.id) } + [.createKey(draft)]), actor: .start)
+        let change = RegistryChange.edits(void.map { .deleteKey($0.id) } + [.createKey(draft)])
+        if isAskedFor {
+            _ = try registry.apply(change, actor: .start)
+            try digester.save(in: folder)
+            try file.write(line)
+        } else {
+            try file.write(line)
+            _ = try registry.apply(change, actor: .start)
+            try digester.save(in: folder)
+        }
         return token
     }
-    /// What is in the file of a data folder; nil when there is none, or it is not this user's to read.
-    package static func token(inFolder folder: String) -> String? {
-        guard let bytes = try? PrivateFile(path: folder + "/" + fileName).read() else { return nil }
+    /// What is in the file of a data folder; nil when there is none, or nothing in it.
+    package static func token(inFolder folder: String) throws(KeyFileError) -> String? {
+        guard let bytes = try PrivateFile(path: folder + "/" + fileName).read() else { return nil }
         let text = String(decoding: bytes, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
         return text.isEmpty ? nil : text
     }

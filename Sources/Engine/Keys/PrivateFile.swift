@@ -12,8 +12,9 @@ struct PrivateFile {
 
     /// Nil when there is none.
     func read() throws(KeyFileError) -> [UInt8]? {
-        guard FileManager.default.fileExists(atPath: path) else { return nil }
         do { return [UInt8](try Data(contentsOf: URL(fileURLWithPath: path))) } catch {
+            // A folder that this user may not look into is not one without the file.
+            if (error as? CocoaError)?.code == .fileReadNoSuchFile { return nil }
             throw .unreadable(file: name, reason: reason(error))
         }
     }

@@ -11,19 +11,19 @@ package final class TokenDigester: Sendable {
 
     private let memory: CompiledMemory
     private let key: SigningKey
-    /// True exactly when the key was made now: digests of before mean nothing any more.
-    package let isNew: Bool
+    /// Of a key that was made now and is in no file yet: digests of before mean nothing any more.
+    private let unsaved: [UInt8]?
 
     package init(key bytes: [UInt8], isNew: Bool = false) {
         let memory = CompiledMemory()
         key = SigningKey(secret: bytes, algorithm: .sha256, in: memory)
         self.memory = memory
-        self.isNew = isNew
+        unsaved = isNew ? bytes : nil
     }
-    /// Makes the key's file when there is none. Throws when it cannot be read or is not one.
+    /// The key of a data folder, or a new one for a folder that has none, which is not there before `save`. Throws when
+    /// the file cannot be read or is not one.
     package convenience init(folder: String) throws {
-        let file = PrivateFile(path: folder + "/" + TokenDigester.fileName)
-        if let bytes = try file.read() {
+        if let bytes = try TokenDigester.file(in: folder).read() {
             guard bytes.count == TokenDigester.keyBytes else {
                 throw KeyFileError.notAKey(file: TokenDigester.fileName)
             }
@@ -31,10 +31,15 @@ package final class TokenDigester: Sendable {
             return
         }
         var generator = SystemRandomNumberGenerator()
-        let bytes = (0..<TokenDigester.keyBytes).map { _ in UInt8.random(in: 0 ... .max, using: &generator) }
-        try file.write(bytes)
-        self.init(key: bytes, isNew: true)
+        self.init(
+            key: (0..<TokenDigester.keyBytes).map { _ in UInt8.random(in: 0 ... .max, using: &generator) }, isNew: true)
     }
+    package var isNew: Bool { unsaved != nil }
+    /// Once nothing that was digested before is in force any more; a start that ends earlier makes another one.
+    func save(in folder: String) throws {
+        if let unsaved { try TokenDigester.file(in: folder).write(unsaved) }
+    }
+    private static func file(in folder: String) -> PrivateFile { PrivateFile(path: folder + "/" + fileName) }
 
     package func digest(of token: String) -> KeyDigest { KeyDigest(key.mac(over: Array(token.utf8))) }
 }

@@ -7,6 +7,8 @@
 /// Raw values are stored.
 package enum AuditAction: String, CaseIterable, Sendable {
     case create, update, delete
+    /// Deliveries were made again, or requests verified again.
+    case replay, reverify
     /// Nothing was done: the caller may not, or is not known.
     case refuse
 }
@@ -84,9 +86,14 @@ extension RegistryPlan {
         if !liveChanges.isEmpty { add(.update, nil, .main, "", "gateway", liveChanges) }
         for tenant in tenants {
             let old = before.tenant(tenant.id)
-            let name = FieldChange(field: "name", before: old?.name ?? "none", after: tenant.name)
-            let changes = [name] + tenant.profile.changes(from: old?.profile ?? TenantProfile())
-            add(old == nil ? .create : .update, .tenant, tenant.id, tenant.publicID.text, tenant.name, changes)
+            let changes = [
+                FieldChange(field: "name", before: old?.name ?? "none", after: tenant.name),
+                FieldChange(field: "uid", before: old?.uid ?? "none", after: tenant.uid ?? "none"),
+            ]
+            add(
+                old == nil ? .create : .update, .tenant, tenant.id, tenant.publicID.text, tenant.name,
+                changes.filter { $0.before != $0.after }
+                    + tenant.profile.changes(from: old?.profile ?? TenantProfile()))
         }
         func add<Settings>(_ changes: ResourceChanges<Settings>, _ before: ResourceIndex<Settings>) {
             for spec in changes.toStore {

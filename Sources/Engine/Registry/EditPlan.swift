@@ -183,6 +183,13 @@ extension RegistryPlan {
         if let uid, let other = after.tenant(uid: uid), other.id != id {
             report(path["uid"], "is already the uid of another tenant", about: .value)
         }
+        // A tenant is asked for by either, so neither may lead to another one.
+        if let name, let other = after.tenant(uid: name), other.id != id {
+            report(path["name"], "is the uid of another tenant", about: .value)
+        }
+        if let uid, let other = after.tenant(named: uid), other.id != id {
+            report(path["uid"], "is the name of another tenant", about: .value)
+        }
         return issues.count == count
     }
     private func editable(tenant id: TenantID) throws(RegistryRefusal) -> TenantSpec {

@@ -76,6 +76,19 @@ package struct RegistryCommit: Sendable {
         for kind in ResourceKind.allCases { lastNumbers[kind] = plan.after.last(kind) }
         self.audit = audit
     }
+    /// All of another store, into one that is new.
+    init(copying stored: StoredRegistry, nowMillis: Int64) {
+        (tenants, keys, sources, endpoints) = (stored.tenants, stored.keys, stored.sources, stored.endpoints)
+        eventTypes = stored.eventTypes
+        (removedTenants, removedKeys, removedEventTypes, deleted) = ([], [], [], [])
+        retired = stored.identities
+        lastNumbers = stored.lastNumbers
+        audit = [
+            AuditEntry(
+                timeMillis: nowMillis, actor: "store rebuild", requestID: nil, action: .create, kind: nil,
+                tenant: .nobody, resource: "", name: "registry", changes: [])
+        ]
+    }
 }
 
 extension ResourceChanges {

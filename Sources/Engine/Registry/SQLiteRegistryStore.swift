@@ -30,12 +30,14 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
                     stored.identities.append(identity)
                     continue
                 }
+                // An earlier version's store has no such column.
+                let updated = row["updated"] as Int64? ?? 0
                 switch identity.kind {
                 case .source:
-                    stored.sources.append(try sourceDecoder.spec(identity, row["updated"], text, names, &stored.lists))
+                    stored.sources.append(try sourceDecoder.spec(identity, updated, text, names, &stored.lists))
                 case .endpoint:
                     stored.endpoints.append(
-                        try endpointDecoder.spec(identity, row["updated"], text, names, &stored.lists))
+                        try endpointDecoder.spec(identity, updated, text, names, &stored.lists))
                 case .tenant, .key, .eventType: break
                 }
             }
@@ -73,7 +75,7 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
             name: row["name"], origin: origin, revision: row["revision"], createdMillis: row["created"],
             signingSecret: row["secret"],
             profile: try profile.map { try JSONDecoder().decode(TenantProfile.self, from: Data($0.utf8)) }
-                ?? TenantProfile(), updatedMillis: row["updated"])
+                ?? TenantProfile(), updatedMillis: row["updated"] as Int64? ?? 0)
     }
     private static func identity(_ row: Row) throws -> RetiredResource {
         guard let kind = ResourceKind(rawValue: row["kind"]), kind == .source || kind == .endpoint,

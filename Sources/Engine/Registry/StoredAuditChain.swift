@@ -1,9 +1,9 @@
 // The audit log as a chain: the digest of an entry covers the entry and the digest of the one before it, so an entry
 // that was changed, taken out or moved is found by whoever reads the log again.
 //
-// What this cannot show is a log that was written anew as a whole: for that, note elsewhere what the verification says
-// is the end, and compare. Each entry also has the digest of the one before, so that the chain can be followed from
-// wherever retention has cut its old end.
+// What the log alone cannot show is that its end was cut off, or all of it written anew: for that, note elsewhere what a
+// verification says is the end, and give it to the next (`AuditEnd`). Each entry also has the digest of the one before,
+// so that the chain can be followed from wherever retention has cut its old end.
 import FastPath
 import Foundation
 import GRDB
@@ -33,14 +33,38 @@ struct ChainedEntry {
             entry.kind.map { "\($0.rawValue)" }, "\(entry.tenant.number)", entry.resource, entry.name, changes,
         ]
     }
-    init(_ row: Row, after previous: [UInt8]) {
-        number = row["number"]
+    /// Nil when a column has what nobody writes there.
+    init?(_ row: Row, after previous: [UInt8]) {
+        guard let number = Int64.fromDatabaseValue(row["number"]) else { return nil }
+        self.number = number
         self.previous = previous
-        let (time, kind, tenant): (Int64, Int64?, Int64) = (row["time"], row["kind"], row["tenant"])
-        columns = [
-            "\(time)", row["actor"], row["request"], row["action"], kind.map { "\($0)" }, "\(tenant)",
-            row["resource"], row["name"], row["changes"],
-        ]
+        var columns: [String?] = []
+        for name in ["time", "actor", "request", "action", "kind", "tenant", "resource", "name", "changes"] {
+            switch (row[name] as DatabaseValue).storage {
+            case .null: columns.append(nil)
+            case .int64(let number): columns.append("\(number)")
+            case .string(let text): columns.append(text)
+            case .double, .blob: return nil
+            }
+        }
+        self.columns = columns
+    }
+}
+
+/// Where an earlier verification found the end.
+package struct AuditEnd: Equatable, Sendable {
+    package let number: Int64
+    /// In hexadecimal digits.
+    package let digest: String
+
+    /// `NUMBER:DIGEST`, as the verification says it.
+    package init?(_ text: String) {
+        let parts = text.split(separator: ":", omittingEmptySubsequences: false)
+        guard parts.count == 2, let number = Int64(parts[0]), number >= 0, parts[1].utf8.count == 64,
+            parts[1].allSatisfy({ $0.isHexDigit && $0.isASCII })
+        else { return nil }
+        self.number = number
+        digest = parts[1].lowercased()
     }
 }
 
@@ -49,6 +73,8 @@ package enum AuditProblem: Error, Equatable, Sendable, CustomStringConvertible {
     case missing(Int64)
     /// It does not follow the entry before it: one of the two stood elsewhere.
     case moved(Int64)
+    /// It is sound and another one than an earlier verification saw.
+    case rewritten(Int64)
     case notChained
 
     package var description: String {
@@ -56,6 +82,7 @@ package enum AuditProblem: Error, Equatable, Sendable, CustomStringConvertible {
         case .changed(let number): "entry \(number) is not as it was written"
         case .missing(let number): "entry \(number) is missing"
         case .moved(let number): "entry \(number) does not follow the one before it"
+        case .rewritten(let number): "entry \(number) is another one than the end that was noted"
         case .notChained: "the log is of an earlier version; the next start of the gateway makes it a chain"
         }
     }
@@ -70,26 +97,27 @@ package struct AuditVerdict: Sendable {
     /// The first that was found.
     package var problem: AuditProblem?
     package init() {}
-    package var digestText: String {
+    package var digestText: String { AuditVerdict.text(of: digest) }
+    static func text(of digest: [UInt8]) -> String {
         digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }
 
 package enum AuditChain {
-    /// Of a data folder; works beside a running gateway.
-    package static func verify(folder: String) throws -> AuditVerdict {
+    /// Of a data folder; works beside a running gateway. `known`: the end that an earlier verification found.
+    package static func verify(folder: String, known: AuditEnd? = nil) throws -> AuditVerdict {
         var configuration = Configuration()
         configuration.readonly = true
         configuration.busyMode = .timeout(5)
         return try StoreError.translating("store.sqlite") {
             let queue = try DatabaseQueue(path: folder + "/store.sqlite", configuration: configuration)
             defer { try? queue.close() }
-            return try queue.read { try verify($0) }
+            return try queue.read { try verify($0, known: known) }
         }
     }
     /// `entryCountMax`: what retention leaves; a log that does not begin with its first entry has as many.
     package static func verify(
-        _ db: Database, entryCountMax: Int = AuditBounds.entryCountMax
+        _ db: Database, known: AuditEnd? = nil, entryCountMax: Int = AuditBounds.entryCountMax
     ) throws -> AuditVerdict {
         var verdict = AuditVerdict()
         guard try db.columns(in: "audit").contains(where: { $0.name == "digest" }) else {
@@ -100,7 +128,12 @@ package enum AuditChain {
         var first: Int64?
         while let row = try rows.next() {
             let number: Int64 = row["number"]
-            let (previous, digest): (Data, Data) = (row["previous"], row["digest"])
+            guard let previous = Data.fromDatabaseValue(row["previous"]),
+                let digest = Data.fromDatabaseValue(row["digest"])
+            else {
+                verdict.problem = .changed(number)
+                return verdict
+            }
             if first != nil, number != verdict.lastNumber + 1 {
                 verdict.problem = .missing(verdict.lastNumber + 1)
                 return verdict
@@ -111,8 +144,12 @@ package enum AuditChain {
                 verdict.problem = .moved(number)
                 return verdict
             }
-            guard ChainedEntry(row, after: Array(previous)).digest == Array(digest) else {
+            guard ChainedEntry(row, after: Array(previous))?.digest == Array(digest) else {
                 verdict.problem = .changed(number)
+                return verdict
+            }
+            if let known, number == known.number, AuditVerdict.text(of: Array(digest)) != known.digest {
+                verdict.problem = .rewritten(number)
                 return verdict
             }
             first = first ?? number
@@ -122,7 +159,8 @@ package enum AuditChain {
         }
         let written = try Int64.fetchOne(db, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'audit'") ?? 0
         if let first, first > 1, verdict.entryCount < entryCountMax { verdict.problem = .missing(first - 1) }
-        if written > verdict.lastNumber { verdict.problem = .missing(verdict.lastNumber + 1) }
+        let end = max(written, known?.number ?? 0)
+        if end > verdict.lastNumber { verdict.problem = .missing(verdict.lastNumber + 1) }
         return verdict
     }
 
@@ -131,7 +169,7 @@ package enum AuditChain {
         let update = try db.makeStatement(sql: "UPDATE audit SET previous = ?, digest = ? WHERE number = ?")
         var previous = ChainedEntry.start
         for row in try Row.fetchAll(db, sql: "SELECT * FROM audit ORDER BY number") {
-            let entry = ChainedEntry(row, after: previous)
+            guard let entry = ChainedEntry(row, after: previous) else { throw RegistryStoreError.unreadable }
             let digest = entry.digest
             try update.execute(arguments: [Data(previous), Data(digest), entry.number])
             previous = digest

@@ -4,6 +4,8 @@ import GRDB
 
 enum StoredEventTypes {
     static func load(_ db: Database) throws -> [EventTypeSpec] {
+        // An earlier version's store has no such table.
+        guard try db.tableExists("registry_event_type") else { return [] }
         let decoder = JSONDecoder()
         return try Row.fetchAll(db, sql: "SELECT * FROM registry_event_type ORDER BY number").map { row in
             guard let publicID = PublicID(row["public"], prefix: .eventType) else {

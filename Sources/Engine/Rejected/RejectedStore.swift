@@ -1,9 +1,10 @@
 // The refused requests on disk: a SQLite file of its own beside the delivery state, through GRDB, so that a flood of
 // refusals never waits for, or delays, what was acknowledged. Losing it in a power cut loses no event.
 //
-// Invariants: after each `add` every source is within its bounds of count and bytes, the oldest went first; a number is
-// never used twice, so an id that was shown means that request or none. The file is readable by its owner only: what is
-// in it may hold credentials that a sender sent.
+// Invariants: after each `add` every source is within its bounds of count and bytes, the oldest went first, and takes
+// none of another's room, also where two tenants call theirs alike; a number is never used twice, so an id that was
+// shown means that request or none. The file is readable by its owner only: what is in it may hold credentials that a
+// sender sent.
 
 import FastPath
 import Foundation
@@ -15,7 +16,26 @@ package final class RejectedStore: Sendable {
 
     private let database: DatabaseQueue
     private let bounds: RejectedConfiguration
-    private let totals = Mutex<[String: RejectedTotal]>([:])
+    /// Whose requests are bounded together: a source's, by its number; those of before there were numbers by its name.
+    private enum Owner: Hashable {
+        case source(UInt32)
+        case name(String)
+
+        init(name: String, number: UInt32) { self = number == 0 ? .name(name) : .source(number) }
+        var condition: (sql: String, argument: any DatabaseValueConvertible) {
+            switch self {
+            case .source(let number): ("source_number = ?", number)
+            case .name(let name): ("source_number = 0 AND source = ?", name)
+            }
+        }
+    }
+    private struct Kept {
+        /// The last that the source had.
+        var name: String
+        var total = RejectedTotal()
+    }
+    private typealias Totals = [Owner: Kept]
+    private let totals = Mutex<Totals>([:])
 
     package init(path: String, bounds: RejectedConfiguration) throws {
         self.bounds = bounds
@@ -40,7 +60,7 @@ package final class RejectedStore: Sendable {
         // The bounds may have become smaller since the last start.
         try database.write { db in
             var totals = try RejectedStore.measure(db)
-            for name in totals.keys.sorted() { try trim(name, &totals, db) }
+            for owner in Array(totals.keys) { try trim(owner, &totals, db) }
             self.totals.withLock { $0 = totals }
         }
     }
@@ -76,6 +96,9 @@ package final class RejectedStore: Sendable {
         migrator.registerMigration("2-source-number") { db in
             try db.execute(sql: "ALTER TABLE rejected ADD COLUMN source_number INTEGER NOT NULL DEFAULT 0")
         }
+        migrator.registerMigration("3-source-number-index") { db in
+            try db.execute(sql: "CREATE INDEX rejected_source_number ON rejected (source_number, number)")
+        }
         return migrator
     }()
 
@@ -96,9 +119,12 @@ package final class RejectedStore: Sendable {
                     Int64(clamping: request.receivedAt), request.peer?.text ?? "", request.byteCount,
                     Data(request.head), Data(request.body), request.sourceNumber,
                 ])
-                totals[request.sourceName, default: RejectedTotal()].add(request.byteCount)
+                let owner = Owner(name: request.sourceName, number: request.sourceNumber)
+                totals[owner, default: Kept(name: request.sourceName)].total.add(request.byteCount)
+                totals[owner]?.name = request.sourceName
             }
-            for name in Set(items.map(\.request.sourceName)) { try trim(name, &totals, db) }
+            let owners = Set(items.map { Owner(name: $0.request.sourceName, number: $0.request.sourceNumber) })
+            for owner in owners { try trim(owner, &totals, db) }
         }
     }
 
@@ -106,15 +132,15 @@ package final class RejectedStore: Sendable {
     package func remove(_ numbers: [Int64]) throws {
         try change { db, totals in
             for number in numbers {
-                let sql = "DELETE FROM rejected WHERE number = ? RETURNING source, size"
+                let sql = "DELETE FROM rejected WHERE number = ? RETURNING source, source_number, size"
                 guard let row = try Row.fetchOne(db, sql: sql, arguments: [number]) else { continue }
-                totals[row["source"], default: RejectedTotal()].take(row["size"])
+                totals[Owner(name: row["source"], number: row["source_number"])]?.total.take(row["size"])
             }
         }
     }
 
     /// The totals change with the transaction or not at all; one writer at a time.
-    private func change(_ body: (Database, inout [String: RejectedTotal]) throws -> Void) throws {
+    private func change(_ body: (Database, inout Totals) throws -> Void) throws {
         try totals.withLock { totals in
             var changed = totals
             try database.write { try body($0, &changed) }
@@ -122,12 +148,13 @@ package final class RejectedStore: Sendable {
         }
     }
 
-    private func trim(_ source: String, _ totals: inout [String: RejectedTotal], _ db: Database) throws {
-        guard var total = totals[source] else { return }
+    private func trim(_ owner: Owner, _ totals: inout Totals, _ db: Database) throws {
+        guard var total = totals[owner]?.total else { return }
+        let (condition, argument) = owner.condition
         var last: Int64?
         if total.exceeds(bounds) {
             let rows = try Row.fetchCursor(
-                db, sql: "SELECT number, size FROM rejected WHERE source = ? ORDER BY number", arguments: [source])
+                db, sql: "SELECT number, size FROM rejected WHERE \(condition) ORDER BY number", arguments: [argument])
             while total.exceeds(bounds), let row = try rows.next() {
                 last = row["number"]
                 total.take(row["size"])
@@ -135,18 +162,25 @@ package final class RejectedStore: Sendable {
         }
         if let last {
             try db.execute(
-                sql: "DELETE FROM rejected WHERE source = ? AND number <= ?", arguments: [source, last])
+                sql: "DELETE FROM rejected WHERE \(condition) AND number <= ?", arguments: [argument, last])
             try db.execute(sql: "PRAGMA incremental_vacuum(64)")
         }
-        totals[source] = total
+        totals[owner]?.total = total
     }
 
-    private static func measure(_ db: Database) throws -> [String: RejectedTotal] {
+    private static func measure(_ db: Database) throws -> Totals {
+        // With `max` the bare columns are those of the newest row.
         let rows = try Row.fetchAll(
-            db, sql: "SELECT source, count(*) AS number, sum(size) AS bytes FROM rejected GROUP BY source")
-        return Dictionary(
-            rows.map { ($0["source"], RejectedTotal(count: $0["number"], bytes: $0["bytes"])) }
-        ) { first, _ in first }
+            db,
+            sql: """
+                SELECT source, source_number, max(number), count(*) AS count, sum(size) AS bytes FROM rejected
+                GROUP BY source_number, iif(source_number = 0, source, '')
+                """)
+        return rows.reduce(into: [:]) { totals, row in
+            let name: String = row["source"]
+            totals[Owner(name: name, number: row["source_number"])] = Kept(
+                name: name, total: RejectedTotal(count: row["count"], bytes: row["bytes"]))
+        }
     }
 
     // MARK: reading
@@ -182,7 +216,12 @@ package final class RejectedStore: Sendable {
         }
     }
 
-    package func sourceTotals() -> [String: RejectedTotal] { totals.withLock { $0 } }
+    /// By name: of sources that are called alike the sum.
+    package func sourceTotals() -> [String: RejectedTotal] {
+        totals.withLock { totals in
+            totals.values.reduce(into: [:]) { $0[$1.name, default: RejectedTotal()].add($1.total) }
+        }
+    }
 
     private static func conditions(_ query: RejectedQuery) -> (String, StatementArguments) {
         var conditions = ["number < ?"]
@@ -229,6 +268,10 @@ package struct RejectedTotal: Equatable, Sendable {
     mutating func add(_ size: Int) {
         count += 1
         bytes += size
+    }
+    mutating func add(_ other: RejectedTotal) {
+        count += other.count
+        bytes += other.bytes
     }
     mutating func take(_ size: Int) {
         count -= 1

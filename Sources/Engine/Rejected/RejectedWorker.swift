@@ -55,7 +55,7 @@ package final class RejectedWorker: Sendable {
 
     /// `certificates`: a closer look at what was refused fetches none.
     package init(
-        store: RejectedStore, feeds: [any RejectedFeed], wakeup: Wakeup, sources: [SourceConfiguration],
+        store: RejectedStore, feeds: [any RejectedFeed], wakeup: Wakeup, sources: [UInt32: SourceConfiguration],
         certificates: CertificateResolver, logger: Logger
     ) {
         self.store = store
@@ -67,7 +67,7 @@ package final class RejectedWorker: Sendable {
     }
 
     /// From now on hints are looked for with these sources.
-    package func reload(_ sources: [SourceConfiguration]) {
+    package func reload(_ sources: [UInt32: SourceConfiguration]) {
         let fresh = HintSubjects(sources, certificates: certificates)
         shared.withLock { $0.subjects = fresh }
     }
@@ -185,7 +185,7 @@ package final class RejectedWorker: Sendable {
 
     /// Nil also for a source that is not configured any more.
     package static func look(at request: RejectedRequest, _ subjects: HintSubjects) -> HintFinding? {
-        guard request.reason != .bodyTooLarge, let subject = subjects.subject(request.sourceName),
+        guard request.reason != .bodyTooLarge, let subject = subjects.subject(of: request.sourceNumber),
             let plain = PlainRequest(head: request.head, body: request.body)
         else { return nil }
         return RejectionHints.look(

@@ -80,8 +80,10 @@ package struct Reverification {
         for number in numbers {
             // One that went meanwhile, to make room, is none.
             guard let row = try store.row(number) else { continue }
-            let spec = row.request.sourceNumber == 0 ? nil : identify(SourceID(row.request.sourceNumber))
-            guard let check = check(row.request, spec, &checks) else {
+            let isNumbered = row.request.sourceNumber != 0
+            let spec = isNumbered ? identify(SourceID(row.request.sourceNumber)) : nil
+            // One whose source is gone is nobody else's, whatever that one is called.
+            guard spec != nil || !isNumbered, let check = check(row.request, spec, &checks) else {
                 outcome.withoutSource += 1
                 continue
             }
@@ -122,11 +124,10 @@ package struct Reverification {
     private func check(
         _ request: RejectedRequest, _ spec: SourceSpec?, _ checks: inout [String: SourceCheck?]
     ) -> SourceCheck? {
-        let (name, tenant) = (spec?.name ?? request.sourceName, spec?.settings.tenant)
-        // No name contains a slash.
-        let key = "\(tenant ?? "")/\(name)"
+        let (name, tenant) = (spec?.name ?? request.sourceName, spec?.settings.tenant ?? TenantSpec.defaultName)
+        let key = TenantSpec.qualify(name, tenant: tenant)
         if let known = checks[key] { return known }
-        let source = sources.first { $0.name == name && (tenant == nil || $0.tenant == tenant) }
+        let source = sources.first { $0.name == name && $0.tenant == tenant }
         let check = source.flatMap { SourceCheck($0, defaultWindowSeconds: defaultWindowSeconds) }
         checks[key] = .some(check)
         return check

@@ -127,24 +127,25 @@ extension SourceCompiler {
 
 /// The subjects of one configuration, each compiled when it is first asked for.
 package final class HintSubjects: Sendable {
-    private let sources: [SourceConfiguration]
+    /// By number: two tenants may call theirs alike.
+    private let sources: [UInt32: SourceConfiguration]
     private let certificates: CertificateResolver
-    private let known = Mutex<[String: HintSubject?]>([:])
+    private let known = Mutex<[UInt32: HintSubject?]>([:])
 
-    package init(_ sources: [SourceConfiguration], certificates: CertificateResolver = .waiting) {
+    package init(_ sources: [UInt32: SourceConfiguration], certificates: CertificateResolver = .waiting) {
         self.sources = sources
         self.certificates = certificates
     }
 
-    package func subject(_ name: String) -> HintSubject? {
-        if let known = known.withLock({ $0[name] }) { return known }
-        let subject = sources.first { $0.name == name }.flatMap { source in
+    package func subject(of source: UInt32) -> HintSubject? {
+        if let known = known.withLock({ $0[source] }) { return known }
+        let subject = sources[source].flatMap { own in
             // A hint that names another source names one of the same tenant.
-            HintSubject(source, among: sources.filter { $0.tenant == source.tenant }, certificates: certificates)
+            HintSubject(
+                own, among: sources.values.filter { $0.tenant == own.tenant }.sorted { $0.name < $1.name },
+                certificates: certificates)
         }
-        known.withLock { $0[name] = .some(subject) }
+        known.withLock { $0[source] = .some(subject) }
         return subject
     }
-    /// The source as it is configured.
-    package func source(_ name: String) -> SourceConfiguration? { sources.first { $0.name == name } }
 }

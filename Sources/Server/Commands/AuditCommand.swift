@@ -35,7 +35,8 @@ struct AuditCommand: AsyncParsableCommand {
             abstract: "Find an entry that was changed, taken out or moved.",
             discussion: """
                 Reads the data folder, beside a running gateway too, and changes nothing. Note what it says is the end
-                in another place: a log that was written anew as a whole is told by that alone.
+                in another place and give it to the next verification with --since: that alone tells a log whose end
+                was cut off, or that was written anew as a whole.
 
                 EXAMPLE
                   sluice audit verify --config sluice.yaml
@@ -43,9 +44,17 @@ struct AuditCommand: AsyncParsableCommand {
                 Exit status: 0 as it was written, 1 it is not, 2 it cannot be read.
                 """)
         @OptionGroup var folder: StoreCommand.Folder
+        @Option(help: "The end that an earlier verification found, NUMBER:DIGEST.", transform: Verify.end)
+        var since: AuditEnd?
         @Flag(help: "Print JSON.")
         var json = false
 
+        private static func end(_ text: String) throws -> AuditEnd {
+            guard let end = AuditEnd(text) else {
+                throw ValidationError("--since takes NUMBER:DIGEST, as an earlier verification said it")
+            }
+            return end
+        }
         private struct Result: Encodable {
             let sound: Bool
             let problem: String?
@@ -56,7 +65,9 @@ struct AuditCommand: AsyncParsableCommand {
 
         func run() throws {
             let verdict: AuditVerdict
-            do { verdict = try AuditChain.verify(folder: try folder.path()) } catch let error as StoreError {
+            do {
+                verdict = try AuditChain.verify(folder: try folder.path(), known: since)
+            } catch let error as StoreError {
                 Output.failure(error.description)
                 throw ExitStatus.usage
             }
@@ -68,7 +79,7 @@ struct AuditCommand: AsyncParsableCommand {
             } else if let problem = result.problem {
                 Output.line("not as it was written: \(problem)")
             } else {
-                Output.line("\(result.entries) entries, as they were written; the end: \(result.last) \(result.digest)")
+                Output.line("\(result.entries) entries, as they were written; the end: \(result.last):\(result.digest)")
             }
             if !result.sound { throw ExitStatus.no }
         }

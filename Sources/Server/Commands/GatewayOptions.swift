@@ -29,11 +29,20 @@ struct GatewayOptions: ParsableArguments {
         return AdminClient(address: address, key: key(for: address, inFolder: place.dataFolder))
     }
     /// What lies in a data folder here is for a gateway here, and for the one that the configuration names.
-    private func key(for address: AddressArgument, inFolder folder: String) -> String? {
-        if let key { return key }
-        if let key = ProcessInfo.processInfo.environment[GatewayOptions.keyVariable], !key.isEmpty { return key }
+    private func key(for address: AddressArgument, inFolder folder: String) -> AdminKey {
+        if let key { return AdminKey(key, "it is the one of --key") }
+        if let key = ProcessInfo.processInfo.environment[GatewayOptions.keyVariable], !key.isEmpty {
+            return AdminKey(key, "it is the one of \(GatewayOptions.keyVariable)")
+        }
         let isNamed = admin == nil && config != nil
-        return isNamed || BrowserGuard.isLoopback(address.host) ? PlatformKey.token(inFolder: folder) : nil
+        guard isNamed || BrowserGuard.isLoopback(address.host) else { return AdminKey(nil, nil) }
+        do {
+            let token = try PlatformKey.token(inFolder: folder)
+            let place = "\(folder)/\(PlatformKey.fileName)"
+            return AdminKey(token, token == nil ? "there is none in \(place)" : "it is the one in \(place)")
+        } catch {
+            return AdminKey(nil, "in \(folder): \(error)")
+        }
     }
     static let keyVariable = "SLUICE_KEY"
 

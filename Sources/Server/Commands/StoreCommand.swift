@@ -74,9 +74,10 @@ struct StoreCommand: ParsableCommand {
             discussion: """
                 For a data folder whose store.sqlite is missing or damaged while its log has events. The damaged file
                 and the history of deliveries are moved aside. At the next start every endpoint gets the events from
-                --from on, also those it had already, with the same webhook-id. What only that file held is lost:
-                sources and endpoints that were made through the API, dead letters, and how far each endpoint was.
-                The gateway must not run meanwhile.
+                --from on, also those it had already, with the same webhook-id. Dead letters, the audit log and how far
+                each endpoint was are lost. Tenants, keys, and what was made through the API are kept where they can
+                be read; where they cannot, the command says so: numbers are then given anew, and where there are
+                tenants besides `default`, restore a backup instead. The gateway must not run meanwhile.
 
                 EXAMPLES
                   sluice store rebuild --config sluice.yaml
@@ -112,6 +113,12 @@ struct StoreCommand: ParsableCommand {
                 for name in report.movedAside { Output.line("moved aside: \(name)") }
                 let first = EventID(logIdentity: log.identity.identity, sequence: place.sequence)
                 Output.line("new store: deliveries begin with event \(first.text)")
+                if !report.keepsRegistry {
+                    Output.note(
+                        "tenants, keys, and what was made through the API could not be read and are lost; events of "
+                            + "tenants besides `default` may now be another tenant's: restore a backup where there are any"
+                    )
+                }
             } catch let error as LogOpenError {
                 Output.failure(error.description)
                 throw ExitStatus.usage

@@ -1,4 +1,4 @@
-// The control API: one listener on the admin port, its controllers and its two worker threads. One event loop of its
+// The control API: one listener on the admin port, its controllers and its worker threads. One event loop of its
 // own; nothing here is on the way of an event. docs/http-api.md is its reference.
 import Engine
 import Hummingbird
@@ -14,7 +14,11 @@ package struct ControlAPI: Sendable {
     /// `/metrics` asks for no key.
     let hasOpenMetrics: Bool
     let worker = ControlWorker()
-    /// Probes, scrapes and the status do not queue behind a replay of millions.
+    /// A key is revoked at once, whatever the others are busy with.
+    let keyWorker = ControlWorker()
+    /// What takes as long as there is to do: a replay of millions goes on for minutes.
+    let bulkWorker = ControlWorker()
+    /// Probes, scrapes and the status queue behind nothing.
     let statusWorker = ControlWorker()
     private let kept: KeptAnswers
 
@@ -62,8 +66,8 @@ package struct ControlAPI: Sendable {
     var table: RouteTable {
         let described =
             StatusController(health: services.health, worker: statusWorker).routes
-            + TenantController(tenants: services.tenants, control: services.tenantControl, worker: worker).routes
-            + KeyController(keys: services.keys, worker: worker).routes
+            + TenantController(tenants: services.tenants, control: services.tenantControl, worker: keyWorker).routes
+            + KeyController(keys: services.keys, worker: keyWorker).routes
             + SourceController(sources: services.sources, worker: worker).routes
             + EndpointController(
                 directory: services.endpoints, control: services.endpointControl, registry: services.registry,
@@ -71,11 +75,11 @@ package struct ControlAPI: Sendable {
             ).routes
             + DeliveryController(deliveries: services.deliveries, replays: services.replays, worker: worker).routes
             + EventController(events: services.events, worker: worker).routes
-            + ReplayController(replays: services.replays, worker: worker).routes
+            + ReplayController(replays: services.replays, worker: bulkWorker).routes
             + RejectedController(rejected: services.rejected, worker: worker).routes
             + ConfigController(registry: services.registry, worker: worker).routes
             + AuditController(audit: services.audit, worker: worker).routes + outbound
-            + DeprecatedController(services: services, worker: worker).routes
+            + DeprecatedController(services: services, worker: worker, bulkWorker: bulkWorker).routes
         let document = DocumentController.route(describing: described, hasOpenMetrics: hasOpenMetrics)
         return RouteTable(described + [document], hasOpenMetrics: hasOpenMetrics)
     }

@@ -13,10 +13,22 @@ struct AdminError: Error {
     var lines: [String] = []
 }
 
+/// The key that a call shows, and where it is from.
+struct AdminKey: Sendable {
+    /// Nil when none is at hand.
+    let token: String?
+    /// Where it was found or looked for, for whoever has to find the right one.
+    let origin: String?
+
+    init(_ token: String?, _ origin: String?) {
+        self.token = token
+        self.origin = origin
+    }
+}
+
 struct AdminClient: Sendable {
     let address: AddressArgument
-    /// Nil when none is at hand.
-    let key: String?
+    let key: AdminKey
     private static let answerBytesMax = 64 << 20
 
     /// A resource of `/api/v1`.
@@ -44,16 +56,18 @@ struct AdminClient: Sendable {
         let error: Detail
     }
     private func refusal(_ status: Int, _ data: Data) -> AdminError {
-        if status == 401, key == nil {
+        let origin = key.origin.map { " (\($0))" } ?? ""
+        if status == 401, key.token == nil {
             return AdminError(
                 isAnswer: true,
-                message: "\(address) asks for a key: give --config FILE of a gateway of this machine, --key, or "
-                    + "\(GatewayOptions.keyVariable) in the environment")
+                message: "\(address) asks for a key\(origin): give --config FILE of a gateway of this machine, "
+                    + "--key, or \(GatewayOptions.keyVariable) in the environment")
         }
         if let problem = try? BodyReading.decoder.decode(ProblemDocument.self, from: data) {
             let errors = problem.errors ?? []
             return AdminError(
-                isAnswer: true, message: problem.detail, lines: errors.count > 1 ? errors.map(\.line) : [])
+                isAnswer: true, message: problem.detail + (status == 401 ? origin : ""),
+                lines: errors.count > 1 ? errors.map(\.line) : [])
         }
         let failure = try? JSONDecoder().decode(DeprecatedFailure.self, from: data)
         return AdminError(isAnswer: true, message: failure?.error.message ?? "\(address) answered \(status)")
@@ -77,7 +91,7 @@ struct AdminClient: Sendable {
             var fields = HTTPHeaders([
                 ("Host", address.description), ("Connection", "close"), ("X-Sluice-Request", "1"),
             ])
-            if let key { fields.add(name: "Authorization", value: "Bearer \(key)") }
+            if let token = key.token { fields.add(name: "Authorization", value: "Bearer \(token)") }
             let content = ByteBuffer(string: body ?? "")
             // Without a length a body of a POST could still follow.
             if body != nil || method != .GET {

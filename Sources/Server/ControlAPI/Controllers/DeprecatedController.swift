@@ -8,12 +8,15 @@ import Hummingbird
 struct DeprecatedController {
     let services: ControlServices
     let worker: ControlWorker
+    let bulkWorker: ControlWorker
 
     private static let limit = QueryParameter("limit", .count(1...QueryParameter.limitMax), "At most so many.")
     private static let filters = [
         QueryParameter("source", .text, "Only events of this source."),
         QueryParameter("type", .text, "Only events of this type; `*` stands for anything."),
     ]
+
+    private static let pageCountMax = 10
 
     var routes: [Route] { events + deliveries + [endpoints, replay, reload] + rejected }
 
@@ -83,12 +86,14 @@ struct DeprecatedController {
                 let items = try await worker.run {
                     var search = asked
                     var items: [DeliveryResource] = []
-                    repeat {
+                    // Its answer has no place to say that there is more, and no call may hold the worker for long.
+                    for _ in 0..<DeprecatedController.pageCountMax {
                         search.limit = asked.limit - items.count
                         let found = try deliveries.deliveries(search, call.caller)
                         items += found.items
                         search.before = found.next
-                    } while items.count < asked.limit && search.before != nil
+                        if items.count == asked.limit || search.before == nil { break }
+                    }
                     return items
                 }
                 return ControlResponse.json(Deliveries(deliveries: items.map { DeliveryItem($0) }))
@@ -116,7 +121,7 @@ struct DeprecatedController {
     // MARK: replay and reload
 
     private var replay: Route {
-        let (replays, worker) = (services.replays, worker)
+        let (replays, worker) = (services.replays, bulkWorker)
         return route(
             .post, "/replay", "deprecatedReplay", successor: "POST /api/v1/replays", takesBody: true
         ) { call in

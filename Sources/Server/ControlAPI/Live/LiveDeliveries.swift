@@ -31,7 +31,14 @@ final class LiveDeliveries: DeliveryQueries {
         let found = try delivery.deliveries(query, events: events)
         return Found(
             found.records.map { DeliveryResource($0, lookup.state) },
-            next: found.next.map { DeliveryPosition(sequence: $0.sequence, endpoint: UInt64($0.endpoint.number)) })
+            next: try found.next.map { try position($0, seenBy: events.tenant) })
+    }
+    /// Behind all of an event that is another tenant's, so that its endpoints' numbers are not told.
+    private func position(_ cursor: DeliveryCursor, seenBy tenant: TenantID?) throws -> DeliveryPosition {
+        let access = try gateway.accessNow()
+        let event = EventID(logIdentity: access.identity, sequence: cursor.sequence)
+        let isShown = try tenant == nil || access.owner(of: event)?.tenant == tenant
+        return DeliveryPosition(sequence: cursor.sequence, endpoint: isShown ? UInt64(cursor.endpoint.number) : 0)
     }
     private static func millis(_ nanos: UInt64) -> Int64 { Int64(clamping: nanos / 1_000_000) }
 

@@ -1,6 +1,5 @@
 // What an operator does to an endpoint, passed on to delivery and written to the audit log.
 import Engine
-import Foundation
 
 final class LiveEndpointControl: EndpointControl {
     private let gateway: Gateway
@@ -27,19 +26,12 @@ final class LiveEndpointControl: EndpointControl {
         try act(try RegistryLookup(gateway, caller).endpoint(ref), caller, .retryNow, "retried now")
     }
 
-    /// The entry comes after the deed: one that failed has none.
     private func act(
         _ endpoint: EndpointSpec, _ caller: Caller, _ command: EndpointCommand, _ state: String
     ) throws {
         let delivery = try gateway.accessNow().delivery
+        try gateway.note(
+            .update, on: endpoint, of: endpoint.tenant, [FieldChange(field: "state", before: "", after: state)], caller)
         try delivery.perform(command, on: endpoint.id)
-        let actor = ChangeActor(caller)
-        let entry = AuditEntry(
-            timeMillis: Int64(Date().timeIntervalSince1970 * 1000), actor: actor.name, requestID: actor.requestID,
-            action: .update, kind: .endpoint, tenant: endpoint.tenant, resource: endpoint.publicID.text,
-            name: endpoint.name, changes: [FieldChange(field: "state", before: "", after: state)])
-        do { try gateway.audit?.record([entry]) } catch {
-            throw ControlError(.storeUnavailable, "done, but the audit log could not be written; try again")
-        }
     }
 }

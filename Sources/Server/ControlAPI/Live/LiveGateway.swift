@@ -53,6 +53,24 @@ extension Gateway {
     }
 }
 
+extension Gateway {
+    /// What is done beside the registry has its entry before it is done: nothing happens that the audit log has not.
+    func note(
+        _ action: AuditAction, on endpoint: EndpointSpec?, of tenant: TenantID?, _ changes: [FieldChange],
+        _ caller: Caller
+    ) throws {
+        let actor = ChangeActor(caller)
+        let entry = AuditEntry(
+            timeMillis: Int64(Date().timeIntervalSince1970 * 1000), actor: actor.name, requestID: actor.requestID,
+            action: action, kind: endpoint == nil ? nil : .endpoint, tenant: tenant ?? .nobody,
+            resource: endpoint?.publicID.text ?? "", name: endpoint?.name ?? "", changes: changes)
+        do { try audit?.record([entry]) } catch {
+            throw ControlError(
+                .storeUnavailable, "nothing was done: the audit log cannot be written at the moment; try again")
+        }
+    }
+}
+
 extension GatewayAccess {
     var identity: UInt64 { folder.identity.identity }
 

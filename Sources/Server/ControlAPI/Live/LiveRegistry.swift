@@ -195,7 +195,9 @@ extension ChangeItem {
 
 extension AuditResource {
     init(_ entry: Engine.AuditEntry) {
-        let changes = entry.changes.map { "\($0.field): \($0.before) → \($0.after)" }
+        let changes = entry.changes.map {
+            $0.before.isEmpty ? "\($0.field): \($0.after)" : "\($0.field): \($0.before) → \($0.after)"
+        }
         self.init(
             id: UInt64(clamping: entry.number),
             at: TimeText.of(nanoseconds: UInt64(max(0, entry.timeMillis)) * 1_000_000), actor: entry.actor,

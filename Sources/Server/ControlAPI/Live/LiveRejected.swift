@@ -76,7 +76,15 @@ final class LiveRejected: RejectedQueries {
         query.numbers = try (request.ids ?? []).map(number)
         query.isDry = request.dryRun ?? true
         query.sourceNumbers = try sources(caller)
-        let state = try RegistryLookup(gateway, caller).state
+        let lookup = try RegistryLookup(gateway, caller)
+        let state = lookup.state
+        if !query.isDry {
+            let source = request.source.map { FieldChange(field: "source", before: "", after: $0) }
+            let ids = request.ids.map {
+                FieldChange(field: "ids", before: "", after: $0.count > 10 ? "\($0.count)" : $0.joined(separator: ", "))
+            }
+            try gateway.note(.reverify, on: nil, of: try lookup.scope, [source, ids].compactMap(\.self), caller)
+        }
         let reverification = Reverification(
             store: worker.store, configuration: gateway.currentConfiguration, identify: { state.sources[$0] }
         ) { access.injector.offer(contentsOf: $0) }

@@ -14,6 +14,8 @@ final class LiveReplays: ReplayControl {
         guard let id = access.eventID(event), try access.owner(of: id)?.tenant == target.tenant else {
             throw ControlError.noSuchEvent(event)
         }
+        let what = [FieldChange(field: "event", before: "", after: event)]
+        try gateway.note(.replay, on: target, of: target.tenant, what, caller)
         switch try access.delivery.replay(event: id, endpoints: [target.id])[0] {
         case .accepted:
             return RetryAnswer(
@@ -32,7 +34,7 @@ final class LiveReplays: ReplayControl {
         let lookup = try RegistryLookup(gateway, caller)
         let target = try order.endpoint.map { try lookup.endpoint($0) }
         if let event = order.event {
-            return try replay(event: event, order, target, scope: target?.tenant ?? lookup.scope)
+            return try replay(event: event, order, target, scope: target?.tenant ?? lookup.scope, caller)
         }
         var filter = ReplayFilter()
         let scope = try lookup.scope
@@ -45,6 +47,9 @@ final class LiveReplays: ReplayControl {
             order.scopes.compactMap { $0 == .dead ? .dead : $0 == .delivered ? .delivered : nil })
         filter.received = LiveReplays.range(order)
         if order.scopes.contains(.missing) { try includeMissed(&filter, target) }
+        if !order.isDry {
+            try gateway.note(.replay, on: target, of: target?.tenant ?? scope, order.shownFields, caller)
+        }
         let count = order.isDry ? try delivery.count(filter) : try delivery.replay(filter)
         var outcome = ReplayOutcome(dryRun: order.isDry)
         outcome.matched = count.matched
@@ -69,7 +74,7 @@ final class LiveReplays: ReplayControl {
 
     /// At the endpoint named, or at each that has finished with it.
     private func replay(
-        event text: String, _ order: ReplayOrder, _ target: EndpointSpec?, scope: TenantID?
+        event text: String, _ order: ReplayOrder, _ target: EndpointSpec?, scope: TenantID?, _ caller: Caller
     ) throws -> ReplayOutcome {
         let access = try gateway.accessNow()
         guard let event = access.eventID(text), let owner = try access.owner(of: event),
@@ -91,6 +96,7 @@ final class LiveReplays: ReplayControl {
         }
         outcome.matched = endpoints.count
         guard !order.isDry else { return outcome }
+        try gateway.note(.replay, on: target, of: owner.tenant, order.shownFields, caller)
         for result in try access.delivery.replay(event: event, endpoints: endpoints) {
             switch result {
             case .accepted: outcome.accepted += 1
@@ -108,5 +114,15 @@ final class LiveReplays: ReplayControl {
         if from == nil, until == nil { return nil }
         let start = from ?? 0
         return start..<max(start, until ?? .max)
+    }
+}
+
+extension ReplayOrder {
+    /// For the audit log.
+    fileprivate var shownFields: [FieldChange] {
+        let states = scopes.map(\.rawValue).sorted().joined(separator: ", ")
+        return [
+            ("event", event), ("source", source), ("type", type), ("from", from), ("until", until), ("states", states),
+        ].compactMap { name, value in value.map { FieldChange(field: name, before: "", after: $0) } }
     }
 }

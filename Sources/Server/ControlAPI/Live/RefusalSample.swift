@@ -1,26 +1,39 @@
-// Which refused tries the audit log has: some a minute, so that a flood of them neither fills the disk nor pushes out
-// what matters; how many it has not, the next one says. Passive.
+// Which refused tries the audit log has: some a minute and not many more a day, so that neither a flood nor years of
+// them fill the disk or push out what matters; how many it has not, the next one says. Passive.
 
 package struct RefusalSample: Sendable {
-    package static let countMax = 20
-    private static let minuteMillis: Int64 = 60_000
-    private var began = Int64.min
-    private var count = 0
+    package static let countMaxMinute = 20
+    /// A log that has nothing else keeps them for a year and more (`AuditBounds.entryCountMax`).
+    package static let countMaxDay = 200
+    private struct Window {
+        let millis: Int64
+        let countMax: Int
+        var began: Int64?
+        var count = 0
+
+        mutating func hasRoom(nowMillis: Int64) -> Bool {
+            if began.map({ nowMillis < $0 || nowMillis - $0 >= millis }) ?? true {
+                began = nowMillis
+                count = 0
+            }
+            return count < countMax
+        }
+    }
+    private var minute = Window(millis: 60_000, countMax: RefusalSample.countMaxMinute)
+    private var day = Window(millis: 86_400_000, countMax: RefusalSample.countMaxDay)
     private var omitted = 0
 
     package init() {}
 
     /// How many were left out since the last one that was not; nil when this one is left out.
     package mutating func note(nowMillis: Int64) -> Int? {
-        if began == .min || nowMillis < began || nowMillis - began >= RefusalSample.minuteMillis {
-            began = nowMillis
-            count = 0
-        }
-        guard count < RefusalSample.countMax else {
+        let hasRoom = (minute.hasRoom(nowMillis: nowMillis), day.hasRoom(nowMillis: nowMillis))
+        guard hasRoom == (true, true) else {
             omitted += 1
             return nil
         }
-        count += 1
+        minute.count += 1
+        day.count += 1
         defer { omitted = 0 }
         return omitted
     }

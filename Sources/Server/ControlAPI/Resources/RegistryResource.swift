@@ -194,7 +194,9 @@ extension AuditResource: Described {
             .required("actor", .text, "Who: `start`, `signal`, or the id of a key."),
             .optional("request", .text, "The id of the request that asked for it."),
             .required(
-                "action", .text, "What was done: `create`, `update` or `delete`; `refuse` for a try that was refused."),
+                "action", .text,
+                "What was done: `create`, `update`, `delete`, `replay` or `reverify`; `refuse` for a try that was refused."
+            ),
             .required(
                 "kind", .text,
                 "Of which kind of resource: `tenant`, `source`, `endpoint`, `key`, `event_type` or `gateway`."),

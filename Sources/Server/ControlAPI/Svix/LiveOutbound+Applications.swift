@@ -22,7 +22,7 @@ extension LiveOutbound {
     func create(
         _ draft: SvixApplicationDraft, getsExisting: Bool, _ caller: Caller
     ) throws -> (application: SvixApplication, isNew: Bool) {
-        if let uid = draft.uid, let known = try state().tenant(uid: uid) {
+        if let uid = draft.uid, let known = try lookup(caller).known(uid) {
             guard getsExisting else { throw SvixError.conflict("another application has the uid `\(uid)`") }
             return (SvixApplication(known), false)
         }
@@ -50,7 +50,7 @@ extension LiveOutbound {
     private func update(
         _ known: TenantSpec, uid: String?, _ caller: Caller, _ update: @escaping SettingsUpdate<TenantProfile>
     ) throws -> SvixApplication {
-        if let uid, let other = try state().tenant(uid: uid), other.id != known.id {
+        if let uid, let other = try lookup(caller).known(uid), other.id != known.id {
             throw SvixError.conflict("another application has the uid `\(uid)`")
         }
         try apply(.updateTenant(known.id, name: nil, uid: .some(uid), profile: update), caller)

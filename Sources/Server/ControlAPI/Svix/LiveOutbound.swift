@@ -29,7 +29,7 @@ struct OutboundLookup {
     let state: RegistryState
     let caller: Caller
 
-    /// Tenants by id or uid.
+    /// Tenants by id or uid; by name too, which is never another tenant's uid.
     func application(_ ref: String) throws -> TenantSpec {
         if let found = tenant(ref), caller.principal.tenant == nil || caller.principal.tenant == found.publicID.text {
             return found
@@ -41,8 +41,9 @@ struct OutboundLookup {
         if let (number, id) = SvixID.resource(ref, .tenant) {
             return state.tenant(TenantID(number)).flatMap { $0.publicID == id ? $0 : nil }
         }
-        return PublicID(ref, prefix: .tenant).flatMap { state.tenant(publicID: $0) } ?? state.tenant(uid: ref)
+        return PublicID(ref, prefix: .tenant).flatMap { state.tenant(publicID: $0) } ?? known(ref)
     }
+    func known(_ uid: String) -> TenantSpec? { state.tenant(uid: uid) ?? state.tenant(named: uid) }
     /// Of the application, by id or uid.
     func endpoint(_ application: String, _ ref: String) throws -> EndpointSpec {
         let tenant = try self.application(application)
