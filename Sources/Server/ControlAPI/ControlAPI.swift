@@ -88,7 +88,7 @@ package struct ControlAPI: Sendable {
     private var outbound: [Route] {
         let services = services.outbound
         return OutboundHealthController(health: self.services.health, worker: statusWorker).routes
-            + ApplicationController(applications: services.applications, kept: kept, worker: worker).routes
+            + ApplicationController(applications: services.applications, kept: kept, worker: keyWorker).routes
             + EventTypeController(types: services.eventTypes, kept: kept, worker: worker).routes
             + OutboundEndpointController(
                 endpoints: services.endpoints, applications: services.applications, kept: kept, worker: worker
