@@ -192,7 +192,8 @@ extension AuditResource: Described {
             .optional("request", .text, "The id of the request that asked for it."),
             .required(
                 "action", .text,
-                "What was done: `create`, `update`, `delete`, `replay` or `reverify`; `refuse` for a try that was refused."
+                "What was done: `create`, `update`, `delete`, `replay` or `reverify`; "
+                    + "`refuse` for a try that was refused."
             ),
             .required("kind", .text, "Of which kind of resource: `tenant`, `source`, `endpoint`, `key` or `gateway`."),
             .required("resource", .text, "Its id; empty for `gateway`."),
