@@ -135,6 +135,13 @@ final class Bench {
     func again(_ name: String, _ sequence: UInt64, _ state: DeliveryState?) -> Replay {
         Replay(endpoint: id(name), place: log.place(sequence), state: state)
     }
+    /// One attempt, beside the schedule.
+    func sendByHand(_ name: String, _ sequence: UInt64) throws -> ReplayResult {
+        let state = try store.rows(sequence: sequence).first { $0.endpoint == id(name) }?.state
+        var replay = again(name, sequence, state)
+        replay.isManual = true
+        return dispatcher.replay([replay], now: now)[0]
+    }
     func replay(_ name: String, _ sequence: UInt64) throws -> ReplayResult {
         let state = try store.rows(sequence: sequence).first { $0.endpoint == id(name) }?.state
         return dispatcher.replay([again(name, sequence, state)], now: now)[0]

@@ -68,7 +68,7 @@ final class FakeEgress: EgressPort {
         var prefix: String
         var fieldLines: String
         var body: String
-        var sequence: UInt64 { EventID(eventID)!.sequence }
+        var sequence: UInt64 { (EventID(eventID) ?? MessageID(eventID)?.event)!.sequence }
         /// The path of the bench's URLs is the endpoint's number.
         var endpoint: Int {
             Int(prefix.split(separator: " ")[1].dropFirst().prefix { $0.isNumber })!

@@ -158,6 +158,7 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
         ) throws -> [DeliveryRow] { [] }
         func rows(sequence: UInt64) throws -> [DeliveryRow] { [] }
         func attempts(sequence: UInt64) throws -> [AttemptRow] { [] }
+        func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts { AttemptCounts() }
         func counts(endpoint: EndpointID) throws -> OpenDeliveries { OpenDeliveries(endpoint: endpoint) }
         func oldestPending() throws -> UInt64? { throw Unreadable() }
         func prune(before: Int64, oldest: UInt64, limit: Int) throws -> PruneResult { PruneResult(goesOn: false) }

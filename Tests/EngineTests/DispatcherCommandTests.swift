@@ -61,6 +61,71 @@ import Testing
         #expect(try bench.state("a")?.reason == .operatorRequest)
         #expect(!bench.dispatcher.perform(.enable, on: EndpointID(77), now: bench.now))
     }
+    @Test func anAttemptByHandStandsBesideTheSchedule() throws {
+        let bench = try Bench()
+        try bench.apply([endpoint("a") { $0.retryDelaysMillis = [60_000, 60_000] }])
+        bench.log.append(count: 2)
+        bench.advance(millis: 1)
+        bench.egress.answerAll(status: 500)
+        bench.advance(millis: 2000)
+        // Both wait for their retry; one is sent by hand in its place, and its failure is the end of it.
+        #expect(try bench.sendByHand("a", 1) == .accepted)
+        bench.advance(millis: 1)
+        #expect(sequences(bench) == [1] && bench.egress.out.map(\.attempt) == [1])
+        #expect(try bench.sendByHand("a", 1) == .alreadyPending, "it is out")
+        bench.egress.answerAll(status: 500)
+        bench.advance(millis: 2000)
+        var rows = try bench.rows("a")
+        #expect(rows.map(\.state) == [.dead, .pending] && AttemptCount.isManual(rows[0].attempts))
+        #expect(AttemptCount.number(of: rows[0].attempts) == 1)
+        #expect(bench.status("a").pending == 1 && bench.status("a").dead == 1)
+        #expect(try bench.store.attempts(sequence: 1).map(\.number) == [1, AttemptCount.manual + 1])
+        bench.advance(millis: 70_000)
+        #expect(sequences(bench) == [2], "the schedule of the other goes on")
+        bench.egress.answerAll()
+        #expect(try bench.sendByHand("a", 1) == .accepted)
+        bench.advance(millis: 1)
+        bench.egress.answerAll()
+        bench.advance(millis: 2000)
+        rows = try bench.rows("a")
+        #expect(rows.map(\.state) == [.delivered, .delivered] && bench.status("a").pending == 0)
+    }
+    @Test func aMessageIsSentUnderItsOwnIDAndKeepsEveryAnswer() throws {
+        let bench = try Bench()
+        try bench.apply([endpoint("a")])
+        var event = FakeEvent()
+        event.sourceID = .messages
+        event.source = PublishSource.name
+        bench.log.append(event)
+        bench.log.append(count: 1)
+        bench.advance(millis: 1)
+        let id = MessageID(EventID(logIdentity: bench.log.identity, sequence: 1)).text
+        let ids = bench.egress.out.map(\.eventID)
+        #expect(ids == [id, EventID(logIdentity: bench.log.identity, sequence: 2).text])
+        #expect(bench.egress.out[0].fieldLines.contains("webhook-id: \(id)\r\n"))
+        #expect(bench.egress.out.map(\.request.keeping) == [.always, .ofFailures])
+        bench.egress.answerAll(body: "thanks")
+        bench.advance(millis: 2000)
+        #expect(try bench.store.attempts(sequence: 1).map(\.answer) == [Array("thanks".utf8)])
+        #expect(try bench.store.attempts(sequence: 2).isEmpty)
+    }
+    @Test func onlyWhatIsPublishedHasChannels() throws {
+        let bench = try Bench()
+        try bench.apply([endpoint("a") { $0.channels = ["eu"] }, endpoint("b")])
+        var event = FakeEvent()
+        event.fieldLines = "Sluice-Channels: x,eu\r\nContent-Type: a/b\r\n"
+        bench.log.append(event)
+        for id in PublishSource.ids {
+            event.sourceID = id
+            bench.log.append(event)
+        }
+        event.fieldLines = "Sluice-Channels: us\r\n"
+        bench.log.append(event)
+        bench.advance(millis: 1)
+        let sent = bench.egress.out.map { [Int($0.sequence), $0.endpoint] }.sorted { $0.lexicographicallyPrecedes($1) }
+        #expect(sent == [[1, 2], [2, 1], [2, 2], [3, 1], [3, 2], [4, 2]])
+        #expect(!bench.egress.out.contains { $0.sequence > 1 && $0.fieldLines.contains("Sluice-Channels") })
+    }
     @Test func retryNowBringsForwardWhatWaits() throws {
         let bench = try Bench()
         try bench.apply([endpoint("a") { $0.retryDelaysMillis = [3_600_000, 3_600_000] }])

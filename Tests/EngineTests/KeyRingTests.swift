@@ -128,8 +128,7 @@ private final class KeyBench: KeyUseStore {
             for (other, least) in ladder.enumerated() { #expect(role.includes(least) == (place >= other)) }
             #expect(!KeyRole.publisher.includes(role))
         }
-        #expect(KeyRole.publisher.includes(.publisher) && KeyRole.platform.includes(.publisher))
-        #expect(!KeyRole.viewer.includes(.publisher))
+        #expect(KeyRole.allCases.filter { $0.includes(.publisher) } == [.publisher, .operator, .admin, .platform])
         #expect(KeyRole.allCases.allSatisfy { KeyRole(name: $0.name) == $0 })
     }
 }

@@ -14,19 +14,25 @@ private final class Subscriber {
     private let stripe = SourceID(2)
 
     private func find(
-        _ matcher: inout Matcher<Subscriber>, _ type: String, source: SourceID, tenant: TenantID = .main
+        _ matcher: inout Matcher<Subscriber>, _ type: String, source: SourceID, tenant: TenantID = .main,
+        channels: String = ""
     ) -> [UInt32] {
         let bytes = Array(type.utf8)
-        return bytes.withUnsafeBufferPointer {
-            matcher.subscribers(tenant: tenant, source: source, type: ByteView($0)).map(\.number)
+        let list = Array(channels.utf8)
+        return bytes.withUnsafeBufferPointer { bytes in
+            list.withUnsafeBufferPointer { list in
+                matcher.subscribers(
+                    tenant: tenant, source: source, type: ByteView(bytes), channels: ByteView(list)
+                ).map(\.number)
+            }
         }
     }
     private func set(
         _ matcher: inout Matcher<Subscriber>, _ number: UInt32, sources: [SourceID] = [], types: [String] = [],
-        tenant: TenantID = .main
+        channels: [String] = [], tenant: TenantID = .main
     ) {
         matcher.set(
-            Subscription(sources: sources, types: types), of: EndpointID(number), tenant: tenant,
+            Subscription(sources: sources, types: types, channels: channels), of: EndpointID(number), tenant: tenant,
             subscriber: Subscriber(number))
     }
 
@@ -48,6 +54,25 @@ private final class Subscriber {
         for _ in 0..<2 { #expect(find(&matcher, long, source: github) == [1]) }
         matcher.remove(EndpointID(1), tenant: .main)
         #expect(find(&matcher, "push", source: github) == [3])
+    }
+    @Test func channelsAreAskedForByThoseWhoHaveSome() {
+        var matcher = Matcher<Subscriber>()
+        set(&matcher, 4, channels: ["eu"])
+        set(&matcher, 2, types: ["push"])
+        set(&matcher, 1, types: ["push"], channels: ["us", "eu"])
+        set(&matcher, 3)
+        for _ in 0..<2 {
+            #expect(find(&matcher, "push", source: github) == [2, 3], "without channels, those that ask for none")
+            #expect(find(&matcher, "push", source: github, channels: "eu") == [1, 2, 3, 4])
+            #expect(find(&matcher, "push", source: github, channels: "x,us") == [1, 2, 3])
+            #expect(find(&matcher, "star", source: github, channels: "us,eu") == [3, 4])
+            #expect(find(&matcher, "push", source: github, channels: "e,u,eu1") == [2, 3])
+        }
+        #expect(matcher.cachedCount(of: .main) == 2, "channels take no room in the cache")
+        set(&matcher, 1, types: ["push"], channels: ["asia"])
+        #expect(find(&matcher, "push", source: github, channels: "eu") == [2, 3, 4])
+        matcher.remove(EndpointID(2), tenant: .main)
+        #expect(find(&matcher, "push", source: github, channels: "asia,eu") == [1, 3, 4])
     }
     @Test func noTenantSeesAnothersEvents() {
         var matcher = Matcher<Subscriber>()

@@ -155,6 +155,11 @@ final class MemoryStore: DeliveryStore {
             ($0.endpoint, $0.number, $0.endedMillis) < ($1.endpoint, $1.number, $1.endedMillis)
         }
     }
+    func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts {
+        let own = state.withLock { $0.attempts.filter { $0.endpoint == endpoint && ended.contains($0.endedMillis) } }
+        let succeeded = own.count { $0.result == .answered && (200..<300).contains($0.status) }
+        return AttemptCounts(succeeded: succeeded, failed: own.count - succeeded)
+    }
     func counts(endpoint: EndpointID) throws -> OpenDeliveries { state.withLock { $0.open(endpoint) } }
     func oldestPending() throws -> UInt64? {
         state.withLock { state in

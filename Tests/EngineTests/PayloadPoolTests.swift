@@ -62,16 +62,18 @@ private func forwarded(
 ) -> String {
     let pool = PayloadPool(byteCount: 1 << 16)
     let lease = pool.allocate(8192)!
-    let id = EventID(logIdentity: 1, sequence: 2)
+    let id = Array(EventID(logIdentity: 1, sequence: 2).text.utf8)
     let end = Array(lines.utf8).withView { lines in
         Array("git".utf8).withView { source in
             Array(type.utf8).withView { type in
                 Array(subject.utf8).withView { subject in
                     Array(configured.utf8).withView { configured in
-                        ForwardedFields.write(
-                            received: lines, forwarding: forwarding, id: id, source: source, eventType: type,
-                            clientSubject: subject, attempt: 12, configured: configured, names: names, to: pool,
-                            lease: lease, at: 3)
+                        id.withView { id in
+                            ForwardedFields.write(
+                                received: lines, forwarding: forwarding, id: id, source: source, eventType: type,
+                                clientSubject: subject, attempt: 12, configured: configured, names: names, to: pool,
+                                lease: lease, at: 3)
+                        }
                     }
                 }
             }

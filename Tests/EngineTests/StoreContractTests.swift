@@ -296,6 +296,12 @@ func attemptsComeByEndpointAndNumberWithTheirAnswers(_ kind: StoreKind) throws {
         #expect(found.map(\.endpoint.number) == [1, 2, 2] && found.map(\.number) == [1, 1, 2])
         #expect(found[0].answer.count == AttemptRow.answerBytesMax && found[1].answer == Array("busy".utf8))
         #expect(found[2] == late)
+        #expect(try store.attemptCounts(endpoint: Sample.endpoint(2), ended: 20..<31) == AttemptCounts(failed: 2))
+        #expect(try store.attemptCounts(endpoint: Sample.endpoint(2), ended: 20..<30) == AttemptCounts(failed: 1))
+        var success = Sample.attempt(3, 7, 1, ended: 20)
+        success.status = 204
+        try store.apply(Sample.batch([Sample.row(3, 7, .delivered)]) { $0.attempts = [success] })
+        #expect(try store.attemptCounts(endpoint: Sample.endpoint(3), ended: 0..<100) == AttemptCounts(succeeded: 1))
         // An answer that several attempts share outlives the first of them.
         try store.forget([Sample.endpoint(2)])
         #expect(try store.attempts(sequence: 6).map(\.answer) == [Array("busy".utf8)])

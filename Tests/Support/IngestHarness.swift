@@ -85,7 +85,7 @@ package final class IngestHarness {
             journal = (journalShared, thread)
             journalPort = TransferBox(JournalClient(link: events, loopIndex: 0, logIdentity: identity))
         } else {
-            journalPort = TransferBox(JournalClient(driver: driver.take(), wakeup: wakeup, injection: injection))
+            journalPort = TransferBox(JournalClient(driver: driver.take(), wakeup: wakeup, injections: [injection]))
         }
         listener = try Listener("127.0.0.1:0", isShared: false)
         try listener.activate()

@@ -224,7 +224,9 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         guard isKnown else { throw DeliveryError.unknownEndpoint }
     }
     /// Sends one event again, at once, whatever became of it before; the results are in the order of `endpoints`.
-    package func replay(event: EventID, endpoints: [EndpointID]) throws -> [ReplayResult] {
+    package func replay(
+        event: EventID, endpoints: [EndpointID], isManual: Bool = false
+    ) throws -> [ReplayResult] {
         func all(_ result: ReplayResult) -> [ReplayResult] { endpoints.map { _ in result } }
         let reader = makeReader()
         guard event.logIdentity == reader.identity & 0xFF_FFFF_FFFF else { return all(.unknownEvent) }
@@ -241,7 +243,12 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         let place = found.place
         let rows = try store.rows(sequence: event.sequence)
         let states = Dictionary(uniqueKeysWithValues: rows.map { ($0.endpoint, $0.state) })
-        return try replay(endpoints.map { Replay(endpoint: $0, place: place, state: states[$0]) })
+        return try replay(
+            endpoints.map { endpoint in
+                var replay = Replay(endpoint: endpoint, place: place, state: states[endpoint])
+                replay.isManual = isManual
+                return replay
+            })
     }
     /// What is accepted is durable; nothing is while the store fails.
     package func replay(_ replays: [Replay]) throws -> [ReplayResult] {

@@ -9,6 +9,8 @@ package struct Replay: Sendable {
     package var place: EventLocation
     /// What the store had of it when it was asked; nil = nothing.
     package var state: DeliveryState?
+    /// One attempt, which is not tried again when it fails; one that waits for its retry is sent now in its place.
+    package var isManual = false
 
     package init(endpoint: EndpointID, place: EventLocation, state: DeliveryState?) {
         self.endpoint = endpoint
@@ -198,19 +200,23 @@ extension Dispatcher {
         let mark = lane.mark() ?? shared
         // What has a row the lane has behind it, even while an older event still holds its mark back.
         guard state != nil || place.sequence < mark.sequence else { return .notReached }
-        guard state != .pending, !lane.working.retries.isScheduled(place.sequence) else { return .alreadyPending }
         guard makeRoomInBatch(now: now) else { return .busy }
+        let isTaken = replay.isManual && lane.working.retries.take(place.sequence)
+        guard isTaken || state != .pending && !lane.working.retries.isScheduled(place.sequence) else {
+            return .alreadyPending
+        }
         let due = clock.millis(at: now)
+        let attempts: UInt16 = replay.isManual ? AttemptCount.manual : 0
         count(lane) { $0.replayed += 1 }
         let row = DeliveryRow(
-            endpoint: lane.id, place: place, state: .pending, attempts: 0, status: 0, result: .abandoned,
+            endpoint: lane.id, place: place, state: .pending, attempts: attempts, status: 0, result: .abandoned,
             reason: nil, dueMillis: due, updatedMillis: due)
         record(row, lane, now: now)
         batch.replays.append(DeliveryKey(row))
         adjust(lane, pending: 1, dead: 0)
         batch.isDurable = true
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
-        lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: 0))
+        lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
         lane.working.order?.note(place)
         scheduler.makeReady(lane)
         return .accepted

@@ -11,13 +11,14 @@ extension Dispatcher {
         count(lane) { $0.record(outcome) }
         if outcome.result == .tlsFailed { tlsFailures[Int(outcome.tlsFailure.rawValue)] += 1 }
         let order = slots[slot]
-        let answer = decision.decision == .delivered ? [] : egress.answer(of: outcome)
+        let isPlain = decision.decision == .delivered && !order.keepsAttempt
+        let answer = isPlain ? [] : egress.answer(of: outcome)
         release(slot, lane)
         judge(lane, outcome, decision, now: now)
         let attempts = order.attempts < .max ? order.attempts + 1 : order.attempts
         if decision.decision != .notAttempted, decision.decision != .retryAtOnce {
-            // A delivery that succeeds at once costs its row and nothing else.
-            if decision.decision != .delivered || attempts > 1 {
+            // A delivery that succeeds at once costs its row and nothing else, unless it is a message's.
+            if !isPlain || attempts > 1 {
                 keepAttempt(
                     lane, order.place.sequence, number: attempts, outcome: outcome, answer: answer, now: now)
             }

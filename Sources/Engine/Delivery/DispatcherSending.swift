@@ -145,7 +145,7 @@ extension Dispatcher {
             return .ended(byteCount: 64)
         }
         let bytes =
-            EventID.byteCount + event.fieldLines.count + event.source.count + event.eventType.count
+            MessageID.byteCount + event.fieldLines.count + event.source.count + event.eventType.count
             + event.clientSubject.count + ForwardedFields.ownBytesMax + lane.endpoint.fieldLines.count
             + (lane.endpoint.signer?.lineBytesMax ?? 0) + event.body.count
         guard let block = pool.blockBytes(for: bytes) else {
@@ -155,7 +155,8 @@ extension Dispatcher {
         guard slots.hasFree, shares.allows(block, held: lane.held, isProven: lane.isProven),
             let lease = pool.allocate(bytes)
         else { return .blocked }
-        let (linesEnd, bodyEnd) = write(event, lane, attempt: UInt32(attempts) + 1, to: lease, now: now)
+        let (idEnd, linesEnd, bodyEnd) = write(
+            event, lane, attempt: UInt32(AttemptCount.number(of: attempts)) + 1, to: lease, now: now)
         let known = origin ?? .first(ticket: lane.working.outstanding.append(event.place))
         if origin == nil { markDirty(lane) }
         let wasHeld = key.flatMap { lane.working.order?.began(event.place.sequence, key: $0) } ?? false
@@ -167,8 +168,9 @@ extension Dispatcher {
         let slot = slots.take(
             OrderSlot(
                 lane: lane, destination: destination, pool: pools.pool(for: lane), origin: known, place: event.place,
-                attempts: attempts, lease: lease, linesEnd: linesEnd, bodyEnd: bodyEnd,
-                addressIndex: lane.addressIndex, wasProven: lane.isProven))
+                attempts: attempts, lease: lease, idEnd: idEnd, linesEnd: linesEnd, bodyEnd: bodyEnd,
+                addressIndex: lane.addressIndex, keepsAttempt: event.sourceID == .messages,
+                wasProven: lane.isProven))
         submit(slot)
         return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
     }
@@ -196,24 +198,26 @@ extension Dispatcher {
     }
     private func write(
         _ event: StoredEvent, _ lane: Lane, attempt: UInt32, to lease: PayloadLease, now: UInt64
-    ) -> (linesEnd: Int, bodyEnd: Int) {
+    ) -> (idEnd: Int, linesEnd: Int, bodyEnd: Int) {
         let endpoint = lane.endpoint
         let id = EventID(logIdentity: log.identity, sequence: event.place.sequence)
-        let idEnd = pool.write(id, to: lease, at: 0)
+        let idEnd =
+            event.sourceID == .messages
+            ? MessageID(id).bytes.withView { pool.write($0, to: lease, at: 0) } : pool.write(id, to: lease, at: 0)
+        let idView = pool.view(lease, start: 0, count: idEnd)
         var linesEnd = endpoint.fieldLines.withView { configured in
             ForwardedFields.write(
-                received: event.fieldLines, forwarding: endpoint.forwarding, id: id, source: event.source,
+                received: event.fieldLines, forwarding: endpoint.forwarding, id: idView, source: event.source,
                 eventType: event.eventType, verdict: event.verdict, clientSubject: event.clientSubject,
                 attempt: attempt, withheld: endpoint.environment.withheld, configured: configured,
                 names: endpoint.names, to: pool, lease: lease, at: idEnd)
         }
         if let signer = endpoint.signer {
             let seconds = UInt64(max(0, clock.millis(at: now)) / 1000)
-            let lines = signer.lines(
-                id: Array(id.text.utf8), body: event.body, seconds: seconds, names: endpoint.names)
+            let lines = signer.lines(id: idView.array, body: event.body, seconds: seconds, names: endpoint.names)
             linesEnd = lines.withView { pool.write($0, to: lease, at: linesEnd) }
         }
-        return (linesEnd, pool.write(event.body, to: lease, at: linesEnd))
+        return (idEnd, linesEnd, pool.write(event.body, to: lease, at: linesEnd))
     }
     /// There is no way to the endpoint: an attempt that failed without a request.
     private func notSent(

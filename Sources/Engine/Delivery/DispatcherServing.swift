@@ -252,7 +252,8 @@ extension Dispatcher {
     }
     private func wants(_ lane: Lane, _ event: StoredEvent) -> Bool {
         event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch
-            && lane.endpoint.subscription.wants(source: sourceID(of: event), type: event.eventType.array)
+            && lane.endpoint.subscription.wants(
+                source: sourceID(of: event), type: event.eventType.array, channels: event.channels)
     }
     /// True when the lane reads with the others from now on.
     func join(_ lane: Lane, at place: EventLocation) -> Bool {
@@ -311,7 +312,7 @@ extension Dispatcher {
     private func offerShared(_ event: StoredEvent, now: UInt64) {
         guard !event.isRequestOfBatch else { return }
         let subscribers = matcher.subscribers(
-            tenant: event.tenant, source: sourceID(of: event), type: event.eventType)
+            tenant: event.tenant, source: sourceID(of: event), type: event.eventType, channels: event.channels)
         for lane in subscribers where lane.reading == .shared {
             if let work = lane.work {
                 guard !work.wasRecorded(event.place.sequence) else { continue }

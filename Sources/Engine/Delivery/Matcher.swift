@@ -1,5 +1,6 @@
-// Which endpoints want an event: by tenant, source and type. An event costs one look into its tenant's cache; a type
-// that is new to a tenant costs a walk over that tenant's endpoints, and no other tenant's. Pure but for the cache.
+// Which endpoints want an event: by tenant, source, type and channels. An event costs one look into its tenant's cache; a
+// type that is new to a tenant costs a walk over that tenant's endpoints, and no other tenant's. Only an event that has
+// channels, of a tenant with endpoints that ask for some, costs more: those endpoints. Pure but for the cache.
 //
 // The cache key is the bytes themselves; the hash only finds the slot, so that two types with the same hash are never
 // one (an event would go to the wrong endpoint).
@@ -44,15 +45,23 @@ package struct Subscription: Equatable, Sendable {
     private let sources: [SourceID]
     /// Patterns; empty = all.
     private let types: [String]
+    /// Empty = all events; else those that share one, and none without channels.
+    fileprivate let channels: [String]
 
-    package init(sources: [SourceID], types: [String]) {
+    package init(sources: [SourceID], types: [String], channels: [String] = []) {
         self.sources = sources
         self.types = types
+        self.channels = channels
     }
-    package func wants(source: SourceID, type: [UInt8]) -> Bool {
+    /// `channels`: of the event, comma-separated.
+    package func wants(source: SourceID, type: [UInt8], channels: ByteView) -> Bool {
+        wants(source: source, type: type) && (self.channels.isEmpty || shares(channels))
+    }
+    fileprivate func wants(source: SourceID, type: [UInt8]) -> Bool {
         (sources.isEmpty || sources.contains(source))
             && (types.isEmpty || types.contains { TypePattern($0).matches(type) })
     }
+    fileprivate func shares(_ list: ByteView) -> Bool { PublishedFields.share(channels, list) }
 }
 
 /// All subscriptions, by tenant. `Subscriber` is the lane.
@@ -63,7 +72,16 @@ package struct Matcher<Subscriber: AnyObject> {
     private struct Entry {
         let source: SourceID
         let type: [UInt8]
+        /// Those that want it whatever its channels.
         let subscribers: [Subscriber]
+        let channelled: [Channelled]
+    }
+    /// One that wants it for its channels, if it does.
+    private struct Channelled {
+        /// How many of the others stand before it.
+        let place: Int
+        let subscription: Subscription
+        let subscriber: Subscriber
     }
     private struct Subscribed {
         let endpoint: EndpointID
@@ -111,21 +129,41 @@ package struct Matcher<Subscriber: AnyObject> {
         tenant.cache.removeAll()
         if tenant.subscribed.isEmpty { tenants[id] = nil }
     }
-    /// Those that want it, ascending by endpoint.
-    package func subscribers(tenant id: TenantID, source: SourceID, type: ByteView) -> [Subscriber] {
+    /// Those that want it, ascending by endpoint. `channels`: of the event, comma-separated.
+    package func subscribers(
+        tenant id: TenantID, source: SourceID, type: ByteView, channels: ByteView = .empty
+    ) -> [Subscriber] {
         guard let tenant = tenants[id] else { return [] }
+        let entry = entry(tenant, source, type)
+        guard channels.count > 0, !entry.channelled.isEmpty else { return entry.subscribers }
+        var found: [Subscriber] = []
+        var next = 0
+        for one in entry.channelled where one.subscription.shares(channels) {
+            found += entry.subscribers[next..<one.place]
+            found.append(one.subscriber)
+            next = one.place
+        }
+        return found + entry.subscribers[next...]
+    }
+    private func entry(_ tenant: Tenant, _ source: SourceID, _ type: ByteView) -> Entry {
         let hash = hash(source, type)
-        if let known = tenant.cache[hash], known.source == source, type.equals(known.type) {
-            return known.subscribers
-        }
+        if let known = tenant.cache[hash], known.source == source, type.equals(known.type) { return known }
         let bytes = type.array
-        let found = tenant.subscribed.compactMap {
-            $0.subscription.wants(source: source, type: bytes) ? $0.subscriber : nil
+        var all: [Subscriber] = []
+        var channelled: [Channelled] = []
+        for one in tenant.subscribed where one.subscription.wants(source: source, type: bytes) {
+            if one.subscription.channels.isEmpty {
+                all.append(one.subscriber)
+            } else {
+                channelled.append(
+                    Channelled(place: all.count, subscription: one.subscription, subscriber: one.subscriber))
+            }
         }
+        let found = Entry(source: source, type: bytes, subscribers: all, channelled: channelled)
         // A long type is the sender's whim: it is matched each time and takes no room here.
         guard bytes.count <= Matcher.typeBytesMax else { return found }
         if tenant.cache.count >= Matcher.entryCountMax { tenant.cache.removeAll(keepingCapacity: true) }
-        tenant.cache[hash] = Entry(source: source, type: bytes, subscribers: found)
+        tenant.cache[hash] = found
         return found
     }
     private static func place(of endpoint: EndpointID, in list: [Subscribed]) -> Int {

@@ -14,6 +14,8 @@ package struct ReplayFilter: Sendable {
     package var sources: [String] = []
     /// Patterns with `*`; empty = all.
     package var types: [String] = []
+    /// Of published events; empty = all events.
+    package var channels: [String] = []
     /// Wall clock of arrival, nanoseconds since 1970; the end is not in it.
     package var received: Range<UInt64>?
     /// Pending ones are on their way already and never sent a second time.
@@ -137,6 +139,7 @@ package struct ReplayWalk<Log: EventLog> {
         guard event.tenant == tenant, !event.isRequestOfBatch else { return false }
         if let received = filter.received, !received.contains(event.receivedAt) { return false }
         guard filter.sources.isEmpty || filter.sources.contains(event.source.text) else { return false }
+        guard filter.channels.isEmpty || PublishedFields.share(filter.channels, event.channels) else { return false }
         guard !types.isEmpty else { return true }
         let type = event.eventType.array
         return types.contains { $0.matches(type) }

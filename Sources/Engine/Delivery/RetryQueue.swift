@@ -110,6 +110,13 @@ package struct RetryQueue {
         if loading != nil { changed.insert(sequence) }
         scheduled.insert(sequence)
     }
+    /// Out of those that wait here, to be scheduled anew; false for one that is out, or in the store alone. O(entries).
+    package mutating func take(_ sequence: UInt64) -> Bool {
+        guard heap.unordered.contains(where: { $0.key.sequence == sequence }) else { return false }
+        heap.removeAll { $0.key.sequence == sequence }
+        scheduled.remove(sequence)
+        return true
+    }
     /// Its row is delivered or dead.
     package mutating func resolved(_ sequence: UInt64) {
         scheduled.remove(sequence)

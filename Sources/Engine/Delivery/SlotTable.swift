@@ -12,6 +12,7 @@ struct OrderSlot {
     /// Counted attempts before this one.
     var attempts: UInt16 = 0
     var lease: PayloadLease?
+    var idEnd = 0
     var linesEnd = 0
     var bodyEnd = 0
     /// True exactly when this is the fresh connection's try after a kept one was found dead.
@@ -19,6 +20,8 @@ struct OrderSlot {
     var addressIndex: UInt8 = 0
     /// Addresses tried before this one, in this attempt.
     var addressesTried = 0
+    /// Every attempt is kept with its answer, one that succeeds at once too.
+    var keepsAttempt = false
     /// What the shares were told.
     var wasProven = false
 }
@@ -67,13 +70,14 @@ struct SlotTable {
         guard let lease = entry.lease, let destination = entry.destination else {
             preconditionFailure("an order without memory or destination")
         }
-        let idEnd = EventID.byteCount
+        let idEnd = entry.idEnd
         var request = OutboundRequest(
             token: token(slot), pool: entry.pool, destination: destination,
             eventID: pool.view(lease, start: 0, count: idEnd),
             fieldLines: pool.view(lease, start: idEnd, count: entry.linesEnd - idEnd),
             body: pool.view(lease, start: entry.linesEnd, count: entry.bodyEnd - entry.linesEnd))
         request.isFresh = entry.wasRepeated
+        if entry.keepsAttempt { request.keeping = .always }
         request.addressIndex = entry.addressIndex
         request.hasAlternative = entry.addressesTried + 1 < destination.addressCount
         return request

@@ -2,9 +2,9 @@
 // ends.
 //
 // The order of the end, which is that of the start backwards, keeps these: the loops drain while the verifiers still
-// answer and the injector takes nothing more; the journal commits what the loops offered; delivery finishes while the
-// egress loop still runs; the log keeper takes back the segments that the journal did not use; the data folder is let
-// go of last.
+// answer and neither injector nor publisher takes anything more; the journal commits what the loops offered; delivery
+// finishes while the egress loop still runs; the log keeper takes back the segments that the journal did not use; the
+// data folder is let go of last.
 
 import FastPath
 import Logging
@@ -22,6 +22,7 @@ final class GatewayComponents: Sendable {
     let journal: JournalComponent
     let ingest: IngestComponent
     let injector: InjectorComponent
+    let publisher: PublisherComponent
     let listenerCertificates: ListenerCertificates
     private let participation: ParticipationComponent
     /// In the order of their start.
@@ -63,13 +64,14 @@ final class GatewayComponents: Sendable {
             configuration, controls: controls, registry: registry, sources: sources, listeners: listeners,
             certificates: listenerCertificates, verifiers: verifiers, rejected: rejected, journal: journal)
         injector = InjectorComponent(controls: controls, log: log, journal: journal)
+        publisher = PublisherComponent(configuration, controls: controls, log: log, journal: journal)
         participation = ParticipationComponent(
             delivery: delivery, journal: journal, ingest: ingest, rejected: rejected, registry: registry,
             headBytesMax: configuration.limits.headBytesMax, endpoints: endpoints, sources: sources)
         all = [
             dataFolder, store, registry, TicketKeyComponent(listenerCertificates, logger: logger), log, logKeeper,
             listeners, egress, delivery, verifiers, certificates, rejected,
-            journal, ingest, injector, participation,
+            journal, ingest, injector, publisher, participation,
         ]
     }
 

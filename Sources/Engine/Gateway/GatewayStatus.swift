@@ -66,6 +66,9 @@ package struct GatewayAccess: Sendable {
     package let tail: CommittedTail
     /// Puts events into the log beside the loops, for a worker thread.
     package let injector: EventInjector
+    /// Puts events into the log, many at once, for callers that suspend.
+    package let publisher: EventPublisher
+    package let expunged: ExpungedContent
     /// Nil when nothing of what is refused is kept.
     package let rejected: RejectedWorker?
     package func makeReader(from sequence: UInt64) -> LogReader { LogReader(folder: folder, from: sequence) }
@@ -77,7 +80,8 @@ extension Gateway {
             state.running.map {
                 GatewayAccess(
                     delivery: $0.delivery.service, folder: $0.log.folder, tail: $0.log.tail,
-                    injector: $0.injector.injector, rejected: $0.rejected.worker)
+                    injector: $0.injector.injector, publisher: $0.publisher.publisher, expunged: $0.publisher.expunged,
+                    rejected: $0.rejected.worker)
             }
         }
     }

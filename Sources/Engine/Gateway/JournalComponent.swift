@@ -10,6 +10,7 @@ final class JournalComponent: Component {
         /// One a loop, each to be taken once.
         let ports: [TransferBox<JournalClient>]
         let injection: JournalLink
+        let publishing: JournalLink
         /// Nil when the only loop drives the journal.
         let thread: LoopThread?
         let memoryBytes: Int
@@ -24,6 +25,7 @@ final class JournalComponent: Component {
     private let logKeeper: LogKeeperComponent
     private let delivery: DeliveryComponent
     private let injectorWakeup: Wakeup
+    private let publisherWakeup: Wakeup
     private let ready = StartResult<Ready>()
 
     init(
@@ -36,42 +38,49 @@ final class JournalComponent: Component {
         self.log = log
         self.logKeeper = logKeeper
         self.delivery = delivery
-        guard let wakeup = Wakeup() else { throw .outOfDescriptors }
-        injectorWakeup = wakeup
+        guard let injector = Wakeup(), let publisher = Wakeup() else { throw .outOfDescriptors }
+        injectorWakeup = injector
+        publisherWakeup = publisher
     }
     /// Tells delivery of commits.
     var signal: CommitSignal { ready.value.signal }
     var ports: [TransferBox<JournalClient>] { ready.value.ports }
     /// By which a worker thread puts an event into the log.
     var injection: JournalLink { ready.value.injection }
+    /// By which the API puts events into the log, many at once.
+    var publishing: JournalLink { ready.value.publishing }
     var memoryBytes: Int { ready.value.memoryBytes }
     private var identity: UInt64 { log.folder.identity.identity }
 
     func start() throws {
         let signal = CommitSignal(delivery.service.wakeup)
         signal.setWanted(registry.service.state.endpoints.count > 0)
-        let injection = try injectionLink()
+        let injection = try link(from: injectorWakeup, least: 1 << 20, receiptCount: EventInjector.eventCountMax)
+        let publishing = try link(from: publisherWakeup, least: 4 << 20, receiptCount: EventPort.eventCountMax)
+        let workers = [injection, publishing]
         let driver = JournalDriver(
             journal: log.takeJournal(firstSegment: logKeeper.worker.prepareFirst), logIdentity: identity,
             folder: log.folder.directory, tail: log.tail, spares: logKeeper.mailbox, reader: signal, metrics: metrics,
             ticketCountMax: log.ticketCount)
         guard let control = controls.journal else {
-            let port = JournalClient(driver: driver, wakeup: controls.loops[0].wakeup, injection: injection)
+            let port = JournalClient(driver: driver, wakeup: controls.loops[0].wakeup, injections: workers)
             return ready.set(
                 Ready(
-                    signal: signal, ports: [TransferBox(port)], injection: injection, thread: nil,
-                    memoryBytes: injection.events.byteCount))
+                    signal: signal, ports: [TransferBox(port)], injection: injection, publishing: publishing,
+                    thread: nil, memoryBytes: JournalComponent.byteCount(of: workers)))
         }
         let links = try controls.loops.map { try link(to: control, from: $0) }
-        let thread = try run(TransferBox(driver), links: links + [injection], control)
+        let thread = try run(TransferBox(driver), links: links + workers, control)
         ready.set(
             Ready(
                 signal: signal,
                 ports: links.enumerated().map { loop, link in
                     TransferBox(JournalClient(link: link, loopIndex: loop, logIdentity: identity))
-                }, injection: injection, thread: thread,
-                memoryBytes: (links + [injection]).reduce(0) { $0 + $1.events.byteCount }))
+                }, injection: injection, publishing: publishing, thread: thread,
+                memoryBytes: JournalComponent.byteCount(of: links + workers)))
     }
+    private static func byteCount(of links: [JournalLink]) -> Int { links.reduce(0) { $0 + $1.events.byteCount } }
+
     /// After the loops: what they offered is committed.
     func drain(withinMillis: Int) -> Bool {
         controls.journal?.drain()
@@ -104,12 +113,12 @@ final class JournalComponent: Component {
                 loopWakeup: loop.wakeup)
         } catch { throw .outOfMemory(what: "the ring to the journal", bytes: error.byteCount) }
     }
-    private func injectionLink() throws(GatewayError) -> JournalLink {
+    /// For events that come from workers, whom `wakeup` wakes.
+    private func link(from wakeup: Wakeup, least: Int, receiptCount: Int) throws(GatewayError) -> JournalLink {
         do {
             return try JournalLink(
-                eventBytes: ringBytes(least: 1 << 20, events: 2), eventBytesMax: configuration.log.groupBytes,
-                receiptCount: EventInjector.eventCountMax, journalWakeup: controls.driverWakeup,
-                loopWakeup: injectorWakeup)
+                eventBytes: ringBytes(least: least, events: 2), eventBytesMax: configuration.log.groupBytes,
+                receiptCount: receiptCount, journalWakeup: controls.driverWakeup, loopWakeup: wakeup)
         } catch { throw .outOfMemory(what: "the ring of injected events", bytes: error.byteCount) }
     }
     /// A power of two that takes the largest event several times.

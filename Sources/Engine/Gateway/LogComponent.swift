@@ -11,7 +11,7 @@ final class LogComponent: Component {
         let memoryBytes: Int
     }
     /// What is under way beside one event of each connection.
-    private static let extraTicketCount = 64
+    private static let extraTicketCount = EventInjector.eventCountMax + EventPort.eventCountMax
 
     let name = "log"
     /// Events under way at most: each connection has one.

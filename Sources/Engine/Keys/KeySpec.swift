@@ -5,7 +5,7 @@
 
 /// What a key's bearer may do. Each role of the ladder may what those below it may; raw values are stored.
 package enum KeyRole: UInt8, CaseIterable, Sendable {
-    /// Beside the ladder: puts events in, reads nothing.
+    /// Beside the ladder: puts events in, as operators and those above may, and reads nothing.
     case publisher = 1
     case viewer = 2
     case `operator` = 3
@@ -27,8 +27,8 @@ package enum KeyRole: UInt8, CaseIterable, Sendable {
         self = role
     }
     package func includes(_ least: KeyRole) -> Bool {
-        guard self != .publisher, least != .publisher else { return self == least || self == .platform }
-        return rawValue >= least.rawValue
+        if least == .publisher { return self == .publisher || rawValue >= KeyRole.operator.rawValue }
+        return self != .publisher && rawValue >= least.rawValue
     }
 }
 

@@ -11,6 +11,7 @@ struct EndpointRules {
         issues += urlIssues(endpoint, path)
         issues += tlsIssues(endpoint, path)
         issues += sourceIssues(endpoint, path)
+        issues += channelIssues(endpoint, path)
         for (index, secret) in endpoint.secrets.enumerated() {
             if let problem = EndpointSecret.problem(secret, index: index) {
                 issues.append(ValidationIssue(path["secret"][index], problem, about: .nothing))
@@ -74,9 +75,22 @@ struct EndpointRules {
     private func sourceIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
         guard !endpoint.sources.isEmpty, let tenant = state.tenant(named: endpoint.tenant)?.id else { return [] }
         return endpoint.sources.enumerated().compactMap { index, name in
-            guard state.sources.named(name, tenant: tenant) == nil else { return nil }
+            guard name != PublishSource.name, state.sources.named(name, tenant: tenant) == nil else { return nil }
             return ValidationIssue(
                 path["sources"][index], "is not the name of a source; \(advice(name, tenant))", about: .value)
+        }
+    }
+    private func channelIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
+        if endpoint.channels.count > PublishRules.endpointChannelCountMax {
+            return [
+                ValidationIssue(
+                    path["channels"],
+                    "has \(endpoint.channels.count) entries; at most \(PublishRules.endpointChannelCountMax)")
+            ]
+        }
+        return endpoint.channels.enumerated().compactMap { index, channel in
+            PublishRules.isLabel(channel)
+                ? nil : ValidationIssue(path["channels"][index], PublishRules.labelForm, about: .value)
         }
     }
     private func advice(_ name: String, _ tenant: TenantID) -> String {

@@ -77,7 +77,10 @@ extension RegistryPlan {
     /// Names that do not exist are reported by the endpoint's rules.
     func sourceIDs<Settings: ResourceSettings>(of settings: Settings, tenant: TenantID) -> [SourceID] {
         guard let endpoint = settings as? EndpointConfiguration, !endpoint.sources.isEmpty else { return [] }
-        return endpoint.sources.compactMap { after.sources.named($0, tenant: tenant)?.id }
+        return endpoint.sources.flatMap { name -> [SourceID] in
+            if name == PublishSource.name { return PublishSource.ids }
+            return after.sources.named(name, tenant: tenant).map { [$0.id] } ?? []
+        }
     }
 
     // MARK: What stands twice in the manifest

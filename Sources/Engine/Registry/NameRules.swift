@@ -12,7 +12,7 @@ package enum NameRules {
         text.hasPrefix("/") && text.utf8.count <= pathBytesMax
             && text.utf8.allSatisfy { (0x21...0x7E).contains($0) && $0 != 0x3F && $0 != 0x23 }
     }
-    private static func isLabel(_ text: String, bytesMax: Int) -> Bool {
+    package static func isLabel(_ text: String, bytesMax: Int) -> Bool {
         (1...bytesMax).contains(text.utf8.count)
             && text.utf8.allSatisfy { byte in
                 switch byte {

@@ -60,8 +60,9 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
         for source in stored.sources { numbers[TenantKey(tenant: source.tenant, text: source.name)] = source.id }
         for place in stored.endpoints.indices {
             let endpoint = stored.endpoints[place]
-            stored.endpoints[place].sourceIDs = endpoint.settings.sources.map {
-                numbers[TenantKey(tenant: endpoint.tenant, text: $0)] ?? SourceID(0)
+            stored.endpoints[place].sourceIDs = endpoint.settings.sources.flatMap { name -> [SourceID] in
+                if name == PublishSource.name { return PublishSource.ids }
+                return [numbers[TenantKey(tenant: endpoint.tenant, text: name)] ?? SourceID(0)]
             }
         }
     }

@@ -91,6 +91,22 @@ struct AttemptTable {
         return try Row.fetchAll(db.cachedStatement(sql: sql), arguments: arguments).map(DeliveryColumns.attempt)
     }
 
+    func counts(endpoint: EndpointID, ended: Range<Int64>, _ db: Database) throws -> AttemptCounts {
+        let sql = """
+            SELECT count(*) AS number, total(result = ? AND status BETWEEN 200 AND 299) AS succeeded FROM \(table)
+            WHERE log = ? AND endpoint = ? AND ended >= ? AND ended < ?
+            """
+        let answered = DeliveryResult.answered.rawValue
+        let arguments: StatementArguments = [
+            answered, log, endpoint.number, ended.lowerBound, ended.upperBound,
+        ]
+        guard let row = try Row.fetchOne(db.cachedStatement(sql: sql), arguments: arguments) else {
+            return AttemptCounts()
+        }
+        let (all, succeeded) = (row["number"] as Int, Int(row["succeeded"] as Double))
+        return AttemptCounts(succeeded: succeeded, failed: all - succeeded)
+    }
+
     private static func answer(_ body: [UInt8], _ db: Database) throws -> Int64? {
         if body.isEmpty { return nil }
         let body = Data(body.prefix(AttemptRow.answerBytesMax))

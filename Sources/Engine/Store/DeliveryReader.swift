@@ -44,6 +44,21 @@ struct DeliveryReader {
         }
     }
 
+    /// While a delivery moves into history, its attempts are counted twice.
+    func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts {
+        var counts = try database.read { try open.attempts.counts(endpoint: endpoint, ended: ended, $0) }
+        for slice in byNumber(0 ... .max) {
+            // What a slice has was written when its rows were, and ended before.
+            if let newest = slice.span(identity)?.updated.upperBound, newest < ended.lowerBound { continue }
+            let more = try history.read(slice, identity) {
+                try $0.attempts.counts(endpoint: endpoint, ended: ended, $1)
+            }
+            counts.succeeded += more?.succeeded ?? 0
+            counts.failed += more?.failed ?? 0
+        }
+        return counts
+    }
+
     // MARK: Listing, newest first
 
     func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?) {

@@ -17,6 +17,15 @@ package enum DeliveryState: UInt8, CaseIterable, Sendable {
     }
 }
 
+/// Attempts as rows count them. One that was asked for by hand and stands beside the schedule begins to count far behind
+/// every schedule: its failure is the end of it.
+package enum AttemptCount {
+    package static let manual: UInt16 = 0x8000
+    package static func isManual(_ count: UInt16) -> Bool { count & manual != 0 }
+    /// As people count.
+    package static func number(of count: UInt16) -> Int { Int(count & ~manual) }
+}
+
 /// How long an attempt took, in microseconds. 0 = that stage did not happen.
 package struct AttemptTiming: Equatable, Sendable {
     package var totalMicros: UInt32 = 0

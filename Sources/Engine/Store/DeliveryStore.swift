@@ -36,6 +36,9 @@ package protocol DeliveryStore: AnyObject, Sendable {
     func rows(sequence: UInt64) throws -> [DeliveryRow]
     /// One event's attempts, by endpoint and number. For deliveries that succeeded at once there is none.
     func attempts(sequence: UInt64) throws -> [AttemptRow]
+    /// Attempts of an endpoint that ended in a time and have rows of their own, counted. O(attempts of all endpoints in
+    /// that time).
+    func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts
     func counts(endpoint: EndpointID) throws -> OpenDeliveries
     /// The oldest sequence pending at an endpoint that is not gone (410) or removed, for the log's retention.
     func oldestPending() throws -> UInt64?
@@ -45,6 +48,16 @@ package protocol DeliveryStore: AnyObject, Sendable {
     /// Moves every due time and every end of a pause so that what was due in a minute when the store was last written
     /// is due in a minute from `now`, if the clock has gone back since. Once, before anything else.
     func rebase(now: Int64) throws
+}
+
+/// A success is a 2xx answer.
+package struct AttemptCounts: Equatable, Sendable {
+    package var succeeded = 0
+    package var failed = 0
+    package init(succeeded: Int = 0, failed: Int = 0) {
+        self.succeeded = succeeded
+        self.failed = failed
+    }
 }
 
 package struct PruneResult: Sendable {

@@ -208,6 +208,9 @@ package final class SQLiteStore: DeliveryStore {
     }
     package func rows(sequence: UInt64) throws -> [DeliveryRow] { try reader.rows(sequence: sequence) }
     package func attempts(sequence: UInt64) throws -> [AttemptRow] { try reader.attempts(sequence: sequence) }
+    package func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts {
+        try reader.attemptCounts(endpoint: endpoint, ended: ended)
+    }
     package func counts(endpoint: EndpointID) throws -> OpenDeliveries {
         try database.read { try open.counts(endpoint: endpoint, $0) }.first ?? OpenDeliveries(endpoint: endpoint)
     }

@@ -101,7 +101,9 @@ package final class CompiledEndpoint: Sendable {
     package var configuration: EndpointConfiguration { box.settings }
     /// Unique over all tenants; what log lines and metrics say.
     package var name: String { box.settings.qualifiedName }
-    package var subscription: Subscription { Subscription(sources: sourceIDs, types: box.settings.types) }
+    package var subscription: Subscription {
+        Subscription(sources: sourceIDs, types: box.settings.types, channels: box.settings.channels)
+    }
     package var schedule: RetrySchedule {
         RetrySchedule(delaysMillis: box.settings.retryDelaysMillis, jitter: box.settings.retryJitter)
     }

@@ -19,9 +19,9 @@ package enum ForwardedFields {
     private static let typeBytesMax = 256
 
     /// Writes the field lines of one attempt at `offset`; returns the place behind them. `configured`: whole lines of the
-    /// endpoint's own; a received field of such a name does not pass.
+    /// endpoint's own; a received field of such a name does not pass. `id` may lie in the same block, before `offset`.
     package static func write(
-        received lines: ByteView, forwarding: FieldForwarding, id: EventID, source: ByteView, eventType: ByteView,
+        received lines: ByteView, forwarding: FieldForwarding, id: ByteView, source: ByteView, eventType: ByteView,
         verdict: RecordVerification = .verified, clientSubject: ByteView = .empty, attempt: UInt32,
         withheld: [HeaderName] = [], configured: ByteView = .empty, names: SignatureNames = .webhook,
         to pool: PayloadPool, lease: PayloadLease, at offset: Int

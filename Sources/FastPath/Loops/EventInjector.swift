@@ -25,6 +25,8 @@ package struct InjectedEvent: Sendable {
     package var body: [UInt8] = []
     /// Of a request that holds several events; key and type are theirs then.
     package var elements = ElementTable()
+    /// Wall clock, nanoseconds since 1970; 0 = when it is offered.
+    package var receivedAt: UInt64 = 0
 
     package init(source: String) { self.source = source }
 }
@@ -61,7 +63,7 @@ package final class EventInjector: Sendable {
     package init(link: JournalLink, loopIndex: Int?, logIdentity: UInt64) {
         self.link = link
         self.logIdentity = logIdentity
-        mark = loopIndex.map { UInt64($0) + 1 } ?? JournalClient.injectionMark
+        mark = loopIndex.map { UInt64($0) + 1 } ?? JournalClient.injectionMark(0)
     }
 
     /// Waits until the event's fate is known, at most so long.
@@ -131,7 +133,7 @@ package final class EventInjector: Sendable {
 
 extension InjectedEvent {
     /// Lends the bytes as the journal takes them.
-    fileprivate func withInput<R>(_ body: (EventInput) -> R) -> R {
+    func withInput<R>(_ body: (EventInput) -> R) -> R {
         let source = Array(source.utf8)
         // One array, so that one borrow lends all of them.
         let bytes =
@@ -157,7 +159,7 @@ extension InjectedEvent {
             if keyIsBody { input.dedupKey = input.body }
             input.dedupWindowSeconds = dedupWindowSeconds
             // Of the injection: the dedup window, a segment's age and recovery read the log as written in its order.
-            input.receivedAt = sluice_clock_wall()
+            input.receivedAt = receivedAt == 0 ? sluice_clock_wall() : receivedAt
             return body(input)
         }
     }

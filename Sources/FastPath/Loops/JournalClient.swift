@@ -1,7 +1,7 @@
 // How an ingest loop reaches the log: its own ring when it is alone, the journal thread's when there are several loops.
 // docs/why/journal-driver.md has the measurement behind the choice.
 //
-// Invariants: exactly one of `driver` and `link` is there, `injection` only beside `driver`. Each offered event with a
+// Invariants: exactly one of `driver` and `link` is there, `injections` only beside `driver`. Each offered event with a
 // ticket gets exactly one receipt.
 // Safety: `wakeValue` is the kernel's while the wake-up read is armed; it lives as long as the port.
 import CShims
@@ -31,8 +31,8 @@ package final class JournalLink: Sendable {
 @safe package struct JournalClient: ~Copyable {
     private var driver: JournalDriver?
     private let link: JournalLink?
-    /// Events that a worker offers, taken in before each commit; the journal thread has it among its links.
-    private let injection: JournalLink?
+    /// Events that workers offer, taken in before each commit; the journal thread has these among its links.
+    private let injections: [JournalLink]
     let logIdentity: UInt64
     private let loopIndex: UInt64
     private let wakeup: Wakeup
@@ -40,14 +40,16 @@ package final class JournalLink: Sendable {
     private var offeredCount: UInt64 = 0
     private var answeredCount: UInt64 = 0
 
-    /// Leads the tickets of `injection`: no kind of tag has this number.
-    static var injectionMark: UInt64 { 255 }
+    /// Leads the tickets of the injection at this place: no kind of tag has such a number.
+    static func injectionMark(_ place: Int) -> UInt64 { 255 - UInt64(place) }
+    private static var injectionCountMax: Int { 8 }
     private static let injectedPerTickMax = 256
 
     /// The loop drives the journal itself.
-    package init(driver: consuming JournalDriver, wakeup: Wakeup, injection: JournalLink? = nil) {
+    package init(driver: consuming JournalDriver, wakeup: Wakeup, injections: [JournalLink] = []) {
+        precondition(injections.count <= JournalClient.injectionCountMax)
         logIdentity = driver.logIdentity
-        self.injection = injection
+        self.injections = injections
         self.driver = consume driver
         link = nil
         loopIndex = 0
@@ -59,7 +61,7 @@ package final class JournalLink: Sendable {
         precondition(loopIndex < 255)
         self.logIdentity = logIdentity
         driver = nil
-        injection = nil
+        injections = []
         self.link = link
         self.loopIndex = UInt64(loopIndex)
         wakeup = link.loopWakeup
@@ -107,24 +109,36 @@ package final class JournalLink: Sendable {
         if hasInjected { takeInjected() }
         driver!.startCommit(io, nowNanos: nowNanos)
     }
-    @inline(__always) private var hasInjected: Bool { injection != nil && !injection!.events.isEmpty }
+    @inline(__always) private var hasInjected: Bool {
+        for place in 0..<injections.count where !injections[place].events.isEmpty { return true }
+        return false
+    }
     private mutating func takeInjected() {
+        for place in 0..<injections.count { takeInjected(from: injections[place]) }
+    }
+    private mutating func takeInjected(from link: JournalLink) {
         var left = JournalClient.injectedPerTickMax
-        while left > 0, let front = injection!.events.front() {
+        while left > 0, let front = link.events.front() {
             left -= 1
             switch driver!.offer(front.event, ticket: front.ticket, durability: .fsync) {
             case .appended, .pending: break
             case .duplicate(let sequence):
-                deliverInjected(Receipt(ticket: front.ticket, sequence: sequence, fate: .duplicate))
-            case .refused: deliverInjected(Receipt(ticket: front.ticket, sequence: 0, fate: .failed))
+                deliver(Receipt(ticket: front.ticket, sequence: sequence, fate: .duplicate), to: link)
+            case .refused(let reason):
+                deliver(Receipt(ticket: front.ticket, sequence: 0, fate: ReceiptFate(reason)), to: link)
             }
-            injection!.events.dropFront(front)
+            link.events.dropFront(front)
         }
     }
-    private func deliverInjected(_ receipt: Receipt) {
-        let isTaken = injection!.receipts.push(receipt)
-        precondition(isTaken, "the injector has more out than its receipts take")
-        injection!.loopWakeup.signal()
+    private func deliver(_ receipt: Receipt, to link: JournalLink) {
+        let isTaken = link.receipts.push(receipt)
+        precondition(isTaken, "an injection has more out than its receipts take")
+        link.loopWakeup.signal()
+    }
+    /// Nil for what a connection of the loop's own offered.
+    @inline(__always) private func injection(of ticket: UInt64) -> JournalLink? {
+        let place = Int(255 - ticket >> 56)
+        return place < injections.count ? injections[place] : nil
     }
     mutating func completed<IO: LoopIO & ~Copyable>(_ completion: Completion, _ io: borrowing IO) {
         driver!.completed(completion, io)
@@ -132,8 +146,8 @@ package final class JournalLink: Sendable {
     @inline(__always) mutating func nextReceipt() -> Receipt? {
         if driver != nil {
             while let receipt = driver!.nextReceipt() {
-                guard receipt.ticket >> 56 == JournalClient.injectionMark else { return receipt }
-                deliverInjected(receipt)
+                guard let link = injection(of: receipt.ticket) else { return receipt }
+                deliver(receipt, to: link)
             }
             return nil
         }

@@ -1,0 +1,61 @@
+// Whose content is shown no more: messages and answers of attempts that somebody had expunged. The log keeps what it has
+// until its segments go; from here on nobody is shown it and nobody sends it by hand.
+//
+// One file of lines, appended to and synced: `m SEQUENCE` or `a ID`. Invariant: what `add` returned for outlives a crash.
+import Foundation
+import Synchronization
+
+package final class ExpungedContent: Sendable {
+    private static let fileName = "expunged"
+    private struct State {
+        var messages: Set<UInt64> = []
+        var attempts: Set<String> = []
+    }
+    private let path: String
+    private let state: Mutex<State>
+
+    /// Lines of messages that the log has no more (`before` this sequence) are left out, and so not kept for ever.
+    package init(folder: String, before first: UInt64) throws {
+        path = folder + "/" + ExpungedContent.fileName
+        var read = State()
+        if FileManager.default.fileExists(atPath: path) {
+            for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n") {
+                let text = String(line.dropFirst(2))
+                if line.hasPrefix("m "), let sequence = UInt64(text), sequence >= first {
+                    read.messages.insert(sequence)
+                } else if line.hasPrefix("a "), let id = AttemptID(text), id.sequence >= first {
+                    read.attempts.insert(text)
+                }
+            }
+        }
+        state = Mutex(read)
+    }
+    package func isExpunged(message sequence: UInt64) -> Bool { state.withLock { $0.messages.contains(sequence) } }
+    package func isExpunged(attempt id: String) -> Bool { state.withLock { $0.attempts.contains(id) } }
+    package func add(message sequence: UInt64) throws {
+        try state.withLock { state in
+            guard !state.messages.contains(sequence) else { return }
+            try append("m \(sequence)\n")
+            state.messages.insert(sequence)
+        }
+    }
+    package func add(attempt id: String) throws {
+        try state.withLock { state in
+            guard !state.attempts.contains(id) else { return }
+            try append("a \(id)\n")
+            state.attempts.insert(id)
+        }
+    }
+    private func append(_ line: String) throws {
+        if !FileManager.default.fileExists(atPath: path) {
+            let isMade = FileManager.default.createFile(
+                atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+            guard isMade else { throw CocoaError(.fileWriteUnknown) }
+        }
+        let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
+        defer { try? file.close() }
+        try file.seekToEnd()
+        try file.write(contentsOf: Data(line.utf8))
+        try file.synchronize()
+    }
+}

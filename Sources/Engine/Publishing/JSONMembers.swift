@@ -1,0 +1,245 @@
+// The members of a JSON object as they stand in its text: the whole is held against RFC 8259, and each value is cut out
+// as it was written, so that a payload is kept byte by byte. Pure; one pass, no recursion, no tree.
+//
+// Invariants: every step consumes a byte or throws; nested containers cost a bit each, and there is a bound to them; a
+// member's range lies in the text.
+import Foundation
+
+package enum JSONProblem: Error, Equatable, Sendable {
+    /// At this byte.
+    case malformed(Int)
+    case notUTF8
+    case notAnObject
+    case tooDeep
+    case numberTooLong
+    case repeated(String)
+
+    package var message: String {
+        switch self {
+        case .malformed(let place): "is not JSON: it breaks off or goes wrong at byte \(place)"
+        case .notUTF8: "is not UTF-8"
+        case .notAnObject: "must be a JSON object"
+        case .tooDeep: "is nested more than \(JSONMembers.depthMax) deep"
+        case .numberTooLong: "has a number of more than \(JSONMembers.digitCountMax) characters"
+        case .repeated(let name): "has `\(name.prefix(64))` twice"
+        }
+    }
+}
+
+package struct JSONMembers: Sendable {
+    package enum Form: Sendable { case text, number, object, list, flag, null }
+    package struct Member: Sendable {
+        package let name: String
+        package let form: Form
+        /// As written, quotes and brackets with it.
+        package let range: Range<Int>
+    }
+    static let depthMax = 64
+    static let digitCountMax = 512
+
+    package private(set) var members: [Member] = []
+    private let text: [UInt8]
+    private var place = 0
+
+    /// Of the object that `text` is.
+    package init(_ text: [UInt8]) throws(JSONProblem) {
+        guard String(validating: text, as: UTF8.self) != nil else { throw .notUTF8 }
+        self.text = text
+        passSpace()
+        guard next == UInt8(ascii: "{") else {
+            try passValue()
+            throw .notAnObject
+        }
+        place += 1
+        passSpace()
+        if next == UInt8(ascii: "}") { place += 1 } else { try readMembers() }
+        passSpace()
+        guard place == text.count else { throw .malformed(place) }
+    }
+    package subscript(name: String) -> Member? { members.first { $0.name == name } }
+    package func bytes(of member: Member) -> [UInt8] { Array(text[member.range]) }
+    /// Nil when it is no text, or one that no Unicode text spells.
+    package func string(of member: Member) -> String? {
+        member.form == .text ? JSONMembers.string(text[member.range]) : nil
+    }
+    /// Nil when it is no list of texts.
+    package func strings(of member: Member) -> [String]? {
+        guard member.form == .list else { return nil }
+        return try? JSONDecoder().decode([String].self, from: Data(text[member.range]))
+    }
+
+    private mutating func readMembers() throws(JSONProblem) {
+        while true {
+            passSpace()
+            let start = place
+            try passString()
+            guard let name = JSONMembers.string(text[start..<place]) else { throw .malformed(start) }
+            guard self[name] == nil else { throw .repeated(name) }
+            try passColon()
+            passSpace()
+            let first = place
+            guard let form = form(of: next) else { throw .malformed(place) }
+            try passValue()
+            members.append(Member(name: name, form: form, range: first..<place))
+            passSpace()
+            guard next == UInt8(ascii: ",") else { break }
+            place += 1
+        }
+        guard next == UInt8(ascii: "}") else { throw .malformed(place) }
+        place += 1
+    }
+    private func form(of byte: UInt8) -> Form? {
+        switch byte {
+        case UInt8(ascii: "\""): .text
+        case UInt8(ascii: "{"): .object
+        case UInt8(ascii: "["): .list
+        case UInt8(ascii: "t"), UInt8(ascii: "f"): .flag
+        case UInt8(ascii: "n"): .null
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): .number
+        default: nil
+        }
+    }
+    private static func string(_ quoted: ArraySlice<UInt8>) -> String? {
+        let inside = quoted.dropFirst().dropLast()
+        guard inside.contains(UInt8(ascii: "\\")) else { return String(decoding: inside, as: UTF8.self) }
+        return try? JSONDecoder().decode(String.self, from: Data(quoted))
+    }
+
+    // MARK: One pass
+
+    /// 0 behind the end, which is no byte of JSON.
+    private var next: UInt8 { place < text.count ? text[place] : 0 }
+
+    private mutating func passSpace() {
+        while place < text.count {
+            switch text[place] {
+            case 0x20, 0x09, 0x0A, 0x0D: place += 1
+            default: return
+            }
+        }
+    }
+    /// Past one value, white space before it too.
+    private mutating func passValue() throws(JSONProblem) {
+        // The lowest bit is the innermost container: 1 = an object.
+        var kinds: UInt64 = 0
+        var depth = 0
+        while true {
+            passSpace()
+            let byte = next
+            if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
+                guard depth < JSONMembers.depthMax else { throw .tooDeep }
+                let isObject = byte == UInt8(ascii: "{")
+                kinds = kinds << 1 | (isObject ? 1 : 0)
+                depth += 1
+                place += 1
+                passSpace()
+                if next != (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
+                    if isObject { try passName() }
+                    continue
+                }
+            } else {
+                try passScalar(byte)
+            }
+            guard try leaves(&kinds, &depth) else { return }
+        }
+    }
+    /// Behind a value, or before the end of an empty container: true when another value follows.
+    private mutating func leaves(_ kinds: inout UInt64, _ depth: inout Int) throws(JSONProblem) -> Bool {
+        while depth > 0 {
+            passSpace()
+            let isObject = kinds & 1 == 1
+            if next == UInt8(ascii: ",") {
+                // Not behind the bracket that opens.
+                place += 1
+                if isObject { try passName() }
+                return true
+            }
+            guard next == (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) else { throw .malformed(place) }
+            place += 1
+            kinds >>= 1
+            depth -= 1
+        }
+        return false
+    }
+    private mutating func passName() throws(JSONProblem) {
+        passSpace()
+        try passString()
+        try passColon()
+    }
+    private mutating func passColon() throws(JSONProblem) {
+        passSpace()
+        guard next == UInt8(ascii: ":") else { throw .malformed(place) }
+        place += 1
+    }
+    private mutating func passScalar(_ first: UInt8) throws(JSONProblem) {
+        switch first {
+        case UInt8(ascii: "\""): try passString()
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try passNumber()
+        case UInt8(ascii: "t"): try passWord("true")
+        case UInt8(ascii: "f"): try passWord("false")
+        case UInt8(ascii: "n"): try passWord("null")
+        default: throw .malformed(place)
+        }
+    }
+    private mutating func passWord(_ word: String) throws(JSONProblem) {
+        let end = place + word.utf8.count
+        guard end <= text.count, text[place..<end].elementsEqual(word.utf8) else { throw .malformed(place) }
+        place = end
+    }
+    private mutating func passString() throws(JSONProblem) {
+        guard next == UInt8(ascii: "\"") else { throw .malformed(place) }
+        place += 1
+        while place < text.count {
+            let byte = text[place]
+            if byte == UInt8(ascii: "\"") {
+                place += 1
+                return
+            }
+            guard byte >= 0x20 else { throw .malformed(place) }
+            place += 1
+            if byte == UInt8(ascii: "\\") { try passEscape() }
+        }
+        throw .malformed(place)
+    }
+    private mutating func passEscape() throws(JSONProblem) {
+        switch next {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"), UInt8(ascii: "b"), UInt8(ascii: "f"),
+            UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
+            place += 1
+        case UInt8(ascii: "u"):
+            guard place + 5 <= text.count, text[place + 1..<place + 5].allSatisfy(JSONMembers.isHex) else {
+                throw .malformed(place)
+            }
+            place += 5
+        default: throw .malformed(place)
+        }
+    }
+    private static func isHex(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
+            UInt8(ascii: "A")...UInt8(ascii: "F"):
+            true
+        default: false
+        }
+    }
+    private mutating func passNumber() throws(JSONProblem) {
+        let start = place
+        if next == UInt8(ascii: "-") { place += 1 }
+        if next == UInt8(ascii: "0") { place += 1 } else { try passDigits() }
+        if next == UInt8(ascii: ".") {
+            place += 1
+            try passDigits()
+        }
+        if next | 0x20 == UInt8(ascii: "e") {
+            place += 1
+            if next == UInt8(ascii: "+") || next == UInt8(ascii: "-") { place += 1 }
+            try passDigits()
+        }
+        guard place - start <= JSONMembers.digitCountMax else { throw .numberTooLong }
+    }
+    private mutating func passDigits() throws(JSONProblem) {
+        let start = place
+        while (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(next) { place += 1 }
+        guard place > start else { throw .malformed(place) }
+    }
+}

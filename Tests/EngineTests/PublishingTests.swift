@@ -1,0 +1,142 @@
+// Events of the API in the log of a whole gateway: many at once, each with its fate, under the dedup law, and none lost
+// or left waiting at the end.
+
+import Engine
+import FastPath
+import Foundation
+import Logging
+import Testing
+
+@Suite struct PublishingTests {
+    private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    private func withGateway(_ loopCount: Int, _ body: (Gateway, String) async throws -> Void) async throws {
+        let path = NSTemporaryDirectory() + "sluice-publish-" + UUID().uuidString
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        var configuration = GatewayConfiguration()
+        configuration.dataFolder = path
+        configuration.listen = ["127.0.0.1:0"]
+        configuration.loops = .fixed(loopCount)
+        configuration.log.segmentBytes = 4 << 20
+        configuration.log.groupBytes = 512 << 10
+        configuration.log.freeBytesMin = 0
+        configuration.dedupEntryCount = 4096
+        configuration.limits.connectionCountMax = 64
+        configuration.limits.bodyBytesMax = 64 << 10
+        configuration.limits.assemblyBytes = 1 << 20
+        configuration.deliveryBufferBytes = 1 << 20
+        let gateway = Gateway(configuration, logger: logger)
+        try gateway.start()
+        do { try await body(gateway, path) } catch {
+            _ = gateway.drain(withinMillis: 2000)
+            throw error
+        }
+        #expect(gateway.drain(withinMillis: 2000))
+    }
+    private func event(_ number: Int, id: String? = nil, tenant: TenantID = .main) -> InjectedEvent {
+        var event = PublishedEvent(tenant: tenant, type: "order.paid", body: Array("{\"n\":\(number)}".utf8))
+        event.eventID = id
+        return event.injected(windowSeconds: 3600)
+    }
+    private func kept(_ fate: InjectionFate?) -> EventID? { if case .kept(let id)? = fate { id } else { nil } }
+
+    @Test(arguments: [1, 2]) func manyAtOnceAreKeptOnceEach(loopCount: Int) async throws {
+        try await withGateway(loopCount) { gateway, _ in
+            let access = try #require(gateway.access)
+            let ids = await withTaskGroup(of: EventID?.self) { group in
+                for number in 0..<1000 {
+                    group.addTask { kept(await access.publisher.offer(event(number))) }
+                }
+                return await group.reduce(into: [EventID?]()) { $0.append($1) }
+            }
+            let sequences = Set(ids.compactMap { $0?.sequence })
+            #expect(sequences.count == 1000 && access.publisher.outstandingCount == 0)
+            var bodies: Set<String> = []
+            for sequence in sequences {
+                var reader = access.makeReader(from: sequence)
+                guard case .record(let record, _) = reader.read(sequence, through: access.tail.snapshot) else {
+                    Issue.record("no record \(sequence)")
+                    continue
+                }
+                #expect(record.source.text == PublishSource.name && record.sourceNumber == .max)
+                #expect(record.eventType.text == "order.paid" && record.fieldLines.text.hasPrefix("Content-Type: "))
+                bodies.insert(record.body.text)
+            }
+            #expect(bodies == Set((0..<1000).map { "{\"n\":\($0)}" }))
+        }
+    }
+    @Test(arguments: [1, 2]) func theSameIDIsOneEventOfItsTenant(loopCount: Int) async throws {
+        try await withGateway(loopCount) { gateway, _ in
+            let publisher = try #require(gateway.access).publisher
+            let first = try #require(kept(await publisher.offer(event(1, id: "a"))))
+            #expect(await publisher.offer(event(2, id: "a")) == .duplicate(first))
+            #expect(kept(await publisher.offer(event(2, id: "a", tenant: TenantID(2)))) != nil)
+            #expect(kept(await publisher.offer(event(1))) != nil, "without an id nothing is a duplicate")
+            // All at once too: one is kept, and the others are duplicates of it.
+            let fates = await withTaskGroup(of: InjectionFate?.self) { group in
+                for number in 0..<50 { group.addTask { await publisher.offer(event(number, id: "b")) } }
+                return await group.reduce(into: [InjectionFate?]()) { $0.append($1) }
+            }
+            let winners = fates.compactMap { kept($0) }
+            #expect(winners.count == 1 && fates.count { $0 == winners.first.map { .duplicate($0) } } == 49)
+        }
+    }
+    @Test(arguments: [1, 2]) func whatIsTooLargeIsSaidToBe(loopCount: Int) async throws {
+        try await withGateway(loopCount) { gateway, _ in
+            let publisher = try #require(gateway.access).publisher
+            var large = event(1)
+            large.body = [UInt8](repeating: 0x20, count: 600 << 10)
+            #expect(await publisher.offer(large) == .tooLarge)
+            #expect(publisher.bodyBytesMax == 64 << 10)
+        }
+    }
+    @Test(arguments: [1, 2]) func anEndLeavesNobodyWaiting(loopCount: Int) async throws {
+        try await withGateway(loopCount) { gateway, path in
+            let publisher = try #require(gateway.access).publisher
+            let fates = Task {
+                await withTaskGroup(of: InjectionFate?.self) { group in
+                    for number in 0..<500 { group.addTask { await publisher.offer(event(number)) } }
+                    return await group.reduce(into: [InjectionFate?]()) { $0.append($1) }
+                }
+            }
+            #expect(publisher.drain(withinMillis: 5000))
+            let known = await fates.value
+            #expect(known.count == 500 && known.allSatisfy { $0 == .closed || kept($0) != nil })
+            #expect(await publisher.offer(event(1)) == .closed)
+        }
+    }
+
+    // MARK: The record
+
+    @Test func whatIsSaidOfAnEventIsInItsFieldLines() {
+        var event = PublishedEvent(tenant: TenantID(7), type: "t", body: [])
+        event.contentType = "text/plain"
+        (event.channels, event.tags, event.eventID) = (["eu", "b.2"], ["vip"], "id-1")
+        event.repetition = .init(caller: "key_1", key: "k")
+        let record = event.injected(windowSeconds: 60)
+        #expect(record.dedupKey == Array("id-1".utf8) && record.dedupWindowSeconds == 60)
+        #expect(record.tenant == RecordFormat.tenantBytes(of: 7))
+        record.fieldLines.withUnsafeBufferPointer {
+            let lines = ByteView($0)
+            #expect(PublishedFields.channelList(in: lines) == ["eu", "b.2"])
+            #expect(PublishedFields.tagList(in: lines) == ["vip"])
+            #expect(PublishedFields.eventID(in: lines) == "id-1")
+            #expect(PublishedFields.idempotencyKey(in: lines) == "key_1 k")
+            #expect(lines.text.hasSuffix("Content-Type: text/plain\r\n"))
+        }
+        event.eventID = nil
+        #expect(event.dedupKey == "idempotency-key key_1 k")
+        event.repetition = nil
+        let plain = event.injected(windowSeconds: 60)
+        #expect(plain.dedupKey.isEmpty && plain.dedupWindowSeconds == 0)
+        #expect(!PublishRules.isID(event.dedupKey ?? "a b"))
+    }
+    @Test func noOperatorsSourceHasTheName() { #expect(!NameRules.isName(PublishSource.name)) }
+    @Test func aProvidersFieldsAreNoChannels() {
+        let lines = Array("Sluice-Channels: eu\r\n".utf8)
+        lines.withUnsafeBufferPointer {
+            #expect(PublishedFields.share(["a", "eu"], PublishedFields.channels(in: ByteView($0))))
+            #expect(!PublishedFields.share(["e", "u", "eu,"], PublishedFields.channels(in: ByteView($0))))
+        }
+    }
+}
