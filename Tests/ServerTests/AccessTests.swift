@@ -78,6 +78,7 @@ import Testing
         case .anyone: return true
         case .gateway where tenant != nil: return false
         case .tenant(let least), .gateway(let least):
+            if least == .publisher { return role != .viewer }
             guard let own = order.firstIndex(of: role), let needed = order.firstIndex(of: least) else { return false }
             return own >= needed
         }

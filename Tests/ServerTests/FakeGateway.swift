@@ -26,6 +26,8 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
         var manifests: [String] = []
         var refused: [RefusedTry] = []
         var rejectedFilters: [RejectedFilter] = []
+        var published: [PublishOrder] = []
+        var messages: [SvixMessageDraft] = []
     }
     let asked = Mutex(Asked())
     let problems = Mutex<[ReadinessProblem]>([])

@@ -114,9 +114,12 @@ import Testing
         (draft.sources, draft.types, draft.secrets, draft.concurrency) = (["s"], ["t"], ["x"], 1)
         (draft.timeouts, draft.retry, draft.forwardHeaders, draft.disabled) = (timeouts, retry, true, false)
         draft.tls = tls
-        (draft.outcomes, draft.ordered) = (["preset": "ops-center", "4xx": "dead"], .flag(true))
+        (draft.outcomes, draft.ordered, draft.channels) = (["preset": "ops-center", "4xx": "dead"], .flag(true), ["c"])
         try check(draft)
         try check(EndpointBatch(endpoints: [draft]))
+        let published = PublishAnswer(status: "duplicate", id: "evt_1")
+        try check(published)
+        #expect(published.text == APIText.of(published))
         try check(PauseOrder(for: "1h"))
     }
     @Test func deliveriesHaveTheFieldsOfTheirSchema() throws {

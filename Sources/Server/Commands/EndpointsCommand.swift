@@ -159,6 +159,7 @@ extension EndpointResource {
         lines.append("url          \(LogLines.visible(url))")
         lines.append("sources      \(sources.isEmpty ? "all" : sources.joined(separator: ", "))")
         lines.append("types        \(types.isEmpty ? "all" : types.joined(separator: ", "))")
+        if !channels.isEmpty { lines.append("channels     \(channels.joined(separator: ", "))") }
         lines.append("signing      \(secretCount == 0 ? "unsigned" : "\(secretCount) secrets")")
         lines.append("managed by   \(origin.rawValue), revision \(revision)")
         return lines.joined(separator: "\n")

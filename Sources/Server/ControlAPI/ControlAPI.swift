@@ -75,6 +75,7 @@ package struct ControlAPI: Sendable {
             ).routes
             + DeliveryController(deliveries: services.deliveries, replays: services.replays, worker: worker).routes
             + EventController(events: services.events, worker: worker).routes
+            + PublishController(publishing: services.publishing).routes
             + ReplayController(replays: services.replays, worker: bulkWorker).routes
             + RejectedController(rejected: services.rejected, worker: worker).routes
             + ConfigController(registry: services.registry, worker: worker).routes
@@ -92,7 +93,8 @@ package struct ControlAPI: Sendable {
             + EventTypeController(types: services.eventTypes, kept: kept, worker: worker).routes
             + OutboundEndpointController(
                 endpoints: services.endpoints, applications: services.applications, kept: kept, worker: worker
-            ).routes
+            ).routes + MessageController(messages: services.messages, worker: worker).routes
+            + AttemptController(attempts: services.attempts, worker: worker).routes
     }
 
     /// What `/api/v1/openapi.json` says.

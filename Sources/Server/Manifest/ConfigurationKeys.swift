@@ -220,6 +220,7 @@ package enum ConfigurationKeys {
             .endpointTLS,
             .texts("sources", \.sources, of: initial),
             .texts("types", \.types, of: initial),
+            .texts("channels", \.channels, of: initial),
             .secrets("secret", \.secrets),
             .count("concurrency", \.concurrency, of: initial, 1...4096),
             .section("timeouts", \.self, keys: timeouts),

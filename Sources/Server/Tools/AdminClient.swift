@@ -1,5 +1,6 @@
 // Asks a running gateway's control API: one request, one JSON answer, one connection.
 import Foundation
+import HTTPTypes
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -29,6 +30,18 @@ struct AdminKey: Sendable {
 struct AdminClient: Sendable {
     let address: AddressArgument
     let key: AdminKey
+    /// Whom a key of all tenants acts for; nil = for all.
+    private(set) var tenant: String?
+
+    init(address: AddressArgument, key: AdminKey) {
+        self.address = address
+        self.key = key
+    }
+    func forTenant(_ tenant: String?) -> AdminClient {
+        var copy = self
+        copy.tenant = tenant
+        return copy
+    }
     private static let answerBytesMax = 64 << 20
 
     /// A resource of `/api/v1`.
@@ -39,7 +52,13 @@ struct AdminClient: Sendable {
     func change<Response: Decodable>(
         _ target: String, _ body: String?, _ type: Response.Type, contentType: String = "application/json"
     ) async throws -> Response {
-        try decode(try await send(.POST, target, body, contentType: contentType), BodyReading.decoder)
+        try await change(target, content: body.map { Data($0.utf8) }, type, contentType: contentType)
+    }
+    /// The same with a body of any bytes.
+    func change<Response: Decodable>(
+        _ target: String, content: Data?, _ type: Response.Type, contentType: String
+    ) async throws -> Response {
+        try decode(try await send(.POST, target, content, contentType: contentType), BodyReading.decoder)
     }
 
     private func decode<Response: Decodable>(_ data: Data, _ decoder: JSONDecoder) throws -> Response {
@@ -74,7 +93,7 @@ struct AdminClient: Sendable {
     }
 
     private func send(
-        _ method: HTTPMethod, _ path: String, _ body: String?, contentType: String = "application/json"
+        _ method: HTTPMethod, _ path: String, _ body: Data?, contentType: String = "application/json"
     ) async throws -> Data {
         let promise = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: (Int, Data).self)
         let address = self.address
@@ -92,7 +111,8 @@ struct AdminClient: Sendable {
                 ("Host", address.description), ("Connection", "close"), ("X-Sluice-Request", "1"),
             ])
             if let token = key.token { fields.add(name: "Authorization", value: "Bearer \(token)") }
-            let content = ByteBuffer(string: body ?? "")
+            if let tenant { fields.add(name: SignIn.tenantHeader.rawName, value: tenant) }
+            let content = ByteBuffer(bytes: body ?? Data())
             // Without a length a body of a POST could still follow.
             if body != nil || method != .GET {
                 fields.add(name: "Content-Type", value: contentType)

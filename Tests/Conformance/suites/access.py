@@ -121,7 +121,10 @@ def roles(report, bench):
             assert stranger[1].get("www-authenticate", "").startswith("Bearer"), f"{method} {path}"
             for role in ROLES:
                 status, _, text = bench.call(method, target, bench.keys["alpha"][role], body)
-                may = role in LADDER and LADDER.index(role) >= LADDER.index(needed) and scope == "tenant"
+                if needed == "publisher":
+                    may = role != "viewer" and scope == "tenant"
+                else:
+                    may = role in LADDER and LADDER.index(role) >= LADDER.index(needed) and scope == "tenant"
                 is_refused = status == 403 and ("forbidden" in text or "insufficient access" in text)
                 assert is_refused == (not may), f"{method} {path} for a tenant's {role}: {status} {one_line(text, 160)}"
                 assert status < 500 or status == 503, f"{method} {path} for {role}: {status}"

@@ -90,7 +90,8 @@ extension DeliveryResource {
             event: record.eventID,
             endpoint: Reference(
                 id: spec?.publicID.text ?? "", name: spec?.qualifiedName ?? "removed endpoint \(row.endpoint)"),
-            state: DeliveryStateName(row.state), attempts: Int(row.attempts), result: row.result.code,
+            state: DeliveryStateName(row.state), attempts: AttemptCount.number(of: row.attempts),
+            result: row.result.code,
             updatedAt: TimeText.of(nanoseconds: UInt64(max(0, row.updatedMillis)) * 1_000_000))
         status = row.status == 0 ? nil : Int(row.status)
         reason = row.reason?.name
@@ -114,7 +115,7 @@ extension TimingResource {
 extension AttemptResource {
     init(_ row: AttemptRow) {
         self.init(
-            number: Int(row.number),
+            number: AttemptCount.number(of: row.number),
             endedAt: TimeText.of(nanoseconds: UInt64(max(0, row.endedMillis)) * 1_000_000),
             timing: TimingResource(row.timing), result: row.result.code)
         status = row.status == 0 ? nil : Int(row.status)

@@ -112,6 +112,7 @@ extension EndpointResource {
         revision = Int(clamping: endpoint.revision)
         sources = settings.sources
         types = settings.types
+        channels = settings.channels
         secretCount = settings.secrets.count
         tls = settings.tls.map { EndpointTLSResource($0) }
         outcomes = settings.outcomes

@@ -32,6 +32,7 @@ package final class LiveGateway: RunningGateway {
         let directory = LiveDirectory(gateway: gateway)
         let deliveries = LiveDeliveries(gateway: gateway)
         let outbound = LiveOutbound(gateway: gateway)
+        let publishing = LivePublishing(gateway: gateway)
         let registry = LiveRegistry(gateway: gateway, directory: directory, applyManifest: applyManifest)
         return ControlServices(
             signIn: LiveSignIn(gateway: gateway), health: health, tenants: directory,
@@ -39,9 +40,11 @@ package final class LiveGateway: RunningGateway {
             keys: LiveKeys(gateway: gateway), sources: directory, endpoints: directory,
             endpointControl: LiveEndpointControl(gateway: gateway), registry: registry, deliveries: deliveries,
             replays: LiveReplays(gateway: gateway), events: LiveEvents(gateway: gateway, deliveries: deliveries),
-            rejected: LiveRejected(gateway: gateway), audit: registry,
+            publishing: publishing, rejected: LiveRejected(gateway: gateway), audit: registry,
             outbound: OutboundServices(
-                applications: outbound, eventTypes: outbound, endpoints: outbound, keptFolder: folder))
+                applications: outbound, eventTypes: outbound, endpoints: outbound,
+                messages: LiveMessages(gateway: gateway, publishing: publishing, applications: outbound),
+                attempts: LiveAttempts(gateway: gateway), keptFolder: folder))
     }
 }
 

@@ -135,6 +135,7 @@ extension EndpointConfiguration {
         tls = draft.tls.flatMap { EndpointTLS($0) }
         sources = draft.sources ?? sources
         types = draft.types ?? types
+        channels = draft.channels ?? channels
         secrets = draft.secrets ?? secrets
         concurrency = draft.concurrency ?? concurrency
         connectMillisMax = draft.timeouts?.connect.flatMap { TimeSpan.parse($0) } ?? connectMillisMax
@@ -163,6 +164,7 @@ extension EndpointDraft {
         tls = settings.tls.map { EndpointTLSResource($0) }
         sources = settings.sources
         types = settings.types
+        channels = settings.channels
         secrets = settings.secrets
         concurrency = settings.concurrency
         timeouts = TimeoutsResource(settings)

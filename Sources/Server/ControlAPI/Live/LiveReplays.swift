@@ -70,6 +70,7 @@ final class LiveReplays: ReplayControl {
         filter.includesMissed = true
         if filter.sources.isEmpty { filter.sources = target.settings.sources }
         if filter.types.isEmpty { filter.types = target.settings.types }
+        filter.channels = target.settings.channels
     }
 
     /// At the endpoint named, or at each that has finished with it.

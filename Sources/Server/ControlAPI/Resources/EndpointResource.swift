@@ -1,4 +1,5 @@
 // Endpoints as the API shows them: what was configured, and how they are doing.
+import Engine
 
 package enum EndpointStateName: String, CaseIterable, Codable, Sendable { case active, failing, paused, disabled }
 
@@ -135,7 +136,8 @@ package enum OrderResource: Codable, Equatable, Sendable {
                     + "their order, and do not wait for others."
             )
         ])
-    static let about = "`true`: each delivery goes when the one before it is delivered or dead; `{\"key\": […]}`: so "
+    static let about =
+        "`true`: each delivery goes when the one before it is delivered or dead; `{\"key\": […]}`: so "
         + "among those of a key; `false`: in any order."
 }
 
@@ -150,6 +152,7 @@ package struct EndpointDraft: Codable, Equatable, Sendable {
     package var tls: EndpointTLSResource?
     package var sources: [String]?
     package var types: [String]?
+    package var channels: [String]?
     /// Never shown again.
     package var secrets: [String]?
     package var concurrency: Int?
@@ -173,6 +176,9 @@ extension EndpointDraft: Described {
             .optional("tls", .object(EndpointTLSResource.schema), "For an `https://` URL; operators only."),
             .optional("sources", .list(.text, countMax: 1000), "Names of sources; none = all of the tenant."),
             .optional("types", .list(.text, countMax: 1000), "Patterns with `*` over the event type; none = all."),
+            .optional(
+                "channels", .list(.text, countMax: PublishRules.endpointChannelCountMax),
+                "Only published events that share one; none = all events."),
             .optional(
                 "secrets", .list(.text, countMax: 8),
                 "Sign deliveries by Standard Webhooks, each of them; taken literally, never shown again; none = "
@@ -214,6 +220,7 @@ package struct EndpointResource: Codable, Equatable, Sendable {
     package var tls: EndpointTLSResource?
     package var sources: [String] = []
     package var types: [String] = []
+    package var channels: [String] = []
     /// How many secrets sign; the secrets themselves are not shown.
     package var secretCount = 0
     package var concurrency: Int
@@ -258,6 +265,7 @@ extension EndpointResource: Described {
             .optional("tls", .object(EndpointTLSResource.schema), "Its files, for an `https://` URL."),
             .required("sources", .list(.text), "Names of sources; empty = all."),
             .required("types", .list(.text), "Patterns over the event type; empty = all."),
+            .required("channels", .list(.text), "Only published events that share one; empty = all events."),
             .required("secret_count", .count, "How many secrets sign; they are not shown."),
             .required("concurrency", .integer(1...4096), "Requests in flight at once."),
             .required("timeouts", .object(TimeoutsResource.schema), "Limits of one attempt."),

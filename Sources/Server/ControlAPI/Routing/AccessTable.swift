@@ -69,6 +69,7 @@ package enum AccessTable {
 
         "listEvents": .tenant(.viewer),
         "getEvent": .tenant(.viewer),
+        "publishEvent": .tenant(.publisher),
 
         "listRejected": .tenant(.viewer),
         "getRejected": .tenant(.viewer),

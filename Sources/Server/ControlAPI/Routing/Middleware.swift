@@ -17,16 +17,18 @@ enum ControlMiddleware {
         host: String, logger: Logger, routes: RouteTable, keys: any SignInService
     ) -> [any MiddlewareProtocol<Request, Response, ControlContext>] {
         [
-            RequestIdentity(logger: logger), CrossOrigin(), ErrorAnswers(logger: logger, routes: routes),
-            BrowserGuard(host: host),
+            RequestIdentity(logger: logger, routes: routes), CrossOrigin(),
+            ErrorAnswers(logger: logger, routes: routes), BrowserGuard(host: host),
             SignIn(keys: keys, routes: routes, logger: logger),
         ]
     }
 }
 
-/// Takes or makes the request id, and writes one line for each call that changes something.
+/// Takes or makes the request id, and writes one line for each call that changes something, but for those of routes that
+/// are called all the time.
 struct RequestIdentity: RouterMiddleware {
     let logger: Logger
+    let routes: RouteTable
 
     func handle(
         _ request: Request, context: ControlContext, next: (Request, ControlContext) async throws -> Response
@@ -36,7 +38,7 @@ struct RequestIdentity: RouterMiddleware {
         context.logger[metadataKey: "request"] = "\(context.requestID)"
         var response = try await next(request, context)
         response.headers[RequestID.header] = context.requestID
-        if request.method != .get, request.method != .head {
+        if request.method != .get, request.method != .head, routes.route(of: request)?.isFrequent != true {
             logger.info(
                 "control API",
                 metadata: [

@@ -104,6 +104,10 @@ enum OpenAPIDocument {
         case .oneOf(let forms):
             let references = forms.map { collect($0, into: &schemas) }
             content = ["application/json": ["schema": ["oneOf": .list(references)]]]
+        case .payload(let schema):
+            content = .object([
+                "application/json": ["schema": collect(schema, into: &schemas)], "*/*": ["schema": [:]],
+            ])
         case .manifest:
             content = [
                 "application/yaml": ["schema": ["type": "string"]], "application/json": ["schema": ["type": "object"]],

@@ -12,6 +12,8 @@ struct Route: Sendable {
         case oneOf([ObjectSchema])
         /// A configuration file, YAML or JSON.
         case manifest
+        /// In JSON, or the payload itself, of any type.
+        case payload(ObjectSchema)
         var isOptional: Bool {
             if case .json(_, let isOptional) = self { return isOptional }
             return false
@@ -47,6 +49,8 @@ struct Route: Sendable {
     var otherStatus: Int?
     /// An older spelling that is kept for the tools that use it.
     var isDeprecated = false
+    /// Called thousands of times a second: the log has no line for each.
+    var isFrequent = false
     let handle: @Sendable (Call) async throws -> Response
 
     /// Names of the parameters in the path.
@@ -64,11 +68,6 @@ struct Route: Sendable {
         if body != nil { codes += [.tooLarge, .badJSON, .invalid] }
         return ProblemCode.allCases.filter(codes.contains)
     }
-    func matches(_ target: String) -> Bool {
-        let own = path.split(separator: "/")
-        let other = target.split(separator: "/")
-        return own.count == other.count && zip(own, other).allSatisfy { $0.hasPrefix("{") || $0 == $1 }
-    }
 }
 
 /// One request as a handler sees it: parameters read and checked, the body in memory.
@@ -76,6 +75,7 @@ struct Call: Sendable {
     let caller: Caller
     let path: [String: String]
     let query: QueryValues
+    let fields: HTTPFields
     let body: [UInt8]
     /// The query of a call of the Svix-shaped API.
     var svix = SvixQuery([])
@@ -92,31 +92,13 @@ struct RouteTable: Sendable {
     let routes: [Route]
     /// `/metrics` asks for no key.
     let hasOpenMetrics: Bool
-    /// Places of routes by what tells most of them apart, for every request is led to its route before the router does.
-    private let places: [Shape: [Int]]
-
-    /// How many segments a path has, and what it is about: the one behind `/api/v1`, or behind `/api`.
-    private struct Shape: Hashable {
-        let count: Int
-        let subject: Substring
-
-        init(_ path: String) {
-            let segments = path.split(separator: "/")
-            count = segments.count
-            let place = segments.count > 2 && segments[1] == "v1" ? 2 : 1
-            subject = segments.count > place ? segments[place] : ""
-        }
-    }
+    private let index: RouteIndex
 
     init(_ routes: [Route], hasOpenMetrics: Bool) {
         precondition(Set(routes.map(\.operation)).count == routes.count, "an operation's name is used twice")
         self.routes = routes
         self.hasOpenMetrics = hasOpenMetrics
-        places = Dictionary(grouping: routes.indices) { Shape(routes[$0].path) }
-        precondition(places.keys.allSatisfy { !$0.subject.hasPrefix("{") }, "what a path is about is left open")
-    }
-    private func routes(at path: String) -> [Route] {
-        (places[Shape(path)] ?? []).map { routes[$0] }.filter { $0.matches(path) }
+        index = RouteIndex(routes)
     }
 
     func access(_ route: Route) -> Access {
@@ -124,14 +106,14 @@ struct RouteTable: Sendable {
     }
     func route(of request: Request) -> Route? {
         let method = request.method == .head ? .get : request.method
-        return routes(at: request.uri.path).first { $0.method == method }
+        return index.routes(at: request.uri.path).first { routes[$0].method == method }.map { routes[$0] }
     }
 
     func methods(at path: String) -> [HTTPRequest.Method] {
-        routes(at: path).map(\.method).sorted { $0.rawValue < $1.rawValue }
+        index.routes(at: path).map { routes[$0].method }.sorted { $0.rawValue < $1.rawValue }
     }
     func bodyBytesMax(of request: Request) -> Int {
-        routes(at: request.uri.path).first { $0.method == request.method }?.bodyBytesMax ?? Route.bodyBytesMax
+        route(of: request)?.bodyBytesMax ?? Route.bodyBytesMax
     }
     func add(to router: Router<ControlContext>) {
         for route in routes {
@@ -142,8 +124,6 @@ struct RouteTable: Sendable {
             }
         }
     }
-
-    private static let idempotencyKey = HTTPField.Name("idempotency-key")!
 
     private static func read(_ body: RequestBody, bytesMax: Int) async throws -> [UInt8] {
         do {
@@ -168,12 +148,12 @@ struct RouteTable: Sendable {
                 throw ControlError(.badRequest, "\(route.method) \(request.uri.path) takes no body")
             }
         }
-        var call = Call(caller: context.caller, path: path, query: query, body: body)
+        var call = Call(caller: context.caller, path: path, query: query, fields: request.headers, body: body)
         if !isOwn {
             call.svix = SvixQuery(request)
             call.target = request.uri.string
             call.authority = request.head.authority ?? ""
-            call.idempotencyKey = request.headers[RouteTable.idempotencyKey].flatMap { $0.isEmpty ? nil : $0 }
+            call.idempotencyKey = request.headers[IdempotencyKey.header].flatMap { $0.isEmpty ? nil : $0 }
         }
         return try await route.handle(call)
     }

@@ -175,6 +175,11 @@ package protocol EventQueries: AnyObject, Sendable {
     func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent
 }
 
+package protocol EventPublishing: AnyObject, Sendable {
+    /// Of the caller's tenant, `default` when it is confined to none. On disk when this returns.
+    func publish(_ order: PublishOrder, _ caller: Caller) async throws -> PublishAnswer
+}
+
 package protocol RejectedQueries: AnyObject, Sendable {
     func rejected(_ filter: RejectedFilter, _ caller: Caller) throws -> RejectedPage
     /// With credentials masked unless `reveal`.
@@ -202,6 +207,7 @@ package struct ControlServices: Sendable {
     package var deliveries: any DeliveryQueries
     package var replays: any ReplayControl
     package var events: any EventQueries
+    package var publishing: any EventPublishing
     package var rejected: any RejectedQueries
     package var audit: any AuditQueries
     package var outbound: OutboundServices
@@ -210,7 +216,8 @@ package struct ControlServices: Sendable {
     package init(
         _ all: some SignInService & GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
             & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & EventQueries
-            & RejectedQueries & AuditQueries & SvixApplications & SvixEventTypes & SvixEndpoints
+            & EventPublishing & RejectedQueries & AuditQueries & SvixApplications & SvixEventTypes & SvixEndpoints
+            & SvixMessages & SvixAttempts
     ) {
         signIn = all
         health = all
@@ -224,9 +231,11 @@ package struct ControlServices: Sendable {
         deliveries = all
         replays = all
         events = all
+        publishing = all
         rejected = all
         audit = all
-        outbound = OutboundServices(applications: all, eventTypes: all, endpoints: all)
+        outbound = OutboundServices(
+            applications: all, eventTypes: all, endpoints: all, messages: all, attempts: all)
     }
     package init(
         signIn: any SignInService, health: any GatewayHealth, tenants: any TenantDirectory,
@@ -234,7 +243,8 @@ package struct ControlServices: Sendable {
         keys: any KeyControl, sources: any SourceDirectory,
         endpoints: any EndpointDirectory, endpointControl: any EndpointControl, registry: any RegistryControl,
         deliveries: any DeliveryQueries, replays: any ReplayControl, events: any EventQueries,
-        rejected: any RejectedQueries, audit: any AuditQueries, outbound: OutboundServices
+        publishing: any EventPublishing, rejected: any RejectedQueries, audit: any AuditQueries,
+        outbound: OutboundServices
     ) {
         self.signIn = signIn
         self.health = health
@@ -248,6 +258,7 @@ package struct ControlServices: Sendable {
         self.deliveries = deliveries
         self.replays = replays
         self.events = events
+        self.publishing = publishing
         self.rejected = rejected
         self.audit = audit
         self.outbound = outbound
@@ -259,16 +270,20 @@ package struct OutboundServices: Sendable {
     package var applications: any SvixApplications
     package var eventTypes: any SvixEventTypes
     package var endpoints: any SvixEndpoints
+    package var messages: any SvixMessages
+    package var attempts: any SvixAttempts
     /// Where answers are kept for repetitions; nil = in memory alone.
     package var keptFolder: String?
 
     package init(
         applications: any SvixApplications, eventTypes: any SvixEventTypes, endpoints: any SvixEndpoints,
-        keptFolder: String? = nil
+        messages: any SvixMessages, attempts: any SvixAttempts, keptFolder: String? = nil
     ) {
         self.applications = applications
         self.eventTypes = eventTypes
         self.endpoints = endpoints
+        self.messages = messages
+        self.attempts = attempts
         self.keptFolder = keptFolder
     }
 }

@@ -162,9 +162,9 @@ extension SvixBody {
         guard var inner = object("application") else { return nil }
         let draft = SvixApplicationDraft(reading: &inner)
         if draft.uid == nil {
-            inner.report("uid", message: "application_uid_missing: the uid of the path is needed here too")
+            inner.report("uid", message: "the uid of the path is needed here too", .uidMissing)
         } else if draft.uid != ref {
-            inner.report("uid", message: "application_uid_mismatch: is not the uid of the path")
+            inner.report("uid", message: "is not the uid of the path", .uidMismatch)
         }
         take(inner)
         return draft

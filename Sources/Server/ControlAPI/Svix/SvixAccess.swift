@@ -37,5 +37,19 @@ extension AccessTable {
         "v1.endpoint.get-headers": .tenant(.viewer),
         "v1.endpoint.update-headers": .tenant(.admin),
         "v1.endpoint.patch-headers": .tenant(.admin),
+        "v1.endpoint.recover": .tenant(.operator),
+        "v1.endpoint.get-stats": .tenant(.viewer),
+
+        "v1.message.create": .gateway(.publisher),
+        "v1.message.list": .tenant(.viewer),
+        "v1.message.get": .tenant(.viewer),
+        "v1.message.expunge-content": .gateway(.admin),
+        "v1.message-attempt.list-by-endpoint": .tenant(.viewer),
+        "v1.message-attempt.list-by-msg": .tenant(.viewer),
+        "v1.message-attempt.list-attempted-messages": .tenant(.viewer),
+        "v1.message-attempt.list-attempted-destinations": .tenant(.viewer),
+        "v1.message-attempt.get": .tenant(.viewer),
+        "v1.message-attempt.expunge-content": .gateway(.admin),
+        "v1.message-attempt.resend": .tenant(.operator),
     ]
 }

@@ -10,10 +10,12 @@ import Hummingbird
 
 /// One broken rule; `loc` begins with `body`, `query` or `path`.
 package struct SvixIssue: Equatable, Sendable {
-    package enum Kind: String, Sendable {
+    package enum Kind: String, CaseIterable, Sendable {
         case rule = "value_error"
         /// The body is no JSON, or a field is missing or of another type.
         case decode = "value_error.jsondecode"
+        case uidMissing = "application_uid_missing"
+        case uidMismatch = "application_uid_mismatch"
     }
     package var loc: [String]
     package var message: String
@@ -90,7 +92,7 @@ package struct SvixError: Error, Equatable, Sendable {
         [
             .required("loc", .list(.text), "Where: `body`, `query` or `path`, and the way from there."),
             .required("msg", .text, "What is wrong, and what would be right."),
-            .required("type", .word(["value_error", "value_error.jsondecode"]), "Whether the value was read at all."),
+            .required("type", .word(SvixIssue.Kind.allCases.map(\.rawValue)), "Whether the value was read at all."),
         ])
 }
 

@@ -25,6 +25,8 @@ enum Surface: Sendable {
 package struct SvixReply: Equatable, Sendable {
     package var status: Int
     package var body: JSONValue?
+    /// JSON that is written already, in place of `body`: what a caller sent stays in it as it was. Not kept for repetitions.
+    package var text: String?
     /// It has a secret in it: kept for a repetition in memory alone.
     package var isSecret: Bool
 
@@ -33,7 +35,17 @@ package struct SvixReply: Equatable, Sendable {
         self.body = body
         self.isSecret = isSecret
     }
-    var response: Response { body.map { SvixAnswer.json($0, status: status) } ?? SvixAnswer.nothing(status: status) }
+    package init(_ status: Int, text: String) {
+        self.init(status)
+        self.text = text
+    }
+    var response: Response {
+        if let text {
+            let status = HTTPResponse.Status(code: status)
+            return ControlResponse.text(text + "\n", contentType: "application/json", status: status)
+        }
+        return body.map { SvixAnswer.json($0, status: status) } ?? SvixAnswer.nothing(status: status)
+    }
 }
 
 extension Route {

@@ -1,0 +1,47 @@
+// Publishing: an event from the caller into the log.
+import HTTPTypes
+import Hummingbird
+
+struct PublishController {
+    let publishing: any EventPublishing
+    /// Twice `limits.body` as it is when nobody set it; the gateway has the last word on the payload.
+    static let bodyBytesMax = 2 << 20
+
+    var routes: [Route] {
+        let publishing = publishing
+        return [
+            Route(
+                method: .post, path: ControlAPI.base + "/events", operation: "publishEvent", resource: "events",
+                summary:
+                    "Publish an event. Answered when it is on disk; delivered to the tenant's endpoints like every "
+                    + "other. With `event_id` or an `Idempotency-Key` the call may be repeated.",
+                query: PublishOrder.query, body: .payload(PublishOrder.schema),
+                bodyBytesMax: PublishController.bodyBytesMax, status: .accepted, answer: .json(PublishAnswer.schema),
+                problems: [.badRequest, .busy, .logUnavailable], isFrequent: true
+            ) { call in
+                var order =
+                    call.query.text("type") == nil
+                    ? try PublishController.order(call)
+                    : try PublishOrder(call.query, contentType: call.fields[.contentType], body: call.body)
+                order.idempotencyKey = try PublishController.idempotencyKey(call)
+                let answer = try await publishing.publish(order, call.caller)
+                return ControlResponse.text(answer.text + "\n", contentType: "application/json", status: .accepted)
+            }
+        ]
+    }
+
+    private static func order(_ call: Call) throws -> PublishOrder {
+        for parameter in PublishOrder.query where call.query.text(parameter.name) != nil {
+            throw ControlError(.badParameter, "`\(parameter.name)` in the query goes together with `type` there")
+        }
+        return try PublishOrder(json: call.body)
+    }
+    private static func idempotencyKey(_ call: Call) throws -> String? {
+        let given = call.fields[values: IdempotencyKey.header]
+        guard let key = given.first else { return nil }
+        guard given.count == 1, IdempotencyKey.isRight(key) else {
+            throw ControlError(.badRequest, "`Idempotency-Key` \(IdempotencyKey.form)")
+        }
+        return key
+    }
+}

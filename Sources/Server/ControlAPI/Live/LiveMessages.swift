@@ -1,0 +1,77 @@
+// Messages of applications in the running gateway: events of a source of their own, published like others.
+import Engine
+import FastPath
+
+final class LiveMessages: SvixMessages {
+    private let gateway: Gateway
+    private let publishing: LivePublishing
+    private let applications: any SvixApplications
+
+    init(gateway: Gateway, publishing: LivePublishing, applications: any SvixApplications) {
+        self.gateway = gateway
+        self.publishing = publishing
+        self.applications = applications
+    }
+
+    func publish(_ draft: SvixMessageDraft, application: String, _ caller: Caller) async throws -> SvixMessage {
+        let tenant = try tenant(application, making: draft.application, caller)
+        var event = PublishedEvent(tenant: tenant, type: draft.eventType, body: draft.body)
+        event.isMessage = true
+        event.eventID = draft.eventId
+        event.channels = draft.channels
+        event.target = LiveMessages.target
+        event.repetition = draft.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
+        event.receivedAt = ProcessResources.wallNanos
+        let window = try RegistryLookup(gateway, caller).state.live.dedupWindowSeconds
+        switch try await publishing.publish(event, windowSeconds: window) {
+        case .kept(let id):
+            return SvixMessage(
+                id: MessageID(id).text, eventId: event.eventID, eventType: event.type, channels: event.channels,
+                timestamp: event.receivedAt, payload: .json(event.body))
+        case .duplicate(let id):
+            // One that comes again is a conflict, unless it is the same call that does.
+            let browser = MessageBrowser(try gateway.accessNow(), tenant: tenant)
+            guard let repetition = event.repetition, try browser.repetition(at: id.sequence) == repetition.text,
+                let first = try browser.message(at: id.sequence)
+            else { throw SvixError.conflict("there is a message with this event id already") }
+            return first
+        }
+    }
+    private static let target = "/api/v1/app/msg"
+
+    private func tenant(
+        _ ref: String, making draft: SvixApplicationDraft?, _ caller: Caller
+    ) throws -> TenantID {
+        do { return try lookup(caller).application(ref).id } catch let error as SvixError {
+            guard error.status == 404, let draft else { throw error }
+            let made = try applications.create(draft, getsExisting: true, caller).application
+            return try lookup(caller).application(made.id).id
+        }
+    }
+    private func lookup(_ caller: Caller) throws -> OutboundLookup {
+        guard let registry = gateway.registry else { throw ControlError.notRunning }
+        return OutboundLookup(state: registry.state, caller: caller)
+    }
+
+    func messages(
+        _ search: SvixMessageSearch, application: String, _ caller: Caller
+    ) throws -> SvixPage<SvixMessage> {
+        try browser(application, caller).page(search)
+    }
+    func message(_ ref: String, application: String, _ caller: Caller) throws -> SvixMessage {
+        guard let found = try browser(application, caller).message(ref) else { throw SvixError.noMessage }
+        return found.message
+    }
+    func expunge(_ ref: String, application: String, _ caller: Caller) throws {
+        guard let found = try browser(application, caller).message(ref) else { throw SvixError.noMessage }
+        try gateway.accessNow().expunged.add(message: found.place.sequence)
+    }
+    private func browser(_ application: String, _ caller: Caller) throws -> MessageBrowser {
+        let tenant = try lookup(caller).application(application).id
+        return MessageBrowser(try gateway.accessNow(), tenant: tenant)
+    }
+}
+
+extension SvixError {
+    static let noMessage = SvixError.notFound("there is no such message")
+}

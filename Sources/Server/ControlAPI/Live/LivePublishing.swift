@@ -1,0 +1,50 @@
+// Events of the API on their way into the log of the running gateway.
+import Engine
+import FastPath
+
+final class LivePublishing: EventPublishing {
+    private let gateway: Gateway
+
+    init(gateway: Gateway) { self.gateway = gateway }
+
+    func publish(_ order: PublishOrder, _ caller: Caller) async throws -> PublishAnswer {
+        let lookup = try RegistryLookup(gateway, caller)
+        var event = PublishedEvent(tenant: try lookup.scope ?? .main, type: order.type, body: order.body)
+        event.contentType = order.contentType
+        event.eventID = order.eventId
+        event.channels = order.channels
+        event.tags = order.tags
+        event.repetition = order.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
+        switch try await publish(event, windowSeconds: lookup.state.live.dedupWindowSeconds) {
+        case .kept(let id): return PublishAnswer(status: "accepted", id: id.text)
+        case .duplicate(let id): return PublishAnswer(status: "duplicate", id: id.text)
+        }
+    }
+
+    enum Kept { case kept(EventID), duplicate(EventID) }
+
+    /// On disk when this returns.
+    func publish(_ event: PublishedEvent, windowSeconds: UInt32) async throws -> Kept {
+        let publisher = try gateway.accessNow().publisher
+        guard event.body.count <= publisher.bodyBytesMax else {
+            throw ControlError(
+                .tooLarge, "the payload has \(event.body.count) bytes; `limits.body` is \(publisher.bodyBytesMax)")
+        }
+        guard let fate = await publisher.offer(event.injected(windowSeconds: windowSeconds)) else {
+            throw ControlError(.busy, "too many events are on their way into the log; try again")
+        }
+        switch fate {
+        case .kept(let id): return .kept(id)
+        case .duplicate(let id): return .duplicate(id)
+        case .tooLarge: throw ControlError(.tooLarge, "no commit of the log takes so large an event (`log.group`)")
+        case .closed: throw ControlError.notRunning
+        case .failed:
+            throw ControlError(.logUnavailable, "the log did not take the event, nothing is kept of it; try again")
+        case .unknown:
+            throw ControlError(
+                .logUnavailable,
+                "the disk has not answered in time, and the event may be kept yet; with an `event_id` or an "
+                    + "`Idempotency-Key` trying again makes no second one")
+        }
+    }
+}

@@ -1,0 +1,176 @@
+// Messages of one application in the log: by place, by the caller's own id, in pages either way. Bounded work a call.
+import Engine
+import FastPath
+
+struct MessageBrowser {
+    private let access: GatewayAccess
+    private let tenant: TenantID
+    /// A page looks at no more records than this; it then says where to go on.
+    private static let recordsReadMax: UInt64 = 100_000
+    /// Nobody goes back further for an id that may be none.
+    private static let searchPageCountMax = 10
+
+    init(_ access: GatewayAccess, tenant: TenantID) {
+        self.access = access
+        self.tenant = tenant
+    }
+
+    /// What was found, in the order walked, and where the walk broke off; nil when it came to its end.
+    struct Walk {
+        var found: [SvixMessage] = []
+        var rest: UInt64?
+    }
+
+    func page(_ search: SvixMessageSearch) throws -> SvixPage<SvixMessage> {
+        var (low, high) = (try oldest(), access.tail.snapshot.sequence + 1)
+        if let after = search.after { low = max(low, try first(in: low..<high) { $0 > after }) }
+        if let before = search.before { high = min(high, try first(in: low..<high) { $0 >= before }) }
+        var paging = search.paging
+        if let place = paging.iterator.flatMap({ MessageID($0) })?.event.sequence {
+            if paging.isBackward { low = max(low, place &+ 1) } else { high = min(high, place) }
+        } else if search.after != nil, search.before == nil {
+            // From the old end on.
+            paging.isBackward = true
+        }
+        let count = paging.limit + 1
+        let walk =
+            try paging.isBackward
+            ? up(from: low, before: high, count: count) { matches($0, search) }
+            : down(from: low, before: high, count: count) { matches($0, search) }
+        let page = SvixPage(walked: walk.found, paging) { $0.id }
+        guard let rest = walk.rest, walk.found.count < count else { return page }
+        let place = MessageID(EventID(logIdentity: access.identity, sequence: rest)).text
+        return SvixPage(
+            data: page.data, iterator: paging.isBackward ? page.iterator : place,
+            prevIterator: paging.isBackward ? "-" + place : page.prevIterator, isDone: false)
+    }
+    private func matches(_ record: RecordView, _ search: SvixMessageSearch) -> Bool {
+        if let before = search.before, record.receivedAt >= before { return false }
+        if let after = search.after, record.receivedAt <= after { return false }
+        if !search.eventTypes.isEmpty, !search.eventTypes.contains(record.eventType.text) { return false }
+        guard let channel = search.channel else { return true }
+        return PublishedFields.share([channel], PublishedFields.channels(in: record.fieldLines))
+    }
+
+    /// By its id, or by the newest that has this event id.
+    func message(_ ref: String) throws -> (place: EventID, message: SvixMessage)? {
+        if let id = MessageID(ref) {
+            guard id.event == EventID(logIdentity: access.identity, sequence: id.event.sequence) else { return nil }
+            return try message(at: id.event.sequence).map { (id.event, $0) }
+        }
+        var high = access.tail.snapshot.sequence + 1
+        let low = try oldest()
+        let key = Array(ref.utf8)
+        for _ in 0..<MessageBrowser.searchPageCountMax {
+            let walk = try down(from: low, before: high, count: 1) { record in
+                record.key.equals(key) && PublishedFields.eventID(in: record.fieldLines) == ref
+            }
+            if let found = walk.found.first, let id = MessageID(found.id) { return (id.event, found) }
+            guard let rest = walk.rest else { return nil }
+            high = rest
+        }
+        return nil
+    }
+    func message(at sequence: UInt64) throws -> SvixMessage? { try read(sequence) { message(of: $0) } }
+    /// By which call it was published, when that may come again.
+    func repetition(at sequence: UInt64) throws -> String? {
+        try read(sequence) { PublishedFields.idempotencyKey(in: $0.fieldLines) } ?? nil
+    }
+    /// Nil when there is none, or it is another's.
+    private func read<Value>(_ sequence: UInt64, _ body: (RecordView) -> Value) throws -> Value? {
+        var reader = access.makeReader(from: sequence)
+        switch reader.read(sequence, through: access.tail.snapshot) {
+        case .record(let record, _): return record.sequence == sequence && isOwn(record) ? body(record) : nil
+        case .failed: throw ControlError.logUnavailable
+        case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
+        case .damaged, .missing, .caughtUp: return nil
+        }
+    }
+    private func isOwn(_ record: RecordView) -> Bool {
+        record.tenantNumber == tenant.number && record.sourceNumber == SourceID.messages.number
+    }
+    private func message(of record: RecordView) -> SvixMessage {
+        let body = record.body.array
+        let isShown = !access.expunged.isExpunged(message: record.sequence) && (try? JSONMembers(body)) != nil
+        return SvixMessage(
+            id: MessageID(EventID(logIdentity: access.identity, sequence: record.sequence)).text,
+            eventId: PublishedFields.eventID(in: record.fieldLines), eventType: record.eventType.text,
+            channels: PublishedFields.channelList(in: record.fieldLines), timestamp: record.receivedAt,
+            payload: isShown ? .json(body) : .expired)
+    }
+
+    // MARK: walks
+
+    private func oldest() throws -> UInt64 {
+        let end = access.tail.snapshot.sequence + 1
+        guard let segments = try? access.folder.segments() else { throw ControlError.logUnavailable }
+        return min(segments.first ?? end, end)
+    }
+    /// The first sequence whose time of arrival holds; times grow with sequences, but for moments. O(log of the range).
+    private func first(in range: Range<UInt64>, where holds: (UInt64) -> Bool) throws -> UInt64 {
+        var (low, high) = (range.lowerBound, range.upperBound)
+        while low < high {
+            let middle = low + (high - low) / 2
+            var reader = access.makeReader(from: middle)
+            switch reader.next(through: access.tail.snapshot) {
+            case .record(let record, _):
+                if holds(record.receivedAt) { high = middle } else { low = max(middle, record.sequence) + 1 }
+            case .missing, .damaged: low = middle + 1
+            case .caughtUp: high = middle
+            case .failed: throw ControlError.logUnavailable
+            }
+        }
+        return low
+    }
+    /// The newest first, in windows that grow.
+    private func down(
+        from low: UInt64, before end: UInt64, count: Int, _ takes: (RecordView) -> Bool
+    ) throws -> Walk {
+        var walk = Walk()
+        var high = end
+        let floor = end > low + MessageBrowser.recordsReadMax ? end - MessageBrowser.recordsReadMax : low
+        var window = UInt64(max(count, 64))
+        while high > floor, walk.found.count < count {
+            let first = high - floor > window ? high - window : floor
+            var part: [SvixMessage] = []
+            try each(first..<high) { record in
+                if isOwn(record), takes(record) { part.append(message(of: record)) }
+                return true
+            }
+            walk.found += part.reversed()
+            high = first
+            window *= 4
+        }
+        if walk.found.count < count, high > low { walk.rest = high }
+        walk.found = Array(walk.found.prefix(count))
+        return walk
+    }
+    private func up(
+        from low: UInt64, before end: UInt64, count: Int, _ takes: (RecordView) -> Bool
+    ) throws -> Walk {
+        var walk = Walk()
+        guard low < end else { return walk }
+        let stop = min(end, low + MessageBrowser.recordsReadMax)
+        try each(low..<stop) { record in
+            if isOwn(record), takes(record) { walk.found.append(message(of: record)) }
+            return walk.found.count < count
+        }
+        if walk.found.count < count, stop < end { walk.rest = stop - 1 }
+        return walk
+    }
+    private func each(_ range: Range<UInt64>, _ visit: (RecordView) -> Bool) throws {
+        var tail = access.tail.snapshot
+        tail.sequence = min(tail.sequence, range.upperBound - 1)
+        var reader = access.makeReader(from: range.lowerBound)
+        while true {
+            switch reader.next(through: tail) {
+            case .record(let record, _):
+                guard record.sequence >= range.lowerBound else { continue }
+                guard visit(record) else { return }
+            case .damaged, .missing: continue
+            case .caughtUp: return
+            case .failed: throw ControlError.logUnavailable
+            }
+        }
+    }
+}

@@ -1,0 +1,132 @@
+// Events as the API takes them: either said in JSON with the payload in it, or the payload itself as the body and the
+// rest in the query.
+//
+// Invariant: the payload's bytes are those that the caller sent, neither parsed and printed again nor moved.
+import Engine
+
+/// An event to publish, checked.
+package struct PublishOrder: Equatable, Sendable {
+    package var type: String
+    package var contentType = "application/json"
+    package var body: [UInt8]
+    package var eventId: String?
+    package var channels: [String] = []
+    package var tags: [String] = []
+    package var idempotencyKey: String?
+
+    package init(type: String, body: [UInt8]) {
+        self.type = type
+        self.body = body
+    }
+}
+
+extension PublishOrder {
+    /// Only for the document: bodies are read by `init(json:)`, which keeps the payload as it stands.
+    static let schema = ObjectSchema(
+        "PublishOrder", "An event to publish.",
+        [
+            .required("type", .text, "1 to 256 of `a-z A-Z 0-9 . _ - / :`."),
+            .required("payload", .anything, "Any JSON; delivered byte by byte as it stands here."),
+            .optional(
+                "event_id", .text,
+                "Your own id, 1 to 256 of `a-z A-Z 0-9 . _ -`; a second one within `dedup.window` is a duplicate."),
+            .optional(
+                "channels", .list(.text, countMax: PublishRules.channelCountMax),
+                "For endpoints that ask for channels; each 1 to 128 of `a-z A-Z 0-9 . _ -`."),
+            .optional("tags", .list(.text, countMax: PublishRules.tagCountMax), "Kept with the event; the same form."),
+        ])
+    static let query = [
+        QueryParameter(
+            "type", .text,
+            "The event's type: the body is then the payload itself, with its `Content-Type`, and the rest stands in "
+                + "the query too."),
+        QueryParameter("event_id", .text, "With `type`: your own id."),
+        QueryParameter("channels", .text, "With `type`: comma-separated."),
+        QueryParameter("tags", .text, "With `type`: comma-separated."),
+    ]
+
+    /// The body says all of it.
+    init(json body: [UInt8]) throws {
+        guard !body.isEmpty else { throw ControlError(.badJSON, "the body is empty; it must be a JSON object") }
+        let read: JSONMembers
+        do throws(JSONProblem) { read = try JSONMembers(body) } catch {
+            throw ControlError(.badJSON, "the body \(error.message)")
+        }
+        var problems: [FieldProblem] = []
+        let known = ["type", "payload", "event_id", "channels", "tags"]
+        for member in read.members where !known.contains(member.name) {
+            let advice = NearestName.of(member.name, among: known).map { "did you mean `\($0)`?" }
+            problems.append(
+                FieldProblem(
+                    path: member.name, reason: "unknown key; \(advice ?? "it takes \(known.joined(separator: ", "))")"))
+        }
+        func text(_ name: String) -> String? {
+            guard let member = read[name], member.form != .null else { return nil }
+            if let text = read.string(of: member) { return text }
+            problems.append(FieldProblem(path: name, reason: "must be a text"))
+            return nil
+        }
+        func list(_ name: String) -> [String] {
+            guard let member = read[name], member.form != .null else { return [] }
+            if let list = read.strings(of: member) { return list }
+            problems.append(FieldProblem(path: name, reason: "must be a list of texts"))
+            return []
+        }
+        self.init(type: text("type") ?? "", body: read["payload"].map { read.bytes(of: $0) } ?? [])
+        eventId = text("event_id")
+        channels = list("channels")
+        tags = list("tags")
+        if self.body.isEmpty { problems.append(FieldProblem(path: "payload", reason: "is missing")) }
+        try check(&problems)
+    }
+    /// The body is the payload.
+    init(_ query: QueryValues, contentType: String?, body: [UInt8]) throws {
+        self.init(type: query.text("type") ?? "", body: body)
+        self.contentType = contentType ?? "application/octet-stream"
+        eventId = query.text("event_id")
+        channels = query.text("channels")?.split(separator: ",").map(String.init) ?? []
+        tags = query.text("tags")?.split(separator: ",").map(String.init) ?? []
+        var problems: [FieldProblem] = []
+        if !PublishRules.isContentType(self.contentType) {
+            problems.append(FieldProblem(path: "Content-Type", reason: PublishRules.contentTypeForm))
+        }
+        try check(&problems)
+    }
+    private func check(_ problems: inout [FieldProblem]) throws {
+        func hold(_ path: String, _ isRight: Bool, _ form: String) {
+            let isKnown = problems.contains { $0.path == path }
+            if !isRight, !isKnown { problems.append(FieldProblem(path: path, reason: form)) }
+        }
+        hold("type", PublishRules.isType(type), PublishRules.typeForm)
+        if let eventId { hold("event_id", PublishRules.isID(eventId), PublishRules.idForm) }
+        for (name, list, countMax) in [
+            ("channels", channels, PublishRules.channelCountMax), ("tags", tags, PublishRules.tagCountMax),
+        ] {
+            hold(name, list.count <= countMax, "has \(list.count) entries; at most \(countMax)")
+            for (index, label) in list.enumerated() {
+                hold("\(name)[\(index)]", PublishRules.isLabel(label), PublishRules.labelForm)
+            }
+        }
+        guard problems.isEmpty else { throw ControlError.invalid(problems) }
+    }
+}
+
+package struct PublishAnswer: Codable, Equatable, Sendable {
+    package var status: String
+    package var id: String
+    package init(status: String, id: String) {
+        self.status = status
+        self.id = id
+    }
+    /// As `APIText` writes it, without an encoder: this is answered thousands of times a second. Neither needs an escape.
+    package var text: String { "{\"id\":\"\(id)\",\"status\":\"\(status)\"}" }
+}
+
+extension PublishAnswer: Described {
+    package static let schema = ObjectSchema(
+        "PublishAnswer", "What became of a published event: it is on disk.",
+        [
+            .required("status", .word(["accepted", "duplicate"]), "`duplicate`: it was on disk before."),
+            .required("id", .text, "`evt_…`; of a duplicate, the first one's."),
+        ])
+}

@@ -1,0 +1,246 @@
+// Messages of the Svix-shaped API, which are events that were published: how they are taken and shown.
+//
+// Invariant: a payload's text is kept and delivered as it came; it is never parsed and printed again.
+import Engine
+
+package struct SvixMessage: Equatable, Sendable {
+    package enum Payload: Equatable, Sendable {
+        case json([UInt8])
+        /// Expunged, or no object of JSON.
+        case expired
+    }
+    package var id: String
+    package var eventId: String?
+    package var eventType: String
+    package var channels: [String]
+    /// Nanoseconds since 1970.
+    package var timestamp: UInt64
+    package var payload: Payload
+
+    package init(
+        id: String, eventId: String?, eventType: String, channels: [String], timestamp: UInt64, payload: Payload
+    ) {
+        self.id = id
+        self.eventId = eventId
+        self.eventType = eventType
+        self.channels = channels
+        self.timestamp = timestamp
+        self.payload = payload
+    }
+    /// JSON with the payload as it stands; `{}` for it without content. `more` is put beside. Without an encoder: it is
+    /// answered thousands of times a second, and no name of a message needs an escape.
+    package func text(withContent: Bool, more: String = "") -> String {
+        func quoted(_ text: String) -> String { "\"\(text)\"" }
+        let list = channels.isEmpty ? "null" : "[\(channels.map(quoted).joined(separator: ","))]"
+        let shown: String
+        switch payload {
+        case _ where !withContent: shown = "{}"
+        case .json(let bytes): shown = String(decoding: bytes, as: UTF8.self)
+        case .expired: shown = "{\"expired\":true}"
+        }
+        return "{\"channels\":\(list),\"eventId\":\(eventId.map(quoted) ?? "null"),\"eventType\":\(quoted(eventType)),"
+            + "\"id\":\(quoted(id)),\"timestamp\":\(quoted(TimeText.of(nanoseconds: timestamp)))\(more),"
+            + "\"payload\":\(shown)}"
+    }
+    static let schema = ObjectSchema("MessageOut", "A message: an event that was published.", fields)
+    static let fields: [ObjectSchema.Field] = [
+        .required("id", .text, "`msg_…`; sorts by time."),
+        .optional("eventId", .orNull(.text), "The caller's own id."),
+        .required("eventType", .text, "Its type."),
+        .required(
+            "payload", .map(.anything), "As it was sent; `{}` without content, `{\"expired\": true}` when it is gone."),
+        .optional("channels", .orNull(.list(.text)), "For endpoints that ask for channels."),
+        .required("timestamp", .time, "When it was published."),
+    ]
+}
+
+/// A message that is to be.
+package struct SvixMessageDraft: Equatable, Sendable {
+    package static let channelCountMax = 5
+    package static let eventTypeBytesMax = 256
+    package var eventType = ""
+    package var eventId: String?
+    package var channels: [String] = []
+    package var body: [UInt8] = []
+    /// Made when the path names none.
+    package var application: SvixApplicationDraft?
+    package var idempotencyKey: String?
+
+    package init(eventType: String, body: [UInt8]) {
+        self.eventType = eventType
+        self.body = body
+    }
+    /// Throws 422 with all that is wrong. `application` is the path's.
+    package init(_ bytes: [UInt8], application: String) throws {
+        let read: JSONMembers
+        do throws(JSONProblem) { read = try JSONMembers(bytes) } catch {
+            throw SvixError.invalid([SvixIssue(["body"], "the body \(error.message)", .decode)])
+        }
+        var reading = MessageReading(members: read)
+        eventType = reading.eventType()
+        eventId = reading.eventId()
+        channels = reading.channels()
+        body = reading.payload()
+        reading.retention()
+        self.application = try reading.application(application)
+        guard reading.issues.isEmpty else { throw SvixError.invalid(reading.issues) }
+    }
+
+    static let schema = ObjectSchema(
+        "MessageIn", "A message that is to be.",
+        [
+            .required("eventType", .text, "1 to 256 of `a-z A-Z 0-9 - _ .`."),
+            .required("payload", .map(.anything), "Delivered as it stands; `data` is another name of it."),
+            .optional("eventId", .orNull(.text), "The caller's own id; a second message with it is a conflict."),
+            .optional(
+                "channels", .orNull(.list(.text, countMax: channelCountMax)), "For endpoints that ask for channels."),
+            .optional("application", .orNull(.object(SvixApplication.draftSchema)), "Made when there is none."),
+            .optional("payloadRetentionPeriod", .integer(5...90), "Taken and not heeded: the log's retention holds."),
+        ])
+}
+
+/// The fields of a message one by one; what is wrong is gathered.
+private struct MessageReading {
+    let members: JSONMembers
+    var issues: [SvixIssue] = []
+
+    init(members: JSONMembers) { self.members = members }
+
+    /// Nil where it is absent or null.
+    private func given(_ name: String) -> JSONMembers.Member? {
+        members[name].flatMap { $0.form == .null ? nil : $0 }
+    }
+    private mutating func missing(_ name: String) {
+        issues.append(SvixIssue(["body", "", ""], "the field `\(name)` is missing", .decode))
+    }
+    private mutating func wrong(_ name: String, _ form: String) {
+        issues.append(SvixIssue(["body", name], "must be \(form)", .decode))
+    }
+    mutating func eventType() -> String {
+        guard let member = members["eventType"] else {
+            missing("eventType")
+            return ""
+        }
+        guard let text = members.string(of: member) else {
+            wrong("eventType", "a text")
+            return ""
+        }
+        if !SvixRules.isLabel(text, bytesMax: SvixMessageDraft.eventTypeBytesMax) {
+            issues.append(SvixIssue(["body", "eventType"], SvixRules.aboutLabel()))
+        }
+        return text
+    }
+    mutating func eventId() -> String? {
+        guard let member = given("eventId") else { return nil }
+        guard let text = members.string(of: member) else {
+            wrong("eventId", "a text")
+            return nil
+        }
+        if let problem = SvixRules.uidProblem(text, idPrefix: MessageID.prefix) {
+            issues.append(SvixIssue(["body", "eventId"], problem))
+        }
+        return text
+    }
+    mutating func channels() -> [String] {
+        guard let member = given("channels") else { return [] }
+        guard let texts = members.strings(of: member) else {
+            wrong("channels", "a list of texts")
+            return []
+        }
+        for (index, text) in texts.enumerated() where !PublishRules.isLabel(text) {
+            let about = SvixRules.aboutLabel(PublishRules.labelBytesMax)
+            issues.append(SvixIssue(["body", "channels", "[\(index)]"], about))
+        }
+        var seen: Set<String> = []
+        let unique = texts.filter { seen.insert($0).inserted }
+        if !(1...SvixMessageDraft.channelCountMax).contains(unique.count) {
+            issues.append(
+                SvixIssue(["body", "channels"], "must have 1 to \(SvixMessageDraft.channelCountMax) items"))
+        }
+        return unique
+    }
+    /// What is delivered: the payload's text, or the raw one that stands for it.
+    mutating func payload() -> [UInt8] {
+        var body: [UInt8] = []
+        if let member = members["payload"] ?? members["data"] {
+            if member.form == .object { body = members.bytes(of: member) } else { wrong("payload", "an object") }
+        } else {
+            missing("payload")
+        }
+        guard let parameters = given("transformationsParams"), parameters.form == .object,
+            let inner = try? JSONMembers(members.bytes(of: parameters)), let raw = inner["rawPayload"],
+            let text = inner.string(of: raw)
+        else { return body }
+        return Array(text.utf8)
+    }
+    mutating func retention() {
+        guard let member = members["payloadRetentionPeriod"] else { return }
+        guard let days = Int(String(decoding: members.bytes(of: member), as: UTF8.self)) else {
+            return wrong("payloadRetentionPeriod", "a whole number")
+        }
+        if !(5...90).contains(days) {
+            issues.append(SvixIssue(["body", "payloadRetentionPeriod"], "must be from 5 to 90"))
+        }
+    }
+    /// Its uid is that of the path.
+    mutating func application(_ path: String) throws -> SvixApplicationDraft? {
+        guard let member = given("application") else { return nil }
+        guard member.form == .object else {
+            wrong("application", "an object")
+            return nil
+        }
+        let wrapped = Array("{\"application\":".utf8) + members.bytes(of: member) + Array("}".utf8)
+        var outer = try SvixBody(wrapped)
+        let draft = outer.application(for: path)
+        issues += outer.issues
+        return draft
+    }
+}
+
+/// Which messages of an application; all parts must hold.
+package struct SvixMessageSearch: Equatable, Sendable {
+    package var paging: SvixPaging
+    package var channel: String?
+    /// Empty = all.
+    package var eventTypes: [String] = []
+    /// Nanoseconds since 1970; both are strict.
+    package var before: UInt64?
+    package var after: UInt64?
+
+    package init(paging: SvixPaging) { self.paging = paging }
+    package init(_ query: SvixQuery, isIterator: (String) -> Bool) throws {
+        paging = try query.paging(isAscending: false, isIterator: isIterator)
+        channel = query.text("channel")
+        eventTypes = query.list("event_types")
+        before = try query.time("before")
+        after = try query.time("after")
+        if let channel, !PublishRules.isLabel(channel) {
+            throw SvixError.invalid(["query", "channel"], SvixRules.aboutLabel(PublishRules.labelBytesMax))
+        }
+        for type in eventTypes where !SvixRules.isLabel(type) {
+            throw SvixError.invalid(["query", "event_types"], SvixRules.aboutLabel())
+        }
+    }
+    static let query = [
+        QueryParameter("channel", .text, "Only messages that have it."),
+        QueryParameter("event_types", .text, "Only messages of these types; comma-separated or repeated."),
+        QueryParameter("before", .time, "Only what is older."),
+        QueryParameter("after", .time, "Only what is younger; alone, the oldest of those come first."),
+    ]
+    static let withContent = QueryParameter("with_content", .flag, "`true` when absent: payloads are shown.")
+}
+
+/// Messages of applications; `application` and `message` are ids, uids or event ids. What the caller may not see is
+/// `not_found`.
+package protocol SvixMessages: AnyObject, Sendable {
+    /// On disk when this returns.
+    func publish(
+        _ draft: SvixMessageDraft, application: String, _ caller: Caller
+    ) async throws -> SvixMessage
+    func messages(
+        _ search: SvixMessageSearch, application: String, _ caller: Caller
+    ) throws -> SvixPage<SvixMessage>
+    func message(_ ref: String, application: String, _ caller: Caller) throws -> SvixMessage
+    /// Its payload is not shown again.
+    func expunge(_ ref: String, application: String, _ caller: Caller) throws
+}

@@ -1,0 +1,109 @@
+// Messages and attempts over a real socket, in the form that the field's SDKs speak.
+import Foundation
+import Server
+import Synchronization
+import Testing
+
+@Suite struct SvixMessageTests {
+    private static let path = "/api/v1/app/app_1/msg"
+    private func post(_ server: ControlServer, _ path: String, _ body: String) async throws -> RawAnswer {
+        try await server.send("POST", path, [], body, host: "127.0.0.1")
+    }
+    private func drafts(_ server: ControlServer) -> [SvixMessageDraft] {
+        server.gateway.asked.withLock { $0.messages }
+    }
+
+    @Test func aPayloadIsKeptAndShownAsItStands() async throws {
+        try await ControlServer.run { server in
+            let payload = "{ \"z\": 1,  \"n\": 12345678901234567890, \"a\": {\"y\": 2.50} }"
+            let body =
+                "{\"eventType\":\"order.paid\",\"payload\":\(payload),\"eventId\":\"o-1\",\"channels\":[\"b\",\"a\",\"b\"]}"
+            let answer = try await post(server, SvixMessageTests.path, body)
+            #expect(answer.status == 202 && answer.body.contains("\"payload\":{ \"z\":1.50,\"a\":2 }"))
+            #expect(answer.text("id") == "msg_1" && answer.text("eventId") == "order-7")
+            let draft = try #require(drafts(server).first)
+            #expect(String(decoding: draft.body, as: UTF8.self) == payload)
+            #expect(draft.eventType == "order.paid" && draft.eventId == "o-1" && draft.channels == ["b", "a"])
+            let bare = try await post(server, SvixMessageTests.path + "?with_content=false", body)
+            #expect(bare.status == 202 && bare.member("payload") == .object([:]))
+        }
+    }
+    @Test func dataIsPayloadAndARawPayloadStandsForIt() async throws {
+        try await ControlServer.run { server in
+            _ = try await post(server, SvixMessageTests.path, #"{"eventType":"a","data":{"x": 1}}"#)
+            _ = try await post(
+                server, SvixMessageTests.path,
+                #"{"eventType":"a","payload":{},"transformationsParams":{"rawPayload":"{\"keep\":   \"é\"}"}}"#)
+            let bodies = drafts(server).map { String(decoding: $0.body, as: UTF8.self) }
+            #expect(bodies == [#"{"x": 1}"#, #"{"keep":   "é"}"#])
+        }
+    }
+    @Test(arguments: [
+        (#"{"payload":{}}"#, ["body", "", ""]), (#"{"eventType":"a"}"#, ["body", "", ""]),
+        (#"{"eventType":5,"payload":{}}"#, ["body", "eventType"]),
+        (#"{"eventType":"has space","payload":{}}"#, ["body", "eventType"]),
+        (#"{"eventType":"a","payload":[]}"#, ["body", "payload"]),
+        (#"{"eventType":"a","payload":{},"eventId":"msg_x"}"#, ["body", "eventId"]),
+        (#"{"eventType":"a","payload":{},"eventId":""}"#, ["body", "eventId"]),
+        (#"{"eventType":"a","payload":{},"channels":[]}"#, ["body", "channels"]),
+        (#"{"eventType":"a","payload":{},"channels":["$"]}"#, ["body", "channels", "[0]"]),
+        (#"{"eventType":"a","payload":{},"payloadRetentionPeriod":4}"#, ["body", "payloadRetentionPeriod"]),
+        (#"{"eventType":"a","payload":{},"payloadRetentionPeriod":"10"}"#, ["body", "payloadRetentionPeriod"]),
+        (#"{"eventType":"a","payload":{},"application":{"name":"x"}}"#, ["body", "application", "uid"]),
+        (#"{"eventType":"a","payload":{},"application":{"name":"x","uid":"u"}}"#, ["body", "application", "uid"]),
+        ("[]", ["body"]), ("{", ["body"]),
+    ])
+    func whatBreaksARuleIsSaidWithItsPlace(_ body: String, _ loc: [String]) async throws {
+        try await ControlServer.run { server in
+            let answer = try await post(server, SvixMessageTests.path, body)
+            guard case .list(let items)? = answer.member("detail"), case .object(let item)? = items.first else {
+                Issue.record("\(body): \(answer.status) \(answer.body)")
+                return
+            }
+            #expect(answer.status == 422 && item["loc"] == .list(loc.map { .text($0) }), "\(body): \(answer.body)")
+            #expect(drafts(server).isEmpty)
+        }
+    }
+    @Test func listsHaveTheFormOfTheField() async throws {
+        try await ControlServer.run { server in
+            let page = try await server.get(SvixMessageTests.path + "?channel=eu&event_types[]=a&event_types=b,c")
+            #expect(page.status == 200 && page.member("done") == .bool(true))
+            #expect(page.text("iterator") == "msg_1" && page.text("prevIterator") == "-msg_1")
+            #expect(page.body.contains("\"payload\":{ \"z\":1.50,\"a\":2 }"))
+            let attempted = try await server.get("/api/v1/app/app_1/endpoint/ep_1/msg?with_content=false")
+            #expect(attempted.body.contains("\"status\":3,\"statusText\":\"sending\",\"nextAttempt\":\"2027-"))
+            let attempts = try await server.get("/api/v1/app/app_1/attempt/msg/msg_1?status_code_class=500")
+            #expect(attempts.body.contains("\"responseStatusCode\":500") && attempts.body.contains("\"triggerType\":1"))
+            let none = try await server.get("/api/v1/app/app_1/msg/msg_1/endpoint")
+            #expect(none.member("data") == .list([]) && none.member("iterator") == .null)
+            #expect(server.gateway.calls.first == "messages app_1 eu [\"a\", \"b\", \"c\"]")
+            for bad in ["msg?channel=$$", "msg?event_types=a%20b", "msg?limit=251", "attempt/msg/msg_1?iterator=x"] {
+                #expect(try await server.get("/api/v1/app/app_1/" + bad).status == 422, "\(bad)")
+            }
+            for bad in ["attempt/msg/msg_1?status=9", "attempt/msg/msg_1?status_code_class=150", "msg?before=x"] {
+                #expect(try await server.get("/api/v1/app/app_1/" + bad).status == 400, "\(bad)")
+            }
+        }
+    }
+    @Test func attemptsAreMadeByHandAndCounted() async throws {
+        try await ControlServer.run { server in
+            let resent = try await post(server, "/api/v1/app/app_1/msg/msg_1/endpoint/ep_1/resend", "")
+            #expect(resent.status == 202 && resent.json == .object([:]))
+            let since = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: -3600))
+            let path = "/api/v1/app/app_1/endpoint/ep_1/recover"
+            let task = try await post(server, path, "{\"since\":\"\(since)\"}")
+            #expect(
+                task.status == 202 && task.text("status") == "running" && task.text("id")?.hasPrefix("qtask_") == true)
+            let old = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: -15 * 86_400))
+            #expect(try await post(server, path, "{\"since\":\"\(old)\"}").status == 422)
+            #expect(try await post(server, path, "{}").status == 422)
+            let stats = try await server.get("/api/v1/app/app_1/endpoint/ep_1/stats")
+            #expect(stats.member("success") == .integer(3) && stats.member("canceled") == .integer(0))
+            let range = try await server.get("/api/v1/app/app_1/endpoint/ep_1/stats?since=2020-01-01T00:00:00Z")
+            #expect(range.status == 400 && range.text("code") == "invalid_range")
+            let gone = try await server.send(
+                "DELETE", "/api/v1/app/app_1/msg/msg_1/content", [], nil, host: "127.0.0.1")
+            #expect(gone.status == 204)
+        }
+    }
+}
