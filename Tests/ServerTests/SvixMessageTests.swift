@@ -17,7 +17,8 @@ import Testing
         try await ControlServer.run { server in
             let payload = "{ \"z\": 1,  \"n\": 12345678901234567890, \"a\": {\"y\": 2.50} }"
             let body =
-                "{\"eventType\":\"order.paid\",\"payload\":\(payload),\"eventId\":\"o-1\",\"channels\":[\"b\",\"a\",\"b\"]}"
+                "{\"eventType\":\"order.paid\",\"payload\":\(payload),\"eventId\":\"o-1\","
+                + "\"channels\":[\"b\",\"a\",\"b\"]}"
             let answer = try await post(server, SvixMessageTests.path, body)
             #expect(answer.status == 202 && answer.body.contains("\"payload\":{ \"z\":1.50,\"a\":2 }"))
             #expect(answer.text("id") == "msg_1" && answer.text("eventId") == "order-7")

@@ -1,5 +1,5 @@
-// Events of the API on their way into the log: each caller suspends, holding no thread, until its event's fate is known;
-// one thread hands out the fates. Thousands share a commit.
+// Events of the API on their way into the log: each caller suspends, holding no thread, until its event's fate is
+// known; one thread hands out the fates. Thousands share a commit.
 //
 // Invariants: an event that was taken has a slot until its receipt comes, whether or not anybody still waits for it; no
 // more than the port's bound are out; what was taken before `close` gets its fate.

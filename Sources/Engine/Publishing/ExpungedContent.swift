@@ -1,7 +1,8 @@
-// Whose content is shown no more: messages and answers of attempts that somebody had expunged. The log keeps what it has
-// until its segments go; from here on nobody is shown it and nobody sends it by hand.
+// Whose content is shown no more: messages and answers of attempts that somebody had expunged. The log keeps what it
+// has until its segments go; from here on nobody is shown it and nobody sends it by hand.
 //
-// One file of lines, appended to and synced: `m SEQUENCE` or `a ID`. Invariant: what `add` returned for outlives a crash.
+// One file of lines, appended to and synced: `m SEQUENCE` or `a ID`. Invariant: what `add` returned for outlives
+// a crash.
 import Foundation
 import Synchronization
 

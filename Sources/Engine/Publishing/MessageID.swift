@@ -1,5 +1,5 @@
-// Ids of messages and of attempts: a prefix and 27 characters of base 62, which are 160 bits, most significant first. They
-// say where in the log and the store what they name is, so that no table leads there, and sort as it came. Pure.
+// Ids of messages and of attempts: a prefix and 27 characters of base 62, which are 160 bits, most significant first.
+// They say where in the log and the store what they name is, so that no table leads there, and sort as it came. Pure.
 //
 // Invariant: what `init(text)` takes is exactly what `text` gives.
 import FastPath

@@ -86,8 +86,8 @@ package struct PublishedEvent: Equatable, Sendable {
     }
 }
 
-/// What a record's field lines say of a published event, found without a copy. Names begin with `Sluice-`, which goes on
-/// to no endpoint.
+/// What a record's field lines say of a published event, found without a copy. Names begin with `Sluice-`, which
+/// goes on to no endpoint.
 package enum PublishedFields {
     static let channels = "Sluice-Channels: "
     static let tags = "Sluice-Tags: "

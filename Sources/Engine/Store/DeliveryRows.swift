@@ -17,8 +17,8 @@ package enum DeliveryState: UInt8, CaseIterable, Sendable {
     }
 }
 
-/// Attempts as rows count them. One that was asked for by hand and stands beside the schedule begins to count far behind
-/// every schedule: its failure is the end of it.
+/// Attempts as rows count them. One that was asked for by hand and stands beside the schedule begins to count far
+/// behind every schedule: its failure is the end of it.
 package enum AttemptCount {
     package static let manual: UInt16 = 0x8000
     package static func isManual(_ count: UInt16) -> Bool { count & manual != 0 }

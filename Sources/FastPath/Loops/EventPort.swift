@@ -1,8 +1,8 @@
 // How many events at once get into the log beside the ingest loops: a ring to whoever drives the journal, and the fates
 // that come back. Nobody waits here for a single one; whoever offers keeps the tickets.
 //
-// Invariants: one thread at a time pushes, one thread takes fates; each event taken by the ring gets exactly one, and no
-// more are out than `eventCountMax`, for which its user answers: the driver's receipts would find no room.
+// Invariants: one thread at a time pushes, one thread takes fates; each event taken by the ring gets exactly one, and
+// no more are out than `eventCountMax`, for which its user answers: the driver's receipts would find no room.
 // Safety: the event's bytes are lent to the ring for the length of `push`, which copies them.
 
 package final class EventPort: Sendable {

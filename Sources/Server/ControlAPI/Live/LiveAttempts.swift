@@ -1,5 +1,5 @@
-// Attempts of messages, out of the delivery store. A message keeps each of its attempts with the beginning of its answer,
-// one that succeeded at once too.
+// Attempts of messages, out of the delivery store. A message keeps each of its attempts with the beginning of its
+// answer, one that succeeded at once too.
 //
 // Invariant: what belongs to another application than the one that is asked for is `not_found`. Lists look at a bounded
 // number of deliveries a call, and say where to go on.

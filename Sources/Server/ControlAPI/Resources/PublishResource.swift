@@ -118,7 +118,8 @@ package struct PublishAnswer: Codable, Equatable, Sendable {
         self.status = status
         self.id = id
     }
-    /// As `APIText` writes it, without an encoder: this is answered thousands of times a second. Neither needs an escape.
+    /// As `APIText` writes it, without an encoder: this is answered thousands of times a second. Neither needs an
+    /// escape.
     package var text: String { "{\"id\":\"\(id)\",\"status\":\"\(status)\"}" }
 }
 

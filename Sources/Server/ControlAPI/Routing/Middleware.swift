@@ -24,8 +24,8 @@ enum ControlMiddleware {
     }
 }
 
-/// Takes or makes the request id, and writes one line for each call that changes something, but for those of routes that
-/// are called all the time.
+/// Takes or makes the request id, and writes one line for each call that changes something, but for those of routes
+/// that are called all the time.
 struct RequestIdentity: RouterMiddleware {
     let logger: Logger
     let routes: RouteTable

@@ -48,7 +48,8 @@ package struct SvixAttempt: Equatable, Sendable {
             .required("url", .text, "Where the endpoint is now."),
             .required(
                 "response", .text,
-                "The beginning of the answer, in base 64 when it is no text; why there was none; `{}` without content."),
+                "The beginning of the answer, in base 64 when it is no text; why there was none; `{}` without content."
+            ),
             .required("responseStatusCode", .integer(0...999), "0 when there was no answer."),
             .required("responseDurationMs", .count, "From before connecting to the answer's end."),
             .required("status", .integer(0...3), SvixStatus.about),

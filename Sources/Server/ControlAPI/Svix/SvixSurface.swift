@@ -25,7 +25,8 @@ enum Surface: Sendable {
 package struct SvixReply: Equatable, Sendable {
     package var status: Int
     package var body: JSONValue?
-    /// JSON that is written already, in place of `body`: what a caller sent stays in it as it was. Not kept for repetitions.
+    /// JSON that is written already, in place of `body`: what a caller sent stays in it as it was. Not kept for
+    /// repetitions.
     package var text: String?
     /// It has a secret in it: kept for a repetition in memory alone.
     package var isSecret: Bool
