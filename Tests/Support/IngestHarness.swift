@@ -19,6 +19,8 @@ package struct HarnessSource {
     /// What a client's certificate must be.
     package var certificate: (@Sendable (CompiledMemory) -> ClientCertificateRule)?
     package var splits: Bool
+    package var durability = DurabilityLevel.fsync
+    package var dedupWindowSeconds: UInt32 = 86_400
 
     package init(
         name: String, check: Check, observes: Bool = false, rejectedPerSecondMax: UInt32 = 0,
@@ -154,6 +156,8 @@ package final class IngestHarness {
             if case .worker(let id) = source.check { fresh.verifierID = id }
             fresh.observes = source.observes
             fresh.splits = source.splits
+            fresh.durability = source.durability
+            fresh.dedupWindowSeconds = source.dedupWindowSeconds
             fresh.sourceNumber = source.number
             fresh.tenant = memory.place(bytes: RecordFormat.tenantBytes(of: source.tenantNumber))
             fresh.rejectedPerSecondMax = source.rejectedPerSecondMax
