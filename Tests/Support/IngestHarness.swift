@@ -67,7 +67,9 @@ package final class IngestHarness {
         let journalShared = try #require(JournalControl())
         let recovered = try Recovery.open(
             path: path,
-            settings: RecoverySettings(dedupEntryCount: 4096, dedupWindowSecondsMax: 86_400, nowSeconds: 1))
+            settings: RecoverySettings(
+                dedupEntryCount: 4096, dedupWindowSecondsMax: 86_400,
+                nowSeconds: UInt32(truncatingIfNeeded: ProcessResources.wallNanos / 1_000_000_000)))
         folder = recovered.folder
         let identity = folder.identity.identity
         let wakeup = hasJournalThread ? journalShared.wakeup : shared.wakeup
