@@ -40,6 +40,8 @@ package final class SimulatedWorld {
     /// What a connect of the loop's comes to.
     package var connectResult: Int32 = 0
     package var holdsConnects = false
+    /// The addresses of the loop's connects, as the kernel would be given them.
+    package private(set) var connectAddresses: [[UInt8]] = []
     /// The loop has connected to, in that order.
     package private(set) var connected: [SimulatedSocket] = []
     package let bufferCount: Int
@@ -85,7 +87,8 @@ package final class SimulatedWorld {
         nextDescriptor += 1
         return nextDescriptor - 1
     }
-    fileprivate func connect(_ socket: SimulatedSocket, _ tag: Tag) {
+    fileprivate func connect(_ socket: SimulatedSocket, to address: [UInt8], _ tag: Tag) {
+        connectAddresses.append(address)
         if holdsConnects {
             socket.connect = tag
         } else {
@@ -179,7 +182,10 @@ package struct SimulatedIO: LoopIO, ~Copyable {
     }
     package func openSocket(_ family: EgressAddress.Family) -> Int32 { world.openSocket() }
     package func connect(_ descriptor: Int32, _ address: UnsafePointer<sockaddr>, byteCount: Int, tag: Tag) {
-        world.queue.append { [world] in world.connect(world.sockets[descriptor]!, tag) }
+        world.queue.append { [world] in
+            let bytes = Array(UnsafeRawBufferPointer(start: address, count: byteCount))
+            world.connect(world.sockets[descriptor]!, to: bytes, tag)
+        }
     }
     package func sendNow(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int) {
         guard let socket = world.sockets[descriptor], !socket.isReset else { return }
