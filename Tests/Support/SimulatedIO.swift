@@ -22,6 +22,7 @@ package final class SimulatedSocket {
     package fileprivate(set) var isHalfClosed = false
     package fileprivate(set) var isClosed = false
     fileprivate var receive: Tag?
+    fileprivate var poll: Tag?
     fileprivate var connect: Tag?
     fileprivate var isEndTold = false
     package var text: String { String(decoding: outbound, as: UTF8.self) }
@@ -124,6 +125,10 @@ package final class SimulatedWorld {
         return reaped.count
     }
     private func pump(_ socket: SimulatedSocket) {
+        if let tag = socket.poll, socket.isReset || socket.isDone || !socket.inbound.isEmpty {
+            socket.poll = nil
+            complete(tag, 1)
+        }
         while let tag = socket.receive {
             if socket.isReset { return end(socket, tag, -104) }
             if socket.inbound.isEmpty {
@@ -144,6 +149,10 @@ package final class SimulatedWorld {
     }
     fileprivate func cancel(_ socket: SimulatedSocket) {
         if let tag = socket.receive { end(socket, tag, -125) }
+        if let tag = socket.poll {
+            socket.poll = nil
+            complete(tag, -125)
+        }
         if let tag = socket.connect {
             socket.connect = nil
             complete(tag, -125)
@@ -164,6 +173,9 @@ package struct SimulatedIO: LoopIO, ~Copyable {
     package func accept(listener: Int32, tag: Tag) { world.queue.append { [world] in world.accept = tag } }
     package func receive(_ descriptor: Int32, tag: Tag) {
         world.queue.append { [world] in world.sockets[descriptor]!.receive = tag }
+    }
+    package func awaitBytes(_ descriptor: Int32, tag: Tag) {
+        world.queue.append { [world] in world.sockets[descriptor]!.poll = tag }
     }
     package func send(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int, tag: Tag) {
         world.queue.append { [world] in
