@@ -38,6 +38,9 @@ struct EndpointRules {
             let refused = EndpointAddressError.refused(host: address.host, address: literal.text, reason)
             return [ValidationIssue(path["url"], refused.description, about: .value)]
         }
+        if let error = address.unreachable {
+            return [ValidationIssue(path["url"], error.description, about: .value)]
+        }
         let room = EndpointRules.targetBytesMax(address, secretCount: endpoint.secrets.count)
         guard address.target.utf8.count <= room else {
             return [
