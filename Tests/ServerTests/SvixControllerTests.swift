@@ -1,6 +1,7 @@
 // The Svix-shaped API over a real socket: what holds for every call, and what each call asks of the gateway.
 import Foundation
 import Server
+import Synchronization
 import Testing
 
 @Suite struct SvixControllerTests {

@@ -18,8 +18,8 @@ package enum ForwardedFields {
     package static let ownBytesMax = 256
     private static let typeBytesMax = 256
 
-    /// Writes the field lines of one attempt at `offset`; returns the place behind them. `configured`: whole lines of the
-    /// endpoint's own; a received field of such a name does not pass.
+    /// Writes the field lines of one attempt at `offset`; returns the place behind them. `configured`: whole lines of
+    /// the endpoint's own; a received field of such a name does not pass.
     package static func write(
         received lines: ByteView, forwarding: FieldForwarding, id: EventID, source: ByteView, eventType: ByteView,
         verdict: RecordVerification = .verified, clientSubject: ByteView = .empty, attempt: UInt32,
