@@ -1,5 +1,6 @@
 #include "uring.h"
 #include <liburing.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -74,6 +75,12 @@ void sluice_submit_receive(sluice_ring *outer, int fd, unsigned group, uint64_t 
     s->ioprio |= IORING_RECV_MULTISHOT;
     s->flags |= IOSQE_BUFFER_SELECT;
     s->buf_group = (uint16_t)group;
+    s->user_data = tag;
+}
+void sluice_submit_poll(sluice_ring *outer, int fd, uint64_t tag) {
+    struct io_uring *ring = &outer->ring;
+    struct io_uring_sqe *s = sluice_ring_submission(ring);
+    io_uring_prep_poll_add(s, fd, POLLIN);
     s->user_data = tag;
 }
 void sluice_submit_send(sluice_ring *outer, int fd, const void *bytes, unsigned count, uint64_t tag) {

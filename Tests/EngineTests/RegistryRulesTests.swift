@@ -92,6 +92,18 @@ extension GatewayConfiguration {
         #expect(issues(manifest([source("github")], [sound])) == [])
     }
 
+    /// With the range allowed, too: nothing could be connected to.
+    @Test(arguments: [
+        "http://[fe80::1]/", "http://[fe80::1%25eth0]:9000/", "http://[FEBF::1]/", "http://[fe80::1%eth0]/",
+    ])
+    func aLinkLocalLiteralIsRefusedForItsInterface(_ url: String) {
+        let found = issues(
+            manifest([source("github")], [endpointSettings("a") { $0.url = url }]) { manifest in
+                manifest.live.allow = ["fe80::/10"]
+                manifest.live.proxy = ProxySettings(url: url)
+            })
+        #expect(found.count == 2 && found.allSatisfy { $0.contains("whose interface a URL cannot say") }, "\(found)")
+    }
     @Test func aHostNameIsNotResolved() {
         #expect(
             issues(manifest([source("github")], [endpointSettings("a") { $0.url = "http://no-such-host.invalid/" }]))

@@ -192,6 +192,26 @@ extension TemporaryFolder {
         #expect(outcome.accepted == 1 && outcome.withoutSource == 1)
         #expect(try store.numbers(source: nil, ofSources: [7]).count == 1, "it stays where it was sent")
     }
+    /// It once became two, of a source without a window.
+    @Test func whatIsOfferedAgainIsTheSameEvent() throws {
+        let store = try RejectedStore(path: path, bounds: bounds())
+        try store.add([(try signed(1, secret: "new"), nil), (try signed(1, secret: "new"), nil)])
+        var configuration = configuration("new")
+        configuration.sources[0].dedupWindowSeconds = 0
+        var offers: [[InjectedEvent]] = []
+        var query = ReverifyQuery()
+        query.isDry = false
+        for _ in 0..<2 {
+            let again = Reverification(store: store, configuration: configuration) { events in
+                offers.append(events)
+                return events.map { _ in .unknown }
+            }
+            #expect(try again.run(query).deferred == 2)
+        }
+        #expect(offers[0].map(\.identity) == offers[1].map(\.identity))
+        #expect(Set(offers[0].map(\.identity)).count == 2, "two requests are two events")
+        #expect(offers[0].allSatisfy { $0.dedupWindowSeconds == 0 })
+    }
     @Test func whatTheLogDoesNotTakeStays() throws {
         let store = try RejectedStore(path: path, bounds: bounds())
         try store.add([(try signed(1, secret: "new"), nil)])

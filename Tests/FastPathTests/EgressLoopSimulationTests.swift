@@ -6,13 +6,6 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What an endpoint does with one request.
-private struct Answer: Sendable {
-    enum End { case open, closed, reset }
-    var text: String
-    var end = End.open
-}
-
 /// What became of it, as far as no clock has a part in it.
 private struct Fate: Equatable, CustomStringConvertible {
     var result: DeliveryResult
@@ -27,78 +20,31 @@ private struct Fate: Equatable, CustomStringConvertible {
     var description: String { "\(result) \(status) \(retryAfterSeconds)" }
 }
 
-/// The other end of a loop's connections: reads requests, answers so many bytes a tick.
-private final class Endpoint {
-    private let world: SimulatedWorld
-    private let answer: Answer
-    private let pieceBytes: Int
-    private var waiting: [(socket: SimulatedSocket, bytes: [UInt8], end: Answer.End)] = []
-    private(set) var requests: [String] = []
-
-    init(_ world: SimulatedWorld, _ answer: Answer, pieceBytes: Int) {
-        self.world = world
-        self.answer = answer
-        self.pieceBytes = pieceBytes
-    }
-    func step() {
-        for socket in world.connected where !socket.isReset {
-            while let request = takeRequest(socket) {
-                requests.append(withoutTime(request))
-                waiting.append((socket, Array(answer.text.utf8), answer.end))
-            }
-        }
-        for index in waiting.indices {
-            let piece = waiting[index].bytes.prefix(pieceBytes)
-            waiting[index].bytes.removeFirst(piece.count)
-            waiting[index].socket.inbound += piece
-        }
-        for (socket, bytes, end) in waiting where bytes.isEmpty && socket.inbound.isEmpty {
-            switch end {
-            case .open: break
-            case .closed: socket.isDone = true
-            case .reset: socket.isReset = true
-            }
-        }
-        waiting.removeAll { $0.bytes.isEmpty && $0.socket.inbound.isEmpty }
-    }
-    private func takeRequest(_ socket: SimulatedSocket) -> String? {
-        let text = socket.text
-        guard let end = text.range(of: "\r\n\r\n"),
-            let length = text.range(of: "Content-Length: ").map({ text[$0.upperBound...].prefix { $0.isNumber } }),
-            let count = Int(length), text[end.upperBound...].utf8.count >= count
-        else { return nil }
-        let whole = text[..<end.upperBound].utf8.count + count
-        let request = String(decoding: socket.outbound.prefix(whole), as: UTF8.self)
-        socket.outbound.removeFirst(whole)
-        return request
-    }
-}
-
 /// The time that a request tells is the world's of the moment.
 private func withoutTime(_ request: String) -> String {
     request.replacing(/webhook-timestamp: 17[0-9]{8}\r\n/, with: "")
 }
 
-private let answers: [(Answer, Fate)] = [
-    (Answer(text: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), Fate(.answered, 200)),
+private let answers: [(EndpointAnswer, Fate)] = [
+    (EndpointAnswer(text: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"), Fate(.answered, 200)),
     (
-        Answer(text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n"),
+        EndpointAnswer(text: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX: y\r\n\r\n"),
         Fate(.answered, 200)
     ),
     (
-        Answer(text: "HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"),
+        EndpointAnswer(text: "HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n"),
         Fate(.answered, 204)
     ),
     (
-        Answer(text: "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"),
+        EndpointAnswer(text: "HTTP/1.1 503 Busy\r\nRetry-After: 7\r\nContent-Length: 0\r\n\r\n"),
         Fate(.answered, 503, 7)
     ),
-    (Answer(text: "HTTP/1.1 200 OK\r\n\r\nuntil the end", end: .closed), Fate(.answered, 200)),
-    (Answer(text: "HTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\ncut", end: .closed), Fate(.answered, 500)),
-    (Answer(text: "no HTTP at all\r\n\r\n", end: .closed), Fate(.badAnswer)),
-    (Answer(text: "", end: .closed), Fate(.connectionLost)),
-    (Answer(text: "", end: .reset), Fate(.connectionLost)),
-    (Answer(text: "HTTP/1.1 200", end: .reset), Fate(.connectionLost)),
+    (EndpointAnswer(text: "HTTP/1.1 200 OK\r\n\r\nuntil the end", end: .closed), Fate(.answered, 200)),
+    (EndpointAnswer(text: "HTTP/1.1 500 Oh\r\nContent-Length: 9\r\n\r\ncut", end: .closed), Fate(.answered, 500)),
+    (EndpointAnswer(text: "no HTTP at all\r\n\r\n", end: .closed), Fate(.badAnswer)),
+    (EndpointAnswer(text: "", end: .closed), Fate(.connectionLost)),
+    (EndpointAnswer(text: "", end: .reset), Fate(.connectionLost)),
+    (EndpointAnswer(text: "HTTP/1.1 200", end: .reset), Fate(.connectionLost)),
 ]
 
 @Suite struct EgressLoopSimulationTests {
@@ -115,7 +61,7 @@ private let answers: [(Answer, Fate)] = [
             ] {
                 let egress = try SimulatedEgress(bufferBytes: bufferBytes)
                 egress.world.sendBytesMax = sendBytesMax
-                let endpoint = Endpoint(egress.world, answer, pieceBytes: pieceBytes)
+                let endpoint = SimulatedEndpoint(egress.world, answer, pieceBytes: pieceBytes)
                 for token in [egress.deliver(Self.body), egress.deliver(Self.body)] {
                     for _ in 0..<2000 where egress.outcomes[token] == nil {
                         egress.tick()
@@ -124,7 +70,7 @@ private let answers: [(Answer, Fate)] = [
                 }
                 let fates = egress.outcomes.values.map { Fate($0) }
                 #expect(fates == [expected, expected], "\(answer.text) in pieces of \(pieceBytes)")
-                #expect(endpoint.requests.sorted() == [Self.request(1), Self.request(2)])
+                #expect(endpoint.requests.map(withoutTime).sorted() == [Self.request(1), Self.request(2)])
                 egress.finish()
             }
         }
@@ -148,7 +94,7 @@ private let answers: [(Answer, Fate)] = [
     }
     @Test func oneConnectionCarriesOneRequestAfterTheOther() throws {
         let egress = try SimulatedEgress()
-        let endpoint = Endpoint(egress.world, answers[0].0, pieceBytes: 3)
+        let endpoint = SimulatedEndpoint(egress.world, answers[0].0, pieceBytes: 3)
         for _ in 0..<5 {
             egress.deliver(Self.body)
             for _ in 0..<100 {
@@ -180,7 +126,7 @@ private let answers: [(Answer, Fate)] = [
             ("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhel", .answered),
         ] {
             let egress = try SimulatedEgress()
-            let endpoint = Endpoint(egress.world, Answer(text: text), pieceBytes: .max)
+            let endpoint = SimulatedEndpoint(egress.world, EndpointAnswer(text: text), pieceBytes: .max)
             let token = egress.deliver(Self.body)
             for _ in 0..<10 {
                 egress.tick()
@@ -200,9 +146,26 @@ private let answers: [(Answer, Fate)] = [
         #expect(egress.outcomes[token]?.result == .connectFailed && egress.outcomes[token]?.systemError == 111)
         egress.finish()
     }
+    @Test func aLinkLocalAddressIsConnectedToOnItsInterface() throws {
+        let link = try #require(IPAddress("fe80::2"))
+        for (address, scope) in [(link, UInt32(0)), (link, 7), (IPAddress(v4: 0x0A00_0001), 7)] {
+            let egress = try SimulatedEgress(address: SocketAddress(address: address, port: 80, scope: scope))
+            egress.deliver(Self.body)
+            egress.ticks(3)
+            let bytes = try #require(egress.world.connectAddresses.first)
+            guard address.family == .v6 else {
+                #expect(bytes == [2, 0, 0, 80, 10, 0, 0, 1] + [UInt8](repeating: 0, count: 8))
+                continue
+            }
+            // A sockaddr_in6: family, port, flow label, address, scope; numbers of the host but for the port.
+            #expect(bytes.count == 28 && Array(bytes[2..<4]) == [0, 80] && Array(bytes[8..<24]) == link.bytes)
+            #expect(Array(bytes[24...]) == [UInt8(scope), 0, 0, 0])
+            egress.finish()
+        }
+    }
     @Test func aLostConnectionThatWasUsedBeforeIsSaidToBeOne() throws {
         let egress = try SimulatedEgress()
-        let endpoint = Endpoint(egress.world, answers[0].0, pieceBytes: .max)
+        let endpoint = SimulatedEndpoint(egress.world, answers[0].0, pieceBytes: .max)
         let first = egress.deliver(Self.body)
         for _ in 0..<10 {
             egress.tick()
@@ -222,7 +185,7 @@ private let answers: [(Answer, Fate)] = [
     @Test(arguments: 1...12) func randomWorldsGiveEverythingBack(_ seed: UInt64) throws {
         var random = SeededRandom(seed)
         let egress = try SimulatedEgress(seed: seed, bufferBytes: [16, 64, 4096][Int(seed % 3)])
-        let endpoints = answers.map { Endpoint(egress.world, $0.0, pieceBytes: Int(1 + random.next() % 40)) }
+        let endpoints = answers.map { SimulatedEndpoint(egress.world, $0.0, pieceBytes: Int(1 + random.next() % 40)) }
         for step in 0..<1500 {
             switch random.next() % 12 {
             case 0 where step < 1200 && egress.waitingCount < 30: egress.deliver(Self.body)

@@ -11,7 +11,7 @@ import Testing
     private func text(_ count: Int) -> String {
         String(decoding: UnsafeBufferPointer(start: start, count: count), as: UTF8.self)
     }
-    private func event(_ reply: Reply, _ outcome: Reply.EventStatus, _ id: EventID) -> String {
+    private func event(_ reply: Reply, _ outcome: Reply.EventStatus, _ id: EventID?) -> String {
         text(reply.writeEvent(outcome, id: id, date: date, to: start, capacity: Reply.byteCountMax))
     }
 
@@ -40,6 +40,13 @@ import Testing
         // A source may be told to answer 204: no body and no length (RFC 9110 §15.3.5).
         let empty = event(Reply(status: 204), .accepted, id)
         #expect(empty.hasSuffix("nosniff\r\n\r\n") && !empty.contains("Content-Length"))
+    }
+    @Test func answersAnEventWithoutAnIdOfItsOwn() {
+        let reply = Reply(status: 202)
+        #expect(
+            event(reply, .accepted, nil).hasSuffix("Content-Length: 21\r\n\r\n{\"status\":\"accepted\"}"))
+        #expect(
+            event(reply, .duplicate, nil).hasSuffix("Content-Length: 22\r\n\r\n{\"status\":\"duplicate\"}"))
     }
     @Test func answersARefusalWithItsReason() {
         for error in HTTPError.allCases {

@@ -174,6 +174,37 @@ struct IngestTLSTests {
             gate.refill(now: 1_000_000_000, isContended: true)
         }
     }
+    @Test func whatCameToNothingIsGivenBack() {
+        var gate = HandshakeGate()
+        gate.refill(now: 1_000_000_000, isContended: true)
+        for _ in 0..<10_000 {
+            let isLetIn = gate.letIn()
+            #expect(isLetIn)
+            gate.giveBack()
+        }
+    }
+    /// Each of them was once let in, and paid for, ahead of who had something to say.
+    @Test func whoSaysNothingKeepsNoHandshakeWaiting() throws {
+        let ingest = try SimulatedIngest(sources, tls: TLSFixture.server("server")) { $0.connectionCountMax = 400 }
+        let silent = try (0..<300).map { _ in try #require(ingest.world.connect()) }
+        ingest.tick()
+        let first = try SecureClient(ingest, TLSFixture.client())
+        #expect(ingest.count(.tlsHandshakes) == 1)
+        first.send(post("open", "x"))
+        #expect(first.text.contains("\"accepted\""))
+        // They go, without a word or with half of one.
+        for (index, socket) in silent.enumerated() {
+            if index % 2 == 0 { socket.isDone = true } else { socket.inbound += [22, 3, 1] }
+        }
+        ingest.ticks(30)
+        #expect(silent.enumerated().allSatisfy { $1.isClosed == ($0 % 2 == 0) })
+        _ = try SecureClient(ingest, TLSFixture.client())
+        #expect(ingest.count(.tlsHandshakes) == 2)
+        ingest.tick(20_000)
+        ingest.ticks(3)
+        #expect(silent.allSatisfy { $0.isClosed && $0.outbound.isEmpty })
+        ingest.finish()
+    }
     @Test func addressesAreCountedOneByOne() throws {
         var counts = AddressCounts(countMax: 3, capacity: 100, seed: 9)
         var random = SeededRandom(4)

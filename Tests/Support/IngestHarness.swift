@@ -19,6 +19,8 @@ package struct HarnessSource {
     /// What a client's certificate must be.
     package var certificate: (@Sendable (CompiledMemory) -> ClientCertificateRule)?
     package var splits: Bool
+    package var durability = DurabilityLevel.fsync
+    package var dedupWindowSeconds: UInt32 = 86_400
 
     package init(
         name: String, check: Check, observes: Bool = false, rejectedPerSecondMax: UInt32 = 0,
@@ -65,7 +67,9 @@ package final class IngestHarness {
         let journalShared = try #require(JournalControl())
         let recovered = try Recovery.open(
             path: path,
-            settings: RecoverySettings(dedupEntryCount: 4096, dedupWindowSecondsMax: 86_400, nowSeconds: 1))
+            settings: RecoverySettings(
+                dedupEntryCount: 4096, dedupWindowSecondsMax: 86_400,
+                nowSeconds: UInt32(truncatingIfNeeded: ProcessResources.wallNanos / 1_000_000_000)))
         folder = recovered.folder
         let identity = folder.identity.identity
         let wakeup = hasJournalThread ? journalShared.wakeup : shared.wakeup
@@ -154,6 +158,8 @@ package final class IngestHarness {
             if case .worker(let id) = source.check { fresh.verifierID = id }
             fresh.observes = source.observes
             fresh.splits = source.splits
+            fresh.durability = source.durability
+            fresh.dedupWindowSeconds = source.dedupWindowSeconds
             fresh.sourceNumber = source.number
             fresh.tenant = memory.place(bytes: RecordFormat.tenantBytes(of: source.tenantNumber))
             fresh.rejectedPerSecondMax = source.rejectedPerSecondMax

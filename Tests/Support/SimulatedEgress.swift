@@ -20,7 +20,10 @@ package final class SimulatedEgress {
     /// Delivered, and without an outcome yet.
     package var waitingCount: Int { Int(nextToken - 1) - outcomes.count }
 
-    package init(seed: UInt64 = 1, bufferBytes: Int = 4096, concurrency: Int = 4) throws {
+    package init(
+        seed: UInt64 = 1, bufferBytes: Int = 4096, concurrency: Int = 4,
+        address: SocketAddress = SocketAddress(address: IPAddress(v4: 0x7F00_0001), port: 9)
+    ) throws {
         var limits = EgressLimits()
         limits.connectionCountMax = 16
         limits.orderCountMax = 64
@@ -32,8 +35,7 @@ package final class SimulatedEgress {
         outcomeRing = try #require(OutcomeRing(capacity: 64))
         answers = try AnswerMemory(roomCount: 1024)
         var description = DestinationDescription(
-            addresses: [try #require(EgressAddress(literal: "127.0.0.1", port: 9))], authority: "sim.test",
-            target: "/hooks", secrets: [])
+            addresses: [try #require(EgressAddress(address))], authority: "sim.test", target: "/hooks", secrets: [])
         description.concurrency = concurrency
         description.connectMillisMax = 1000
         description.headMillisMax = 2000

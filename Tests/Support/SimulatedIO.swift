@@ -22,6 +22,7 @@ package final class SimulatedSocket {
     package fileprivate(set) var isHalfClosed = false
     package fileprivate(set) var isClosed = false
     fileprivate var receive: Tag?
+    fileprivate var poll: Tag?
     fileprivate var connect: Tag?
     fileprivate var isEndTold = false
     package var text: String { String(decoding: outbound, as: UTF8.self) }
@@ -40,6 +41,8 @@ package final class SimulatedWorld {
     /// What a connect of the loop's comes to.
     package var connectResult: Int32 = 0
     package var holdsConnects = false
+    /// The addresses of the loop's connects, as the kernel would be given them.
+    package private(set) var connectAddresses: [[UInt8]] = []
     /// The loop has connected to, in that order.
     package private(set) var connected: [SimulatedSocket] = []
     package let bufferCount: Int
@@ -85,7 +88,8 @@ package final class SimulatedWorld {
         nextDescriptor += 1
         return nextDescriptor - 1
     }
-    fileprivate func connect(_ socket: SimulatedSocket, _ tag: Tag) {
+    fileprivate func connect(_ socket: SimulatedSocket, to address: [UInt8], _ tag: Tag) {
+        connectAddresses.append(address)
         if holdsConnects {
             socket.connect = tag
         } else {
@@ -121,6 +125,10 @@ package final class SimulatedWorld {
         return reaped.count
     }
     private func pump(_ socket: SimulatedSocket) {
+        if let tag = socket.poll, socket.isReset || socket.isDone || !socket.inbound.isEmpty {
+            socket.poll = nil
+            complete(tag, 1)
+        }
         while let tag = socket.receive {
             if socket.isReset { return end(socket, tag, -104) }
             if socket.inbound.isEmpty {
@@ -141,6 +149,10 @@ package final class SimulatedWorld {
     }
     fileprivate func cancel(_ socket: SimulatedSocket) {
         if let tag = socket.receive { end(socket, tag, -125) }
+        if let tag = socket.poll {
+            socket.poll = nil
+            complete(tag, -125)
+        }
         if let tag = socket.connect {
             socket.connect = nil
             complete(tag, -125)
@@ -162,6 +174,9 @@ package struct SimulatedIO: LoopIO, ~Copyable {
     package func receive(_ descriptor: Int32, tag: Tag) {
         world.queue.append { [world] in world.sockets[descriptor]!.receive = tag }
     }
+    package func awaitBytes(_ descriptor: Int32, tag: Tag) {
+        world.queue.append { [world] in world.sockets[descriptor]!.poll = tag }
+    }
     package func send(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int, tag: Tag) {
         world.queue.append { [world] in
             world.send(world.sockets[descriptor]!, Array(UnsafeBufferPointer(start: bytes, count: count)), tag)
@@ -179,7 +194,10 @@ package struct SimulatedIO: LoopIO, ~Copyable {
     }
     package func openSocket(_ family: EgressAddress.Family) -> Int32 { world.openSocket() }
     package func connect(_ descriptor: Int32, _ address: UnsafePointer<sockaddr>, byteCount: Int, tag: Tag) {
-        world.queue.append { [world] in world.connect(world.sockets[descriptor]!, tag) }
+        world.queue.append { [world] in
+            let bytes = Array(UnsafeRawBufferPointer(start: address, count: byteCount))
+            world.connect(world.sockets[descriptor]!, to: bytes, tag)
+        }
     }
     package func sendNow(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int) {
         guard let socket = world.sockets[descriptor], !socket.isReset else { return }

@@ -1,6 +1,6 @@
-// How often the hot threads allocate while they take requests: the answer must be never. A gateway in this process, for
-// each kind of request a warm-up and then the counted run; exit status 1 when anything was allocated or freed, or an
-// answer was not the expected one.
+// How often the hot threads allocate while they take requests, plain and over TLS: the answer must be never. A gateway
+// in this process, for each kind of request a warm-up and then the counted run; exit status 1 when anything was
+// allocated or freed, by Swift or by OpenSSL, or an answer was not the expected one.
 //
 // Safety: names given to and taken from C live through the call.
 //
@@ -61,11 +61,14 @@ import Synchronization
         var failed = 0
         func note(_ isRight: Bool) { if isRight { passed += 1 } else { failed += 1 } }
         note(try AllocationProbe.counterCounts())
-        for hasJournalThread in [false, true] {
-            print(hasJournalThread ? "-- one loop and a journal thread" : "-- one loop that drives the journal itself")
+        let certificates = try ProbeCertificates()
+        for (hasJournalThread, isSecure) in [(false, false), (true, false), (false, true), (true, true)] {
+            let shape = hasJournalThread ? "one loop and a journal thread" : "one loop that drives the journal itself"
+            print("-- \(shape)\(isSecure ? ", over TLS" : "")")
             let folder = try ProbeFolder()
-            let gateway = try ProbeGateway(path: folder.path, hasJournalThread: hasJournalThread)
-            for kind in kinds { note(try isClean(kind, gateway)) }
+            let gateway = try ProbeGateway(
+                path: folder.path, hasJournalThread: hasJournalThread, context: isSecure ? certificates.server : nil)
+            for kind in kinds { note(try isClean(kind, gateway, isSecure ? certificates.client : nil)) }
             gateway.stop()
         }
         print("allocation probe: \(passed) passed, \(failed) failed")
@@ -100,8 +103,12 @@ import Synchronization
         let frees = Atomic<UInt64>(0)
     }
 
-    private func isClean(_ kind: ProbeRequests.Kind, _ gateway: ProbeGateway) throws -> Bool {
-        let client = try ProbeClient(port: gateway.port, connectionCount: connectionCount)
+    private func isClean(
+        _ kind: ProbeRequests.Kind, _ gateway: ProbeGateway, _ context: TLSContext?
+    ) throws -> Bool {
+        let client = try ProbeClient(port: gateway.port, context: context, connectionCount: connectionCount)
+        // A handshake costs what many requests do.
+        let requestCount = kind == .newConnections && context != nil ? max(requestCount / 10, 1) : requestCount
         _ = try client.run(kind, from: 0, count: warmUpCount)
         let allocated = malloc_counter_allocations()
         let freed = malloc_counter_frees()
@@ -118,9 +125,9 @@ import Synchronization
         let commitCount = gateway.metrics.loop.read(IngestCounter.commits.rawValue) - commits
         let segmentCount = gateway.tail.snapshot.segmentGeneration - segments
         print(
-            "\(isClean ? "ok  " : "FAIL")  \(kind.rawValue): \(allocations) allocations, \(frees) frees"
-                + " in \(expected) requests of \(kind.bodyBytes) B (\(answered) answered as expected,"
-                + " \(commitCount) commits, \(segmentCount) new segments)")
+            "\(isClean ? "ok  " : "FAIL")  \(kind.rawValue)\(context == nil ? "" : " over TLS"): "
+                + "\(allocations) allocations, \(frees) frees in \(expected) requests of \(kind.bodyBytes) B"
+                + " (\(answered) answered as expected, \(commitCount) commits, \(segmentCount) new segments)")
         if isTracing && !isClean { malloc_counter_print() }
         return isClean
     }

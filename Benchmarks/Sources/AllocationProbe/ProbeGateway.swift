@@ -34,7 +34,8 @@ final class ProbeGateway: Sendable {
     private let journalThread: (shared: JournalControl, thread: LoopThread)?
     private let keeper: ProbeKeeper
 
-    init(path: String, hasJournalThread: Bool) throws {
+    /// With a context it listens with TLS alone.
+    init(path: String, hasJournalThread: Bool, context: TLSContext?) throws {
         guard let shared = IngestControl(testClock: nil, graceMillis: 1000), let reader = Wakeup(),
             let keeperWakeup = Wakeup(), let journalShared = JournalControl()
         else { throw ProbeError("no descriptors left") }
@@ -80,6 +81,7 @@ final class ProbeGateway: Sendable {
         self.port = port
         var setup = IngestSetup()
         setup.listeners = [listener.descriptor]
+        setup.contexts = [context]
         setup.metrics = metrics
         setup.limits.connectionCountMax = ProbeGateway.connectionCount
         let ready = setup

@@ -67,6 +67,11 @@ static inline int sluice_address_parse(const char *text, uint16_t port, void *me
     }
     return 0;
 }
+// The interface of a link-local address; nothing where the family has none.
+static inline void sluice_address_set_scope(void *memory, uint32_t scope) {
+    struct sockaddr_in6 *six = memory;
+    if (six->sin6_family == AF_INET6) six->sin6_scope_id = scope;
+}
 static inline int sluice_address_unix(const char *path, void *memory) {
     struct sockaddr_un *address = memory;
     size_t count = strlen(path);

@@ -26,6 +26,8 @@ int sluice_ring_register_buffers(sluice_ring *ring, void *entries, unsigned coun
 
 SLUICE_HOT void sluice_submit_accept(sluice_ring *ring, int listener, uint64_t tag);
 SLUICE_HOT void sluice_submit_receive(sluice_ring *ring, int fd, unsigned group, uint64_t tag);
+// Completes once, when bytes or the peer's end can be read; takes nothing.
+SLUICE_HOT void sluice_submit_poll(sluice_ring *ring, int fd, uint64_t tag);
 SLUICE_HOT void sluice_submit_send(sluice_ring *ring, int fd, const void *bytes, unsigned count, uint64_t tag);
 SLUICE_HOT void sluice_submit_send_message(sluice_ring *ring, int fd, const struct msghdr *message, uint64_t tag);
 SLUICE_HOT void sluice_submit_connect(sluice_ring *ring, int fd, const struct sockaddr *address,

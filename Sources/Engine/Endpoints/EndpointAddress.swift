@@ -9,6 +9,8 @@ package enum EndpointAddressError: Error, Equatable, Sendable {
         UInt16)
     case badCharacter, fragment
     case refused(host: String, address: String, AddressRefusal)
+    /// A link-local address; a URL does not say on which interface (RFC 6874 is followed by nobody who must agree).
+    case needsInterface(host: String)
 }
 
 extension EndpointAddressError: CustomStringConvertible {
@@ -26,6 +28,9 @@ extension EndpointAddressError: CustomStringConvertible {
         case .refused(let host, let address, let reason):
             "leads to \(host == address ? address : "\(host) (\(address))"), which is not a public address "
                 + "(\(reason.rawValue)); if this is intended, add its range to delivery.allow"
+        case .needsInterface(let host):
+            "has the link-local address \"\(host)\", whose interface a URL cannot say; use a host name "
+                + "that the resolver knows with its interface, or an address that is not link-local"
         }
     }
 }
@@ -66,6 +71,10 @@ package struct EndpointAddress: Equatable, Sendable {
 
     /// Where it leads; nil for a host name.
     package var literal: SocketAddress? { IPAddress(host).map { SocketAddress(address: $0, port: port) } }
+    /// Of the literal address: nil when it can be connected to, whatever the rules say of it.
+    var unreachable: EndpointAddressError? {
+        literal?.address.needsInterface == true ? .needsInterface(host: host) : nil
+    }
 
     private static func split(
         _ authority: Substring
@@ -85,6 +94,8 @@ package struct EndpointAddress: Equatable, Sendable {
     private static func checkedHost(_ text: Substring, isBracketed: Bool) throws(EndpointAddressError) -> String {
         var host = text.lowercased()
         if isBracketed {
+            let zone = host.firstIndex(of: "%")
+            if let zone, IPAddress(host[..<zone])?.family == .v6 { throw .needsInterface(host: host) }
             guard let address = IPAddress(host), address.family == .v6 else { throw .badHost(host) }
             return address.text
         }

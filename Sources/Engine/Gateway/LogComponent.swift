@@ -42,7 +42,8 @@ final class LogComponent: Component {
     func start() throws {
         let settings = RecoverySettings(
             dedupEntryCount: configuration.dedupEntryCount,
-            dedupWindowSecondsMax: SourceTopology.dedupWindowSecondsMax(registry.configurationInForce),
+            dedupWindowSecondsMax: max(
+                SourceTopology.dedupWindowSecondsMax(registry.configurationInForce), OfferIdentity.windowSeconds),
             nowSeconds: UInt32(truncatingIfNeeded: ProcessResources.wallNanos / 1_000_000_000))
         let floor = try store.sequenceFloor()
         do throws(LogOpenError) {

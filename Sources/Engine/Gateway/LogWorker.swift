@@ -22,6 +22,7 @@ final class LogWorker: Sendable {
     private let wakeup: Wakeup
     private let logger: Logger
     private let configuration: LogConfiguration
+    private let pacing: SparePacing
     /// The first sequence that a reader still needs.
     private let lowWater: Mutex<(@Sendable () -> UInt64?)?> = Mutex(nil)
     private let status = Mutex(Status())
@@ -59,6 +60,9 @@ final class LogWorker: Sendable {
         self.wakeup = wakeup
         self.configuration = configuration
         self.logger = logger
+        pacing = SparePacing(
+            targetCount: JournalConfiguration.spareCountTarget(segmentBytes: configuration.segmentBytes),
+            segmentBytes: configuration.segmentBytes)
     }
     var current: Status { status.withLock { $0 } }
     func setLowWater(_ body: @escaping @Sendable () -> UInt64?) { lowWater.withLock { $0 = body } }
@@ -108,12 +112,12 @@ final class LogWorker: Sendable {
             return nil
         }
     }
-    /// A spare is to be done before the current segment is: its share must stay at twice the share of the segment that
-    /// is used. With no other spare in hand and the segment nearly full there is no time for zeros.
-    private func pace(_ doneBytes: Int) -> SparePace {
-        let used = tail.snapshot.endOffset
-        if mailbox.wanted > 1 { return used > configuration.segmentBytes / 16 * 15 ? .behind : .full }
-        return doneBytes < 2 * used ? .full : .slow
+    private func pace(_ doneBytes: Int, since begun: CommittedTail.Snapshot) -> SparePace {
+        let now = tail.snapshot
+        let segments = Int(clamping: now.segmentGeneration &- begun.segmentGeneration)
+        let grown = segments * configuration.segmentBytes + now.endOffset - begun.endOffset
+        return pacing.pace(
+            wantedCount: mailbox.wanted, doneBytes: doneBytes, grownBytes: max(0, grown), usedBytes: now.endOffset)
     }
     private func prepareSpare(_ pace: (Int) -> SparePace) throws(SpareFailure) -> SegmentDescriptor {
         // An end that is wanted does not wait for pauses.
@@ -136,12 +140,16 @@ final class LogWorker: Sendable {
             report("\(error)")
         }
     }
+    private func prepareSpareInTime() throws(SpareFailure) -> SegmentDescriptor {
+        let begun = tail.snapshot
+        return try prepareSpare { pace($0, since: begun) }
+    }
     /// On a disk that is too small for what retention would keep, history goes first: events come before it.
     /// One segment a wish: file systems tell of freed space late, and the journal asks again after a second.
     private func prepareSpareInRoom() throws(SpareFailure) -> SegmentDescriptor {
-        do { return try prepareSpare(pace) } catch {
+        do throws(SpareFailure) { return try prepareSpareInTime() } catch {
             guard case .tooLittleSpace = error, removeOldest() else { throw error }
-            return try prepareSpare(pace)
+            return try prepareSpareInTime()
         }
     }
     /// False when no segment may go.

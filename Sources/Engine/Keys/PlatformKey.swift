@@ -1,8 +1,8 @@
 // The key that a gateway begins with: made at the first start, said once, kept in a file of the data folder for whoever
 // owns the folder, who could read everything else in it anyway.
 //
-// Invariant: a start that ends anywhere in between leaves a folder whose next start makes a key that its owner knows: no
-// key counts as left before its file is there, and a file that asks for one asks until the key is in force.
+// Invariant: a start that ends anywhere in between leaves a folder whose next start makes a key that its owner knows:
+// no key counts as left before its file is there, and a file that asks for one asks until the key is in force.
 import Foundation
 
 package enum PlatformKey {

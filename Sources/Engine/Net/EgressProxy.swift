@@ -52,6 +52,7 @@ package struct EgressProxy: Sendable {
         var issues: [ValidationIssue] = []
         do throws(EndpointAddressError) {
             let url = try EndpointAddress(settings.url)
+            if let error = url.unreachable { throw error }
             if url.isSecure || url.target != "/" {
                 let reason = "is not the URL of a proxy such as http://10.0.0.1:3128"
                 issues.append(ValidationIssue(path["url"], reason, about: .value))

@@ -36,6 +36,9 @@ struct EndpointRules {
             let refused = EndpointAddressError.refused(host: address.host, address: literal.text, reason)
             return [ValidationIssue(path["url"], refused.description, about: .value)]
         }
+        if let error = address.unreachable {
+            return [ValidationIssue(path["url"], error.description, about: .value)]
+        }
         let secretCount = endpoint.secrets.count + endpoint.extras.oldSecrets.count
         let room = EndpointRules.targetBytesMax(address, secretCount: secretCount)
         guard address.target.utf8.count <= room else {

@@ -1,9 +1,9 @@
 // The audit log as a chain: the digest of an entry covers the entry and the digest of the one before it, so an entry
 // that was changed, taken out or moved is found by whoever reads the log again.
 //
-// What the log alone cannot show is that its end was cut off, or all of it written anew: for that, note elsewhere what a
-// verification says is the end, and give it to the next (`AuditEnd`). Each entry also has the digest of the one before,
-// so that the chain can be followed from wherever retention has cut its old end.
+// What the log alone cannot show is that its end was cut off, or all of it written anew: for that, note elsewhere what
+// a verification says is the end, and give it to the next (`AuditEnd`). Each entry also has the digest of the one
+// before, so that the chain can be followed from wherever retention has cut its old end.
 import FastPath
 import Foundation
 import GRDB

@@ -2,8 +2,9 @@
 // rule of now. What passes becomes an event and leaves the store; what is already an event leaves it too, so that a
 // second run adds nothing; the rest stays, with the current reason.
 //
-// Invariants: a request leaves the store only after its event is on disk, or was there before; nothing becomes an event
-// that the port would not take: addresses, methods and challenges count here as they do there.
+// Invariants: a request leaves the store only after its event is on disk, or was there before; a run that does not hear
+// what became of one offers the same event again in the next, in whatever process; nothing becomes an event that the
+// port would not take: addresses, methods and challenges count here as they do there.
 
 import FastPath
 
@@ -89,6 +90,8 @@ package struct Reverification {
             }
             switch check.result(of: row.request) {
             case .event(var event):
+                // Numbers begin anew with the store.
+                event.identity = OfferIdentity(high: UInt64(bitPattern: number), low: row.request.receivedAt)
                 if let spec {
                     event.source = spec.name
                     event.sourceNumber = spec.id.number

@@ -155,7 +155,3 @@ package final class CompiledEndpoint: Sendable {
             predecessor: predecessor)
     }
 }
-
-extension EgressAddress {
-    fileprivate init?(_ address: SocketAddress) { self.init(literal: address.address.text, port: address.port) }
-}

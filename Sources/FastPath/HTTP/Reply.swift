@@ -7,7 +7,7 @@
 
 /// What became of a request that holds several events.
 package struct BatchReply: Sendable {
-    /// Of the request in the log; nil when nothing of it was kept.
+    /// Of the request in the log; nil when nothing of it was kept, or it may become another event's yet.
     package var id: EventID?
     package var count: Int
     package var duplicateCount: Int
@@ -73,44 +73,48 @@ package struct Reply: Sendable {
         if sendsBody { writer.append(body) }
         return writer.count
     }
-    /// `{"status":"accepted","id":"evt_…"}`. Needs `byteCountMax` of room.
+    /// `{"status":"accepted","id":"evt_…"}`, or without the id while it may become another event's. Needs
+    /// `byteCountMax` of room.
     @_noAllocation @_noLocks package func writeEvent(
-        _ outcome: EventStatus, id: EventID, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
+        _ outcome: EventStatus, id: EventID?, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> Int {
-        let start: StaticString =
-            outcome == .accepted ? #"{"status":"accepted","id":""# : #"{"status":"duplicate","id":""#
-        let end: StaticString = #""}"#
-        let bodyCount = start.utf8CodeUnitCount + EventID.byteCount + end.utf8CodeUnitCount
+        let start: StaticString = outcome == .accepted ? #"{"status":"accepted""# : #"{"status":"duplicate""#
+        let bodyCount = start.utf8CodeUnitCount + Reply.byteCount(of: id) + 1
         var writer = unsafe ByteWriter(memory, capacity: capacity)
         writeHead(bodyCount: bodyCount, date, &writer)
         if sendsBody {
             writer.append(start)
-            writer.append(id)
-            writer.append(end)
+            Reply.append(id, to: &writer)
+            writer.append("}")
         }
         return writer.count
+    }
+    private static let idStart: StaticString = #","id":""#
+    private static func byteCount(of id: EventID?) -> Int {
+        id == nil ? 0 : idStart.utf8CodeUnitCount + EventID.byteCount + 1
+    }
+    private static func append(_ id: EventID?, to writer: inout ByteWriter) {
+        guard let id else { return }
+        writer.append(idStart)
+        writer.append(id)
+        writer.append(ASCII.quote)
     }
     /// `{"status":"accepted","id":"evt_…","events":5,"duplicates":2}`. Needs `byteCountMax` of room.
     @_noAllocation @_noLocks package func writeBatch(
         _ batch: BatchReply, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> Int {
         let start: StaticString = batch.isDuplicate ? #"{"status":"duplicate""# : #"{"status":"accepted""#
-        let idStart: StaticString = #","id":""#
         let events: StaticString = #","events":"#
         let duplicates: StaticString = #","duplicates":"#
-        let idCount = batch.id == nil ? 0 : idStart.utf8CodeUnitCount + EventID.byteCount + 1
         let bodyCount =
-            start.utf8CodeUnitCount + idCount + events.utf8CodeUnitCount + Reply.digitCount(batch.count)
-            + duplicates.utf8CodeUnitCount + Reply.digitCount(batch.duplicateCount) + 1
+            start.utf8CodeUnitCount + Reply.byteCount(of: batch.id) + events.utf8CodeUnitCount
+            + Reply.digitCount(batch.count) + duplicates.utf8CodeUnitCount + Reply.digitCount(batch.duplicateCount)
+            + 1
         var writer = unsafe ByteWriter(memory, capacity: capacity)
         writeHead(bodyCount: bodyCount, date, &writer)
         if sendsBody {
             writer.append(start)
-            if let id = batch.id {
-                writer.append(idStart)
-                writer.append(id)
-                writer.append(ASCII.quote)
-            }
+            Reply.append(batch.id, to: &writer)
             writer.append(events)
             writer.append(number: batch.count)
             writer.append(duplicates)

@@ -85,6 +85,10 @@ struct ConnectionEdge {
     /// Bytes are TLS's, and its handshake is not done.
     var isSecure = false
     var isHandshaking = false
+    /// Nothing has come yet: what is with the kernel instead of a receive takes no bytes.
+    var isSilent = false
+    /// Its handshake was let in, and has not been reckoned up.
+    var isHandshakePaid = false
     /// The handshake goes on when what it has to say was sent.
     var isHandshakeStalled = false
     /// Counted among its address' connections.

@@ -94,9 +94,9 @@ extension IngestLoop where IO: ~Copyable {
         unsafe metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(event.body.count))
         let answersAtOnce = durability == .memory && port.answersMemoryAtOnce
         switch port.offer(event, ticket: table.tag(.send, slot).bits, durability: durability) {
-        case .appended(let sequence):
-            if answersAtOnce { answerKept(slot, sequence, isDuplicate: false, newCount: port.batchNewCount) }
-        case .pending(let sequence): if answersAtOnce { answerKept(slot, sequence, isDuplicate: true) }
+        // Nothing of it is on disk: no id may be told.
+        case .appended: if answersAtOnce { answerKept(slot, 0, isDuplicate: false, newCount: port.batchNewCount) }
+        case .pending: if answersAtOnce { answerKept(slot, 0, isDuplicate: true) }
         case .duplicate(let sequence): answerKept(slot, sequence, isDuplicate: true)
         case .refused(let reason): answerRefused(slot, reason)
         }
@@ -115,23 +115,25 @@ extension IngestLoop where IO: ~Copyable {
             }
         }
     }
+    /// `sequence` is 0 while it is not the event's for good.
     private mutating func answerKept(_ slot: Int, _ sequence: UInt64, isDuplicate: Bool, newCount: UInt32 = 0) {
         let batchCount = Int(table[slot].terms.batchCount)
         if batchCount > 0 {
             return answerBatch(
-                slot, sequence: isDuplicate ? nil : sequence, count: batchCount,
+                slot, sequence: isDuplicate || sequence == 0 ? nil : sequence, count: batchCount,
                 newCount: isDuplicate ? 0 : Int(newCount))
         }
         metrics.count(isDuplicate ? .duplicate : .accepted, source: Int(table[slot].terms.counterSlot))
         guard let reply = replyUnlessOwn(slot) else { return }
         let (memory, capacity) = unsafe replyRoom(slot)
-        let id = EventID(logIdentity: port.logIdentity, sequence: sequence)
+        let id = sequence == 0 ? nil : EventID(logIdentity: port.logIdentity, sequence: sequence)
         unsafe written(
             slot,
             reply.writeEvent(
                 isDuplicate ? .duplicate : .accepted, id: id, date: dates, to: memory, capacity: capacity))
     }
-    /// Of a request that holds several events. `sequence` is the request's own, nil when nothing was kept of it.
+    /// Of a request that holds several events. `sequence` is the request's own, nil when nothing was kept of it or it
+    /// is not its own for good.
     private mutating func answerBatch(_ slot: Int, sequence: UInt64?, count: Int, newCount: Int) {
         let place = Int(table[slot].terms.counterSlot)
         metrics.count(.accepted, source: place, UInt64(newCount))

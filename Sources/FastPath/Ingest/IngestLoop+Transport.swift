@@ -17,6 +17,19 @@ extension IngestLoop where IO: ~Copyable {
         table[slot].edge.isHandshaking = true
         return true
     }
+    /// The kernel says when there is something to receive; until then the connection waits for nothing of the loop's.
+    mutating func awaitFirstBytes(_ slot: Int) {
+        guard table[slot].connection.armReceive() else { return }
+        table[slot].edge.isSilent = true
+        io.awaitBytes(table[slot].connection.descriptor, tag: table.tag(.receive, slot))
+    }
+    /// There is.
+    mutating func firstBytesCame(_ slot: Int) {
+        table[slot].edge.isSilent = false
+        let actions = table[slot].connection.received(hasMore: false)
+        guard actions == .receive else { return apply(actions, slot) }
+        handshakesWaiting.append(slot)
+    }
     /// Lets waiting connections in, as the gate says.
     mutating func admitHandshakes() {
         guard handshakesWaiting.count > 0 else { return }
@@ -26,6 +39,7 @@ extension IngestLoop where IO: ~Copyable {
             let connection = table[slot].connection
             if connection.state == .open, table[slot].edge.isHandshaking, !connection.isReceiving {
                 guard gate.letIn() else { return }
+                table[slot].edge.isHandshakePaid = true
                 rearm.append(slot)
             }
             handshakesWaiting.removeFirst()
@@ -33,6 +47,7 @@ extension IngestLoop where IO: ~Copyable {
     }
     private mutating func handshakeEnded(_ slot: Int) {
         table[slot].edge.isHandshaking = false
+        table[slot].edge.isHandshakePaid = false
         metrics.count(.tlsHandshakes)
         if secure.isResumed(slot) { metrics.count(.tlsResumed) }
     }
@@ -96,10 +111,24 @@ extension IngestLoop where IO: ~Copyable {
         let begun = io.monotonicNanos()
         let step = secure.read(slot)
         let took = io.monotonicNanos() &- begun
-        // What failed was no handshake, and says nothing of what one takes.
-        if case .failed = step { return step }
-        if secure.isOpen(slot) { handshakeEnded(slot) } else if secure.outputCount(slot) > 0 { gate.took(took) }
+        // What failed was no handshake, and says nothing of what one takes; but it was paid for.
+        if case .failed = step {
+            table[slot].edge.isHandshakePaid = false
+            return step
+        }
+        if secure.isOpen(slot) {
+            handshakeEnded(slot)
+        } else if secure.outputCount(slot) > 0 {
+            table[slot].edge.isHandshakePaid = false
+            gate.took(took)
+        }
         return step
+    }
+    /// The connection is freed.
+    mutating func endSecure(_ slot: Int) {
+        // The first bytes were the peer's end, or not yet all of a first flight.
+        if table[slot].edge.isHandshakePaid { gate.giveBack() }
+        secure.drop(slot)
     }
     private mutating func fail(_ slot: Int, _ failure: TLSFailure) {
         metrics.countTLS(failure)

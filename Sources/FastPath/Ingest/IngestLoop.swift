@@ -53,7 +53,7 @@ import Synchronization
 
     /// By listener.
     private var contexts: [TLSContext?]
-    /// Handshakes that may not begin yet.
+    /// Those whose first bytes have come, and whose handshake may not begin yet.
     var handshakesWaiting: SlotQueue
     var gate = HandshakeGate()
     /// A connection without TLS had work in this tick.
@@ -208,6 +208,7 @@ import Synchronization
         if buffer >= 0 { held.append(buffer) }
         guard slot >= 0 else { return }
         guard completion.result > 0, buffer >= 0 else {
+            if table[slot].edge.isSilent, completion.result > 0 { return firstBytesCame(slot) }
             if completion.hasMore { return }
             if completion.result == -ENOBUFS { metrics.count(.receiveBuffersExhausted) }
             let hasInput = table[slot].assembly.hasInput
@@ -252,7 +253,7 @@ import Synchronization
             return rearm.append(slot)
         }
         guard beginSecure(slot, context) else { return apply(table[slot].connection.close(), slot) }
-        handshakesWaiting.append(slot)
+        awaitFirstBytes(slot)
     }
     /// The client's address where its connections are counted; nil for a trusted proxy, which has many clients.
     private func countedAddress(_ descriptor: Int32) -> IPAddress? {
@@ -293,7 +294,7 @@ import Synchronization
     private mutating func free(_ slot: Int) {
         metrics.count(.connectionsClosed)
         io.close(table[slot].connection.descriptor, tag: Tag(.close))
-        if table[slot].edge.isSecure { secure.drop(slot) }
+        if table[slot].edge.isSecure { endSecure(slot) }
         if let counted = table[slot].edge.counted { addresses.remove(counted) }
         table[slot].connection.freed()
         table.give(slot)

@@ -3,7 +3,7 @@
 //
 // A handshake costs what a hundred requests cost, and a flood of them would slow those who are there already. So the
 // kernel keeps a new connection's first bytes until the gate lets it in: at once while no connection without TLS needs
-// the loop, and else for a share of the loop's time.
+// the loop, and else for a share of the loop's time. Who has sent nothing stands before no gate and in nobody's way.
 //
 // Invariants: a slot has a session exactly while its connection is one of TLS; ciphertext that was fed is used up, or
 // given up with the session, before the tick ends; what is sealed is sent in its order. Safety: owns sessions and
@@ -134,6 +134,8 @@ package struct HandshakeGate {
         budgetNanos -= expectedNanos
         return true
     }
+    /// One that was let in came to nothing.
+    package mutating func giveBack() { budgetNanos = min(budgetNanos + expectedNanos, HandshakeGate.budgetNanosMax) }
     package mutating func took(_ nanos: UInt64) {
         let taken = Int64(min(nanos, 10_000_000))
         budgetNanos -= taken - expectedNanos

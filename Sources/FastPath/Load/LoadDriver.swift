@@ -14,7 +14,7 @@ import CShims
 
 enum LoadPhase: UInt8 { case connecting, running, draining, over }
 
-@safe struct LoadDriver<IO: LoopIO & ~Copyable>: ~Copyable {
+@safe package struct LoadDriver<IO: LoopIO & ~Copyable>: ~Copyable {
     private static var scanNanos: UInt64 { 10_000_000 }
     /// The last stretch before an arrival is spun through: sleeping costs up to this to wake from.
     private static var spinNanos: UInt64 { 40_000 }
@@ -56,7 +56,7 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
     private var isStarved = false
     private var figures = LoadReport()
 
-    init(_ plan: LoadPlan, io: consuming IO, memory: consuming LoadMemory) {
+    package init(_ plan: LoadPlan, io: consuming IO, memory: consuming LoadMemory) {
         precondition(plan.connectionCount > 0 && plan.nanos > plan.warmupNanos)
         self.plan = plan
         let begun = io.monotonicNanos()
@@ -75,15 +75,15 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
         cursor = LoadCursor(plan.schedule ?? LoadSchedule(nothing))
     }
 
-    mutating func begin() {
+    package mutating func begin() {
         wallSeconds = io.wallNanos() / 1_000_000_000
         for slot in 0..<table.capacity { connect(slot) }
     }
-    var isOver: Bool { phase == .over }
+    package var isOver: Bool { phase == .over }
 
     // MARK: the tick
 
-    mutating func tick(_ shared: LoadControl, _ counters: CounterBlock) {
+    package mutating func tick(_ shared: LoadControl, _ counters: CounterBlock) {
         let count = io.enter(waitNanos: wait())
         now = io.monotonicNanos()
         wallSeconds = io.wallNanos() / 1_000_000_000
@@ -390,7 +390,7 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
     // MARK: the end
 
     /// What never left counts with its age; then everything is brought home, so that the ring holds no memory of ours.
-    mutating func finish() {
+    package mutating func finish() {
         phase = .over
         now = io.monotonicNanos()
         if startedAt > 0 { closeInterval() }
@@ -413,10 +413,12 @@ enum LoadPhase: UInt8 { case connecting, running, draining, over }
             io.publishBuffers()
         }
         precondition(table.openCount == 0, "the kernel still holds a connection")
+        // The last closes are only queued.
+        _ = io.enter(waitNanos: 0)
         if startedAt > 0, endsAt > measuredFrom { figures.measuredNanos = endsAt - measuredFrom }
     }
     /// Allocates; after the run.
-    func report() -> LoadReport {
+    package func report() -> LoadReport {
         var report = figures
         totals.write(to: &report)
         report.latency = LoadDistribution(times.latency)

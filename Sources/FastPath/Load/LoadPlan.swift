@@ -156,11 +156,11 @@ private func tick(_ driver: inout LoadDriver<UringIO>, _ shared: LoadControl, _ 
 }
 
 /// What a load takes at its start.
-struct LoadMemory: ~Copyable {
+package struct LoadMemory: ~Copyable {
     let table: LoadTable
     let times: LoadRecorders
 
-    init(_ plan: LoadPlan) throws(UringError) {
+    package init(_ plan: LoadPlan) throws(UringError) {
         var limits = EgressLimits()
         limits.answerHeadBytesMax = 8192
         limits.answerBodyBytesMax = 64 << 20

@@ -97,6 +97,8 @@ package enum JournalRefusal: String, CaseIterable, Sendable {
 /// The fate of one offered event, given back for its ticket.
 package struct Receipt: BitwiseCopyable, Equatable, Sendable {
     package var ticket: UInt64
+    /// 0 when it is none, or not for good: a commit that fails gives its sequences to other events
+    /// (docs/why/told-ids.md).
     package var sequence: UInt64
     package var fate: ReceiptFate
     /// Of a request that holds several events: how many of them are new.

@@ -24,12 +24,15 @@ package struct JournalConfiguration: Sendable {
     package init(
         segmentBytes: Int, groupBytes: Int, groupTicketCountMax: Int, logIdentity: UInt64, keys: FingerprintKeys
     ) {
-        spareCountTarget = (16 << 20...64 << 20).contains(segmentBytes) ? 6 : 2
+        spareCountTarget = JournalConfiguration.spareCountTarget(segmentBytes: segmentBytes)
         self.segmentBytes = segmentBytes
         self.groupBytes = groupBytes
         self.groupTicketCountMax = groupTicketCountMax
         self.logIdentity = logIdentity
         self.keys = keys
+    }
+    package static func spareCountTarget(segmentBytes: Int) -> Int {
+        (16 << 20...64 << 20).contains(segmentBytes) ? 6 : 2
     }
 }
 

@@ -205,6 +205,8 @@ package struct RecordView {
     package var tenant: ByteView { bytes.slice(RecordFormat.headerBytes, tenantCount) }
     package var source: ByteView { bytes.slice(sourceStart, sourceCount) }
     package var key: ByteView { keyIsBody ? body : bytes.slice(keyStart, keyCount) }
+    /// What the provider calls the event; empty when it has no such name.
+    package var providerID: ByteView { keyIsBody ? .empty : OfferIdentity.ownKey(in: key) }
     package var eventType: ByteView { bytes.slice(typeStart, typeCount) }
     package var method: ByteView { bytes.slice(methodStart, methodCount) }
     package var target: ByteView { bytes.slice(targetStart, targetCount) }

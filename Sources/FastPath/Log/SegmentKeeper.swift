@@ -26,17 +26,6 @@ package enum SpareFailure: Error, Equatable, Sendable, CustomStringConvertible {
     }
 }
 
-/// How a spare is filled.
-package enum SparePace: Sendable {
-    /// At the disk's speed: somebody waits for it, or soon will.
-    case full
-    /// In pieces with pauses: there is time, and the disk that takes the zeros is the one that commits wait for.
-    case slow
-    /// There is no time: the blocks are allocated and the rest is left to the first writes. What is allocated reads as
-    /// zeros too, only its first sync is slower (133 against 73 µs here).
-    case behind
-}
-
 package struct RetentionResult: Equatable, Sendable {
     package var removedSegments: [UInt64] = []
     package var removedBytes = 0

@@ -9,8 +9,15 @@ package struct EgressAddress: Equatable, Sendable {
     package enum Family: UInt8, Sendable { case ipv4, ipv6, unix }
     package let family: Family
     package let byteCount: Int
-    private let storage: InlineArray<16, UInt64>
+    private var storage: InlineArray<16, UInt64>
 
+    /// As it was resolved, with the interface of a link-local one.
+    package init?(_ address: SocketAddress) {
+        self.init(literal: address.address.text, port: address.port)
+        unsafe withUnsafeMutableBytes(of: &storage) {
+            unsafe sluice_address_set_scope($0.baseAddress!, address.scope)
+        }
+    }
     /// A literal address, `10.0.0.1` or `2001:db8::1` without brackets; nil when `text` is neither.
     package init?(literal text: String, port: UInt16) {
         var bytes = InlineArray<16, UInt64>(repeating: 0)

@@ -2,7 +2,8 @@
 // genuine after all. One more producer for whoever drives the journal; blocking, for workers only.
 //
 // Invariants: each event taken by the ring gets exactly one receipt, and at most as many are out as the receipts' ring
-// takes; the dedup law holds for an injected event as for every other, so offering one again is safe.
+// takes; the dedup law holds for an injected event as for every other, and where the event has no window or no key, by
+// its `OfferIdentity`: so offering one again is safe.
 // Safety: the event's bytes are lent to the ring for the length of `push`, which copies them.
 import CShims
 import Synchronization
@@ -25,6 +26,9 @@ package struct InjectedEvent: Sendable {
     package var body: [UInt8] = []
     /// Of a request that holds several events; key and type are theirs then.
     package var elements = ElementTable()
+    /// Offered again it is the same event by this, where it has no window or no key. Set it to what is the same in
+    /// another process, if it is to be safe there too.
+    package var identity = OfferIdentity.fresh()
 
     package init(source: String) { self.source = source }
 }
@@ -40,7 +44,8 @@ package enum InjectionFate: Equatable, Sendable {
     case tooLarge
     /// The gateway is stopping.
     case closed
-    /// No answer in time: it may be kept yet. Offering it again is safe.
+    /// No answer in time: it may be kept yet. Offering the same event again keeps it once, within its window, or within
+    /// `OfferIdentity.windowSeconds` where it has none.
     case unknown
 }
 
@@ -109,7 +114,7 @@ package final class EventInjector: Sendable {
     ) -> InjectionFate? {
         guard state.outstandingCount < link.receipts.capacity else { return nil }
         let ticket = state.nextTicket & (1 << 56 - 1) | mark << 56
-        let result = event.withInput { input -> InjectionFate? in
+        let result = event.identified.withInput { input -> InjectionFate? in
             guard let bytes = input.groupByteCount, bytes <= link.eventBytesMax else { return .tooLarge }
             return link.events.push(input, ticket: ticket, durability: .fsync) ? .unknown : nil
         }

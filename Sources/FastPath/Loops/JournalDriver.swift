@@ -75,12 +75,11 @@ import CShims
         guard earlyFilling.hasRoom else { return .refused(.groupFull) }
         let verdict = journal.offer(event, ticket: 0)
         switch verdict {
-        case .appended(let sequence):
-            earlyFilling.append(
-                Receipt(ticket: ticket, sequence: sequence, fate: .kept, newCount: journal.batchNewCount))
+        case .appended:
+            earlyFilling.append(Receipt(ticket: ticket, sequence: 0, fate: .kept, newCount: journal.batchNewCount))
         case .pending(let sequence):
             // The original may be in the group that is on its way: then this one shares that group's fate.
-            let receipt = Receipt(ticket: ticket, sequence: sequence, fate: .duplicate)
+            let receipt = Receipt(ticket: ticket, sequence: 0, fate: .duplicate)
             if sequence < journal.fillingFirstSequence {
                 guard earlyCommitting.hasRoom else { return .refused(.groupFull) }
                 earlyCommitting.append(receipt)
@@ -242,7 +241,7 @@ import CShims
     }
 }
 
-/// Receipts that wait for the write alone.
+/// Receipts that wait for the write alone; none tells a sequence, which a sync that fails gives to another event.
 @safe struct EarlyReceipts: ~Copyable {
     private let items: UnsafeMutablePointer<Receipt>
     private let capacity: Int

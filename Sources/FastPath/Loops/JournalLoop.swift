@@ -95,10 +95,10 @@ package final class JournalControl: Sendable {
         while left > 0, let front = link.events.front() {
             left -= 1
             switch driver.offer(front.event, ticket: front.ticket, durability: front.durability) {
-            case .appended(let sequence):
-                if front.durability == .memory { deliver(front.ticket, sequence, .kept, driver.batchNewCount) }
-            case .pending(let sequence):
-                if front.durability == .memory { deliver(front.ticket, sequence, .duplicate) }
+            // Nothing of it is on disk: no sequence may be told.
+            case .appended:
+                if front.durability == .memory { deliver(front.ticket, 0, .kept, driver.batchNewCount) }
+            case .pending: if front.durability == .memory { deliver(front.ticket, 0, .duplicate) }
             case .duplicate(let sequence): deliver(front.ticket, sequence, .duplicate)
             case .refused(.groupFull):
                 isFull = true

@@ -32,6 +32,8 @@ package struct IPAddress: Hashable, Sendable {
             return nil
         }
     }
+    /// Reached on one interface alone, which the address does not say (RFC 4007 §6).
+    package var needsInterface: Bool { family == .v6 && high >> 54 == 0x3FA }
     package var bitCount: Int { family == .v4 ? 32 : 128 }
 
     /// 4 or 16 bytes in network order.

@@ -40,7 +40,7 @@ package struct Listener: Equatable, Sendable {
         do { found = try Resolver.resolve(host: host, port: port) } catch {
             throw ListenError(address: text, errno: 0, reason: "\(host) is unknown")
         }
-        guard let first = found.first, let address = EgressAddress(literal: first.address.text, port: port) else {
+        guard let first = found.first, let address = EgressAddress(first) else {
             throw ListenError(address: text, errno: 0, reason: "\(host) has no address")
         }
         descriptor = try Listener.open(address, text, isShared: isShared)

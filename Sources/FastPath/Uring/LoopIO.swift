@@ -14,6 +14,8 @@ package protocol LoopIO: ~Copyable {
     func accept(listener: Int32, tag: Tag)
     /// Multishot, into receive buffers.
     func receive(_ descriptor: Int32, tag: Tag)
+    /// Completes once, when bytes or the peer's end can be received; takes none of them.
+    func awaitBytes(_ descriptor: Int32, tag: Tag)
     func send(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int, tag: Tag)
     /// What `message` lists, as if it were in one piece.
     func sendMessage(_ descriptor: Int32, _ message: UnsafePointer<msghdr>, tag: Tag)

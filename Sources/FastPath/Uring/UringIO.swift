@@ -119,6 +119,7 @@ package struct Completion: Sendable {
     @inline(__always) package func receive(_ descriptor: Int32, tag: Tag) {
         unsafe sluice_submit_receive(ring, descriptor, UringIO.bufferGroup, tag.bits)
     }
+    package func awaitBytes(_ descriptor: Int32, tag: Tag) { unsafe sluice_submit_poll(ring, descriptor, tag.bits) }
     @inline(__always) package func send(_ descriptor: Int32, _ bytes: UnsafePointer<UInt8>, count: Int, tag: Tag) {
         unsafe sluice_submit_send(ring, descriptor, bytes, UInt32(count), tag.bits)
     }

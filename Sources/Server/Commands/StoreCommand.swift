@@ -115,8 +115,9 @@ struct StoreCommand: ParsableCommand {
                 Output.line("new store: deliveries begin with event \(first.text)")
                 if !report.keepsRegistry {
                     Output.note(
-                        "tenants, keys, and what was made through the API could not be read and are lost; events of "
-                            + "tenants besides `default` may now be another tenant's: restore a backup where there are any"
+                        "tenants, keys, and what was made through the API could not be read and are lost; events "
+                            + "of tenants besides `default` may now be another tenant's: restore a backup where there "
+                            + "are any"
                     )
                 }
             } catch let error as LogOpenError {

@@ -38,7 +38,7 @@ package struct LoadDestination: Sendable {
         }
         // Of a name with both, the one that most servers listen on.
         guard let first = found.first(where: { $0.address.family == .v4 }) ?? found.first,
-            let address = EgressAddress(literal: first.address.text, port: first.port)
+            let address = EgressAddress(first)
         else { throw Problem(description: "--url: host `\(parsed.host)` has no address") }
         if !isOwned, !LoadDestination.isNear(first.address) {
             throw Problem(

@@ -295,7 +295,8 @@ def following(report, bench):
             return [one["id"] for one in found.get("items", found.get("events"))], found["next"]
 
         def post(tenant, number):
-            return json.loads(bench.gateway.post(f"/in/{tenant}/{tenant}-in", json.dumps({"followed": number}))[2])["id"]
+            answer = bench.gateway.post(f"/in/{tenant}/{tenant}-in", json.dumps({"followed": number}))[2]
+            return json.loads(answer)["id"]
 
         for number, path in enumerate(("/api/v1/events", "/api/events")):
             after = own

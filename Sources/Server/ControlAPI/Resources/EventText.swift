@@ -10,7 +10,7 @@ extension EventRow {
             receivedAt: TimeText.of(nanoseconds: record.receivedAt),
             bodyBytes: record.body.count, verdict: record.verdict.name, tenantNumber: record.tenantNumber,
             sourceNumber: record.sourceNumber,
-            providerId: record.keyIsBody || record.key.count == 0 ? nil : DedupKeyText.shown(record.key.array),
+            providerId: record.providerID.count == 0 ? nil : DedupKeyText.shown(record.providerID.array),
             clientSubject: record.clientSubject.count == 0 ? nil : record.clientSubject.text,
             part: record.isRequestOfBatch ? "request" : record.isElement ? "event" : nil)
     }
@@ -110,7 +110,7 @@ package struct EventFilter: Sendable {
         if let tenant, record.tenantNumber != tenant.number { return false }
         if let source, record.source.text != source { return false }
         if let type, !type.matches(record.eventType.array) { return false }
-        if let providerId, record.keyIsBody || !DedupKeyText.names(providerId, in: record.key.array) { return false }
+        if let providerId, !DedupKeyText.names(providerId, in: record.providerID.array) { return false }
         if let received, !received.contains(record.receivedAt) { return false }
         return true
     }

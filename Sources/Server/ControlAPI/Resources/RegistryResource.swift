@@ -195,7 +195,8 @@ extension AuditResource: Described {
             .optional("request", .text, "The id of the request that asked for it."),
             .required(
                 "action", .text,
-                "What was done: `create`, `update`, `delete`, `replay` or `reverify`; `refuse` for a try that was refused."
+                "What was done: `create`, `update`, `delete`, `replay` or `reverify`; "
+                    + "`refuse` for a try that was refused."
             ),
             .required(
                 "kind", .text,
