@@ -1,5 +1,5 @@
-// Event types, profiles of tenants and endpoints without a name: made, changed, refused, audited; and the order in which
-// event types are walked.
+// Event types, profiles of tenants and tenants without a name: made, changed, refused, audited; and the order in
+// which event types are walked.
 import Engine
 import FastPath
 import Testing

@@ -10,6 +10,15 @@ import Testing
         let millis = Mutex<Int64>(1_000_000)
         var read: @Sendable () -> Int64 { { self.millis.withLock { $0 } } }
     }
+    private final class Count: Sendable {
+        private let value = Mutex(0)
+        func next() -> Int {
+            value.withLock { value in
+                value += 1
+                return value
+            }
+        }
+    }
     private func scope(_ key: String) -> KeptAnswers.Scope { KeptAnswers.Scope(["key_1", "", "/api/v1/app", key]) }
 
     @Test func aRepetitionIsAnsweredAsTheFirstCallWasAndDoesNothing() async throws {
@@ -31,15 +40,12 @@ import Testing
     }
     @Test func aCallWaitsForTheOneThatRuns() async throws {
         let kept = KeptAnswers()
-        let count = Mutex(0)
+        let count = Count()
         let replies = try await withThrowingTaskGroup(of: SvixReply.self) { group in
             for _ in 0..<8 {
                 group.addTask {
                     try await kept.once(scope("a")) {
-                        let number = count.withLock { count in
-                            count += 1
-                            return count
-                        }
+                        let number = count.next()
                         try await Task.sleep(for: .milliseconds(20))
                         return SvixReply(201, .integer(Int64(number)))
                     }

@@ -141,7 +141,8 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
         try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO registry_resource
-                (kind, number, public, tenant, uid, name, origin, revision, created, digest, in_force, settings, updated)
+                (kind, number, public, tenant, uid, name, origin, revision, created, digest, in_force, settings,
+                 updated)
                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """
         ).execute(arguments: [
