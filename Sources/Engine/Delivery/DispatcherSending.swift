@@ -98,10 +98,11 @@ extension Dispatcher {
             return .closed(.addressRefused)
         }
         // Who has been quiet long enough has no old ones to compare with; a wrong beginning costs a try.
-        let isChanged = old.map {
-            ($0.description.addresses, $0.description.proxy)
-                != (destination.description.addresses, destination.description.proxy)
-        } ?? false
+        let isChanged =
+            old.map {
+                ($0.description.addresses, $0.description.proxy)
+                    != (destination.description.addresses, destination.description.proxy)
+            } ?? false
         if isChanged || Int(lane.addressIndex) >= destination.addressCount { lane.addressIndex = 0 }
         lane.lead(to: destination, version: version)
         return .to(destination)
