@@ -4,9 +4,9 @@ import Engine
 import FastPath
 import Testing
 
-private func ordered(_ key: String? = nil, change: (inout EndpointConfiguration) -> Void = { _ in })
-    -> EndpointConfiguration
-{
+private func ordered(
+    _ key: String? = nil, change: (inout EndpointConfiguration) -> Void = { _ in }
+) -> EndpointConfiguration {
     endpoint("a") {
         $0.ordered = true
         if let key { $0.orderKey = [key] }

@@ -4,9 +4,16 @@
 import FastPath
 import Glibc
 
+/// A session that a connection may have: an optional one could not be asked without taking it.
+private final class ProbeSession {
+    var session: TLSSession
+
+    init(_ session: consuming TLSSession) { self.session = session }
+}
+
 final class ProbeConnection {
     private let descriptor: Int32
-    private var session: TLSSession?
+    private var secure: ProbeSession?
     /// Plaintext of answers that were not taken yet.
     private var waiting: [UInt8] = []
     private var buffer = [UInt8](repeating: 0, count: 65_536)
@@ -16,10 +23,14 @@ final class ProbeConnection {
     init(port: UInt16, context: TLSContext?) throws {
         descriptor = try ProbeConnection.connected(port)
         guard let context else { return }
-        session = TLSSession(
-            connecting: context.view, name: Array(ProbeCertificates.name.utf8CString), isAddress: false)
-        try read()
-        while session?.isOpen == false { try receive() }
+        guard
+            let session = TLSSession(
+                connecting: context.view, name: Array(ProbeCertificates.name.utf8CString), isAddress: false)
+        else { throw ProbeError("no memory for a session") }
+        let secure = ProbeSession(session)
+        self.secure = secure
+        try read(secure)
+        while !secure.session.isOpen { try receive() }
     }
     deinit { close(descriptor) }
 
@@ -41,15 +52,15 @@ final class ProbeConnection {
     }
 
     func send(_ bytes: [UInt8]) throws {
-        guard session != nil else { return try bytes.withUnsafeBufferPointer { try put($0) } }
+        guard let secure else { return try bytes.withUnsafeBufferPointer { try put($0) } }
         var sent = 0
         while sent < bytes.count {
             let taken = bytes.withUnsafeBufferPointer {
-                session!.write($0.baseAddress! + sent, count: $0.count - sent)
+                secure.session.write($0.baseAddress! + sent, count: $0.count - sent)
             }
             guard let taken, taken > 0 else { throw ProbeError("the session takes nothing") }
             sent += taken
-            try flush()
+            try flush(secure)
         }
     }
     private func put(_ bytes: UnsafeBufferPointer<UInt8>) throws {
@@ -60,29 +71,31 @@ final class ProbeConnection {
             sent += count
         }
     }
-    private func flush() throws {
-        guard let output = session!.output else { return }
-        let count = session!.outputCount
+    private func flush(_ secure: ProbeSession) throws {
+        guard let output = secure.session.output else { return }
+        let count = secure.session.outputCount
         try put(UnsafeBufferPointer(start: output, count: count))
-        session!.sent(count)
+        secure.session.sent(count)
     }
     private func receive() throws {
         let count = recv(descriptor, &buffer, buffer.count, 0)
         guard count > 0 else { throw ProbeError("the connection ended before an answer") }
-        guard session != nil else {
+        guard let secure else {
             waiting += buffer[..<count]
             return
         }
         try buffer.withUnsafeBufferPointer { bytes in
-            session!.feed(bytes.baseAddress!, count: count)
-            try read()
+            secure.session.feed(bytes.baseAddress!, count: count)
+            try read(secure)
         }
     }
     /// Until the session wants more; sends what it has to say.
-    private func read() throws {
+    private func read(_ secure: ProbeSession) throws {
         while true {
-            let step = plain.withUnsafeMutableBufferPointer { session!.read(into: $0.baseAddress!, room: $0.count) }
-            try flush()
+            let step = plain.withUnsafeMutableBufferPointer {
+                secure.session.read(into: $0.baseAddress!, room: $0.count)
+            }
+            try flush(secure)
             switch step {
             case .bytes(let count): waiting += plain[..<count]
             case .wantsInput: return

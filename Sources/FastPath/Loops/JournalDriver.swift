@@ -173,7 +173,8 @@ import CShims
     /// Past the page cache, so that a large group is not copied there page by page; but through it while somebody
     /// delivers, who would have to read it back from the disk.
     private mutating func goesDirect<IO: LoopIO & ~Copyable>(_ write: CommitWrite, _ io: borrowing IO) -> Bool {
-        let isAligned = unsafe (UInt(bitPattern: write.bytes) | UInt(write.fileOffset) | UInt(write.byteCount))
+        let isAligned =
+            unsafe (UInt(bitPattern: write.bytes) | UInt(write.fileOffset) | UInt(write.byteCount))
             % UInt(RecordFormat.blockBytes) == 0
         let isWorthIt = write.byteCount >= directBytesMin && !reader.isWanted
         let isDirect = isWorthIt && isAligned && canBeDirect

@@ -1,6 +1,8 @@
 // The commented example configuration, embedded, so that the binary alone can start. The same text as
 // docs/sluice.example.yaml; a test keeps them equal.
 
+// swift-format-ignore-file
+
 package enum ExampleConfiguration {
     /// The variable that the example's secrets come from; `serve` without a configuration sets it.
     package static let secretVariable = "SLUICE_EXAMPLE_SECRET"

@@ -10,15 +10,15 @@ package enum GatewayFamilies {
     package static func of(_ status: GatewayStatus, _ lanes: LaneOverview) -> [MetricFamily] {
         sources(status) + connections(status) + TLSFamilies.of(status) + log(status)
             + DeliveryFamilies.of(lanes) + store(status.delivery) + [
-            MetricFamily(
-                "sluice_ready", .gauge, help: "1 while /ready says ready.", value: status.problems.isEmpty ? 1 : 0),
-            MetricFamily(
-                "sluice_memory_budget_bytes", .gauge, help: "Memory taken at start.",
-                value: Double(status.memoryBudgetBytes)),
-            MetricFamily(
-                "sluice_build_info", .gauge, help: "1; what runs is in the labels.",
-                samples: [MetricSample([MetricLabel("version", Gateway.version)], 1)]),
-        ]
+                MetricFamily(
+                    "sluice_ready", .gauge, help: "1 while /ready says ready.", value: status.problems.isEmpty ? 1 : 0),
+                MetricFamily(
+                    "sluice_memory_budget_bytes", .gauge, help: "Memory taken at start.",
+                    value: Double(status.memoryBudgetBytes)),
+                MetricFamily(
+                    "sluice_build_info", .gauge, help: "1; what runs is in the labels.",
+                    samples: [MetricSample([MetricLabel("version", Gateway.version)], 1)]),
+            ]
     }
 
     // MARK: ingest

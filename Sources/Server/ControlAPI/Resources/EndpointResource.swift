@@ -136,9 +136,10 @@ package enum OrderResource: Codable, Equatable, Sendable {
                     + "their order, and do not wait for others."
             )
         ])
-    static let about =
-        "`true`: each delivery goes when the one before it is delivered or dead; `{\"key\": […]}`: so "
-        + "among those of a key; `false`: in any order."
+    static let about = """
+        `true`: each delivery goes when the one before it is delivered or dead; `{"key": […]}`: so among those of a \
+        key; `false`: in any order.
+        """
 }
 
 /// What a caller says of an endpoint; what is absent takes its default.
