@@ -155,6 +155,20 @@ def key_pair(report, application):
         key.public_key().verify(base64.b64decode(new[4:]), text)
 
 
+def names(report, application):
+    with report.case("the name of a tenant opens no application, and is taken as a uid by none"):
+        for name in ("default", "acme"):
+            application.call("GET", f"/app/{name}", wanted=(404,))
+            application.call("GET", f"/app/{name}/endpoint", wanted=(404,))
+            application.call("POST", f"/auth/dashboard-access/{name}", wanted=(404,))
+            draft = {"name": "n", "uid": name}
+            application.call("POST", "/app", draft, wanted=(409,))
+            application.call("POST", "/app?get_if_exists=true", draft, wanted=(409,))
+            application.call("POST", f"/auth/app-portal-access/{name}", {"application": draft}, wanted=(409,))
+            message = {"eventType": "a.b", "payload": {}, "application": draft}
+            application.call("POST", f"/app/{name}/msg", message, wanted=(409,))
+
+
 def restart(report, application):
     with report.case("event types, endpoints and kept answers last over a restart"):
         keyed = {"idempotency-key": "once"}
@@ -174,7 +188,7 @@ def own(report):
         gateway = Gateway([open_source("events", tenant="acme")], delivery={"allow": ["127.0.0.0/8"]})
         with gateway:
             application = Application(gateway, receiver)
-            for group in (deliveries, key_pair, restart):
+            for group in (deliveries, key_pair, names, restart):
                 group(report, application)
 
 

@@ -22,10 +22,11 @@ extension LiveOutbound {
     func create(
         _ draft: SvixApplicationDraft, getsExisting: Bool, _ caller: Caller
     ) throws -> (application: SvixApplication, isNew: Bool) {
-        if let uid = draft.uid, let known = try lookup(caller).known(uid) {
-            guard getsExisting else { throw SvixError.conflict("another application has the uid `\(uid)`") }
+        let lookup = try lookup(caller)
+        if getsExisting, let known = draft.uid.flatMap({ lookup.state.tenant(uid: $0) }) {
             return (SvixApplication(known), false)
         }
+        try lookup.needFree(uid: draft.uid)
         let made = try apply(.createTenant(name: nil, uid: draft.uid, profile: TenantProfile(draft)), caller)
         guard let id = made.first else { throw SvixError.conflict("the application was removed as it was made") }
         return (try application(id, caller), true)
@@ -50,9 +51,7 @@ extension LiveOutbound {
     private func update(
         _ known: TenantSpec, uid: String?, _ caller: Caller, _ update: @escaping SettingsUpdate<TenantProfile>
     ) throws -> SvixApplication {
-        if let uid, let other = try lookup(caller).known(uid), other.id != known.id {
-            throw SvixError.conflict("another application has the uid `\(uid)`")
-        }
+        try lookup(caller).needFree(uid: uid, except: known.id)
         try apply(.updateTenant(known.id, name: nil, uid: .some(uid), profile: update), caller)
         return try application(known.publicID.text, caller)
     }

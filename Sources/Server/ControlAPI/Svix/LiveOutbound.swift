@@ -1,7 +1,9 @@
 // The registry of the running gateway as the Svix-shaped API sees it: who is found under an id or a uid, as far as the
 // caller may see it, and the registry's refusals in the API's own form.
 //
-// Invariant: what belongs to another tenant than the caller's is `not_found`; it is never refused.
+// Invariants: what belongs to another tenant than the caller's is `not_found`; it is never refused. A tenant's name
+// finds nothing here: names are the operator's, uids the callers' own, and a caller's uid opens no tenant of the
+// operator's.
 import Engine
 import Foundation
 
@@ -25,12 +27,17 @@ final class LiveOutbound: SvixApplications, SvixEventTypes, SvixEndpoints {
 }
 
 /// What is found in one version of the registry.
-struct OutboundLookup {
+package struct OutboundLookup {
     let state: RegistryState
     let caller: Caller
 
-    /// Tenants by id or uid; by name too, which is never another tenant's uid.
-    func application(_ ref: String) throws -> TenantSpec {
+    package init(state: RegistryState, caller: Caller) {
+        self.state = state
+        self.caller = caller
+    }
+
+    /// By id or uid.
+    package func application(_ ref: String) throws -> TenantSpec {
         if let found = tenant(ref), caller.principal.tenant == nil || caller.principal.tenant == found.publicID.text {
             return found
         }
@@ -41,9 +48,13 @@ struct OutboundLookup {
         if let (number, id) = SvixID.resource(ref, .tenant) {
             return state.tenant(TenantID(number)).flatMap { $0.publicID == id ? $0 : nil }
         }
-        return PublicID(ref, prefix: .tenant).flatMap { state.tenant(publicID: $0) } ?? known(ref)
+        return PublicID(ref, prefix: .tenant).flatMap { state.tenant(publicID: $0) } ?? state.tenant(uid: ref)
     }
-    func known(_ uid: String) -> TenantSpec? { state.tenant(uid: uid) ?? state.tenant(named: uid) }
+    /// Refuses a uid that is another's, or that another is called by where names do count.
+    package func needFree(uid: String?, except id: TenantID? = nil) throws {
+        guard let uid, let other = state.tenant(uid: uid) ?? state.tenant(named: uid), other.id != id else { return }
+        throw SvixError.conflict("another application has `\(uid)` as its uid, or another tenant as its name")
+    }
     /// Of the application, by id or uid.
     func endpoint(_ application: String, _ ref: String) throws -> EndpointSpec {
         let tenant = try self.application(application)
