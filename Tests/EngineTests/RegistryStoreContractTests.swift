@@ -117,7 +117,9 @@ private final class RegistryFolder {
                 .createEventType(name: "invoice.paid", type), .createEventType(name: "gone", EventTypeSettings()),
                 .createKey(
                     KeyDraft(
-                        tenant: tenant.id, role: .admin, digest: KeyDigest([1, 2]), featureFlags: ["beta", "new"])),
+                        tenant: tenant.id, role: .admin, digest: KeyDigest([1, 2]), featureFlags: ["beta", "new"],
+                        isPortal: true)),
+                .createKey(KeyDraft(tenant: tenant.id, role: .admin, digest: KeyDigest([3]))),
             ]), actor: actor)
         let endpoint = try #require(Array(service.state.endpoints.all(of: tenant.id)).first)
         let gone = try #require(service.state.eventTypes.named("gone"))
@@ -132,7 +134,8 @@ private final class RegistryFolder {
         #expect(kept.name == kept.publicID.text && kept.updatedMillis == 1000 && kept.settings.extras.about == "other")
         #expect(after.eventTypes.all == before.eventTypes.all && after.eventTypes.named("gone") == nil)
         #expect(after.eventTypes.named("invoice.paid")?.settings == type)
-        #expect(after.keys.all.first?.featureFlags == ["beta", "new"])
+        #expect(after.keys.all == before.keys.all && after.keys.all.first?.featureFlags == ["beta", "new"])
+        #expect(after.keys.all.map(\.isPortal) == [true, false])
         // A number is never given twice.
         _ = try folder.service().apply(.edits([.createEventType(name: "gone", type)]), actor: actor)
         #expect(try folder.service().state.eventTypes.named("gone")?.id == EventTypeID(3))

@@ -84,6 +84,37 @@ import Testing
         }
     }
 
+    @Test func thePortalsTokenOpensItsApplicationAndNothingElse() async throws {
+        try await ControlServer.run { server in
+            var closed: Set<String> = []
+            for (route, operation) in try await routes(server) {
+                let (method, path) = target(route)
+                let access = AccessTable.access(to: operation)
+                let isOutbound = operation.hasPrefix("v1.")
+                for role in [KeyRole.viewer, .operator, .admin] {
+                    let fields = AccessTests.bearer("\(role.name)@app_1@portal")
+                    let answer = try await server.send(
+                        method, path, fields, method == "GET" ? nil : "", host: "127.0.0.1")
+                    let may = access == .anyone || isOutbound && mayCall(role, "app_1", access)
+                    #expect(isForbidden(answer) == !may, "\(route) for a portal's \(role.name): \(answer.status)")
+                    if isOutbound, role == .admin, isForbidden(answer) { closed.insert(operation) }
+                }
+            }
+            #expect(
+                closed == [
+                    "v1.application.list", "v1.application.create", "v1.application.update", "v1.application.patch",
+                    "v1.application.delete", "v1.authentication.app-portal-access",
+                    "v1.authentication.dashboard-access", "v1.event-type.create", "v1.event-type.update",
+                    "v1.event-type.patch", "v1.event-type.delete", "v1.message.create", "v1.message.expunge-content",
+                    "v1.message-attempt.expunge-content",
+                ])
+            let named = AccessTests.bearer("admin@app_1@portal") + ["X-Tenant-Id: app_1"]
+            for path in ["/endpoints", "/events/evt_1?reveal=true", "/rejected", "/audit"] {
+                let answer = try await server.get("/api/v1" + path, named)
+                #expect(isForbidden(answer), "\(path)")
+            }
+        }
+    }
     @Test func strangersAreAnsweredNothingButHealth() async throws {
         try await ControlServer.run { server in
             var open: [String] = []

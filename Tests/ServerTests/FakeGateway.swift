@@ -47,13 +47,15 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
 
     // MARK: keys
 
-    /// `ROLE` is the token of that role's key of all tenants, `ROLE@TENANT` one of a tenant's key.
+    /// `ROLE` is the token of that role's key of all tenants, `ROLE@TENANT` one of a tenant's key,
+    /// `ROLE@TENANT@portal` one of a tenant's portal.
     func signIn(token: String) throws -> SignInAnswer {
         if token == "expired" { return .expired }
         let parts = token.split(separator: "@")
         guard let role = parts.first.flatMap({ KeyRole(name: String($0)) }) else { return .unknown }
         let tenant = parts.count > 1 ? String(parts[1]) : nil
-        return .caller(Principal(name: "key_\(token)", role: role, tenant: tenant))
+        let isPortal = parts.count > 2 && parts[2] == "portal"
+        return .caller(Principal(name: "key_\(token)", role: role, tenant: tenant, isPortal: isPortal))
     }
     func note(_ refused: RefusedTry) { asked.withLock { $0.refused.append(refused) } }
     func tenant(_ ref: String) throws -> String? { ["app_1", "app_2"].contains(ref) ? ref : nil }

@@ -46,13 +46,13 @@ package final class KeyRing: Sendable {
     /// The token is nowhere but in the answer.
     package func make(
         tenant: TenantID?, role: KeyRole, name: String, expiresMillis: Int64?, featureFlags: [String] = [],
-        actor: ChangeActor
+        isPortal: Bool = false, actor: ChangeActor
     ) throws(RegistryRefusal) -> (key: KeySpec, token: String) {
         let token = APIToken.make()
         let digest = digester.digest(of: token)
         let draft = KeyDraft(
             tenant: tenant, role: role, name: name, digest: digest, expiresMillis: expiresMillis,
-            featureFlags: featureFlags)
+            featureFlags: featureFlags, isPortal: isPortal)
         _ = try registry.apply(.edits([.createKey(draft)]), actor: actor)
         guard let key = registry.state.keys.with(digest: digest) else {
             throw .storeFailed("the key was revoked as it was made")

@@ -50,10 +50,12 @@ package struct KeyDraft: Equatable, Sendable {
     package var expiresMillis: Int64?
     /// Labels: event types that ask for one of these are seen.
     package var featureFlags: [String]
+    /// For the tenant's own people: it opens the Svix-shaped API and nothing else.
+    package var isPortal: Bool
 
     package init(
         tenant: TenantID?, role: KeyRole, name: String = "", digest: KeyDigest, expiresMillis: Int64? = nil,
-        featureFlags: [String] = []
+        featureFlags: [String] = [], isPortal: Bool = false
     ) {
         self.tenant = tenant
         self.role = role
@@ -61,6 +63,7 @@ package struct KeyDraft: Equatable, Sendable {
         self.digest = digest
         self.expiresMillis = expiresMillis
         self.featureFlags = featureFlags
+        self.isPortal = isPortal
     }
 }
 
@@ -75,6 +78,7 @@ package struct KeySpec: Equatable, Sendable {
     package let createdMillis: Int64
     package let expiresMillis: Int64?
     package let featureFlags: [String]
+    package let isPortal: Bool
 
     package init(id: KeyID, publicID: PublicID, draft: KeyDraft, createdMillis: Int64) {
         self.id = id
@@ -86,6 +90,7 @@ package struct KeySpec: Equatable, Sendable {
         self.createdMillis = createdMillis
         expiresMillis = draft.expiresMillis
         featureFlags = draft.featureFlags
+        isPortal = draft.isPortal
     }
     package func isExpired(nowMillis: Int64) -> Bool { expiresMillis.map { $0 <= nowMillis } ?? false }
     /// For the audit log.
@@ -94,6 +99,7 @@ package struct KeySpec: Equatable, Sendable {
         if let expiresMillis {
             fields.append(FieldChange(field: "expires", before: "never", after: "\(expiresMillis) ms since 1970"))
         }
+        if isPortal { fields.append(FieldChange(field: "portal", before: "no", after: "yes")) }
         return fields
     }
 }

@@ -83,6 +83,7 @@ package enum RegistryMigration {
         ALTER TABLE registry_tenant ADD COLUMN profile TEXT;
         ALTER TABLE registry_resource ADD COLUMN updated INTEGER NOT NULL DEFAULT 0;
         ALTER TABLE registry_key ADD COLUMN flags TEXT;
+        ALTER TABLE registry_key ADD COLUMN portal INTEGER NOT NULL DEFAULT 0;
         CREATE TABLE registry_event_type (
             number INTEGER PRIMARY KEY,
             public TEXT NOT NULL UNIQUE,

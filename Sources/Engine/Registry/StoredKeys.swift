@@ -16,7 +16,7 @@ enum StoredKeys {
                 draft: KeyDraft(
                     tenant: tenant.map { TenantID($0) }, role: role, name: row["name"],
                     digest: KeyDigest(Array(digest)), expiresMillis: row["expires"],
-                    featureFlags: flags?.split(separator: " ").map(String.init) ?? []),
+                    featureFlags: flags?.split(separator: " ").map(String.init) ?? [], isPortal: row["portal"]),
                 createdMillis: row["created"])
         }
     }
@@ -25,13 +25,14 @@ enum StoredKeys {
         for key in keys {
             try db.cachedStatement(
                 sql: """
-                    INSERT INTO registry_key (number, public, tenant, role, name, digest, created, expires, flags)
-                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    INSERT INTO registry_key
+                    (number, public, tenant, role, name, digest, created, expires, flags, portal)
+                    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                     """
             ).execute(arguments: [
                 key.id.number, key.publicID.text, key.tenant?.number, key.role.rawValue, key.name,
                 Data(key.digest.bytes), key.createdMillis, key.expiresMillis,
-                key.featureFlags.isEmpty ? nil : key.featureFlags.joined(separator: " "),
+                key.featureFlags.isEmpty ? nil : key.featureFlags.joined(separator: " "), key.isPortal,
             ])
         }
     }

@@ -133,6 +133,26 @@ def roles(report, bench):
         notes.append(f"{tried} calls")
 
 
+def portal(report, bench):
+    with report.case("the token of a portal opens its own application, and no other route") as notes:
+        path = f"/api/v1/auth/app-portal-access/{bench.tenants['alpha']['id']}"
+        token, tried = bench.platform("POST", path, {})["token"], 0
+        for method, path, operation in operations(bench):
+            if not operation.get("x-sluice-role"):
+                continue
+            target = re.sub(r"\{\w+\}", "nothing", path.replace("{app}", bench.tenants["alpha"]["id"]))
+            status, _, text = bench.call(method, target, token, None if method == "GET" else ["no", "object"])
+            may = operation["operationId"].startswith("v1.") and operation["x-sluice-scope"] == "tenant"
+            is_refused = status == 403 and ("forbidden" in text or "insufficient access" in text)
+            assert is_refused == (not may), f"{method} {path}: {status} {one_line(text, 160)}"
+            tried += 1
+        assert tried > 60, tried
+        assert bench.call("GET", f"/api/v1/app/{bench.tenants['alpha']['id']}", token)[0] == 200
+        assert bench.call("GET", f"/api/v1/app/{bench.tenants[MARK]['id']}", token)[0] == 404
+        assert bench.call("GET", "/api/v1/events", token, headers={"X-Tenant-Id": "alpha"})[0] == 403
+        notes.append(f"{tried} calls")
+
+
 def listings(report, bench):
     with report.case("a tenant's listings have nothing of another tenant") as notes:
         tried = 0
@@ -335,7 +355,7 @@ def main():
         with bench.gateway:
             with report.case("two tenants, each with one of everything"):
                 bench.fill()
-            for group in (roles, listings, foreign_ids, keys, command_line, following):
+            for group in (roles, portal, listings, foreign_ids, keys, command_line, following):
                 group(report, bench)
     report.finish()
 

@@ -49,7 +49,7 @@ final class LiveSignIn: SignInService {
             return .caller(
                 Principal(
                     name: key.publicID.text, role: key.role, tenant: tenant.publicID.text,
-                    featureFlags: key.featureFlags))
+                    featureFlags: key.featureFlags, isPortal: key.isPortal))
         }
     }
     func tenant(_ ref: String) throws -> String? {

@@ -16,12 +16,17 @@ package struct Principal: Equatable, Sendable {
     package let tenant: String?
     /// Of the key: event types that ask for one of these are seen.
     package let featureFlags: [String]
+    /// Of the tenant's own people: the gateway's own routes are closed to it.
+    package let isPortal: Bool
 
-    package init(name: String, role: KeyRole, tenant: String?, featureFlags: [String] = []) {
+    package init(
+        name: String, role: KeyRole, tenant: String?, featureFlags: [String] = [], isPortal: Bool = false
+    ) {
         self.name = name
         self.role = role
         self.tenant = tenant
         self.featureFlags = featureFlags
+        self.isPortal = isPortal
     }
     /// Whoever showed no key: of a tenant that is none.
     package static let stranger = Principal(name: "stranger", role: .publisher, tenant: "")

@@ -119,7 +119,7 @@ struct RouteTable: Sendable {
         for route in routes {
             let access = access(route)
             router.on(RouterPath(route.path), method: route.method) { request, context in
-                try context.principal.require(access)
+                try context.principal.require(access, on: route.surface)
                 return try await RouteTable.answer(route, request, context)
             }
         }

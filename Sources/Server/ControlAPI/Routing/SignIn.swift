@@ -78,7 +78,8 @@ struct SignIn: RouterMiddleware {
             throw ControlError(.noSuchTenant, "`X-Tenant-Id` names no tenant")
         }
         return Principal(
-            name: principal.name, role: principal.role, tenant: tenant, featureFlags: principal.featureFlags)
+            name: principal.name, role: principal.role, tenant: tenant, featureFlags: principal.featureFlags,
+            isPortal: principal.isPortal)
     }
 
     // MARK: the key
@@ -119,6 +120,12 @@ struct SignIn: RouterMiddleware {
 
 extension Principal {
     /// Asked where the router has led, so that no difference in how a path is read opens a door.
+    func require(_ access: Access, on surface: Surface) throws {
+        guard !isPortal || surface == .svix || access == .anyone else {
+            throw ControlError(.forbidden, "the token of a portal opens the Svix-shaped API alone")
+        }
+        try require(access)
+    }
     func require(_ access: Access) throws {
         guard let least = access.least else { return }
         guard self != .stranger else { throw ControlError(.unauthorized, "a key is needed") }

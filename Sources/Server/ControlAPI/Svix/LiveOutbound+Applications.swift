@@ -77,7 +77,7 @@ extension LiveOutbound {
             return try ring.make(
                 tenant: tenant.id, role: order.isReadOnly ? .viewer : .admin, name: LiveOutbound.portalKeyName,
                 expiresMillis: now + Int64(order.seconds) * 1000, featureFlags: order.featureFlags,
-                actor: ChangeActor(caller)
+                isPortal: true, actor: ChangeActor(caller)
             ).token
         } catch { throw SvixError(error) }
     }

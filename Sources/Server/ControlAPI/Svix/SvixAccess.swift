@@ -1,5 +1,6 @@
 // Who may call what of the Svix-shaped API. A key of all tenants is its organization token, a tenant's key its
-// application token: below its own application that may do nearly everything, and see nothing else.
+// application token: below its own application that may do nearly everything, and see nothing else. The token of a
+// portal is one too, and opens no other route of the control API.
 import Engine
 
 extension AccessTable {
