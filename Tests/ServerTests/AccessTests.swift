@@ -84,6 +84,17 @@ import Testing
         }
     }
 
+    @Test func applicationsAndTheirTokensAskForWhatTenantsAndKeysAskFor() {
+        let sameAs = [
+            "v1.application.create": "createTenant", "v1.application.update": "upsertTenant",
+            "v1.application.patch": "updateTenant", "v1.application.delete": "deleteTenant",
+            "v1.authentication.app-portal-access": "createKey", "v1.authentication.dashboard-access": "createKey",
+        ]
+        for (operation, own) in sameAs {
+            let access = AccessTable.rows[operation]
+            #expect(access != nil && access == AccessTable.rows[own] && access == .gateway(.platform), "\(operation)")
+        }
+    }
     @Test func thePortalsTokenOpensItsApplicationAndNothingElse() async throws {
         try await ControlServer.run { server in
             var closed: Set<String> = []

@@ -100,9 +100,12 @@ import Testing
             #expect(server.gateway.calls.count == 1)
             // Another address, caller or key is another call.
             _ = try await call(server, "POST", "/app?get_if_exists=true", #"{"name":"two"}"#, key)
-            _ = try await call(server, "POST", "/app", #"{"name":"two"}"#, key + ["Authorization: Bearer admin"])
             _ = try await call(server, "POST", "/app", #"{"name":"two"}"#, ["idempotency-key: k2"])
-            #expect(server.gateway.calls.count == 4)
+            let type = #"{"name":"a","description":"b"}"#
+            for caller in ["platform", "admin"] {
+                _ = try await call(server, "POST", "/event-type", type, key + ["Authorization: Bearer \(caller)"])
+            }
+            #expect(server.gateway.calls.count == 5)
             _ = try await call(server, "PUT", "/app/x", #"{"name":"a"}"#, key)
             _ = try await call(server, "PUT", "/app/x", #"{"name":"b"}"#, key)
             #expect(server.gateway.calls.suffix(2) == ["replace application x a", "replace application x b"])

@@ -169,6 +169,22 @@ def names(report, application):
             application.call("POST", f"/app/{name}/msg", message, wanted=(409,))
 
 
+def making(report, application):
+    with report.case("no key of all tenants but the platform's makes an application, also not with a message"):
+        draft = {"name": "n", "uid": "made-by-the-way"}
+        message = {"eventType": "a.b", "payload": {}, "application": draft}
+        for role in ("publisher", "admin"):
+            order, own = {"tenant_id": "*", "role": role}, {"X-Sluice-Request": "1"}
+            signed_in = {"Authorization": "Bearer " + application.call("POST", "/keys", order, own)["token"]}
+            application.call("POST", "/app", draft, signed_in, wanted=(403,))
+            application.call("DELETE", f"/app/{application.id}", None, signed_in, wanted=(403,))
+            application.call("POST", f"/auth/app-portal-access/{application.id}", {}, signed_in, wanted=(403,))
+            application.call("POST", "/app/made-by-the-way/msg", message, signed_in, wanted=(403,))
+            there = {"eventType": "a.b", "payload": {}}
+            application.call("POST", f"/app/{application.id}/msg", there, signed_in, wanted=(202,))
+        application.call("GET", "/app/made-by-the-way", wanted=(404,))
+
+
 def restart(report, application):
     with report.case("event types, endpoints and kept answers last over a restart"):
         keyed = {"idempotency-key": "once"}
@@ -188,7 +204,7 @@ def own(report):
         gateway = Gateway([open_source("events", tenant="acme")], delivery={"allow": ["127.0.0.0/8"]})
         with gateway:
             application = Application(gateway, receiver)
-            for group in (deliveries, key_pair, names, restart):
+            for group in (deliveries, key_pair, names, making, restart):
                 group(report, application)
 
 

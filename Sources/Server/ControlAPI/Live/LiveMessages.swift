@@ -44,6 +44,8 @@ final class LiveMessages: SvixMessages {
     ) throws -> TenantID {
         do { return try lookup(caller).application(ref).id } catch let error as SvixError {
             guard error.status == 404, let draft else { throw error }
+            // Whoever may publish may not make an application by that.
+            try caller.principal.require(AccessTable.access(to: "v1.application.create"))
             let made = try applications.create(draft, getsExisting: true, caller).application
             return try lookup(caller).application(made.id).id
         }

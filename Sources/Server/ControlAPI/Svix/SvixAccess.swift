@@ -11,13 +11,14 @@ extension AccessTable {
         "v1.authentication.logout": .anyone,
 
         "v1.application.list": .gateway(.viewer),
-        "v1.application.create": .gateway(.admin),
+        // As what they do is on the gateway's own routes: tenants and keys.
+        "v1.application.create": .gateway(.platform),
         "v1.application.get": .tenant(.viewer),
-        "v1.application.update": .gateway(.admin),
-        "v1.application.patch": .gateway(.admin),
-        "v1.application.delete": .gateway(.admin),
-        "v1.authentication.app-portal-access": .gateway(.admin),
-        "v1.authentication.dashboard-access": .gateway(.admin),
+        "v1.application.update": .gateway(.platform),
+        "v1.application.patch": .gateway(.platform),
+        "v1.application.delete": .gateway(.platform),
+        "v1.authentication.app-portal-access": .gateway(.platform),
+        "v1.authentication.dashboard-access": .gateway(.platform),
 
         "v1.event-type.list": .tenant(.viewer),
         "v1.event-type.get": .tenant(.viewer),
