@@ -125,6 +125,26 @@ import Testing
         #expect(application(#"{"uid":"u"}"#).map(\.loc) == [["body", "", ""]])
         #expect(application(#"{"name":"a","uid":null,"throttleRate":null,"metadata":null,"else":[1]}"#).isEmpty)
     }
+    @Test func whatIsSaidIsBoundedHoweverMuchIsWrong() throws {
+        func types(_ count: Int) -> [SvixIssue] {
+            let texts = (0..<count).map { "\"bad \($0)\"" }.joined(separator: ",")
+            return endpoint("{\"url\":\"http://h/\",\"eventTypes\":[\(texts)],\"filterTypes\":[\(texts)]}")
+        }
+        #expect(types(99).count == SvixBody.issueCountMax && types(1001).count == 2)
+        func headers(_ names: [String]) -> [SvixIssue] {
+            let fields = names.map { "\"\($0)\":\"v\"" }.joined(separator: ",")
+            return issues("{\"headers\":{\(fields)}}") { _ = $0.headers() }
+        }
+        #expect(headers((0...SvixHeaders.countMax).map { "bad \($0)" }).map(\.loc) == [["body", "headers"]])
+        let long = headers([String(repeating: "x", count: 100_000)])
+        #expect(long.count == 1 && long.allSatisfy { $0.loc.joined().utf8.count < 2 * SvixIssue.nameBytesMax })
+        let channels = (0..<10_000).map { "\"bad \($0 % 5)\"" }.joined(separator: ",")
+        let message = "{\"eventType\":\"t\",\"payload\":{},\"channels\":[\(channels)]}"
+        do {
+            _ = try SvixMessageDraft(Array(message.utf8), application: "a")
+            Issue.record("a message with such channels was taken")
+        } catch { #expect((error as? SvixError)?.issues.count == SvixBody.issueCountMax) }
+    }
     @Test func textsHaveNoControlCharactersButTabsAndLineEnds() {
         #expect(application("{\"name\":\"bell\\u0007\"}").count == 1)
         #expect(application("{\"name\":\"tab\\tand\\nline\"}").isEmpty)
@@ -232,6 +252,14 @@ import Testing
     func whatIsNoSchemaIsRefused(_ text: String) throws {
         let value = try JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
         #expect(SchemaDraft7.problems(of: value).count == 1, "\(SchemaDraft7.problems(of: value))")
+    }
+    @Test func whatIsSaidOfASchemaIsBounded() {
+        let name = String(repeating: "n", count: 100_000)
+        let wrong = (0..<1000).map { ("p\($0)", JSONValue.integer(1)) }
+        let properties = JSONValue.object(Dictionary(uniqueKeysWithValues: wrong))
+        let problems = SchemaDraft7.problems(of: ["properties": .object([name: ["properties": properties]])])
+        #expect(problems.count == SchemaDraft7.problemCountMax)
+        #expect(problems.allSatisfy { $0.utf8.count < 1000 }, "\(problems.map(\.utf8.count))")
     }
     @Test func aSchemaThatIsNestedTooDeepIsRefusedAndEnds() {
         var schema: JSONValue = [:]

@@ -38,7 +38,7 @@ struct ApplicationController {
             body: SvixApplication.draftSchema, status: 201, also: 200, answer: SvixApplication.schema, kept: kept
         ) { call in
             let getsExisting = try call.svix.flag("get_if_exists")
-            let draft = try ApplicationController.draft(call)
+            let draft = try await worker.read(call) { SvixApplicationDraft(reading: &$0) }
             let (application, isNew) = try await worker.run {
                 try applications.create(draft, getsExisting: getsExisting, call.caller)
             }
@@ -52,16 +52,11 @@ struct ApplicationController {
             "Make an application what the body says; where there is none, make one (201) with the uid of the body.",
             body: SvixApplication.draftSchema, also: 201, answer: SvixApplication.schema
         ) { call in
-            let (ref, draft) = (call.parameter("app"), try ApplicationController.draft(call))
+            let ref = call.parameter("app")
+            let draft = try await worker.read(call) { SvixApplicationDraft(reading: &$0) }
             let (application, isNew) = try await worker.run { try applications.replace(ref, draft, call.caller) }
             return SvixReply(isNew ? 201 : 200, application.json)
         }
-    }
-    private static func draft(_ call: Call) throws -> SvixApplicationDraft {
-        var body = try SvixBody(call.body)
-        let draft = SvixApplicationDraft(reading: &body)
-        try body.finish()
-        return draft
     }
     private var patch: Route {
         let (applications, worker) = (applications, worker)
@@ -71,9 +66,7 @@ struct ApplicationController {
         ) { call in
             let ref = call.parameter("app")
             _ = try await worker.run { try applications.application(ref, call.caller) }
-            var body = try SvixBody(call.body)
-            let patch = SvixApplicationPatch(&body)
-            try body.finish()
+            let patch = try await worker.read(call) { SvixApplicationPatch(&$0) }
             return SvixReply(200, try await worker.run { try applications.patch(ref, patch, call.caller) }.json)
         }
     }
@@ -119,13 +112,12 @@ struct ApplicationController {
                 "Make a token of one application, for its own people.", body: ApplicationController.portalSchema,
                 answer: ApplicationController.portalAnswer, kept: kept
             ) { call in
-                var body = try SvixBody(call.body)
                 let ref = call.parameter("app")
-                let order = ApplicationController.portalOrder(&body)
-                // For one that there is, what it would be made of does not matter.
-                let exists = try await worker.run { (try? applications.application(ref, call.caller)) != nil }
-                let draft = exists ? nil : body.application(for: ref)
-                try body.finish()
+                let (order, draft) = try await worker.read(call) { body -> (SvixPortalOrder, SvixApplicationDraft?) in
+                    // For one that there is, what it would be made of does not matter.
+                    let exists = (try? applications.application(ref, call.caller)) != nil
+                    return (ApplicationController.portalOrder(&body), exists ? nil : body.application(for: ref))
+                }
                 if let draft {
                     _ = try await worker.run { try applications.create(draft, getsExisting: true, call.caller) }
                 }

@@ -126,7 +126,7 @@ struct AttemptController {
                 "Send what failed at an endpoint in a time, and never succeeded, once more.",
                 body: AttemptController.recoverSchema, status: 202, answer: AttemptController.taskSchema
             ) { call in
-                let times = try AttemptController.recoverTimes(call.body)
+                let times = try await worker.read(call) { AttemptController.recoverTimes(&$0) }
                 try await worker.run {
                     try attempts.recover(
                         endpoint: call.parameter("endpoint"), times, application: call.parameter("app"),
@@ -149,8 +149,7 @@ struct AttemptController {
     /// What clocks may be apart.
     private static let slack: UInt64 = 5 * minute
 
-    private static func recoverTimes(_ bytes: [UInt8]) throws -> Range<UInt64> {
-        var body = try SvixBody(bytes)
+    private static func recoverTimes(_ body: inout SvixBody) -> Range<UInt64> {
         let since = body.requiredText("since")
         let until = body.givenText("until").value
         var times = UInt64(0)..<0
@@ -164,7 +163,6 @@ struct AttemptController {
             }
             times = from..<max(from, end)
         }
-        try body.finish()
         return times
     }
 

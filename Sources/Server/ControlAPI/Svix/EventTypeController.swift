@@ -39,11 +39,10 @@ struct EventTypeController {
         let (types, worker) = (types, worker)
         return .svix(
             .post, "/event-type", "v1.event-type.create", "Declare an event type, or bring an archived one back.",
-            body: SvixEventType.draftSchema, status: 201, answer: SvixEventType.schema, kept: kept
+            body: SvixEventType.draftSchema, bodyBytesMax: Route.svixContentBytesMax, status: 201,
+            answer: SvixEventType.schema, kept: kept
         ) { call in
-            var body = try SvixBody(call.body)
-            let type = SvixEventType(&body, name: nil)
-            try body.finish()
+            let type = try await worker.read(call) { SvixEventType(&$0, name: nil) }
             return SvixReply(201, try await worker.run { try types.create(type, call.caller) }.json())
         }
     }
@@ -52,15 +51,14 @@ struct EventTypeController {
         return .svix(
             .put, "/event-type/{name}", "v1.event-type.update",
             "Make an event type what the body says; where there is none, declare it (201).",
-            body: SvixEventType.updateSchema, also: 201, answer: SvixEventType.schema
+            body: SvixEventType.updateSchema, bodyBytesMax: Route.svixContentBytesMax, also: 201,
+            answer: SvixEventType.schema
         ) { call in
             let name = call.parameter("name")
             guard SvixRules.isLabel(name) else {
                 throw SvixError.invalid(["path", "event_type_name"], SvixRules.aboutLabel())
             }
-            var body = try SvixBody(call.body)
-            let type = SvixEventType(&body, name: name)
-            try body.finish()
+            let type = try await worker.read(call) { SvixEventType(&$0, name: name) }
             let (made, isNew) = try await worker.run { try types.replace(type, call.caller) }
             return SvixReply(isNew ? 201 : 200, made.json())
         }
@@ -69,12 +67,10 @@ struct EventTypeController {
         let (types, worker) = (types, worker)
         return .svix(
             .patch, "/event-type/{name}", "v1.event-type.patch", "Change what the body names; `null` clears.",
-            body: SvixEventType.patchSchema, answer: SvixEventType.schema
+            body: SvixEventType.patchSchema, bodyBytesMax: Route.svixContentBytesMax, answer: SvixEventType.schema
         ) { call in
             let name = call.parameter("name")
-            var body = try SvixBody(call.body)
-            let patch = SvixEventTypePatch(&body)
-            try body.finish()
+            let patch = try await worker.read(call) { SvixEventTypePatch(&$0) }
             return SvixReply(200, try await worker.run { try types.patch(name, patch, call.caller) }.json())
         }
     }

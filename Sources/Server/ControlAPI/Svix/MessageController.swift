@@ -8,17 +8,23 @@ struct MessageController {
 
     var routes: [Route] { [create] + reading + [expunge] }
 
+    /// Thousands come in a second: what is read sooner than a thread is changed is read where it is.
+    private static let quickBytesMax = 64 << 10
+
     private var create: Route {
-        let messages = messages
+        let (messages, worker) = (messages, worker)
         var route = Route.svix(
             .post, "/app/{app}/msg", "v1.message.create",
             "Publish a message: answered when it is on disk, sent to the application's endpoints.",
-            query: [SvixMessageSearch.withContent], body: SvixMessageDraft.schema, status: 202,
-            answer: SvixMessage.schema
+            query: [SvixMessageSearch.withContent], body: SvixMessageDraft.schema,
+            bodyBytesMax: Route.svixContentBytesMax, status: 202, answer: SvixMessage.schema
         ) { call in
             let application = call.parameter("app")
             let withContent = try call.svix.flag("with_content", default: true)
-            var draft = try SvixMessageDraft(call.body, application: application)
+            let read: @Sendable () throws -> SvixMessageDraft = {
+                try SvixMessageDraft(call.body, application: application)
+            }
+            var draft = try await call.body.count > MessageController.quickBytesMax ? worker.run(read) : read()
             if let key = call.idempotencyKey {
                 guard IdempotencyKey.isRight(key) else {
                     throw SvixError.generic("`idempotency-key` \(IdempotencyKey.form)")

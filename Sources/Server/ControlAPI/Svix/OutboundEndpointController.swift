@@ -48,10 +48,12 @@ struct OutboundEndpointController {
         ]
     }
     /// The application is looked for before the body is read.
-    private func body(_ call: Call) async throws -> SvixBody {
+    private func read<Value: Sendable>(
+        _ call: Call, _ read: @escaping @Sendable (inout SvixBody) throws -> Value
+    ) async throws -> Value {
         let (applications, application) = (applications, call.parameter("app"))
         _ = try await worker.run { try applications.application(application, call.caller) }
-        return try SvixBody(call.body)
+        return try await worker.read(call, read)
     }
 
     private var create: Route {
@@ -60,11 +62,11 @@ struct OutboundEndpointController {
             .post, OutboundEndpointController.list, "v1.endpoint.create", "Make an endpoint.",
             body: SvixEndpoint.draftSchema, status: 201, answer: SvixEndpoint.schema, kept: kept
         ) { call in
-            var body = try await body(call)
-            let (draft, secret) = (SvixEndpointDraft(&body), body.secret("secret"))
-            let hasHeaders = body.members["headers"].map { $0 != .null } ?? false
-            let headers = hasHeaders ? body.headers()?.compactMapValues { $0 } ?? [:] : [:]
-            try body.finish()
+            let (draft, secret, headers) = try await read(call) { body -> (SvixEndpointDraft, String?, [String: String]) in
+                let (draft, secret) = (SvixEndpointDraft(&body), body.secret("secret"))
+                let hasHeaders = body.members["headers"].map { $0 != .null } ?? false
+                return (draft, secret, hasHeaders ? body.headers()?.compactMapValues { $0 } ?? [:] : [:])
+            }
             let application = call.parameter("app")
             return SvixReply(
                 201,
@@ -81,9 +83,7 @@ struct OutboundEndpointController {
                 + "(201) with the uid of the body.",
             body: SvixEndpoint.updateSchema, also: 201, answer: SvixEndpoint.schema
         ) { call in
-            var body = try await body(call)
-            let (draft, place) = (SvixEndpointDraft(&body), Place(call))
-            try body.finish()
+            let (draft, place) = (try await read(call) { SvixEndpointDraft(&$0) }, Place(call))
             let (endpoint, isNew) = try await worker.run {
                 try endpoints.replace(place.application, place.endpoint, draft, call.caller)
             }
@@ -96,9 +96,7 @@ struct OutboundEndpointController {
             .patch, OutboundEndpointController.one, "v1.endpoint.patch", "Change what the body names; `null` clears.",
             body: SvixEndpoint.patchSchema, answer: SvixEndpoint.schema
         ) { call in
-            var body = try await body(call)
-            let (patch, place) = (SvixEndpointPatch(&body), Place(call))
-            try body.finish()
+            let (patch, place) = (try await read(call) { SvixEndpointPatch(&$0) }, Place(call))
             return SvixReply(
                 200,
                 try await worker.run {
@@ -139,12 +137,11 @@ struct OutboundEndpointController {
                 "Sign with another secret; the old one signs too for a while.", body: SvixEndpoint.rotateSchema,
                 answer: SvixEndpoint.secretSchema, kept: kept
             ) { call in
-                var body = try await body(call)
-                let (secret, place) = (body.secret("key"), Place(call))
-                let grace =
-                    body.givenInteger("gracePeriodSeconds", 0...604_800).value
-                    ?? OutboundEndpointController.graceSecondsDefault
-                try body.finish()
+                let place = Place(call)
+                let (secret, given) = try await read(call) { body in
+                    (body.secret("key"), body.givenInteger("gracePeriodSeconds", 0...604_800).value)
+                }
+                let grace = given ?? OutboundEndpointController.graceSecondsDefault
                 let key = try await worker.run {
                     try endpoints.rotate(
                         place.application, place.endpoint, to: secret, graceSeconds: grace, call.caller)
@@ -159,9 +156,7 @@ struct OutboundEndpointController {
     private var headers: [Route] {
         let (endpoints, worker) = (endpoints, worker)
         @Sendable func set(_ call: Call, merges: Bool) async throws -> SvixReply {
-            var body = try await body(call)
-            let (headers, place) = (body.headers(isPatch: merges) ?? [:], Place(call))
-            try body.finish()
+            let (headers, place) = (try await read(call) { $0.headers(isPatch: merges) ?? [:] }, Place(call))
             try await worker.run {
                 try endpoints.setHeaders(place.application, place.endpoint, headers, merges: merges, call.caller)
             }

@@ -3,9 +3,13 @@
 
 package enum SchemaDraft7 {
     private static let depthMax = 64
+    /// Whoever breaks more rules mends these first.
+    package static let problemCountMax = 10
+    private static let nameBytesMax = 64
+    private static let placeBytesMax = 512
     private static let types = ["array", "boolean", "integer", "null", "number", "object", "string"]
 
-    /// One sentence for each keyword of a wrong form.
+    /// One sentence for each keyword of a wrong form; no more than `problemCountMax`.
     package static func problems(of schema: JSONValue) -> [String] {
         var problems: [String] = []
         check(schema, at: "", 0, &problems)
@@ -23,12 +27,21 @@ package enum SchemaDraft7 {
             return
         }
         for (keyword, value) in members.sorted(by: { $0.key < $1.key }) {
-            let own = place.isEmpty ? keyword : "\(place).\(keyword)"
+            guard problems.count < problemCountMax else { return }
+            let own = below(place, keyword)
             if let expected = mismatch(keyword, value) { problems.append("`\(own)` must be \(expected)") }
             for (name, inner) in schemas(in: keyword, value) {
-                check(inner, at: name.isEmpty ? own : "\(own).\(name)", depth + 1, &problems)
+                guard problems.count < problemCountMax else { return }
+                check(inner, at: name.isEmpty ? own : below(own, name), depth + 1, &problems)
             }
         }
+    }
+    /// Bounded: a name may be as long as a body is, and each keyword below it says it again.
+    private static func below(_ place: String, _ name: String) -> String {
+        guard place.utf8.count < placeBytesMax else { return place }
+        let isLong = name.utf8.count > nameBytesMax
+        let shown = isLong ? String(decoding: name.utf8.prefix(nameBytesMax), as: UTF8.self) + "…" : name
+        return place.isEmpty ? shown : "\(place).\(shown)"
     }
     private static func shown(_ place: String) -> String { place.isEmpty ? "the schema" : "`\(place)`" }
 

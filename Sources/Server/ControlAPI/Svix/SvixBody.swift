@@ -1,5 +1,7 @@
 // The body of a call of the Svix-shaped API: an object of JSON, read field by field; everything that is wrong with it
 // is said together. What it does not know it leaves alone, and it never looks at the content type.
+//
+// Invariant: what is said is bounded, however much is wrong: the answer to a body is never larger than the body by much.
 import Engine
 import Foundation
 
@@ -39,14 +41,21 @@ package struct SvixBody {
     }
 
     package mutating func report(_ name: String..., message: String, _ kind: SvixIssue.Kind = .rule) {
-        issues.append(SvixIssue(place + name, message, kind))
+        note(SvixIssue(place + name, message, kind))
+    }
+    /// Whoever breaks more rules mends these first.
+    package static let issueCountMax = 100
+    private mutating func note(_ issue: SvixIssue) {
+        if issues.count < SvixBody.issueCountMax { issues.append(issue) }
     }
     /// Throws everything that was found to be wrong.
     package func finish() throws {
         guard issues.isEmpty else { throw SvixError.invalid(issues) }
     }
     /// Takes what was found to be wrong with an object within.
-    package mutating func take(_ inner: SvixBody) { issues += inner.issues }
+    package mutating func take(_ inner: SvixBody) {
+        for issue in inner.issues { note(issue) }
+    }
 
     /// Null where the field is there and null.
     package mutating func given<Value>(
@@ -68,7 +77,7 @@ package struct SvixBody {
         return given.value
     }
     package mutating func missing(_ name: String) {
-        issues.append(SvixIssue(place + ["", ""], "the field `\(name)` is missing", .decode))
+        note(SvixIssue(place + ["", ""], "the field `\(name)` is missing", .decode))
     }
     package mutating func text(_ name: String) -> String? {
         let text = value(name, "a text", SvixBody.text)
@@ -118,13 +127,14 @@ package struct SvixBody {
             return texts.count == elements.count ? texts : nil
         }
         guard let texts = given.value else { return given }
-        for (index, text) in texts.enumerated() where !SvixRules.isLabel(text, bytesMax: bytesMax) {
-            report(name, "[\(index)]", message: SvixRules.aboutLabel(bytesMax))
-        }
         var seen: Set<String> = []
         let unique = texts.filter { seen.insert($0).inserted }
-        if !count.contains(unique.count) {
+        guard count.contains(unique.count) else {
             report(name, message: "must have \(count.lowerBound) to \(count.upperBound) items")
+            return .value([])
+        }
+        for (index, text) in texts.enumerated() where !SvixRules.isLabel(text, bytesMax: bytesMax) {
+            report(name, "[\(index)]", message: SvixRules.aboutLabel(bytesMax))
         }
         return .value(unique)
     }
@@ -151,6 +161,20 @@ package struct SvixBody {
         guard case .object(let members) = value else { return nil }
         let texts = members.compactMapValues(text)
         return texts.count == members.count ? texts : nil
+    }
+}
+
+extension ControlWorker {
+    /// What a call's body says, read on the worker: a large one takes a while. Throws everything that is wrong with it.
+    func read<Value: Sendable>(
+        _ call: Call, _ read: @escaping @Sendable (inout SvixBody) throws -> Value
+    ) async throws -> Value {
+        try await run {
+            var body = try SvixBody(call.body)
+            let value = try read(&body)
+            try body.finish()
+            return value
+        }
     }
 }
 

@@ -130,15 +130,16 @@ extension SvixBody {
             }
             return texts
         }
+        if let headers, headers.count > SvixHeaders.countMax {
+            report("headers", message: "has more than \(SvixHeaders.countMax) names")
+            return nil
+        }
         for (name, text) in (headers ?? [:]).sorted(by: { $0.key < $1.key }) {
             if let problem = SvixHeaders.problem(name: name) { report("headers", name, message: problem) }
             if let text, let problem = SvixHeaders.problem(value: text) { report("headers", name, message: problem) }
         }
         let lowered = (headers ?? [:]).keys.map { $0.lowercased() }
         if Set(lowered).count != lowered.count { report("headers", message: "has a name twice, in different letters") }
-        if lowered.count > SvixHeaders.countMax {
-            report("headers", message: "has more than \(SvixHeaders.countMax) names")
-        }
         return headers
     }
 }

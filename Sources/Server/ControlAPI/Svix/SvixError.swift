@@ -8,7 +8,7 @@ import Foundation
 import HTTPTypes
 import Hummingbird
 
-/// One broken rule; `loc` begins with `body`, `query` or `path`.
+/// One broken rule; `loc` begins with `body`, `query` or `path`. Bounded, whatever it speaks of.
 package struct SvixIssue: Equatable, Sendable {
     package enum Kind: String, CaseIterable, Sendable {
         case rule = "value_error"
@@ -22,9 +22,15 @@ package struct SvixIssue: Equatable, Sendable {
     package var kind: Kind
 
     package init(_ loc: [String], _ message: String, _ kind: Kind = .rule) {
-        self.loc = loc
-        self.message = message
+        self.loc = loc.map { SvixIssue.cut($0, SvixIssue.nameBytesMax) }
+        self.message = SvixIssue.cut(message, SvixIssue.messageBytesMax)
         self.kind = kind
+    }
+    /// Names in it are the caller's, and may be as long as a body is.
+    package static let nameBytesMax = 256
+    package static let messageBytesMax = 1024
+    private static func cut(_ text: String, _ bytesMax: Int) -> String {
+        text.utf8.count <= bytesMax ? text : String(decoding: text.utf8.prefix(bytesMax), as: UTF8.self) + "…"
     }
     var json: JSONValue {
         ["loc": .list(loc.map { .text($0) }), "msg": .text(message), "type": .text(kind.rawValue)]

@@ -65,13 +65,18 @@ extension SvixBody {
             if case .object = value { value } else { nil }
         }
         guard case .object(let versions)? = given.value else { return given }
+        guard versions.count <= SvixBody.schemaCountMax else {
+            report("schemas", message: "has more than \(SvixBody.schemaCountMax) versions")
+            return .absent
+        }
         for (version, schema) in versions.sorted(by: { $0.key < $1.key }) {
-            for problem in SchemaDraft7.problems(of: schema).prefix(10) {
+            for problem in SchemaDraft7.problems(of: schema) {
                 report("schemas", version, message: problem)
             }
         }
         return given
     }
+    private static let schemaCountMax = 100
 }
 
 /// Event types of the registry. Those with a feature flag are not there for callers of a tenant whose key lacks it.

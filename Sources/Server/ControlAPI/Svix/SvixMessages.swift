@@ -147,15 +147,17 @@ private struct MessageReading {
             wrong("channels", "a list of texts")
             return []
         }
-        for (index, text) in texts.enumerated() where !PublishRules.isLabel(text) {
-            let about = SvixRules.aboutLabel(PublishRules.labelBytesMax)
-            issues.append(SvixIssue(["body", "channels", "[\(index)]"], about))
-        }
         var seen: Set<String> = []
         let unique = texts.filter { seen.insert($0).inserted }
-        if !(1...SvixMessageDraft.channelCountMax).contains(unique.count) {
+        guard (1...SvixMessageDraft.channelCountMax).contains(unique.count) else {
             issues.append(
                 SvixIssue(["body", "channels"], "must have 1 to \(SvixMessageDraft.channelCountMax) items"))
+            return []
+        }
+        let misspelt = texts.indices.filter { !PublishRules.isLabel(texts[$0]) }
+        for index in misspelt.prefix(SvixBody.issueCountMax) {
+            let about = SvixRules.aboutLabel(PublishRules.labelBytesMax)
+            issues.append(SvixIssue(["body", "channels", "[\(index)]"], about))
         }
         return unique
     }

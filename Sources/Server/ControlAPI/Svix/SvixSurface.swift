@@ -50,19 +50,22 @@ package struct SvixReply: Equatable, Sendable {
 }
 
 extension Route {
-    static let svixBodyBytesMax = 2 << 20
+    static let svixBodyBytesMax = 256 << 10
+    /// Of messages and event types: what they say is theirs.
+    static let svixContentBytesMax = 2 << 20
 
     /// `path` is below `/api/v1`; `operation` is what Svix's own document calls it. `kept`: a POST with an
     /// `idempotency-key` is answered once.
     static func svix(
         _ method: HTTPRequest.Method, _ path: String, _ operation: String, _ summary: String,
-        query: [QueryParameter] = [], body: ObjectSchema? = nil, status: Int = 200, also: Int? = nil,
+        query: [QueryParameter] = [], body: ObjectSchema? = nil, bodyBytesMax: Int = Route.svixBodyBytesMax,
+        status: Int = 200, also: Int? = nil,
         answer: ObjectSchema? = nil, kept: KeptAnswers? = nil,
         _ reply: @escaping @Sendable (Call) async throws -> SvixReply
     ) -> Route {
         var route = Route(
             method: method, path: ControlAPI.base + path, operation: operation, resource: "outbound",
-            summary: summary, query: query, body: body.map { .json($0) }, bodyBytesMax: svixBodyBytesMax,
+            summary: summary, query: query, body: body.map { .json($0) }, bodyBytesMax: bodyBytesMax,
             status: HTTPResponse.Status(code: status), answer: answer.map { .json($0) } ?? .nothing
         ) { call in
             guard let kept, let key = call.idempotencyKey else { return try await reply(call).response }
