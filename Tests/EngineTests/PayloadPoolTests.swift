@@ -113,6 +113,10 @@ private let ownLines =
     #expect(lines.hasPrefix("X-Two: kept\r\nX-One: ours\r\nAuthorization: Token own\r\nwebhook-id: "))
     #expect(!lines.contains("theirs"))
     #expect(forwarded("x-on: a\r\n", configured: "X-One: b\r\n").hasPrefix("x-on: a\r\nX-One: b\r\n"))
+    // What never goes on does not, whether or not the endpoint has a field of its name; of User-Agent one word counts.
+    #expect(!forwarded("Authorization: theirs\r\n", configured: "Authorization: own\r\n").contains("theirs"))
+    #expect(forwarded("User-Agent: a\r\n").hasPrefix("Sluice-Forwarded-User-Agent: a\r\n"))
+    #expect(!forwarded("User-Agent: a\r\n", configured: "user-agent: b\r\n").contains("Forwarded-User-Agent"))
 }
 @Test func anIdentityMayBeNamedAsSvixDoes() {
     let lines = forwarded("svix-signature: v1,fake\r\nA: 1\r\n", names: .svix)

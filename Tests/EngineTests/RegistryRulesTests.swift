@@ -143,6 +143,18 @@ extension GatewayConfiguration {
         FieldMistake("uid") { $0.uid = "" },
         FieldMistake("url") { $0.url = "ftp://h/" },
         FieldMistake("url") { $0.url = "" },
+        FieldMistake("url") { $0.extras.userInformation = String(repeating: "u", count: 1025) },
+        FieldMistake("url") { $0.extras.userInformation = "user:p\r\n" },
+        FieldMistake("headers") { $0.extras.fields = [ConfiguredField(name: "a:b", value: "v")] },
+        FieldMistake("headers") { $0.extras.fields = [ConfiguredField(name: "", value: "v")] },
+        FieldMistake("headers") { $0.extras.fields = [ConfiguredField(name: "a", value: "v\r\nb: c")] },
+        FieldMistake("headers") {
+            $0.extras.fields = ["X-A", "x-a"].map { ConfiguredField(name: $0, value: "v") }
+        },
+        FieldMistake("headers") {
+            let value = String(repeating: "v", count: 4000)
+            $0.extras.fields = (0..<5).map { ConfiguredField(name: "x-\($0)", value: value) }
+        },
         FieldMistake("sources[1]") { $0.sources = ["github", "gitub"] },
         FieldMistake("secret[1]") { $0.secrets = ["c2VjcmV0", "!"] },
         FieldMistake("concurrency") { $0.concurrency = 5000 },

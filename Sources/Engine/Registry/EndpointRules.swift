@@ -12,6 +12,7 @@ struct EndpointRules {
         issues += tlsIssues(endpoint, path)
         issues += sourceIssues(endpoint, path)
         issues += channelIssues(endpoint, path)
+        issues += ExtrasRules.issues(of: endpoint.extras, at: path)
         for (index, secret) in endpoint.secrets.enumerated() {
             if let problem = EndpointSecret.problem(secret, index: index) {
                 issues.append(ValidationIssue(path["secret"][index], problem, about: .nothing))

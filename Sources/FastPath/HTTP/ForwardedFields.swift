@@ -102,11 +102,16 @@ package enum ForwardedFields {
             let end = lineEnd(lines, from: start)
             let colon = colonPlace(lines, start, end)
             let name = lines.slice(start, colon - start)
-            let isBarred = hasConnection && isNamedByConnection(name, in: lines) || bars.bar(name)
-            if isBarred || !passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding) {
+            let isKept = passes(lines, nameStart: start, nameEnd: colon, forwarding: forwarding)
+            var isAgent = false
+            if case .all = forwarding, !isKept, !hasAgent { isAgent = matches(name, "user-agent") }
+            // Asked last, and only of what would go on: each of the two is a walk over lines.
+            let isBarred =
+                (isKept || isAgent) && (hasConnection && isNamedByConnection(name, in: lines) || bars.bar(name))
+            if isBarred || !isKept {
                 place = pool.write(lines.slice(runStart, start - runStart), to: lease, at: place)
                 runStart = end
-                if case .all = forwarding, !isBarred, !hasAgent, matches(name, "user-agent") {
+                if isAgent, !isBarred {
                     hasAgent = true
                     place = pool.write("Sluice-Forwarded-User-Agent", to: lease, at: place)
                     place = pool.write(lines.slice(colon, end - colon), to: lease, at: place)

@@ -199,12 +199,36 @@ def restart(report, application):
         assert application.call("GET", "/app") == before[0]
 
 
+def bounds(report, application):
+    with report.case("what is said of a wrong body is bounded, and so is the body"):
+        wrong = [f"bad {number}" for number in range(1000)]
+        path = f"/app/{application.id}/endpoint"
+        body = {"url": "http://127.0.0.1/", "eventTypes": wrong, "filterTypes": wrong}
+        said = application.call("POST", path, body, wanted=(422,))
+        assert len(said["detail"]) == 100, len(said["detail"])
+        said = application.call("POST", path, {**body, "headers": {"x" * 100_000: "v"}}, wanted=(422,))
+        assert len(json.dumps(said)) < 100_000
+        large = {"name": "n", "metadata": {"k": "v" * (300 << 10)}}
+        said = application.call("POST", "/app", large, wanted=(413,))
+        assert said["code"] == "payload_too_large", said
+        large = {"name": "large.one", "description": "d", "schemas": {"1": {"title": "t" * (300 << 10)}}}
+        application.call("POST", "/event-type", large, wanted=(201, 422))
+    with report.case("header fields of an endpoint are bounded together, and credentials are"):
+        one = application.endpoint("bounds")
+        fields = {f"x-{number}": "v" * 4000 for number in range(5)}
+        application.call("PUT", one + "/headers", {"headers": fields}, wanted=(422,))
+        fields.popitem()
+        application.call("PUT", one + "/headers", {"headers": fields})
+        url = application.receiver.url.replace("http://", f"http://{'u' * 1100}:p@") + "/bounds"
+        application.call("PATCH", one, {"url": url}, wanted=(422,))
+
+
 def own(report):
     with Receiver() as receiver:
         gateway = Gateway([open_source("events", tenant="acme")], delivery={"allow": ["127.0.0.0/8"]})
         with gateway:
             application = Application(gateway, receiver)
-            for group in (deliveries, key_pair, names, making, restart):
+            for group in (deliveries, key_pair, names, making, bounds, restart):
                 group(report, application)
 
 

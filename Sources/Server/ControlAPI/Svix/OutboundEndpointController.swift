@@ -62,10 +62,11 @@ struct OutboundEndpointController {
             .post, OutboundEndpointController.list, "v1.endpoint.create", "Make an endpoint.",
             body: SvixEndpoint.draftSchema, status: 201, answer: SvixEndpoint.schema, kept: kept
         ) { call in
-            let (draft, secret, headers) = try await read(call) { body -> (SvixEndpointDraft, String?, [String: String]) in
+            let (draft, secret, headers) = try await read(call) { body in
                 let (draft, secret) = (SvixEndpointDraft(&body), body.secret("secret"))
                 let hasHeaders = body.members["headers"].map { $0 != .null } ?? false
-                return (draft, secret, hasHeaders ? body.headers()?.compactMapValues { $0 } ?? [:] : [:])
+                let headers = hasHeaders ? body.headers()?.compactMapValues { $0 } ?? [:] : [:]
+                return (draft, secret, headers)
             }
             let application = call.parameter("app")
             return SvixReply(

@@ -1,7 +1,7 @@
 // The body of a call of the Svix-shaped API: an object of JSON, read field by field; everything that is wrong with it
 // is said together. What it does not know it leaves alone, and it never looks at the content type.
 //
-// Invariant: what is said is bounded, however much is wrong: the answer to a body is never larger than the body by much.
+// Invariant: what is said is bounded, however much is wrong with a body.
 import Engine
 import Foundation
 
