@@ -14,7 +14,7 @@ import Testing
     }
     private func lines(_ settings: EndpointConfiguration, seconds: UInt64) -> String? {
         let body = Array("{}".utf8)
-        return AheadSigner(settings).map { signer in
+        return AheadSigner(settings, nowSeconds: min(seconds, 99)).map { signer in
             let lines = body.withView {
                 signer.lines(id: Array("evt_1".utf8), body: $0, seconds: seconds, names: settings.extras.signatureNames)
             }
@@ -24,8 +24,37 @@ import Testing
     }
 
     @Test func theLoopSignsWhereThereIsNoKeyPair() {
-        #expect(AheadSigner(endpointSettings("a")) == nil)
-        #expect(AheadSigner(endpointSettings("a") { $0.secrets = ["whsec_c2VjcmV0"] }) == nil)
+        #expect(AheadSigner(endpointSettings("a"), nowSeconds: 0) == nil)
+        #expect(AheadSigner(endpointSettings("a") { $0.secrets = ["whsec_c2VjcmV0"] }, nowSeconds: 0) == nil)
+    }
+    @Test func aKeyPairThatHasEndedOrStandsAloneAsAnOldOneSignsNothing() throws {
+        let (text, _) = try pair()
+        let rotated = endpointSettings("a") {
+            $0.secrets = ["whsec_c2VjcmV0"]
+            $0.extras.oldSecrets = [EndingSecret(text, endSeconds: 100)]
+        }
+        #expect(AheadSigner(rotated, nowSeconds: 99) != nil && AheadSigner(rotated, nowSeconds: 100) == nil)
+        var unsigned = rotated
+        unsigned.secrets = []
+        #expect(AheadSigner(unsigned, nowSeconds: 99) == nil)
+    }
+    @Test func anEndpointHasTwoKeyPairsAtMost() throws {
+        let (text, _) = try pair()
+        let bench = try RegistryBench()
+        let old = EndingSecret(text, endSeconds: 100)
+        func paths(_ name: String, secrets: Int, old count: Int) -> [String] {
+            let settings = endpointSettings(name) {
+                $0.secrets = Array(repeating: text, count: secrets)
+                $0.extras.oldSecrets = Array(repeating: old, count: count)
+            }
+            return bench.issues { try bench.edit(.createEndpoint(settings)) }.map { "\($0.path)" }
+        }
+        #expect(paths("a", secrets: 1, old: 2) == ["secret"] && paths("a", secrets: 3, old: 0) == ["secret"])
+        let sound = endpointSettings("a") {
+            $0.secrets = [text]
+            $0.extras.oldSecrets = [old]
+        }
+        try bench.edit(.createEndpoint(sound))
     }
     @Test func signsWithBothKindsInOrderUntilTheirEnd() throws {
         let (text, publicHalf) = try pair()

@@ -14,9 +14,11 @@ package final class AheadSigner: Sendable {
     /// What the HMAC keys lie in.
     private let memory: CompiledMemory
 
-    /// Nil where the loop can sign by itself. The secrets have been checked.
-    package init?(_ settings: EndpointConfiguration) {
-        let secrets = settings.secrets.map { EndingSecret($0, endSeconds: .max) } + settings.extras.oldSecrets
+    /// Nil where the loop can sign by itself. The secrets have been checked. `nowSeconds`: what has ended by then signs
+    /// nothing more.
+    package init?(_ settings: EndpointConfiguration, nowSeconds: UInt64) {
+        let old = settings.oldSecretsInForce(at: nowSeconds)
+        let secrets = settings.secrets.map { EndingSecret($0, endSeconds: .max) } + old
         guard secrets.contains(where: { EndpointSecret.isAsymmetric($0.text) }) else { return nil }
         let memory = CompiledMemory()
         keys = secrets.compactMap { secret in
@@ -50,8 +52,19 @@ package final class AheadSigner: Sendable {
     }
 }
 
+extension EndpointConfiguration {
+    /// The old secrets that sign still, beside the ones of today; without those nothing is signed.
+    func oldSecretsInForce(at seconds: UInt64) -> [EndingSecret] {
+        secrets.isEmpty ? [] : extras.oldSecrets.filter { seconds < $0.endSeconds }
+    }
+}
+
 /// The forms of a secret that signs deliveries.
 package enum EndpointSecret {
+    /// Of one endpoint, old ones among them: each signature takes a hundred times as long as one of the other kind, over
+    /// the time of handing over.
+    package static let asymmetricCountMax = 2
+
     package static func isAsymmetric(_ text: String) -> Bool { text.hasPrefix("whsk_") }
 
     /// What is wrong with it; nil when nothing is. Says nothing of the secret itself.

@@ -18,6 +18,11 @@ struct EndpointRules {
                 issues.append(ValidationIssue(path["secret"][index], problem, about: .nothing))
             }
         }
+        let pairs = (endpoint.secrets + endpoint.extras.oldSecrets.map(\.text)).filter(EndpointSecret.isAsymmetric)
+        if pairs.count > EndpointSecret.asymmetricCountMax {
+            let bound = "at most \(EndpointSecret.asymmetricCountMax), old ones among them"
+            issues.append(ValidationIssue(path["secret"], "has \(pairs.count) key pairs (`whsk_`); \(bound)"))
+        }
         issues += timeIssues(endpoint, path)
         issues += OutcomeTable.issues(endpoint.outcomes, at: path["outcomes"])
         issues += OrderKey.issues(endpoint, at: path["ordered"]["key"])

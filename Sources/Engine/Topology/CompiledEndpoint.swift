@@ -81,7 +81,7 @@ package final class CompiledEndpoint: Sendable {
         order = DeliveryOrder(spec.settings)
         fieldLines = spec.settings.extras.fieldLines
         names = spec.settings.extras.signatureNames
-        signer = AheadSigner(spec.settings)
+        signer = AheadSigner(spec.settings, nowSeconds: CompiledEndpoint.nowSeconds)
         let address: EndpointAddress
         do throws(EndpointAddressError) { address = try EndpointAddress(spec.settings.url) } catch {
             throw .address(error)
@@ -98,6 +98,7 @@ package final class CompiledEndpoint: Sendable {
         }
         host = nil
     }
+    private static var nowSeconds: UInt64 { ProcessResources.wallNanos / 1_000_000_000 }
     package var configuration: EndpointConfiguration { box.settings }
     /// Unique over all tenants; what log lines and metrics say.
     package var name: String { box.settings.qualifiedName }
@@ -137,7 +138,10 @@ package final class CompiledEndpoint: Sendable {
         var description = DestinationDescription(
             addresses: addresses.compactMap(EgressAddress.init),
             authority: address.hostField, target: address.target, secrets: settings.secrets)
-        description.endingSecrets = settings.extras.oldSecrets
+        // A key pair that has ended by the time of compiling is nothing to the loop, whatever the clock says now.
+        description.endingSecrets = settings.oldSecretsInForce(at: CompiledEndpoint.nowSeconds).filter {
+            signer != nil || !EndpointSecret.isAsymmetric($0.text)
+        }
         description.names = names
         description.isSignedAhead = signer != nil
         let proxies = proxy.compactMap(EgressAddress.init)

@@ -153,6 +153,10 @@ def key_pair(report, application):
         new, old = came.headers["svix-signature"].split(" ")
         assert new.startswith("v1a,") and old == signed(came, secret(3)), came.headers
         key.public_key().verify(base64.b64decode(new[4:]), text)
+        application.call("POST", three + "/secret/rotate", {"key": pair})
+        said = application.call("POST", three + "/secret/rotate", {"key": pair}, wanted=(400,))
+        assert said["code"] == "limit_reached", said
+        application.call("POST", three + "/secret/rotate", {"key": pair, "gracePeriodSeconds": 0})
 
 
 def names(report, application):

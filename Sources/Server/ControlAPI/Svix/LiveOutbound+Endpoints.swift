@@ -121,6 +121,13 @@ extension LiveOutbound {
                 "\(LiveOutbound.oldSecretCountMax) old secrets sign still; wait for the end of one, or leave no grace"
             )
         }
+        let pairs = ([secret] + old.map(\.text)).filter(EndpointSecret.isAsymmetric)
+        guard pairs.count <= EndpointSecret.asymmetricCountMax else {
+            throw SvixError(
+                400, "limit_reached",
+                "\(EndpointSecret.asymmetricCountMax) key pairs at most sign at a time; wait for the end of one, or "
+                    + "leave no grace")
+        }
         settings.secrets = [secret]
         settings.extras.oldSecrets = old
         let replacement = settings
