@@ -6,16 +6,24 @@ import Synchronization
 import TestSupport
 import Testing
 
-/// A ring over a registry in memory, with a clock that the test turns.
+private final class TurnedClock: Sendable {
+    let millis = Mutex<Int64>(1_000_000)
+}
+
+/// A ring over a registry in memory, each with a clock that the test turns.
 private final class KeyBench: KeyUseStore {
     let store = MemoryRegistryStore()
+    let registryClock: TurnedClock
     let service: RegistryService
     let now = Mutex<Int64>(1_000_000)
     let written = Mutex<[Int64]>([])
 
     init() throws {
+        let clock = TurnedClock()
+        registryClock = clock
         service = RegistryService(
-            store: store, process: ProcessSettings(), verifiers: VerifierRegistry(), nowMillis: { 1_000_000 })
+            store: store, process: ProcessSettings(), verifiers: VerifierRegistry(),
+            nowMillis: { clock.millis.withLock { $0 } })
         try service.open()
         _ = try service.apply(.edits([.createTenant(name: "acme", uid: nil)]), actor: ChangeActor("t"))
     }
@@ -24,6 +32,7 @@ private final class KeyBench: KeyUseStore {
             registry: service, digester: TokenDigester(key: [UInt8](repeating: 7, count: 32)),
             uses: try KeyUses(self), nowMillis: { [self] in now.withLock { $0 } })
     }
+    func portals(of tenant: TenantID) -> [KeyID] { service.state.keys.portals(of: tenant).map(\.id) }
     var acme: TenantID { get throws { try #require(service.state.tenant(named: "acme")).id } }
 
     func keyUses() throws -> [KeyID: Int64] { [:] }
@@ -92,6 +101,43 @@ private final class KeyBench: KeyUseStore {
         #expect(throws: RegistryRefusal.self) {
             try ring.make(tenant: TenantID(2), role: .viewer, name: "", expiresMillis: nil, actor: actor)
         }
+    }
+    @Test func portalsKeysThatHaveEndedGoAFewWithEachNewOne() throws {
+        let bench = try KeyBench()
+        let (ring, acme) = (try bench.ring(), try bench.acme)
+        func make(until millis: Int64, isPortal: Bool = true) throws -> (key: KeySpec, token: String) {
+            try ring.make(
+                tenant: acme, role: .admin, name: "app-portal", expiresMillis: millis, isPortal: isPortal, actor: actor)
+        }
+        let other = try make(until: 1_000_001, isPortal: false).key
+        let first = try make(until: 1_000_001)
+        #expect(ring.verdict(on: first.token) == .key(first.key) && ring.uses.last(first.key.id) != nil)
+        for _ in 1..<20 { _ = try make(until: 1_000_001) }
+        #expect(bench.portals(of: acme).count == 20)
+        bench.registryClock.millis.withLock { $0 = 1_000_002 }
+        let fresh = try make(until: 2_000_000).key.id
+        #expect(bench.portals(of: acme).count == 20 - KeyBounds.portalEndedCountMax + 1)
+        #expect(ring.verdict(on: first.token) == .unknown && ring.uses.last(first.key.id) == nil)
+        let last = try make(until: 2_000_000).key.id
+        #expect(bench.portals(of: acme) == [fresh, last])
+        #expect(bench.service.state.keys[other.id] == other, "what an operator made is the operator's to remove")
+    }
+    @Test func ofThePortalsKeysOfATenantTheNewestThousandStay() throws {
+        let bench = try KeyBench()
+        let (ring, acme) = (try bench.ring(), try bench.acme)
+        func make(_ tenant: TenantID) throws -> String {
+            try ring.make(
+                tenant: tenant, role: .admin, name: "app-portal", expiresMillis: 2_000_000, isPortal: true, actor: actor
+            ).token
+        }
+        let others = try make(.main)
+        let (oldest, second) = (try make(acme), try make(acme))
+        for _ in 2..<KeyBounds.portalCountMax { _ = try make(acme) }
+        #expect(ring.verdict(on: oldest) != .unknown && bench.portals(of: acme).count == KeyBounds.portalCountMax)
+        let newest = try make(acme)
+        #expect(bench.portals(of: acme).count == KeyBounds.portalCountMax)
+        #expect(ring.verdict(on: oldest) == .unknown)
+        #expect([others, second, newest].allSatisfy { ring.verdict(on: $0) != .unknown })
     }
     @Test func aPlatformKeyBelongsToNoTenant() throws {
         let ring = try KeyBench().ring()

@@ -99,3 +99,16 @@ import Testing
     @Test(arguments: ["", "ep_", "ep_123", "ep_" + String(repeating: "z", count: 22), "ep_000000000000000000000-"])
     func whatNobodyMadeIsNone(_ text: String) { #expect(PublicID(text, prefix: .endpoint) == nil) }
 }
+
+@Suite struct TableWalkTests {
+    @Test func aTableIsWalkedDownOverGaps() {
+        var table = PagedTable<UInt32>()
+        for number: UInt32 in [0, 3, 64, 700, 701] { table[number] = number }
+        #expect(table.values(before: .max, limit: 9) == [701, 700, 64, 3, 0])
+        #expect(table.values(before: 701, limit: 2) == [700, 64] && table.values(before: 0, limit: 2).isEmpty)
+        table[700] = nil
+        table[701] = nil
+        #expect(table.values(before: .max, limit: 1) == [64] && table.values(before: 64, limit: 9) == [3, 0])
+        #expect(PagedTable<Int>().values(before: .max, limit: 1).isEmpty)
+    }
+}

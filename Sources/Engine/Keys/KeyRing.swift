@@ -43,7 +43,8 @@ package final class KeyRing: Sendable {
         uses.note(key.id, nowMillis: now)
         return .key(key)
     }
-    /// The token is nowhere but in the answer.
+    /// The token is nowhere but in the answer. A portal's key takes the place of others of its tenant's portals, as
+    /// `KeyBounds` say.
     package func make(
         tenant: TenantID?, role: KeyRole, name: String, expiresMillis: Int64?, featureFlags: [String] = [],
         isPortal: Bool = false, actor: ChangeActor
@@ -53,7 +54,10 @@ package final class KeyRing: Sendable {
         let draft = KeyDraft(
             tenant: tenant, role: role, name: name, digest: digest, expiresMillis: expiresMillis,
             featureFlags: featureFlags, isPortal: isPortal)
+        let known = isPortal ? tenant.map { registry.state.keys.portals(of: $0) } ?? [] : []
         _ = try registry.apply(.edits([.createKey(draft)]), actor: actor)
+        let left = registry.state.keys
+        for old in known where left[old.id] == nil { uses.forget(old.id) }
         guard let key = registry.state.keys.with(digest: digest) else {
             throw .storeFailed("the key was revoked as it was made")
         }

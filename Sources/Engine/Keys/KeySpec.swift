@@ -1,5 +1,5 @@
-// Keys of the control API as plain values: whose, what for, until when; and all of them, found by number, public id or
-// digest.
+// Keys of the control API as plain values: whose, what for, until when; and all of them, found by number, public id,
+// digest or tenant.
 //
 // Invariants: no token is here, only its digest (see `TokenDigester`); a number and a public id are never given twice.
 
@@ -104,10 +104,19 @@ package struct KeySpec: Equatable, Sendable {
     }
 }
 
+/// Of the keys of portals, which are made with each visit; of others an operator makes as many as there are.
+package enum KeyBounds {
+    /// Of a tenant; the oldest gives way.
+    package static let portalCountMax = 1000
+    /// That have ended and go with a new one.
+    package static let portalEndedCountMax = 16
+}
+
 package struct KeyIndex: Sendable {
     private var table = PagedTable<KeySpec>()
     private var byDigest = ShardedMap<KeyDigest, KeyID>()
     private var byPublicID = ShardedMap<PublicID, KeyID>()
+    private var byTenant = ShardedMap<TenantID, [KeyID]>()
     package internal(set) var lastNumber: UInt32 = 0
 
     package var count: Int { table.count }
@@ -117,18 +126,35 @@ package struct KeyIndex: Sendable {
     /// What the lookup's time tells is of a digest that only the gateway can compute, not of a token.
     package func with(digest: KeyDigest) -> KeySpec? { byDigest[digest].flatMap { self[$0] } }
     package func page(after number: UInt32, limit: Int) -> [KeySpec] { table.values(after: number, limit: limit) }
-    /// O(all keys).
-    package func all(of tenant: TenantID) -> [KeySpec] { table.values.filter { $0.tenant == tenant } }
+    /// The oldest first.
+    package func all(of tenant: TenantID) -> [KeySpec] { (byTenant[tenant] ?? []).compactMap { self[$0] } }
+    package func portals(of tenant: TenantID) -> [KeySpec] { all(of: tenant).filter(\.isPortal) }
 
     mutating func set(_ key: KeySpec) {
         table[key.id.number] = key
         byDigest[key.digest] = key.id
         byPublicID[key.publicID] = key.id
         lastNumber = max(lastNumber, key.id.number)
+        updateList(of: key.tenant) { ids in
+            let place = ids.partitionIndex { $0 < key.id }
+            if place == ids.count || ids[place] != key.id { ids.insert(key.id, at: place) }
+        }
     }
     mutating func remove(_ key: KeySpec) {
         table[key.id.number] = nil
         byDigest[key.digest] = nil
         byPublicID[key.publicID] = nil
+        updateList(of: key.tenant) { ids in
+            let place = ids.partitionIndex { $0 < key.id }
+            if place < ids.count, ids[place] == key.id { ids.remove(at: place) }
+        }
+    }
+    private mutating func updateList(of tenant: TenantID?, _ update: (inout [KeyID]) -> Void) {
+        guard let tenant else { return }
+        var ids = byTenant[tenant] ?? []
+        // Held once while it changes, so that a start, which sets all keys, copies none of the lists.
+        byTenant[tenant] = nil
+        update(&ids)
+        if !ids.isEmpty { byTenant[tenant] = ids }
     }
 }

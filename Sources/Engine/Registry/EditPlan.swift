@@ -258,6 +258,15 @@ extension RegistryPlan {
             report(path["expires_at"], "is in the past")
         }
         guard issues.isEmpty else { return }
+        if draft.isPortal, let tenant = draft.tenant { makeRoom(forPortalOf: tenant) }
         make(draft)
+    }
+    /// Those that have ended go a few at a time, so that no change grows with them; when none has and there are as many
+    /// as may be, the oldest goes.
+    private mutating func makeRoom(forPortalOf tenant: TenantID) {
+        let (known, now) = (after.keys.portals(of: tenant), nowMillis)
+        var gone = Array(known.filter { $0.isExpired(nowMillis: now) }.prefix(KeyBounds.portalEndedCountMax))
+        if gone.isEmpty { gone = Array(known.prefix(max(0, known.count + 1 - KeyBounds.portalCountMax))) }
+        remove(gone)
     }
 }

@@ -46,6 +46,21 @@ package struct PagedTable<Value> {
         }
         return found
     }
+    /// The last `limit` values whose number is less than `number`, the greatest first. O(pages passed + limit).
+    package func values(before number: UInt32, limit: Int) -> [Value] {
+        var found: [Value] = []
+        var slot = min(Int(number), pages.count * Self.pageSlotCount) - 1
+        while slot >= 0, found.count < limit {
+            let page = pages[slot / Self.pageSlotCount]
+            guard !page.isEmpty else {
+                slot = slot / Self.pageSlotCount * Self.pageSlotCount - 1
+                continue
+            }
+            if let value = page[slot % Self.pageSlotCount] { found.append(value) }
+            slot -= 1
+        }
+        return found
+    }
 }
 
 extension PagedTable: Sendable where Value: Sendable {}

@@ -25,6 +25,10 @@ package struct RegistryState: Sendable {
     package func tenants(after number: UInt32, limit: Int) -> [TenantSpec] {
         tenantTable.values(after: number, limit: limit)
     }
+    /// The greatest number first.
+    package func tenants(before number: UInt32, limit: Int) -> [TenantSpec] {
+        tenantTable.values(before: number, limit: limit)
+    }
     package func tenant(_ id: TenantID) -> TenantSpec? { tenantTable[id.number] }
     package func tenant(named name: String) -> TenantSpec? { tenantsByName[name].flatMap { tenant($0) } }
     package func tenant(uid: String) -> TenantSpec? { tenantsByUID[uid].flatMap { tenant($0) } }

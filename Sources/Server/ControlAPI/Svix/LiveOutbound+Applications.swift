@@ -11,9 +11,10 @@ extension LiveOutbound {
             let isPast = mark.map { paging.walksUp ? tenant.id.number <= $0 : tenant.id.number >= $0 } ?? false
             return SvixPage(walked: isPast ? [] : [SvixApplication(tenant)], paging) { $0.id }
         }
-        let walked = OutboundWalk.items(
-            up: paging.walksUp, from: mark, last: lookup.state.lastTenantNumber, count: paging.limit + 1
-        ) { lookup.state.tenant(TenantID($0)) }
+        let walked =
+            paging.walksUp
+            ? lookup.state.tenants(after: mark ?? 0, limit: paging.limit + 1)
+            : lookup.state.tenants(before: mark ?? .max, limit: paging.limit + 1)
         return SvixPage(walked: walked.map { SvixApplication($0) }, paging) { $0.id }
     }
     func application(_ ref: String, _ caller: Caller) throws -> SvixApplication {
@@ -64,38 +65,16 @@ extension LiveOutbound {
     private static let portalKeyName = "app-portal"
 
     func portalToken(_ ref: String, _ order: SvixPortalOrder, _ caller: Caller) throws -> String {
-        let lookup = try lookup(caller)
-        let tenant = try lookup.application(ref)
+        let tenant = try lookup(caller).application(ref)
         guard let ring = gateway.keys else { throw ControlError.notRunning }
         let now = Int64(Date().timeIntervalSince1970 * 1000)
         do {
-            // Those that have ended are of no more use, and there may be one for each visit.
-            for old in lookup.state.keys.all(of: tenant.id)
-            where old.name == LiveOutbound.portalKeyName && old.isExpired(nowMillis: now) {
-                try ring.revoke(old.id, actor: ChangeActor(caller))
-            }
             return try ring.make(
                 tenant: tenant.id, role: order.isReadOnly ? .viewer : .admin, name: LiveOutbound.portalKeyName,
                 expiresMillis: now + Int64(order.seconds) * 1000, featureFlags: order.featureFlags,
                 isPortal: true, actor: ChangeActor(caller)
             ).token
         } catch { throw SvixError(error) }
-    }
-}
-
-/// Numbers walked up or down from a mark. O(numbers passed).
-enum OutboundWalk {
-    static func items<Item>(
-        up: Bool, from mark: UInt32?, last: UInt32, count: Int, _ item: (UInt32) -> Item?
-    ) -> [Item] {
-        var items: [Item] = []
-        var number = Int64(mark ?? (up ? 0 : last &+ 1))
-        while items.count < count {
-            number += up ? 1 : -1
-            guard number >= 1, number <= Int64(last) else { break }
-            if let found = item(UInt32(number)) { items.append(found) }
-        }
-        return items
     }
 }
 
