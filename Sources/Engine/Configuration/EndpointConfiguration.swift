@@ -1,5 +1,8 @@
 // An endpoint as an operator describes it: plain values, secrets resolved. Defaults live here and nowhere else;
 // `docs/configuration.md` documents each.
+//
+// Invariant: what came after the first version is stored as an optional, so that a row of an earlier one is read at
+// once.
 
 package struct EndpointConfiguration: Equatable, Codable, Sendable {
     /// A label, unique within the tenant.
@@ -15,8 +18,6 @@ package struct EndpointConfiguration: Equatable, Codable, Sendable {
     package var sources: [String] = []
     /// Patterns with `*` over the event type; empty = all.
     package var types: [String] = []
-    /// Published events that share one; empty = all events, with channels or without.
-    package var channels: [String] = []
     /// Standard Webhooks secrets, base 64 with or without `whsec_`; all of them sign, so that one can rotate. Empty =
     /// unsigned.
     package var secrets: [String] = []
@@ -38,10 +39,17 @@ package struct EndpointConfiguration: Equatable, Codable, Sendable {
     package var forwardsHeaders = true
     /// A disabled endpoint keeps its place in the log and gets nothing.
     package var disabled = false
+    /// Nil for most, and in what an earlier version wrote; see `channels`.
+    private var channelList: [String]?
     /// Nil for most; see `extras`.
     private var kept: Boxed<EndpointExtras>?
     package init() {}
 
+    /// Published events that share one; empty = all events, with channels or without.
+    package var channels: [String] {
+        get { channelList ?? [] }
+        set { channelList = newValue.isEmpty ? nil : newValue }
+    }
     /// What the outbound API adds.
     package var extras: EndpointExtras {
         get { kept?.value ?? EndpointExtras() }

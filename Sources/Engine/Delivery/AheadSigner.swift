@@ -61,8 +61,8 @@ extension EndpointConfiguration {
 
 /// The forms of a secret that signs deliveries.
 package enum EndpointSecret {
-    /// Of one endpoint, old ones among them: each signature takes a hundred times as long as one of the other kind, over
-    /// the time of handing over.
+    /// Of one endpoint, old ones among them: each signature takes far longer than one of the other kind, and is made
+    /// where deliveries are handed over.
     package static let asymmetricCountMax = 2
 
     package static func isAsymmetric(_ text: String) -> Bool { text.hasPrefix("whsk_") }

@@ -9,6 +9,22 @@ package struct SettingsField<Settings: Sendable>: Sendable {
     package let key: String
     package let isEqual: @Sendable (Settings, Settings) -> Bool
     package let text: @Sendable (Settings) -> String
+    fileprivate var digesting = Digesting.always
+
+    /// How a field is part of `digest`. Of fields that came later, an endpoint which has none of them must have the
+    /// digest that an earlier version gave it, or an upgrade would take every endpoint of a manifest for a changed one.
+    fileprivate enum Digesting: Sendable {
+        case always
+        /// With its key, where its text is not `none`.
+        case whenSet
+        /// No manifest can set it.
+        case never
+    }
+    fileprivate func apart(_ digesting: Digesting) -> SettingsField {
+        var field = self
+        field.digesting = digesting
+        return field
+    }
 
     init<Value: Equatable & SendableMetatype>(
         _ key: String, _ value: @escaping @Sendable (Settings) -> Value,
@@ -48,12 +64,19 @@ extension ResourceSettings {
             FieldChange(field: $0.key, before: $0.text(old), after: $0.text(self))
         }
     }
-    /// A digest of everything but secrets, equal over restarts: it tells whether a manifest changed a resource while
-    /// no process ran. Secrets stay out, so that nothing can be guessed from it.
+    /// A digest of what a manifest sets, but for secrets, equal over restarts: it tells whether a manifest changed a
+    /// resource while no process ran. Secrets stay out, so that nothing can be guessed from it.
     var digest: UInt64 {
         var hash: UInt64 = 0xCBF2_9CE4_8422_2325
         for field in Self.fields {
-            for byte in field.text(self).utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
+            var text = field.text(self)
+            switch field.digesting {
+            case .always: break
+            case .whenSet where text == "none": continue
+            case .whenSet: text = field.key + ": " + text
+            case .never: continue
+            }
+            for byte in text.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01B3 }
             hash = (hash ^ 0x1F) &* 0x100_0000_01B3
         }
         return hash
@@ -84,7 +107,9 @@ private func millisText(_ millis: Int) -> String { TimeSpan.text(of: millis) }
 
 extension EndpointConfiguration {
     package static var fields: [SettingsField<EndpointConfiguration>] { table }
-    private static let table: [SettingsField<EndpointConfiguration>] = [
+    private static let table = manifestFields + outboundFields.map { $0.apart(.never) }
+    private static let channelsField: SettingsField<EndpointConfiguration> = SettingsField("channels") { $0.channels }
+    private static let manifestFields: [SettingsField<EndpointConfiguration>] = [
         SettingsField("name") { $0.name },
         SettingsField("tenant") { $0.tenant },
         SettingsField("uid") { $0.uid },
@@ -92,7 +117,7 @@ extension EndpointConfiguration {
         SettingsField("tls", { $0.tls }, text: filesText),
         SettingsField("sources") { $0.sources },
         SettingsField("types") { $0.types },
-        SettingsField("channels") { $0.channels },
+        channelsField.apart(.whenSet),
         SettingsField("secret", { $0.secrets }, text: { countText($0.count) }),
         SettingsField("concurrency") { $0.concurrency },
         SettingsField("timeouts.connect", { $0.connectMillisMax }, text: millisText),
@@ -111,6 +136,9 @@ extension EndpointConfiguration {
         SettingsField("ordered.key") { $0.orderKey },
         SettingsField("forward_headers") { $0.forwardsHeaders },
         SettingsField("disabled") { $0.disabled },
+    ]
+    /// What the outbound API adds.
+    private static let outboundFields: [SettingsField<EndpointConfiguration>] = [
         SettingsField("description") { $0.extras.about },
         SettingsField("metadata", { $0.extras.metadata }, text: keysText),
         SettingsField("throttle_rate", { $0.extras.throttleRate }, text: { $0.map { "\($0)" } ?? "none" }),
