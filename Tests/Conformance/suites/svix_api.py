@@ -135,6 +135,43 @@ def deliveries(report, application):
         assert application.call("GET", path) == {"headers": {}, "sensitive": ["authorization"]}
 
 
+def credentials(report, application):
+    with report.case("credentials of a URL: seen by administrators, in no file of answers, gone with the URL"):
+        plain = application.receiver.url + "/cred"
+        url = plain.replace("http://", "http://user:geheim7@")
+        application.call("POST", "/app", {"name": "kept-7"}, {"idempotency-key": "kept-7"})
+        for _ in range(2):
+            order = (f"/app/{application.id}/endpoint", {"url": url}, {"idempotency-key": "cred"})
+            made = application.call("POST", *order)
+            assert made["url"] == url, made
+        path = os.path.join(application.gateway.data, "idempotency.jsonl")
+
+        def kept():
+            with open(path, "rb") as file:
+                return file.read()
+
+        wait_until(lambda: os.path.exists(path) and b"kept-7" in kept(), 15, "an answer in the file")
+        assert b"geheim7" not in kept()
+        one = f"/app/{application.id}/endpoint/{made['id']}"
+        own = {"X-Sluice-Request": "1"}
+        viewer = application.call("POST", "/keys", {"tenant_id": "*", "role": "viewer"}, own)["token"]
+        signed_in = {"Authorization": f"Bearer {viewer}"}
+        masked = plain.replace("http://", "http://***@")
+        shown = application.call("GET", one, None, signed_in)
+        assert shown["url"] == masked, shown
+        assert "authorization" in application.sent("cred").headers
+        attempts = f"/app/{application.id}/attempt/endpoint/{made['id']}"
+        message = {"eventType": "a.b", "payload": {}}
+        application.call("POST", f"/app/{application.id}/msg", message, wanted=(202,))
+        listed = wait_until(lambda: application.call("GET", attempts, None, signed_in)["data"], 15, "an attempt")
+        assert all(attempt["url"] == masked for attempt in listed), listed
+        there = application.call("GET", "/endpoints?tenant=acme")["items"]
+        known = next(one["id"] for one in there if one["url"] == plain)
+        application.call("PATCH", f"/endpoints/{known}", {"url": plain + "2"}, own)
+        assert application.call("GET", one)["url"] == plain + "2"
+        assert "authorization" not in application.sent("cred2").headers
+
+
 def key_pair(report, application):
     with report.case("a key pair of Ed25519 signs, and the public half is shown"):
         try:
@@ -232,7 +269,7 @@ def own(report):
         gateway = Gateway([open_source("events", tenant="acme")], delivery={"allow": ["127.0.0.0/8"]})
         with gateway:
             application = Application(gateway, receiver)
-            for group in (deliveries, key_pair, names, making, bounds, restart):
+            for group in (deliveries, credentials, key_pair, names, making, bounds, restart):
                 group(report, application)
 
 

@@ -38,7 +38,7 @@ final class LiveAttempts: SvixAttempts {
             ).text
             return SvixAttempt(
                 id: id, messageId: message.id, endpointId: SvixID.text(endpoint.publicID, number: endpoint.id.number),
-                url: OutboundURL.joined(endpoint.settings.url, user: endpoint.settings.extras.userInformation),
+                url: OutboundURL.shown(endpoint.settings, to: lookup.caller),
                 responseStatus: Int(row.status),
                 response: access.expunged.isExpunged(attempt: id) ? "EXPUNGED" : LiveAttempts.response(row),
                 durationMillis: Int(row.timing.totalMicros / 1000),
@@ -125,7 +125,7 @@ final class LiveAttempts: SvixAttempts {
         let all = rows.compactMap { row in
             subject.lookup.state.endpoints[row.endpoint].map { spec in
                 SvixDestination(
-                    endpoint: SvixEndpoint(spec), status: row.state == .delivered ? .success : .fail,
+                    endpoint: SvixEndpoint(spec, shownTo: caller), status: row.state == .delivered ? .success : .fail,
                     nextMillis: row.state == .pending ? row.dueMillis : nil)
             }
         }

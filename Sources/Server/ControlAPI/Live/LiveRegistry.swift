@@ -50,9 +50,7 @@ final class LiveRegistry: RegistryControl, AuditQueries {
         var settings = EndpointConfiguration(draft)
         if try lookup.scope != nil, let ref = draft.tenant { _ = try lookup.tenant(ref) }
         settings.tenant = draft.tenant.map { lookup.tenantName($0) } ?? endpoint.settings.tenant
-        // What this API does not show is not its to take away.
-        settings.channels = endpoint.settings.channels
-        settings.extras = endpoint.settings.extras
+        settings.keepWhatIsHidden(of: endpoint.settings)
         let replacement = settings
         let known = revision.map { UInt64($0) }
         try apply([.updateEndpoint(endpoint.id, ifRevision: known) { $0 = replacement }], caller)
@@ -151,6 +149,12 @@ extension EndpointConfiguration {
         }
         forwardsHeaders = draft.forwardHeaders ?? forwardsHeaders
         disabled = draft.disabled ?? disabled
+    }
+    /// What this API does not show is not its to take away. But the credentials of a URL are a part of it: another URL
+    /// must not get them.
+    package mutating func keepWhatIsHidden(of old: EndpointConfiguration) {
+        extras = old.extras
+        if url != old.url { extras.userInformation = "" }
     }
 }
 

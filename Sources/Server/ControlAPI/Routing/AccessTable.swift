@@ -23,7 +23,7 @@ package enum Access: Equatable, Sendable {
 package enum AccessTable {
     package static func access(to operation: String) -> Access { rows[operation] ?? .gateway(.platform) }
 
-    /// Credentials in requests that were received, as they came (`reveal=true`).
+    /// Credentials in requests that were received, as they came (`reveal=true`), and in the URLs of endpoints.
     static let revealing = KeyRole.admin
 
     package static let rows = own.merging(svix) { first, _ in first }

@@ -18,10 +18,10 @@ extension LiveOutbound {
             ? Array(numbers[place...].prefix(paging.limit + 1))
             : Array(numbers[..<place].suffix(paging.limit + 1).reversed())
         let found = walked.compactMap { lookup.state.endpoints[EndpointID($0)] }
-        return SvixPage(walked: found.map { SvixEndpoint($0) }, paging) { $0.id }
+        return SvixPage(walked: found.map { SvixEndpoint($0, shownTo: caller) }, paging) { $0.id }
     }
     func endpoint(_ application: String, _ ref: String, _ caller: Caller) throws -> SvixEndpoint {
-        SvixEndpoint(try lookup(caller).endpoint(application, ref))
+        SvixEndpoint(try lookup(caller).endpoint(application, ref), shownTo: caller)
     }
     func create(
         _ application: String, _ draft: SvixEndpointDraft, secret: String?, headers: [String: String], _ caller: Caller
@@ -76,7 +76,7 @@ extension LiveOutbound {
         try settings.take(draft)
         let replacement = settings
         try apply(.updateEndpoint(known.id, ifRevision: known.revision) { $0 = replacement }, caller)
-        return SvixEndpoint(try state().endpoints[known.id] ?? known)
+        return SvixEndpoint(try state().endpoints[known.id] ?? known, shownTo: caller)
     }
     /// Types have been declared and are not archived; the uid is nobody else's.
     private func check(
@@ -201,6 +201,12 @@ package enum OutboundURL {
         guard !user.isEmpty, let scheme = url.range(of: "://") else { return url }
         return url[..<scheme.upperBound] + user + "@" + url[scheme.upperBound...]
     }
+    /// The credentials in it are for those who may set them.
+    package static func shown(_ settings: EndpointConfiguration, to caller: Caller) -> String {
+        let user = settings.extras.userInformation
+        let mayKnow = user.isEmpty || caller.principal.role.includes(AccessTable.revealing)
+        return joined(settings.url, user: mayKnow ? user : "***")
+    }
     package static func normalised(_ url: String) throws(EndpointAddressError) -> String {
         let address = try EndpointAddress(url)
         return (address.isSecure ? "https://" : "http://") + address.hostField + address.target
@@ -223,10 +229,12 @@ extension SvixEndpointDraft {
 }
 
 extension SvixEndpoint {
-    init(_ endpoint: EndpointSpec) {
+    init(_ endpoint: EndpointSpec, shownTo caller: Caller) {
+        var settings = SvixEndpointDraft(endpoint.settings)
+        settings.url = OutboundURL.shown(endpoint.settings, to: caller)
         self.init(
-            id: SvixID.text(endpoint.publicID, number: endpoint.id.number),
-            settings: SvixEndpointDraft(endpoint.settings), createdMillis: endpoint.createdMillis,
+            id: SvixID.text(endpoint.publicID, number: endpoint.id.number), settings: settings,
+            createdMillis: endpoint.createdMillis,
             updatedMillis: max(endpoint.updatedMillis, endpoint.createdMillis))
     }
 }

@@ -70,10 +70,9 @@ struct OutboundEndpointController {
             }
             let application = call.parameter("app")
             return SvixReply(
-                201,
-                try await worker.run {
+                made: try await worker.run {
                     try endpoints.create(application, draft, secret: secret, headers: headers, call.caller)
-                }.json)
+                })
         }
     }
     private var replace: Route {
@@ -187,5 +186,11 @@ struct OutboundEndpointController {
                 "Set those that are named; `null` takes one away.", body: SvixEndpoint.headersPatchSchema, status: 204
             ) { call in try await set(call, merges: true) },
         ]
+    }
+}
+
+extension SvixReply {
+    package init(made endpoint: SvixEndpoint) {
+        self.init(201, endpoint.json, isSecret: !OutboundURL.split(endpoint.settings.url).user.isEmpty)
     }
 }
