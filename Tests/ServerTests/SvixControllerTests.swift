@@ -61,6 +61,17 @@ import Testing
             #expect(long.status == 413 && long.text("code") == "payload_too_large")
         }
     }
+    /// The bodies are announced and never sent: whoever waited for one would wait for ever.
+    @Test(.timeLimit(.minutes(1)))
+    func aBodyThatNoRouteLooksAtIsNotWaitedFor() async throws {
+        try await ControlServer.run { server in
+            let announced = ["Content-Length: 3000000"]
+            let stranger = ["Authorization: none"]
+            #expect(try await call(server, "POST", "/auth/logout", nil, announced + stranger).status == 501)
+            #expect(try await call(server, "POST", "/auth/dashboard-access/u", nil, announced).status == 200)
+            #expect(try await call(server, "DELETE", "/app/app_1", nil, announced).status == 204)
+        }
+    }
     @Test func aPreflightNeedsNoKeyAndSaysWhatWasAsked() async throws {
         try await ControlServer.run { server in
             let answer = try await call(

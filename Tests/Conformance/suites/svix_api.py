@@ -10,6 +10,7 @@ import importlib.util
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -226,6 +227,14 @@ def making(report, application):
         application.call("GET", "/app/made-by-the-way", wanted=(404,))
 
 
+def unread(report, application):
+    with report.case("a stranger's body is not read where nothing takes one"):
+        head = "POST /api/v1/auth/logout HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2000000\r\n\r\n"
+        with socket.create_connection(("127.0.0.1", application.gateway.admin_port), timeout=10) as connection:
+            connection.sendall(head.encode())
+            assert connection.recv(4096).startswith(b"HTTP/1.1 501"), "answered before the body is there"
+
+
 def restart(report, application):
     with report.case("event types, endpoints and kept answers last over a restart"):
         keyed = {"idempotency-key": "once"}
@@ -269,7 +278,7 @@ def own(report):
         gateway = Gateway([open_source("events", tenant="acme")], delivery={"allow": ["127.0.0.0/8"]})
         with gateway:
             application = Application(gateway, receiver)
-            for group in (deliveries, credentials, key_pair, names, making, bounds, restart):
+            for group in (deliveries, credentials, key_pair, names, making, bounds, unread, restart):
                 group(report, application)
 
 

@@ -142,7 +142,8 @@ struct RouteTable: Sendable {
             path[name] = text.removingPercentEncoding ?? text
         }
         var body: [UInt8] = []
-        if route.method != .get {
+        // Of the Svix-shaped API any body may come, also from strangers; one that no route looks at is not kept for it.
+        if route.method != .get, isOwn || route.body != nil {
             body = try await read(request.body, bytesMax: route.bodyBytesMax)
             if route.body == nil, !route.isDeprecated, isOwn, !body.isEmpty {
                 throw ControlError(.badRequest, "\(route.method) \(request.uri.path) takes no body")
