@@ -87,5 +87,21 @@ import Testing
         let path = folder.path + "/" + KeptAnswers.fileName
         let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? .max
         #expect(bytes < 3 * KeptAnswers.bytesMax)
+        #expect(!FileManager.default.fileExists(atPath: path + ".new"), "a draft takes the place of the file")
+    }
+    @Test func aFileThatCouldNotBeWrittenIsTriedAgainLater() async throws {
+        let (parent, clock) = (TemporaryFolder(), Clock())
+        let folder = parent.path + "/later"
+        let kept = KeptAnswers(folder: folder, nowMillis: clock.read)
+        #expect(try await kept.once(scope("a")) { SvixReply(201, 1) }.status == 201)
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        #expect(try await kept.once(scope("b")) { SvixReply(201, 2) }.status == 201)
+        #expect(!FileManager.default.fileExists(atPath: folder + "/" + KeptAnswers.fileName))
+        clock.millis.withLock { $0 += KeptAnswers.retryMillis }
+        #expect(try await kept.once(scope("c")) { SvixReply(201, 3) }.status == 201)
+        let next = KeptAnswers(folder: folder, nowMillis: clock.read)
+        for (key, value) in [("a", 1), ("b", 2), ("c", 3)] as [(String, Int64)] {
+            #expect(try await next.once(scope(key)) { SvixReply(500) } == SvixReply(201, .integer(value)))
+        }
     }
 }

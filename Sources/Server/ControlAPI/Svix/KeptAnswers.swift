@@ -5,6 +5,10 @@
 // On disk they are lines of a file in the data folder, read at a start and appended to, so that a restart forgets
 // nothing; after a power cut the last moments may be missing, and such a call is then done again. What has a secret in
 // it stays in memory. Bounded by number and by bytes; the oldest go first.
+//
+// Invariant: the file is touched on a queue of its own, and never with the lock held: who has no turn at the disk does
+// not wait for it, and none of Swift's threads does.
+// Safety: the C strings of `rename` live through the call.
 import Engine
 import FastPath
 import Foundation
@@ -45,10 +49,20 @@ package final class KeptAnswers: Sendable {
         var running: Set<Scope> = []
         /// The file is read when the first key comes: the folder is ours by then.
         var isLoaded = false
-        var file: FileHandle?
-        var fileByteCount = 0
     }
+    private struct File {
+        /// Nil when the last try failed.
+        var handle: FileHandle?
+        var byteCount = 0
+        var triedMillis: Int64 = 0
+    }
+    /// After an error; until then what is kept is in memory alone.
+    package static let retryMillis: Int64 = 60_000
+
     private let state = Mutex(State())
+    /// Used on `queue` alone.
+    private let file = Mutex(File())
+    private let queue = DispatchQueue(label: "sluice.kept-answers", qos: .utility)
     private let path: String?
     private let nowMillis: @Sendable () -> Int64
 
@@ -68,16 +82,17 @@ package final class KeptAnswers: Sendable {
     }
 
     package func once(_ scope: Scope, _ make: () async throws -> SvixReply) async throws -> SvixReply {
+        await load()
         for _ in 0..<KeptAnswers.waitCountMax {
             switch turn(scope) {
             case .kept(let reply): return reply
             case .first:
                 do {
                     let reply = try await make()
-                    end(scope, reply)
+                    await end(scope, reply)
                     return reply
                 } catch {
-                    end(scope, nil)
+                    await end(scope, nil)
                     throw error
                 }
             case .running: try await Task.sleep(for: .milliseconds(KeptAnswers.waitMillis))
@@ -88,20 +103,22 @@ package final class KeptAnswers: Sendable {
     private func turn(_ scope: Scope) -> Turn {
         let now = nowMillis()
         return state.withLock { state in
-            if !state.isLoaded { load(&state, now) }
             if let kept = state.kept[scope], now - kept.millis < KeptAnswers.ageMillisMax { return .kept(kept.reply) }
             return state.running.insert(scope).inserted ? .first : .running
         }
     }
-    private func end(_ scope: Scope, _ reply: SvixReply?) {
+    private func end(_ scope: Scope, _ reply: SvixReply?) async {
+        guard let reply, (200..<300).contains(reply.status) else {
+            state.withLock { state in _ = state.running.remove(scope) }
+            return
+        }
         let now = nowMillis()
+        let line = KeptAnswers.line(scope, now, reply)
         state.withLock { state in
             state.running.remove(scope)
-            guard let reply, (200..<300).contains(reply.status) else { return }
-            let line = KeptAnswers.line(scope, now, reply)
             KeptAnswers.keep(scope, Kept(millis: now, reply: reply, byteCount: line.count), in: &state, now)
-            if !reply.isSecret { append(line, to: &state) }
         }
+        if let path, !reply.isSecret { await onQueue { [self] in append(line, path, now) } }
     }
     private static func keep(_ scope: Scope, _ kept: Kept, in state: inout State, _ now: Int64) {
         if let old = state.kept.updateValue(kept, forKey: scope) { state.byteCount -= old.byteCount }
@@ -131,50 +148,81 @@ package final class KeptAnswers: Sendable {
     private static func line(_ scope: Scope, _ millis: Int64, _ reply: SvixReply) -> Data {
         Data((JSONText.of(Line(scope: scope.text, millis: millis, status: reply.status, body: reply.body)) + "\n").utf8)
     }
-    private func append(_ line: Data, to state: inout State) {
-        guard let path else { return }
-        // Twice of what may be kept: it is written anew, which takes a moment and comes seldom.
-        if state.fileByteCount > 2 * KeptAnswers.bytesMax { rewrite(path, &state) }
-        do {
-            try state.file?.write(contentsOf: line)
-            state.fileByteCount += line.count
-        } catch {
-            // The answer is in memory still; what is lost is its repetition over a restart.
-            state.file = nil
+    private func onQueue(_ work: @escaping @Sendable () -> Void) async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            queue.async {
+                work()
+                continuation.resume()
+            }
         }
     }
-    private func load(_ state: inout State, _ now: Int64) {
-        state.isLoaded = true
-        guard let path else { return }
+    private func append(_ line: Data, _ path: String, _ now: Int64) {
+        // Twice of what may be kept: it is written anew, which takes a moment and comes seldom.
+        let isDue = file.withLock { file in
+            file.handle == nil
+                ? now - file.triedMillis >= KeptAnswers.retryMillis : file.byteCount > 2 * KeptAnswers.bytesMax
+        }
+        // What is written anew has this line in it.
+        guard !isDue else { return rewrite(path, now) }
+        file.withLock { file in
+            guard let handle = file.handle else { return }
+            do {
+                try handle.write(contentsOf: line)
+                file.byteCount += line.count
+            } catch {
+                // The answer is in memory still; what is lost is its repetition over a restart.
+                file = File(triedMillis: now)
+            }
+        }
+    }
+    /// The first call reads the file, and others wait for it.
+    private func load() async {
+        guard let path, !state.withLock({ $0.isLoaded }) else { return }
+        await onQueue { [self] in
+            guard !state.withLock({ $0.isLoaded }) else { return }
+            let now = nowMillis()
+            let read = KeptAnswers.read(path, now)
+            state.withLock { state in
+                for (scope, kept) in read { KeptAnswers.keep(scope, kept, in: &state, now) }
+                state.isLoaded = true
+            }
+            rewrite(path, now)
+        }
+    }
+    private static func read(_ path: String, _ now: Int64) -> [(Scope, Kept)] {
         let data = (try? Data(contentsOf: URL(fileURLWithPath: path))) ?? Data()
         let decoder = JSONDecoder()
         // A line that was cut off is the last one, and says nothing.
-        for text in data.split(separator: UInt8(ascii: "\n")) {
-            guard let line = try? decoder.decode(Line.self, from: text), now - line.millis < KeptAnswers.ageMillisMax,
+        return data.split(separator: UInt8(ascii: "\n")).compactMap { text -> (Scope, Kept)? in
+            guard let line = try? decoder.decode(Line.self, from: text), now - line.millis < ageMillisMax,
                 let digest = TextEncoding.bytes(of: line.scope, as: .hex)
-            else { continue }
+            else { return nil }
             let kept = Kept(millis: line.millis, reply: SvixReply(line.status, line.body), byteCount: text.count + 1)
-            KeptAnswers.keep(Scope(digest: digest), kept, in: &state, now)
+            return (Scope(digest: digest), kept)
         }
-        rewrite(path, &state)
     }
-    private func rewrite(_ path: String, _ state: inout State) {
+    /// Another file takes the place of the old one in one step, so that whenever the process ends one of them is there.
+    private func rewrite(_ path: String, _ now: Int64) {
+        let kept = state.withLock { state in
+            state.order[state.first...].compactMap { scope in state.kept[scope].map { (scope, $0) } }
+        }
         var data = Data()
-        for scope in state.order[state.first...] {
-            guard let kept = state.kept[scope], !kept.reply.isSecret else { continue }
+        for (scope, kept) in kept where !kept.reply.isSecret {
             data.append(KeptAnswers.line(scope, kept.millis, kept.reply))
         }
         let draft = path + ".new"
-        let files = FileManager.default
-        try? state.file?.close()
-        state.file = nil
-        guard files.createFile(atPath: draft, contents: data, attributes: [.posixPermissions: 0o600]) else { return }
-        do {
-            if files.fileExists(atPath: path) { try files.removeItem(atPath: path) }
-            try files.moveItem(atPath: draft, toPath: path)
-            let file = try FileHandle(forUpdating: URL(fileURLWithPath: path))
-            try file.seekToEnd()
-            (state.file, state.fileByteCount) = (file, data.count)
-        } catch { state.file = nil }
+        let isMade = FileManager.default.createFile(
+            atPath: draft, contents: data, attributes: [.posixPermissions: 0o600])
+        file.withLock { file in
+            try? file.handle?.close()
+            file = File(triedMillis: now)
+            guard isMade, let handle = try? FileHandle(forUpdating: URL(fileURLWithPath: draft)) else { return }
+            do {
+                try handle.seekToEnd()
+                try handle.synchronize()
+            } catch { return }
+            guard unsafe rename(draft, path) == 0 else { return }
+            file = File(handle: handle, byteCount: data.count, triedMillis: now)
+        }
     }
 }
