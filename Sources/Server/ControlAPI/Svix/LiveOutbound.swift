@@ -27,7 +27,7 @@ final class LiveOutbound: SvixApplications, SvixEventTypes, SvixEndpoints {
 }
 
 /// What is found in one version of the registry.
-package struct OutboundLookup {
+package struct OutboundLookup: Sendable {
     let state: RegistryState
     let caller: Caller
 
