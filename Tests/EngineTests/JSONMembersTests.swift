@@ -51,6 +51,16 @@ import Testing
         #expect(problem(#"{"a":1,"\u0061":2}"#) == .repeated("a"))
         #expect(problem(#"{"a":{"b":1,"b":2}}"#) == nil, "what is in a value is its sender's")
         for text in ["[]", "7", "\"a\"", "null"] { #expect(problem(text) == .notAnObject) }
+        func wide(_ count: Int) -> String { "{" + (0..<count).map { "\"\($0)\":0" }.joined(separator: ",") + "}" }
+        #expect(problem(wide(256)) == nil && problem(wide(257)) == .tooManyMembers)
+        #expect(problem("{\"a\":\(wide(10_000))}") == nil)
+    }
+    @Test func anObjectIsOneWhateverItsMembersAreCalled() {
+        func isObject(_ text: String) -> Bool { JSONMembers.isObject(Array(text.utf8)) }
+        let wide = (0..<10_000).map { "\"\($0 % 9)\":0" }.joined(separator: ",")
+        for text in ["{}", " {\"a\":1} ", "{\"a\":1,\"a\":[2]}", "{\(wide)}"] { #expect(isObject(text)) }
+        for text in ["", "[]", "7", "{", "{\"a\"}", "{} {}", "{}x", "null"] { #expect(!isObject(text), "\(text)") }
+        #expect(!JSONMembers.isObject([0x7B, 0xFF, 0x7D]))
     }
     @Test func whatIsNoUTF8IsRefused() {
         let text = Array("{\"a\":\"".utf8) + [0xC3, 0x28] + Array("\"}".utf8)

@@ -81,6 +81,15 @@ import Testing
             }
         }
     }
+    @Test func listsThatAreTooLongAreSaidToBeOnce() async throws {
+        try await ControlServer.run { server in
+            let labels = (0..<20_000).map { "\"bad \($0)\"" }.joined(separator: ",")
+            let body = "{\"type\":\"t\",\"payload\":{},\"channels\":[\(labels)],\"tags\":[\(labels)]}"
+            let answer = try await server.change("POST", ControlPublishTests.path, body)
+            #expect(answer.text("code") == "invalid" && answer.body.utf8.count < 10_000)
+            #expect(server.gateway.calls.isEmpty)
+        }
+    }
     @Test func aQueryWithoutATypeAndABadKeyAreRefused() async throws {
         try await ControlServer.run { server in
             let body = #"{"type":"t","payload":{}}"#

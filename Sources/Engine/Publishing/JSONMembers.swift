@@ -13,6 +13,7 @@ package enum JSONProblem: Error, Equatable, Sendable {
     case tooDeep
     case numberTooLong
     case repeated(String)
+    case tooManyMembers
 
     package var message: String {
         switch self {
@@ -22,6 +23,7 @@ package enum JSONProblem: Error, Equatable, Sendable {
         case .tooDeep: "is nested more than \(JSONMembers.depthMax) deep"
         case .numberTooLong: "has a number of more than \(JSONMembers.digitCountMax) characters"
         case .repeated(let name): "has `\(name.prefix(64))` twice"
+        case .tooManyMembers: "has more than \(JSONMembers.memberCountMax) members"
         }
     }
 }
@@ -36,6 +38,8 @@ package struct JSONMembers: Sendable {
     }
     static let depthMax = 64
     static let digitCountMax = 512
+    /// Each new name is compared with those before it.
+    static let memberCountMax = 256
 
     package private(set) var members: [Member] = []
     private let text: [UInt8]
@@ -56,6 +60,18 @@ package struct JSONMembers: Sendable {
         passSpace()
         guard place == text.count else { throw .malformed(place) }
     }
+    private init(unread text: [UInt8]) { self.text = text }
+    /// Whether `text` is one object and nothing else. How many members it has, and whether two have one name, is its
+    /// sender's affair.
+    package static func isObject(_ text: [UInt8]) -> Bool {
+        guard String(validating: text, as: UTF8.self) != nil else { return false }
+        var scan = JSONMembers(unread: text)
+        scan.passSpace()
+        guard scan.next == UInt8(ascii: "{") else { return false }
+        do throws(JSONProblem) { try scan.passValue() } catch { return false }
+        scan.passSpace()
+        return scan.place == text.count
+    }
     package subscript(name: String) -> Member? { members.first { $0.name == name } }
     package func bytes(of member: Member) -> [UInt8] { Array(text[member.range]) }
     /// Nil when it is no text, or one that no Unicode text spells.
@@ -75,6 +91,7 @@ package struct JSONMembers: Sendable {
             try passString()
             guard let name = JSONMembers.string(text[start..<place]) else { throw .malformed(start) }
             guard self[name] == nil else { throw .repeated(name) }
+            guard members.count < JSONMembers.memberCountMax else { throw .tooManyMembers }
             try passColon()
             passSpace()
             let first = place

@@ -249,6 +249,16 @@ def restart(report, application):
         assert application.call("GET", "/app") == before[0]
 
 
+def id_of(prefix, value):
+    """The id that a number of 160 bits is."""
+    digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    text = ""
+    for _ in range(27):
+        value, digit = divmod(value, 62)
+        text = digits[digit] + text
+    return prefix + text
+
+
 def bounds(report, application):
     with report.case("what is said of a wrong body is bounded, and so is the body"):
         wrong = [f"bad {number}" for number in range(1000)]
@@ -263,6 +273,20 @@ def bounds(report, application):
         assert said["code"] == "payload_too_large", said
         large = {"name": "large.one", "description": "d", "schemas": {"1": {"title": "t" * (300 << 10)}}}
         application.call("POST", "/event-type", large, wanted=(201, 422))
+    with report.case("a payload of many members, with names twice, is shown as it came"):
+        payload = "{" + ",".join(f'"{number % 9000}":{number}' for number in range(10_000)) + "}"
+        path, port = f"/api/v1/app/{application.id}/msg", application.gateway.admin_port
+        status, _, text = request(port, path, f'{{"eventType":"wide","payload":{payload}}}', None, "POST")
+        assert status == 202, text[:300]
+        status, _, text = request(port, f"{path}/{json.loads(text)['id']}", None, None, "GET")
+        assert status == 200 and payload in text, text[:300]
+    with report.case("an iterator of the largest place there could be does no harm"):
+        one = application.endpoint("largest")
+        application.call("GET", f"{one}/msg?iterator=-{id_of('msg_', (2**64 - 1) << 96)}")
+        attempts = one.replace("/endpoint/", "/attempt/endpoint/")
+        for sign in ("", "-"):
+            application.call("GET", f"{attempts}?iterator={sign}{id_of('atmpt_', (2**64 - 1) << 48)}")
+            application.call("GET", f"/app/{application.id}/msg?iterator={sign}{id_of('msg_', (2**64 - 1) << 96)}")
     with report.case("header fields of an endpoint are bounded together, and credentials are"):
         one = application.endpoint("bounds")
         fields = {f"x-{number}": "v" * 4000 for number in range(5)}

@@ -7,8 +7,14 @@ struct PublishController {
     /// Twice `limits.body` as it is when nobody set it; the gateway has the last word on the payload.
     static let bodyBytesMax = 2 << 20
 
+    /// Thousands come in a second: what is read sooner than a thread is changed is read where it is.
+    private static let quickBytesMax = 64 << 10
+    private let worker = ControlWorker()
+
+    init(publishing: any EventPublishing) { self.publishing = publishing }
+
     var routes: [Route] {
-        let publishing = publishing
+        let (publishing, worker) = (publishing, worker)
         return [
             Route(
                 method: .post, path: ControlAPI.base + "/events", operation: "publishEvent", resource: "events",
@@ -19,10 +25,12 @@ struct PublishController {
                 bodyBytesMax: PublishController.bodyBytesMax, status: .accepted, answer: .json(PublishAnswer.schema),
                 problems: [.badRequest, .busy, .logUnavailable], isFrequent: true
             ) { call in
-                var order =
+                let read: @Sendable () throws -> PublishOrder = {
                     call.query.text("type") == nil
-                    ? try PublishController.order(call)
-                    : try PublishOrder(call.query, contentType: call.fields[.contentType], body: call.body)
+                        ? try PublishController.order(call)
+                        : try PublishOrder(call.query, contentType: call.fields[.contentType], body: call.body)
+                }
+                var order = try await call.body.count > PublishController.quickBytesMax ? worker.run(read) : read()
                 order.idempotencyKey = try PublishController.idempotencyKey(call)
                 let answer = try await publishing.publish(order, call.caller)
                 return ControlResponse.text(answer.text + "\n", contentType: "application/json", status: .accepted)

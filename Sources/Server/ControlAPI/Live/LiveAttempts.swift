@@ -11,6 +11,7 @@ final class LiveAttempts: SvixAttempts {
     private let gateway: Gateway
     private static let rowsLookedAtMax = 5_000
     private static let recoverCountMax = 10_000
+    private static let disorderNanosMax: UInt64 = 60_000_000_000
 
     init(gateway: Gateway) { self.gateway = gateway }
 
@@ -151,6 +152,8 @@ final class LiveAttempts: SvixAttempts {
             return SvixPage(data: page.data, iterator: page.iterator, prevIterator: page.prevIterator, isDone: false)
         }
     }
+    /// An iterator may be any text of an id's form.
+    private static func next(_ sequence: UInt64) -> UInt64 { sequence == .max ? .max : sequence + 1 }
     private func walk<Item>(
         _ subject: Subject, _ endpoint: EndpointID, _ search: SvixAttemptSearch, from place: UInt64?,
         isInclusive: Bool, _ items: (DeliveryRow, SvixMessage) throws -> [Item]
@@ -170,7 +173,7 @@ final class LiveAttempts: SvixAttempts {
             }
         }
         if walksUp {
-            var from = place.map { isInclusive ? $0 : $0 + 1 } ?? 0
+            var from = place.map { isInclusive ? $0 : LiveAttempts.next($0) } ?? 0
             while walk.found.count < wanted, looked < LiveAttempts.rowsLookedAtMax {
                 let rows = try store.rows(
                     endpoint: endpoint, states: Set(DeliveryState.allCases), from: from, limit: 100)
@@ -182,7 +185,8 @@ final class LiveAttempts: SvixAttempts {
             var query = DeliveryQuery()
             query.endpoint = endpoint
             if let place {
-                query.before = DeliveryCursor(sequence: isInclusive ? place + 1 : place, endpoint: EndpointID(0))
+                let end = isInclusive ? LiveAttempts.next(place) : place
+                query.before = DeliveryCursor(sequence: end, endpoint: EndpointID(0))
             }
             while walk.found.count < wanted, looked < LiveAttempts.rowsLookedAtMax {
                 let (rows, next) = try store.rows(query)
@@ -242,8 +246,10 @@ final class LiveAttempts: SvixAttempts {
         while count < LiveAttempts.recoverCountMax {
             let (rows, next) = try subject.access.delivery.store.rows(query)
             for row in rows where row.attempts > 0 && count < LiveAttempts.recoverCountMax {
-                guard let message = try subject.browser.message(at: row.place.sequence),
-                    times.contains(message.timestamp), message.payload != .expired, let id = MessageID(message.id)
+                guard let message = try subject.browser.message(at: row.place.sequence) else { continue }
+                // The newest come first, in the order of their times but for moments.
+                if message.timestamp + LiveAttempts.disorderNanosMax < times.lowerBound { return }
+                guard times.contains(message.timestamp), message.payload != .expired, let id = MessageID(message.id)
                 else { continue }
                 try send(id.event, to: target.id, subject)
                 count += 1

@@ -6,6 +6,8 @@ final class LiveMessages: SvixMessages {
     private let gateway: Gateway
     private let publishing: LivePublishing
     private let applications: any SvixApplications
+    /// For what a publication seldom needs, and the disk has to say.
+    private let worker = ControlWorker()
 
     init(gateway: Gateway, publishing: LivePublishing, applications: any SvixApplications) {
         self.gateway = gateway
@@ -14,7 +16,7 @@ final class LiveMessages: SvixMessages {
     }
 
     func publish(_ draft: SvixMessageDraft, application: String, _ caller: Caller) async throws -> SvixMessage {
-        let tenant = try tenant(application, making: draft.application, caller)
+        let tenant = try await tenant(application, making: draft.application, caller)
         var event = PublishedEvent(tenant: tenant, type: draft.eventType, body: draft.body)
         event.isMessage = true
         event.eventID = draft.eventId
@@ -30,24 +32,32 @@ final class LiveMessages: SvixMessages {
                 timestamp: event.receivedAt, payload: .json(event.body))
         case .duplicate(let id):
             // One that comes again is a conflict, unless it is the same call that does.
-            let browser = MessageBrowser(try gateway.accessNow(), tenant: tenant)
-            guard let repetition = event.repetition, try browser.repetition(at: id.sequence) == repetition.text,
-                let first = try browser.message(at: id.sequence)
-            else { throw SvixError.conflict("there is a message with this event id already") }
-            return first
+            let repetition = event.repetition
+            return try await worker.run { [self] in try first(id, published: repetition, of: tenant) }
         }
+    }
+    private func first(
+        _ id: EventID, published repetition: PublishedEvent.Repetition?, of tenant: TenantID
+    ) throws -> SvixMessage {
+        let browser = MessageBrowser(try gateway.accessNow(), tenant: tenant)
+        guard let repetition, try browser.repetition(at: id.sequence) == repetition.text,
+            let first = try browser.message(at: id.sequence)
+        else { throw SvixError.conflict("there is a message with this event id already") }
+        return first
     }
     private static let target = "/api/v1/app/msg"
 
     private func tenant(
         _ ref: String, making draft: SvixApplicationDraft?, _ caller: Caller
-    ) throws -> TenantID {
+    ) async throws -> TenantID {
         do { return try lookup(caller).application(ref).id } catch let error as SvixError {
             guard error.status == 404, let draft else { throw error }
             // Whoever may publish may not make an application by that.
             try caller.principal.require(AccessTable.access(to: "v1.application.create"))
-            let made = try applications.create(draft, getsExisting: true, caller).application
-            return try lookup(caller).application(made.id).id
+            return try await worker.run { [self] in
+                let made = try applications.create(draft, getsExisting: true, caller).application
+                return try lookup(caller).application(made.id).id
+            }
         }
     }
     private func lookup(_ caller: Caller) throws -> OutboundLookup {

@@ -91,7 +91,7 @@ struct MessageBrowser {
     }
     private func message(of record: RecordView) -> SvixMessage {
         let body = record.body.array
-        let isShown = !access.expunged.isExpunged(message: record.sequence) && (try? JSONMembers(body)) != nil
+        let isShown = !access.expunged.isExpunged(message: record.sequence) && JSONMembers.isObject(body)
         return SvixMessage(
             id: MessageID(EventID(logIdentity: access.identity, sequence: record.sequence)).text,
             eventId: PublishedFields.eventID(in: record.fieldLines), eventType: record.eventType.text,

@@ -103,7 +103,7 @@ extension PublishOrder {
             ("channels", channels, PublishRules.channelCountMax), ("tags", tags, PublishRules.tagCountMax),
         ] {
             hold(name, list.count <= countMax, "has \(list.count) entries; at most \(countMax)")
-            for (index, label) in list.enumerated() {
+            for (index, label) in list.prefix(countMax).enumerated() {
                 hold("\(name)[\(index)]", PublishRules.isLabel(label), PublishRules.labelForm)
             }
         }
