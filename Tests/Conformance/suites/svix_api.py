@@ -280,6 +280,18 @@ def bounds(report, application):
         assert status == 202, text[:300]
         status, _, text = request(port, f"{path}/{json.loads(text)['id']}", None, None, "GET")
         assert status == 200 and payload in text, text[:300]
+    with report.case("a page of large payloads ends early, and the next one goes on"):
+        path = f"/app/{application.call('POST', '/app', {'name': 'large'})['id']}/msg"
+        ids = []
+        for number in range(12):
+            body = {"eventType": "large", "payload": {"number": number, "fill": "x" * 900_000}}
+            ids.append(application.call("POST", path, body, wanted=(202,))["id"])
+        seen, page = [], {"done": False, "iterator": ""}
+        while not page["done"] and len(seen) < len(ids):
+            page = application.call("GET", f"{path}?iterator={page['iterator']}")
+            assert 0 < len(page["data"]) < len(ids), len(page["data"])
+            seen += [one["id"] for one in page["data"]]
+        assert seen == ids[::-1] and page["done"], seen
     with report.case("an iterator of the largest place there could be does no harm"):
         one = application.endpoint("largest")
         application.call("GET", f"{one}/msg?iterator=-{id_of('msg_', (2**64 - 1) << 96)}")

@@ -161,24 +161,29 @@ final class LiveAttempts: SvixAttempts {
         let (store, wanted) = (subject.access.delivery.store, search.messages.paging.limit + 1)
         let walksUp = search.messages.walksUp
         var walk = Walk<Item>()
-        var looked = 0
+        var (looked, byteCount) = (0, 0)
         func take(_ rows: [DeliveryRow]) throws {
             for row in rows where walk.found.count < wanted {
+                guard byteCount < MessageBrowser.pageBytesMax else {
+                    walk.isBroken = true
+                    return
+                }
                 looked += 1
                 guard let message = try subject.browser.message(at: row.place.sequence), search.takes(message) else {
                     continue
                 }
                 let own = try items(row, message)
                 walk.found += walksUp ? own.reversed() : own
+                if !own.isEmpty { byteCount += message.payloadBytes }
             }
         }
         if walksUp {
             var from = place.map { isInclusive ? $0 : LiveAttempts.next($0) } ?? 0
-            while walk.found.count < wanted, looked < LiveAttempts.rowsLookedAtMax {
+            while walk.found.count < wanted, looked < LiveAttempts.rowsLookedAtMax, !walk.isBroken {
                 let rows = try store.rows(
                     endpoint: endpoint, states: Set(DeliveryState.allCases), from: from, limit: 100)
                 try take(rows)
-                guard rows.count == 100, let last = rows.last else { return walk }
+                guard rows.count == 100, let last = rows.last, !walk.isBroken else { return walk }
                 from = last.place.sequence + 1
             }
         } else {
@@ -188,10 +193,10 @@ final class LiveAttempts: SvixAttempts {
                 let end = isInclusive ? LiveAttempts.next(place) : place
                 query.before = DeliveryCursor(sequence: end, endpoint: EndpointID(0))
             }
-            while walk.found.count < wanted, looked < LiveAttempts.rowsLookedAtMax {
+            while walk.found.count < wanted, looked < LiveAttempts.rowsLookedAtMax, !walk.isBroken {
                 let (rows, next) = try store.rows(query)
                 try take(rows)
-                guard let next else { return walk }
+                guard let next, !walk.isBroken else { return walk }
                 query.before = next
             }
         }

@@ -15,10 +15,22 @@ struct MessageBrowser {
         self.tenant = tenant
     }
 
-    /// What was found, in the order walked, and where the walk broke off; nil when it came to its end.
+    /// Of payloads; a page ends behind the one with which it has so much.
+    static let pageBytesMax = 8 << 20
+
+    /// What was found, in the order walked, and where the walk broke off; nil when it came to its end or has enough.
     struct Walk {
-        var found: [SvixMessage] = []
+        private(set) var found: [SvixMessage] = []
+        private var byteCount = 0
         var rest: UInt64?
+
+        mutating func add(_ message: SvixMessage) {
+            found.append(message)
+            byteCount += message.payloadBytes
+        }
+        /// One is behind the page, and says that there is more.
+        var isHeavy: Bool { byteCount >= MessageBrowser.pageBytesMax && found.count > 1 }
+        func hasEnough(_ count: Int) -> Bool { found.count >= count || isHeavy }
     }
 
     func page(_ search: SvixMessageSearch) throws -> SvixPage<SvixMessage> {
@@ -37,8 +49,9 @@ struct MessageBrowser {
             try paging.isBackward
             ? up(from: low, before: high, count: count) { matches($0, search) }
             : down(from: low, before: high, count: count) { matches($0, search) }
+        if walk.isHeavy { paging.limit = min(paging.limit, walk.found.count - 1) }
         let page = SvixPage(walked: walk.found, paging) { $0.id }
-        guard let rest = walk.rest, walk.found.count < count else { return page }
+        guard let rest = walk.rest else { return page }
         let place = MessageID(EventID(logIdentity: access.identity, sequence: rest)).text
         return SvixPage(
             data: page.data, iterator: paging.isBackward ? page.iterator : place,
@@ -122,7 +135,8 @@ struct MessageBrowser {
         }
         return low
     }
-    /// The newest first, in windows that grow.
+    /// The newest first, in windows that grow. Of a window the places alone are gathered: it may hold many more
+    /// messages than are asked for.
     private func down(
         from low: UInt64, before end: UInt64, count: Int, _ takes: (RecordView) -> Bool
     ) throws -> Walk {
@@ -130,19 +144,20 @@ struct MessageBrowser {
         var high = end
         let floor = end > low + MessageBrowser.recordsReadMax ? end - MessageBrowser.recordsReadMax : low
         var window = UInt64(max(count, 64))
-        while high > floor, walk.found.count < count {
+        while high > floor, !walk.hasEnough(count) {
             let first = high - floor > window ? high - window : floor
-            var part: [SvixMessage] = []
+            var part: [UInt64] = []
             try each(first..<high) { record in
-                if isOwn(record), takes(record) { part.append(message(of: record)) }
+                if isOwn(record), takes(record) { part.append(record.sequence) }
                 return true
             }
-            walk.found += part.reversed()
+            for sequence in part.reversed() where !walk.hasEnough(count) {
+                if let message = try message(at: sequence) { walk.add(message) }
+            }
             high = first
             window *= 4
         }
-        if walk.found.count < count, high > low { walk.rest = high }
-        walk.found = Array(walk.found.prefix(count))
+        if !walk.hasEnough(count), high > low { walk.rest = high }
         return walk
     }
     private func up(
@@ -152,10 +167,10 @@ struct MessageBrowser {
         guard low < end else { return walk }
         let stop = min(end, low + MessageBrowser.recordsReadMax)
         try each(low..<stop) { record in
-            if isOwn(record), takes(record) { walk.found.append(message(of: record)) }
-            return walk.found.count < count
+            if isOwn(record), takes(record) { walk.add(message(of: record)) }
+            return !walk.hasEnough(count)
         }
-        if walk.found.count < count, stop < end { walk.rest = stop - 1 }
+        if !walk.hasEnough(count), stop < end { walk.rest = stop - 1 }
         return walk
     }
     private func each(_ range: Range<UInt64>, _ visit: (RecordView) -> Bool) throws {

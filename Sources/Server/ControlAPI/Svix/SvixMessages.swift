@@ -27,6 +27,8 @@ package struct SvixMessage: Equatable, Sendable {
         self.timestamp = timestamp
         self.payload = payload
     }
+    /// What it takes in an answer.
+    var payloadBytes: Int { if case .json(let bytes) = payload { bytes.count } else { 0 } }
     /// JSON with the payload as it stands; `{}` for it without content. `more` is put beside. Without an encoder: it is
     /// answered thousands of times a second, and no name of a message needs an escape.
     package func text(withContent: Bool, more: String = "") -> String {
