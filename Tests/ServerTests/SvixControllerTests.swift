@@ -55,10 +55,14 @@ import Testing
             #expect(try await call(server, "POST", "/app/app_1/endpoint", "{").status == 422)
         }
     }
-    @Test func aBodyOverTwoMebibytesIsTooLarge() async throws {
+    @Test func aBodyIsBoundedByWhatItIsOf() async throws {
         try await ControlServer.run { server in
-            let long = try await call(server, "POST", "/app", String(repeating: " ", count: (2 << 20) + 1))
+            let long = try await call(server, "POST", "/app", String(repeating: " ", count: (256 << 10) + 1))
             #expect(long.status == 413 && long.text("code") == "payload_too_large")
+            let type = try await call(server, "POST", "/event-type", String(repeating: " ", count: (256 << 10) + 1))
+            #expect(type.status == 422, "schemas may be longer")
+            let longer = try await call(server, "POST", "/event-type", String(repeating: " ", count: (2 << 20) + 1))
+            #expect(longer.status == 413)
         }
     }
     /// The bodies are announced and never sent: whoever waited for one would wait for ever.
