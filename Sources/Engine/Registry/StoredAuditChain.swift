@@ -75,6 +75,8 @@ package enum AuditProblem: Error, Equatable, Sendable, CustomStringConvertible {
     case moved(Int64)
     /// It is sound and another one than an earlier verification saw.
     case rewritten(Int64)
+    /// The end that was noted is older than the oldest entry that is kept.
+    case notComparable(Int64)
     case notChained
 
     package var description: String {
@@ -83,6 +85,8 @@ package enum AuditProblem: Error, Equatable, Sendable, CustomStringConvertible {
         case .missing(let number): "entry \(number) is missing"
         case .moved(let number): "entry \(number) does not follow the one before it"
         case .rewritten(let number): "entry \(number) is another one than the end that was noted"
+        case .notComparable(let number):
+            "entry \(number), the end that was noted, is no longer kept: nothing says that this is the same log"
         case .notChained: "the log is of an earlier version; the next start of the gateway makes it a chain"
         }
     }
@@ -151,6 +155,17 @@ package enum AuditChain {
             if let known, number == known.number, AuditVerdict.text(of: Array(digest)) != known.digest {
                 verdict.problem = .rewritten(number)
                 return verdict
+            }
+            if let known, first == nil, known.number > 0, known.number < number {
+                // Of the entry right before the oldest one the digest is left.
+                guard known.number == number - 1 else {
+                    verdict.problem = .notComparable(known.number)
+                    return verdict
+                }
+                guard AuditVerdict.text(of: Array(previous)) == known.digest else {
+                    verdict.problem = .rewritten(known.number)
+                    return verdict
+                }
             }
             first = first ?? number
             verdict.entryCount += 1

@@ -16,7 +16,7 @@ package struct ControlAPI: Sendable {
     let worker = ControlWorker()
     /// A key is revoked at once, whatever the others are busy with.
     let keyWorker = ControlWorker()
-    /// What takes as long as there is to do: a replay of millions goes on for minutes.
+    /// What takes as long as there is to do: a replay of millions goes on for minutes, and so may verifying again.
     let bulkWorker = ControlWorker()
     /// Probes, scrapes and the status queue behind nothing.
     let statusWorker = ControlWorker()
@@ -74,7 +74,7 @@ package struct ControlAPI: Sendable {
             + DeliveryController(deliveries: services.deliveries, replays: services.replays, worker: worker).routes
             + EventController(events: services.events, worker: worker).routes
             + ReplayController(replays: services.replays, worker: bulkWorker).routes
-            + RejectedController(rejected: services.rejected, worker: worker).routes
+            + RejectedController(rejected: services.rejected, worker: worker, bulkWorker: bulkWorker).routes
             + ConfigController(registry: services.registry, worker: worker).routes
             + AuditController(audit: services.audit, worker: worker).routes
             + DeprecatedController(services: services, worker: worker, bulkWorker: bulkWorker).routes
