@@ -99,7 +99,8 @@ import Testing
             let digest = try queue.read { db in
                 try #require(try Data.fetchOne(db, sql: "SELECT digest FROM audit WHERE number = \(last)"))
             }
-            return try #require(AuditEnd("\(last):" + digest.map { String($0 + 256, radix: 16).suffix(2) }.joined()))
+            let text = digest.map { String(Int($0) + 256, radix: 16).suffix(2) }.joined()
+            return try #require(AuditEnd("\(last):\(text)"))
         }
         try queue.write { try $0.execute(sql: "DELETE FROM audit WHERE number <= 4") }
         func problem(_ known: AuditEnd) throws -> AuditProblem? {
