@@ -84,11 +84,6 @@ package struct ControlAPI: Sendable {
 
     /// What `/api/v1/openapi.json` says.
     package var document: JSONValue { OpenAPIDocument.of(table, version: Gateway.version) }
-    /// What each operation asks of its caller.
-    package var accesses: [String: Access] {
-        let table = table
-        return Dictionary(uniqueKeysWithValues: table.routes.map { ($0.operation, table.access($0)) })
-    }
     /// Method and path of every route, such as `GET /api/v1/endpoints/{id}`.
     package var routeNames: [String] { table.routes.map { "\($0.method.rawValue) \($0.path)" } }
 }

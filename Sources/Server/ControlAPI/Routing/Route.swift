@@ -101,7 +101,7 @@ struct RouteTable: Sendable {
         routes.filter { $0.matches(path) }.map(\.method).sorted { $0.rawValue < $1.rawValue }
     }
     func bodyBytesMax(of request: Request) -> Int {
-        routes.first { $0.method == request.method && $0.matches(request.uri.path) }?.bodyBytesMax ?? Route.bodyBytesMax
+        route(of: request)?.bodyBytesMax ?? Route.bodyBytesMax
     }
     func add(to router: Router<ControlContext>) {
         for route in routes {
