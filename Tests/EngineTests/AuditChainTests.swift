@@ -93,6 +93,24 @@ import Testing
         #expect(try self.problem(queue) == nil)
         #expect(try problem() == .rewritten(6))
     }
+    @Test func anEndThatIsNoLongerKeptIsComparedAsLongAsItCanBe() throws {
+        let queue = try filled(8)
+        let ends = try (1...8).map { last in
+            let digest = try queue.read { db in
+                try #require(try Data.fetchOne(db, sql: "SELECT digest FROM audit WHERE number = \(last)"))
+            }
+            let text = digest.map { String(Int($0) + 256, radix: 16).suffix(2) }.joined()
+            return try #require(AuditEnd("\(last):\(text)"))
+        }
+        try queue.write { try $0.execute(sql: "DELETE FROM audit WHERE number <= 4") }
+        func problem(_ known: AuditEnd) throws -> AuditProblem? {
+            try queue.read { try AuditChain.verify($0, known: known, entryCountMax: 4).problem }
+        }
+        let expected: [AuditProblem?] = [.notComparable(1), .notComparable(2), .notComparable(3)]
+        #expect(try ends.map(problem) == expected + [nil, nil, nil, nil, nil])
+        let other = try #require(AuditEnd("4:" + String(repeating: "0", count: 64)))
+        #expect(try problem(other) == .rewritten(4))
+    }
     @Test func anEndIsANumberAndADigest() {
         let digest = String(repeating: "0a", count: 32)
         #expect(AuditEnd("6:" + digest)?.number == 6)

@@ -61,6 +61,17 @@ extension TemporaryFolder {
             #expect(try again.numbers(source: nil, ofSources: [source]).count == 2, "\(source)")
         }
     }
+    @Test func whatWasSentToSourcesThatAreGoneGoesWithThem() throws {
+        let store = try RejectedStore(path: path, bounds: bounds())
+        for source in [UInt32(0), 7, 8] {
+            var request = refused("a", 1)
+            request.sourceNumber = source
+            try store.add([(request, nil)])
+        }
+        try store.removeAll(butOf: [8])
+        #expect(try store.list(RejectedQuery()).map(\.request.sourceNumber).sorted() == [0, 8])
+        #expect(store.sourceTotals()["a"]?.count == 2)
+    }
     @Test func keepsTheNewestByBytes() throws {
         let store = try RejectedStore(path: path, bounds: bounds(bytes: 5000))
         for number in 0..<20 { try store.add([(refused("a", number, bodyBytes: 1000), nil)]) }

@@ -313,3 +313,55 @@ func aDamagedStoreIsCalledDamaged(_ part: String) throws {
     #expect(after.lastNumbers == before.lastNumbers)
     #expect(try AuditChain.verify(folder: folder.path).problem == nil)
 }
+
+/// As a full disk, or a kill between the two moves, leaves it.
+@Test func aRebuildThatWasCutOffIsMadeAgainWithItsRegistry() throws {
+    let folder = TemporaryFolder()
+    do {
+        let service = RegistryService(
+            store: SQLiteRegistryStore(try open(folder).writer), process: ProcessSettings(),
+            verifiers: VerifierRegistry())
+        try service.open()
+        _ = try service.apply(.edits([.createTenant(name: "acme", uid: nil)]), actor: ChangeActor("t"))
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        let path = folder.file("store.sqlite" + suffix)
+        guard FileManager.default.fileExists(atPath: path) else { continue }
+        try FileManager.default.moveItem(atPath: path, toPath: folder.file("store.sqlite.damaged-1" + suffix))
+    }
+    try Data().write(to: URL(filePath: folder.file("rejected.sqlite")))
+    let report = try StoreRebuild.run(folder: folder.path, logIdentity: 7, shared: Sample.place(2))
+    #expect(report.keepsRegistry && report.movedAside.isEmpty)
+    let store = try open(folder, events: 3)
+    #expect(try SQLiteRegistryStore(store.writer).load().tenants.map(\.name) == ["default", "acme"])
+    #expect(try store.snapshot().rebuiltFrom == Sample.place(2))
+    #expect(!FileManager.default.fileExists(atPath: folder.file("store.rebuild")))
+}
+@Test func aRegistryWithADamagedRowIsNotRead() throws {
+    let folder = TemporaryFolder()
+    _ = try open(folder)
+    let bare = try DatabaseQueue(path: folder.file("store.sqlite"))
+    try bare.writeWithoutTransaction { db in
+        try db.execute(
+            sql: """
+                PRAGMA writable_schema = ON;
+                UPDATE sqlite_schema SET sql = replace(sql, 'name TEXT NOT NULL', 'name TEXT')
+                WHERE name = 'registry_tenant'
+                """)
+    }
+    try bare.close()
+    let loose = try DatabaseQueue(path: folder.file("store.sqlite"))
+    try loose.writeWithoutTransaction { db in
+        try db.execute(
+            sql: """
+                UPDATE registry_tenant SET name = NULL;
+                PRAGMA writable_schema = ON;
+                UPDATE sqlite_schema SET sql = replace(sql, 'name TEXT', 'name TEXT NOT NULL')
+                WHERE name = 'registry_tenant'
+                """)
+    }
+    try loose.close()
+    try Data().write(to: URL(filePath: folder.file("rejected.sqlite")))
+    let report = try StoreRebuild.run(folder: folder.path, logIdentity: 7, shared: Sample.place(2))
+    #expect(!report.keepsRegistry && report.movedAside == ["store.sqlite.damaged-1", "rejected.sqlite.damaged-1"])
+}

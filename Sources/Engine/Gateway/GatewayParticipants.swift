@@ -154,7 +154,8 @@ final class SourceParticipant: TopologyParticipant {
                 return (state.running, state.snapshot)
             }
             guard let running else { return }
-            running.rejected.worker?.reload(change.after.sourcesByNumber)
+            running.rejected.worker?.reload(
+                change.after.sourcesByNumber, known: change.after.sources.knownNumbers)
             let loops = running.ingest.loops
             for loop in loops { loop.publish(sources.snapshot) }
             // The old one stays alive here until each loop has let it go.

@@ -113,6 +113,7 @@ final class LogWorker: Sendable {
         }
     }
     private func pace(_ doneBytes: Int, since begun: CommittedTail.Snapshot) -> SparePace {
+        if mailbox.isUrgent { return .full }
         let now = tail.snapshot
         let segments = Int(clamping: now.segmentGeneration &- begun.segmentGeneration)
         let grown = segments * configuration.segmentBytes + now.endOffset - begun.endOffset

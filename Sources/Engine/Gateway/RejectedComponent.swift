@@ -47,9 +47,10 @@ final class RejectedComponent: Component {
         do { store = try RejectedStore(path: path, bounds: configuration.rejected) } catch {
             throw GatewayError.rejectedStore(reason: "\(StoreError.of(error, file: RejectedStore.fileName))")
         }
+        let state = registry.service.state
         let worker = RejectedWorker(
-            store: store, feeds: rings, wakeup: wakeup, sources: registry.service.state.sourcesByNumber,
-            certificates: certificates, logger: logger)
+            store: store, feeds: rings, wakeup: wakeup, sources: state.sourcesByNumber,
+            known: state.sources.knownNumbers, certificates: certificates, logger: logger)
         do { try worker.start() } catch { throw GatewayError.thread(error) }
         running.set(worker)
     }

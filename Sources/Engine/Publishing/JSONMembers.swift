@@ -3,6 +3,7 @@
 //
 // Invariants: every step consumes a byte or throws; nested containers cost a bit each, and there is a bound to them; a
 // member's range lies in the text.
+import FastPath
 import Foundation
 
 package enum JSONProblem: Error, Equatable, Sendable {
@@ -224,19 +225,11 @@ package struct JSONMembers: Sendable {
             UInt8(ascii: "n"), UInt8(ascii: "r"), UInt8(ascii: "t"):
             place += 1
         case UInt8(ascii: "u"):
-            guard place + 5 <= text.count, text[place + 1..<place + 5].allSatisfy(JSONMembers.isHex) else {
-                throw .malformed(place)
-            }
+            guard place + 5 <= text.count,
+                text[place + 1..<place + 5].allSatisfy({ CharacterClasses.isHexadecimal($0) })
+            else { throw .malformed(place) }
             place += 5
         default: throw .malformed(place)
-        }
-    }
-    private static func isHex(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
-            UInt8(ascii: "A")...UInt8(ascii: "F"):
-            true
-        default: false
         }
     }
     private mutating func passNumber() throws(JSONProblem) {

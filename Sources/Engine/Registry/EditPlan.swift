@@ -251,9 +251,7 @@ extension RegistryPlan {
         if draft.role == .platform, draft.tenant != nil {
             report(path["role"], "`platform` belongs to no tenant")
         }
-        if !draft.name.isEmpty, !NameRules.isName(draft.name) {
-            issues += NameRules.issues(name: draft.name, uid: nil, at: path)
-        }
+        if !draft.name.isEmpty { issues += NameRules.issues(name: draft.name, uid: nil, at: path) }
         if let expires = draft.expiresMillis, expires <= nowMillis {
             report(path["expires_at"], "is in the past")
         }

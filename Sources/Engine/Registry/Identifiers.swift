@@ -1,6 +1,8 @@
 // Identities of what an operator makes: a number that is never given twice, and the text that the outside knows it by.
 // Names are labels; nothing is found again by its name after a restart.
 
+import FastPath
+
 /// A number that names one resource forever. 0 is nobody's.
 package struct Identifier<Kind>: Hashable, Comparable, Sendable, CustomStringConvertible {
     package let number: UInt32
@@ -88,18 +90,10 @@ package struct PublicID: Hashable, Sendable, CustomStringConvertible {
     package init?(uuid text: String, prefix: Prefix) {
         let groups = text.split(separator: "-", omittingEmptySubsequences: false)
         let hex = groups.joined()
-        guard groups.map(\.utf8.count) == [8, 4, 4, 4, 12], hex.utf8.allSatisfy({ PublicID.isHex($0) }),
+        guard groups.map(\.utf8.count) == [8, 4, 4, 4, 12], hex.utf8.allSatisfy({ CharacterClasses.isHexadecimal($0) }),
             let value = UInt128(hex, radix: 16)
         else { return nil }
         self.init(value, prefix)
-    }
-    private static func isHex(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "a")...UInt8(ascii: "f"),
-            UInt8(ascii: "A")...UInt8(ascii: "F"):
-            true
-        default: false
-        }
     }
     package var value: UInt128 { UInt128(high) << 64 | UInt128(low) }
     package var text: String {

@@ -41,6 +41,10 @@ package struct ResourceIndex<Settings: ResourceSettings>: Sendable {
         numbersByPublicID.first(publicID.hashValue) { table[$0]?.publicID == publicID }.flatMap { table[$0] }
     }
     package func numbers(of tenant: TenantID) -> [UInt32] { numbersByTenant[tenant] ?? [] }
+    /// Of those that are, and of those that the manifest may bring back. O(all).
+    package var knownNumbers: Set<UInt32> {
+        Set(table.values.lazy.map(\.id.number)).union(retired.values.lazy.map(\.number))
+    }
     package func all(of tenant: TenantID) -> some Sequence<Spec> {
         numbers(of: tenant).lazy.compactMap { table[$0] }
     }

@@ -54,17 +54,16 @@ struct ChainedEntry {
 /// Where an earlier verification found the end.
 package struct AuditEnd: Equatable, Sendable {
     package let number: Int64
-    /// In hexadecimal digits.
-    package let digest: String
+    package let digest: [UInt8]
 
     /// `NUMBER:DIGEST`, as the verification says it.
     package init?(_ text: String) {
         let parts = text.split(separator: ":", omittingEmptySubsequences: false)
-        guard parts.count == 2, let number = Int64(parts[0]), number >= 0, parts[1].utf8.count == 64,
-            parts[1].allSatisfy({ $0.isHexDigit && $0.isASCII })
+        guard parts.count == 2, let number = Int64(parts[0]), number >= 0,
+            let digest = TextEncoding.bytes(of: String(parts[1]), as: .hex), digest.count == ChainedEntry.start.count
         else { return nil }
         self.number = number
-        digest = parts[1].lowercased()
+        self.digest = digest
     }
 }
 
@@ -75,6 +74,8 @@ package enum AuditProblem: Error, Equatable, Sendable, CustomStringConvertible {
     case moved(Int64)
     /// It is sound and another one than an earlier verification saw.
     case rewritten(Int64)
+    /// The end that was noted is older than the oldest entry that is kept.
+    case notComparable(Int64)
     case notChained
 
     package var description: String {
@@ -83,6 +84,8 @@ package enum AuditProblem: Error, Equatable, Sendable, CustomStringConvertible {
         case .missing(let number): "entry \(number) is missing"
         case .moved(let number): "entry \(number) does not follow the one before it"
         case .rewritten(let number): "entry \(number) is another one than the end that was noted"
+        case .notComparable(let number):
+            "entry \(number), the end that was noted, is no longer kept: nothing says that this is the same log"
         case .notChained: "the log is of an earlier version; the next start of the gateway makes it a chain"
         }
     }
@@ -97,23 +100,14 @@ package struct AuditVerdict: Sendable {
     /// The first that was found.
     package var problem: AuditProblem?
     package init() {}
-    package var digestText: String { AuditVerdict.text(of: digest) }
-    static func text(of digest: [UInt8]) -> String {
-        digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-    }
+    package var digestText: String { TextEncoding.hex(digest) }
 }
 
 package enum AuditChain {
     /// Of a data folder; works beside a running gateway. `known`: the end that an earlier verification found.
     package static func verify(folder: String, known: AuditEnd? = nil) throws -> AuditVerdict {
-        var configuration = Configuration()
-        configuration.readonly = true
-        configuration.busyMode = .timeout(5)
-        return try StoreError.translating("store.sqlite") {
-            let queue = try DatabaseQueue(path: folder + "/store.sqlite", configuration: configuration)
-            defer { try? queue.close() }
-            return try queue.read { try verify($0, known: known) }
-        }
+        let file = StoreDatabase.fileName
+        return try StoreCheck.read(folder + "/" + file, file: file) { try verify($0, known: known) }
     }
     /// `entryCountMax`: what retention leaves; a log that does not begin with its first entry has as many.
     package static func verify(
@@ -148,9 +142,20 @@ package enum AuditChain {
                 verdict.problem = .changed(number)
                 return verdict
             }
-            if let known, number == known.number, AuditVerdict.text(of: Array(digest)) != known.digest {
+            if let known, number == known.number, Array(digest) != known.digest {
                 verdict.problem = .rewritten(number)
                 return verdict
+            }
+            if let known, first == nil, known.number > 0, known.number < number {
+                // Of the entry right before the oldest one the digest is left.
+                guard known.number == number - 1 else {
+                    verdict.problem = .notComparable(known.number)
+                    return verdict
+                }
+                guard Array(previous) == known.digest else {
+                    verdict.problem = .rewritten(known.number)
+                    return verdict
+                }
             }
             first = first ?? number
             verdict.entryCount += 1

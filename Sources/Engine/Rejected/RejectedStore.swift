@@ -139,6 +139,17 @@ package final class RejectedStore: Sendable {
         }
     }
 
+    /// What was sent to sources that will never be again goes with them. Those of before there were numbers stay.
+    package func removeAll(butOf sources: Set<UInt32>) throws {
+        try change { db, totals in
+            for owner in Array(totals.keys) {
+                guard case .source(let number) = owner, !sources.contains(number) else { continue }
+                try db.execute(sql: "DELETE FROM rejected WHERE source_number = ?", arguments: [number])
+                totals[owner] = nil
+            }
+        }
+    }
+
     /// The totals change with the transaction or not at all; one writer at a time.
     private func change(_ body: (Database, inout Totals) throws -> Void) throws {
         try totals.withLock { totals in

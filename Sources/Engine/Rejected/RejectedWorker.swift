@@ -37,6 +37,8 @@ package final class RejectedWorker: Sendable {
     private struct Shared {
         var metrics = RejectedMetrics()
         var subjects: HintSubjects
+        /// Of the sources that are, or may come back; nil when what there is has been gone through.
+        var known: Set<UInt32>?
         var isStoreFailing = false
     }
     private static let batchCountMax = 256
@@ -56,20 +58,24 @@ package final class RejectedWorker: Sendable {
     /// `certificates`: a closer look at what was refused fetches none.
     package init(
         store: RejectedStore, feeds: [any RejectedFeed], wakeup: Wakeup, sources: [UInt32: SourceConfiguration],
-        certificates: CertificateResolver, logger: Logger
+        known: Set<UInt32>, certificates: CertificateResolver, logger: Logger
     ) {
         self.store = store
         self.feeds = feeds
         self.wakeup = wakeup
         self.certificates = certificates
         self.logger = logger
-        shared = Mutex(Shared(subjects: HintSubjects(sources, certificates: certificates)))
+        shared = Mutex(Shared(subjects: HintSubjects(sources, certificates: certificates), known: known))
     }
 
-    /// From now on hints are looked for with these sources.
-    package func reload(_ sources: [UInt32: SourceConfiguration]) {
+    /// From now on hints are looked for with these sources; what was sent to others than the `known` goes.
+    package func reload(_ sources: [UInt32: SourceConfiguration], known: Set<UInt32>) {
         let fresh = HintSubjects(sources, certificates: certificates)
-        shared.withLock { $0.subjects = fresh }
+        shared.withLock { shared in
+            shared.subjects = fresh
+            shared.known = known
+        }
+        wakeup.signal()
     }
     package var subjects: HintSubjects { shared.withLock { $0.subjects } }
     package var metrics: RejectedMetrics {
@@ -93,6 +99,8 @@ package final class RejectedWorker: Sendable {
         var budget = AnalysisBudget()
         var lines = RejectedLines()
         while true {
+            // One that fails now is done with the next change, or at the next start.
+            if let known = shared.withLock({ $0.known.take() }) { try? store.removeAll(butOf: known) }
             let batch = gather()
             if batch.isEmpty {
                 if isStopping.load(ordering: .acquiring) { return }

@@ -69,14 +69,16 @@ package struct Reverification {
         }
         for start in stride(from: 0, to: numbers.count, by: Reverification.batchCount) {
             let batch = numbers[start..<min(start + Reverification.batchCount, numbers.count)]
-            try run(Array(batch), query.isDry, &checks, &outcome)
+            // A log that answers nothing now is not asked for thousands more.
+            guard try run(Array(batch), query.isDry, &checks, &outcome) else { break }
         }
         return outcome
     }
 
+    /// False when the log did not say of a single one whether it took it.
     private func run(
         _ numbers: [Int64], _ isDry: Bool, _ checks: inout [String: SourceCheck?], _ outcome: inout ReverifyOutcome
-    ) throws {
+    ) throws -> Bool {
         var verified: [(number: Int64, event: InjectedEvent)] = []
         for number in numbers {
             // One that went meanwhile, to make room, is none.
@@ -105,9 +107,9 @@ package struct Reverification {
         }
         guard !isDry else {
             outcome.accepted += verified.count
-            return
+            return true
         }
-        guard !verified.isEmpty else { return }
+        guard !verified.isEmpty else { return true }
         let fates = offer(verified.map(\.event))
         var done: [Int64] = []
         for (item, fate) in zip(verified, fates) {
@@ -122,6 +124,7 @@ package struct Reverification {
             }
         }
         try store.remove(done)
+        return !fates.allSatisfy { $0 == .unknown || $0 == .closed }
     }
 
     private func check(

@@ -65,14 +65,14 @@ package enum StoreCheck {
         let count = try events()
         if count > 0 { throw StoreError.storeMissing(events: count) }
     }
-    private static func read(_ path: String, file: String, _ body: (Database) throws -> Void) throws {
+    static func read<R>(_ path: String, file: String, _ body: (Database) throws -> R) throws -> R {
         try StoreError.translating(file) {
             var configuration = Configuration()
             configuration.readonly = true
             configuration.busyMode = .timeout(5)
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             defer { try? queue.close() }
-            try queue.read(body)
+            return try queue.read(body)
         }
     }
     private static func problems(_ db: Database) throws -> [String] {

@@ -26,42 +26,66 @@ package enum StoreRebuild {
         var report = Report(shared: shared)
         let number = firstFree(folder)
         let path = folder + "/" + StoreDatabase.fileName
-        var registry: StoredRegistry?
-        if FileManager.default.fileExists(atPath: path) {
-            registry = readableRegistry(path)
-            let aside = "\(StoreDatabase.fileName).damaged-\(number)"
-            try SQLiteFile.move(path, to: folder + "/" + aside)
+        // A rebuild that ended half way has moved it aside.
+        let known = FileManager.default.fileExists(atPath: path) ? path : "\(path).damaged-\(number - 1)"
+        let registry = readableRegistry(known)
+        report.keepsRegistry = registry != nil
+        let draft = folder + "/" + draftName
+        try? FileManager.default.removeItem(atPath: draft)
+        defer { try? FileManager.default.removeItem(atPath: draft) }
+        try make(in: draft, logIdentity: logIdentity, shared: shared, registry)
+        func moveAside(_ name: String) throws {
+            let aside = "\(name).damaged-\(number)"
+            try SQLiteFile.move(folder + "/" + name, to: folder + "/" + aside)
             report.movedAside.append(aside)
-        } else {
-            // A write-ahead log without its database.
-            SQLiteFile.remove(path)
         }
+        if FileManager.default.fileExists(atPath: path) { try moveAside(StoreDatabase.fileName) }
+        // A write-ahead log without its database.
+        SQLiteFile.remove(path)
         let history = folder + "/" + HistorySlices.folderName
         if let names = try? FileManager.default.contentsOfDirectory(atPath: history), !names.isEmpty {
-            let aside = "\(HistorySlices.folderName).damaged-\(number)"
-            try FileManager.default.moveItem(atPath: history, toPath: folder + "/" + aside)
-            report.movedAside.append(aside)
+            try moveAside(HistorySlices.folderName)
         }
+        // Its rows name sources by numbers that are others' now.
+        if registry == nil, FileManager.default.fileExists(atPath: folder + "/" + RejectedStore.fileName) {
+            try moveAside(RejectedStore.fileName)
+        }
+        try SQLiteFile.move(draft + "/" + StoreDatabase.fileName, to: path)
+        return report
+    }
+    /// The new store, whole before it takes its place: one without its mark would begin at the log's end.
+    private static let draftName = "store.rebuild"
+    private static func make(
+        in folder: String, logIdentity: UInt64, shared: EventLocation, _ registry: StoredRegistry?
+    ) throws {
+        try FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         let store = try SQLiteStore(folder: folder, logIdentity: logIdentity)
+        defer { store.database.close() }
         let now = Int64(Date().timeIntervalSince1970 * 1000)
+        try store.markRebuilt(from: shared, nowMillis: now)
         if let registry {
             try SQLiteRegistryStore(store.writer).commit(RegistryCommit(copying: registry, nowMillis: now))
-            report.keepsRegistry = true
         }
-        try store.markRebuilt(from: shared, nowMillis: now)
-        return report
     }
     /// Nil when one page of it is damaged: half a registry would give the numbers of the other half to others.
     private static func readableRegistry(_ path: String) -> StoredRegistry? {
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
         var configuration = Configuration()
         configuration.readonly = true
         guard let queue = try? DatabaseQueue(path: path, configuration: configuration) else { return nil }
         defer { try? queue.close() }
-        return try? SQLiteRegistryStore(queue).load()
+        // Before a row is read: one that is damaged has what no reader expects.
+        let isSound = try? queue.read { db in
+            try ["registry_tenant", "registry_resource", "registry_key", "registry_counter"].allSatisfy { table in
+                try String.fetchAll(db, sql: "PRAGMA quick_check('\(table)')") == ["ok"]
+            }
+        }
+        return isSound == true ? try? SQLiteRegistryStore(queue).load() : nil
     }
     private static func firstFree(_ folder: String) -> Int {
         var number = 1
-        while [StoreDatabase.fileName, HistorySlices.folderName].contains(where: {
+        while [StoreDatabase.fileName, HistorySlices.folderName, RejectedStore.fileName].contains(where: {
             FileManager.default.fileExists(atPath: "\(folder)/\($0).damaged-\(number)")
         }) { number += 1 }
         return number

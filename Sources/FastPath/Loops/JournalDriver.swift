@@ -229,6 +229,7 @@ import CShims
         metrics.loop.set(IngestCounter.dedupEvictions.rawValue, journal.dedupEvictionCount)
         metrics.loop.set(IngestCounter.segmentFailures.rawValue, journal.segmentFailureCount)
         metrics.loop.set(IngestCounter.logState.rawValue, journal.state == .open ? 1 : 0)
+        spares.note(logHasFailed: journal.state == .failed)
     }
     @inline(__always) mutating func nextReceipt() -> Receipt? {
         if let receipt = earlyCommitting.next() ?? earlyFilling.next() { return receipt }

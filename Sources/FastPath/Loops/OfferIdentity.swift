@@ -5,8 +5,6 @@
 // Such an event is kept with a key that begins with a mark and its identity, behind which stands its own key, if any.
 // It takes part in the dedup law by it, for `windowSeconds`, and meets no event but itself.
 // Invariant: `ownKey(in:)` of a marked key gives the key that was there before.
-// Safety: memory lent to C lives through the call.
-import CShims
 
 package struct OfferIdentity: Hashable, Sendable {
     package let high: UInt64
@@ -18,12 +16,7 @@ package struct OfferIdentity: Hashable, Sendable {
     }
     /// One that no other has.
     package static func fresh() -> OfferIdentity {
-        var words = [UInt64](repeating: 0, count: 2)
-        let result = unsafe words.withUnsafeMutableBytes {
-            unsafe sluice_random_bytes($0.baseAddress, $0.count)
-        }
-        precondition(result == 0, "the kernel gives no random numbers")
-        return OfferIdentity(high: words[0], low: words[1])
+        OfferIdentity(high: .random(in: .min ... .max), low: .random(in: .min ... .max))
     }
 
     /// How long offering the same event again keeps nothing twice. Recovery reads the log at least so far back: longer

@@ -14,6 +14,7 @@ package final class SpareMailbox: Sendable {
     private let news = Mutex<[KeeperNews]>([])
     private let hasNews = Atomic<Bool>(false)
     private let wantedCount = Atomic<Int>(0)
+    private let logHasFailed = Atomic<Bool>(false)
     // From the driver to the keeper: segments that the journal has done with.
     private let retired = SPSCRing<SegmentDescriptor>(capacity: 16)
     private let keeper: Wakeup
@@ -28,6 +29,8 @@ package final class SpareMailbox: Sendable {
     // MARK: keeper
 
     package var wanted: Int { wantedCount.load(ordering: .acquiring) }
+    /// The log takes nothing before it gets a segment, however many are ready by the count of wishes.
+    package var isUrgent: Bool { logHasFailed.load(ordering: .relaxed) }
     /// One segment for one wish; nil when it cannot be had.
     package func answer(_ spare: SegmentDescriptor?) {
         wantedCount.subtract(1, ordering: .relaxed)
@@ -54,6 +57,7 @@ package final class SpareMailbox: Sendable {
     // MARK: driver
 
     @inline(__always) var hasSome: Bool { hasNews.load(ordering: .acquiring) }
+    func note(logHasFailed: Bool) { self.logHasFailed.store(logHasFailed, ordering: .relaxed) }
     /// Oldest first.
     func take() -> KeeperNews? {
         news.withLock { list in

@@ -77,7 +77,8 @@ struct StoreCommand: ParsableCommand {
                 --from on, also those it had already, with the same webhook-id. Dead letters, the audit log and how far
                 each endpoint was are lost. Tenants, keys, and what was made through the API are kept where they can
                 be read; where they cannot, the command says so: numbers are then given anew, and where there are
-                tenants besides `default`, restore a backup instead. The gateway must not run meanwhile.
+                tenants besides `default`, restore a backup instead; refused requests are then moved aside as
+                well. The gateway must not run meanwhile.
 
                 EXAMPLES
                   sluice store rebuild --config sluice.yaml

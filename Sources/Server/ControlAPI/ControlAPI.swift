@@ -16,7 +16,7 @@ package struct ControlAPI: Sendable {
     let worker = ControlWorker()
     /// A key is revoked at once, whatever the others are busy with.
     let keyWorker = ControlWorker()
-    /// What takes as long as there is to do: a replay of millions goes on for minutes.
+    /// What takes as long as there is to do: a replay of millions goes on for minutes, and so may verifying again.
     let bulkWorker = ControlWorker()
     /// Probes, scrapes and the status queue behind nothing.
     let statusWorker = ControlWorker()
@@ -77,7 +77,7 @@ package struct ControlAPI: Sendable {
             + EventController(events: services.events, worker: worker).routes
             + PublishController(publishing: services.publishing).routes
             + ReplayController(replays: services.replays, worker: bulkWorker).routes
-            + RejectedController(rejected: services.rejected, worker: worker).routes
+            + RejectedController(rejected: services.rejected, worker: worker, bulkWorker: bulkWorker).routes
             + ConfigController(registry: services.registry, worker: worker).routes
             + AuditController(audit: services.audit, worker: worker).routes + outbound
             + DeprecatedController(services: services, worker: worker, bulkWorker: bulkWorker).routes
@@ -99,11 +99,6 @@ package struct ControlAPI: Sendable {
 
     /// What `/api/v1/openapi.json` says.
     package var document: JSONValue { OpenAPIDocument.of(table, version: Gateway.version) }
-    /// What each operation asks of its caller.
-    package var accesses: [String: Access] {
-        let table = table
-        return Dictionary(uniqueKeysWithValues: table.routes.map { ($0.operation, table.access($0)) })
-    }
     /// Method and path of every route, such as `GET /api/v1/endpoints/{id}`.
     package var routeNames: [String] { table.routes.map { "\($0.method.rawValue) \($0.path)" } }
 }

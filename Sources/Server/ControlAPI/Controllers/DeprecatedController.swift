@@ -150,7 +150,7 @@ struct DeprecatedController {
     // MARK: rejected
 
     private var rejected: [Route] {
-        let (rejected, worker) = (services.rejected, worker)
+        let (rejected, worker, bulkWorker) = (services.rejected, worker, bulkWorker)
         let filters = [
             QueryParameter("source", .text, "Only those of this source."),
             QueryParameter("reason", .text, "Only those refused for this reason."),
@@ -184,7 +184,7 @@ struct DeprecatedController {
                 takesBody: true
             ) { call in
                 let request = try DeprecatedController.reverifyRequest(Data(call.body))
-                return ControlResponse.json(try await worker.run { try rejected.reverify(request, call.caller) })
+                return ControlResponse.json(try await bulkWorker.run { try rejected.reverify(request, call.caller) })
             },
         ]
     }

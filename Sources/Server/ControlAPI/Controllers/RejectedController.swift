@@ -5,11 +5,12 @@ import Hummingbird
 struct RejectedController {
     let rejected: any RejectedQueries
     let worker: ControlWorker
+    let bulkWorker: ControlWorker
 
     private static let path = ControlAPI.base + "/rejected"
 
     var routes: [Route] {
-        let (rejected, worker) = (rejected, worker)
+        let (rejected, worker, bulkWorker) = (rejected, worker, bulkWorker)
         return [
             Route(
                 method: .get, path: RejectedController.path, operation: "listRejected", resource: "rejected",
@@ -51,7 +52,7 @@ struct RejectedController {
                 problems: [.badValue, .noSuchSource, .notKept, .notRunning]
             ) { call in
                 let order = try BodyReading.decode(call.body, as: ReverifyRequest.self)
-                return ControlResponse.resource(try await worker.run { try rejected.reverify(order, call.caller) })
+                return ControlResponse.resource(try await bulkWorker.run { try rejected.reverify(order, call.caller) })
             },
         ]
     }

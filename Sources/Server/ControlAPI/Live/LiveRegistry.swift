@@ -18,12 +18,10 @@ final class LiveRegistry: RegistryControl, AuditQueries {
 
     func create(_ drafts: [EndpointDraft], _ caller: Caller) throws -> [EndpointResource] {
         let lookup = try RegistryLookup(gateway, caller)
-        let scope = try lookup.scope.map { lookup.reference($0).name }
         let settings = try drafts.map { draft in
             try lookup.mayName(filesOf: draft)
             var settings = EndpointConfiguration(draft)
-            if scope != nil, let ref = draft.tenant { _ = try lookup.tenant(ref) }
-            settings.tenant = scope ?? lookup.tenantName(draft.tenant)
+            settings.tenant = try lookup.tenantName(draft.tenant)
             return settings
         }
         try apply(settings.map { .createEndpoint($0) }, caller, prefix: drafts.count == 1 ? "endpoints[0]" : "")
@@ -48,8 +46,7 @@ final class LiveRegistry: RegistryControl, AuditQueries {
         let endpoint = try lookup.endpoint(ref)
         try lookup.mayName(filesOf: draft, before: endpoint.settings)
         var settings = EndpointConfiguration(draft)
-        if try lookup.scope != nil, let ref = draft.tenant { _ = try lookup.tenant(ref) }
-        settings.tenant = draft.tenant.map { lookup.tenantName($0) } ?? endpoint.settings.tenant
+        settings.tenant = try draft.tenant.map { try lookup.tenantName($0) } ?? endpoint.settings.tenant
         settings.keepWhatIsHidden(of: endpoint.settings)
         let replacement = settings
         let known = revision.map { UInt64($0) }
@@ -116,8 +113,10 @@ extension RegistryLookup {
         guard try scope != nil, let tls = draft.tls, tls != before?.tls.map({ EndpointTLSResource($0) }) else { return }
         throw ControlError.invalid([FieldProblem(path: "tls", reason: "names files, which is for operators only")])
     }
-    /// The name of the tenant that a draft means; one that is unknown is left for the registry to refuse by its path.
-    func tenantName(_ ref: String?) -> String {
+    /// The name of the tenant that a draft means. To whoever sees one tenant only, another is not found; otherwise one
+    /// that is unknown is left for the registry to refuse by its path.
+    func tenantName(_ ref: String?) throws -> String {
+        if let own = try scope { return try ref.map { try tenant($0).name } ?? reference(own).name }
         guard let ref else { return TenantSpec.defaultName }
         return (try? tenant(ref).name) ?? ref
     }

@@ -24,13 +24,11 @@ final class LiveRejected: RejectedQueries {
         return number
     }
     /// The sources that the caller sees; nil = all.
-    private func sources(_ caller: Caller) throws -> Set<UInt32>? {
-        let lookup = try RegistryLookup(gateway, caller)
-        return try lookup.scope.map { Set(lookup.state.sources.numbers(of: $0)) }
+    private func sources(_ lookup: RegistryLookup) throws -> Set<UInt32>? {
+        try lookup.scope.map { Set(lookup.state.sources.numbers(of: $0)) }
     }
-    private func known(_ source: String?, _ caller: Caller) throws {
+    private func known(_ source: String?, _ lookup: RegistryLookup) throws {
         guard let source else { return }
-        let lookup = try RegistryLookup(gateway, caller)
         let scope = try lookup.scope
         let names = scope.map { lookup.state.sources.all(of: $0).map(\.name) } ?? lookup.state.sources.all.map(\.name)
         guard !names.contains(source) else { return }
@@ -45,7 +43,7 @@ final class LiveRejected: RejectedQueries {
         let (worker, _) = try worker()
         var query = RejectedQuery()
         query.source = filter.source
-        query.sourceNumbers = try sources(caller)
+        query.sourceNumbers = try sources(RegistryLookup(gateway, caller))
         query.before = try filter.before.map(number)
         query.limit = filter.limit
         if let text = filter.reason {
@@ -65,18 +63,19 @@ final class LiveRejected: RejectedQueries {
     func rejected(id: String, reveal: Bool, _ caller: Caller) throws -> RejectedDetail? {
         let (worker, _) = try worker()
         guard let row = try worker.store.row(try number(id)) else { return nil }
-        if let own = try sources(caller), !own.contains(row.request.sourceNumber) { return nil }
+        let own = try sources(RegistryLookup(gateway, caller))
+        if let own, !own.contains(row.request.sourceNumber) { return nil }
         return RejectedDetail(row, mask: reveal ? nil : CredentialMask(sources: gateway.currentConfiguration.sources))
     }
     func reverify(_ request: ReverifyRequest, _ caller: Caller) throws -> ReverifyResponse {
         let (worker, access) = try worker()
-        try known(request.source, caller)
+        let lookup = try RegistryLookup(gateway, caller)
+        try known(request.source, lookup)
         var query = ReverifyQuery()
         query.source = request.source
         query.numbers = try (request.ids ?? []).map(number)
         query.isDry = request.dryRun ?? true
-        query.sourceNumbers = try sources(caller)
-        let lookup = try RegistryLookup(gateway, caller)
+        query.sourceNumbers = try sources(lookup)
         let state = lookup.state
         if !query.isDry {
             let source = request.source.map { FieldChange(field: "source", before: "", after: $0) }

@@ -54,8 +54,6 @@ final class LiveSignIn: SignInService {
     }
     func tenant(_ ref: String) throws -> String? {
         guard let state = gateway.registry?.state else { throw ControlError.notRunning }
-        let id = PublicID(ref, prefix: .tenant) ?? PublicID(uuid: ref, prefix: .tenant)
-        let found = id.flatMap { state.tenant(publicID: $0) } ?? state.tenant(uid: ref) ?? state.tenant(named: ref)
-        return found?.publicID.text
+        return state.tenant(ref: ref)?.publicID.text
     }
 }

@@ -30,10 +30,7 @@ struct RegistryLookup {
 
     func tenant(_ ref: String) throws -> TenantSpec {
         let scope = try scope
-        let id = PublicID(ref, prefix: .tenant) ?? PublicID(uuid: ref, prefix: .tenant)
-        let known = id.flatMap { state.tenant(publicID: $0) }
-        let found = known ?? state.tenant(uid: ref) ?? state.tenant(named: ref)
-        if let found, scope == nil || scope == found.id { return found }
+        if let found = state.tenant(ref: ref), scope == nil || scope == found.id { return found }
         let others = try tenants(limit: RegistryLookup.suggestionCountMax)
         throw ControlError.unknown(.noSuchTenant, "tenant", ref, known: others.map(\.name))
     }
@@ -97,6 +94,14 @@ struct RegistryLookup {
         guard let tenant else { return index.page(after: number, limit: limit) }
         let numbers = index.numbers(of: tenant)
         return numbers[numbers.partitionIndex { $0 <= number }...].prefix(limit).compactMap { index[Identifier($0)] }
+    }
+}
+
+extension RegistryState {
+    /// By its public id, UUID, uid or name.
+    func tenant(ref: String) -> TenantSpec? {
+        let id = PublicID(ref, prefix: .tenant) ?? PublicID(uuid: ref, prefix: .tenant)
+        return id.flatMap { tenant(publicID: $0) } ?? tenant(uid: ref) ?? tenant(named: ref)
     }
 }
 
