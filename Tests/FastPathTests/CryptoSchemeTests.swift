@@ -155,6 +155,7 @@ import Testing
     }
     @Test func aSecretThatWasRotatedOutSignsUntilItsEnd() throws {
         let memory = CompiledMemory()
+        defer { withExtendedLifetime(memory) {} }
         let signer = try WebhookSigner(
             secrets: ["whsec_AP8="],
             ending: [EndingSecret("AQI=", endSeconds: 100), EndingSecret("AwQ=", endSeconds: 50)],
@@ -169,6 +170,7 @@ import Testing
     }
     @Test func signsWithEveryKeyAndWritesNothingWhereThereIsNoRoom() throws {
         let memory = CompiledMemory()
+        defer { withExtendedLifetime(memory) {} }
         let signer = try WebhookSigner(secrets: ["whsec_AP8=", "AQI="], in: memory)
         let keys = [[UInt8]([0, 255]), [1, 2]].map { SigningKey(secret: $0, algorithm: .sha256, in: memory) }
         for timestamp in [0, 7, 1_760_000_000, UInt64.max] {

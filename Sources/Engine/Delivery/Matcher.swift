@@ -1,6 +1,6 @@
 // Which endpoints want an event: by tenant, source, type and channels. An event costs one look into its tenant's cache;
-// a type that is new to a tenant costs a walk over that tenant's endpoints, and no other tenant's. Only an event that has
-// channels, of a tenant with endpoints that ask for some, costs more: those endpoints. Pure but for the cache.
+// a type that is new to a tenant costs a walk over that tenant's endpoints, and no other tenant's. Only an event that
+// has channels, of a tenant with endpoints that ask for some, costs more: those endpoints. Pure but for the cache.
 //
 // The cache key is the bytes themselves; the hash only finds the slot, so that two types with the same hash are never
 // one (an event would go to the wrong endpoint).

@@ -104,6 +104,7 @@ endpoints:
     secret: "${SLUICE_EXAMPLE_SECRET}"      # signs by Standard Webhooks; a list while it rotates
 #   sources: [github]             # which sources; none = all
 #   types: ["push", "pull_request.*"]       # which event types; none = all
+#   channels: [project_1]         # of published events, those that share one of these; none = all
 #   concurrency: 16               # requests in flight
 #   timeouts: { connect: 5s, head: 15s, total: 30s }
 #   retry: { delays: [5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h], jitter: 0.1 }

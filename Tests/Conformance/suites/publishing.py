@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Publishing from outside: an event put into the log by the API reaches the tenant's endpoints by the ordinary way, once
-for each id, with its body byte by byte; over a restart, a kill and many callers at once."""
+"""Publishing from outside: an event put into the log by the API reaches the tenant's endpoints by the ordinary way,
+once for each id, with its body byte by byte; over a restart, a kill and many callers at once."""
 
 import concurrent.futures
 import http.client
@@ -197,7 +197,8 @@ def many(report, bench):
         gateway.start()
         assert len(answered) > 50 and len(set(answered)) == len(answered), len(answered)
         wanted = set(answered)
-        wait_until(lambda: wanted <= {one.id for one in bench.got("all", 0)}, 60, "every answered event at its endpoint")
+        came = lambda: {one.id for one in bench.got("all", 0)}  # noqa: E731
+        wait_until(lambda: wanted <= came(), 60, "every answered event at its endpoint")
         notes.append(f"{len(answered)} events")
 
 

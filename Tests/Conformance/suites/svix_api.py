@@ -91,7 +91,10 @@ class Application:
         """What has come there, once there is so much; a new event is sent to all endpoints first."""
         status, _, _ = self.gateway.post("/in/acme/events", json.dumps({"at": time.time()}))
         assert status == 202, status
-        there = lambda: [one for one in self.receiver.snapshot() if one.path.split("?")[0].endswith("/" + place)]  # noqa: E731
+
+        def there():
+            return [one for one in self.receiver.snapshot() if one.path.split("?")[0].endswith("/" + place)]
+
         return wait_until(lambda: len(there()) >= count and there(), 15, f"{count} deliveries to {place}")[-1]
 
 
@@ -120,7 +123,8 @@ def deliveries(report, application):
         assert rotated == {"key": secret(2)}, rotated
         came = application.sent("one", 2)
         if int(came.headers["svix-timestamp"]) < ends - 1:
-            assert came.headers["svix-signature"] == f"{signed(came, secret(2))} {signed(came, secret(1))}", came.headers
+            both = f"{signed(came, secret(2))} {signed(came, secret(1))}"
+            assert came.headers["svix-signature"] == both, came.headers
         time.sleep(max(0, ends - time.time()) + 1)
         came = application.sent("one", 3)
         assert came.headers["svix-signature"] == signed(came, secret(2)), came.headers
