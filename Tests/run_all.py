@@ -25,6 +25,7 @@ SUITES = [
     ("Conformance/suites/operator_messages.py", [], [], 120),
     ("Conformance/suites/safeguards.py", [], [], 120),
     ("Conformance/suites/access.py", [], [], 120),
+    ("Conformance/suites/identity.py", [], [], 120),
     ("Conformance/suites/publishing.py", [], [], 120),
     ("Conformance/suites/svix_api.py", [], [], 270),
     ("Conformance/suites/churn.py", [], [], 120),

@@ -19,6 +19,8 @@ package struct LiveSettings: Equatable, Sendable {
     package var gracePeriodMillis = 10_000
     /// Refused requests copied for a closer look, a second and source; 0 = none.
     package var rejectedPerSecondMax = 100
+    /// Whose tokens open the control API beside the gateway's own keys; nil = nobody's.
+    package var identity: IdentitySettings?
     /// A digest of the files that `listen` names, so that a certificate which was renewed in place is a change.
     package var certificateContents: String?
     package init() {}
@@ -31,6 +33,7 @@ extension LiveSettings {
         SettingsField("trusted_proxies") { $0.trustedProxies },
         SettingsField("grace", { $0.gracePeriodMillis }, text: { TimeSpan.text(of: $0) }),
         SettingsField("rejected.per_second") { $0.rejectedPerSecondMax },
+        SettingsField("identity", { $0.identity }, text: { $0?.label ?? "none" }),
         SettingsField("listen.tls", { $0.certificateContents }, text: { $0.map { String($0.prefix(8)) } ?? "none" }),
         SettingsField("dedup.window", { $0.dedupWindowSeconds }, text: { TimeSpan.text(of: Int($0) * 1000) }),
         SettingsField("delivery.allow") { $0.allow },

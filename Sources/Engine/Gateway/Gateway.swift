@@ -38,6 +38,7 @@ package final class Gateway: Sendable {
     }
     /// Nil while the gateway does not run.
     package var registry: RegistryService? { state.withLock { $0.running?.registry.service } }
+    package var identity: IdentityProvider? { state.withLock { $0.running?.registry.identity } }
     package var keys: KeyRing? { state.withLock { $0.running?.registry.keys } }
     /// The token of the platform's key, when this start made it.
     package var newPlatformKey: String? { state.withLock { $0.running?.registry.newPlatformKey } }

@@ -11,6 +11,7 @@ final class RegistryComponent: Component {
     private let endpoints: EndpointParticipant
     private let sources: SourceParticipant
     private let certificates: ListenerCertificates
+    let identity: IdentityProvider
     private let logger: Logger
     private struct Opened: Sendable {
         let service: RegistryService
@@ -31,6 +32,7 @@ final class RegistryComponent: Component {
         self.endpoints = endpoints
         self.sources = sources
         self.certificates = certificates
+        identity = IdentityProvider(logger: logger)
         self.logger = logger
     }
     var service: RegistryService { opened.value.service }
@@ -51,6 +53,7 @@ final class RegistryComponent: Component {
             registry.add(endpoints)
             registry.add(sources)
             registry.add(certificates)
+            registry.add(identity)
             let report = try registry.apply(.manifest(configuration), actor: .start)
             logger.info("configuration applied", metadata: ["changes": "\(report.diff)"])
             let (keys, newPlatformKey) = try KeyRing.open(registry, uses: kept, folder: configuration.dataFolder)

@@ -145,6 +145,7 @@ enum GatewayRules {
         for (index, text) in live.allow.enumerated() where CIDR(text) == nil {
             issues.append(badRange(FieldPath("delivery", "allow")[index]))
         }
+        if let identity = live.identity { issues += identity.issues(at: FieldPath("identity")) }
         if let proxy = live.proxy { issues += EgressProxy.issues(of: proxy, at: FieldPath("delivery", "proxy")) }
         return issues
     }

@@ -45,6 +45,9 @@ package struct RegistryValidation {
         }
         plan.issues += fileIssues(of: manifest, beside: plan.issues)
         plan.issues += ListenerCertificates.issues(of: manifest.process)
+        if !plan.issues.contains(where: { $0.path.hasPrefix(FieldPath("identity")) }) {
+            plan.issues += IdentityProvider.issues(of: manifest.live)
+        }
         return plan.issues
     }
     /// What is wrong with the files that sound endpoints name.

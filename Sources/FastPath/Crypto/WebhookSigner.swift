@@ -18,8 +18,8 @@ package struct EndingSecret: Equatable, Codable, Sendable {
 
 @safe package struct WebhookSigner: @unchecked Sendable {
     private let keys: UnsafePointer<SigningKey>
-    /// One for each key, `.max` for those without.
-    private let ends: UnsafePointer<UInt64>
+    /// The last second of each key, `.max` for those without.
+    private let lasts: UnsafePointer<UInt64>
     package let keyCount: Int
     /// Bytes of one `v1,…`.
     private static let signatureBytes = 3 + 44
@@ -31,12 +31,13 @@ package struct EndingSecret: Equatable, Codable, Sendable {
     ) throws(SchemeError) {
         guard !secrets.isEmpty else { throw .noSecret }
         var compiled: [SigningKey] = []
+        let ending = ending.filter { $0.endSeconds > 0 }
         for (index, secret) in (secrets + ending.map(\.text)).enumerated() {
             let key = try SecretEncoding.whsec.key(of: secret, index: index)
             compiled.append(SigningKey(secret: key, algorithm: .sha256, in: memory))
         }
         unsafe keys = UnsafePointer(memory.place(compiled))
-        unsafe ends = UnsafePointer(memory.place(secrets.map { _ in .max } + ending.map(\.endSeconds)))
+        unsafe lasts = UnsafePointer(memory.place(secrets.map { _ in .max } + ending.map { $0.endSeconds - 1 }))
         keyCount = compiled.count
     }
 
@@ -73,7 +74,7 @@ package struct EndingSecret: Equatable, Codable, Sendable {
         _ memory: UnsafeMutablePointer<UInt8>
     ) -> Int {
         var place = 0
-        for index in 0..<keyCount where unsafe now < ends[index] {
+        for index in 0..<keyCount where unsafe now <= lasts[index] {
             var stream = unsafe MACStream(keys[index])
             stream.add(id)
             stream.add(joint)

@@ -16,6 +16,12 @@ listen: 127.0.0.1:8080            # ingest; a list for several: ["0.0.0.0:8080",
 # with TLS: { address: "0.0.0.0:8443", tls: { certificate: hooks.pem, key: hooks.key, client_ca: clients.pem } }
 admin: 127.0.0.1:8081             # control API, metrics, health; the first key is in DATA/platform.key
 # open_metrics: false             # true: /metrics asks for no key
+# identity:                       # tokens (JWT) of your identity provider open the control API as well
+#   issuer: https://id.example.com
+#   audience: sluice
+#   keys: jwks.json               # a JWK set: a file or an https URL; or secret: "${NAME}", for HS256
+#   tenant_claim: tenant          # a tenant's id or uid
+#   role_claim: role              # viewer, publisher, operator, admin
 data: ./sluice-data               # the log and the delivery state; one process a folder
 # public_url: https://hooks.example.com   # as senders use it, for signatures over the URL
 # trusted_proxies: ["10.0.0.0/8", "unix"]   # whose X-Forwarded-* and Forwarded fields count

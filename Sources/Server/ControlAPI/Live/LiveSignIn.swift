@@ -1,4 +1,4 @@
-// The keys of the running gateway, as the control API signs callers in.
+// The keys of the running gateway and the tokens of its identity provider, as the control API signs callers in.
 import Engine
 import Foundation
 import Synchronization
@@ -6,6 +6,7 @@ import Synchronization
 final class LiveSignIn: SignInService {
     private let gateway: Gateway
 
+    private let worker = ControlWorker()
     private let sample = Mutex(RefusalSample())
     private let queue = DispatchQueue(label: "sluice.refusals", qos: .utility)
 
@@ -35,7 +36,30 @@ final class LiveSignIn: SignInService {
         }
     }
 
-    func signIn(token: String) throws -> SignInAnswer {
+    func signIn(token: String) async throws -> SignInAnswer {
+        guard IdentityProvider.isToken(token) else { return try key(token) }
+        guard let provider = gateway.identity else { throw ControlError.notRunning }
+        if let known = provider.known(token) { return try caller(known) }
+        // So that strangers' tokens keep no loop busy.
+        return try await worker.run { [self] in
+            switch provider.verdict(on: token) {
+            case .holder(let holder): try caller(holder)
+            case .refused(let fault): .refused(fault.message)
+            case .noProvider: .unknown
+            }
+        }
+    }
+    private func caller(_ holder: TokenHolder) throws -> SignInAnswer {
+        guard let state = gateway.registry?.state else { throw ControlError.notRunning }
+        // Names are the operator's labels; what another party says is an id or a uid.
+        let id = PublicID(holder.tenant, prefix: .tenant) ?? PublicID(uuid: holder.tenant, prefix: .tenant)
+        guard let tenant = id.flatMap({ state.tenant(publicID: $0) }) ?? state.tenant(uid: holder.tenant) else {
+            return .refused("the token's tenant is not known here")
+        }
+        return .caller(
+            Principal(name: "jwt:" + holder.subject, role: holder.role, tenant: tenant.publicID.text))
+    }
+    private func key(_ token: String) throws -> SignInAnswer {
         guard let ring = gateway.keys, let state = gateway.registry?.state else { throw ControlError.notRunning }
         switch ring.verdict(on: token) {
         case .unknown: return .unknown

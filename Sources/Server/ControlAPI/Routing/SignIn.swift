@@ -10,9 +10,9 @@ import Hummingbird
 import Logging
 import Synchronization
 
-/// What the control API asks of the keys: in memory, quick enough for an event loop.
+/// What the control API asks of the keys and of the identity provider.
 package protocol SignInService: AnyObject, Sendable {
-    func signIn(token: String) throws -> SignInAnswer
+    func signIn(token: String) async throws -> SignInAnswer
     /// The public id of the tenant that is meant; nil when there is none.
     func tenant(_ ref: String) throws -> String?
     /// For the audit log; returns at once.
@@ -33,6 +33,8 @@ package enum SignInAnswer: Equatable, Sendable {
     case caller(Principal)
     case unknown
     case expired
+    /// Why the token of an identity provider is not taken.
+    case refused(String)
 }
 
 struct SignIn: RouterMiddleware {
@@ -54,7 +56,7 @@ struct SignIn: RouterMiddleware {
         guard access != .anyone else { return try await next(request, context) }
         var context = context
         do {
-            context.principal = try principal(of: request, context)
+            context.principal = try await principal(of: request, context)
             if case .tenant? = access, let ref = request.headers[SignIn.tenantHeader] {
                 context.principal = try confined(context.principal, to: ref)
             }
@@ -84,7 +86,7 @@ struct SignIn: RouterMiddleware {
 
     // MARK: the key
 
-    private func principal(of request: Request, _ context: ControlContext) throws -> Principal {
+    private func principal(of request: Request, _ context: ControlContext) async throws -> Principal {
         let fields = request.headers[values: .authorization]
         guard let field = fields.first, fields.count == 1, let token = SignIn.token(field) else {
             throw ControlError(
@@ -92,10 +94,11 @@ struct SignIn: RouterMiddleware {
                 fields.count > 1
                     ? "there are several `Authorization` fields" : "a key is needed: `Authorization: Bearer KEY`")
         }
-        switch try keys.signIn(token: token) {
+        switch try await keys.signIn(token: token) {
         case .caller(let principal): return principal
         case .unknown: throw failure("the key is not known, or was revoked", context)
         case .expired: throw failure("the key has expired", context)
+        case .refused(let reason): throw failure(reason, context)
         }
     }
     /// The scheme's name in any case of letters, one or more spaces, the token.
