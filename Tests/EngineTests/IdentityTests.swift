@@ -24,9 +24,9 @@ import Testing
             ]
             return Array("{\"keys\":[\(names.compactMap { entries[$0] }.joined(separator: ","))]}".utf8)
         }
-        func token(_ name: String = "ed", head: String? = nil, changing change: (inout [String: String]) -> Void = { _ in })
-            -> String
-        {
+        func token(
+            _ name: String = "ed", head: String? = nil, changing change: (inout [String: String]) -> Void = { _ in }
+        ) -> String {
             var claims = [
                 "iss": "\"https://id\"", "aud": "\"us\"", "sub": "\"ada\"", "tenant": "\"acme\"", "role": "\"admin\"",
                 "exp": "\(IdentityTests.now + 300)",
@@ -216,7 +216,9 @@ import Testing
         }
     }
     @Test func aSetGivesOnlyKeysThatVerify() throws {
-        func count(_ entries: String) -> Int? { (try? JSONWebKeySet(Array("{\"keys\":[\(entries)]}".utf8)))?.keys.count }
+        func count(_ entries: String) -> Int? {
+            (try? JSONWebKeySet(Array("{\"keys\":[\(entries)]}".utf8)))?.keys.count
+        }
         let own = String(decoding: Signer().set(["ed"]), as: UTF8.self).dropFirst(9).dropLast(2)
         #expect(count("\(own)") == 1)
         #expect(count(own.replacing("\"kid\"", with: "\"use\":\"enc\",\"kid\"")) == nil)

@@ -21,7 +21,8 @@ package enum PublishRules {
     package static func isLabel(_ text: String) -> Bool { NameRules.isLabel(text, bytesMax: labelBytesMax) }
     package static func isID(_ text: String) -> Bool { NameRules.isLabel(text, bytesMax: idBytesMax) }
     package static func isType(_ text: String) -> Bool {
-        NameRules.isLabel(text.replacing("/", with: "_").replacing(":", with: "_"), bytesMax: typeBytesMax)
+        let bytes = text.utf8.map { [UInt8(ascii: "/"), UInt8(ascii: ":")].contains($0) ? UInt8(ascii: "_") : $0 }
+        return NameRules.isLabel(String(decoding: bytes, as: UTF8.self), bytesMax: typeBytesMax)
     }
     package static func isIdempotencyKey(_ text: String) -> Bool {
         (1...idempotencyKeyBytesMax).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }

@@ -3,7 +3,7 @@ import Engine
 import Yams
 
 extension ConfigurationKeys {
-    static let identity: ConfigurationKey<GatewayConfiguration> = {
+    static let identityProvider: ConfigurationKey<GatewayConfiguration> = {
         let initial = IdentitySettings()
         let keys: [ConfigurationKey<IdentitySettings>] = [
             .text("issuer", \.issuer, of: initial).required,

@@ -14,7 +14,7 @@ package enum ConfigurationKeys {
             listen,
             .text("admin", \.process.admin, of: initial),
             .flag("open_metrics", \.process.openMetrics, of: initial),
-            identity,
+            identityProvider,
             .path("data", \.process.dataFolder, of: initial),
         ]
         let rest: [ConfigurationKey<GatewayConfiguration>] = [

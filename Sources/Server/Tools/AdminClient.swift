@@ -83,10 +83,12 @@ struct AdminClient: Sendable {
                     + "--key, or \(GatewayOptions.keyVariable) in the environment")
         }
         if let problem = try? BodyReading.decoder.decode(ProblemDocument.self, from: data) {
-            let errors = problem.errors ?? []
+            let errors = (problem.errors ?? []).map(\.line)
+            // The only one may stand in the detail already.
+            let isSaid = errors.count == 1 && problem.detail.contains(errors[0])
             return AdminError(
                 isAnswer: true, message: problem.detail + (status == 401 ? origin : ""),
-                lines: errors.count > 1 ? errors.map(\.line) : [])
+                lines: isSaid ? [] : errors)
         }
         let failure = try? JSONDecoder().decode(DeprecatedFailure.self, from: data)
         return AdminError(isAnswer: true, message: failure?.error.message ?? "\(address) answered \(status)")
