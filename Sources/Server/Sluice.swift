@@ -22,7 +22,8 @@ struct Sluice: AsyncParsableCommand {
             ServeCommand.self, StatusCommand.self, ReloadCommand.self, EndpointsCommand.self, DeliveriesCommand.self,
             EventsCommand.self, ConfigCommand.self, LogCommand.self, StoreCommand.self, VerifyCommand.self,
             SendCommand.self, LoadCommand.self, SinkCommand.self, DoctorCommand.self, ProvidersCommand.self,
-            GateCommand.self, AuditCommand.self, PublishCommand.self,
+            GateCommand.self, AuditCommand.self, PublishCommand.self, SecretsCommand.self,
+            TenantsCommand.self, KeysCommand.self,
         ])
 
     static func main() async {

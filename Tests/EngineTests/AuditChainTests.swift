@@ -23,7 +23,7 @@ import Testing
     }
     private func filled(_ count: Int = 6) throws -> DatabaseQueue {
         let queue = try open()
-        let store = SQLiteRegistryStore(queue)
+        let store = try SQLiteRegistryStore(queue)
         try store.record([entry("0"), entry("1")])
         for number in 2..<count { try store.record([entry("\(number)")]) }
         return queue

@@ -96,7 +96,7 @@ final class Bench {
         if configuration.url.isEmpty { configuration.url = "http://127.0.0.1:9000/\(id)" }
         return try compiled(
             configuration, id: id, tenant: tenants[given.name] ?? .main,
-            sources: given.sources.map { Bench.sources[$0]! }, proxy: proxy)
+            sources: given.sources.flatMap { PublishSource.ids(of: $0) ?? [Bench.sources[$0]!] }, proxy: proxy)
     }
     /// Steps until the dispatcher would sleep.
     func settle() {

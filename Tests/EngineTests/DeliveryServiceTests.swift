@@ -159,7 +159,12 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
         func rows(sequence: UInt64) throws -> [DeliveryRow] { [] }
         func attempts(sequence: UInt64) throws -> [AttemptRow] { [] }
         func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts { AttemptCounts() }
+        func summaries(
+            of endpoints: Set<EndpointID>, updated: Range<Int64>
+        ) throws -> [EndpointID: DeliverySummary] { [:] }
         func counts(endpoint: EndpointID) throws -> OpenDeliveries { OpenDeliveries(endpoint: endpoint) }
+        func tallies(_ endpoints: [EndpointID]) throws -> [EndpointTally] { [] }
+        func attemptTallies(_ endpoints: [EndpointID]) throws -> [AttemptTally] { [] }
         func oldestPending() throws -> UInt64? { throw Unreadable() }
         func prune(before: Int64, oldest: UInt64, limit: Int) throws -> PruneResult { PruneResult(goesOn: false) }
         func rebase(now: Int64) throws {}

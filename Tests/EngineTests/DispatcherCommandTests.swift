@@ -115,7 +115,7 @@ import Testing
         var event = FakeEvent()
         event.fieldLines = "Sluice-Channels: x,eu\r\nContent-Type: a/b\r\n"
         bench.log.append(event)
-        for id in PublishSource.ids {
+        for id in PublishSource.ids(of: PublishSource.name) ?? [] {
             event.sourceID = id
             bench.log.append(event)
         }

@@ -8,7 +8,7 @@ import Testing
     /// Fields that the first version's endpoints did not have.
     private static let later: Set<String> = [
         "channels", "description", "metadata", "throttle_rate", "version", "headers", "credentials", "old_secrets",
-        "signature_names",
+        "signature_names", "family",
     ]
     /// As the first version made it.
     private func earlierDigest(_ settings: EndpointConfiguration) -> UInt64 {

@@ -219,8 +219,8 @@ import Testing
         func count(_ entries: String) -> Int? {
             (try? JSONWebKeySet(Array("{\"keys\":[\(entries)]}".utf8)))?.keys.count
         }
-        let own = String(decoding: Signer().set(["ed"]), as: UTF8.self).dropFirst(9).dropLast(2)
-        #expect(count("\(own)") == 1)
+        let own = String(String(decoding: Signer().set(["ed"]), as: UTF8.self).dropFirst(9).dropLast(2))
+        #expect(count(own) == 1)
         #expect(count(own.replacing("\"kid\"", with: "\"use\":\"enc\",\"kid\"")) == nil)
         #expect(count(own.replacing("\"kid\"", with: "\"alg\":\"ES256\",\"kid\"")) == nil)
         #expect(count(#"\#(own),{"kty":"oct","k":"AAAA"},{"kty":"RSA","n":"AQAB","e":"AQAB"},{},7"#) == 1)

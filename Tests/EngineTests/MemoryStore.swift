@@ -14,6 +14,8 @@ final class MemoryStore: DeliveryStore {
         var states: [EndpointID: EndpointState] = [:]
         var rows: [EndpointID: [UInt64: DeliveryRow]] = [:]
         var attempts: [AttemptRow] = []
+        var tallies: [EndpointID: EndpointTally] = [:]
+        var attemptTallies: [AttemptTally] = []
         var written: Int64?
         var isFull = false
 
@@ -71,6 +73,8 @@ final class MemoryStore: DeliveryStore {
             for id in endpoints {
                 state.marks[id] = nil
                 state.states[id] = nil
+                state.tallies[id] = nil
+                state.attemptTallies.removeAll { $0.endpoint == id }
                 let open = state.rows[id, default: [:]].filter { $0.value.state != .delivered }
                 state.rows[id] = state.rows[id]?.filter { $0.value.state == .delivered }
                 state.attempts.removeAll { $0.endpoint == id && open[$0.sequence] != nil }
@@ -102,8 +106,35 @@ final class MemoryStore: DeliveryStore {
                 // There is no row for an endpoint of which there is nothing to say.
                 state.states[one.endpoint] = one == EndpointState(endpoint: one.endpoint) ? nil : one
             }
+            for note in batch.tallies { MemoryStore.add(note, &state) }
             state.written = batch.nowMillis
             return replaced
+        }
+    }
+    private static func add(_ note: TallyNote, _ state: inout State) {
+        state.tallies[note.endpoint, default: EndpointTally(note.endpoint)].add(note.kind)
+        guard case .attempt(let attempt) = note.kind else { return }
+        let own = state.attemptTallies.filter { $0.endpoint == note.endpoint }
+        let types = Set(own.map(\.type))
+        let type = types.contains(attempt.type) || types.count < AttemptTally.typeCountMax ? attempt.type : ""
+        var tally = AttemptTally(note.endpoint, type: type, isSuccess: attempt.isSuccess)
+        if let place = state.attemptTallies.firstIndex(where: {
+            $0.endpoint == note.endpoint && $0.type == type && $0.isSuccess == attempt.isSuccess
+        }) {
+            tally = state.attemptTallies.remove(at: place)
+        }
+        tally.add(attempt)
+        state.attemptTallies.append(tally)
+    }
+    func tallies(_ endpoints: [EndpointID]) throws -> [EndpointTally] {
+        state.withLock { state in endpoints.compactMap { state.tallies[$0] } }
+    }
+    func attemptTallies(_ endpoints: [EndpointID]) throws -> [AttemptTally] {
+        state.withLock { state in
+            endpoints.flatMap { id in
+                state.attemptTallies.filter { $0.endpoint == id }
+                    .sorted { ($0.type, $1.isSuccess ? 1 : 0) < ($1.type, $0.isSuccess ? 1 : 0) }
+            }
         }
     }
     func expedite(_ endpoint: EndpointID, due: Int64) throws {
@@ -160,11 +191,22 @@ final class MemoryStore: DeliveryStore {
         let succeeded = own.count { $0.result == .answered && (200..<300).contains($0.status) }
         return AttemptCounts(succeeded: succeeded, failed: own.count - succeeded)
     }
+    func summaries(of endpoints: Set<EndpointID>, updated: Range<Int64>) throws -> [EndpointID: DeliverySummary] {
+        state.withLock { state in
+            var found: [EndpointID: DeliverySummary] = [:]
+            for (id, rows) in state.rows where endpoints.contains(id) {
+                for row in rows.values where updated.contains(row.updatedMillis) {
+                    found[id, default: DeliverySummary()].add(row)
+                }
+            }
+            return found
+        }
+    }
     func counts(endpoint: EndpointID) throws -> OpenDeliveries { state.withLock { $0.open(endpoint) } }
     func oldestPending() throws -> UInt64? {
         state.withLock { state in
             let wanted = state.rows.filter { id, _ in
-                state.states[id].map { $0.reason != .gone && !$0.reason.isRemoval } ?? true
+                state.states[id].map { !$0.reason.isEnd && !$0.reason.isRemoval } ?? true
             }
             return wanted.values.flatMap { $0.values }.filter { $0.state == .pending }.map(\.place.sequence).min()
         }

@@ -86,6 +86,16 @@ private func outcome(_ result: DeliveryResult, status: UInt16 = 0, retryAfter: U
     #expect(delays[0] == schedule.delayMillis(afterAttempts: 1, retryAfterSeconds: .max, using: &again))
 }
 
+@Test func aSpreadLengthensAWaitAndNeverShortensIt() {
+    let schedule = RetrySchedule(delaysMillis: [10_000], spread: 0.05)
+    var generator = SeededGenerator(seed: 7)
+    let delays = (0..<1000).map { _ in
+        schedule.delayMillis(afterAttempts: 1, retryAfterSeconds: .max, using: &generator) ?? -1
+    }
+    #expect(delays.allSatisfy { (10_000...10_500).contains($0) })
+    #expect(delays.min()! < 10_050 && delays.max()! > 10_450)
+}
+
 @Test func patternsMatchAsTheyAreWritten() {
     let cases: [(String, String, Bool)] = [
         ("push", "push", true), ("push", "pushed", false), ("*", "", true), ("*", "anything", true), ("", "", true),

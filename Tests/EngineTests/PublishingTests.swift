@@ -131,12 +131,25 @@ import Testing
         #expect(plain.dedupKey.isEmpty && plain.dedupWindowSeconds == 0)
         #expect(!PublishRules.isID(event.dedupKey ?? "a b"))
     }
-    @Test func noOperatorsSourceHasTheName() { #expect(!NameRules.isName(PublishSource.name)) }
+    @Test func noOperatorsSourceHasTheName() { #expect(!PublishSource.all.contains(where: NameRules.isName)) }
     @Test func aProvidersFieldsAreNoChannels() {
         let lines = Array("Sluice-Channels: eu\r\n".utf8)
         lines.withUnsafeBufferPointer {
             #expect(PublishedFields.share(["a", "eu"], PublishedFields.channels(in: ByteView($0))))
             #expect(!PublishedFields.share(["e", "u", "eu,"], PublishedFields.channels(in: ByteView($0))))
         }
+    }
+    @Test func whatACrashLeftOfALineIsNoLine() throws {
+        let folder = NSTemporaryDirectory() + "sluice-expunged-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try Data("m 12\nm 3".utf8).write(to: URL(fileURLWithPath: folder + "/expunged"))
+        let read = try ExpungedContent(folder: folder, before: 0)
+        #expect(read.isExpunged(message: 12) && !read.isExpunged(message: 3))
+        try read.add(message: 345)
+        try read.add(message: 6)
+        let again = try ExpungedContent(folder: folder, before: 12)
+        #expect([12, 345].allSatisfy { again.isExpunged(message: $0) })
+        #expect(![3, 6, 3345].contains { again.isExpunged(message: $0) })
     }
 }

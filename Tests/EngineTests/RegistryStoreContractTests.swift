@@ -30,7 +30,7 @@ private final class RegistryFolder {
             var migrator = DatabaseMigrator()
             RegistryMigration.register(in: &migrator)
             try migrator.migrate(database)
-            return SQLiteRegistryStore(database, entryCountMax: entryCountMax)
+            return try SQLiteRegistryStore(database, entryCountMax: entryCountMax)
         }
     }
     var path: String { folder.path + "/store.sqlite" }
@@ -224,7 +224,7 @@ private final class RegistryFolder {
         RegistryMigration.register(in: &migrator)
         try migrator.migrate(database)
         let service = RegistryService(
-            store: SQLiteRegistryStore(database), process: ProcessSettings(), verifiers: VerifierRegistry())
+            store: try SQLiteRegistryStore(database), process: ProcessSettings(), verifiers: VerifierRegistry())
         try service.open()
         let report = try service.apply(
             .manifest(
@@ -249,9 +249,10 @@ private final class RegistryFolder {
         _ = try service.apply(
             .edits([.createEndpoint(endpointSettings("a") { $0.concurrency = 5 })]), actor: actor)
         // A field that did not exist then.
-        try DatabaseQueue(path: folder.path).write { db in
-            try db.execute(
-                sql: "UPDATE registry_resource SET settings = json_remove(settings, '$.retryJitter') WHERE kind = 3")
+        try StoreSteps.makeEarlier(try DatabaseQueue(path: folder.path), try folder.open().load()) { text in
+            var known = try #require(try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any])
+            #expect(known.removeValue(forKey: "retryJitter") != nil)
+            return String(decoding: try JSONSerialization.data(withJSONObject: known), as: UTF8.self)
         }
         let endpoint = try #require(try folder.open().load().endpoints.first)
         #expect(endpoint.settings.concurrency == 5 && endpoint.settings.retryJitter == 0.1)

@@ -17,6 +17,11 @@ private func open(
     limits.keptMillis = 8000
     return try SQLiteStore(folder: folder.path, logIdentity: log, limits: limits) { events }
 }
+private func registry(_ folder: TemporaryFolder, events: UInt64 = 0) throws -> SQLiteRegistryStore {
+    let writer = try open(folder, events: events).writer
+    let secrets = try SecretStore.open(writer, MasterKeySource(.dataFolder, folder: folder.path))
+    return SQLiteRegistryStore(writer, secrets: secrets)
+}
 private func error(_ body: () throws -> Void) -> StoreError? {
     do {
         try body()
@@ -296,7 +301,7 @@ func aDamagedStoreIsCalledDamaged(_ part: String) throws {
     endpoint.url = "https://hooks.example.com/made"
     do {
         let service = RegistryService(
-            store: SQLiteRegistryStore(try open(folder).writer), process: ProcessSettings(),
+            store: try registry(folder), process: ProcessSettings(),
             verifiers: VerifierRegistry())
         try service.open()
         for name in ["acme", "globex"] {
@@ -304,10 +309,10 @@ func aDamagedStoreIsCalledDamaged(_ part: String) throws {
         }
         _ = try service.apply(.edits([.createEndpoint(endpoint)]), actor: ChangeActor("t"))
     }
-    let before = try SQLiteRegistryStore(try open(folder).writer).load()
+    let before = try registry(folder).load()
     let report = try StoreRebuild.run(folder: folder.path, logIdentity: 7, shared: Sample.place(2))
     #expect(report.keepsRegistry)
-    let after = try SQLiteRegistryStore(try open(folder, events: 3).writer).load()
+    let after = try registry(folder, events: 3).load()
     #expect(after.tenants == before.tenants && after.tenants.map(\.name) == ["default", "acme", "globex"])
     #expect(after.endpoints == before.endpoints && after.endpoints.map(\.name) == ["made"])
     #expect(after.lastNumbers == before.lastNumbers)
@@ -319,7 +324,7 @@ func aDamagedStoreIsCalledDamaged(_ part: String) throws {
     let folder = TemporaryFolder()
     do {
         let service = RegistryService(
-            store: SQLiteRegistryStore(try open(folder).writer), process: ProcessSettings(),
+            store: try registry(folder), process: ProcessSettings(),
             verifiers: VerifierRegistry())
         try service.open()
         _ = try service.apply(.edits([.createTenant(name: "acme", uid: nil)]), actor: ChangeActor("t"))
@@ -332,8 +337,8 @@ func aDamagedStoreIsCalledDamaged(_ part: String) throws {
     try Data().write(to: URL(filePath: folder.file("rejected.sqlite")))
     let report = try StoreRebuild.run(folder: folder.path, logIdentity: 7, shared: Sample.place(2))
     #expect(report.keepsRegistry && report.movedAside.isEmpty)
+    #expect(try registry(folder, events: 3).load().tenants.map(\.name) == ["default", "acme"])
     let store = try open(folder, events: 3)
-    #expect(try SQLiteRegistryStore(store.writer).load().tenants.map(\.name) == ["default", "acme"])
     #expect(try store.snapshot().rebuiltFrom == Sample.place(2))
     #expect(!FileManager.default.fileExists(atPath: folder.file("store.rebuild")))
 }

@@ -168,6 +168,22 @@ import Testing
             #expect(signed == wanted.joined(separator: " "), "at \(timestamp)")
         }
     }
+    @Test func signsTheBodyAloneWithTheTextOfTheSecretWhereItIsAskedTo() throws {
+        let memory = CompiledMemory()
+        let secret = "whsec_AP8=-as-it-stands"
+        let signer = try WebhookSigner(
+            secrets: [secret, "other"], ending: [EndingSecret("AQI=", endSeconds: .max)], names: .opsCenter, in: memory)
+        let key = SigningKey(secret: Array(secret.utf8), algorithm: .sha256, in: memory)
+        for body in ["", "{}", String(repeating: "é", count: 300)] {
+            let signed = signer.signature(id: Array("evt_1".utf8), timestamp: 7, body: Array(body.utf8))
+            #expect(signed == "sha256=" + TextEncoding.hex(key.mac(over: Array(body.utf8))))
+            #expect(signed.utf8.count == signer.byteCount)
+            #expect(signer.signature(id: [], timestamp: 8, body: Array(body.utf8)) == signed)
+        }
+        let room = UnsafeMutablePointer<UInt8>.allocate(capacity: signer.byteCount)
+        defer { room.deallocate() }
+        #expect(signer.sign(id: .empty, timestamp: 1, body: .empty, into: room, capacity: signer.byteCount - 1) == 0)
+    }
     @Test func signsWithEveryKeyAndWritesNothingWhereThereIsNoRoom() throws {
         let memory = CompiledMemory()
         defer { withExtendedLifetime(memory) {} }

@@ -16,6 +16,14 @@ import Testing
             #expect(server.gateway.calls == ["create tenant acme c7"])
         }
     }
+    @Test func aRotatedSecretIsInTheAnswerThatMadeIt() async throws {
+        try await ControlServer.run { server in
+            let rotated = try await server.change("POST", "/api/v1/tenants/acme/rotate-secret")
+            #expect(rotated.status == 200 && rotated.text("signing_secret") == "whsec_other")
+            #expect(try await server.change("POST", "/api/v1/tenants/acme/rotate-secret", "{}").status == 400)
+            #expect(server.gateway.calls == ["rotate secret of acme"])
+        }
+    }
     @Test func aTenantIsNamedByTheBodyAndNothingElse() async throws {
         try await ControlServer.run { server in
             for body in ["", "[]", "{}", #"{"name":7}"#, #"{"name":"a","nam":"b"}"#, #"{"name":"a","uid":[]}"#] {

@@ -49,7 +49,8 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
 
     /// `ROLE` is the token of that role's key of all tenants, `ROLE@TENANT` one of a tenant's key,
     /// `ROLE@TENANT@portal` one of a tenant's portal.
-    func signIn(token: String) throws -> SignInAnswer {
+    func verify(token: String) async throws -> SignInAnswer { .unknown }
+    func known(token: String) throws -> SignInAnswer? {
         if token == "expired" { return .expired }
         let parts = token.split(separator: "@")
         guard let role = parts.first.flatMap({ KeyRole(name: String($0)) }) else { return .unknown }

@@ -28,6 +28,12 @@ extension FakeGateway: TenantControl, KeyControl {
         try note("upsert tenant \(uid) \(draft.name)", caller)
         return (FakeGateway.tenant(draft.name, uid: uid), uid == "new")
     }
+    func rotateSecret(_ ref: String, _ caller: Caller) throws -> TenantResource {
+        try note("rotate secret of \(ref)", caller)
+        var rotated = FakeGateway.tenant(ref)
+        rotated.signingSecret = "whsec_other"
+        return rotated
+    }
     func delete(_ ref: String, withResources: Bool, _ caller: Caller) throws {
         try note("delete tenant \(ref) \(withResources)", caller)
     }

@@ -190,6 +190,9 @@ import Testing
         status.endpoints = ["active": 1]
         status.deliveries.oldestWaitingSeconds = 2
         try check(status)
+        try check(SecretsResource(masterKey: "0a", keptIn: .environment, since: time, dataKeys: 1))
+        try check(RewrapOrder(dataKeys: true))
+        try check(RewrapResource(previousMasterKey: "0a", masterKey: "0b", dataKeys: 1, values: 2, clean: false))
         try check(ProblemDocument(ControlError.invalid([FieldProblem(path: "a", reason: "b")]), request: "r"))
     }
 

@@ -10,7 +10,8 @@ enum ImportRules {
         "BenchmarkGate": ["Foundation"],
         "Server": [
             "ArgumentParser", "BenchmarkGate", "Engine", "FastPath", "Foundation", "HTTPTypes", "Hummingbird",
-            "LoadGenerator", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "Synchronization", "UnixSignals", "Yams",
+            "HummingbirdCore", "LoadGenerator", "Logging", "NIOCore", "NIOHTTP1", "NIOHTTPTypes", "NIOPosix",
+            "Synchronization", "UnixSignals", "Yams",
         ],
     ]
 

@@ -11,6 +11,7 @@
 #include "scan.h"
 #include "egress.h"
 #include "publickey.h"
+#include "sealing.h"
 #include "tls.h"
 #include "limit_probe.h"
 #include "load.h"

@@ -1,5 +1,6 @@
 // What only endpoints of the outbound API have: words about them, header fields of their own, secrets that were rotated
-// out, and how their deliveries are signed. Kept apart, behind one pointer, because most endpoints have none of it.
+// out, how their deliveries are signed, and the family of webhooks that they are of. Kept apart, behind one pointer,
+// because most endpoints have none of it.
 import FastPath
 
 /// A value that takes the place of a pointer until there is one.
@@ -44,6 +45,7 @@ package struct EndpointExtras: Equatable, Codable, Sendable {
     /// The newest first; each signs until its end.
     package var oldSecrets: [EndingSecret] = []
     package var signatureNames = SignatureNames.webhook
+    package var family = EndpointFamily.registry
 
     package init() {}
 }
@@ -61,6 +63,7 @@ extension EndpointExtras {
         userInformation = try values.decodeIfPresent(String.self, forKey: .userInformation) ?? userInformation
         oldSecrets = try values.decodeIfPresent([EndingSecret].self, forKey: .oldSecrets) ?? oldSecrets
         signatureNames = try values.decodeIfPresent(SignatureNames.self, forKey: .signatureNames) ?? signatureNames
+        family = try values.decodeIfPresent(EndpointFamily.self, forKey: .family) ?? family
     }
 
     /// Whole field lines.

@@ -25,12 +25,15 @@ package enum OutcomePreset: String, CaseIterable, Sendable {
     case standardWebhooks = "standard-webhooks"
     /// Every 4xx is final, 408 and 429 too.
     case opsCenter = "ops-center"
+    /// Every failure, a 410 too.
+    case anyFailureMayPass = "retry-all"
 
     fileprivate var rules: [OutcomeRule] {
         switch self {
         case .standard: OutcomePreset.standardRules
         case .standardWebhooks: OutcomePreset.standardWebhooksRules
         case .opsCenter: OutcomePreset.opsCenterRules
+        case .anyFailureMayPass: OutcomePreset.retryAllRules
         }
     }
     private static let standardRules = [
@@ -42,6 +45,8 @@ package enum OutcomePreset: String, CaseIterable, Sendable {
         OutcomeRule(410, .disable), OutcomeRule(429, .slow), OutcomeRule(502, .slow), OutcomeRule(504, .slow),
         OutcomeRule(class: 2, .delivered),
     ]
+    /// What no rule names is retried.
+    private static let retryAllRules = [OutcomeRule(class: 2, .delivered)]
     private static let opsCenterRules = [
         OutcomeRule(410, .disable), OutcomeRule(class: 2, .delivered), OutcomeRule(class: 4, .dead),
     ]
@@ -82,6 +87,7 @@ package struct OutcomeTable: Equatable, Sendable {
     private var rules: [OutcomeRule] = []
 
     package init() {}
+    package init(_ preset: OutcomePreset) { self.preset = preset }
     /// From `preset`, `404` and `4xx` to words, as an operator wrote them. What is wrong there is left out; `issues`
     /// says so before anything runs by it.
     package init(_ written: [String: String]) {

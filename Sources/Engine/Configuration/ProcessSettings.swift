@@ -14,6 +14,7 @@ package struct ProcessSettings: Equatable, Sendable {
     /// `/metrics` of the control listener asks for no key.
     package var openMetrics = false
     package var dataFolder = "./sluice-data"
+    package var masterKey = MasterKeyPlace.dataFolder
     package var loops = LoopCount.auto
     package var limits = LimitsConfiguration()
     package var log = LogConfiguration()
@@ -31,6 +32,7 @@ package struct ProcessSettings: Equatable, Sendable {
     package var verifierThreadCount = 1
     package var verifierQueueCount = 1024
     package var rejected = RejectedConfiguration()
+    package var schedules = FamilySchedules()
     package init() {}
 }
 
@@ -54,6 +56,7 @@ extension ProcessSettings {
     private static let fields: [Field] = [
         Field("listen") { $0.listen }, Field("listen.tls") { $0.listenTLS },
         Field("admin") { $0.admin }, Field("open_metrics") { $0.openMetrics }, Field("data") { $0.dataFolder },
+        Field("master_key") { $0.masterKey },
         Field("proxy_protocol") { $0.proxyProtocol }, Field("loops") { $0.loops },
         Field("verifier") { $0.verifierEngine }, Field("verifier_threads") { $0.verifierThreadCount },
         Field("verifier_queue") { $0.verifierQueueCount }, Field("rejected.keep") { $0.rejected.countMax },
@@ -71,6 +74,10 @@ extension ProcessSettings {
         Field("log.free_space") { $0.log.freeBytesMin }, Field("log.group") { $0.log.groupBytes },
         Field("dedup.entries") { $0.dedupEntryCount }, Field("delivery.buffer") { $0.deliveryBufferBytes },
         Field("delivery.connections") { $0.deliveryConnectionCountMax },
+        Field("ops_center.retry_delays") { $0.schedules.opsCenter.delaysMillis },
+        Field("ops_center.attempt_timeout") { $0.schedules.opsCenter.attemptMillisMax },
+        Field("operational.retry_delays") { $0.schedules.operational.delaysMillis },
+        Field("operational.attempt_timeout") { $0.schedules.operational.attemptMillisMax },
     ]
 }
 

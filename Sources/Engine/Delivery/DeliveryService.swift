@@ -23,6 +23,8 @@ package struct DeliveryComponents<Log: EventLog> {
     /// Nil = the system's resolver.
     package var hosts: (any HostLookup)?
     package var logger: Logger
+    /// Who hears of failures; nil = nobody.
+    package var feed: OperationalFeed?
     package var limits = DispatcherLimits()
 
     package init(
@@ -106,6 +108,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
             egress: EgressRings(orders: parts.orders, outcomes: parts.outcomes, answers: parts.answers),
             store: worker, hosts: hosts, pool: PayloadPool(byteCount: configuration.bufferBytes), limits: limits,
             clock: clock, shared: opened.shared ?? parts.log.committedEnd, seed: .random(in: .min ... .max))
+        dispatcher.feed = parts.feed
     }
 
     // MARK: Life
@@ -225,7 +228,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     }
     /// Sends one event again, at once, whatever became of it before; the results are in the order of `endpoints`.
     package func replay(
-        event: EventID, endpoints: [EndpointID], isManual: Bool = false
+        event: EventID, endpoints: [EndpointID], isManual: Bool = false, isDirected: Bool = false
     ) throws -> [ReplayResult] {
         func all(_ result: ReplayResult) -> [ReplayResult] { endpoints.map { _ in result } }
         let reader = makeReader()
@@ -247,8 +250,15 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
             endpoints.map { endpoint in
                 var replay = Replay(endpoint: endpoint, place: place, state: states[endpoint])
                 replay.isManual = isManual
+                replay.isDirected = isDirected
                 return replay
             })
+    }
+    /// How many endpoints will get such an event.
+    package func subscriberCount(tenant: TenantID, source: SourceID, type: String) throws -> Int {
+        try perform { dispatcher, _ in
+            dispatcher.subscriberCount(tenant: tenant, source: source, type: Array(type.utf8))
+        }
     }
     /// What is accepted is durable; nothing is while the store fails.
     package func replay(_ replays: [Replay]) throws -> [ReplayResult] {

@@ -105,6 +105,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     var unsent: [Int] = []
     /// Changes of conditions that nobody was told of yet.
     package var notices: [EndpointNotice] = []
+    /// Who hears of failures; nil = nobody.
+    package var feed: OperationalFeed?
     /// Turns of lanes by themselves; for the proof that idle ones get none.
     package var lanesServed: UInt64 = 0
     var eventsRead: UInt64 = 0

@@ -11,6 +11,9 @@ package struct Replay: Sendable {
     package var state: DeliveryState?
     /// One attempt, which is not tried again when it fails; one that waits for its retry is sent now in its place.
     package var isManual = false
+    /// It is for this endpoint whatever its subscription and its condition say, and goes by its schedule; no lane meets
+    /// the event by itself.
+    package var isDirected = false
 
     package init(endpoint: EndpointID, place: EventLocation, state: DeliveryState?) {
         self.endpoint = endpoint
@@ -71,6 +74,7 @@ extension Dispatcher {
             lane.work = LaneWork(
                 storeHasRows: lane.pendingCount > 0, recorded: plan.recorded, isOrdered: lane.endpoint.order != nil)
         }
+        recallTrouble(of: lane)
         lanes[lane.id.number] = lane
         conditions[lane.toldCondition, default: 0] += 1
         subscribe(lane)
@@ -97,6 +101,7 @@ extension Dispatcher {
         let (old, new) = (lane.endpoint.configuration, endpoint.configuration)
         let hasMoved = new.url != old.url
         let hasOtherOrder = new.ordered != old.ordered || new.orderKey != old.orderKey
+        let wasDeaf = lane.isDeaf
         if endpoint.tenant != lane.endpoint.tenant { matcher.remove(lane.id, tenant: lane.endpoint.tenant) }
         lane.endpoint = endpoint
         subscribe(lane)
@@ -114,9 +119,19 @@ extension Dispatcher {
         if hasMoved, lane.health.state.reason != .operatorRequest {
             lane.work?.pace = LanePace()
             lane.isProven = false
-            if lane.health.enabled(nowMillis: clock.millis(at: now)) { note(lane, now: now) }
+            let staysDisabled = endpoint.family.dropsWhileDisabled && lane.health.state.condition == .disabled
+            if !staysDisabled, lane.health.enabled(nowMillis: clock.millis(at: now)) { note(lane, now: now) }
         }
+        if wasDeaf, !lane.isDeaf { passBy(lane) }
         reconsider(lane, now: now)
+    }
+    /// What came while it was deaf stays behind it.
+    private func passBy(_ lane: Lane) {
+        let end = log.committedEnd
+        guard lane.place(shared: shared).sequence < end.sequence else { return }
+        guard lane.reading != .shared else { return leaveShared(lane, at: end) }
+        lane.reading = .alone(end)
+        markDirty(lane)
     }
     /// They get nothing any more. With `forgetting` their places and rows go too.
     package func remove(_ endpoints: [EndpointID], forgetting: Bool, now: UInt64) {
@@ -159,6 +174,7 @@ extension Dispatcher {
         guard let lane = lanes[endpoint.number], !lane.isRemoved else { return false }
         let nowMillis = clock.millis(at: now)
         var hasChanged = false
+        let wasDeaf = lane.isDeaf
         switch command {
         case .enable:
             lane.work?.pace = LanePace()
@@ -178,8 +194,15 @@ extension Dispatcher {
             note(lane, now: now)
             batch.isDurable = true
         }
+        if wasDeaf, !lane.isDeaf { passBy(lane) }
         reconsider(lane, now: now)
         return true
+    }
+    /// Endpoints that will get such an event, unless they are disabled before it reaches them.
+    package func subscriberCount(tenant: TenantID, source: SourceID, type: [UInt8]) -> Int {
+        type.withView { view in
+            matcher.subscribers(tenant: tenant, source: source, type: view).count { !$0.isDeaf && !$0.isRemoved }
+        }
     }
 
     // MARK: Replays
@@ -199,14 +222,14 @@ extension Dispatcher {
         guard let lane = lanes[replay.endpoint.number], !lane.isRemoved else { return .unknownEndpoint }
         let mark = lane.mark() ?? shared
         // What has a row the lane has behind it, even while an older event still holds its mark back.
-        guard state != nil || place.sequence < mark.sequence else { return .notReached }
+        guard state != nil || replay.isDirected || place.sequence < mark.sequence else { return .notReached }
         guard makeRoomInBatch(now: now) else { return .busy }
         let isTaken = replay.isManual && lane.working.retries.take(place.sequence)
         guard isTaken || state != .pending && !lane.working.retries.isScheduled(place.sequence) else {
             return .alreadyPending
         }
         let due = clock.millis(at: now)
-        let attempts: UInt16 = replay.isManual ? AttemptCount.manual : 0
+        let attempts = (replay.isManual ? AttemptCount.manual : 0) | (replay.isDirected ? AttemptCount.directed : 0)
         count(lane) { $0.replayed += 1 }
         let row = DeliveryRow(
             endpoint: lane.id, place: place, state: .pending, attempts: attempts, status: 0, result: .abandoned,
@@ -248,7 +271,7 @@ extension Dispatcher {
         var lowest: UInt64?
         if sharedCount > 0 { lowest = committedShared.sequence }
         for (id, mark) in committedMarks {
-            guard let lane = lanes[id.number], !lane.isRemoved, lane.health.state.reason != .gone else { continue }
+            guard let lane = lanes[id.number], !lane.isRemoved, !lane.health.state.reason.isEnd else { continue }
             lowest = min(lowest ?? .max, mark.sequence)
         }
         return lowest

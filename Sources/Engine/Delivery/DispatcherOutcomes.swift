@@ -3,8 +3,10 @@
 import FastPath
 
 extension Dispatcher {
-    func complete(_ outcome: DeliveryOutcome, now: UInt64) {
-        guard let slot = slots.slot(of: outcome.token), let lane = slots[slot].lane else { return }
+    func complete(_ came: DeliveryOutcome, now: UInt64) {
+        guard let slot = slots.slot(of: came.token), let lane = slots[slot].lane else { return }
+        var outcome = came
+        if !lane.endpoint.family.heedsRetryAfter { outcome.retryAfterSeconds = .max }
         let decision = OutcomePolicy.judge(
             outcome, wasRepeated: slots[slot].wasRepeated, by: lane.endpoint.outcomes)
         if !isDraining, goesOnElsewhere(slot, lane, outcome, decision, now: now) { return }
@@ -14,13 +16,14 @@ extension Dispatcher {
         let isPlain = decision.decision == .delivered && !order.keepsAttempt
         let answer = isPlain ? [] : egress.answer(of: outcome)
         release(slot, lane)
-        judge(lane, outcome, decision, now: now)
         let attempts = order.attempts < .max ? order.attempts + 1 : order.attempts
+        judge(lane, TriedDelivery(place: order.place, attempts: attempts), outcome, decision, now: now)
         if decision.decision != .notAttempted, decision.decision != .retryAtOnce {
             // A delivery that succeeds at once costs its row and nothing else, unless it is a message's.
             if !isPlain || attempts > 1 {
                 keepAttempt(
-                    lane, order.place.sequence, number: attempts, outcome: outcome, answer: answer, now: now)
+                    lane, order.place.sequence, number: attempts, outcome: outcome, answer: answer,
+                    type: order.talliedType, now: now)
             }
         }
         apply(decision.decision, lane, order, attempts: attempts, outcome: outcome, now: now)
@@ -64,7 +67,9 @@ extension Dispatcher {
         scheduler.wakeStarved(2)
     }
     /// The endpoint's pace and health.
-    private func judge(_ lane: Lane, _ outcome: DeliveryOutcome, _ decision: OutcomeDecision, now: UInt64) {
+    private func judge(
+        _ lane: Lane, _ attempt: TriedDelivery, _ outcome: DeliveryOutcome, _ decision: OutcomeDecision, now: UInt64
+    ) {
         guard decision.decision != .notAttempted else { return }
         let nowMillis = clock.millis(at: now)
         lane.isProven = decision.decision == .delivered
@@ -77,8 +82,13 @@ extension Dispatcher {
         case .endpointGone:
             _ = lane.health.failed(outcome.text, nowMillis: nowMillis)
             hasChanged = lane.health.disabled(.gone, nowMillis: nowMillis)
+            if hasChanged { tell(.gone, attempt, outcome, of: lane, now: now) }
         case .retry, .retryAtOnce, .deadLetter, .notAttempted:
             hasChanged = lane.health.failed(outcome.text, nowMillis: nowMillis)
+            if lane.endpoint.family.endsAfterDays, lane.health.endedAfterDays(nowMillis: nowMillis) {
+                hasChanged = true
+                tell(.failedForDays, attempt, outcome, of: lane, now: now)
+            }
         }
         if case .pause(let seconds) = decision.pace, Int64(seconds) * 1000 >= EndpointHealth.pauseMillisMin {
             let until = nowMillis + Int64(seconds) * 1000
@@ -94,6 +104,10 @@ extension Dispatcher {
         switch decision {
         case .delivered:
             count(lane) { $0.delivered += 1 }
+            if lane.troubledSince != 0 {
+                tellRecovery(TriedDelivery(place: place, attempts: attempts), outcome, of: lane, now: now)
+            }
+            tally(lane, .delivered)
             write(
                 lane, place: place, state: .delivered, attempts: attempts, outcome: outcome, origin: origin, now: now)
         case .retry:
@@ -136,11 +150,23 @@ extension Dispatcher {
 
     // MARK: Rows
 
+    /// `type`: of the event, where attempts are counted by it.
     func keepAttempt(
-        _ lane: Lane, _ sequence: UInt64, number: UInt16, outcome: DeliveryOutcome, answer: [UInt8], now: UInt64
+        _ lane: Lane, _ sequence: UInt64, number: UInt16, outcome: DeliveryOutcome, answer: [UInt8], type: String?,
+        now: UInt64
     ) {
         guard !lane.isForgotten else { return }
         noteBatchStart(now: now)
+        if let type {
+            let isSuccess = lane.endpoint.outcomes.meaning(of: outcome.status) == .delivered
+            tally(
+                lane,
+                .attempt(
+                    AttemptNote(
+                        type: type, isSuccess: outcome.result == .answered && isSuccess,
+                        number: AttemptCount.number(of: number), micros: outcome.durationMicros,
+                        endedMillis: clock.millis(at: now))))
+        }
         batch.attempts.append(
             AttemptRow(
                 endpoint: lane.id, sequence: sequence, number: number, endedMillis: clock.millis(at: now),
@@ -155,7 +181,8 @@ extension Dispatcher {
         lastReason: DeadLetterReason, now: UInt64
     ) {
         let delay = lane.endpoint.schedule.delayMillis(
-            afterAttempts: Int(attempts), retryAfterSeconds: outcome?.retryAfterSeconds ?? .max, using: &generator)
+            afterAttempts: AttemptCount.scheduled(attempts), retryAfterSeconds: outcome?.retryAfterSeconds ?? .max,
+            using: &generator)
         guard let delay else {
             deadLetter(
                 lane, place: place, attempts: attempts, origin: origin, reason: lastReason, outcome: outcome, now: now)
@@ -167,6 +194,10 @@ extension Dispatcher {
             lane.working.order?.enrol(place.sequence, key: DeliveryOrder.commonKey)
         }
         let due = clock.millis(at: now) + Int64(delay)
+        if AttemptCount.scheduled(attempts) == 1, let outcome {
+            let attempt = TriedDelivery(place: place, attempts: attempts)
+            tell(.failing, attempt, outcome, of: lane, nextMillis: due, now: now)
+        }
         write(
             lane, place: place, state: .pending, attempts: attempts, outcome: outcome, origin: origin, due: due,
             now: now)
@@ -180,6 +211,10 @@ extension Dispatcher {
         outcome: DeliveryOutcome? = nil, now: UInt64
     ) {
         count(lane) { $0.recordDeadLetter(reason) }
+        if let outcome {
+            tell(.exhausted, TriedDelivery(place: place, attempts: attempts), outcome, of: lane, now: now)
+        }
+        tally(lane, .givenUp)
         write(
             lane, place: place, state: .dead, attempts: attempts, outcome: outcome, origin: origin, reason: reason,
             now: now)
@@ -214,6 +249,11 @@ extension Dispatcher {
         lane.deadCount += dead
         pendingTotal += pending
         deadTotal += dead
+    }
+    /// In the batch of the row that it is about.
+    private func tally(_ lane: Lane, _ kind: TallyNote.Kind) {
+        guard lane.endpoint.family.keepsTally, !lane.isForgotten else { return }
+        batch.tallies.append(TallyNote(lane.id, kind))
     }
     func record(_ row: DeliveryRow, _ lane: Lane, now: UInt64) {
         guard !lane.isForgotten else { return }

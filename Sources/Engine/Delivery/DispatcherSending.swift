@@ -112,6 +112,10 @@ extension Dispatcher {
     func attempt(
         _ lane: Lane, place: EventLocation, attempts: UInt16, origin: AttemptOrigin?, way: Way, now: UInt64
     ) -> SendResult {
+        if lane.isDeaf, !AttemptCount.isDirected(attempts) {
+            deadLetter(lane, place: place, attempts: attempts, origin: origin, reason: .endpointDisabled, now: now)
+            return .ended(byteCount: 0)
+        }
         switch log.read(at: place) {
         case .event(let event) where event.place.sequence == place.sequence:
             return send(event, lane, attempts: attempts, origin: origin, way: way, now: now)
@@ -164,13 +168,15 @@ extension Dispatcher {
             count(lane) { $0.recordQueueWait(millis: clock.millis(at: now) - Int64(event.receivedAt / 1_000_000)) }
         }
         shares.take(block, isProven: lane.isProven)
+        if let interval = lane.endpoint.spacingNanos { lane.working.spacing.took(now: now, intervalNanos: interval) }
         lane.attemptBegan(known, bytes: block)
+        let keepsTally = lane.endpoint.family.keepsTally
         let slot = slots.take(
             OrderSlot(
                 lane: lane, destination: destination, pool: pools.pool(for: lane), origin: known, place: event.place,
                 attempts: attempts, lease: lease, idEnd: idEnd, linesEnd: linesEnd, bodyEnd: bodyEnd,
-                addressIndex: lane.addressIndex, keepsAttempt: event.sourceID == .messages,
-                wasProven: lane.isProven))
+                addressIndex: lane.addressIndex, keepsAttempt: event.sourceID == .messages || keepsTally,
+                talliedType: keepsTally ? event.eventType.text : nil, wasProven: lane.isProven))
         submit(slot)
         return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
     }
@@ -228,7 +234,9 @@ extension Dispatcher {
         count(lane) { $0.record(outcome) }
         lane.isProven = false
         lane.working.pace.adjust(.backOff, concurrency: lane.endpoint.concurrency, now: now)
-        keepAttempt(lane, event.place.sequence, number: attempts + 1, outcome: outcome, answer: [], now: now)
+        keepAttempt(
+            lane, event.place.sequence, number: attempts + 1, outcome: outcome, answer: [],
+            type: lane.endpoint.family.keepsTally ? event.eventType.text : nil, now: now)
         failed(
             lane, place: event.place, attempts: attempts + 1, origin: origin, outcome: outcome,
             lastReason: .retriesExhausted, now: now)

@@ -64,19 +64,22 @@ extension Dispatcher {
             scheduler.wake(lane, at: clock.nanos(at: lane.health.state.untilMillis))
         }
         guard let work = lane.work else { return }
-        if let end = lane.pauseEnd(now: now) {
+        work.spacing.expire(now: now)
+        if let end = lane.holdEnd(now: now) {
             scheduler.wake(lane, at: end)
         } else if !lane.isStopped, let due = work.retries.nextDueMillis {
             let nowMillis = clock.millis(at: now)
             if due > nowMillis { scheduler.wake(lane, at: clock.nanos(at: due)) }
         }
         if lane.inFlight == 0, work.isQuiet { lane.work = nil }
+        // So that nothing is kept of a lane that has nothing more to send.
+        if lane.inFlight == 0, !work.spacing.isIdle { scheduler.wake(lane, at: work.spacing.idleAt) }
     }
 
     private func serve(_ lane: Lane, now: UInt64) -> TurnEnd {
         if lane.health.pauseEnded(nowMillis: clock.millis(at: now)) { note(lane, now: now) }
         guard !lane.isStopped else { return .done }
-        guard lane.pauseEnd(now: now) == nil else { return .done }
+        guard lane.holdEnd(now: now) == nil else { return .done }
         askForRetries(lane, now: now)
         guard case .known(let way) = way(to: lane, now: now) else { return .done }
         let work = lane.working
@@ -251,7 +254,7 @@ extension Dispatcher {
         return .done
     }
     private func wants(_ lane: Lane, _ event: StoredEvent) -> Bool {
-        event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch
+        event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch && !lane.isDeaf
             && lane.endpoint.subscription.wants(
                 source: sourceID(of: event), type: event.eventType.array, channels: event.channels)
     }
@@ -313,7 +316,7 @@ extension Dispatcher {
         guard !event.isRequestOfBatch else { return }
         let subscribers = matcher.subscribers(
             tenant: event.tenant, source: sourceID(of: event), type: event.eventType, channels: event.channels)
-        for lane in subscribers where lane.reading == .shared {
+        for lane in subscribers where lane.reading == .shared && !lane.isDeaf {
             if let work = lane.work {
                 guard !work.wasRecorded(event.place.sequence) else { continue }
                 if work.backlog.isEmpty, offer(event, lane, now: now) { continue }
@@ -332,7 +335,10 @@ extension Dispatcher {
     }
     /// False when there is no room or no memory for it now; somebody then brings the lane back.
     private func offer(_ event: StoredEvent, _ lane: Lane, now: UInt64) -> Bool {
-        guard lane.hasRoom(now: now) else { return false }
+        guard lane.hasRoom(now: now) else {
+            if let end = lane.holdEnd(now: now) { scheduler.wake(lane, at: end) }
+            return false
+        }
         guard slots.hasFree, makeRoomInBatch(now: now) else {
             scheduler.starve(lane)
             return false

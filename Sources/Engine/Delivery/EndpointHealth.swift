@@ -9,6 +9,8 @@ package struct EndpointHealth: Sendable {
     package static let failureCountMin = 3
     /// Pauses shorter than this are the pace's affair and forgotten at a restart.
     package static let pauseMillisMin: Int64 = 5000
+    /// Five days: see `endedAfterDays`.
+    package static let failingMillisMax: Int64 = 5 * 86_400_000
     private static let errorBytesMax = 200
 
     package private(set) var state: EndpointState
@@ -30,6 +32,13 @@ package struct EndpointHealth: Sendable {
         guard state.condition == .active else { return false }
         guard failuresInRow >= EndpointHealth.failureCountMin || reason == .unresolved else { return false }
         return become(.failing, reason, nowMillis)
+    }
+    /// With `endsAfterDays`: it has failed for days on end without a success, and is given up.
+    package mutating func endedAfterDays(nowMillis: Int64) -> Bool {
+        guard state.condition == .failing, nowMillis - state.sinceMillis >= EndpointHealth.failingMillisMax else {
+            return false
+        }
+        return become(.disabled, .failedForDays, nowMillis)
     }
     package mutating func paused(_ reason: EndpointReason, untilMillis: Int64, nowMillis: Int64) -> Bool {
         guard state.condition != .disabled else { return false }

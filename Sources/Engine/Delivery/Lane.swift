@@ -46,6 +46,7 @@ package final class LaneWork {
     package var deferred: [DeferredAttempt] = []
     package var backlog = PlaceQueue()
     package var pace = LanePace()
+    package var spacing = DeliverySpacing()
     /// Nil when the endpoint asks for none.
     package var order: LaneOrder?
     package var retriesInFlight = 0
@@ -100,7 +101,7 @@ package final class LaneWork {
     /// True exactly when nothing would be lost with it.
     package var isQuiet: Bool {
         outstanding.isEmpty && backlog.isEmpty && deferred.isEmpty && retries.isEmpty && recorded.isEmpty && pace.isFull
-            && order?.isEmpty ?? true
+            && spacing.isIdle && order?.isEmpty ?? true
     }
 }
 
@@ -114,6 +115,8 @@ package final class Lane {
     /// How its endpoint does; nil while there is nothing to say of it.
     private final class Past {
         var health: EndpointHealth
+        /// See `Lane.troubledSince`.
+        var troubledSince: Int64 = 0
         init(_ health: EndpointHealth) { self.health = health }
     }
     /// Where its requests go; nil until it has one to send.
@@ -170,6 +173,11 @@ package final class Lane {
         }
     }
     package var counters: LaneCounters? { tally?.counters }
+    /// Store time since when somebody who listens knows that it fails; 0 = nobody does.
+    package var troubledSince: Int64 {
+        get { past?.troubledSince ?? 0 }
+        set { past?.troubledSince = newValue }
+    }
 
     /// Its connection pool in the egress loop, while it has one; `destination` is kept as long.
     package var pool: UInt32? { route?.pool }
@@ -203,7 +211,13 @@ package final class Lane {
     package var inFlight: Int { held.orders }
     /// Gets nothing now, whatever it wants.
     package var isStopped: Bool {
-        isRemoved || endpoint.configuration.disabled || past?.health.state.isStopped ?? false
+        if endpoint.family.dropsWhileDisabled { return isRemoved || past?.health.state.condition == .paused }
+        return isRemoved || endpoint.configuration.disabled || past?.health.state.isStopped ?? false
+    }
+    /// It is disabled, and what comes meanwhile goes past it; only what is for it whatever its condition is sent.
+    package var isDeaf: Bool {
+        endpoint.family.dropsWhileDisabled
+            && (endpoint.configuration.disabled || past?.health.state.condition == .disabled)
     }
     /// What it needs while busy, made if it has none.
     package var working: LaneWork {
@@ -220,24 +234,37 @@ package final class Lane {
         guard !isStopped, inFlight < allowance(work) else { return false }
         if let order = endpoint.order, !working.takesNew(in: order) { return false }
         guard let work else { return true }
-        return !work.pace.isPaused(now: now) && !work.outstanding.isFull
+        return !isHeld(work, now: now) && !work.outstanding.isFull
+    }
+    private func isHeld(_ work: LaneWork, now: UInt64) -> Bool {
+        work.pace.isPaused(now: now) || spacingEnd(work, now: now) != nil
+    }
+    private func spacingEnd(_ work: LaneWork, now: UInt64) -> UInt64? {
+        endpoint.spacingNanos.flatMap { work.spacing.end(now: now, intervalNanos: $0) }
     }
     /// Retries take at most half of what the lane may have out, so that an endpoint that failed for a day still gets
     /// its new events.
     package func hasRoomForRetry(now: UInt64) -> Bool {
         let allowance = allowance(work)
         guard !isStopped, inFlight < allowance, let work, work.mayRetry else { return false }
-        return work.retriesInFlight < max(1, allowance / 2) && !work.pace.isPaused(now: now)
+        return work.retriesInFlight < max(1, allowance / 2) && !isHeld(work, now: now)
     }
     /// A deferred attempt is already in the outstanding window or scheduled, so it needs neither.
     package func hasRoomForDeferred(now: UInt64) -> Bool {
         guard !isStopped, inFlight < allowance(work) else { return false }
-        return !(work?.pace.isPaused(now: now) ?? false)
+        return work.map { !isHeld($0, now: now) } ?? true
     }
     /// When it may go on; nil when nothing holds it back, or nothing that time ends.
     package func pauseEnd(now: UInt64) -> UInt64? {
         guard let work, work.pace.isPaused(now: now) else { return nil }
         return work.pace.pausedUntil
+    }
+    /// The same, for its rate too.
+    package func holdEnd(now: UInt64) -> UInt64? {
+        guard let work else { return nil }
+        let pause = work.pace.isPaused(now: now) ? work.pace.pausedUntil : 0
+        let end = max(pause, spacingEnd(work, now: now) ?? 0)
+        return end > 0 ? end : nil
     }
     package func attemptBegan(_ origin: AttemptOrigin, bytes: Int) {
         held.orders += 1

@@ -58,7 +58,7 @@ package struct Subscription: Equatable, Sendable {
         wants(source: source, type: type) && (self.channels.isEmpty || shares(channels))
     }
     fileprivate func wants(source: SourceID, type: [UInt8]) -> Bool {
-        (sources.isEmpty || sources.contains(source))
+        (sources.isEmpty ? !source.isClosed : sources.contains(source))
             && (types.isEmpty || types.contains { TypePattern($0).matches(type) })
     }
     fileprivate func shares(_ list: ByteView) -> Bool { PublishedFields.share(channels, list) }

@@ -27,6 +27,8 @@ package enum DeadLetterReason: UInt8, CaseIterable, Sendable {
     case tooLarge = 4
     /// Its record has left the log, or cannot be read.
     case eventMissing = 5
+    /// It fell due while the endpoint was disabled, which drops what it is not to have.
+    case endpointDisabled = 6
 
     package var name: String {
         switch self {
@@ -35,6 +37,7 @@ package enum DeadLetterReason: UInt8, CaseIterable, Sendable {
         case .endpointGone: "endpoint_gone"
         case .tooLarge: "too_large"
         case .eventMissing: "event_missing"
+        case .endpointDisabled: "endpoint_disabled"
         }
     }
 }

@@ -4,12 +4,19 @@
 
 package struct RetrySchedule: Equatable, Sendable {
     private let delaysMillis: [Int]
-    private let jitter: Double
+    /// As shares of a delay, what it may be shortened and lengthened by.
+    private let shares: ClosedRange<Double>
 
     /// Delays before the 2nd, 3rd … attempt; `jitter` is the half-width as a share of the delay, 0 to 1.
     package init(delaysMillis: [Int], jitter: Double) {
         self.delaysMillis = delaysMillis
-        self.jitter = min(max(0, jitter), 1)
+        let share = min(max(0, jitter), 1)
+        shares = -share...share
+    }
+    /// No delay is shortened; `spread` is what one is lengthened by at most, as a share of it.
+    package init(delaysMillis: [Int], spread: Double) {
+        self.delaysMillis = delaysMillis
+        shares = 0...min(max(0, spread), 1)
     }
     /// A month; only keeps the arithmetic far from overflow.
     private static let delayMillisMax = 31 * 86_400_000
@@ -22,7 +29,7 @@ package struct RetrySchedule: Equatable, Sendable {
         precondition(attempts >= 1)
         guard attempts <= delaysMillis.count else { return nil }
         let delay = Double(min(max(0, delaysMillis[attempts - 1]), RetrySchedule.delayMillisMax))
-        let spread = jitter > 0 ? Double.random(in: -jitter...jitter, using: &generator) : 0
+        let spread = shares.upperBound > 0 ? Double.random(in: shares, using: &generator) : 0
         let jittered = Int(delay * (1 + spread))
         guard retryAfterSeconds != .max else { return jittered }
         return max(jittered, Int(min(retryAfterSeconds, OutcomePolicy.retryAfterSecondsMax)) * 1000)

@@ -22,6 +22,8 @@ struct OrderSlot {
     var addressesTried = 0
     /// Every attempt is kept with its answer, one that succeeds at once too.
     var keepsAttempt = false
+    /// The type of its event, where the endpoint's attempts are counted by it.
+    var talliedType: String?
     /// What the shares were told.
     var wasProven = false
 }
@@ -55,6 +57,7 @@ struct SlotTable {
         slots[slot].lease = nil
         slots[slot].lane = nil
         slots[slot].destination = nil
+        slots[slot].talliedType = nil
         free.append(slot)
     }
     func token(_ slot: Int) -> UInt64 { UInt64(generations[slot]) << 32 | UInt64(slot) }

@@ -12,6 +12,7 @@ final class DeliveryComponent: Component {
     let name = "delivery"
     private let configuration: DeliveryConfiguration
     private let endpoints: EndpointParticipant
+    private let feed: OperationalFeed
     private let log: LogComponent
     private let store: StoreComponent
     private let logKeeper: LogKeeperComponent
@@ -20,12 +21,13 @@ final class DeliveryComponent: Component {
     private let running = StartResult<DeliveryService<LogReaders>>()
 
     init(
-        _ configuration: DeliveryConfiguration, endpoints: EndpointParticipant, log: LogComponent,
-        store: StoreComponent,
+        _ configuration: DeliveryConfiguration, endpoints: EndpointParticipant, feed: OperationalFeed,
+        log: LogComponent, store: StoreComponent,
         logKeeper: LogKeeperComponent, egress: EgressComponent, logger: Logger
     ) {
         self.configuration = configuration
         self.endpoints = endpoints
+        self.feed = feed
         self.log = log
         self.store = store
         self.logKeeper = logKeeper
@@ -39,12 +41,12 @@ final class DeliveryComponent: Component {
         let folder = log.folder
         let tail = log.tail
         let landmarks = LogLandmarks()
-        let service = try DeliveryService(
-            DeliveryComponents(
-                log: LogReaders(folder: folder, tail: tail, landmarks: landmarks),
-                makeReader: { LogReaders(folder: folder, tail: tail, landmarks: landmarks) }, store: store.store,
-                orders: egress.orders, outcomes: egress.outcomes, answers: egress.answers, logger: logger),
-            configuration: configuration)
+        var parts = DeliveryComponents(
+            log: LogReaders(folder: folder, tail: tail, landmarks: landmarks),
+            makeReader: { LogReaders(folder: folder, tail: tail, landmarks: landmarks) }, store: store.store,
+            orders: egress.orders, outcomes: egress.outcomes, answers: egress.answers, logger: logger)
+        parts.feed = feed
+        let service = try DeliveryService(parts, configuration: configuration)
         let first = endpoints.takeStart()
         do {
             try service.start(

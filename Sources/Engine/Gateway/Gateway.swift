@@ -43,6 +43,8 @@ package final class Gateway: Sendable {
     /// The token of the platform's key, when this start made it.
     package var newPlatformKey: String? { state.withLock { $0.running?.registry.newPlatformKey } }
     package var audit: (any AuditLog)? { state.withLock { $0.running?.registry.audit } }
+    /// Where master key and data keys are changed.
+    package var kept: SQLiteRegistryStore? { state.withLock { $0.running?.registry.kept } }
     /// The last change that took effect, the start's among them; nil before.
     package var lastChange: AppliedChange? { state.withLock { $0.lastChange } }
     /// What is in force: the process's own settings and the sources that the registry has, by manifest and by API.
@@ -51,6 +53,7 @@ package final class Gateway: Sendable {
         registry.map { initial.with($0.state) } ?? initial
     }
     var process: ProcessSettings { initial.process }
+    package var schedules: FamilySchedules { initial.process.schedules }
     package var ingestAddresses: [String] { state.withLock { $0.running?.listeners.texts ?? [] } }
     package var memoryBudgetBytes: Int { state.withLock { $0.running?.memoryBytes ?? 0 } }
     /// By counter slot.
@@ -82,6 +85,19 @@ package final class Gateway: Sendable {
     private func note(_ report: ChangeReport, by actor: ChangeActor) {
         let now = Int64(ProcessResources.wallNanos / 1_000_000)
         state.withLock { $0.lastChange = AppliedChange(report: report, actor: actor, timeMillis: now) }
+    }
+
+    /// An endpoint was enabled or disabled by hand, beside its settings: operational webhooks hear of it.
+    package func tellSwitched(_ endpoint: EndpointSpec, isEnabled: Bool, by actor: ChangeActor) {
+        guard let feed = state.withLock({ $0.running?.feed }), feed.isWatched(endpoint.tenant),
+            let tenant = registry?.state.tenant(endpoint.tenant)
+        else { return }
+        let now = Int64(ProcessResources.wallNanos / 1_000_000)
+        feed.add(
+            .endpoint(
+                EndpointFact(
+                    change: .switched(isEnabled: isEnabled), spec: endpoint, tenantID: tenant.publicID.uuid,
+                    actor: actor.name, atMillis: now)))
     }
 
     /// Stops taking new events, finishes what is in flight, commits, checkpoints. True when all was finished in time.

@@ -1,10 +1,10 @@
 // The gateway's components and their order. Each knows the ones that it uses; the list alone says when each starts and
 // ends.
 //
-// The order of the end, which is that of the start backwards, keeps these: the loops drain while the verifiers still
-// answer and neither injector nor publisher takes anything more; the journal commits what the loops offered; delivery
-// finishes while the egress loop still runs; the log keeper takes back the segments that the journal did not use; the
-// data folder is let go of last.
+// The order of the end, which is that of the start backwards, keeps these: what is to be told gets into the log while
+// the publisher takes it; the loops drain while the verifiers still answer and neither injector nor publisher takes
+// anything more; the journal commits what the loops offered; delivery finishes while the egress loop still runs; the
+// log keeper takes back the segments that the journal did not use; the data folder is let go of last.
 
 import FastPath
 import Logging
@@ -24,6 +24,7 @@ final class GatewayComponents: Sendable {
     let injector: InjectorComponent
     let publisher: PublisherComponent
     let listenerCertificates: ListenerCertificates
+    let feed = OperationalFeed()
     private let participation: ParticipationComponent
     /// In the order of their start.
     let all: [any Component]
@@ -43,7 +44,7 @@ final class GatewayComponents: Sendable {
         listenerCertificates = ListenerCertificates(configuration.process)
         registry = RegistryComponent(
             configuration, store: store, verifiers: known, endpoints: endpoints, sources: sources,
-            certificates: listenerCertificates, logger: logger)
+            certificates: listenerCertificates, watcher: feed, logger: logger)
         log = LogComponent(
             configuration, loopCount: loopCount, dataFolder: dataFolder, store: store, registry: registry,
             logger: logger)
@@ -52,8 +53,8 @@ final class GatewayComponents: Sendable {
         listeners = ListenerComponent(addresses: configuration.listen, loopCount: loopCount, logger: logger)
         egress = EgressComponent(connectionCountMax: configuration.deliveryConnectionCountMax)
         delivery = DeliveryComponent(
-            configuration.delivery, endpoints: endpoints, log: log, store: store, logKeeper: logKeeper, egress: egress,
-            logger: logger)
+            configuration.delivery, endpoints: endpoints, feed: feed, log: log, store: store, logKeeper: logKeeper,
+            egress: egress, logger: logger)
         verifiers = try VerifierComponent(configuration, registry: known, loops: controls.loops)
         let certificates = CertificateComponent(known)
         rejected = try RejectedComponent(
@@ -65,13 +66,15 @@ final class GatewayComponents: Sendable {
             certificates: listenerCertificates, verifiers: verifiers, rejected: rejected, journal: journal)
         injector = InjectorComponent(controls: controls, log: log, journal: journal)
         publisher = PublisherComponent(configuration, controls: controls, log: log, journal: journal)
+        let operational = OperationalComponent(
+            configuration, feed: feed, registry: registry, delivery: delivery, publisher: publisher, logger: logger)
         participation = ParticipationComponent(
             delivery: delivery, journal: journal, ingest: ingest, rejected: rejected, registry: registry,
             headBytesMax: configuration.limits.headBytesMax, endpoints: endpoints, sources: sources)
         all = [
             dataFolder, store, registry, TicketKeyComponent(listenerCertificates, logger: logger), log, logKeeper,
             listeners, egress, delivery, verifiers, certificates, rejected,
-            journal, ingest, injector, publisher, participation,
+            journal, ingest, injector, publisher, operational, participation,
         ]
     }
 

@@ -2,12 +2,20 @@
 //
 // Invariant: at the path is what it was before or all that is new, whenever the machine stops, and nothing that another
 // user may read.
-// Safety: the C strings of `rename` live through the call.
+// Safety: the C strings of `open` and `rename` live through the call.
 import FastPath
 import Foundation
 
-struct PrivateFile {
+package struct PrivateFile {
     let path: String
+
+    /// A new file that is empty and its owner's alone from the first moment, open for reading and writing; nil, with
+    /// `errno`, when something is there already or none can be made. Foundation would make one of another name that
+    /// anybody may read, and a process that is killed would leave that.
+    package static func make(_ path: String) -> FileHandle? {
+        let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        return descriptor < 0 ? nil : FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
+    }
     private var name: String { (path as NSString).lastPathComponent }
 
     /// Nil when there is none.
@@ -23,10 +31,9 @@ struct PrivateFile {
         let draft = path + ".new"
         do {
             try? FileManager.default.removeItem(atPath: draft)
-            guard
-                FileManager.default.createFile(atPath: draft, contents: nil, attributes: [.posixPermissions: 0o600])
-            else { throw CocoaError(.fileWriteUnknown) }
-            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: draft))
+            guard let handle = PrivateFile.make(draft) else {
+                throw KeyFileError.unwritable(file: name, reason: systemText(errno))
+            }
             try handle.write(contentsOf: Data(bytes))
             try handle.synchronize()
             try handle.close()

@@ -11,6 +11,8 @@ package final class ExpungedContent: Sendable {
     private struct State {
         var messages: Set<UInt64> = []
         var attempts: Set<String> = []
+        /// Of the file's whole lines; what is behind them a crash left, and the next line takes its place.
+        var byteCount: UInt64 = 0
     }
     private let path: String
     private let state: Mutex<State>
@@ -20,7 +22,10 @@ package final class ExpungedContent: Sendable {
         path = folder + "/" + ExpungedContent.fileName
         var read = State()
         if FileManager.default.fileExists(atPath: path) {
-            for line in try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n") {
+            let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+            let whole = bytes.prefix(bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0)
+            read.byteCount = UInt64(whole.count)
+            for line in String(decoding: whole, as: UTF8.self).split(separator: "\n") {
                 let text = String(line.dropFirst(2))
                 if line.hasPrefix("m "), let sequence = UInt64(text), sequence >= first {
                     read.messages.insert(sequence)
@@ -36,27 +41,27 @@ package final class ExpungedContent: Sendable {
     package func add(message sequence: UInt64) throws {
         try state.withLock { state in
             guard !state.messages.contains(sequence) else { return }
-            try append("m \(sequence)\n")
+            try append("m \(sequence)\n", &state)
             state.messages.insert(sequence)
         }
     }
     package func add(attempt id: String) throws {
         try state.withLock { state in
             guard !state.attempts.contains(id) else { return }
-            try append("a \(id)\n")
+            try append("a \(id)\n", &state)
             state.attempts.insert(id)
         }
     }
-    private func append(_ line: String) throws {
+    private func append(_ line: String, _ state: inout State) throws {
         if !FileManager.default.fileExists(atPath: path) {
-            let isMade = FileManager.default.createFile(
-                atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
-            guard isMade else { throw CocoaError(.fileWriteUnknown) }
+            guard PrivateFile.make(path) != nil else { throw CocoaError(.fileWriteUnknown) }
         }
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
         defer { try? file.close() }
-        try file.seekToEnd()
+        try file.truncate(atOffset: state.byteCount)
+        try file.seek(toOffset: state.byteCount)
         try file.write(contentsOf: Data(line.utf8))
         try file.synchronize()
+        state.byteCount += UInt64(line.utf8.count)
     }
 }

@@ -31,6 +31,14 @@ package struct MessageID: Equatable, Sendable {
     package var text: String { String(decoding: bytes, as: UTF8.self) }
 }
 
+/// A resource of the registry as the Svix-shaped API calls it: its number above its public id.
+package enum OutboundID {
+    package static func text(_ id: PublicID, number: UInt32) -> String {
+        let limbs = [number] + [96, 64, 32, 0].map { UInt32(truncatingIfNeeded: id.value >> UInt128($0)) }
+        return String(decoding: Base62.bytes(limbs, prefix: id.prefix.rawValue), as: UTF8.self)
+    }
+}
+
 /// `atmpt_…`: of an attempt, by when it ended and of what it is one.
 package struct AttemptID: Equatable, Sendable {
     package static let prefix = "atmpt_"

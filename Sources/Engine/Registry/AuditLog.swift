@@ -90,9 +90,14 @@ extension RegistryPlan {
                 FieldChange(field: "name", before: old?.name ?? "none", after: tenant.name),
                 FieldChange(field: "uid", before: old?.uid ?? "none", after: tenant.uid ?? "none"),
             ]
+            var secret: [FieldChange] = []
+            if let old, old.signingSecret != tenant.signingSecret {
+                let before = old.signingSecret == nil ? "none" : "1 secret"
+                secret = [FieldChange(field: "signing_secret", before: before, after: "1 secret")]
+            }
             add(
                 old == nil ? .create : .update, .tenant, tenant.id, tenant.publicID.text, tenant.name,
-                changes.filter { $0.before != $0.after }
+                changes.filter { $0.before != $0.after } + secret
                     + tenant.profile.changes(from: old?.profile ?? TenantProfile()))
         }
         func add<Settings>(_ changes: ResourceChanges<Settings>, _ before: ResourceIndex<Settings>) {

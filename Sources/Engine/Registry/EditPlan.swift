@@ -14,6 +14,7 @@ extension RegistryPlan {
                 _ = makeTenant(name: name, uid: uid, origin: .api, profile: profile)
             }
         case .updateTenant(let id, let name, let uid, let profile): try update(tenant: id, name, uid, profile, path)
+        case .rotateSigningSecret(let id): try rotateSecret(tenant: id)
         case .deleteTenant(let id, let ifEmpty): try delete(tenant: id, ifEmpty: ifEmpty)
         case .createSource(let settings): create(settings, index: \.sources, path) { $0.set([$1]) }
         case .createEndpoint(let settings, let isNameless):
@@ -202,6 +203,13 @@ extension RegistryPlan {
         return tenant
     }
     /// Its sources and endpoints say its new name; sources keep the paths they have.
+    private mutating func rotateSecret(tenant id: TenantID) throws(RegistryRefusal) {
+        guard var tenant = after.tenant(id) else { throw .notFound(.tenant, number: id.number) }
+        tenant.signingSecret = TenantSpec.makeSigningSecret()
+        tenant.revision += 1
+        tenant.updatedMillis = nowMillis
+        set(tenant)
+    }
     private mutating func update(
         tenant id: TenantID, _ name: String?, _ uid: String??, _ profile: SettingsUpdate<TenantProfile>?,
         _ path: FieldPath

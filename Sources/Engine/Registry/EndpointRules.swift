@@ -13,8 +13,10 @@ struct EndpointRules {
         issues += sourceIssues(endpoint, path)
         issues += channelIssues(endpoint, path)
         issues += ExtrasRules.issues(of: endpoint.extras, at: path)
+        let family = endpoint.extras.family
+        issues += familyIssues(endpoint, path)
         for (index, secret) in endpoint.secrets.enumerated() {
-            if let problem = EndpointSecret.problem(secret, index: index) {
+            if let problem = family.problem(ofSecret: secret, index: index) {
                 issues.append(ValidationIssue(path["secret"][index], problem, about: .nothing))
             }
         }
@@ -32,6 +34,37 @@ struct EndpointRules {
         return issues
     }
 
+    /// What a family of webhooks fixes, whoever changes one.
+    private func familyIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
+        if endpoint.extras.family == .operational { return operationalIssues(endpoint, path) }
+        guard endpoint.extras.family == .opsCenter, let source = endpoint.extras.family.source else { return [] }
+        var issues: [ValidationIssue] = []
+        if endpoint.sources != [source] {
+            issues.append(ValidationIssue(path["sources"], "must be `\(source)`: that is where a webhook's events are"))
+        }
+        if endpoint.types.isEmpty { issues.append(ValidationIssue(path["types"], "must have at least one event")) }
+        for (index, name) in endpoint.types.enumerated() where !OpsCenterCatalogue.isSubscribable(name) {
+            issues.append(ValidationIssue(path["types"][index], "is neither an event's name nor `*`", about: .value))
+        }
+        if Set(endpoint.types).count != endpoint.types.count {
+            issues.append(ValidationIssue(path["types"], "has a name twice"))
+        }
+        if endpoint.secrets.count != 1 { issues.append(ValidationIssue(path["secret"], "must be one")) }
+        if !endpoint.channels.isEmpty { issues.append(ValidationIssue(path["channels"], "is of no use here")) }
+        if endpoint.ordered { issues.append(ValidationIssue(path["ordered"], "is of no use here")) }
+        return issues
+    }
+    private func operationalIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
+        var issues: [ValidationIssue] = []
+        if endpoint.sources != [PublishSource.operationalName] {
+            issues.append(ValidationIssue(path["sources"], "must be `\(PublishSource.operationalName)`"))
+        }
+        for (index, name) in endpoint.types.enumerated() where OperationalEventType(rawValue: name) == nil {
+            issues.append(ValidationIssue(path["types"][index], "is no type of operational event", about: .value))
+        }
+        if endpoint.secrets.count != 1 { issues.append(ValidationIssue(path["secret"], "must be one")) }
+        return issues
+    }
     private func urlIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
         let address: EndpointAddress
         do {
@@ -84,7 +117,12 @@ struct EndpointRules {
     private func sourceIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
         guard !endpoint.sources.isEmpty, let tenant = state.tenant(named: endpoint.tenant)?.id else { return [] }
         return endpoint.sources.enumerated().compactMap { index, name in
-            guard name != PublishSource.name, state.sources.named(name, tenant: tenant) == nil else { return nil }
+            if name == PublishSource.operationalName, endpoint.extras.family != .operational {
+                return ValidationIssue(path["sources"][index], "reaches operational webhooks alone", about: .value)
+            }
+            guard PublishSource.ids(of: name) == nil, state.sources.named(name, tenant: tenant) == nil else {
+                return nil
+            }
             return ValidationIssue(
                 path["sources"][index], "is not the name of a source; \(advice(name, tenant))", about: .value)
         }

@@ -78,7 +78,7 @@ extension RegistryPlan {
     func sourceIDs<Settings: ResourceSettings>(of settings: Settings, tenant: TenantID) -> [SourceID] {
         guard let endpoint = settings as? EndpointConfiguration, !endpoint.sources.isEmpty else { return [] }
         return endpoint.sources.flatMap { name -> [SourceID] in
-            if name == PublishSource.name { return PublishSource.ids }
+            if let ids = PublishSource.ids(of: name) { return ids }
             return after.sources.named(name, tenant: tenant).map { [$0.id] } ?? []
         }
     }

@@ -16,6 +16,8 @@ package enum RegistryEdit: Sendable {
     case createTenant(name: String?, uid: String?, profile: TenantProfile = TenantProfile())
     /// Nil leaves the name or the uid as it is; a uid that is `.some(nil)` is taken away.
     case updateTenant(TenantID, name: String?, uid: String??, profile: SettingsUpdate<TenantProfile>? = nil)
+    /// Whoever made it; its webhooks are signed with the new one from then on.
+    case rotateSigningSecret(TenantID)
     /// With all that it has; `ifEmpty`: refused when it has sources or endpoints. Its keys go with it.
     case deleteTenant(TenantID, ifEmpty: Bool = false)
     case createSource(SourceConfiguration)

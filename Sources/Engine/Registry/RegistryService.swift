@@ -7,6 +7,11 @@ import FastPath
 import Foundation
 import Synchronization
 
+/// Somebody who only hears of changes, and can neither refuse nor delay one.
+package protocol RegistryWatcher: Sendable {
+    func registryChanged(_ plan: RegistryPlan, by actor: ChangeActor)
+}
+
 package final class RegistryService: Sendable {
     private struct Current {
         var state = RegistryState()
@@ -14,6 +19,7 @@ package final class RegistryService: Sendable {
         /// What all endpoints were compiled with.
         var compilation: EndpointCompilation?
         var participants: [any TopologyParticipant] = []
+        var watcher: (any RegistryWatcher)?
         var bodyBytesMax: Int?
         /// True exactly when the process was started with copies of refused requests; nil before its manifest.
         var copiesRejected: Bool?
@@ -48,6 +54,8 @@ package final class RegistryService: Sendable {
     package func add(_ participant: any TopologyParticipant) {
         current.withLock { $0.participants.append(participant) }
     }
+    /// Told of each change once it is in force, in their order. Before the change that is the first for it.
+    package func watch(_ watcher: any RegistryWatcher) { current.withLock { $0.watcher = watcher } }
     /// The largest body that the buffers hold, once they have been taken.
     package func bound(bodyBytesMax: Int) { current.withLock { $0.bodyBytesMax = bodyBytesMax } }
 
@@ -89,6 +97,7 @@ package final class RegistryService: Sendable {
                 $0.copiesRejected = plan.after.live.rejectedPerSecondMax > 0
             }
         }
+        before.watcher?.registryChanged(plan, by: actor)
         return report
     }
 
@@ -190,7 +199,8 @@ package final class RegistryService: Sendable {
             } catch { throw .invalid(error) }
         }
         let compilation = EndpointCompilation(
-            allow: plan.after.live.allow, withheldHeaders: sources.withheldHeaders, proxy: plan.after.live.proxy)
+            allow: plan.after.live.allow, withheldHeaders: sources.withheldHeaders, proxy: plan.after.live.proxy,
+            schedules: process.schedules)
         let change = topologyChange(plan, compilation, before, changesSources ? sources : nil, places)
         var parts: [any PreparedTopology] = []
         var issues: [ValidationIssue] = []

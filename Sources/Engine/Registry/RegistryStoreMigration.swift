@@ -19,6 +19,8 @@ package enum RegistryMigration {
             try AuditChain.adopt(db)
         }
         migrator.registerMigration("6-outbound") { try $0.execute(sql: outbound) }
+        // What stands in clear text is encrypted when the master key is there: see `SecretStore`.
+        migrator.registerMigration("7-secrets") { try $0.execute(sql: StoredSecrets.tables) }
     }
 
     private static let tables = """

@@ -1,32 +1,44 @@
 // The registry and the audit log in SQLite, in the database that also keeps the deliveries. Commits are synced
-// (synchronous = FULL for their transaction), because whoever asked was told that the change is kept.
+// (synchronous = FULL for their transaction), because whoever asked was told that the change is kept. What may hold a
+// secret is sealed when it is written and opened when it is read (`SecretStore`).
 import Foundation
 import GRDB
 
 package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
     private let database: any DatabaseWriter
+    package let secrets: SecretStore
     package let entryCountMax: Int
 
-    /// `database` has gone through `RegistryMigration`.
-    package init(_ database: any DatabaseWriter, entryCountMax: Int = AuditBounds.entryCountMax) {
+    /// `database` has gone through `RegistryMigration`, and `secrets` is its.
+    package init(
+        _ database: any DatabaseWriter, secrets: SecretStore, entryCountMax: Int = AuditBounds.entryCountMax
+    ) {
         self.database = database
+        self.secrets = secrets
         self.entryCountMax = entryCountMax
     }
 
     // MARK: Reading
 
-    package func load() throws -> StoredRegistry {
+    package func load() throws -> StoredRegistry { try SQLiteRegistryStore.load(database, secrets) }
+    /// `secrets` nil: of a version that encrypted nothing.
+    static func load(_ database: any DatabaseReader, _ secrets: SecretStore?) throws -> StoredRegistry {
         try database.read { db in
+            let column = SecretColumn(try secrets?.session())
+            try column.session?.readKeys(db)
             var stored = StoredRegistry()
-            stored.tenants = try Row.fetchAll(db, sql: "SELECT * FROM registry_tenant ORDER BY number").map(
-                SQLiteRegistryStore.tenant)
+            stored.tenants = try Row.fetchAll(db, sql: "SELECT * FROM registry_tenant ORDER BY number").map {
+                try SQLiteRegistryStore.tenant($0, column, db)
+            }
             let names = Dictionary(uniqueKeysWithValues: stored.tenants.map { ($0.id, $0.name) })
             let sourceDecoder = SettingsDecoder<SourceConfiguration>()
             let endpointDecoder = SettingsDecoder<EndpointConfiguration>()
             let rows = try Row.fetchCursor(db, sql: "SELECT * FROM registry_resource ORDER BY kind, number")
             while let row = try rows.next() {
                 let identity = try SQLiteRegistryStore.identity(row)
-                guard let text: String = row["settings"] else {
+                let place = SecretPlace(
+                    identity.tenant, identity.kind, identity.number, StoredSecrets.settingsField)
+                guard let data = try column.read(row["settings"], place, db) else {
                     stored.identities.append(identity)
                     continue
                 }
@@ -34,10 +46,10 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
                 let updated = row["updated"] as Int64? ?? 0
                 switch identity.kind {
                 case .source:
-                    stored.sources.append(try sourceDecoder.spec(identity, updated, text, names, &stored.lists))
+                    stored.sources.append(try sourceDecoder.spec(identity, updated, data, names, &stored.lists))
                 case .endpoint:
                     stored.endpoints.append(
-                        try endpointDecoder.spec(identity, updated, text, names, &stored.lists))
+                        try endpointDecoder.spec(identity, updated, data, names, &stored.lists))
                 case .tenant, .key, .eventType: break
                 }
             }
@@ -61,20 +73,23 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
         for place in stored.endpoints.indices {
             let endpoint = stored.endpoints[place]
             stored.endpoints[place].sourceIDs = endpoint.settings.sources.flatMap { name -> [SourceID] in
-                if name == PublishSource.name { return PublishSource.ids }
+                if let ids = PublishSource.ids(of: name) { return ids }
                 return [numbers[TenantKey(tenant: endpoint.tenant, text: name)] ?? SourceID(0)]
             }
         }
     }
-    private static func tenant(_ row: Row) throws -> TenantSpec {
+    private static func tenant(_ row: Row, _ column: SecretColumn, _ db: Database) throws -> TenantSpec {
         guard let origin = ResourceOrigin(rawValue: row["origin"]),
             let publicID = PublicID(row["public"], prefix: .tenant)
         else { throw RegistryStoreError.unreadable }
         let profile: String? = row["profile"]
+        let id = TenantID(row["number"])
+        let place = SecretPlace(id, .tenant, id.number, StoredSecrets.signingSecretField)
+        let signingSecret = try column.read(row["secret"], place, db)
         return TenantSpec(
-            id: TenantID(row["number"]), publicID: publicID, uid: row["uid"],
+            id: id, publicID: publicID, uid: row["uid"],
             name: row["name"], origin: origin, revision: row["revision"], createdMillis: row["created"],
-            signingSecret: row["secret"],
+            signingSecret: signingSecret.map { String(decoding: $0, as: UTF8.self) },
             profile: try profile.map { try JSONDecoder().decode(TenantProfile.self, from: Data($0.utf8)) }
                 ?? TenantProfile(), updatedMillis: row["updated"] as Int64? ?? 0)
     }
@@ -93,15 +108,17 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
 
     package func commit(_ commit: RegistryCommit) throws {
         try writeDurably { db in
-            for tenant in commit.tenants { try SQLiteRegistryStore.write(tenant, db) }
+            let session = try secrets.session()
+            for tenant in commit.tenants { try SQLiteRegistryStore.write(tenant, session, db) }
             for id in commit.removedTenants {
                 try db.execute(sql: "DELETE FROM registry_tenant WHERE number = ?", arguments: [id.number])
+                try SealingSession.removeKey(of: id, db)
             }
             try StoredKeys.write(commit.keys, removed: commit.removedKeys, db)
             try StoredEventTypes.write(commit.eventTypes, removed: commit.removedEventTypes, db)
             let encoder = JSONEncoder()
-            for spec in commit.sources { try SQLiteRegistryStore.write(spec, encoder, db) }
-            for spec in commit.endpoints { try SQLiteRegistryStore.write(spec, encoder, db) }
+            for spec in commit.sources { try SQLiteRegistryStore.write(spec, encoder, session, db) }
+            for spec in commit.endpoints { try SQLiteRegistryStore.write(spec, encoder, session, db) }
             for identity in commit.retired { try SQLiteRegistryStore.write(identity, .manifest, settings: nil, db) }
             let delete = try db.cachedStatement(sql: "DELETE FROM registry_resource WHERE kind = ? AND number = ?")
             for one in commit.deleted { try delete.execute(arguments: [one.kind.rawValue, one.number]) }
@@ -115,7 +132,9 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
             try append(commit.audit, db)
         }
     }
-    private static func write(_ tenant: TenantSpec, _ db: Database) throws {
+    private static func write(_ tenant: TenantSpec, _ session: SealingSession, _ db: Database) throws {
+        let place = SecretPlace(tenant.id, .tenant, tenant.id.number, StoredSecrets.signingSecretField)
+        let secret = try tenant.signingSecret.map { try session.seal(Array($0.utf8), place, db) }
         try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO registry_tenant
@@ -124,19 +143,23 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
                 """
         ).execute(arguments: [
             tenant.id.number, tenant.publicID.text, tenant.uid, tenant.name, tenant.origin.rawValue,
-            Int64(bitPattern: tenant.revision), tenant.createdMillis, tenant.signingSecret, tenant.updatedMillis,
+            Int64(bitPattern: tenant.revision), tenant.createdMillis, secret, tenant.updatedMillis,
             tenant.profile == TenantProfile()
                 ? nil : String(decoding: try JSONEncoder().encode(tenant.profile), as: UTF8.self),
         ])
     }
     private static func write<Settings>(
-        _ spec: ResourceSpec<Settings>, _ encoder: JSONEncoder, _ db: Database
+        _ spec: ResourceSpec<Settings>, _ encoder: JSONEncoder, _ session: SealingSession, _ db: Database
     ) throws {
-        let settings = spec.origin == .api ? String(decoding: try encoder.encode(spec.settings), as: UTF8.self) : nil
+        var settings: Data?
+        if spec.origin == .api {
+            let place = SecretPlace(spec.tenant, Settings.kind, spec.id.number, StoredSecrets.settingsField)
+            settings = try session.seal(Array(encoder.encode(spec.settings)), place, db)
+        }
         try write(spec.identity(isInForce: true), spec.origin, settings: settings, updated: spec.updatedMillis, db)
     }
     private static func write(
-        _ identity: RetiredResource, _ origin: ResourceOrigin, settings: String?, updated: Int64 = 0, _ db: Database
+        _ identity: RetiredResource, _ origin: ResourceOrigin, settings: Data?, updated: Int64 = 0, _ db: Database
     ) throws {
         try db.cachedStatement(
             sql: """
@@ -157,12 +180,31 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
             let before = try Int.fetchOne(db, sql: "PRAGMA synchronous") ?? 2
             try db.execute(sql: "PRAGMA synchronous = FULL")
             defer { try? db.execute(sql: "PRAGMA synchronous = \(before)") }
-            try db.inTransaction {
-                try body(db)
-                return .commit
+            try db.overwritingWhatGoes {
+                try db.inTransaction {
+                    try body(db)
+                    return .commit
+                }
             }
         }
     }
+
+    // MARK: Keys of secrets
+
+    /// A new master key, and with `renewsDataKeys` new data keys; has its entry in the audit log.
+    package func rotateSecrets(
+        renewsDataKeys: Bool, actor: ChangeActor, nowMillis: Int64
+    ) throws -> SecretStore.Rotation {
+        try secrets.rotate(database, renewsDataKeys: renewsDataKeys, nowMillis: nowMillis) { db, rotation in
+            var changes = [FieldChange(field: "master_key", before: rotation.before, after: rotation.after)]
+            if renewsDataKeys { changes.append(FieldChange(field: "data_keys", before: "kept", after: "new")) }
+            let entry = AuditEntry(
+                timeMillis: nowMillis, actor: actor.name, requestID: actor.requestID, action: .update, kind: nil,
+                tenant: .nobody, resource: "", name: "secrets", changes: changes)
+            try append([entry], db)
+        }
+    }
+    package func secretStatus() throws -> (sinceMillis: Int64, dataKeyCount: Int) { try secrets.status(database) }
 
     // MARK: Uses of keys
 
@@ -236,15 +278,27 @@ package enum RegistryStoreError: Error, CustomStringConvertible {
     package var description: String { "the registry contains a row that this version does not know" }
 }
 
+/// How a column that may hold a secret is read.
+private struct SecretColumn {
+    /// Nil: in clear text, of a version that encrypted nothing.
+    let session: SealingSession?
+
+    init(_ session: SealingSession?) { self.session = session }
+    func read(_ value: DatabaseValue, _ place: SecretPlace, _ db: Database) throws -> Data? {
+        if let session { return try session.open(value, place, db) }
+        return String.fromDatabaseValue(value).map { Data($0.utf8) }
+    }
+}
+
 /// Reads settings that an earlier version wrote: what it did not know has its default.
 private struct SettingsDecoder<Settings: ResourceSettings> {
     private let decoder = JSONDecoder()
 
     func spec(
-        _ identity: RetiredResource, _ updatedMillis: Int64, _ text: String, _ tenants: [TenantID: String],
+        _ identity: RetiredResource, _ updatedMillis: Int64, _ data: Data, _ tenants: [TenantID: String],
         _ lists: inout SharedLists
     ) throws -> ResourceSpec<Settings> {
-        var settings = try decode(Data(text.utf8))
+        var settings = try decode(data)
         settings.tenant = tenants[identity.tenant] ?? settings.tenant
         settings.share(&lists)
         var spec = ResourceSpec(

@@ -146,7 +146,8 @@ extension EndpointConfiguration {
         SettingsField("headers", { $0.extras.fields }, text: { $0.map(\.name).joined(separator: ", ") }),
         SettingsField("credentials", { $0.extras.userInformation }, text: { $0.isEmpty ? "none" : "1 secret" }),
         SettingsField("old_secrets", { $0.extras.oldSecrets }, text: { countText($0.count) }),
-        SettingsField("signature_names", { $0.extras.signatureNames }, text: { $0 == .svix ? "svix" : "webhook" }),
+        SettingsField("signature_names", { $0.extras.signatureNames }, text: { "\($0)" }),
+        SettingsField("family", { $0.extras.family }, text: { $0.rawValue }),
     ]
 }
 

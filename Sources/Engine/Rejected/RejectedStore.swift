@@ -41,7 +41,7 @@ package final class RejectedStore: Sendable {
         self.bounds = bounds
         if !FileManager.default.fileExists(atPath: path) {
             // SQLite gives its companion files the rights of this one.
-            _ = FileManager.default.createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+            _ = PrivateFile.make(path)
         }
         var configuration = Configuration()
         configuration.label = "rejected"

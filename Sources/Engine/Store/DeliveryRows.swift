@@ -18,12 +18,17 @@ package enum DeliveryState: UInt8, CaseIterable, Sendable {
 }
 
 /// Attempts as rows count them. One that was asked for by hand and stands beside the schedule begins to count far
-/// behind every schedule: its failure is the end of it.
+/// behind every schedule: its failure is the end of it. One that was asked for of an endpoint whatever its subscription
+/// and its condition say is marked too, and goes by the schedule.
 package enum AttemptCount {
     package static let manual: UInt16 = 0x8000
+    package static let directed: UInt16 = 0x4000
     package static func isManual(_ count: UInt16) -> Bool { count & manual != 0 }
+    package static func isDirected(_ count: UInt16) -> Bool { count & directed != 0 }
     /// As people count.
-    package static func number(of count: UInt16) -> Int { Int(count & ~manual) }
+    package static func number(of count: UInt16) -> Int { Int(count & ~(manual | directed)) }
+    /// As the schedule counts.
+    package static func scheduled(_ count: UInt16) -> Int { Int(count & ~directed) }
 }
 
 /// How long an attempt took, in microseconds. 0 = that stage did not happen.
@@ -161,11 +166,15 @@ package enum EndpointReason: UInt8, CaseIterable, Sendable {
     /// The same of one that an operator had paused, or disabled: it is so again when it comes back.
     case removedWhilePaused = 8
     case removedWhileDisabled = 9
+    /// No attempt has succeeded for five days.
+    case failedForDays = 10
 
     /// The configuration names the endpoint no more.
     package var isRemoval: Bool {
         self == .removed || self == .removedWhilePaused || self == .removedWhileDisabled
     }
+    /// The endpoint has ended by itself; what waited for it holds nothing back.
+    package var isEnd: Bool { self == .gone || self == .failedForDays }
     package var name: String {
         switch self {
         case .none: "none"
@@ -175,6 +184,7 @@ package enum EndpointReason: UInt8, CaseIterable, Sendable {
         case .attemptsFailed: "attempts_failed"
         case .unresolved: "unresolved"
         case .configuration: "configuration"
+        case .failedForDays: "failed_for_days"
         case .removed, .removedWhilePaused, .removedWhileDisabled: "removed"
         }
     }
@@ -211,6 +221,7 @@ package struct OutcomeBatch: Sendable {
     package var shared: EventLocation?
     package var marks: [LaneMark] = []
     package var states: [EndpointState] = []
+    package var tallies: [TallyNote] = []
     /// Store time of the seal.
     package var nowMillis: Int64 = 0
     /// True exactly when somebody was told that this is kept: it then survives a power cut, not only a crash.
@@ -218,7 +229,7 @@ package struct OutcomeBatch: Sendable {
 
     package init() {}
     package var isEmpty: Bool {
-        rows.isEmpty && attempts.isEmpty && shared == nil && marks.isEmpty && states.isEmpty
+        rows.isEmpty && attempts.isEmpty && shared == nil && marks.isEmpty && states.isEmpty && tallies.isEmpty
     }
 }
 

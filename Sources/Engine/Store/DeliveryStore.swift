@@ -12,7 +12,8 @@ package protocol DeliveryStore: AnyObject, Sendable {
     func begin(_ endpoints: [EndpointID], at place: EventLocation, isDurable: Bool) throws
     /// What is kept of one endpoint.
     func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?)
-    /// Forgets marks, states and open deliveries of endpoints that are gone. Their history goes with its slices.
+    /// Forgets marks, states, tallies and open deliveries of endpoints that are gone. Their history goes with its
+    /// slices.
     func forget(_ endpoints: [EndpointID]) throws
     /// All of the batch or nothing of it, but for history (finished rows and attempts), which may be there already when
     /// the rest is not. A row replaces the one of the same endpoint and sequence, wherever that is: what was open and
@@ -39,7 +40,14 @@ package protocol DeliveryStore: AnyObject, Sendable {
     /// Attempts of an endpoint that ended in a time and have rows of their own, counted. O(attempts of all endpoints in
     /// that time).
     func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts
+    /// Deliveries whose row was written in a time, by endpoint. O(what these endpoints had), where history has its
+    /// index and they are few; else O(all rows of slices of that time).
+    func summaries(of endpoints: Set<EndpointID>, updated: Range<Int64>) throws -> [EndpointID: DeliverySummary]
     func counts(endpoint: EndpointID) throws -> OpenDeliveries
+    /// Of those that have one, in the order asked for.
+    func tallies(_ endpoints: [EndpointID]) throws -> [EndpointTally]
+    /// The same; of an endpoint by type, what succeeded first.
+    func attemptTallies(_ endpoints: [EndpointID]) throws -> [AttemptTally]
     /// The oldest sequence pending at an endpoint that is not gone (410) or removed, for the log's retention.
     func oldestPending() throws -> UInt64?
     /// Drops slices of history whose newest row is older than `before`, whole, and dead letters whose event is older

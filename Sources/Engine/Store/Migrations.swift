@@ -12,6 +12,7 @@ package enum Migrations {
             try LegacyDeliveries.convert(db)
         }
         RegistryMigration.register(in: &migrator)
+        migrator.registerMigration("7-tallies") { try $0.execute(sql: TallyTable.schema) }
         return migrator
     }()
 

@@ -115,7 +115,7 @@ struct OpenTable {
             .map(UInt64.init(bitPattern:))
     }
     func oldestPending(_ db: Database) throws -> UInt64? {
-        let reasons = EndpointReason.allCases.filter { $0 == .gone || $0.isRemoval }.map { "\($0.rawValue)" }
+        let reasons = EndpointReason.allCases.filter { $0.isEnd || $0.isRemoval }.map { "\($0.rawValue)" }
             .joined(separator: ", ")
         let sql = """
             SELECT sequence FROM open_delivery INDEXED BY open_by_state

@@ -49,8 +49,7 @@ enum SQLiteFile {
 extension FileManager {
     /// True when there is a file at `path` now.
     fileprivate func createsFile(_ path: String) -> Bool {
-        fileExists(atPath: path)
-            || createFile(atPath: path, contents: nil, attributes: [.posixPermissions: 0o600])
+        fileExists(atPath: path) || PrivateFile.make(path) != nil
     }
 }
 

@@ -117,7 +117,10 @@ package final class SQLiteStore: DeliveryStore {
     package func forget(_ endpoints: [EndpointID]) throws {
         guard !endpoints.isEmpty else { return }
         try database.write(isDurable: true) { db in
-            for endpoint in endpoints { try open.forget(endpoint, db) }
+            for endpoint in endpoints {
+                try open.forget(endpoint, db)
+                try TallyTable.forget(endpoint, db)
+            }
         }
     }
 
@@ -156,6 +159,7 @@ package final class SQLiteStore: DeliveryStore {
             try open.attempts.insert(parts.openAttempts, db)
             try MarkTable.put(batch.marks, open.log, db)
             try MarkTable.put(batch.states, open.log, db)
+            try TallyTable.add(batch.tallies, db)
             try MarkTable.note(batch, number: number, open.log, db)
             return replaced
         }
@@ -208,11 +212,22 @@ package final class SQLiteStore: DeliveryStore {
     }
     package func rows(sequence: UInt64) throws -> [DeliveryRow] { try reader.rows(sequence: sequence) }
     package func attempts(sequence: UInt64) throws -> [AttemptRow] { try reader.attempts(sequence: sequence) }
+    package func summaries(
+        of endpoints: Set<EndpointID>, updated: Range<Int64>
+    ) throws -> [EndpointID: DeliverySummary] {
+        try reader.summaries(of: endpoints, updated: updated)
+    }
     package func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts {
         try reader.attemptCounts(endpoint: endpoint, ended: ended)
     }
     package func counts(endpoint: EndpointID) throws -> OpenDeliveries {
         try database.read { try open.counts(endpoint: endpoint, $0) }.first ?? OpenDeliveries(endpoint: endpoint)
+    }
+    package func tallies(_ endpoints: [EndpointID]) throws -> [EndpointTally] {
+        try database.read { try TallyTable.endpoints(endpoints, $0) }
+    }
+    package func attemptTallies(_ endpoints: [EndpointID]) throws -> [AttemptTally] {
+        try database.read { try TallyTable.attempts(endpoints, $0) }
     }
     package func oldestPending() throws -> UInt64? { try database.read(open.oldestPending) }
 

@@ -11,6 +11,7 @@ package final class EndpointEnvironment: Sendable {
     package let rules: AddressRules
     /// Fields that carry a source's secret itself: never forwarded.
     package let withheld: [HeaderName]
+    let schedules: FamilySchedules
     let proxy: EgressProxy?
     /// What `User-Agent: Sluice/…` says.
     let version: String
@@ -26,6 +27,7 @@ package final class EndpointEnvironment: Sendable {
             throw ValidationIssue(FieldPath("delivery", "proxy", "url"), error.message, about: .value)
         }
         rules = compilation.rules
+        schedules = compilation.schedules
         withheld = compilation.withheldHeaders.map { HeaderName($0) }
         self.version = version
         self.requestHeadBytesMax = requestHeadBytesMax
@@ -59,6 +61,9 @@ package final class CompiledEndpoint: Sendable {
     /// Lines of its own, as they are sent.
     let fieldLines: [UInt8]
     let names: SignatureNames
+    package let family: EndpointFamily
+    /// Between two deliveries; nil = as fast as it takes them.
+    let spacingNanos: UInt64?
     /// Nil = the egress loop signs.
     let signer: AheadSigner?
     /// What the resolver is asked for; nil when the URL has a literal address.
@@ -77,11 +82,13 @@ package final class CompiledEndpoint: Sendable {
         box = spec.box
         sourceIDs = spec.sourceIDs
         self.environment = environment
-        outcomes = OutcomeTable(spec.settings.outcomes)
+        family = spec.settings.extras.family
+        spacingNanos = spec.settings.extras.throttleRate.map { DeliverySpacing.intervalNanos(perSecond: $0) }
+        outcomes = family.outcomes.map { OutcomeTable($0) } ?? OutcomeTable(spec.settings.outcomes)
         order = DeliveryOrder(spec.settings)
         fieldLines = spec.settings.extras.fieldLines
-        names = spec.settings.extras.signatureNames
-        signer = AheadSigner(spec.settings, nowSeconds: CompiledEndpoint.nowSeconds)
+        names = family.signatureNames ?? spec.settings.extras.signatureNames
+        signer = names == .opsCenter ? nil : AheadSigner(spec.settings, nowSeconds: CompiledEndpoint.nowSeconds)
         let address: EndpointAddress
         do throws(EndpointAddressError) { address = try EndpointAddress(spec.settings.url) } catch {
             throw .address(error)
@@ -106,14 +113,19 @@ package final class CompiledEndpoint: Sendable {
         Subscription(sources: sourceIDs, types: box.settings.types, channels: box.settings.channels)
     }
     package var schedule: RetrySchedule {
-        RetrySchedule(delaysMillis: box.settings.retryDelaysMillis, jitter: box.settings.retryJitter)
+        if let fixed = environment.schedules.schedule(of: family) {
+            return RetrySchedule(delaysMillis: fixed.delaysMillis, spread: FamilySchedule.spread)
+        }
+        return RetrySchedule(delaysMillis: box.settings.retryDelaysMillis, jitter: box.settings.retryJitter)
     }
     /// One where the order is of all deliveries, whatever the settings say.
     package var concurrency: Int {
         if case .ofAll? = order { return 1 }
         return max(1, box.settings.concurrency)
     }
-    package var forwarding: FieldForwarding { box.settings.forwardsHeaders ? .all : .ofBody }
+    package var forwarding: FieldForwarding {
+        family == .registry && box.settings.forwardsHeaders ? .all : .ofBody
+    }
     /// Taken apart anew: a lane needs it when its requests are to go somewhere else, and no idle one ever does.
     private var address: EndpointAddress {
         guard let address = try? EndpointAddress(box.settings.url) else {
@@ -143,6 +155,7 @@ package final class CompiledEndpoint: Sendable {
             signer != nil || !EndpointSecret.isAsymmetric($0.text)
         }
         description.names = names
+        description.userAgent = family.userAgent
         description.isSignedAhead = signer != nil
         let proxies = proxy.compactMap(EgressAddress.init)
         if !proxies.isEmpty {
@@ -156,6 +169,11 @@ package final class CompiledEndpoint: Sendable {
         description.connectMillisMax = settings.connectMillisMax
         description.headMillisMax = settings.headMillisMax
         description.totalMillisMax = settings.totalMillisMax
+        if let millis = environment.schedules.schedule(of: family)?.attemptMillisMax {
+            description.connectMillisMax = min(millis, settings.connectMillisMax)
+            description.headMillisMax = millis
+            description.totalMillisMax = millis
+        }
         return try Destination(
             description, version: environment.version, requestHeadBytesMax: environment.requestHeadBytesMax,
             predecessor: predecessor)

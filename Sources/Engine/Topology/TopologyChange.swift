@@ -33,11 +33,16 @@ package struct EndpointCompilation: Equatable, Sendable {
     /// Header fields that carry a source's secret itself, in lower case: never forwarded.
     package let withheldHeaders: [String]
     package let proxy: ProxySettings?
+    package let schedules: FamilySchedules
 
-    package init(allow: [String], withheldHeaders: [String], proxy: ProxySettings? = nil) {
+    package init(
+        allow: [String], withheldHeaders: [String], proxy: ProxySettings? = nil,
+        schedules: FamilySchedules = FamilySchedules()
+    ) {
         self.allow = allow
         self.withheldHeaders = withheldHeaders
         self.proxy = proxy
+        self.schedules = schedules
     }
     package var rules: AddressRules { AddressRules(valid: allow) }
 }

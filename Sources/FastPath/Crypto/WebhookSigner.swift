@@ -1,6 +1,7 @@
 // Signs what goes out, as Standard Webhooks wants it: `v1,<base 64>` over `{id}.{timestamp}.{body}`, one for each key
 // while a secret rotates, separated by spaces. A secret that was rotated out signs until its end and then no more, by
-// the time that is signed: nobody has to come and take it away.
+// the time that is signed: nobody has to come and take it away. Or, for receivers of Ops-Center's form, `sha256=<hex>`
+// over the body with one key, which is the secret's text.
 //
 // Safety: points into the `CompiledMemory` given at compilation and is valid as long as that lives.
 
@@ -21,20 +22,29 @@ package struct EndingSecret: Equatable, Codable, Sendable {
     /// The last second of each key, `.max` for those without.
     private let lasts: UnsafePointer<UInt64>
     package let keyCount: Int
+    /// Over the body alone, in hexadecimal.
+    private let isPlain: Bool
     /// Bytes of one `v1,…`.
     private static let signatureBytes = 3 + 44
+    /// Bytes of `sha256=…`.
+    private static let plainBytes = 7 + 64
 
-    /// `secrets`: `whsec_` and base 64, or bare base 64; `ending` ones sign behind them. Throws what is wrong with
-    /// which secret.
+    /// `secrets`: `whsec_` and base 64, or bare base 64; `ending` ones sign behind them. Of `.opsCenter` the first is
+    /// the one that signs, as the text that it is. Throws what is wrong with which secret.
     package init(
-        secrets: [String], ending: [EndingSecret] = [], in memory: CompiledMemory
+        secrets: [String], ending: [EndingSecret] = [], names: SignatureNames = .webhook, in memory: CompiledMemory
     ) throws(SchemeError) {
-        guard !secrets.isEmpty else { throw .noSecret }
+        guard let first = secrets.first else { throw .noSecret }
+        isPlain = names == .opsCenter
         var compiled: [SigningKey] = []
         let ending = ending.filter { $0.endSeconds > 0 }
-        for (index, secret) in (secrets + ending.map(\.text)).enumerated() {
-            let key = try SecretEncoding.whsec.key(of: secret, index: index)
-            compiled.append(SigningKey(secret: key, algorithm: .sha256, in: memory))
+        if isPlain {
+            compiled.append(SigningKey(secret: Array(first.utf8), algorithm: .sha256, in: memory))
+        } else {
+            for (index, secret) in (secrets + ending.map(\.text)).enumerated() {
+                let key = try SecretEncoding.whsec.key(of: secret, index: index)
+                compiled.append(SigningKey(secret: key, algorithm: .sha256, in: memory))
+            }
         }
         unsafe keys = UnsafePointer(memory.place(compiled))
         unsafe lasts = UnsafePointer(memory.place(secrets.map { _ in .max } + ending.map { $0.endSeconds - 1 }))
@@ -42,15 +52,18 @@ package struct EndingSecret: Equatable, Codable, Sendable {
     }
 
     /// What `sign` writes at most.
-    package var byteCount: Int { keyCount * WebhookSigner.signatureBytes + (keyCount - 1) }
+    package var byteCount: Int {
+        isPlain ? WebhookSigner.plainBytes : keyCount * WebhookSigner.signatureBytes + (keyCount - 1)
+    }
 
-    /// Writes the value of `webhook-signature` and returns its length, or 0 (and nothing written) when `capacity` is
+    /// Writes the value of the signature's field and returns its length, or 0 (and nothing written) when `capacity` is
     /// too small.
     @_noAllocation @_noLocks
     package func sign(
         id: ByteView, timestamp: UInt64, body: ByteView, into memory: UnsafeMutablePointer<UInt8>, capacity: Int
     ) -> Int {
         guard capacity >= byteCount else { return 0 }
+        guard !isPlain else { return unsafe writePlain(body, memory) }
         // 1 + 20 digits + 1; filled from its end.
         var text: (UInt64, UInt64, UInt64) = (0, 0, 0)
         var tag = MACTag()
@@ -68,6 +81,18 @@ package struct EndingSecret: Equatable, Codable, Sendable {
         }
     }
 
+    @inline(__always)
+    private func writePlain(_ body: ByteView, _ memory: UnsafeMutablePointer<UInt8>) -> Int {
+        // `sha256=`
+        unsafe memory[0] = 0x73
+        unsafe memory[1] = 0x68
+        unsafe memory[2] = 0x61
+        unsafe memory[3] = 0x32
+        unsafe memory[4] = 0x35
+        unsafe memory[5] = 0x36
+        unsafe memory[6] = 0x3D
+        return unsafe 7 + keys[0].writeHex(over: body, into: memory + 7)
+    }
     @inline(__always)
     private func write(
         _ id: ByteView, _ joint: ByteView, _ body: ByteView, _ now: UInt64, _ tag: UnsafeMutablePointer<UInt8>,

@@ -20,7 +20,7 @@ package enum ForwardedFields {
 
     /// Writes the field lines of one attempt at `offset`; returns the place behind them. `configured`: whole lines of
     /// the endpoint's own; a received field of such a name does not pass. `id` may lie in the same block, before
-    /// `offset`.
+    /// `offset`. Of `.opsCenter` the only line of ours is the type's.
     package static func write(
         received lines: ByteView, forwarding: FieldForwarding, id: ByteView, source: ByteView, eventType: ByteView,
         verdict: RecordVerification = .verified, clientSubject: ByteView = .empty, attempt: UInt32,
@@ -30,6 +30,11 @@ package enum ForwardedFields {
         let bars = Bars(withheld: withheld, configured: configured, names: names)
         var place = copy(lines, forwarding: forwarding, bars, to: pool, lease: lease, at: offset)
         place = pool.write(configured, to: lease, at: place)
+        guard names != .opsCenter else {
+            place = pool.write("X-Webhook-Event: ", to: lease, at: place)
+            place = writeValue(eventType, to: pool, lease: lease, at: place)
+            return pool.write("\r\n", to: lease, at: place)
+        }
         place = pool.write(names == .svix ? "svix-id: " : "webhook-id: ", to: lease, at: place)
         place = pool.write(id, to: lease, at: place)
         place = pool.write("\r\nSluice-Source: ", to: lease, at: place)
@@ -69,7 +74,11 @@ package enum ForwardedFields {
 
         func bar(_ name: ByteView) -> Bool {
             for other in withheld where name.equalsIgnoringCase(lowered: other.view) { return true }
-            if names == .svix, hasPrefix(name, "svix-") { return true }
+            switch names {
+            case .webhook: break
+            case .svix: if hasPrefix(name, "svix-") { return true }
+            case .opsCenter: if hasPrefix(name, "x-webhook-") { return true }
+            }
             return configured.count > 0 && isConfigured(name)
         }
         private func isConfigured(_ name: ByteView) -> Bool {

@@ -44,8 +44,16 @@ package struct DestinationProxy: Equatable, Sendable {
     var requests: [String] { targets.map { "CONNECT \($0) HTTP/1.1\r\nHost: \($0)\r\n\r\n" } }
 }
 
-/// What the fields of a delivery's id, time and signature are called.
-package enum SignatureNames: UInt8, Codable, BitwiseCopyable, Sendable { case webhook, svix }
+/// What the fields of a delivery's id, time and signature are called, and over what the signature goes.
+package enum SignatureNames: UInt8, Codable, BitwiseCopyable, Sendable {
+    /// Standard Webhooks: `webhook-id`, `webhook-timestamp`, `webhook-signature`.
+    case webhook
+    /// The same under the names `svix-…`.
+    case svix
+    /// `X-Webhook-Signature: sha256=` and the MAC of the body alone in hexadecimal, keyed with the secret's text;
+    /// `X-Webhook-Event` says the type. No time is signed.
+    case opsCenter
+}
 
 /// An endpoint as the egress knows it, resolved and allowed. Times in milliseconds.
 package struct DestinationDescription: Equatable, Sendable {
@@ -61,6 +69,8 @@ package struct DestinationDescription: Equatable, Sendable {
     /// Secrets that were rotated out and sign for a while yet.
     package var endingSecrets: [EndingSecret] = []
     package var names = SignatureNames.webhook
+    /// The value of `User-Agent`; nil: `Sluice/` and the version.
+    package var userAgent: String?
     /// Time and signature are among the request's own field lines: its keys are of a kind that takes the loop too long.
     package var isSignedAhead = false
     /// Nil: without TLS.
@@ -85,7 +95,7 @@ package struct DestinationDescription: Equatable, Sendable {
 
 package enum DestinationError: Error, Equatable, Sendable {
     case noAddress
-    /// `authority` or `target` has a byte that would break the request's head.
+    /// `authority`, `target` or `userAgent` has a byte that would break the request's head.
     case badText
     /// Request line, Host and signatures together are larger than `max` bytes.
     case headTooLong(bytes: Int, max: Int)
@@ -136,16 +146,18 @@ package enum DestinationError: Error, Equatable, Sendable {
         guard !description.addresses.isEmpty else { throw .noAddress }
         let isPlain = { (text: String) in !text.isEmpty && text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F } }
         guard isPlain(description.authority), isPlain(description.target), isPlain(description.method),
-            description.target.utf8.first == 0x2F
+            description.target.utf8.first == 0x2F,
+            description.userAgent.map({ $0.utf8.allSatisfy { $0 >= 0x20 && $0 < 0x7F } }) ?? true
         else { throw .badText }
         let text =
             "\(description.method) \(description.target) HTTP/1.1\r\nHost: \(description.authority)\r\n"
-            + "User-Agent: Sluice/\(version)\r\nContent-Length: "
+            + "User-Agent: \(description.userAgent ?? "Sluice/\(version)")\r\nContent-Length: "
         var signer: WebhookSigner?
         if !description.secrets.isEmpty, !description.isSignedAhead {
             do {
                 signer = try WebhookSigner(
-                    secrets: description.secrets, ending: description.endingSecrets, in: keys)
+                    secrets: description.secrets, ending: description.endingSecrets, names: description.names,
+                    in: keys)
             } catch { throw .badSecret(error) }
         }
         // Length and time have 20 digits at most; the names around them are `EgressRequest`'s.
@@ -196,23 +208,28 @@ package enum DestinationError: Error, Equatable, Sendable {
 
 /// The head that precedes a request's own field lines.
 enum EgressRequest {
-    /// What `render` writes beside prefix, digits and signatures.
-    static let nameByteCount = 2 + 19 + 2 + 19 + 2
+    /// What `render` writes beside prefix, digits and signatures, at most.
+    static let nameByteCount = 2 + 19 + 2 + 21 + 2
 
-    /// Signs with the wall clock of the moment of sending. The signature covers the id, the time and the body.
+    /// Signs with the wall clock of the moment of sending. The signature covers the id, the time and the body, or the
+    /// body alone.
     @inline(__always) static func render(
         _ request: OutboundRequest, wallSeconds: UInt64, into message: inout OutboundMessage
     ) {
         message.beginHead()
         unsafe message.append(request.destination.pointee.prefix)
         message.append(decimal: UInt64(request.body.count))
-        let isSvix = unsafe request.destination.pointee.names == .svix
-        if unsafe !request.destination.pointee.isSignedAhead {
-            message.append(isSvix ? "\r\nsvix-timestamp: " : "\r\nwebhook-timestamp: ")
+        let names = unsafe request.destination.pointee.names
+        if unsafe names != .opsCenter && !request.destination.pointee.isSignedAhead {
+            message.append(names == .svix ? "\r\nsvix-timestamp: " : "\r\nwebhook-timestamp: ")
             message.append(decimal: wallSeconds)
         }
         if let signer = unsafe request.destination.pointee.signer {
-            message.append(isSvix ? "\r\nsvix-signature: " : "\r\nwebhook-signature: ")
+            switch names {
+            case .webhook: message.append("\r\nwebhook-signature: ")
+            case .svix: message.append("\r\nsvix-signature: ")
+            case .opsCenter: message.append("\r\nX-Webhook-Signature: ")
+            }
             unsafe message.append { memory, capacity in
                 unsafe signer.sign(
                     id: request.eventID, timestamp: wallSeconds, body: request.body, into: memory, capacity: capacity)

@@ -22,6 +22,10 @@ struct StoreCommand: ParsableCommand {
             guard let config else { return "./sluice-data" }
             return try ConfigurationInput.read(config).dataFolder
         }
+        func masterKey() throws -> MasterKeyPlace {
+            guard let config else { return .dataFolder }
+            return try ConfigurationInput.read(config).process.masterKey
+        }
     }
 
     struct Check: ParsableCommand {
@@ -108,7 +112,8 @@ struct StoreCommand: ParsableCommand {
                     throw ExitStatus.no
                 }
                 let place = try start.place(path, logIdentity: log.identity.identity)
-                let report = try StoreRebuild.run(folder: path, logIdentity: log.identity.identity, shared: place)
+                let report = try StoreRebuild.run(
+                    folder: path, logIdentity: log.identity.identity, shared: place, masterKey: folder.masterKey())
                 withExtendedLifetime(log) {}
                 Output.note(problem.cause)
                 for name in report.movedAside { Output.line("moved aside: \(name)") }
@@ -125,6 +130,9 @@ struct StoreCommand: ParsableCommand {
                 Output.failure(error.description)
                 throw ExitStatus.usage
             } catch let error as StoreError {
+                Output.failure(error.description)
+                throw ExitStatus.usage
+            } catch let error as MasterKeyError {
                 Output.failure(error.description)
                 throw ExitStatus.usage
             }

@@ -2,6 +2,7 @@
 // own; nothing here is on the way of an event. docs/http-api.md is its reference.
 import Engine
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
@@ -33,11 +34,18 @@ package struct ControlAPI: Sendable {
     package func run(host: String, port: Int, onRunning: @escaping @Sendable (Int) -> Void) async throws {
         let application = Application(
             router: router(host: host),
+            server: .http1(configuration: .init(additionalChannelHandlers: quickHandlers(host: host))),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
             onServerRunning: { channel in onRunning(channel.localAddress?.port ?? port) },
             eventLoopGroupProvider: .shared(ControlAPI.group),
             logger: ControlAPI.quietLogger)
         try await application.run()
+    }
+
+    /// Of a connection.
+    private func quickHandlers(host: String) -> [any RemovableChannelHandler] {
+        guard let publishing = services.quick else { return [] }
+        return [QuickCallHandler(QuickCalls(host: host, keys: services.signIn, publishing: publishing))]
     }
 
     // Never shut down: a connection that closes late would otherwise schedule on a loop that is gone.
@@ -79,7 +87,10 @@ package struct ControlAPI: Sendable {
             + ReplayController(replays: services.replays, worker: bulkWorker).routes
             + RejectedController(rejected: services.rejected, worker: worker, bulkWorker: bulkWorker).routes
             + ConfigController(registry: services.registry, worker: worker).routes
-            + AuditController(audit: services.audit, worker: worker).routes + outbound
+            + AuditController(audit: services.audit, worker: worker).routes
+            + SecretsController(secrets: services.secrets, worker: bulkWorker).routes + outbound
+            + OpsCenterController(webhooks: services.opsCenter, worker: worker).routes
+            + OperationalController(webhooks: services.operational, worker: worker).routes
             + DeprecatedController(services: services, worker: worker, bulkWorker: bulkWorker).routes
         let document = DocumentController.route(describing: described, hasOpenMetrics: hasOpenMetrics)
         return RouteTable(described + [document], hasOpenMetrics: hasOpenMetrics)

@@ -1,4 +1,5 @@
-// The secrets of a source: text alone, or a mapping with the time in which it counts.
+// The secrets of a source: text alone, or a mapping with the time in which it counts. And where the key is that stored
+// secrets are encrypted under.
 //
 // Invariant: no message shows a secret; a window that is written wrong is an error, never no window.
 import Engine
@@ -38,5 +39,24 @@ private func instant(_ name: String, _ place: SettingKeyPath<SourceSecret, UInt6
                 node, "`\(name)`: `\(node.scalar?.string ?? "")` is not an instant such as 2026-01-31T00:00:00Z")
         }
         secret[keyPath: place] = seconds
+    }
+}
+
+extension ConfigurationKey where Root == GatewayConfiguration {
+    /// A place, never the key itself: what stands in the file is on its way into backups and repositories.
+    static var masterKey: ConfigurationKey {
+        ConfigurationKey(
+            name: "master_key", form: "place", initial: "in the data folder", range: "file:PATH or env:NAME"
+        ) { node, root, reading in
+            guard let text = reading.text(node, key: "master_key") else { return }
+            if text.hasPrefix("file:"), text.utf8.count > 5 {
+                root.process.masterKey = .file(reading.resolve(path: String(text.dropFirst(5))))
+            } else if text.hasPrefix("env:"), text.utf8.count > 4 {
+                root.process.masterKey = .environment(String(text.dropFirst(4)))
+            } else {
+                reading.report(
+                    node, "`master_key` takes the place of the key, `file:PATH` or `env:NAME`, never the key itself")
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ package enum ConfigurationKeys {
             .flag("open_metrics", \.process.openMetrics, of: initial),
             identityProvider,
             .path("data", \.process.dataFolder, of: initial),
+            .masterKey,
         ]
         let rest: [ConfigurationKey<GatewayConfiguration>] = [
             loops,
@@ -34,6 +35,8 @@ package enum ConfigurationKeys {
             .section("log", \.process.log, keys: log),
             .section("dedup", \.self, keys: dedup),
             .section("delivery", \.self, keys: delivery),
+            opsCenter,
+            operational,
             .items("sources", called: "source", \.sources, keys: source),
             .items("endpoints", called: "endpoint", \.endpoints, keys: endpoint),
         ]
@@ -225,7 +228,7 @@ package enum ConfigurationKeys {
             .secrets("secret", \.secrets),
             .count("concurrency", \.concurrency, of: initial, 1...4096),
             .section("timeouts", \.self, keys: timeouts),
-            .section("retry", \.self, keys: [delays(initial), jitter(initial)]),
+            .section("retry", \.self, keys: [.times("delays", \.retryDelaysMillis, of: initial), jitter(initial)]),
             outcomes,
             ordered,
             .flag("forward_headers", \.forwardsHeaders, of: initial),
@@ -233,21 +236,6 @@ package enum ConfigurationKeys {
         ]
     }()
 
-    private static func delays(_ initial: EndpointConfiguration) -> ConfigurationKey<EndpointConfiguration> {
-        ConfigurationKey(
-            name: "delays", form: "list of times", range: "0s to 30d, at most 64 of them; [] = never again"
-        ) { node, endpoint, reading in
-            let items = readItems(node, reading) { item -> Int? in
-                guard let text = reading.text(item, key: "delays") else { return nil }
-                if let millis = TimeSpan.parse(text), millis <= 30 * 86_400_000 { return millis }
-                reading.report(
-                    item, "`delays`: `\(item.scalar?.string ?? "")` is not a time from 0s to 30d, such as 5m")
-                return nil
-            }
-            if items.count > 64 { reading.report(node, "`delays`: \(items.count) of them; at most 64") }
-            endpoint.retryDelaysMillis = items
-        }.with(initial: initial.retryDelaysMillis.map(TimeSpan.text).joined(separator: ", "))
-    }
     private static func jitter(_ initial: EndpointConfiguration) -> ConfigurationKey<EndpointConfiguration> {
         ConfigurationKey(name: "jitter", form: "share", range: "0 to 1") { node, endpoint, reading in
             guard let text = reading.text(node, key: "jitter") else { return }

@@ -23,6 +23,7 @@ admin: 127.0.0.1:8081             # control API, metrics, health; the first key 
 #   tenant_claim: tenant          # a tenant's id or uid
 #   role_claim: role              # viewer, publisher, operator, admin
 data: ./sluice-data               # the log and the delivery state; one process a folder
+# master_key: file:/run/secrets/master   # encrypts stored secrets; or env:NAME; without it DATA/master.key
 # public_url: https://hooks.example.com   # as senders use it, for signatures over the URL
 # trusted_proxies: ["10.0.0.0/8", "unix"]   # whose X-Forwarded-* and Forwarded fields count
 # health_path: /health           # the ingest port answers GET and HEAD there with 200
@@ -66,6 +67,13 @@ delivery:
 #   proxy: { url: "http://proxy.example:3128", except: ["10.0.0.0/8"] }   # for endpoints that are reached through one
 #   history: 7d                   # how long delivered events stay listed
 #   buffer: 64MiB                 # memory for events that are out with endpoints
+
+# ops_center:                     # webhooks of /api/v1/webhooks
+#   retry_delays: [1m, 5m, 15m, 1h, 2h]
+#   attempt_timeout: 30s
+# operational:                    # webhooks of /api/v1/operational_webhooks
+#   retry_delays: [5s, 20s, 80s, 320s]
+#   attempt_timeout: 30s
 
 sources:
   - name: github                  # POST /in/github

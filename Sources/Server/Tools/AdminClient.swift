@@ -61,6 +61,9 @@ struct AdminClient: Sendable {
         try decode(try await send(.POST, target, content, contentType: contentType), BodyReading.decoder)
     }
 
+    /// Asks `/api/v1` to take something away.
+    func remove(_ target: String) async throws { _ = try await send(.DELETE, target, nil) }
+
     private func decode<Response: Decodable>(_ data: Data, _ decoder: JSONDecoder) throws -> Response {
         do {
             return try decoder.decode(Response.self, from: data)

@@ -69,12 +69,18 @@ class Bench:
             hook = {"name": f"{name}-hook", "tenant": name, "url": f"{self.receiver.url}/{name}", "uid": f"{name}-uid"}
             dead = {"name": f"{name}-dead", "tenant": name, "url": f"{self.receiver.url}/{name}/dead"}
             ids = [self.platform("POST", "/api/v1/endpoints", one)["id"] for one in (hook, dead)]
+            webhook = {"url": f"{self.receiver.url}/{name}/webhook", "events": ["*"], "description": name}
+            webhook = self.platform("POST", "/api/v1/webhooks", webhook, {"X-Tenant-Id": name})["webhook_id"]
+            # Disabled, so that no event is made for it while others are counted.
+            ears = {"url": f"{self.receiver.url}/{name}/ears", "description": name, "enabled": False}
+            ears = self.platform("POST", "/api/v1/operational_webhooks", ears, {"X-Tenant-Id": name})["id"]
             said = self.gateway.post(f"/in/{name}/{name}-in", json.dumps({"mine": name}))
             assert said[0] == 202, said
             body = json.dumps({"refused": name}).encode()
             refused = self.gateway.post(f"/in/{name}/github", body, github_headers(body, "wrong"))
             assert refused[0] == 401, refused
-            self.own[name] = {"endpoint": ids[0], "event": json.loads(said[2])["id"]}
+            self.own[name] = {"endpoint": ids[0], "event": json.loads(said[2])["id"], "webhook": webhook}
+            self.own[name]["operational"] = ears
         for name in ("alpha", MARK):
             own, admin = self.own[name], self.keys[name]["admin"]
 
@@ -99,10 +105,12 @@ def operations(bench):
 
 def of_whom(path, ids):
     """The path with the ids of a tenant in the places of its parameters."""
-    kind = re.search(r"/api(?:/v1)?/([a-z-]+)", path)
+    kind = re.search(r"/api(?:/v1)?/([a-z_-]+)", path)
     names = {"endpoints": "endpoint", "events": "event", "sources": "source", "tenants": "tenant", "keys": "key"}
+    names["operational_webhooks"] = "operational"
     own = ids[names.get(kind[1], "rejected")] if kind and kind[1] != "deliveries" else ""
     path = path.replace("{id}", own).replace("{event}", ids["event"]).replace("{endpoint}", ids["endpoint"])
+    path = path.replace("{webhook_id}", ids["webhook"])
     return re.sub(r"\{\w+\}", "nothing", path.replace("{app}", ids["tenant"]))
 
 
@@ -191,7 +199,7 @@ def foreign_ids(report, bench):
             if "{app}" in path and "{endpoint}" in path:
                 mixes += [{**bench.own["alpha"], "endpoint": bench.own[MARK]["endpoint"]}]
             taken = {"name": "taken", "url": "http://127.0.0.1:1/"}
-            bodies = [None] if method in ("GET", "DELETE") else [None, {}, taken]
+            bodies = [None] if method in ("GET", "DELETE") else [None, {}, taken, {"url": "http://127.0.0.1:1/"}]
             for ids, body, role in itertools.product(mixes, bodies, ("viewer", "operator", "admin")):
                 target = of_whom(path, ids)
                 status, _, text = bench.call(method, target, bench.keys["alpha"][role], body)
@@ -239,6 +247,8 @@ def snapshot(bench):
     headers = {"X-Tenant-Id": MARK}
     paths = ("endpoints", "sources", "rejected", "events", "dead-letters")
     found = {path: bench.platform("GET", f"/api/v1/{path}?limit=1000", headers=headers)["items"] for path in paths}
+    for path in ("webhooks", "operational_webhooks"):
+        found[path] = bench.platform("GET", f"/api/v1/{path}", headers=headers)
     for one in found["endpoints"]:
         one.pop("status")
     return found

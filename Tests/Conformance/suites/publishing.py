@@ -6,6 +6,8 @@ import concurrent.futures
 import http.client
 import json
 import os
+import re
+import socket
 import tempfile
 import time
 
@@ -169,6 +171,65 @@ def command_line(report, bench):
         assert "tenant" in unknown.stderr, unknown.stderr
 
 
+def both_ways(report, bench):
+    """Most publications take a short way; one whose connection ends with it takes that of all other calls."""
+    bench.call("PUT", "/api/v1/tenants/ways", '{"name":"ways"}')
+    messages, text = "/api/v1/app/ways/msg", '{"eventType":"a.b","payload":{"x":1},"channels":["c"]%s}'
+    with report.case("a publication is answered alike whichever way it took"):
+        for path, body, headers in (
+            (EVENTS, '{"type":"w","payload":1}', {}),
+            (EVENTS, '{"type":"w","payload":1,"event_id":"twice"}', {}),
+            (EVENTS, '{"type":"w","payload":1}', {"Idempotency-Key": "twice", "X-Tenant-Id": "acme"}),
+            (EVENTS, '{"type":"w"}', {}),
+            (EVENTS, '{"type":"w","payload":1}', {"X-Sluice-Request": "0"}),
+            (EVENTS, '{"type":"w","payload":1}', {"X-Tenant-Id": "nobody"}),
+            (EVENTS, '{"type":"w","payload":1}', {"Host": "evil.example"}),
+            (EVENTS, '{"type":"w","payload":1}', {"Authorization": "Bearer nobody's"}),
+            (messages, text % "", {"X-Sluice-Request": ""}),
+            (messages, text % ',"eventId":"twice"', {}),
+            (messages, text % "", {"Idempotency-Key": "twice"}),
+            (messages, text % ',"eventId":"a b"', {}),
+            ("/api/v1/app/nobody/msg", text % "", {}),
+        ):
+            quick, ordinary = (
+                bench.call("POST", path, body, {**headers, "X-Request-Id": "r1", **way})
+                for way in ({}, {"Connection": "close"})
+            )
+            what = f"{path} {body} {headers}: {quick} {ordinary}"
+            # Where there is an id the second one is a duplicate of the first, whichever way that took.
+            is_repeated = "twice" in body or "twice" in headers.values()
+            assert quick[0] == ordinary[0] or is_repeated and (quick[0], ordinary[0]) == (202, 409), what
+            names = [sorted(set(fields) - {"connection", "content-length"}) for _, fields, _ in (quick, ordinary)]
+            assert names[0] == names[1], what
+            assert all(quick[1][name] == ordinary[1][name] for name in names[0] if name not in ("date", "etag")), what
+            said = [json.loads(answer[2]) for answer in (quick, ordinary)]
+            assert set(said[0]) == set(said[1]) or ordinary[0] == 409, what
+            if is_repeated and ordinary[0] == 202:
+                assert said[0]["id"] == said[1]["id"], what
+    with report.case("answers on one connection come in the order of their requests"):
+        fields = f"Host: 127.0.0.1:{bench.gateway.admin_port}\r\nX-Sluice-Request: 1\r\n"
+        fields += f"Authorization: Bearer {platform_key(bench.gateway.admin_port)}\r\n"
+
+        def call(number):
+            if number % 5 == 4:
+                return f"GET /api/v1/tenants/none{number} HTTP/1.1\r\n{fields}X-Request-Id: r{number}\r\n\r\n"
+            body = f'{{"type":"line","payload":{number}}}'
+            head = f"POST {EVENTS} HTTP/1.1\r\n{fields}X-Request-Id: r{number}\r\nContent-Length: {len(body)}"
+            return f"{head}\r\n\r\n{body}"
+
+        with socket.create_connection(("127.0.0.1", bench.gateway.admin_port), 10) as connection:
+            connection.sendall("".join(map(call, range(60))).encode())
+            came = b""
+            while came.lower().count(b"x-request-id:") < 60:
+                some = connection.recv(65536)
+                assert some, f"closed after {came[-200:]}"
+                came += some
+        order = re.findall(rb"(?i)x-request-id: r(\d+)", came)
+        assert [int(one) for one in order] == list(range(60)), order
+        statuses = re.findall(rb"HTTP/1.1 (\d+)", came)
+        assert statuses == [b"404" if number % 5 == 4 else b"202" for number in range(60)], statuses
+
+
 def many(report, bench):
     with report.case("many callers at once, each event once; what was answered outlives a kill") as notes:
         gateway = bench.gateway
@@ -208,7 +269,7 @@ def main():
     with Receiver() as receiver:
         bench = Bench(receiver)
         with bench.gateway:
-            for group in (once, raw_bodies, channels, command_line, many):
+            for group in (once, raw_bodies, channels, command_line, both_ways, many):
                 group(report, bench)
     report.finish()
 

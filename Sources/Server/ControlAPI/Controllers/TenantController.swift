@@ -10,7 +10,7 @@ struct TenantController {
     private static let path = ControlAPI.base + "/tenants"
     private static let changes: [ProblemCode] = [.conflict, .storeUnavailable, .notRunning]
 
-    var routes: [Route] { reading + [create, upsert, patch, remove] }
+    var routes: [Route] { reading + [create, upsert, patch, rotate, remove] }
 
     private var reading: [Route] {
         let (tenants, worker) = (tenants, worker)
@@ -84,6 +84,19 @@ struct TenantController {
             guard errors.isEmpty else { throw ControlError.invalid(errors) }
             return ControlResponse.resource(
                 try await worker.run { try control.update(ref, TenantPatch(changes), call.caller) })
+        }
+    }
+
+    private var rotate: Route {
+        let (control, worker) = (control, worker)
+        return Route(
+            method: .post, path: TenantController.path + "/{id}/rotate-secret", operation: "rotateTenantSecret",
+            resource: "tenants",
+            summary: "Make a new signing secret, which is in this answer and in no other; it counts at once.",
+            answer: .json(TenantResource.schema), problems: [.noSuchTenant, .storeUnavailable, .notRunning]
+        ) { call in
+            let ref = call.parameter("id")
+            return ControlResponse.resource(try await worker.run { try control.rotateSecret(ref, call.caller) })
         }
     }
 

@@ -29,8 +29,11 @@ final class LiveDeliveries: DeliveryQueries {
         events.source = search.source
         events.type = search.type
         let found = try delivery.deliveries(query, events: events)
+        let isListed = { (record: DeliveryRecord) in
+            lookup.state.endpoints[record.row.endpoint]?.settings.extras.family != .operational
+        }
         return Found(
-            found.records.map { DeliveryResource($0, lookup.state) },
+            found.records.filter(isListed).map { DeliveryResource($0, lookup.state) },
             next: try found.next.map { try position($0, seenBy: events.tenant) })
     }
     /// Behind all of an event that is another tenant's, so that its endpoints' numbers are not told.

@@ -55,7 +55,8 @@ final class LiveDirectory: TenantDirectory, SourceDirectory, EndpointDirectory {
         let pattern = search.name.map { TypePattern($0) }
         let statuses = try LiveEndpointStatus(gateway)
         let found = try lookup.page(lookup.state.endpoints, tenant: search.tenant, search.paging) { chunk in
-            let named = pattern.map { pattern in chunk.filter { pattern.matches($0.name) } } ?? chunk
+            let listed = chunk.filter { $0.settings.extras.family != .operational }
+            let named = pattern.map { pattern in listed.filter { pattern.matches($0.name) } } ?? listed
             guard let state = search.state else { return named }
             let lanes = try statuses.lanes(of: named)
             return named.filter { statuses.state(of: $0, lanes[$0.id]) == state }
@@ -109,6 +110,7 @@ extension EndpointResource {
             status: status)
         uid = endpoint.uid
         origin = endpoint.origin.resource
+        family = endpoint.settings.extras.family
         revision = Int(clamping: endpoint.revision)
         sources = settings.sources
         types = settings.types

@@ -32,6 +32,11 @@ final class LiveEndpointControl: EndpointControl {
         let delivery = try gateway.accessNow().delivery
         try gateway.note(
             .update, on: endpoint, of: endpoint.tenant, [FieldChange(field: "state", before: "", after: state)], caller)
+        let wasDisabled = try delivery.statuses([endpoint.id]).first?.state.condition == .disabled
         try delivery.perform(command, on: endpoint.id)
+        let isDisabled = command == .disable || wasDisabled && command != .enable
+        if wasDisabled != isDisabled {
+            gateway.tellSwitched(endpoint, isEnabled: !isDisabled, by: ChangeActor(caller))
+        }
     }
 }

@@ -30,7 +30,7 @@ final class LiveEvents: EventQueries {
     /// A source that was removed still has its events; one of which there are none must be known, or it is a typing
     /// mistake.
     private func checkSource(_ name: String?, _ caller: Caller) throws {
-        guard let name, name != PublishSource.name else { return }
+        guard let name, !PublishSource.all.contains(name) else { return }
         _ = try RegistryLookup(gateway, caller).source(name)
     }
     func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent {

@@ -33,6 +33,7 @@ package final class LiveGateway: RunningGateway {
         let deliveries = LiveDeliveries(gateway: gateway)
         let outbound = LiveOutbound(gateway: gateway)
         let publishing = LivePublishing(gateway: gateway)
+        let messages = LiveMessages(gateway: gateway, publishing: publishing, applications: outbound)
         let registry = LiveRegistry(gateway: gateway, directory: directory, applyManifest: applyManifest)
         return ControlServices(
             signIn: LiveSignIn(gateway: gateway), health: health, tenants: directory,
@@ -41,10 +42,13 @@ package final class LiveGateway: RunningGateway {
             endpointControl: LiveEndpointControl(gateway: gateway), registry: registry, deliveries: deliveries,
             replays: LiveReplays(gateway: gateway), events: LiveEvents(gateway: gateway, deliveries: deliveries),
             publishing: publishing, rejected: LiveRejected(gateway: gateway), audit: registry,
+            secrets: LiveSecrets(gateway: gateway),
             outbound: OutboundServices(
                 applications: outbound, eventTypes: outbound, endpoints: outbound,
-                messages: LiveMessages(gateway: gateway, publishing: publishing, applications: outbound),
-                attempts: LiveAttempts(gateway: gateway), keptFolder: folder))
+                messages: messages, attempts: LiveAttempts(gateway: gateway), keptFolder: folder),
+            opsCenter: LiveOpsCenter(gateway: gateway, publishing: publishing),
+            operational: LiveOperational(gateway: gateway),
+            quick: LiveQuickPublishing(gateway: gateway, publishing: publishing, messages: messages))
     }
 }
 

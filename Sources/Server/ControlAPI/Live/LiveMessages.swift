@@ -17,6 +17,17 @@ final class LiveMessages: SvixMessages {
 
     func publish(_ draft: SvixMessageDraft, application: String, _ caller: Caller) async throws -> SvixMessage {
         let tenant = try await tenant(application, making: draft.application, caller)
+        let event = event(of: draft, tenant, caller)
+        let window = try RegistryLookup(gateway, caller).state.live.dedupWindowSeconds
+        switch try await publishing.publish(event, windowSeconds: window) {
+        case .kept(let id): return SvixMessage(event, id)
+        case .duplicate(let id):
+            // One that comes again is a conflict, unless it is the same call that does.
+            let repetition = event.repetition
+            return try await worker.run { [self] in try first(id, published: repetition, of: tenant) }
+        }
+    }
+    private func event(of draft: SvixMessageDraft, _ tenant: TenantID, _ caller: Caller) -> PublishedEvent {
         var event = PublishedEvent(tenant: tenant, type: draft.eventType, body: draft.body)
         event.isMessage = true
         event.eventID = draft.eventId
@@ -24,16 +35,19 @@ final class LiveMessages: SvixMessages {
         event.target = LiveMessages.target
         event.repetition = draft.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
         event.receivedAt = ProcessResources.wallNanos
-        let window = try RegistryLookup(gateway, caller).state.live.dedupWindowSeconds
-        switch try await publishing.publish(event, windowSeconds: window) {
-        case .kept(let id):
-            return SvixMessage(
-                id: MessageID(id).text, eventId: event.eventID, eventType: event.type, channels: event.channels,
-                timestamp: event.receivedAt, payload: .json(event.body))
-        case .duplicate(let id):
-            // One that comes again is a conflict, unless it is the same call that does.
-            let repetition = event.repetition
-            return try await worker.run { [self] in try first(id, published: repetition, of: tenant) }
+        return event
+    }
+    /// A duplicate is looked for on the disk, which is the ordinary way's.
+    func quick(_ draft: SvixMessageDraft, application: String, _ caller: Caller) throws -> QuickPublication {
+        let lookup = try lookup(caller)
+        let event = event(of: draft, try lookup.application(application).id, caller)
+        let injected = try publishing.injected(event, windowSeconds: lookup.state.live.dedupWindowSeconds)
+        return QuickPublication(event: injected) { fate in
+            switch fate {
+            case .kept(let id): QuickReply(SvixMessage(event, id).text(withContent: true))
+            case .unknown: QuickReply(SvixError(LivePublishing.unknown).text, status: 503)
+            case .duplicate, .failed, .tooLarge, .closed: nil
+            }
         }
     }
     private func first(
@@ -86,4 +100,12 @@ final class LiveMessages: SvixMessages {
 
 extension SvixError {
     static let noMessage = SvixError.notFound("there is no such message")
+}
+
+extension SvixMessage {
+    fileprivate init(_ event: PublishedEvent, _ id: EventID) {
+        self.init(
+            id: MessageID(id).text, eventId: event.eventID, eventType: event.type, channels: event.channels,
+            timestamp: event.receivedAt, payload: .json(event.body))
+    }
 }

@@ -8,6 +8,13 @@ final class LivePublishing: EventPublishing {
     init(gateway: Gateway) { self.gateway = gateway }
 
     func publish(_ order: PublishOrder, _ caller: Caller) async throws -> PublishAnswer {
+        let (event, window) = try event(of: order, caller)
+        switch try await publish(event, windowSeconds: window) {
+        case .kept(let id): return PublishAnswer(status: "accepted", id: id.text)
+        case .duplicate(let id): return PublishAnswer(status: "duplicate", id: id.text)
+        }
+    }
+    private func event(of order: PublishOrder, _ caller: Caller) throws -> (PublishedEvent, windowSeconds: UInt32) {
         let lookup = try RegistryLookup(gateway, caller)
         var event = PublishedEvent(tenant: try lookup.scope ?? .main, type: order.type, body: order.body)
         event.contentType = order.contentType
@@ -15,9 +22,20 @@ final class LivePublishing: EventPublishing {
         event.channels = order.channels
         event.tags = order.tags
         event.repetition = order.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
-        switch try await publish(event, windowSeconds: lookup.state.live.dedupWindowSeconds) {
-        case .kept(let id): return PublishAnswer(status: "accepted", id: id.text)
-        case .duplicate(let id): return PublishAnswer(status: "duplicate", id: id.text)
+        return (event, lookup.state.live.dedupWindowSeconds)
+    }
+    func quick(_ order: PublishOrder, _ caller: Caller) throws -> QuickPublication {
+        let (event, window) = try event(of: order, caller)
+        return QuickPublication(event: try injected(event, windowSeconds: window)) { fate in
+            switch fate {
+            case .kept(let id): QuickReply(PublishAnswer(status: "accepted", id: id.text).text)
+            case .duplicate(let id): QuickReply(PublishAnswer(status: "duplicate", id: id.text).text)
+            case .unknown:
+                QuickReply(
+                    APIText.of(ProblemDocument(LivePublishing.unknown, request: caller.requestID)), status: 503,
+                    contentType: ProblemDocument.contentType)
+            case .failed, .tooLarge, .closed: nil
+            }
         }
     }
 
@@ -26,11 +44,7 @@ final class LivePublishing: EventPublishing {
     /// On disk when this returns.
     func publish(_ event: PublishedEvent, windowSeconds: UInt32) async throws -> Kept {
         let publisher = try gateway.accessNow().publisher
-        guard event.body.count <= publisher.bodyBytesMax else {
-            throw ControlError(
-                .tooLarge, "the payload has \(event.body.count) bytes; `limits.body` is \(publisher.bodyBytesMax)")
-        }
-        guard let fate = await publisher.offer(event.injected(windowSeconds: windowSeconds)) else {
+        guard let fate = await publisher.offer(try injected(event, windowSeconds: windowSeconds)) else {
             throw ControlError(.busy, "too many events are on their way into the log; try again")
         }
         switch fate {
@@ -40,11 +54,19 @@ final class LivePublishing: EventPublishing {
         case .closed: throw ControlError.notRunning
         case .failed:
             throw ControlError(.logUnavailable, "the log did not take the event, nothing is kept of it; try again")
-        case .unknown:
-            throw ControlError(
-                .logUnavailable,
-                "the disk has not answered in time, and the event may be kept yet; with an `event_id` or an "
-                    + "`Idempotency-Key` trying again makes no second one")
+        case .unknown: throw LivePublishing.unknown
         }
     }
+    /// As the log takes it.
+    func injected(_ event: PublishedEvent, windowSeconds: UInt32) throws -> InjectedEvent {
+        let bytesMax = try gateway.accessNow().publisher.bodyBytesMax
+        guard event.body.count <= bytesMax else {
+            throw ControlError(.tooLarge, "the payload has \(event.body.count) bytes; `limits.body` is \(bytesMax)")
+        }
+        return event.injected(windowSeconds: windowSeconds)
+    }
+    static let unknown = ControlError(
+        .logUnavailable,
+        "the disk has not answered in time, and the event may be kept yet; with an `event_id` or an `Idempotency-Key` "
+            + "trying again makes no second one")
 }

@@ -40,7 +40,9 @@ final class LiveReplays: ReplayControl {
         let scope = try lookup.scope
         filter.endpoints =
             target.map { [$0.id] }
-            ?? lookup.state.endpoints.all.filter { scope == nil || $0.tenant == scope }.map(\.id)
+            ?? lookup.state.endpoints.all.filter {
+                (scope == nil || $0.tenant == scope) && $0.settings.extras.family != .operational
+            }.map(\.id)
         filter.sources = order.source.map { [$0] } ?? []
         filter.types = order.type.map { [$0] } ?? []
         filter.states = Set(

@@ -36,11 +36,17 @@ final class LiveSignIn: SignInService {
         }
     }
 
-    func signIn(token: String) async throws -> SignInAnswer {
+    func known(token: String) throws -> SignInAnswer? {
         guard IdentityProvider.isToken(token) else { return try key(token) }
+        return try provider().known(token).map { try caller($0) }
+    }
+    private func provider() throws -> IdentityProvider {
         guard let provider = gateway.identity else { throw ControlError.notRunning }
-        if let known = provider.known(token) { return try caller(known) }
-        // So that strangers' tokens keep no loop busy.
+        return provider
+    }
+    /// On a thread of its own, so that strangers' tokens keep no loop busy.
+    func verify(token: String) async throws -> SignInAnswer {
+        let provider = try provider()
         return try await worker.run { [self] in
             switch provider.verdict(on: token) {
             case .holder(let holder): try caller(holder)

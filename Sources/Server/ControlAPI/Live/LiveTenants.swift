@@ -31,6 +31,15 @@ final class LiveTenants: TenantControl {
         patch.name = draft.name
         return (try update(known.publicID.text, patch, caller), false)
     }
+    func rotateSecret(_ ref: String, _ caller: Caller) throws -> TenantResource {
+        let tenant = try RegistryLookup(gateway, caller).tenant(ref)
+        try apply(.rotateSigningSecret(tenant.id), caller)
+        let after = try RegistryLookup(gateway, caller)
+        let rotated = try after.tenant(tenant.publicID.text)
+        var resource = TenantResource(rotated, after.state)
+        resource.signingSecret = rotated.signingSecret
+        return resource
+    }
     func delete(_ ref: String, withResources: Bool, _ caller: Caller) throws {
         let tenant = try RegistryLookup(gateway, caller).tenant(ref)
         do { try apply(.deleteTenant(tenant.id, ifEmpty: !withResources), caller) } catch let error as ControlError {

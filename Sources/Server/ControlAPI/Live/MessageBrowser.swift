@@ -114,13 +114,13 @@ struct MessageBrowser {
 
     // MARK: walks
 
-    private func oldest() throws -> UInt64 {
+    func oldest() throws -> UInt64 {
         let end = access.tail.snapshot.sequence + 1
         guard let segments = try? access.folder.segments() else { throw ControlError.logUnavailable }
         return min(segments.first ?? end, end)
     }
     /// The first sequence whose time of arrival holds; times grow with sequences, but for moments. O(log of the range).
-    private func first(in range: Range<UInt64>, where holds: (UInt64) -> Bool) throws -> UInt64 {
+    func first(in range: Range<UInt64>, where holds: (UInt64) -> Bool) throws -> UInt64 {
         var (low, high) = (range.lowerBound, range.upperBound)
         while low < high {
             let middle = low + (high - low) / 2

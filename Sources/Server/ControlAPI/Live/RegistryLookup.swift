@@ -40,7 +40,14 @@ struct RegistryLookup {
         return scope.number > number ? state.tenant(scope).map { [$0] } ?? [] : []
     }
     func source(_ ref: String) throws -> SourceSpec { try find(ref, in: state.sources, .noSuchSource) }
-    func endpoint(_ ref: String) throws -> EndpointSpec { try find(ref, in: state.endpoints, .noSuchEndpoint) }
+    /// Those of operational webhooks have their own surface alone.
+    func endpoint(_ ref: String) throws -> EndpointSpec {
+        let found = try find(ref, in: state.endpoints, .noSuchEndpoint)
+        guard found.settings.extras.family != .operational else {
+            throw ControlError(.noSuchEndpoint, "there is no endpoint `\(ref)`")
+        }
+        return found
+    }
 
     /// `TENANT/NAME` names one of another tenant.
     private func find<Settings>(

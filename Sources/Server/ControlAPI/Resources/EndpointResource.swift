@@ -42,7 +42,8 @@ extension EndpointStatusResource: Described {
             .optional(
                 "reason", .text,
                 "Why: `gone` (it answered 410, or what its `outcomes` call `disable`), `operator_request`, "
-                    + "`asked_for_less` (`Retry-After`, 429, 502, 504), `attempts_failed`, `unresolved` (its host "
+                    + "`asked_for_less` (`Retry-After`, 429, 502, 504), `attempts_failed`, `failed_for_days`, "
+                    + "`unresolved` (its host "
                     + "name), `configuration` (`disabled: true`)."
             ),
             .optional("since", .time, "Since when it is in this state."),
@@ -215,6 +216,8 @@ package struct EndpointResource: Codable, Equatable, Sendable {
     package var uid: String?
     package var tenant: Reference
     package var origin = ResourceOrigin.manifest
+    /// Which surface it was made for.
+    package var family = EndpointFamily.registry
     /// Grows with each change.
     package var revision = 1
     package var url: String
@@ -261,6 +264,9 @@ extension EndpointResource: Described {
             .required(
                 "origin", .word(ResourceOrigin.allCases.map(\.rawValue)),
                 "Who manages it; what the manifest made is changed there only."),
+            .required(
+                "family", .word(EndpointFamily.allCases.map(\.rawValue)),
+                "`ops-center`: a webhook of `/api/v1/webhooks`; how it is sent and when again is that surface's."),
             .required("revision", .integer(1...Int.max), "Grows with each change."),
             .required("url", .text, "Where it is delivered to."),
             .optional("tls", .object(EndpointTLSResource.schema), "Its files, for an `https://` URL."),

@@ -42,7 +42,7 @@ extension TenantResource: Described {
             .required("sources", .count, "How many it has."),
             .required("endpoints", .count, "How many it has."),
             .optional("created_at", .time, "When; absent for the `default` of a new data folder."),
-            .optional("signing_secret", .text, "Of its own webhooks; shown once, to the call that made the tenant."),
+            .optional("signing_secret", .text, "Of its own webhooks; shown once, to the call that made it."),
         ])
 }
 

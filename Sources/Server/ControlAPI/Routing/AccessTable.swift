@@ -26,7 +26,8 @@ package enum AccessTable {
     /// Credentials in requests that were received, as they came (`reveal=true`), and in the URLs of endpoints.
     static let revealing = KeyRole.admin
 
-    package static let rows = own.merging(svix) { first, _ in first }
+    package static let rows = own.merging(svix) { first, _ in first }.merging(webhooks) { first, _ in first }
+        .merging(operational) { first, _ in first }
 
     private static let own: [String: Access] = [
         "getHealth": .anyone,
@@ -40,6 +41,7 @@ package enum AccessTable {
         "createTenant": .gateway(.platform),
         "upsertTenant": .gateway(.platform),
         "updateTenant": .gateway(.platform),
+        "rotateTenantSecret": .gateway(.platform),
         "deleteTenant": .gateway(.platform),
 
         "listKeys": .gateway(.platform),
@@ -80,6 +82,9 @@ package enum AccessTable {
         "reloadConfig": .gateway(.platform),
 
         "listAudit": .tenant(.admin),
+
+        "getSecrets": .gateway(.platform),
+        "rewrapSecrets": .gateway(.platform),
 
         "deprecatedListEvents": .tenant(.viewer),
         "deprecatedGetEvent": .tenant(.viewer),

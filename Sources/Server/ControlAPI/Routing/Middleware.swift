@@ -2,8 +2,8 @@
 // browser that was talked into it by another page is turned away, the caller becomes known (`SignIn`).
 //
 // Invariants: a state-changing method without `X-Sluice-Request` is refused (a page of another origin cannot set that
-// header without a preflight, which is never answered), but for the Svix-shaped API, where a bearer token, which no
-// browser sends by itself, does the same; on a loopback listener a `Host` that is neither an address,
+// header without a preflight, which is never answered), but for the Svix-shaped API and webhooks, where a bearer token,
+// which no browser sends by itself, does the same; on a loopback listener a `Host` that is neither an address,
 // `localhost` nor the configured host is refused (DNS rebinding); every answer carries `X-Request-Id`.
 import Engine
 import HTTPTypes
@@ -86,11 +86,14 @@ struct ErrorAnswers: RouterMiddleware {
 
     private func answer(_ error: ControlError, _ request: Request, _ context: ControlContext) -> Response {
         let path = request.uri.path
-        var response =
-            Surface.of(path) == .svix
-            ? SvixError(error).response
-            : path.hasPrefix("/api/") && !path.hasPrefix(ControlAPI.base + "/")
-                ? ControlResponse.deprecatedFailure(error) : ControlResponse.problem(error, request: context.requestID)
+        var response: Response
+        switch Surface.of(path) {
+        case .svix: response = SvixError(error).response
+        case .webhooks: response = WebhookFailure.response(error)
+        case .own where path.hasPrefix("/api/") && !path.hasPrefix(ControlAPI.base + "/"):
+            response = ControlResponse.deprecatedFailure(error)
+        case .own: response = ControlResponse.problem(error, request: context.requestID)
+        }
         if error.code == .methodNotAllowed {
             response.headers[.allow] = routes.methods(at: path).map(\.rawValue).joined(separator: ", ")
         }
@@ -124,17 +127,18 @@ struct BrowserGuard: RouterMiddleware {
     func handle(
         _ request: Request, context: ControlContext, next: (Request, ControlContext) async throws -> Response
     ) async throws -> Response {
-        if BrowserGuard.isLoopback(host), let authority = request.head.authority,
-            !BrowserGuard.isOwn(authority, host: host)
-        {
+        try check(request.head, Surface.of(request.uri.path))
+        return try await next(request, context)
+    }
+
+    func check(_ head: HTTPRequest, _ surface: Surface) throws {
+        if BrowserGuard.isLoopback(host), let authority = head.authority, !BrowserGuard.isOwn(authority, host: host) {
             throw ControlError(.wrongHost, "this listener answers to its address and to localhost only")
         }
-        let isReading = request.method == .get || request.method == .head
-        let needsHeader = !isReading && Surface.of(request.uri.path) == .own
-        guard !needsHeader || request.headers[BrowserGuard.header] == "1" else {
+        let isReading = head.method == .get || head.method == .head
+        guard isReading || surface != .own || head.headerFields[BrowserGuard.header] == "1" else {
             throw ControlError(.missingHeader, "a call that changes something needs the header X-Sluice-Request: 1")
         }
-        return try await next(request, context)
     }
 
     static let header = HTTPField.Name("X-Sluice-Request")!

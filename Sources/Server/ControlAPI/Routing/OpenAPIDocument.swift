@@ -124,12 +124,15 @@ enum OpenAPIDocument {
         switch route.answer {
         case .json(let schema):
             success["content"] = ["application/json": ["schema": collect(schema, into: &schemas)]]
+        case .list(let schema):
+            let items: JSONValue = ["type": "array", "items": collect(schema, into: &schemas)]
+            success["content"] = ["application/json": ["schema": items]]
         case .document: success["content"] = ["application/json": ["schema": ["type": "object"]]]
         case .text(let type): success["content"] = .object([type: ["schema": ["type": "string"]]])
         case .nothing: break
         }
         responses["\(route.status.code)"] = .object(success)
-        if route.surface == .svix {
+        if route.surface != .own {
             describeRefusals(of: route, access, &responses, &schemas)
             return .object(responses)
         }
@@ -146,16 +149,18 @@ enum OpenAPIDocument {
         return .object(responses)
     }
 
-    /// In the form of the Svix-shaped API.
+    /// In the form of the surface.
     private static func describeRefusals(
         of route: Route, _ access: Access, _ responses: inout [String: JSONValue],
         _ schemas: inout [String: JSONValue]
     ) {
         var statuses = [421, 500, 503]
         if access != .anyone { statuses += [400, 401, 403, 404, 409, 413, 422, 429] }
+        if route.surface == .webhooks, route.body != nil { statuses.append(415) }
         if let other = route.otherStatus { responses["\(other)"] = responses["\(route.status.code)"] }
         for status in statuses where responses["\(status)"] == nil {
-            let schema = status == 422 ? SvixError.validationSchema : SvixError.schema
+            let svix = status == 422 ? SvixError.validationSchema : SvixError.schema
+            let schema = route.surface == .webhooks ? WebhookFailure.schema : svix
             responses["\(status)"] = [
                 "description": .text(HTTPResponse.Status(code: status).reasonPhrase),
                 "content": ["application/json": ["schema": collect(schema, into: &schemas)]],

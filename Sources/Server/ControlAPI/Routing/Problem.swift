@@ -24,6 +24,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case noSuchEvent = "no_such_event"
     case noSuchDelivery = "no_such_delivery"
     case noSuchRejected = "no_such_rejected"
+    case noSuchWebhook = "no_such_webhook"
     case methodNotAllowed = "method_not_allowed"
     case managedByManifest = "managed_by_manifest"
     case alreadyPending = "already_pending"
@@ -32,6 +33,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case conflict
     case notKept = "not_kept"
     case tooLarge = "too_large"
+    case notJSON = "not_json"
     case tooManyAttempts = "too_many_attempts"
     case wrongHost = "wrong_host"
     case invalid
@@ -48,12 +50,13 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .unauthorized: 401
         case .missingHeader, .forbidden: 403
         case .notFound, .noSuchTenant, .noSuchKey, .noSuchSource, .noSuchEndpoint, .noSuchEvent, .noSuchDelivery,
-            .noSuchRejected:
+            .noSuchRejected, .noSuchWebhook:
             404
         case .methodNotAllowed: 405
         case .managedByManifest, .alreadyPending, .endpointStopped, .tenantInUse, .conflict, .notKept:
             409
         case .tooLarge: 413
+        case .notJSON: 415
         case .wrongHost: 421
         case .tooManyAttempts: 429
         case .invalid, .badConfiguration: 422
@@ -82,6 +85,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .noSuchEvent: "No such event"
         case .noSuchDelivery: "No such delivery"
         case .noSuchRejected: "No such rejected request"
+        case .noSuchWebhook: "No such webhook"
         case .methodNotAllowed: "Method not allowed"
         case .managedByManifest: "The configuration file manages this resource"
         case .alreadyPending: "The delivery is already pending"
@@ -90,6 +94,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .conflict: "The change conflicts with the current state"
         case .notKept: "Rejected requests are not kept"
         case .tooLarge: "The body is too large"
+        case .notJSON: "The body's type is not JSON"
         case .tooManyAttempts: "Too many sign-ins have failed"
         case .wrongHost: "This listener does not answer to that host"
         case .invalid: "Some fields are not valid"

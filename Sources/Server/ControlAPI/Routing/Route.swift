@@ -21,6 +21,8 @@ struct Route: Sendable {
     }
     enum Answer: Sendable {
         case json(ObjectSchema)
+        /// Of such objects.
+        case list(ObjectSchema)
         /// A JSON document that is not described further.
         case document
         case text(String)
@@ -132,9 +134,19 @@ struct RouteTable: Sendable {
             throw ControlError(.tooLarge, "the body is larger than \(bytesMax) bytes")
         }
     }
+    private static func query(of request: Request, _ route: Route) throws -> QueryValues {
+        switch route.surface {
+        case .svix: return QueryValues()
+        case .own: return try QueryValues(request, parameters: route.query)
+        case .webhooks:
+            do { return try QueryValues(request, parameters: route.query) } catch let error as ControlError {
+                throw ControlError(.invalid, error.message)
+            }
+        }
+    }
     private static func answer(_ route: Route, _ request: Request, _ context: ControlContext) async throws -> Response {
-        let isOwn = route.surface == .own
-        let query = try isOwn ? QueryValues(request, parameters: route.query) : QueryValues()
+        let isOwn = route.surface != .svix
+        let query = try RouteTable.query(of: request, route)
         if query.flag(QueryParameter.reveal.name) { try context.principal.require(.tenant(AccessTable.revealing)) }
         var path: [String: String] = [:]
         for name in route.parameterNames {
@@ -144,6 +156,7 @@ struct RouteTable: Sendable {
         var body: [UInt8] = []
         // Of the Svix-shaped API any body may come, also from strangers; one that no route looks at is not kept for it.
         if route.method != .get, isOwn || route.body != nil {
+            if route.surface == .webhooks { try WebhookFailure.needJSON(request) }
             body = try await read(request.body, bytesMax: route.bodyBytesMax)
             if route.body == nil, !route.isDeprecated, isOwn, !body.isEmpty {
                 throw ControlError(.badRequest, "\(route.method) \(request.uri.path) takes no body")
@@ -154,7 +167,7 @@ struct RouteTable: Sendable {
             call.svix = SvixQuery(request)
             call.target = request.uri.string
             call.authority = request.head.authority ?? ""
-            call.idempotencyKey = request.headers[IdempotencyKey.header].flatMap { $0.isEmpty ? nil : $0 }
+            call.idempotencyKey = IdempotencyKey.outbound(request.headers)
         }
         return try await route.handle(call)
     }

@@ -12,7 +12,9 @@ import Synchronization
 
 /// What the control API asks of the keys and of the identity provider.
 package protocol SignInService: AnyObject, Sendable {
-    func signIn(token: String) async throws -> SignInAnswer
+    /// In memory, quick enough for an event loop; nil for a token that `verify` has to look at.
+    func known(token: String) throws -> SignInAnswer?
+    func verify(token: String) async throws -> SignInAnswer
     /// The public id of the tenant that is meant; nil when there is none.
     func tenant(_ ref: String) throws -> String?
     /// For the audit log; returns at once.
@@ -27,6 +29,18 @@ package struct RefusedTry: Equatable, Sendable {
     /// Method and path, as far as one line takes them.
     package var target: String
     package var reason: ProblemCode
+}
+
+extension SignInService {
+    /// The caller as one that acts for the tenant of its `X-Tenant-Id`.
+    func confined(_ principal: Principal, to ref: String) throws -> Principal {
+        guard let tenant = try tenant(ref), principal.tenant == nil || principal.tenant == tenant else {
+            throw ControlError(.noSuchTenant, "`X-Tenant-Id` names no tenant")
+        }
+        return Principal(
+            name: principal.name, role: principal.role, tenant: tenant, featureFlags: principal.featureFlags,
+            isPortal: principal.isPortal)
+    }
 }
 
 package enum SignInAnswer: Equatable, Sendable {
@@ -58,7 +72,7 @@ struct SignIn: RouterMiddleware {
         do {
             context.principal = try await principal(of: request, context)
             if case .tenant? = access, let ref = request.headers[SignIn.tenantHeader] {
-                context.principal = try confined(context.principal, to: ref)
+                context.principal = try keys.confined(context.principal, to: ref)
             }
             return try await next(request, context)
         } catch let error as ControlError {
@@ -75,31 +89,27 @@ struct SignIn: RouterMiddleware {
     private static let targetCharactersMax = 200
     static let tenantHeader = HTTPField.Name("X-Tenant-Id")!
 
-    private func confined(_ principal: Principal, to ref: String) throws -> Principal {
-        guard let tenant = try keys.tenant(ref), principal.tenant == nil || principal.tenant == tenant else {
-            throw ControlError(.noSuchTenant, "`X-Tenant-Id` names no tenant")
-        }
-        return Principal(
-            name: principal.name, role: principal.role, tenant: tenant, featureFlags: principal.featureFlags,
-            isPortal: principal.isPortal)
-    }
-
     // MARK: the key
 
     private func principal(of request: Request, _ context: ControlContext) async throws -> Principal {
-        let fields = request.headers[values: .authorization]
-        guard let field = fields.first, fields.count == 1, let token = SignIn.token(field) else {
-            throw ControlError(
-                .unauthorized,
-                fields.count > 1
-                    ? "there are several `Authorization` fields" : "a key is needed: `Authorization: Bearer KEY`")
-        }
-        switch try await keys.signIn(token: token) {
+        let token = try SignIn.token(request.headers)
+        let known = try keys.known(token: token)
+        let answer = if let known { known } else { try await keys.verify(token: token) }
+        switch answer {
         case .caller(let principal): return principal
         case .unknown: throw failure("the key is not known, or was revoked", context)
         case .expired: throw failure("the key has expired", context)
         case .refused(let reason): throw failure(reason, context)
         }
+    }
+    /// Of the one field that there may be.
+    static func token(_ fields: HTTPFields) throws -> String {
+        let given = fields[values: .authorization]
+        if let field = given.first, given.count == 1, let token = token(field) { return token }
+        throw ControlError(
+            .unauthorized,
+            given.count > 1
+                ? "there are several `Authorization` fields" : "a key is needed: `Authorization: Bearer KEY`")
     }
     /// The scheme's name in any case of letters, one or more spaces, the token.
     private static func token(_ field: String) -> String? {

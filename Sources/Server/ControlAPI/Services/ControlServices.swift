@@ -44,6 +44,8 @@ package protocol TenantControl: AnyObject, Sendable {
     func update(_ ref: String, _ patch: TenantPatch, _ caller: Caller) throws -> TenantResource
     /// Makes the tenant of this uid, or brings it up to the draft.
     func upsert(uid: String, _ draft: TenantDraft, _ caller: Caller) throws -> (tenant: TenantResource, isNew: Bool)
+    /// A new signing secret; the only answer that has it.
+    func rotateSecret(_ ref: String, _ caller: Caller) throws -> TenantResource
     /// `withResources`: also when it has sources or endpoints, which go with it.
     func delete(_ ref: String, withResources: Bool, _ caller: Caller) throws
 }
@@ -56,6 +58,13 @@ package protocol KeyControl: AnyObject, Sendable {
     func create(_ order: KeyOrder, _ caller: Caller) throws -> KeyResource
     /// Its token is refused from then on.
     func revoke(_ id: String, _ caller: Caller) throws
+}
+
+/// The keys that stored secrets are encrypted under.
+package protocol SecretControl: AnyObject, Sendable {
+    func secrets(_ caller: Caller) throws -> SecretsResource
+    /// Returns when all is under the new keys.
+    func rewrap(_ order: RewrapOrder, _ caller: Caller) throws -> RewrapResource
 }
 
 package struct SourceSearch: Equatable, Sendable {
@@ -193,6 +202,21 @@ package protocol AuditQueries: AnyObject, Sendable {
     func audit(_ paging: Paging, _ caller: Caller) throws -> Found<AuditResource, UInt64>
 }
 
+/// Who hears of what becomes of the other endpoints. Of the caller's tenant, `default` when it is confined to none.
+package protocol OperationalWebhooks: AnyObject, Sendable {
+    /// The newest first.
+    func operationalEndpoints(_ caller: Caller) throws -> [OperationalEndpoint]
+    func operationalEndpoint(_ id: String, _ caller: Caller) throws -> OperationalEndpoint
+    /// The only answer that has the secret.
+    func createOperationalEndpoint(_ draft: OperationalDraft, _ caller: Caller) throws -> OperationalEndpoint
+    func replaceOperationalEndpoint(
+        _ id: String, _ draft: OperationalDraft, _ caller: Caller
+    ) throws -> OperationalEndpoint
+    func deleteOperationalEndpoint(_ id: String, _ caller: Caller) throws
+    /// Of the time in milliseconds since 1970.
+    func operationalStats(_ period: Range<Int64>, _ caller: Caller) throws -> OperationalStats
+}
+
 /// Everything that the control API stands on.
 package struct ControlServices: Sendable {
     package var signIn: any SignInService
@@ -210,14 +234,19 @@ package struct ControlServices: Sendable {
     package var publishing: any EventPublishing
     package var rejected: any RejectedQueries
     package var audit: any AuditQueries
+    package var secrets: any SecretControl
     package var outbound: OutboundServices
+    package var opsCenter: any OpsCenterWebhooks
+    package var operational: any OperationalWebhooks
+    /// Nil: every call goes the ordinary way.
+    package var quick: (any QuickPublishing)?
 
     /// When one object does it all.
     package init(
         _ all: some SignInService & GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
             & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & EventQueries
-            & EventPublishing & RejectedQueries & AuditQueries & SvixApplications & SvixEventTypes & SvixEndpoints
-            & SvixMessages & SvixAttempts
+            & EventPublishing & RejectedQueries & AuditQueries & SecretControl & SvixApplications & SvixEventTypes
+            & SvixEndpoints & SvixMessages & SvixAttempts & OpsCenterWebhooks & OperationalWebhooks
     ) {
         signIn = all
         health = all
@@ -234,8 +263,11 @@ package struct ControlServices: Sendable {
         publishing = all
         rejected = all
         audit = all
+        secrets = all
         outbound = OutboundServices(
             applications: all, eventTypes: all, endpoints: all, messages: all, attempts: all)
+        opsCenter = all
+        operational = all
     }
     package init(
         signIn: any SignInService, health: any GatewayHealth, tenants: any TenantDirectory,
@@ -244,8 +276,10 @@ package struct ControlServices: Sendable {
         endpoints: any EndpointDirectory, endpointControl: any EndpointControl, registry: any RegistryControl,
         deliveries: any DeliveryQueries, replays: any ReplayControl, events: any EventQueries,
         publishing: any EventPublishing, rejected: any RejectedQueries, audit: any AuditQueries,
-        outbound: OutboundServices
+        secrets: any SecretControl, outbound: OutboundServices, opsCenter: any OpsCenterWebhooks,
+        operational: any OperationalWebhooks, quick: (any QuickPublishing)? = nil
     ) {
+        self.quick = quick
         self.signIn = signIn
         self.health = health
         self.tenants = tenants
@@ -261,7 +295,10 @@ package struct ControlServices: Sendable {
         self.publishing = publishing
         self.rejected = rejected
         self.audit = audit
+        self.secrets = secrets
         self.outbound = outbound
+        self.opsCenter = opsCenter
+        self.operational = operational
     }
 }
 

@@ -211,14 +211,13 @@ package final class KeptAnswers: Sendable {
             data.append(KeptAnswers.line(scope, kept.millis, kept.reply))
         }
         let draft = path + ".new"
-        let isMade = FileManager.default.createFile(
-            atPath: draft, contents: data, attributes: [.posixPermissions: 0o600])
+        try? FileManager.default.removeItem(atPath: draft)
         file.withLock { file in
             try? file.handle?.close()
             file = File(triedMillis: now)
-            guard isMade, let handle = try? FileHandle(forUpdating: URL(fileURLWithPath: draft)) else { return }
+            guard let handle = PrivateFile.make(draft) else { return }
             do {
-                try handle.seekToEnd()
+                try handle.write(contentsOf: data)
                 try handle.synchronize()
             } catch { return }
             guard unsafe rename(draft, path) == 0 else { return }

@@ -13,11 +13,13 @@ extension LiveOutbound {
             mark.map { mark in
                 numbers.partitionIndex { paging.walksUp ? $0 <= mark : $0 < mark }
             } ?? (paging.walksUp ? 0 : numbers.count)
-        let walked =
-            paging.walksUp
-            ? Array(numbers[place...].prefix(paging.limit + 1))
-            : Array(numbers[..<place].suffix(paging.limit + 1).reversed())
-        let found = walked.compactMap { lookup.state.endpoints[EndpointID($0)] }
+        // Webhooks of a family are told by their own surface.
+        func take(_ numbers: some Sequence<UInt32>) -> [EndpointSpec] {
+            let own = numbers.lazy.compactMap { lookup.state.endpoints[EndpointID($0)] }
+                .filter { $0.settings.extras.family == .registry }
+            return Array(own.prefix(paging.limit + 1))
+        }
+        let found = paging.walksUp ? take(numbers[place...]) : take(numbers[..<place].reversed())
         return SvixPage(walked: found.map { SvixEndpoint($0, shownTo: caller) }, paging) { $0.id }
     }
     func endpoint(_ application: String, _ ref: String, _ caller: Caller) throws -> SvixEndpoint {

@@ -72,7 +72,7 @@ package struct OutboundLookup: Sendable {
         } else {
             found = state.endpoints.with(uid: ref, tenant: tenant.id)
         }
-        return found.flatMap { $0.tenant == tenant.id ? $0 : nil }
+        return found.flatMap { $0.tenant == tenant.id && $0.settings.extras.family == .registry ? $0 : nil }
     }
 }
 

@@ -11,13 +11,17 @@ import Hummingbird
 enum Surface: Sendable {
     case own
     case svix
+    /// Of webhooks by a contract: a bearer is enough, errors are `{"error": {"code", "message"}}`.
+    case webhooks
 
     static let svixPrefixes: Set<Substring> = ["app", "auth", "event-type", "health"]
+    static let webhookPrefixes: Set<Substring> = ["webhooks", "operational_webhooks"]
 
     static func of(_ path: String) -> Surface {
         let parts = path.split(separator: "/", maxSplits: 3)
-        guard parts.count > 2, parts[0] == "api", parts[1] == "v1", svixPrefixes.contains(parts[2]) else { return .own }
-        return .svix
+        guard parts.count > 2, parts[0] == "api", parts[1] == "v1" else { return .own }
+        if svixPrefixes.contains(parts[2]) { return .svix }
+        return webhookPrefixes.contains(parts[2]) ? .webhooks : .own
     }
 }
 

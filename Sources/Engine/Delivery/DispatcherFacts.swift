@@ -1,0 +1,49 @@
+// What the dispatcher tells of failures and recoveries, for the sake of operational webhooks. Nothing of it costs a
+// delivery anything that succeeds at an endpoint which was not failing, nor one of a tenant for which nobody listens.
+//
+// Invariant: nothing is told of operational endpoints.
+
+import FastPath
+
+extension Dispatcher {
+    func tell(
+        _ kind: AttemptFact.Kind, _ delivery: TriedDelivery, _ outcome: DeliveryOutcome, of lane: Lane,
+        nextMillis: Int64 = 0, now: UInt64
+    ) {
+        guard let feed, lane.endpoint.family != .operational, !lane.isForgotten,
+            feed.isWatched(lane.endpoint.tenant)
+        else { return }
+        var fact = fact(kind, delivery, outcome, of: lane, now: now)
+        fact.nextMillis = nextMillis
+        feed.add(.attempt(fact))
+        guard !kind.isEnd, lane.troubledSince == 0 else { return }
+        lane.troubledSince = fact.atMillis
+        // So that a recovery is told after a restart too.
+        noteBatchStart(now: now)
+        batch.states.append(lane.health.state)
+    }
+    func tellRecovery(_ delivery: TriedDelivery, _ outcome: DeliveryOutcome, of lane: Lane, now: UInt64) {
+        var fact = fact(.recovered, delivery, outcome, of: lane, now: now)
+        fact.sinceMillis = lane.troubledSince
+        lane.troubledSince = 0
+        guard let feed, !lane.isForgotten, feed.isWatched(lane.endpoint.tenant) else { return }
+        feed.add(.attempt(fact))
+        noteBatchStart(now: now)
+        batch.states.append(lane.health.state)
+    }
+    private func fact(
+        _ kind: AttemptFact.Kind, _ delivery: TriedDelivery, _ outcome: DeliveryOutcome, of lane: Lane, now: UInt64
+    ) -> AttemptFact {
+        AttemptFact(
+            kind, tenant: lane.endpoint.tenant, endpoint: lane.id, delivery: delivery, outcome: outcome,
+            atMillis: clock.millis(at: now))
+    }
+    /// What the store has of a lane that is opened: its last attempt had failed.
+    func recallTrouble(of lane: Lane) {
+        let state = lane.health.state
+        guard lane.endpoint.family != .operational, state.lastFailureMillis > state.lastSuccessMillis,
+            !state.reason.isRemoval
+        else { return }
+        lane.troubledSince = state.condition == .failing ? state.sinceMillis : state.lastFailureMillis
+    }
+}

@@ -1,0 +1,48 @@
+// The sources of what the API publishes: every tenant has them and no operator can make one.
+//
+// Invariant: a name has a character and a number a value that no operator's source has, so neither a fingerprint nor a
+// subscription takes one for the other.
+
+package enum PublishSource {
+    /// Of every tenant.
+    package static let name = "@publish"
+    /// The same of Ops-Center's events.
+    package static let opsCenterName = "@ops-center"
+    /// The same of what the gateway says of itself.
+    package static let operationalName = "@operational"
+    package static let all = [name, opsCenterName, operationalName]
+
+    /// Nil for every other name.
+    package static func ids(of name: String) -> [SourceID]? {
+        switch name {
+        case PublishSource.name: [.publishing, .messages]
+        case opsCenterName: [.opsCenter]
+        case operationalName: [.operational]
+        default: nil
+        }
+    }
+}
+
+extension SourceID {
+    /// What is published by the API.
+    package static var publishing: SourceID { SourceID(.max) }
+    /// The same where it was published as a message of an application, and is known by that message's id.
+    package static var messages: SourceID { SourceID(.max - 1) }
+    /// Events of `/api/v1/webhooks`.
+    package static var opsCenter: SourceID { SourceID(.max - 2) }
+    /// Ops-Center's events that are for one webhook, and are matched with none.
+    package static var opsCenterTests: SourceID { SourceID(.max - 3) }
+    /// What the gateway says of itself.
+    package static var operational: SourceID { SourceID(.max - 4) }
+    package var isPublishing: Bool { number >= SourceID.opsCenterTests.number }
+    /// Only endpoints that name it get its events; those that name no source do not.
+    package var isClosed: Bool { self == .opsCenter || self == .opsCenterTests || self == .operational }
+    /// Of what is published.
+    var publishedName: String {
+        switch self {
+        case .opsCenter, .opsCenterTests: PublishSource.opsCenterName
+        case .operational: PublishSource.operationalName
+        default: PublishSource.name
+        }
+    }
+}
