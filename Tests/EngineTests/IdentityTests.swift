@@ -75,7 +75,8 @@ import Testing
                         state.fetchCount += 1
                         return state.answer
                     }
-                }, nowSeconds: { [self] in state.withLock { $0.now } })
+                }, nowSeconds: { [self] in state.withLock { $0.now } },
+                ageSeconds: { [self] in state.withLock { $0.now } })
         }
     }
     private func provider(_ signer: Signer, at world: World = World()) throws -> IdentityProvider {

@@ -85,16 +85,21 @@ extension Dispatcher {
             if hasChanged { tell(.gone, attempt, outcome, of: lane, now: now) }
         case .retry, .retryAtOnce, .deadLetter, .notAttempted:
             hasChanged = lane.health.failed(outcome.text, nowMillis: nowMillis)
-            if lane.endpoint.family.endsAfterDays, lane.health.endedAfterDays(nowMillis: nowMillis) {
-                hasChanged = true
-                tell(.failedForDays, attempt, outcome, of: lane, now: now)
-            }
+            endAfterDays(lane, attempt, outcome, now: now)
         }
         if case .pause(let seconds) = decision.pace, Int64(seconds) * 1000 >= EndpointHealth.pauseMillisMin {
             let until = nowMillis + Int64(seconds) * 1000
             hasChanged = lane.health.paused(.askedForLess, untilMillis: until, nowMillis: nowMillis) || hasChanged
         }
         if hasChanged { note(lane, now: now) }
+    }
+    /// Switches off what has done nothing but fail for days, where its family is switched off for that.
+    func endAfterDays(_ lane: Lane, _ attempt: TriedDelivery, _ outcome: DeliveryOutcome, now: UInt64) {
+        guard lane.endpoint.family.endsAfterDays, lane.health.endedAfterDays(nowMillis: clock.millis(at: now)) else {
+            return
+        }
+        tell(.failedForDays, attempt, outcome, of: lane, now: now)
+        note(lane, now: now)
     }
     private func apply(
         _ decision: DeliveryDecision, _ lane: Lane, _ order: OrderSlot, attempts: UInt16, outcome: DeliveryOutcome,

@@ -240,6 +240,7 @@ extension Dispatcher {
         failed(
             lane, place: event.place, attempts: attempts + 1, origin: origin, outcome: outcome,
             lastReason: .retriesExhausted, now: now)
+        endAfterDays(lane, TriedDelivery(place: event.place, attempts: attempts + 1), outcome, now: now)
     }
     func count(_ lane: Lane, _ body: (inout LaneCounters) -> Void) {
         let tally = lane.tally ?? LaneTally()

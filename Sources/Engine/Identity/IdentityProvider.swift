@@ -58,15 +58,19 @@ package final class IdentityProvider: TopologyParticipant {
     private let fetch: Fetch
     private let logger: Logger
     private let nowSeconds: @Sendable () -> UInt64
+    /// Of a clock that nobody sets.
+    private let ageSeconds: @Sendable () -> UInt64
 
     package init(
         logger: Logger,
         fetch: @escaping Fetch = { SecureFetch.get(host: $0.host, path: $0.target, port: $0.port) },
-        nowSeconds: @escaping @Sendable () -> UInt64 = { UInt64(max(0, Date().timeIntervalSince1970)) }
+        nowSeconds: @escaping @Sendable () -> UInt64 = { UInt64(max(0, Date().timeIntervalSince1970)) },
+        ageSeconds: @escaping @Sendable () -> UInt64 = { ProcessResources.monotonicNanos / 1_000_000_000 }
     ) {
         self.logger = logger
         self.fetch = fetch
         self.nowSeconds = nowSeconds
+        self.ageSeconds = ageSeconds
     }
 
     // MARK: tokens
@@ -78,16 +82,16 @@ package final class IdentityProvider: TopologyParticipant {
     package func known(_ token: String) -> TokenHolder? {
         let digest = Digest.sha256(Array(token.utf8))
         let now = nowSeconds()
-        return state.withLock { state in
-            state.accepted[digest].flatMap { now <= $0.lastSecond ? $0.holder : nil }
-        }
+        let (settings, accepted) = state.withLock { ($0.settings, $0.accepted[digest]) }
+        if let settings, settings.isFetched { refresh(settings) }
+        return accepted.flatMap { now <= $0.lastSecond ? $0.holder : nil }
     }
     /// Verifies; takes up to some 100 µs.
     package func verdict(on text: String) -> IdentityVerdict {
         let (settings, keys, generation) = state.withLock { ($0.settings, $0.keys, $0.generation) }
         guard let settings else { return .noProvider }
         let now = nowSeconds()
-        if settings.isFetched { refresh(settings, now) }
+        if settings.isFetched { refresh(settings) }
         do throws(TokenFault) {
             let token = try JSONWebToken(text)
             if settings.keys.isEmpty {
@@ -100,7 +104,7 @@ package final class IdentityProvider: TopologyParticipant {
             remember(text, Accepted(holder: holder, lastSecond: lastSecond), of: generation)
             return .holder(holder)
         } catch {
-            if error == .unknownKey, settings.isFetched { refresh(settings, now, wantsNew: true) }
+            if error == .unknownKey, settings.isFetched { refresh(settings, wantsNew: true) }
             return .refused(error)
         }
     }
@@ -141,7 +145,8 @@ package final class IdentityProvider: TopologyParticipant {
 
     // MARK: keys that are fetched
 
-    private func refresh(_ settings: IdentitySettings, _ now: UInt64, wantsNew: Bool = false) {
+    private func refresh(_ settings: IdentitySettings, wantsNew: Bool = false) {
+        let now = ageSeconds()
         let isDue = state.withLock { state in
             let isOld = state.fetchedSeconds.map { now >= $0 + IdentityProvider.ageSecondsMax } ?? true
             let mayTry = state.triedSeconds.map { now >= $0 + IdentityProvider.fetchSecondsMin } ?? true
@@ -160,7 +165,9 @@ package final class IdentityProvider: TopologyParticipant {
         }
     }
     private func take(_ set: JSONWebKeySet?, _ settings: IdentitySettings, _ now: UInt64) {
-        guard let set else { return fail("no answer of 200 with a body of \(SecureFetch.bytesMax) bytes at most") }
+        guard let set else {
+            return fail("no answer of 200 with a body of a stated length, \(SecureFetch.bytesMax) bytes at most")
+        }
         state.withLock { state in
             state.isFetching = false
             guard state.settings == settings else { return }
@@ -216,7 +223,7 @@ package final class IdentityProvider: TopologyParticipant {
                 state.triedSeconds = nil
                 state.fetchedSeconds = nil
             }
-            if let settings, settings.isFetched { provider.refresh(settings, provider.nowSeconds()) }
+            if let settings, settings.isFetched { provider.refresh(settings) }
         }
     }
 }

@@ -39,7 +39,12 @@ package final class SecretStore: Sendable {
                 secrets = SecretStore(source, try source.first())
                 guard try secrets.adopt(database, nowMillis) else { return secrets }
             }
-            do { try SecretStore.clean(database, vacuuming: true) } catch {
+            do {
+                try SecretStore.clean(database, vacuuming: true)
+                // Nothing names another key any more. One that stays does no harm.
+                let key = secrets.current.withLock { $0 }
+                try? source.settle(on: key)
+            } catch {
                 logger.warning(
                     "the store's free space may still hold secrets in clear text; the next start tries again",
                     metadata: ["why": "\(StoreError.of(error, file: StoreDatabase.fileName))"])

@@ -75,8 +75,8 @@ package struct MasterKeySource: Sendable {
         }
         return key
     }
-    /// What takes the place of `old`, which stays beside it until `settle`: whichever of the two the store names after
-    /// a crash, it is there.
+    /// What takes the place of `old`, which stays beside it until `settle`, as does what a rotation before left there:
+    /// whichever of them the store names after a crash, it is there.
     func next(after old: MasterKey) throws(MasterKeyError) -> MasterKey {
         guard place == .dataFolder else {
             guard let first = try read().first else { throw .missing(location, wanted: old.name) }
@@ -84,7 +84,8 @@ package struct MasterKeySource: Sendable {
             return first
         }
         let key = try MasterKey.make()
-        try write([key, old])
+        let known = try read()
+        try write([key] + (known.contains { $0.identity == old.identity } ? [] : [old]) + known)
         return key
     }
     func settle(on key: MasterKey) throws(MasterKeyError) {

@@ -100,8 +100,6 @@ package enum HTTPDate {
     @_noAllocation @_noLocks package mutating func update(unixSeconds now: Int) {
         if now != unixSeconds { render(now) }
     }
-    /// Allocates; for other threads than the loops'.
-    package var string: String { String(decoding: (0..<HTTPDate.byteCount).map { text[$0] }, as: UTF8.self) }
     /// Safety: `memory` has room for `writeBytes`.
     @inline(__always) package func write(to memory: UnsafeMutablePointer<UInt8>) {
         unsafe UnsafeMutableRawPointer(memory).storeBytes(of: text, as: SIMD32<UInt8>.self)

@@ -59,6 +59,7 @@ struct KeysCommand: AsyncParsableCommand {
         @Flag(help: "Print JSON.")
         var json = false
 
+        private static let daysMax = 36_500
         private static func role(_ text: String) throws -> KeyRole {
             guard let role = KeyRole(name: text) else {
                 throw ValidationError("--role takes \(KeyRole.allCases.map(\.name).joined(separator: ", "))")
@@ -73,6 +74,9 @@ struct KeysCommand: AsyncParsableCommand {
         }
         func run() async throws {
             let nowMillis = UInt64(Date().timeIntervalSince1970 * 1000)
+            guard (expiresIn?.millis ?? 0) / 86_400_000 <= Create.daysMax else {
+                throw ValidationError("--expires-in takes \(Create.daysMax) days at most")
+            }
             let expires = expiresIn.map { TimeText.of(nanoseconds: (nowMillis + UInt64($0.millis)) * 1_000_000) }
             let order = KeyOrder(
                 tenantId: allTenants ? KeyResource.allTenants : tenant, role: role.name, name: name,

@@ -2,7 +2,6 @@
 // own; nothing here is on the way of an event. docs/http-api.md is its reference.
 import Engine
 import Hummingbird
-import HummingbirdCore
 import Logging
 import NIOCore
 import NIOPosix
@@ -19,6 +18,8 @@ package struct ControlAPI: Sendable {
     let keyWorker = ControlWorker()
     /// What takes as long as there is to do: a replay of millions goes on for minutes, and so may verifying again.
     let bulkWorker = ControlWorker()
+    /// The log of a webhook may have much to read.
+    let webhookWorker = ControlWorker()
     /// Probes, scrapes and the status queue behind nothing.
     let statusWorker = ControlWorker()
     private let kept: KeptAnswers
@@ -34,18 +35,11 @@ package struct ControlAPI: Sendable {
     package func run(host: String, port: Int, onRunning: @escaping @Sendable (Int) -> Void) async throws {
         let application = Application(
             router: router(host: host),
-            server: .http1(configuration: .init(additionalChannelHandlers: quickHandlers(host: host))),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
             onServerRunning: { channel in onRunning(channel.localAddress?.port ?? port) },
             eventLoopGroupProvider: .shared(ControlAPI.group),
             logger: ControlAPI.quietLogger)
         try await application.run()
-    }
-
-    /// Of a connection.
-    private func quickHandlers(host: String) -> [any RemovableChannelHandler] {
-        guard let publishing = services.quick else { return [] }
-        return [QuickCallHandler(QuickCalls(host: host, keys: services.signIn, publishing: publishing))]
     }
 
     // Never shut down: a connection that closes late would otherwise schedule on a loop that is gone.
@@ -89,8 +83,8 @@ package struct ControlAPI: Sendable {
             + ConfigController(registry: services.registry, worker: worker).routes
             + AuditController(audit: services.audit, worker: worker).routes
             + SecretsController(secrets: services.secrets, worker: bulkWorker).routes + outbound
-            + OpsCenterController(webhooks: services.opsCenter, worker: worker).routes
-            + OperationalController(webhooks: services.operational, worker: worker).routes
+            + OpsCenterController(webhooks: services.opsCenter, worker: webhookWorker).routes
+            + OperationalController(webhooks: services.operational, worker: webhookWorker).routes
             + DeprecatedController(services: services, worker: worker, bulkWorker: bulkWorker).routes
         let document = DocumentController.route(describing: described, hasOpenMetrics: hasOpenMetrics)
         return RouteTable(described + [document], hasOpenMetrics: hasOpenMetrics)

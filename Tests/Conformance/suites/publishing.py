@@ -171,41 +171,7 @@ def command_line(report, bench):
         assert "tenant" in unknown.stderr, unknown.stderr
 
 
-def both_ways(report, bench):
-    """Most publications take a short way; one whose connection ends with it takes that of all other calls."""
-    bench.call("PUT", "/api/v1/tenants/ways", '{"name":"ways"}')
-    messages, text = "/api/v1/app/ways/msg", '{"eventType":"a.b","payload":{"x":1},"channels":["c"]%s}'
-    with report.case("a publication is answered alike whichever way it took"):
-        for path, body, headers in (
-            (EVENTS, '{"type":"w","payload":1}', {}),
-            (EVENTS, '{"type":"w","payload":1,"event_id":"twice"}', {}),
-            (EVENTS, '{"type":"w","payload":1}', {"Idempotency-Key": "twice", "X-Tenant-Id": "acme"}),
-            (EVENTS, '{"type":"w"}', {}),
-            (EVENTS, '{"type":"w","payload":1}', {"X-Sluice-Request": "0"}),
-            (EVENTS, '{"type":"w","payload":1}', {"X-Tenant-Id": "nobody"}),
-            (EVENTS, '{"type":"w","payload":1}', {"Host": "evil.example"}),
-            (EVENTS, '{"type":"w","payload":1}', {"Authorization": "Bearer nobody's"}),
-            (messages, text % "", {"X-Sluice-Request": ""}),
-            (messages, text % ',"eventId":"twice"', {}),
-            (messages, text % "", {"Idempotency-Key": "twice"}),
-            (messages, text % ',"eventId":"a b"', {}),
-            ("/api/v1/app/nobody/msg", text % "", {}),
-        ):
-            quick, ordinary = (
-                bench.call("POST", path, body, {**headers, "X-Request-Id": "r1", **way})
-                for way in ({}, {"Connection": "close"})
-            )
-            what = f"{path} {body} {headers}: {quick} {ordinary}"
-            # Where there is an id the second one is a duplicate of the first, whichever way that took.
-            is_repeated = "twice" in body or "twice" in headers.values()
-            assert quick[0] == ordinary[0] or is_repeated and (quick[0], ordinary[0]) == (202, 409), what
-            names = [sorted(set(fields) - {"connection", "content-length"}) for _, fields, _ in (quick, ordinary)]
-            assert names[0] == names[1], what
-            assert all(quick[1][name] == ordinary[1][name] for name in names[0] if name not in ("date", "etag")), what
-            said = [json.loads(answer[2]) for answer in (quick, ordinary)]
-            assert set(said[0]) == set(said[1]) or ordinary[0] == 409, what
-            if is_repeated and ordinary[0] == 202:
-                assert said[0]["id"] == said[1]["id"], what
+def pipelined(report, bench):
     with report.case("answers on one connection come in the order of their requests"):
         fields = f"Host: 127.0.0.1:{bench.gateway.admin_port}\r\nX-Sluice-Request: 1\r\n"
         fields += f"Authorization: Bearer {platform_key(bench.gateway.admin_port)}\r\n"
@@ -269,7 +235,7 @@ def main():
     with Receiver() as receiver:
         bench = Bench(receiver)
         with bench.gateway:
-            for group in (once, raw_bodies, channels, command_line, both_ways, many):
+            for group in (once, raw_bodies, channels, command_line, pipelined, many):
                 group(report, bench)
     report.finish()
 

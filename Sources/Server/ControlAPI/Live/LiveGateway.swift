@@ -47,8 +47,7 @@ package final class LiveGateway: RunningGateway {
                 applications: outbound, eventTypes: outbound, endpoints: outbound,
                 messages: messages, attempts: LiveAttempts(gateway: gateway), keptFolder: folder),
             opsCenter: LiveOpsCenter(gateway: gateway, publishing: publishing),
-            operational: LiveOperational(gateway: gateway),
-            quick: LiveQuickPublishing(gateway: gateway, publishing: publishing, messages: messages))
+            operational: LiveOperational(gateway: gateway))
     }
 }
 

@@ -37,19 +37,6 @@ final class LiveMessages: SvixMessages {
         event.receivedAt = ProcessResources.wallNanos
         return event
     }
-    /// A duplicate is looked for on the disk, which is the ordinary way's.
-    func quick(_ draft: SvixMessageDraft, application: String, _ caller: Caller) throws -> QuickPublication {
-        let lookup = try lookup(caller)
-        let event = event(of: draft, try lookup.application(application).id, caller)
-        let injected = try publishing.injected(event, windowSeconds: lookup.state.live.dedupWindowSeconds)
-        return QuickPublication(event: injected) { fate in
-            switch fate {
-            case .kept(let id): QuickReply(SvixMessage(event, id).text(withContent: true))
-            case .unknown: QuickReply(SvixError(LivePublishing.unknown).text, status: 503)
-            case .duplicate, .failed, .tooLarge, .closed: nil
-            }
-        }
-    }
     private func first(
         _ id: EventID, published repetition: PublishedEvent.Repetition?, of tenant: TenantID
     ) throws -> SvixMessage {

@@ -24,21 +24,6 @@ final class LivePublishing: EventPublishing {
         event.repetition = order.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
         return (event, lookup.state.live.dedupWindowSeconds)
     }
-    func quick(_ order: PublishOrder, _ caller: Caller) throws -> QuickPublication {
-        let (event, window) = try event(of: order, caller)
-        return QuickPublication(event: try injected(event, windowSeconds: window)) { fate in
-            switch fate {
-            case .kept(let id): QuickReply(PublishAnswer(status: "accepted", id: id.text).text)
-            case .duplicate(let id): QuickReply(PublishAnswer(status: "duplicate", id: id.text).text)
-            case .unknown:
-                QuickReply(
-                    APIText.of(ProblemDocument(LivePublishing.unknown, request: caller.requestID)), status: 503,
-                    contentType: ProblemDocument.contentType)
-            case .failed, .tooLarge, .closed: nil
-            }
-        }
-    }
-
     enum Kept { case kept(EventID), duplicate(EventID) }
 
     /// On disk when this returns.

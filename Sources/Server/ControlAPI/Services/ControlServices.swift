@@ -238,8 +238,6 @@ package struct ControlServices: Sendable {
     package var outbound: OutboundServices
     package var opsCenter: any OpsCenterWebhooks
     package var operational: any OperationalWebhooks
-    /// Nil: every call goes the ordinary way.
-    package var quick: (any QuickPublishing)?
 
     /// When one object does it all.
     package init(
@@ -277,9 +275,8 @@ package struct ControlServices: Sendable {
         deliveries: any DeliveryQueries, replays: any ReplayControl, events: any EventQueries,
         publishing: any EventPublishing, rejected: any RejectedQueries, audit: any AuditQueries,
         secrets: any SecretControl, outbound: OutboundServices, opsCenter: any OpsCenterWebhooks,
-        operational: any OperationalWebhooks, quick: (any QuickPublishing)? = nil
+        operational: any OperationalWebhooks
     ) {
-        self.quick = quick
         self.signIn = signIn
         self.health = health
         self.tenants = tenants

@@ -11,6 +11,8 @@ final class LiveOpsCenter: OpsCenterWebhooks {
     private let publishing: LivePublishing
     /// What publishing asks of delivery.
     private let worker = ControlWorker()
+    /// A test waits for a commit of its own.
+    private let testWorker = ControlWorker()
 
     init(gateway: Gateway, publishing: LivePublishing) {
         self.gateway = gateway
@@ -29,6 +31,12 @@ final class LiveOpsCenter: OpsCenterWebhooks {
                 return found
             }
             throw ControlError(.noSuchWebhook, "there is no webhook `\(id.prefix(64))`")
+        }
+        /// How many webhooks ask for such an event.
+        func count(of event: String) -> Int {
+            webhooks.filter { one in
+                !one.settings.disabled && (one.settings.types.contains(event) || one.settings.types.contains("*"))
+            }.count
         }
         /// The newest first.
         var webhooks: [EndpointSpec] {
@@ -134,11 +142,14 @@ final class LiveOpsCenter: OpsCenterWebhooks {
     func publish(_ order: OpsCenterEventOrder, _ caller: Caller) async throws -> OpsCenterPublished {
         let subject = try subject(caller)
         let (id, time) = try await put(order, from: .opsCenter, subject)
-        let matched = try await worker.run { [gateway] in
+        // The event is on disk: a gateway that stops meanwhile makes no error of it, which would be tried again.
+        let matched = try? await worker.run { [gateway] in
             try gateway.accessNow().delivery.subscriberCount(
                 tenant: subject.tenant.id, source: .opsCenter, type: order.event)
         }
-        return OpsCenterPublished(id: OpsCenterID.text(id), event: order.event, time: time, matched: matched)
+        return OpsCenterPublished(
+            id: OpsCenterID.text(id), event: order.event, time: time,
+            matched: matched ?? subject.count(of: order.event))
     }
     /// On disk when this returns.
     private func put(
@@ -158,7 +169,7 @@ final class LiveOpsCenter: OpsCenterWebhooks {
         let subject = try subject(caller)
         let webhook = try subject.webhook(id)
         let (event, _) = try await put(order, from: .opsCenterTests, subject)
-        try await worker.run { [gateway] in
+        try await testWorker.run { [gateway] in
             let delivery = try gateway.accessNow().delivery
             switch try delivery.replay(event: event, endpoints: [webhook.id], isDirected: true)[0] {
             case .accepted, .alreadyPending: return
@@ -200,8 +211,10 @@ final class LiveOpsCenter: OpsCenterWebhooks {
             stats.attemptCount += tally.count
             stats.retryCount += tally.retries
         }
+        var left = OpsCenterBrowser.pendingLookedAtMax
         for webhook in webhooks {
-            for (type, count) in try OpsCenterBrowser(access, webhook, gateway.schedules.opsCenter).pendingCounts() {
+            let browser = OpsCenterBrowser(access, webhook, gateway.schedules.opsCenter)
+            for (type, count) in try browser.pendingCounts(&left) {
                 stats.rows.append(
                     OpsCenterStats.Row(
                         webhook: webhook.publicID.uuid, eventType: type, status: .pending, count: count))

@@ -18,7 +18,7 @@ struct OpsCenterBrowser {
     private let log: LogReaders
     private static let pageCount = 200
     private static let deliveriesLookedAtMax = 20_000
-    private static let pendingLookedAtMax = 5_000
+    static let pendingLookedAtMax = 5_000
     /// What clocks of events and of the store may be apart.
     private static let slackMillis: Int64 = 2_000
 
@@ -58,6 +58,11 @@ struct OpsCenterBrowser {
         var query = DeliveryQuery()
         query.endpoint = webhook.id
         query.limit = OpsCenterBrowser.pageCount
+        switch search.status {
+        case .failed?: query.failedOnly = true
+        case .pending?: query.states = [.pending]
+        case .success?, nil: break
+        }
         let mark = try search.before.map { try place(of: $0) }
         if let mark { query.before = try beginning(of: mark) }
         var found: [Entry] = []
@@ -65,12 +70,16 @@ struct OpsCenterBrowser {
         var floorMillis: Int64?
         var looked = 0
         func take(_ row: DeliveryRow, _ event: Event?) throws {
+            if let type = search.eventType, event?.type != type { return }
             let own = try entries(of: row, event).filter { entry in
                 mark.map { entry.place < $0 } ?? true && search.takes(entry.row)
             }
             guard !own.isEmpty else { return }
-            found = Array((found + own).sorted { $0.place > $1.place }.prefix(search.limit))
-            if found.count == search.limit { floorMillis = found.last?.place.createdMillis }
+            found = (found + own).sorted { $0.place > $1.place }
+            let count = OpsCenterBrowser.pageCount(of: found, limit: search.limit)
+            let isFull = count < found.count || count == search.limit
+            found.removeSubrange(count...)
+            if isFull { floorMillis = found.last?.place.createdMillis }
         }
         let end = try walk(query, &looked) { row in
             try take(row, event(at: row.place))
@@ -86,6 +95,15 @@ struct OpsCenterBrowser {
             return true
         }
         return found.map(\.row)
+    }
+    /// How many of these rows a page has: it ends with the one whose payload fills it.
+    private static func pageCount(of rows: [Entry], limit: Int) -> Int {
+        var byteCount = 0
+        for (index, entry) in rows.prefix(limit).enumerated() {
+            byteCount += entry.row.payload?.count ?? 0
+            if byteCount >= MessageBrowser.pageBytesMax { return index + 1 }
+        }
+        return min(rows.count, limit)
     }
     /// Deliveries, the youngest event first, until `visit` has enough. Where it stopped then; nil at the end.
     private func walk(
@@ -180,9 +198,11 @@ struct OpsCenterBrowser {
     }
 
     /// What is to come, by type.
-    func pendingCounts() throws -> [(type: String, count: Int)] {
-        let rows = try access.delivery.store.rows(
-            endpoint: webhook.id, states: [.pending], from: 0, limit: OpsCenterBrowser.pendingLookedAtMax)
+    /// `left`: at how many deliveries the call may still look; over all webhooks that it is about.
+    func pendingCounts(_ left: inout Int) throws -> [(type: String, count: Int)] {
+        guard left > 0 else { return [] }
+        let rows = try access.delivery.store.rows(endpoint: webhook.id, states: [.pending], from: 0, limit: left)
+        left -= rows.count
         var counts: [String: Int] = [:]
         for row in rows { if let event = event(at: row.place) { counts[event.type, default: 0] += 1 } }
         return counts.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
