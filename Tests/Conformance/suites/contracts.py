@@ -6,20 +6,16 @@ Each of its cases is counted. What is not to be had here is skipped by name."""
 import base64
 import hashlib
 import hmac
-import importlib.util
 import json
 import os
-import re
-import subprocess
-import sys
-import threading
 import time
 import uuid
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
+import sharedsuite
 from receiver import Receiver
 from report import Report, arguments, stays_true, wait_until
-from serverutil import SHARED, Gateway, open_source, platform_key, request
+from serverutil import SHARED, Gateway, open_source, request
 
 SUITE = os.path.join(SHARED, "contracts", "suite.py")
 GROUPS = ("ops-center", "operational")
@@ -43,40 +39,10 @@ def configuration():
     }
 
 
-def missing():
-    """What the suite needs and is not here; empty when nothing is."""
-    lacks = [] if os.path.exists(SUITE) else ["../shared/contracts/suite.py"]
-    return lacks + [name for name in ("requests",) if importlib.util.find_spec(name) is None]
-
-
 def shared(report, gateway, group):
-    url = f"http://127.0.0.1:{gateway.admin_port}"
-    command = [sys.executable, "-B", SUITE, "--url", url, "--token", platform_key(gateway.admin_port)]
-    command += ["--retry-delays", ",".join(map(str, DELAYS)), "--attempt-timeout", str(ATTEMPT_SECONDS), "--strict"]
-    command += ["--operational-delays", ",".join(map(str, OPERATIONAL_DELAYS)), "--group", group]
-    said = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-    limit = threading.Timer(SECONDS_MAX, said.kill)
-    limit.start()
-    finished, last = False, ""
-    for line in said.stdout:
-        last = line
-        finished = finished or bool(re.match(r"\d+ passed, \d+ failed", line))
-        found = re.match(r"(PASS|FAIL|SKIP) ([\w.-]+)(?:: (.*))?$", line)
-        if not found:
-            continue
-        verdict, case, why = found.groups()
-        if case in APART:
-            report.skip(case, APART[case])
-        elif verdict == "PASS":
-            report.ok(case)
-        elif verdict == "FAIL":
-            report.fail(case, why)
-        else:
-            report.skip(case, why)
-    said.wait()
-    limit.cancel()
-    if not finished:
-        report.fail(f"the group {group}", f"did not come to its end within {SECONDS_MAX} s: {last.strip()}")
+    options = ["--retry-delays", ",".join(map(str, DELAYS)), "--attempt-timeout", str(ATTEMPT_SECONDS), "--strict"]
+    options += ["--operational-delays", ",".join(map(str, OPERATIONAL_DELAYS)), "--group", group]
+    sharedsuite.run(report, gateway, SUITE, options, APART, SECONDS_MAX, f"the group {group}")
 
 
 class Organization:
@@ -570,7 +536,7 @@ def main():
     with Gateway([open_source()], **configuration()) as gateway:
         ops_center(report, gateway)
         operational(report, gateway)
-    lacks = missing()
+    lacks = sharedsuite.missing(SUITE, "../shared/contracts/suite.py", "requests")
     if lacks:
         report.skip("the conformance suite", f"not here: {', '.join(lacks)}")
         return report.finish()

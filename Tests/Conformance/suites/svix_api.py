@@ -6,20 +6,16 @@ gateway, and each of its cases is counted. What is not to be had here is skipped
 import base64
 import hashlib
 import hmac
-import importlib.util
 import json
 import os
-import re
 import socket
-import subprocess
-import sys
-import threading
 import time
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
+import sharedsuite
 from receiver import Receiver
 from report import Report, Skip, arguments, wait_until
-from serverutil import SHARED, Gateway, open_source, platform_key, request
+from serverutil import SHARED, Gateway, open_source, request
 
 SUITE = os.path.join(SHARED, "svix-api", "suite.py")
 GROUPS = ("application", "endpoint", "event-type", "message", "attempt", "auth", "sdk", "limits", "delivery")
@@ -35,39 +31,9 @@ APART = {
 SECONDS_MAX = 240
 
 
-def missing():
-    """What the suite needs and is not here; empty when nothing is."""
-    lacks = [] if os.path.exists(SUITE) else ["../shared/svix-api/suite.py"]
-    return lacks + [name for name in ("svix", "requests") if importlib.util.find_spec(name) is None]
-
-
 def run(report, gateway):
-    url = f"http://127.0.0.1:{gateway.admin_port}"
-    command = [sys.executable, "-B", SUITE, "--url", url, "--token", platform_key(gateway.admin_port), "--app-token-ok"]
-    command += [word for group in GROUPS for word in ("--group", group)]
-    said = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
-    limit = threading.Timer(SECONDS_MAX, said.kill)
-    limit.start()
-    finished, last = False, ""
-    for line in said.stdout:
-        last = line
-        finished = finished or bool(re.match(r"\d+ passed, \d+ failed", line))
-        found = re.match(r"(PASS|FAIL|SKIP) ([\w.-]+)(?:: (.*))?$", line)
-        if not found:
-            continue
-        verdict, case, why = found.groups()
-        if case in APART:
-            report.skip(case, APART[case])
-        elif verdict == "PASS":
-            report.ok(case)
-        elif verdict == "FAIL":
-            report.fail(case, why)
-        else:
-            report.skip(case, why)
-    said.wait()
-    limit.cancel()
-    if not finished:
-        report.fail("the conformance suite", f"did not come to its end within {SECONDS_MAX} s: {last.strip()}")
+    options = ["--app-token-ok", *(word for group in GROUPS for word in ("--group", group))]
+    sharedsuite.run(report, gateway, SUITE, options, APART, SECONDS_MAX, "the conformance suite")
 
 
 class Application:
@@ -323,7 +289,7 @@ def main():
     arguments(__doc__)
     report = Report("svix_api")
     own(report)
-    lacks = missing()
+    lacks = sharedsuite.missing(SUITE, "../shared/svix-api/suite.py", "svix", "requests")
     if lacks:
         report.skip("the conformance suite", f"not here: {', '.join(lacks)}")
         return report.finish()
