@@ -1,5 +1,5 @@
-// Events of the API on their way into the log: each caller is told its event's fate, and holds no thread until then;
-// one thread hands out the fates. Thousands share a commit.
+// Events of the API on their way into the log: each caller suspends, holding no thread, until its event's fate is
+// known; one thread hands out the fates. Thousands share a commit.
 //
 // Invariants: an event that was taken has a slot until its receipt comes, whether or not anybody still waits for it; no
 // more than the port's bound are out; what was taken before `close` gets its fate.
@@ -8,10 +8,10 @@ import Foundation
 import Synchronization
 
 package final class EventPublisher: Sendable {
-    package typealias Done = @Sendable (InjectionFate) -> Void
+    private typealias Continuation = CheckedContinuation<InjectionFate, Never>
     private struct Waiter {
-        /// Nil when it was called: nobody waits any more.
-        var done: Done?
+        /// Nil when nobody waits any more.
+        var continuation: Continuation?
         /// Monotonic, nanoseconds.
         var deadline: UInt64
     }
@@ -53,28 +53,26 @@ package final class EventPublisher: Sendable {
 
     /// Suspends until the event's fate is known. Nil when too many are under way: nothing was taken.
     package func offer(_ event: InjectedEvent) async -> InjectionFate? {
-        await withCheckedContinuation { (continuation: CheckedContinuation<InjectionFate?, Never>) in
-            if !offer(event, { continuation.resume(returning: $0) }) { continuation.resume(returning: nil) }
-        }
-    }
-    /// Calls `done` once, when the event's fate is known: on the publisher's thread, or here and now where nothing is
-    /// taken any more or ever. False when too many are under way: nothing was taken, and nothing is called.
-    package func offer(_ event: InjectedEvent, _ done: @escaping Done) -> Bool {
         let end = ProcessResources.monotonicNanos + patienceNanos
-        let (isTaken, fate) = state.withLock { state -> (Bool, InjectionFate?) in
-            guard !state.isClosed else { return (true, .closed) }
-            guard let slot = state.free.last else { return (false, nil) }
-            switch port.push(event, ticket: UInt64(slot)) {
-            case .full: return (false, nil)
-            case .tooLarge: return (true, .tooLarge)
-            case .taken: break
+        var isBusy = false
+        let fate = await withCheckedContinuation { (continuation: Continuation) in
+            let answer: (fate: InjectionFate, isBusy: Bool)? = state.withLock { state in
+                guard !state.isClosed else { return (.closed, false) }
+                guard let slot = state.free.last else { return (.failed, true) }
+                switch port.push(event, ticket: UInt64(slot)) {
+                case .full: return (.failed, true)
+                case .tooLarge: return (.tooLarge, false)
+                case .taken: break
+                }
+                state.free.removeLast()
+                state.waiters[slot] = Waiter(continuation: continuation, deadline: end)
+                return nil
             }
-            state.free.removeLast()
-            state.waiters[slot] = Waiter(done: done, deadline: end)
-            return (true, nil)
+            guard let answer else { return }
+            isBusy = answer.isBusy
+            continuation.resume(returning: answer.fate)
         }
-        if let fate { done(fate) }
-        return isTaken
+        return isBusy ? nil : fate
     }
 
     /// Nothing is taken any more; waits for the fates of what was, at most so long. True when all are known.
@@ -102,33 +100,33 @@ package final class EventPublisher: Sendable {
             let now = ProcessResources.monotonicNanos
             let looks = now - lookedAt >= UInt64(EventPublisher.lookMillis) * 1_000_000
             if looks { lookedAt = now }
-            var told: [(Done, InjectionFate)] = []
+            var done: [(Continuation, InjectionFate)] = []
             let isEnded = state.withLock { state in
-                while let (ticket, fate) = port.nextFate() { settle(Int(ticket), fate, &state, &told) }
-                if looks || state.isEnded { giveUp(before: state.isEnded ? .max : now, &state, &told) }
+                while let (ticket, fate) = port.nextFate() { settle(Int(ticket), fate, &state, &done) }
+                if looks || state.isEnded { giveUp(before: state.isEnded ? .max : now, &state, &done) }
                 return state.isEnded
             }
-            for (done, fate) in told { done(fate) }
+            for (continuation, fate) in done { continuation.resume(returning: fate) }
             if isEnded { return }
         }
     }
     private func settle(
-        _ slot: Int, _ fate: InjectionFate, _ state: inout State, _ told: inout [(Done, InjectionFate)]
+        _ slot: Int, _ fate: InjectionFate, _ state: inout State, _ done: inout [(Continuation, InjectionFate)]
     ) {
         guard let waiter = state.waiters[slot] else { preconditionFailure("a receipt for what was not offered") }
         state.waiters[slot] = nil
         state.free.append(slot)
-        if let done = waiter.done { told.append((done, fate)) }
+        if let continuation = waiter.continuation { done.append((continuation, fate)) }
     }
     /// O(slots); ten times a second at most.
-    private func giveUp(before now: UInt64, _ state: inout State, _ told: inout [(Done, InjectionFate)]) {
+    private func giveUp(before now: UInt64, _ state: inout State, _ done: inout [(Continuation, InjectionFate)]) {
         guard state.outstandingCount > 0 else { return }
         for slot in state.waiters.indices {
-            guard let waiter = state.waiters[slot], waiter.deadline < now, let done = waiter.done else {
+            guard let waiter = state.waiters[slot], waiter.deadline < now, let continuation = waiter.continuation else {
                 continue
             }
-            state.waiters[slot]?.done = nil
-            told.append((done, .unknown))
+            state.waiters[slot]?.continuation = nil
+            done.append((continuation, .unknown))
         }
     }
 }

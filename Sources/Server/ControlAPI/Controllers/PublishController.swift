@@ -31,7 +31,7 @@ struct PublishController {
                         : try PublishOrder(call.query, contentType: call.fields[.contentType], body: call.body)
                 }
                 var order = try await call.body.count > PublishController.quickBytesMax ? worker.run(read) : read()
-                order.idempotencyKey = try PublishController.idempotencyKey(call.fields)
+                order.idempotencyKey = try PublishController.idempotencyKey(call)
                 let answer = try await publishing.publish(order, call.caller)
                 return ControlResponse.text(answer.text + "\n", contentType: "application/json", status: .accepted)
             }
@@ -44,8 +44,8 @@ struct PublishController {
         }
         return try PublishOrder(json: call.body)
     }
-    static func idempotencyKey(_ fields: HTTPFields) throws -> String? {
-        let given = fields[values: IdempotencyKey.header]
+    private static func idempotencyKey(_ call: Call) throws -> String? {
+        let given = call.fields[values: IdempotencyKey.header]
         guard let key = given.first else { return nil }
         guard given.count == 1, IdempotencyKey.isRight(key) else {
             throw ControlError(.badRequest, "`Idempotency-Key` \(IdempotencyKey.form)")

@@ -17,17 +17,6 @@ final class LiveMessages: SvixMessages {
 
     func publish(_ draft: SvixMessageDraft, application: String, _ caller: Caller) async throws -> SvixMessage {
         let tenant = try await tenant(application, making: draft.application, caller)
-        let event = event(of: draft, tenant, caller)
-        let window = try RegistryLookup(gateway, caller).state.live.dedupWindowSeconds
-        switch try await publishing.publish(event, windowSeconds: window) {
-        case .kept(let id): return SvixMessage(event, id)
-        case .duplicate(let id):
-            // One that comes again is a conflict, unless it is the same call that does.
-            let repetition = event.repetition
-            return try await worker.run { [self] in try first(id, published: repetition, of: tenant) }
-        }
-    }
-    private func event(of draft: SvixMessageDraft, _ tenant: TenantID, _ caller: Caller) -> PublishedEvent {
         var event = PublishedEvent(tenant: tenant, type: draft.eventType, body: draft.body)
         event.isMessage = true
         event.eventID = draft.eventId
@@ -35,7 +24,17 @@ final class LiveMessages: SvixMessages {
         event.target = LiveMessages.target
         event.repetition = draft.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
         event.receivedAt = ProcessResources.wallNanos
-        return event
+        let window = try RegistryLookup(gateway, caller).state.live.dedupWindowSeconds
+        switch try await publishing.publish(event, windowSeconds: window) {
+        case .kept(let id):
+            return SvixMessage(
+                id: MessageID(id).text, eventId: event.eventID, eventType: event.type, channels: event.channels,
+                timestamp: event.receivedAt, payload: .json(event.body))
+        case .duplicate(let id):
+            // One that comes again is a conflict, unless it is the same call that does.
+            let repetition = event.repetition
+            return try await worker.run { [self] in try first(id, published: repetition, of: tenant) }
+        }
     }
     private func first(
         _ id: EventID, published repetition: PublishedEvent.Repetition?, of tenant: TenantID
@@ -87,12 +86,4 @@ final class LiveMessages: SvixMessages {
 
 extension SvixError {
     static let noMessage = SvixError.notFound("there is no such message")
-}
-
-extension SvixMessage {
-    fileprivate init(_ event: PublishedEvent, _ id: EventID) {
-        self.init(
-            id: MessageID(id).text, eventId: event.eventID, eventType: event.type, channels: event.channels,
-            timestamp: event.receivedAt, payload: .json(event.body))
-    }
 }

@@ -8,13 +8,6 @@ final class LivePublishing: EventPublishing {
     init(gateway: Gateway) { self.gateway = gateway }
 
     func publish(_ order: PublishOrder, _ caller: Caller) async throws -> PublishAnswer {
-        let (event, window) = try event(of: order, caller)
-        switch try await publish(event, windowSeconds: window) {
-        case .kept(let id): return PublishAnswer(status: "accepted", id: id.text)
-        case .duplicate(let id): return PublishAnswer(status: "duplicate", id: id.text)
-        }
-    }
-    private func event(of order: PublishOrder, _ caller: Caller) throws -> (PublishedEvent, windowSeconds: UInt32) {
         let lookup = try RegistryLookup(gateway, caller)
         var event = PublishedEvent(tenant: try lookup.scope ?? .main, type: order.type, body: order.body)
         event.contentType = order.contentType
@@ -22,14 +15,22 @@ final class LivePublishing: EventPublishing {
         event.channels = order.channels
         event.tags = order.tags
         event.repetition = order.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
-        return (event, lookup.state.live.dedupWindowSeconds)
+        switch try await publish(event, windowSeconds: lookup.state.live.dedupWindowSeconds) {
+        case .kept(let id): return PublishAnswer(status: "accepted", id: id.text)
+        case .duplicate(let id): return PublishAnswer(status: "duplicate", id: id.text)
+        }
     }
+
     enum Kept { case kept(EventID), duplicate(EventID) }
 
     /// On disk when this returns.
     func publish(_ event: PublishedEvent, windowSeconds: UInt32) async throws -> Kept {
         let publisher = try gateway.accessNow().publisher
-        guard let fate = await publisher.offer(try injected(event, windowSeconds: windowSeconds)) else {
+        guard event.body.count <= publisher.bodyBytesMax else {
+            throw ControlError(
+                .tooLarge, "the payload has \(event.body.count) bytes; `limits.body` is \(publisher.bodyBytesMax)")
+        }
+        guard let fate = await publisher.offer(event.injected(windowSeconds: windowSeconds)) else {
             throw ControlError(.busy, "too many events are on their way into the log; try again")
         }
         switch fate {
@@ -39,19 +40,11 @@ final class LivePublishing: EventPublishing {
         case .closed: throw ControlError.notRunning
         case .failed:
             throw ControlError(.logUnavailable, "the log did not take the event, nothing is kept of it; try again")
-        case .unknown: throw LivePublishing.unknown
+        case .unknown:
+            throw ControlError(
+                .logUnavailable,
+                "the disk has not answered in time, and the event may be kept yet; with an `event_id` or an "
+                    + "`Idempotency-Key` trying again makes no second one")
         }
     }
-    /// As the log takes it.
-    func injected(_ event: PublishedEvent, windowSeconds: UInt32) throws -> InjectedEvent {
-        let bytesMax = try gateway.accessNow().publisher.bodyBytesMax
-        guard event.body.count <= bytesMax else {
-            throw ControlError(.tooLarge, "the payload has \(event.body.count) bytes; `limits.body` is \(bytesMax)")
-        }
-        return event.injected(windowSeconds: windowSeconds)
-    }
-    static let unknown = ControlError(
-        .logUnavailable,
-        "the disk has not answered in time, and the event may be kept yet; with an `event_id` or an `Idempotency-Key` "
-            + "trying again makes no second one")
 }

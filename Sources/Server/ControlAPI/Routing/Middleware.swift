@@ -127,18 +127,17 @@ struct BrowserGuard: RouterMiddleware {
     func handle(
         _ request: Request, context: ControlContext, next: (Request, ControlContext) async throws -> Response
     ) async throws -> Response {
-        try check(request.head, Surface.of(request.uri.path))
-        return try await next(request, context)
-    }
-
-    func check(_ head: HTTPRequest, _ surface: Surface) throws {
-        if BrowserGuard.isLoopback(host), let authority = head.authority, !BrowserGuard.isOwn(authority, host: host) {
+        if BrowserGuard.isLoopback(host), let authority = request.head.authority,
+            !BrowserGuard.isOwn(authority, host: host)
+        {
             throw ControlError(.wrongHost, "this listener answers to its address and to localhost only")
         }
-        let isReading = head.method == .get || head.method == .head
-        guard isReading || surface != .own || head.headerFields[BrowserGuard.header] == "1" else {
+        let isReading = request.method == .get || request.method == .head
+        let needsHeader = !isReading && Surface.of(request.uri.path) == .own
+        guard !needsHeader || request.headers[BrowserGuard.header] == "1" else {
             throw ControlError(.missingHeader, "a call that changes something needs the header X-Sluice-Request: 1")
         }
+        return try await next(request, context)
     }
 
     static let header = HTTPField.Name("X-Sluice-Request")!

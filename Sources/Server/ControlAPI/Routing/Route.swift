@@ -167,7 +167,7 @@ struct RouteTable: Sendable {
             call.svix = SvixQuery(request)
             call.target = request.uri.string
             call.authority = request.head.authority ?? ""
-            call.idempotencyKey = IdempotencyKey.outbound(request.headers)
+            call.idempotencyKey = request.headers[IdempotencyKey.header].flatMap { $0.isEmpty ? nil : $0 }
         }
         return try await route.handle(call)
     }

@@ -31,18 +31,6 @@ package struct RefusedTry: Equatable, Sendable {
     package var reason: ProblemCode
 }
 
-extension SignInService {
-    /// The caller as one that acts for the tenant of its `X-Tenant-Id`.
-    func confined(_ principal: Principal, to ref: String) throws -> Principal {
-        guard let tenant = try tenant(ref), principal.tenant == nil || principal.tenant == tenant else {
-            throw ControlError(.noSuchTenant, "`X-Tenant-Id` names no tenant")
-        }
-        return Principal(
-            name: principal.name, role: principal.role, tenant: tenant, featureFlags: principal.featureFlags,
-            isPortal: principal.isPortal)
-    }
-}
-
 package enum SignInAnswer: Equatable, Sendable {
     case caller(Principal)
     case unknown
@@ -72,7 +60,7 @@ struct SignIn: RouterMiddleware {
         do {
             context.principal = try await principal(of: request, context)
             if case .tenant? = access, let ref = request.headers[SignIn.tenantHeader] {
-                context.principal = try keys.confined(context.principal, to: ref)
+                context.principal = try confined(context.principal, to: ref)
             }
             return try await next(request, context)
         } catch let error as ControlError {
@@ -89,10 +77,25 @@ struct SignIn: RouterMiddleware {
     private static let targetCharactersMax = 200
     static let tenantHeader = HTTPField.Name("X-Tenant-Id")!
 
+    private func confined(_ principal: Principal, to ref: String) throws -> Principal {
+        guard let tenant = try keys.tenant(ref), principal.tenant == nil || principal.tenant == tenant else {
+            throw ControlError(.noSuchTenant, "`X-Tenant-Id` names no tenant")
+        }
+        return Principal(
+            name: principal.name, role: principal.role, tenant: tenant, featureFlags: principal.featureFlags,
+            isPortal: principal.isPortal)
+    }
+
     // MARK: the key
 
     private func principal(of request: Request, _ context: ControlContext) async throws -> Principal {
-        let token = try SignIn.token(request.headers)
+        let fields = request.headers[values: .authorization]
+        guard let field = fields.first, fields.count == 1, let token = SignIn.token(field) else {
+            throw ControlError(
+                .unauthorized,
+                fields.count > 1
+                    ? "there are several `Authorization` fields" : "a key is needed: `Authorization: Bearer KEY`")
+        }
         let known = try keys.known(token: token)
         let answer = if let known { known } else { try await keys.verify(token: token) }
         switch answer {
@@ -101,15 +104,6 @@ struct SignIn: RouterMiddleware {
         case .expired: throw failure("the key has expired", context)
         case .refused(let reason): throw failure(reason, context)
         }
-    }
-    /// Of the one field that there may be.
-    static func token(_ fields: HTTPFields) throws -> String {
-        let given = fields[values: .authorization]
-        if let field = given.first, given.count == 1, let token = token(field) { return token }
-        throw ControlError(
-            .unauthorized,
-            given.count > 1
-                ? "there are several `Authorization` fields" : "a key is needed: `Authorization: Bearer KEY`")
     }
     /// The scheme's name in any case of letters, one or more spaces, the token.
     private static func token(_ field: String) -> String? {

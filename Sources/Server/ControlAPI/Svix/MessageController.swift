@@ -25,17 +25,17 @@ struct MessageController {
                 try SvixMessageDraft(call.body, application: application)
             }
             var draft = try await call.body.count > MessageController.quickBytesMax ? worker.run(read) : read()
-            draft.idempotencyKey = try MessageController.idempotencyKey(call.fields)
+            if let key = call.idempotencyKey {
+                guard IdempotencyKey.isRight(key) else {
+                    throw SvixError.generic("`idempotency-key` \(IdempotencyKey.form)")
+                }
+                draft.idempotencyKey = key
+            }
             let message = try await messages.publish(draft, application: application, call.caller)
             return SvixReply(202, text: message.text(withContent: withContent))
         }
         route.isFrequent = true
         return route
-    }
-    static func idempotencyKey(_ fields: HTTPFields) throws -> String? {
-        guard let key = IdempotencyKey.outbound(fields) else { return nil }
-        guard IdempotencyKey.isRight(key) else { throw SvixError.generic("`idempotency-key` \(IdempotencyKey.form)") }
-        return key
     }
     private var reading: [Route] {
         let (messages, worker) = (messages, worker)
