@@ -348,3 +348,25 @@ struct ControlServer {
         }
     }
 }
+
+/// Callers of the webhooks' surfaces: a bearer, a body that says what it is, and refusals of one form.
+extension ControlServer {
+    func bearer(
+        _ method: String, _ path: String, _ body: String? = nil, type: String? = "application/json",
+        token: String = "admin@app_1"
+    ) async throws -> RawAnswer {
+        var fields = ["Authorization: Bearer \(token)"]
+        if body != nil, let type { fields.append("Content-Type: \(type)") }
+        return try await send(method, path, fields, body, host: "127.0.0.1")
+    }
+}
+extension RawAnswer {
+    /// The code of `{"error": {"code", "message"}}` and nothing else; nil for every other answer.
+    var failure: String? {
+        guard case .object(let members)? = json, members.count == 1, case .object(let error)? = members["error"],
+            Set(error.keys) == ["code", "message"], case .text(let code)? = error["code"],
+            case .text(let message)? = error["message"], !message.isEmpty
+        else { return nil }
+        return code
+    }
+}

@@ -1,4 +1,5 @@
 // What an operator reads: one line an entry, whatever the values hold.
+import Engine
 import Foundation
 import Logging
 import Server

@@ -8,30 +8,15 @@ import Testing
     private static let base = "/api/v1/operational_webhooks"
     private static let one = base + "/" + FakeGateway.operationalID
 
-    private func send(
-        _ server: ControlServer, _ method: String, _ path: String, _ body: String? = nil,
-        type: String? = "application/json", token: String = "admin@app_1"
-    ) async throws -> RawAnswer {
-        var fields = ["Authorization: Bearer \(token)"]
-        if body != nil, let type { fields.append("Content-Type: \(type)") }
-        return try await server.send(method, path, fields, body, host: "127.0.0.1")
-    }
-    private func failure(_ answer: RawAnswer) -> String? {
-        guard case .object(let error)? = answer.member("error"), Set(error.keys) == ["code", "message"],
-            case .text(let code)? = error["code"]
-        else { return nil }
-        return code
-    }
-
     @Test func aBearerIsEnoughAndTheSecretIsShownOnce() async throws {
         try await ControlServer.run { server in
-            let made = try await send(server, "POST", Self.base + "/", #"{"url":"http://h/"}"#)
+            let made = try await server.bearer("POST", Self.base + "/", #"{"url":"http://h/"}"#)
             #expect(made.status == 201 && made.text("secret") == "whsec_geheim" && made.text("url") == "http://h/")
             #expect(made.text("id") == FakeGateway.operationalID && made.member("description") == .null)
             #expect(made.member("event_types") == [] && made.member("headers") == [:] && made.member("enabled") == true)
             #expect(made.member("rate_limit") == .null && made.text("created_at") == "2027-01-15T08:00:00.000Z")
             for base in [Self.base, Self.base + "/"] {
-                let list = try await send(server, "GET", base)
+                let list = try await server.bearer("GET", base)
                 guard case .list(let items)? = list.json, case .object(let first)? = items.first else {
                     Issue.record("\(list.body)")
                     continue
@@ -41,9 +26,9 @@ import Testing
             let body =
                 #"{"url":"http://i/","description":"d","event_types":["endpoint.created","endpoint.created"],"#
                 + #""headers":{"X-A":"1"},"rate_limit":1000,"enabled":false}"#
-            let put = try await send(server, "PUT", Self.one, body)
+            let put = try await server.bearer("PUT", Self.one, body)
             #expect(put.status == 200 && put.member("rate_limit") == .integer(1000) && put.member("secret") == nil)
-            let gone = try await send(server, "DELETE", Self.one)
+            let gone = try await server.bearer("DELETE", Self.one)
             #expect(gone.status == 204 && gone.body.isEmpty)
             #expect(
                 server.gateway.calls == [
@@ -66,8 +51,8 @@ import Testing
     ]) func whatIsWrongWithABodyIsRefusedAndReachesNobody(_ body: String, _ status: Int) async throws {
         try await ControlServer.run { server in
             for (method, path) in [("POST", Self.base), ("PUT", Self.one)] {
-                let answer = try await send(server, method, path, body)
-                #expect(answer.status == status && failure(answer) != nil, "\(method) \(body): \(answer.body)")
+                let answer = try await server.bearer(method, path, body)
+                #expect(answer.status == status && answer.failure != nil, "\(method) \(body): \(answer.body)")
             }
             #expect(server.gateway.calls.isEmpty)
         }
@@ -110,17 +95,17 @@ import Testing
                 ),
             ]
             for (method, path, body, token, status, code) in cases {
-                let answer = try await send(server, method, path, body, token: token)
-                #expect(answer.status == status && failure(answer) == code, "\(method) \(path): \(answer.body)")
+                let answer = try await server.bearer(method, path, body, token: token)
+                #expect(answer.status == status && answer.failure == code, "\(method) \(path): \(answer.body)")
             }
-            let typed = try await send(server, "POST", Self.base, #"{"url":"http://h/"}"#, type: "text/plain")
-            #expect(typed.status == 415 && failure(typed) == "not_json")
+            let typed = try await server.bearer("POST", Self.base, #"{"url":"http://h/"}"#, type: "text/plain")
+            #expect(typed.status == 415 && typed.failure == "not_json")
         }
     }
     @Test func theTypesAreForEveryRoleThatReads() async throws {
         try await ControlServer.run { server in
             for role in ["admin", "operator", "viewer"] {
-                let answer = try await send(server, "GET", Self.base + "/event_types", token: "\(role)@app_1")
+                let answer = try await server.bearer("GET", Self.base + "/event_types", token: "\(role)@app_1")
                 guard answer.status == 200, case .list(let types)? = answer.json else {
                     Issue.record("\(role): \(answer.status)")
                     continue
@@ -138,7 +123,7 @@ import Testing
     }
     @Test func statsAddUpAndHaveADayByDefault() async throws {
         try await ControlServer.run { server in
-            let answer = try await send(server, "GET", Self.base + "/stats")
+            let answer = try await server.bearer("GET", Self.base + "/stats")
             guard case .object(let all)? = answer.json, case .list(let endpoints)? = all["endpoints"],
                 case .object(let first)? = endpoints.first, case .object(let last)? = endpoints.last
             else {
@@ -152,7 +137,7 @@ import Testing
             #expect(first["last_attempt_at"] == "2027-01-15T08:00:00.000Z")
             #expect(last["success_rate"] == .null && last["last_attempt_at"] == .null)
             let query = "?since=2026-01-01T00:00:00Z&until=2026-01-01T00:00:02.500Z"
-            let period = try await send(server, "GET", Self.base + "/stats" + query)
+            let period = try await server.bearer("GET", Self.base + "/stats" + query)
             #expect(period.text("since") == "2026-01-01T00:00:00.000Z")
             #expect(period.text("until") == "2026-01-01T00:00:02.500Z")
             #expect(server.gateway.calls == ["operational stats 86400000", "operational stats 2500"])

@@ -9,39 +9,23 @@ import Testing
     private static let base = "/api/v1/webhooks"
     private static let one = base + "/" + FakeGateway.webhookID
 
-    private func send(
-        _ server: ControlServer, _ method: String, _ path: String, _ body: String? = nil,
-        type: String? = "application/json", token: String = "admin@app_1"
-    ) async throws -> RawAnswer {
-        var fields = ["Authorization: Bearer \(token)"]
-        if body != nil, let type { fields.append("Content-Type: \(type)") }
-        return try await server.send(method, path, fields, body, host: "127.0.0.1")
-    }
-    private func failure(_ answer: RawAnswer) -> String? {
-        guard case .object(let members)? = answer.json, members.count == 1, case .object(let error)? = members["error"],
-            Set(error.keys) == ["code", "message"], case .text(let code)? = error["code"],
-            case .text(let message)? = error["message"], !message.isEmpty
-        else { return nil }
-        return code
-    }
-
     @Test func aBearerIsEnoughAndTheAnswersHaveTheirForm() async throws {
         try await ControlServer.run { server in
             let body = #"{"url":"http://h/","events":["user.created","*","user.created"],"description":"d"}"#
-            let made = try await send(server, "POST", Self.base, body)
+            let made = try await server.bearer("POST", Self.base, body)
             #expect(made.status == 200 && made.text("secret") == "geheim")
             #expect(made.member("success_count") == nil && made.member("last_triggered_at") == nil)
             #expect(made.text("created_at") == "2027-01-15T08:00:00.000Z")
-            let list = try await send(server, "GET", Self.base + "?enabled_only=true")
+            let list = try await server.bearer("GET", Self.base + "?enabled_only=true")
             guard case .list(let items)? = list.json, case .object(let first)? = items.first else {
                 Issue.record("\(list.body)")
                 return
             }
             #expect(first["secret"] == nil && first["success_count"] == .integer(3))
             #expect(first["last_triggered_at"] == .null && first["description"] == .null)
-            let patched = try await send(server, "PATCH", Self.one, #"{"description":null,"enabled":false}"#)
+            let patched = try await server.bearer("PATCH", Self.one, #"{"description":null,"enabled":false}"#)
             #expect(patched.status == 200 && patched.text("webhook_id") == FakeGateway.webhookID)
-            let gone = try await send(server, "DELETE", Self.one)
+            let gone = try await server.bearer("DELETE", Self.one)
             #expect(gone.status == 200 && gone.text("message") == "Webhook deleted" && gone.text("status") == "success")
             #expect(
                 server.gateway.calls == [
@@ -61,8 +45,8 @@ import Testing
     ])
     func aDraftThatBreaksARuleMakesNothing(_ body: String, _ status: Int) async throws {
         try await ControlServer.run { server in
-            let answer = try await send(server, "POST", Self.base, body)
-            #expect(answer.status == status && failure(answer) != nil, "\(body): \(answer.status) \(answer.body)")
+            let answer = try await server.bearer("POST", Self.base, body)
+            #expect(answer.status == status && answer.failure != nil, "\(body): \(answer.status) \(answer.body)")
             #expect(server.gateway.calls.isEmpty)
         }
     }
@@ -89,21 +73,21 @@ import Testing
                 ("GET", Self.base + "/stats?webhook_id=x", nil, nil, "admin@app_1", 404, "no_such_webhook"),
             ]
             for (method, path, body, type, token, status, code) in cases {
-                let answer = try await send(server, method, path, body, type: type, token: token)
+                let answer = try await server.bearer(method, path, body, type: type, token: token)
                 let said = "\(method) \(path): \(answer.status) \(answer.body)"
-                #expect(answer.status == status && failure(answer) == code, "\(said)")
+                #expect(answer.status == status && answer.failure == code, "\(said)")
             }
         }
     }
     @Test func theFixedSegmentsWin() async throws {
         try await ControlServer.run { server in
-            let listed = try await send(server, "GET", Self.base + "/events/available", token: "viewer@app_1")
+            let listed = try await server.bearer("GET", Self.base + "/events/available", token: "viewer@app_1")
             guard case .list(let events)? = listed.member("events") else {
                 Issue.record("\(listed.body)")
                 return
             }
             #expect(events.count == 31)
-            let stats = try await send(server, "GET", Self.base + "/stats")
+            let stats = try await server.bearer("GET", Self.base + "/stats")
             #expect(stats.status == 200 && stats.body.contains(#""avg_duration_ms":null"#))
             #expect(stats.body.contains(#""success_rate":null"#) && stats.body.contains(#""retry_rate":null"#))
         }
@@ -111,7 +95,7 @@ import Testing
     @Test func anEventIsPublishedAsItStands() async throws {
         try await ControlServer.run { server in
             let body = #"{"event":"user.created","data":{ "z": 1.50, "a": {"n": 12345678901234567890} }}"#
-            let answer = try await send(server, "POST", Self.base + "/events", body, token: "operator@app_1")
+            let answer = try await server.bearer("POST", Self.base + "/events", body, token: "operator@app_1")
             #expect(answer.status == 202 && answer.member("matched") == .integer(2))
             #expect(server.gateway.calls == [#"publish user.created { "z": 1.50, "a": {"n": 12345678901234567890} }"#])
             for wrong in [
@@ -120,7 +104,7 @@ import Testing
                 #"{"event":"user.created","data":{},"more":1}"#, #"{"data":{}}"#,
                 #"{"event":["user.created"],"data":{}}"#,
             ] {
-                #expect(try await send(server, "POST", Self.base + "/events", wrong).status == 422, "\(wrong)")
+                #expect(try await server.bearer("POST", Self.base + "/events", wrong).status == 422, "\(wrong)")
             }
             #expect(server.gateway.calls.count == 1)
         }
@@ -128,22 +112,22 @@ import Testing
     @Test func aTestHasItsDefaultsAndItsBounds() async throws {
         try await ControlServer.run { server in
             let path = Self.one + "/test"
-            let answer = try await send(server, "POST", path, "{}")
+            let answer = try await server.bearer("POST", path, "{}")
             #expect(answer.status == 200 && answer.text("message")?.contains("test.webhook") == true)
-            _ = try await send(server, "POST", path)
-            _ = try await send(server, "POST", path, #"{"event_type":"a_1.b","test_data":{"x": 1}}"#)
+            _ = try await server.bearer("POST", path)
+            _ = try await server.bearer("POST", path, #"{"event_type":"a_1.b","test_data":{"x": 1}}"#)
             #expect(server.gateway.calls == ["test test.webhook {}", "test test.webhook {}", #"test a_1.b {"x": 1}"#])
             for wrong in [
                 #"{"event_type":"Bad Name!"}"#, #"{"event_type":""}"#, #"{"test_data":[1]}"#, #"{"event_type":null}"#,
                 "{\"event_type\":\"\(String(repeating: "x", count: 101))\"}",
             ] {
-                #expect(try await send(server, "POST", path, wrong).status == 422, "\(wrong)")
+                #expect(try await server.bearer("POST", path, wrong).status == 422, "\(wrong)")
             }
         }
     }
     @Test func aRowHasItsFieldsAndThePayloadAsItWasSent() async throws {
         try await ControlServer.run { server in
-            let answer = try await send(server, "GET", Self.one + "/deliveries?status=failed&before=d0")
+            let answer = try await server.bearer("GET", Self.one + "/deliveries?status=failed&before=d0")
             #expect(server.gateway.calls == ["webhook deliveries failed 50 d0"])
             #expect(answer.body.contains(#""payload":{ "z":1.50,"a":2 }"#))
             guard case .list(let rows)? = answer.json, case .object(let row)? = rows.first else {

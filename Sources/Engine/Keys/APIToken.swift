@@ -43,8 +43,6 @@ package enum APIToken {
 extension TenantSpec {
     /// As Standard Webhooks spell one.
     static func makeSigningSecret() -> String {
-        var generator = SystemRandomNumberGenerator()
-        let bytes = (0..<32).map { _ in UInt8.random(in: 0 ... .max, using: &generator) }
-        return "whsec_" + Data(bytes).base64EncodedString()
+        "whsec_" + Data(RandomBytes.make(32)).base64EncodedString()
     }
 }

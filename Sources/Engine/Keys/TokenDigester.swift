@@ -30,9 +30,7 @@ package final class TokenDigester: Sendable {
             self.init(key: bytes)
             return
         }
-        var generator = SystemRandomNumberGenerator()
-        self.init(
-            key: (0..<TokenDigester.keyBytes).map { _ in UInt8.random(in: 0 ... .max, using: &generator) }, isNew: true)
+        self.init(key: RandomBytes.make(TokenDigester.keyBytes), isNew: true)
     }
     package var isNew: Bool { unsaved != nil }
     /// Once nothing that was digested before is in force any more; a start that ends earlier makes another one.

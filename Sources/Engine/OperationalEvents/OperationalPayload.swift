@@ -187,13 +187,7 @@ extension AttemptFact {
 }
 
 extension PayloadValue {
-    /// RFC 3339 in UTC with milliseconds.
-    package static func time(_ millis: Int64) -> PayloadValue {
-        // Whole seconds through the formatter, so that no fraction is rounded through a Double.
-        let seconds = Date(timeIntervalSince1970: Double(millis / 1000)).formatted(Date.ISO8601FormatStyle())
-        let fraction = "\(millis % 1000 + 1000)".dropFirst()
-        return .text("\(seconds.dropLast()).\(fraction)Z")
-    }
+    package static func time(_ millis: Int64) -> PayloadValue { .text(TimeText.of(epochMillis: millis)) }
 }
 
 /// RFC 9110's words for the statuses that endpoints answer with.

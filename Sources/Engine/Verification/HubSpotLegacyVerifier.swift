@@ -23,7 +23,7 @@ struct HubSpotLegacyVerifier: StepwiseVerifier {
     ) throws(VerificationFailure) {
         let claimed = try request.single("x-hubspot-signature")
         let version = try request.optional("x-hubspot-signature-version") ?? "v1"
-        guard claimed.utf8.allSatisfy(HubSpotLegacyVerifier.isHexadecimal) else { throw .rejected(.malformedHeader) }
+        guard claimed.utf8.allSatisfy({ CharacterClasses.isHexadecimal($0) }) else { throw .rejected(.malformedHeader) }
         var message: [UInt8] = []
         switch version {
         case "v1":
@@ -40,11 +40,5 @@ struct HubSpotLegacyVerifier: StepwiseVerifier {
             if Digest.areEqual(Array(digest.utf8), signature) { return }
         }
         throw .rejected(.signatureMismatch)
-    }
-    private static func isHexadecimal(_ byte: UInt8) -> Bool {
-        switch byte {
-        case 0x30...0x39, 0x41...0x46, 0x61...0x66: true
-        default: false
-        }
     }
 }

@@ -1,5 +1,6 @@
 // Log lines for operators: one line an entry on standard error, `time level message key=value …`. Values that hold
 // spaces or control characters are quoted, so that nothing a sender controls can forge a line.
+import Engine
 import Foundation
 import Logging
 
@@ -40,24 +41,5 @@ package struct LogLines: LogHandler {
         return text.unicodeScalars.map {
             $0.value < 0x20 || $0.value == 0x7F ? "\\x" + String($0.value + 0x100, radix: 16).dropFirst() : String($0)
         }.joined()
-    }
-}
-
-/// RFC 3339 in UTC, with milliseconds.
-package enum TimeText {
-    package static func now() -> String { of(nanoseconds: UInt64(Date().timeIntervalSince1970 * 1000) * 1_000_000) }
-    package static func of(nanoseconds: UInt64) -> String {
-        // Whole seconds through the formatter, so that no fraction is rounded through a Double.
-        let seconds = Date(timeIntervalSince1970: Double(nanoseconds / 1_000_000_000)).formatted(
-            Date.ISO8601FormatStyle())
-        let millis = "\(nanoseconds / 1_000_000 % 1000 + 1000)".dropFirst()
-        return "\(seconds.dropLast()).\(millis)Z"
-    }
-    /// Nanoseconds since 1970, or nil.
-    package static func parse(_ text: String) -> UInt64? {
-        let withFraction = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
-        let date = (try? withFraction.parse(text)) ?? (try? Date.ISO8601FormatStyle().parse(text))
-        guard let seconds = date?.timeIntervalSince1970, seconds >= 0, seconds < 18_000_000_000 else { return nil }
-        return UInt64((seconds * 1000).rounded()) * 1_000_000
     }
 }

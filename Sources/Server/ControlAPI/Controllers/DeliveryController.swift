@@ -1,4 +1,5 @@
 // Deliveries and dead letters: listed, shown with their attempts, made again; and replays of many.
+import Engine
 import HTTPTypes
 import Hummingbird
 

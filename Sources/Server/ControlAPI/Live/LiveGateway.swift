@@ -114,5 +114,5 @@ extension ControlError {
 
 extension TimeText {
     /// Milliseconds since 1970; nil for 0, which stands for never.
-    static func of(millis: Int64) -> String? { millis > 0 ? of(nanoseconds: UInt64(millis) * 1_000_000) : nil }
+    static func of(millis: Int64) -> String? { millis > 0 ? of(epochMillis: millis) : nil }
 }

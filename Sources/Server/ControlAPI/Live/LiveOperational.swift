@@ -18,11 +18,8 @@ final class LiveOperational: OperationalWebhooks {
         return Place(state: lookup.state, tenant: try lookup.scope ?? .main)
     }
     private func find(_ id: String, in place: Place) throws -> EndpointSpec {
-        guard let known = PublicID(uuid: id, prefix: .endpoint),
-            let found = place.state.endpoints.with(publicID: known), found.tenant == place.tenant,
-            found.settings.extras.family == .operational
-        else { throw ControlError(.noSuchWebhook, "there is no operational webhook `\(id.prefix(64))`") }
-        return found
+        if let found = place.state.webhook(id, of: place.tenant, .operational) { return found }
+        throw ControlError(.noSuchWebhook, "there is no operational webhook `\(id.prefix(64))`")
     }
 
     func operationalEndpoints(_ caller: Caller) throws -> [OperationalEndpoint] {

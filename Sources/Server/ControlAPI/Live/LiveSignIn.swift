@@ -57,9 +57,7 @@ final class LiveSignIn: SignInService {
     }
     private func caller(_ holder: TokenHolder) throws -> SignInAnswer {
         guard let state = gateway.registry?.state else { throw ControlError.notRunning }
-        // Names are the operator's labels; what another party says is an id or a uid.
-        let id = PublicID(holder.tenant, prefix: .tenant) ?? PublicID(uuid: holder.tenant, prefix: .tenant)
-        guard let tenant = id.flatMap({ state.tenant(publicID: $0) }) ?? state.tenant(uid: holder.tenant) else {
+        guard let tenant = state.tenant(idOrUID: holder.tenant) else {
             return .refused("the token's tenant is not known here")
         }
         return .caller(

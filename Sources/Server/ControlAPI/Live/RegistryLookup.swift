@@ -106,9 +106,16 @@ struct RegistryLookup {
 
 extension RegistryState {
     /// By its public id, UUID, uid or name.
-    func tenant(ref: String) -> TenantSpec? {
+    func tenant(ref: String) -> TenantSpec? { tenant(idOrUID: ref) ?? tenant(named: ref) }
+    /// Names are the operator's labels; what another party says is an id or a uid.
+    func tenant(idOrUID ref: String) -> TenantSpec? {
         let id = PublicID(ref, prefix: .tenant) ?? PublicID(uuid: ref, prefix: .tenant)
-        return id.flatMap { tenant(publicID: $0) } ?? tenant(uid: ref) ?? tenant(named: ref)
+        return id.flatMap { tenant(publicID: $0) } ?? tenant(uid: ref)
+    }
+    /// One of a family that its surface knows by a UUID; nil for another tenant's.
+    func webhook(_ uuid: String, of tenant: TenantID, _ family: EndpointFamily) -> EndpointSpec? {
+        PublicID(uuid: uuid, prefix: .endpoint).flatMap { endpoints.with(publicID: $0) }
+            .flatMap { $0.tenant == tenant && $0.settings.extras.family == family ? $0 : nil }
     }
 }
 

@@ -105,8 +105,8 @@ package struct OperationalEndpoint: Equatable, Sendable {
             "event_types": .list(draft.types.map { .text($0) }),
             "headers": .object(draft.headers.mapValues { .text($0) }),
             "rate_limit": draft.rate.map { .integer(Int64($0)) } ?? .null, "enabled": .bool(draft.isEnabled),
-            "created_at": .text(SvixAnswer.time(millis: createdMillis)),
-            "updated_at": .text(SvixAnswer.time(millis: updatedMillis)),
+            "created_at": .text(TimeText.of(epochMillis: createdMillis)),
+            "updated_at": .text(TimeText.of(epochMillis: updatedMillis)),
         ]
         if let secret { members["secret"] = .text(secret) }
         return .object(members)
@@ -188,15 +188,15 @@ package struct OperationalStats: Equatable, Sendable {
         var all = Counts()
         for endpoint in endpoints { all.summary.add(endpoint.counts.summary) }
         var members = all.members
-        members["since"] = .text(SvixAnswer.time(millis: period.lowerBound))
-        members["until"] = .text(SvixAnswer.time(millis: period.upperBound))
+        members["since"] = .text(TimeText.of(epochMillis: period.lowerBound))
+        members["until"] = .text(TimeText.of(epochMillis: period.upperBound))
         members["endpoints"] = .list(
             endpoints.map { endpoint in
                 var members = endpoint.counts.members
                 members["endpoint_id"] = .text(endpoint.id)
                 members["endpoint_kind"] = .text(endpoint.kind)
                 let last = endpoint.counts.summary.lastMillis
-                members["last_attempt_at"] = last == 0 ? .null : .text(SvixAnswer.time(millis: last))
+                members["last_attempt_at"] = last == 0 ? .null : .text(TimeText.of(epochMillis: last))
                 return .object(members)
             })
         return .object(members)

@@ -26,8 +26,8 @@ package struct SvixApplication: Equatable, Sendable {
         var members: [String: JSONValue] = [
             "id": .text(id), "uid": uid.map { .text($0) } ?? .null, "name": .text(name),
             "metadata": .object(metadata.mapValues { .text($0) }),
-            "createdAt": .text(SvixAnswer.time(millis: createdMillis)),
-            "updatedAt": .text(SvixAnswer.time(millis: updatedMillis)),
+            "createdAt": .text(TimeText.of(epochMillis: createdMillis)),
+            "updatedAt": .text(TimeText.of(epochMillis: updatedMillis)),
         ]
         // The old name is there only when there is a rate.
         let rate = throttleRate.map { JSONValue.integer(Int64($0)) }

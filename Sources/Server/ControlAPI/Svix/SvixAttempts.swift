@@ -36,7 +36,7 @@ package struct SvixAttempt: Equatable, Sendable {
             "response": .text(withContent ? response : "{}"), "responseStatusCode": .integer(Int64(responseStatus)),
             "responseDurationMs": .integer(Int64(durationMillis)), "status": .integer(Int64(status.rawValue)),
             "statusText": .text(status.text), "triggerType": .integer(isManual ? 1 : 0),
-            "timestamp": .text(SvixAnswer.time(millis: endedMillis)),
+            "timestamp": .text(TimeText.of(epochMillis: endedMillis)),
         ]
     }
     static let schema = ObjectSchema(
@@ -87,7 +87,7 @@ package struct SvixAttemptedMessage: Equatable, Sendable {
         self.nextMillis = nextMillis
     }
     package func text(withContent: Bool) -> String {
-        let next = nextMillis.map { "\"\(SvixAnswer.time(millis: $0))\"" } ?? "null"
+        let next = nextMillis.map { "\"\(TimeText.of(epochMillis: $0))\"" } ?? "null"
         let more = ",\"status\":\(status.rawValue),\"statusText\":\"\(status.text)\",\"nextAttempt\":\(next)"
         return message.text(withContent: withContent, more: more)
     }
@@ -114,7 +114,7 @@ package struct SvixDestination: Equatable, Sendable {
         guard case .object(var members) = endpoint.json else { return .null }
         members["status"] = .integer(Int64(status.rawValue))
         members["statusText"] = .text(status.text)
-        members["nextAttempt"] = nextMillis.map { .text(SvixAnswer.time(millis: $0)) } ?? .null
+        members["nextAttempt"] = nextMillis.map { .text(TimeText.of(epochMillis: $0)) } ?? .null
         return .object(members)
     }
     static let schema = ObjectSchema(

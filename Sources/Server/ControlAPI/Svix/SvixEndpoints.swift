@@ -23,8 +23,8 @@ package struct SvixEndpoint: Equatable, Sendable {
             "disabled": .bool(settings.isDisabled), "throttleRate": rate, "rateLimit": rate,
             "eventTypes": list(settings.eventTypes), "filterTypes": list(settings.eventTypes),
             "channels": list(settings.channels), "metadata": .object(settings.metadata.mapValues { .text($0) }),
-            "createdAt": .text(SvixAnswer.time(millis: createdMillis)),
-            "updatedAt": .text(SvixAnswer.time(millis: updatedMillis)),
+            "createdAt": .text(TimeText.of(epochMillis: createdMillis)),
+            "updatedAt": .text(TimeText.of(epochMillis: updatedMillis)),
         ]
     }
 }
@@ -160,9 +160,7 @@ package enum SvixSecret {
         return EndpointSecret.problem(text).map { _ in form }
     }
     package static func make() -> String {
-        var generator = SystemRandomNumberGenerator()
-        let random = (0..<bytes.lowerBound).map { _ in UInt8.random(in: 0 ... .max, using: &generator) }
-        return "whsec_" + TextEncoding.base64(random)
+        "whsec_" + TextEncoding.base64(RandomBytes.make(bytes.lowerBound))
     }
 }
 

@@ -80,11 +80,12 @@ package struct SvixError: Error, Equatable, Sendable {
         }
     }
 
-    private var body: JSONValue {
-        status == 422 ? ["detail": .list(issues.map(\.json))] : ["code": .text(code), "detail": .text(detail)]
+    var response: Response {
+        let body: JSONValue =
+            status == 422
+            ? ["detail": .list(issues.map(\.json))] : ["code": .text(code), "detail": .text(detail)]
+        return SvixAnswer.json(body, status: status)
     }
-    var text: String { JSONText.of(body) }
-    var response: Response { SvixAnswer.json(body, status: status) }
 
     static let schema = ObjectSchema(
         "HttpErrorOut", "What was refused, as the Svix-shaped API says it.",
@@ -109,6 +110,4 @@ package enum SvixAnswer {
     static func nothing(status: Int = 204) -> Response {
         ControlResponse.nothing(status: HTTPResponse.Status(code: status))
     }
-    /// Microseconds, as the SDKs' own times have.
-    package static func time(millis: Int64) -> String { TimeText.of(nanoseconds: UInt64(max(millis, 0)) * 1_000_000) }
 }

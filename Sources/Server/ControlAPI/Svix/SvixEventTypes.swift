@@ -20,8 +20,8 @@ package struct SvixEventType: Equatable, Sendable {
             "name": .text(name), "description": .text(about), "archived": .bool(isArchived),
             "deprecated": .bool(isDeprecated), "featureFlag": featureFlag.map { .text($0) } ?? .null,
             "schemas": withContent ? schemas ?? .null : .null,
-            "createdAt": .text(SvixAnswer.time(millis: createdMillis)),
-            "updatedAt": .text(SvixAnswer.time(millis: updatedMillis)),
+            "createdAt": .text(TimeText.of(epochMillis: createdMillis)),
+            "updatedAt": .text(TimeText.of(epochMillis: updatedMillis)),
         ]
     }
     /// What is wrong is noted in `body`. `name` nil: the body says it.

@@ -25,11 +25,7 @@ final class LiveOpsCenter: OpsCenterWebhooks {
         let tenant: TenantSpec
 
         func webhook(_ id: String) throws -> EndpointSpec {
-            if let id = PublicID(uuid: id, prefix: .endpoint), let found = state.endpoints.with(publicID: id),
-                found.tenant == tenant.id, found.settings.extras.family == .opsCenter
-            {
-                return found
-            }
+            if let found = state.webhook(id, of: tenant.id, .opsCenter) { return found }
             throw ControlError(.noSuchWebhook, "there is no webhook `\(id.prefix(64))`")
         }
         /// How many webhooks ask for such an event.
@@ -235,10 +231,7 @@ extension EndpointConfiguration {
 
 /// What a webhook is signed with: 64 hexadecimal digits, which are the key as they stand.
 package enum OpsCenterSecret {
-    package static func make() -> String {
-        var generator = SystemRandomNumberGenerator()
-        return TextEncoding.hex((0..<32).map { _ in UInt8.random(in: .min ... .max, using: &generator) })
-    }
+    package static func make() -> String { TextEncoding.hex(RandomBytes.make(32)) }
 }
 
 extension ControlError {

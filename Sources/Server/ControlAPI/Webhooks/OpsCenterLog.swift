@@ -127,14 +127,14 @@ package struct OpsCenterDelivery: Equatable, Sendable {
         self.event = event
     }
     package var text: String {
-        func time(_ millis: Int64?) -> JSONValue { millis.map { OpsCenterTime.json($0) } ?? .null }
+        func time(_ millis: Int64?) -> JSONValue { millis.map { .text(TimeText.of(epochMillis: $0)) } ?? .null }
         let members: JSONValue = [
             "delivery_id": .text(id), "event_id": .text(event), "event_type": eventType.map { .text($0) } ?? .null,
             "attempt": .integer(Int64(attempt)), "status": .text(status.rawValue),
             "status_code": statusCode.map { .integer(Int64($0)) } ?? .null,
             "error_message": error.map { .text($0) } ?? .null,
             "duration_ms": durationMillis.map { .integer(Int64($0)) } ?? .null,
-            "created_at": OpsCenterTime.json(createdMillis), "delivered_at": time(endedMillis),
+            "created_at": .text(TimeText.of(epochMillis: createdMillis)), "delivered_at": time(endedMillis),
             "next_attempt_at": time(nextMillis),
         ]
         let shown = payload.map { String(decoding: $0, as: UTF8.self) } ?? "null"
@@ -179,7 +179,7 @@ package struct OpsCenterStats: Equatable, Sendable {
             [
                 "webhook_id": .text(webhook), "event_type": .text(eventType), "status": .text(status.rawValue),
                 "count": .integer(Int64(count)), "avg_duration_ms": averageMillis.map { .number($0) } ?? .null,
-                "last_delivery": lastMillis.map { OpsCenterTime.json($0) } ?? .null,
+                "last_delivery": lastMillis.map { .text(TimeText.of(epochMillis: $0)) } ?? .null,
             ]
         }
     }

@@ -24,13 +24,13 @@ package struct OpsCenterWebhook: Equatable, Sendable {
         [
             "webhook_id": .text(id), "organization_id": .text(organization), "url": .text(url),
             "events": .list(events.map { .text($0) }), "description": about.map { .text($0) } ?? .null,
-            "enabled": .bool(isEnabled), "created_at": OpsCenterTime.json(createdMillis),
-            "updated_at": OpsCenterTime.json(updatedMillis),
+            "enabled": .bool(isEnabled), "created_at": .text(TimeText.of(epochMillis: createdMillis)),
+            "updated_at": .text(TimeText.of(epochMillis: updatedMillis)),
         ]
     }
     package var json: JSONValue {
         var members = common
-        members["last_triggered_at"] = triggeredMillis > 0 ? OpsCenterTime.json(triggeredMillis) : .null
+        members["last_triggered_at"] = triggeredMillis > 0 ? .text(TimeText.of(epochMillis: triggeredMillis)) : .null
         members["success_count"] = .integer(Int64(successCount))
         members["failure_count"] = .integer(Int64(failureCount))
         return .object(members)
@@ -62,13 +62,6 @@ package struct OpsCenterWebhook: Equatable, Sendable {
     static let madeSchema = ObjectSchema(
         "WebhookMade", "A webhook that was just made.",
         commonFields + [.required("secret", .text, "Signs its deliveries, as the text that it is; shown once.")])
-}
-
-/// Milliseconds since 1970 as these routes write them.
-enum OpsCenterTime {
-    static func json(_ millis: Int64) -> JSONValue {
-        .text(TimeText.of(nanoseconds: UInt64(max(millis, 0)) * 1_000_000))
-    }
 }
 
 /// What a webhook is to be.
