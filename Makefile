@@ -7,7 +7,7 @@ swift_files = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/So
 run: ## Build, start the gateway with an embedded store, send one signed webhook through it
 	@scripts/run-demo.sh
 
-test: ## Build once, run the Swift tests and the suites against the real binary
+test: ## Build, run the suites against the real binary and the Swift tests
 	@scripts/test.sh
 
 build: ## The release binary, .build/release/sluice

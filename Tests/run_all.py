@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the Swift tests and every suite, each with a bounded time; ends with one line: `N passed, N failed, N skipped`.
+"""Runs every suite and the Swift tests, each with a bounded time; ends with one line: `N passed, N failed, N skipped`.
 
 A suite that dies, hangs or reports nothing counts as a failure. Everything a suite started dies with it.
 """
@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -63,16 +64,22 @@ ALONE = {
     "benchmarks.py", "gate.py", "isolation.py", "load.py", "offload_suite.py", "rejected.py", "timing_scenarios.py",
     "bundle.py"}
 printing = threading.Lock()
-# Seconds for the Swift tests; they take some forty.
+# Seconds for the Swift tests; they take some 150.
 SWIFT_SECONDS = 420
-# For the benchmarks' package, once the suites that run beside it are done.
-BUILD_SECONDS = 300
+# For what is built beside the suites, once they are done.
+BUILD_SECONDS = 900
+# Folder and arguments of `swift build`, in this order: one build at a time leaves the suites room.
+TESTS = (ROOT, ["--build-tests"])
+BENCHMARKS = (os.path.join(ROOT, "Benchmarks"), [])
 # No suite starts later than this in a routine run: one that hangs must not take the others' verdicts along.
 ROUTINE_SECONDS = 2400
 
 
 def swift_tests():
-    """(passed, failed, skipped) of `swift test`; what is not a passed test goes through."""
+    """(passed, failed, skipped) of `swift test`; what is not a passed test goes through. A bundle that does not build
+    is one failure."""
+    if not built(*TESTS):
+        return 0, 1, 0
     command = ["swift", "test", "-c", "release", "--skip-build"]
     process = subprocess.Popen(
         command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace",
@@ -101,11 +108,12 @@ def swift_tests():
 
 def run_suite(script, arguments, seconds):
     """(passed, failed, skipped) of one suite. What it says is printed when it is done: another may run beside it."""
+    began = time.monotonic()
     with tempfile.NamedTemporaryFile(prefix="sluice-output-") as output:
         counts, problem = run_and_count(script, arguments, seconds, output)
         output.seek(0)
         with printing:
-            print(f"-- {script}", flush=True)
+            print(f"-- {script} ({time.monotonic() - began:.0f} s)", flush=True)
             print(output.read().decode("utf-8", "replace"), end="")
             if problem:
                 print(f"FAIL  {script}: {problem}")
@@ -137,12 +145,23 @@ def run_and_count(script, arguments, seconds, output):
         return (counts["passed"], counts["failed"], counts["skipped"]), None
 
 
+def built(folder, arguments):
+    """True when `swift build` has nothing left to do there; else it says what is wrong."""
+    done = subprocess.run(
+        ["swift", "build", "-c", "release", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        text=True, errors="replace")
+    if done.returncode != 0:
+        print(f"{done.stdout[-6000:]}\nFAIL  swift build {' '.join(arguments)} in {os.path.relpath(folder, ROOT)}")
+    return done.returncode == 0
+
+
 @contextlib.contextmanager
-def built_ahead():
-    """Builds the benchmarks' own package at the lowest priority while the body waits more than it works. Whoever needs
-    it finds it built, or builds it and says what is wrong; it is done, or ended, when the body is left."""
+def built_ahead(packages):
+    """Builds at the lowest priority while the body waits more than it works. Whoever needs one of them finds it built,
+    or builds it and says what is wrong; all is done, or ended, when the body is left."""
+    commands = [["swift", "build", "-c", "release", "--package-path", path, *rest] for path, rest in packages]
     build = subprocess.Popen(
-        ["nice", "-n", "19", "swift", "build", "-c", "release"], cwd=os.path.join(ROOT, "Benchmarks"),
+        ["nice", "-n", "19", "sh", "-c", "; ".join(map(shlex.join, commands))], cwd=ROOT,
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
     try:
         yield
@@ -169,16 +188,18 @@ def main():
         # Beside another suite one takes longer.
         return run_suite(script, full if FULL else routine, seconds * (12 if FULL else 2))
 
-    if not only or "swift" in only:
-        counts.append(swift_tests())
     chosen = [suite for suite in SUITES if not only or any(word in suite[0] for word in only)]
-    # Most suites wait more than they work, each for its own gateway: two at a time. Those that measure run alone.
+    # Most suites wait more than they work, each for its own gateway: two at a time, beside what is still to be built.
+    # Those that measure run alone.
     alone = [suite for suite in chosen if os.path.basename(suite[0]) in ALONE]
     together = [suite for suite in chosen if suite not in alone]
-    needs_build = together and any("benchmarks.py" in suite[0] for suite in alone)
-    with built_ahead() if needs_build else contextlib.nullcontext():
+    swift = not only or "swift" in only
+    ahead = [TESTS] * swift + [BENCHMARKS] * any("benchmarks.py" in suite[0] for suite in alone)
+    with built_ahead(ahead) if together and ahead else contextlib.nullcontext():
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             counts += pool.map(run, together)
+    if swift:
+        counts.append(swift_tests())
     counts += map(run, alone)
     print(f"all suites took {time.monotonic() - started:.0f} s", flush=True)
     passed, failed, skipped = (sum(count[index] for count in counts) for index in range(3))

@@ -10,6 +10,8 @@ package final class SimulatedIngest {
     package let arenaBytes: UInt64
     private var loop: IngestLoop<SimulatedIO>
     private let mailbox: SpareMailbox
+    private let reader: CommitSignal
+    private var tickCount = 0
     private let snapshot: IngestSnapshot
     private static let segmentBytes = 256 << 10
 
@@ -46,11 +48,10 @@ package final class SimulatedIngest {
         journal.spareBecameReady(world.disk.makeSpare(byteCount: SimulatedIngest.segmentBytes))
         mailbox = SpareMailbox(keeper: try #require(Wakeup()), driver: shared.wakeup)
         let tail = CommittedTail(journal)
+        reader = CommitSignal(try #require(Wakeup()))
         let driver = JournalDriver(
             journal: journal, logIdentity: 42, folder: -1, tail: tail, spares: mailbox,
-            reader: CommitSignal(try #require(Wakeup())), metrics: metrics, ticketCountMax: 64,
-            // Groups of one block and of more, so that both ways to the disk are taken in turns.
-            directBytesMin: 8192)
+            reader: reader, metrics: metrics, ticketCountMax: 64)
         loop = IngestLoop(
             io: SimulatedIO(world), memory: try IngestMemory(setup), setup: setup, shared: shared, snapshot: snapshot,
             port: JournalClient(driver: driver, wakeup: shared.wakeup))
@@ -62,6 +63,9 @@ package final class SimulatedIngest {
     package func tick(_ millis: UInt64 = 1) {
         world.monotonic += millis * 1_000_000
         world.wall += millis * 1_000_000
+        tickCount += 1
+        // Both ways to the disk, in turns: through the page cache while somebody reads the log, else past it.
+        reader.setWanted(tickCount & 8 != 0)
         while mailbox.wanted > 0 { mailbox.answer(world.disk.makeSpare(byteCount: SimulatedIngest.segmentBytes)) }
         loop.tick()
     }

@@ -33,7 +33,6 @@ import CShims
     /// The file whose writes go past the page cache now; -1: none.
     private var directFile: Int32 = -1
     private var canBeDirect = true
-    private let directBytesMin: Int
     private var commitStartedAt: UInt64 = 0
     private static let inputOutputError = 5
     private static let invalidArgument = 22
@@ -41,10 +40,9 @@ import CShims
     private var earlyFilling: EarlyReceipts
     private var earlyCommitting: EarlyReceipts
 
-    /// From `directBytesMin` on a second trip for the sync costs less than the copy into the page cache.
     package init(
         journal: consuming Journal, logIdentity: UInt64, folder: Int32, tail: CommittedTail, spares: SpareMailbox,
-        reader: CommitSignal, metrics: IngestMetrics, ticketCountMax: Int, directBytesMin: Int = 256 << 10
+        reader: CommitSignal, metrics: IngestMetrics, ticketCountMax: Int
     ) {
         self.journal = journal
         self.logIdentity = logIdentity
@@ -53,7 +51,6 @@ import CShims
         self.tail = tail
         self.spares = spares
         self.reader = reader
-        self.directBytesMin = directBytesMin
         earlyFilling = EarlyReceipts(capacity: ticketCountMax)
         earlyCommitting = EarlyReceipts(capacity: ticketCountMax)
     }
@@ -170,14 +167,14 @@ import CShims
         }
     }
 
-    /// Past the page cache, so that a large group is not copied there page by page; but through it while somebody
-    /// delivers, who would have to read it back from the disk.
+    /// Past the page cache, where a page of it would be taken, copied into and let go of for each block written; but
+    /// through it while somebody delivers, who would have to read it back from the disk. It is a matter of the file, not
+    /// of the group's size: each change of the way costs more than the better way saves.
     private mutating func goesDirect<IO: LoopIO & ~Copyable>(_ write: CommitWrite, _ io: borrowing IO) -> Bool {
         let isAligned =
             unsafe (UInt(bitPattern: write.bytes) | UInt(write.fileOffset) | UInt(write.byteCount))
             % UInt(RecordFormat.blockBytes) == 0
-        let isWorthIt = write.byteCount >= directBytesMin && !reader.isWanted
-        let isDirect = isWorthIt && isAligned && canBeDirect
+        let isDirect = isAligned && canBeDirect && !reader.isWanted
         guard isDirect != (directFile == write.file) else { return isDirect }
         guard io.setDirect(write.file, isDirect) else {
             canBeDirect = false
