@@ -28,6 +28,8 @@ SUITES = [
     ("Conformance/suites/access.py", [], [], 120),
     ("Conformance/suites/identity.py", [], [], 120),
     ("Conformance/suites/publishing.py", [], [], 120),
+    ("Conformance/suites/event_stream.py", [], [], 180),
+    ("Conformance/suites/polling.py", [], [], 120),
     ("Conformance/suites/secrets_at_rest.py", [], ["--rounds", "50"], 150),
     ("Conformance/suites/svix_api.py", [], [], 270),
     ("Conformance/suites/contracts.py", [], [], 300),

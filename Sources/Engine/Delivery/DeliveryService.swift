@@ -25,6 +25,8 @@ package struct DeliveryComponents<Log: EventLog> {
     package var logger: Logger
     /// Who hears of failures; nil = nobody.
     package var feed: OperationalFeed?
+    /// Who watches deliveries live; nil = nobody ever.
+    package var stream: StreamFeed?
     package var limits = DispatcherLimits()
 
     package init(
@@ -109,6 +111,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
             store: worker, hosts: hosts, pool: PayloadPool(byteCount: configuration.bufferBytes), limits: limits,
             clock: clock, shared: opened.shared ?? parts.log.committedEnd, seed: .random(in: .min ... .max))
         dispatcher.feed = parts.feed
+        dispatcher.stream = parts.stream
     }
 
     // MARK: Life

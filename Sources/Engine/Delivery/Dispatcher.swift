@@ -107,6 +107,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     package var notices: [EndpointNotice] = []
     /// Who hears of failures; nil = nobody.
     package var feed: OperationalFeed?
+    /// Who watches deliveries live; nil = nobody ever.
+    package var stream: StreamFeed?
     /// Turns of lanes by themselves; for the proof that idle ones get none.
     package var lanesServed: UInt64 = 0
     var eventsRead: UInt64 = 0

@@ -1,5 +1,6 @@
-// What the dispatcher tells of failures and recoveries, for the sake of operational webhooks. Nothing of it costs a
-// delivery anything that succeeds at an endpoint which was not failing, nor one of a tenant for which nobody listens.
+// What the dispatcher tells of failures and recoveries, for the sake of operational webhooks, and of every outcome to
+// those who watch live. Nothing of it costs a delivery anything that succeeds at an endpoint which was not failing, nor
+// one of a tenant for which nobody listens.
 //
 // Invariant: nothing is told of operational endpoints.
 
@@ -21,6 +22,11 @@ extension Dispatcher {
         // So that a recovery is told after a restart too.
         noteBatchStart(now: now)
         batch.states.append(lane.health.state)
+    }
+    /// To those who watch live; without them one load.
+    func show(_ fact: @autoclosure () -> StreamFact, of lane: Lane) {
+        guard let stream, stream.isWanted, lane.endpoint.family != .operational, !lane.isForgotten else { return }
+        stream.add(fact())
     }
     func tellRecovery(_ delivery: TriedDelivery, _ outcome: DeliveryOutcome, of lane: Lane, now: UInt64) {
         var fact = fact(.recovered, delivery, outcome, of: lane, now: now)

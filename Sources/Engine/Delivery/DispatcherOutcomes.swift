@@ -149,8 +149,10 @@ extension Dispatcher {
             conditions[lane.health.state.condition, default: 0] += 1
         }
         lane.toldCondition = lane.health.state.condition
-        notices.append(
-            EndpointNotice(endpoint: lane.id, name: lane.endpoint.name, old: before, state: lane.health.state))
+        let notice = EndpointNotice(
+            endpoint: lane.id, name: lane.endpoint.name, old: before, state: lane.health.state)
+        notices.append(notice)
+        show(.endpoint(lane.endpoint.tenant, notice), of: lane)
     }
 
     // MARK: Rows
@@ -229,12 +231,12 @@ extension Dispatcher {
         _ lane: Lane, place: EventLocation, state: DeliveryState, attempts: UInt16, outcome: DeliveryOutcome?,
         origin: AttemptOrigin?, reason: DeadLetterReason? = nil, due: Int64 = 0, now: UInt64
     ) {
-        record(
-            DeliveryRow(
-                endpoint: lane.id, place: place, state: state, attempts: attempts, status: outcome?.status ?? 0,
-                result: outcome?.result ?? .abandoned, reason: reason, dueMillis: due,
-                updatedMillis: clock.millis(at: now), timing: outcome.map(AttemptTiming.init) ?? AttemptTiming()),
-            lane, now: now)
+        let row = DeliveryRow(
+            endpoint: lane.id, place: place, state: state, attempts: attempts, status: outcome?.status ?? 0,
+            result: outcome?.result ?? .abandoned, reason: reason, dueMillis: due,
+            updatedMillis: clock.millis(at: now), timing: outcome.map(AttemptTiming.init) ?? AttemptTiming())
+        record(row, lane, now: now)
+        show(.delivery(lane.endpoint.tenant, row), of: lane)
         adjust(lane, pending: state == .pending ? 1 : 0, dead: state == .dead ? 1 : 0)
         switch origin {
         case .first(let ticket):

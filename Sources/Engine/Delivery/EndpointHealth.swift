@@ -113,4 +113,11 @@ package struct EndpointNotice: Equatable, Sendable {
     package var name: String
     package var old: EndpointCondition
     package var state: EndpointState
+
+    package init(endpoint: EndpointID, name: String, old: EndpointCondition, state: EndpointState) {
+        self.endpoint = endpoint
+        self.name = name
+        self.old = old
+        self.state = state
+    }
 }

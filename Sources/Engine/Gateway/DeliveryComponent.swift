@@ -13,6 +13,7 @@ final class DeliveryComponent: Component {
     private let configuration: DeliveryConfiguration
     private let endpoints: EndpointParticipant
     private let feed: OperationalFeed
+    let stream = StreamFeed()
     private let log: LogComponent
     private let store: StoreComponent
     private let logKeeper: LogKeeperComponent
@@ -46,6 +47,7 @@ final class DeliveryComponent: Component {
             makeReader: { LogReaders(folder: folder, tail: tail, landmarks: landmarks) }, store: store.store,
             orders: egress.orders, outcomes: egress.outcomes, answers: egress.answers, logger: logger)
         parts.feed = feed
+        parts.stream = stream
         let service = try DeliveryService(parts, configuration: configuration)
         let first = endpoints.takeStart()
         do {

@@ -62,6 +62,9 @@ package struct GatewayStatus: Sendable {
 /// A way into what runs, for the control API; nil parts mean that the gateway does not run.
 package struct GatewayAccess: Sendable {
     package let delivery: DeliveryService<LogReaders>
+    /// What becomes of deliveries and endpoints, live.
+    package let stream: StreamFeed
+    package let store: SQLiteStore
     package let folder: LogFolder
     package let tail: CommittedTail
     /// Puts events into the log beside the loops, for a worker thread.
@@ -79,12 +82,16 @@ extension Gateway {
         state.withLock { state in
             state.running.map {
                 GatewayAccess(
-                    delivery: $0.delivery.service, folder: $0.log.folder, tail: $0.log.tail,
+                    delivery: $0.delivery.service, stream: $0.delivery.stream, store: $0.store.store,
+                    folder: $0.log.folder, tail: $0.log.tail,
                     injector: $0.injector.injector, publisher: $0.publisher.publisher, expunged: $0.publisher.expunged,
                     rejected: $0.rejected.worker)
             }
         }
     }
+
+    /// It runs and does not stop yet.
+    package var isServing: Bool { state.withLock { $0.running != nil && !$0.isDraining } }
 
     package var status: GatewayStatus {
         var status = GatewayStatus()

@@ -13,6 +13,7 @@ package enum Migrations {
         }
         RegistryMigration.register(in: &migrator)
         migrator.registerMigration("7-tallies") { try $0.execute(sql: TallyTable.schema) }
+        migrator.registerMigration("8-pollers") { try $0.execute(sql: PollerTable.schema) }
         return migrator
     }()
 

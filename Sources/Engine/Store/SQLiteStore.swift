@@ -58,6 +58,8 @@ package final class SQLiteStore: DeliveryStore {
     /// Pages that were read and may never be wanted again. Waits for whoever reads or writes now.
     package func releaseCaches() { database.pool.releaseMemory() }
 
+    var logNumber: Int64 { open.log }
+
     /// Waits for what is done beside the writer: indexes, removed files.
     package func awaitBackground() { history.awaitBackground() }
 
@@ -120,6 +122,7 @@ package final class SQLiteStore: DeliveryStore {
             for endpoint in endpoints {
                 try open.forget(endpoint, db)
                 try TallyTable.forget(endpoint, db)
+                try PollerTable.forget(endpoint, db)
             }
         }
     }

@@ -20,6 +20,10 @@ package struct ControlAPI: Sendable {
     let bulkWorker = ControlWorker()
     /// The log of a webhook may have much to read.
     let webhookWorker = ControlWorker()
+    /// A reader that comes back waits for nobody.
+    let streamWorker = ControlWorker()
+    /// Polls read as much of the log as a page takes.
+    let pollWorker = ControlWorker()
     /// Probes, scrapes and the status queue behind nothing.
     let statusWorker = ControlWorker()
     private let kept: KeptAnswers
@@ -77,6 +81,7 @@ package struct ControlAPI: Sendable {
             ).routes
             + DeliveryController(deliveries: services.deliveries, replays: services.replays, worker: worker).routes
             + EventController(events: services.events, worker: worker).routes
+            + StreamController(streams: services.streams, worker: streamWorker).routes
             + PublishController(publishing: services.publishing).routes
             + ReplayController(replays: services.replays, worker: bulkWorker).routes
             + RejectedController(rejected: services.rejected, worker: worker, bulkWorker: bulkWorker).routes
@@ -100,6 +105,7 @@ package struct ControlAPI: Sendable {
                 endpoints: services.endpoints, applications: services.applications, kept: kept, worker: worker
             ).routes + MessageController(messages: services.messages, worker: worker).routes
             + AttemptController(attempts: services.attempts, worker: worker).routes
+            + PollerController(pollers: services.pollers, kept: kept, worker: pollWorker).routes
     }
 
     /// What `/api/v1/openapi.json` says.

@@ -349,6 +349,9 @@ def request(port, path, body=None, headers=None, method="GET", host="127.0.0.1",
     try:
         connection.request(method, path, body=body, headers=signed_in(port, headers))
         answer = connection.getresponse()
+        if answer.headers.get_content_type() == "text/event-stream":
+            # It does not end: what comes first.
+            return answer.status, dict((k.lower(), v) for k, v in answer.getheaders()), answer.read1()
         return answer.status, dict((k.lower(), v) for k, v in answer.getheaders()), answer.read()
     finally:
         connection.close()

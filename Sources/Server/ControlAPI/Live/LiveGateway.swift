@@ -10,20 +10,30 @@ package final class LiveGateway: RunningGateway {
     private let baseBytes: Int
     private let folder: String
     private let health: LiveHealth
+    private let signIn: LiveSignIn
+    private let streams: LiveStreams
 
     package init(_ configuration: GatewayConfiguration, logger: Logger) {
         baseBytes = ProcessFamilies.residentBytes ?? 0
         folder = configuration.process.dataFolder
         gateway = Gateway(configuration, logger: logger)
+        signIn = LiveSignIn(gateway: gateway)
+        streams = LiveStreams(gateway: gateway, signIn: signIn)
         health = LiveHealth(
-            gateway: gateway, baseBytes: baseBytes, connectionCountMax: configuration.limits.connectionCountMax)
+            gateway: gateway, streams: streams, baseBytes: baseBytes,
+            connectionCountMax: configuration.limits.connectionCountMax)
     }
 
     package func start() throws { try gateway.start() }
     package func apply(_ change: RegistryChange, actor: ChangeActor, dryRun: Bool) throws -> ChangeReport {
         try gateway.apply(change, actor: actor, dryRun: dryRun)
     }
-    package func drain(withinMillis: Int) -> Bool { gateway.drain(withinMillis: withinMillis) }
+    package func drain(withinMillis: Int) -> Bool {
+        let isComplete = gateway.drain(withinMillis: withinMillis)
+        // They have ended by now, or do in a moment.
+        streams.awaitEnd()
+        return isComplete
+    }
     package var ingestAddresses: [String] { gateway.ingestAddresses }
     package var newPlatformKey: String? { gateway.newPlatformKey }
     package var memoryBudgetBytes: Int { baseBytes + gateway.memoryBudgetBytes }
@@ -36,16 +46,18 @@ package final class LiveGateway: RunningGateway {
         let messages = LiveMessages(gateway: gateway, publishing: publishing, applications: outbound)
         let registry = LiveRegistry(gateway: gateway, directory: directory, applyManifest: applyManifest)
         return ControlServices(
-            signIn: LiveSignIn(gateway: gateway), health: health, tenants: directory,
+            signIn: signIn, health: health, tenants: directory,
             tenantControl: LiveTenants(gateway: gateway),
             keys: LiveKeys(gateway: gateway), sources: directory, endpoints: directory,
             endpointControl: LiveEndpointControl(gateway: gateway), registry: registry, deliveries: deliveries,
             replays: LiveReplays(gateway: gateway), events: LiveEvents(gateway: gateway, deliveries: deliveries),
+            streams: streams,
             publishing: publishing, rejected: LiveRejected(gateway: gateway), audit: registry,
             secrets: LiveSecrets(gateway: gateway),
             outbound: OutboundServices(
                 applications: outbound, eventTypes: outbound, endpoints: outbound,
-                messages: messages, attempts: LiveAttempts(gateway: gateway), keptFolder: folder),
+                messages: messages, attempts: LiveAttempts(gateway: gateway),
+                pollers: LivePollers(gateway: gateway), keptFolder: folder),
             opsCenter: LiveOpsCenter(gateway: gateway, publishing: publishing),
             operational: LiveOperational(gateway: gateway))
     }

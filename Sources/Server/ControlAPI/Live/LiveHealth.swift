@@ -4,14 +4,16 @@ import Foundation
 
 final class LiveHealth: GatewayHealth {
     private let gateway: Gateway
+    private let streams: LiveStreams
     private let baseBytes: Int
     private let startedAt = Date()
     private let series = LaneSeries()
     private let storage = StorageFamilies()
     private let connectionCountMax: Int
 
-    init(gateway: Gateway, baseBytes: Int, connectionCountMax: Int) {
+    init(gateway: Gateway, streams: LiveStreams, baseBytes: Int, connectionCountMax: Int) {
         self.gateway = gateway
+        self.streams = streams
         self.baseBytes = baseBytes
         self.connectionCountMax = connectionCountMax
     }
@@ -24,7 +26,7 @@ final class LiveHealth: GatewayHealth {
             "sluice_connections_limit", .gauge, help: "Connections that are taken at once (limits.connections).",
             value: Double(connectionCountMax))
         let stored = gateway.access.map { storage.now($0) } ?? []
-        return GatewayFamilies.of(status, lanes) + [limit] + stored + ProcessFamilies.now()
+        return GatewayFamilies.of(status, lanes) + [limit] + stored + streams.families + ProcessFamilies.now()
     }
     /// The lag as a time costs a read of the log for each endpoint, so only who shows it asks for it.
     private func selection(_ metrics: DeliveryMetrics, withLagSeconds: Bool) -> LaneOverview {

@@ -40,19 +40,23 @@ final class LiveSignIn: SignInService {
         guard IdentityProvider.isToken(token) else { return try key(token) }
         return try provider().known(token).map { try caller($0) }
     }
+    /// The same at once, whatever it takes: for a thread that may wait.
+    func current(token: String) throws -> SignInAnswer {
+        try known(token: token) ?? verdict(on: token)
+    }
     private func provider() throws -> IdentityProvider {
         guard let provider = gateway.identity else { throw ControlError.notRunning }
         return provider
     }
     /// On a thread of its own, so that strangers' tokens keep no loop busy.
     func verify(token: String) async throws -> SignInAnswer {
-        let provider = try provider()
-        return try await worker.run { [self] in
-            switch provider.verdict(on: token) {
-            case .holder(let holder): try caller(holder)
-            case .refused(let fault): .refused(fault.message)
-            case .noProvider: .unknown
-            }
+        try await worker.run { [self] in try verdict(on: token) }
+    }
+    private func verdict(on token: String) throws -> SignInAnswer {
+        switch try provider().verdict(on: token) {
+        case .holder(let holder): try caller(holder)
+        case .refused(let fault): .refused(fault.message)
+        case .noProvider: .unknown
         }
     }
     private func caller(_ holder: TokenHolder) throws -> SignInAnswer {

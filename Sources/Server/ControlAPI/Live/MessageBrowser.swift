@@ -188,4 +188,32 @@ struct MessageBrowser {
             }
         }
     }
+
+    // MARK: polling
+
+    /// Behind which the messages are that are younger; all of them for 0.
+    func place(after time: UInt64) throws -> UInt64 {
+        let (low, end) = (try oldest(), access.tail.snapshot.sequence + 1)
+        return (time == 0 ? low : try first(in: low..<max(low, end)) { $0 > time }) - 1
+    }
+    /// Oldest first, and behind which place it goes on.
+    func poll(
+        behind start: UInt64, limit: Int, _ takes: (RecordView) -> Bool
+    ) throws -> (found: [SvixMessage], place: UInt64, isDone: Bool) {
+        let end = access.tail.snapshot.sequence + 1
+        let place = min(start, end - 1)
+        let low = max(try oldest(), place + 1)
+        guard low < end else { return ([], place, true) }
+        var sequences: [UInt64] = []
+        let walk = try up(from: low, before: end, count: limit + 1) { record in
+            guard takes(record) else { return false }
+            sequences.append(record.sequence)
+            return true
+        }
+        guard walk.found.count > limit || walk.isHeavy else {
+            return (walk.found, walk.rest ?? end - 1, walk.rest == nil)
+        }
+        let count = min(limit, walk.found.count - 1)
+        return (Array(walk.found.prefix(count)), sequences[count - 1], false)
+    }
 }

@@ -71,6 +71,7 @@ package enum AccessTable {
 
         "listEvents": .tenant(.viewer),
         "getEvent": .tenant(.viewer),
+        "streamEvents": .tenant(.viewer),
         "publishEvent": .tenant(.publisher),
 
         "listRejected": .tenant(.viewer),

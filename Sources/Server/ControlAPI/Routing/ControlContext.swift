@@ -72,11 +72,26 @@ struct ControlContext: RequestContext {
     var requestID = ""
     /// Whom the connection is with.
     let address: String
+    let connection: ClientConnection
 
     init(source: Source) {
         coreContext = CoreRequestContextStorage(source: source)
         address = source.channel.remoteAddress?.ipAddress ?? "unknown"
+        connection = ClientConnection(channel: source.channel)
     }
 
     var caller: Caller { Caller(principal: principal, requestID: requestID) }
+}
+
+/// What a route may do with the connection itself: for answers that do not end.
+struct ClientConnection: Sendable {
+    private let channel: any Channel
+
+    init(channel: any Channel) { self.channel = channel }
+    /// At once, whatever waits to be sent.
+    func close() { channel.close(promise: nil) }
+    /// What the kernel keeps for a client that does not read.
+    func limitSending(to byteCount: Int) {
+        _ = channel.setOption(.socketOption(.so_sndbuf), value: SocketOptionValue(byteCount))
+    }
 }

@@ -35,6 +35,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case tooLarge = "too_large"
     case notJSON = "not_json"
     case tooManyAttempts = "too_many_attempts"
+    case tooManyReaders = "too_many_readers"
     case wrongHost = "wrong_host"
     case invalid
     case badConfiguration = "bad_configuration"
@@ -58,7 +59,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .tooLarge: 413
         case .notJSON: 415
         case .wrongHost: 421
-        case .tooManyAttempts: 429
+        case .tooManyAttempts, .tooManyReaders: 429
         case .invalid, .badConfiguration: 422
         case .internalFault: 500
         case .busy, .logUnavailable, .storeUnavailable, .notRunning: 503
@@ -96,6 +97,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .tooLarge: "The body is too large"
         case .notJSON: "The body's type is not JSON"
         case .tooManyAttempts: "Too many sign-ins have failed"
+        case .tooManyReaders: "Too many streams are open"
         case .wrongHost: "This listener does not answer to that host"
         case .invalid: "Some fields are not valid"
         case .badConfiguration: "The configuration is not valid"

@@ -86,6 +86,10 @@ struct Call: Sendable {
     /// Whom the caller believes to speak with.
     var authority = ""
     var idempotencyKey: String?
+    /// What the caller has shown.
+    var token: String?
+    /// Nil where there is none, as in tests.
+    var connection: ClientConnection?
 
     func parameter(_ name: String) -> String { path[name] ?? "" }
 }
@@ -163,6 +167,8 @@ struct RouteTable: Sendable {
             }
         }
         var call = Call(caller: context.caller, path: path, query: query, fields: request.headers, body: body)
+        call.token = request.headers[.authorization].flatMap(SignIn.token)
+        call.connection = context.connection
         if !isOwn {
             call.svix = SvixQuery(request)
             call.target = request.uri.string

@@ -6,6 +6,7 @@ struct RouteIndex: Sendable {
         /// Nil stands for a parameter, which is any segment.
         let segments: [String?]
         let place: Int
+        var parameterCount: Int { segments.count { $0 == nil } }
     }
     private var byCount: [Int: [Pattern]] = [:]
 
@@ -16,8 +17,13 @@ struct RouteIndex: Sendable {
             }
             byCount[segments.count, default: []].append(Pattern(segments: segments, place: place))
         }
+        // As the router has it: what is named comes before a parameter.
+        for (count, patterns) in byCount {
+            byCount[count] = patterns.sorted { ($0.parameterCount, $0.place) < ($1.parameterCount, $1.place) }
+        }
     }
-    /// Places in the list that the index was made of, in its order; `path` has no query. Empty segments do not count.
+    /// Places in the list that the index was made of, those with the fewest parameters first; `path` has no query.
+    /// Empty segments do not count.
     func routes(at path: String) -> [Int] {
         let segments = path.split(separator: "/")
         guard let patterns = byCount[segments.count] else { return [] }

@@ -106,7 +106,7 @@ struct SignIn: RouterMiddleware {
         }
     }
     /// The scheme's name in any case of letters, one or more spaces, the token.
-    private static func token(_ field: String) -> String? {
+    static func token(_ field: String) -> String? {
         let parts = field.split(separator: " ", maxSplits: 1)
         guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
         let token = parts[1].drop { $0 == " " || $0 == "\t" }

@@ -231,6 +231,7 @@ package struct ControlServices: Sendable {
     package var deliveries: any DeliveryQueries
     package var replays: any ReplayControl
     package var events: any EventQueries
+    package var streams: any EventStreaming
     package var publishing: any EventPublishing
     package var rejected: any RejectedQueries
     package var audit: any AuditQueries
@@ -243,8 +244,9 @@ package struct ControlServices: Sendable {
     package init(
         _ all: some SignInService & GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
             & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & EventQueries
-            & EventPublishing & RejectedQueries & AuditQueries & SecretControl & SvixApplications & SvixEventTypes
-            & SvixEndpoints & SvixMessages & SvixAttempts & OpsCenterWebhooks & OperationalWebhooks
+            & EventStreaming & EventPublishing & RejectedQueries & AuditQueries & SecretControl & SvixApplications
+            & SvixEventTypes & SvixEndpoints & SvixMessages & SvixAttempts & SvixPollers & OpsCenterWebhooks
+            & OperationalWebhooks
     ) {
         signIn = all
         health = all
@@ -258,12 +260,13 @@ package struct ControlServices: Sendable {
         deliveries = all
         replays = all
         events = all
+        streams = all
         publishing = all
         rejected = all
         audit = all
         secrets = all
         outbound = OutboundServices(
-            applications: all, eventTypes: all, endpoints: all, messages: all, attempts: all)
+            applications: all, eventTypes: all, endpoints: all, messages: all, attempts: all, pollers: all)
         opsCenter = all
         operational = all
     }
@@ -273,9 +276,9 @@ package struct ControlServices: Sendable {
         keys: any KeyControl, sources: any SourceDirectory,
         endpoints: any EndpointDirectory, endpointControl: any EndpointControl, registry: any RegistryControl,
         deliveries: any DeliveryQueries, replays: any ReplayControl, events: any EventQueries,
-        publishing: any EventPublishing, rejected: any RejectedQueries, audit: any AuditQueries,
-        secrets: any SecretControl, outbound: OutboundServices, opsCenter: any OpsCenterWebhooks,
-        operational: any OperationalWebhooks
+        streams: any EventStreaming, publishing: any EventPublishing, rejected: any RejectedQueries,
+        audit: any AuditQueries, secrets: any SecretControl, outbound: OutboundServices,
+        opsCenter: any OpsCenterWebhooks, operational: any OperationalWebhooks
     ) {
         self.signIn = signIn
         self.health = health
@@ -289,6 +292,7 @@ package struct ControlServices: Sendable {
         self.deliveries = deliveries
         self.replays = replays
         self.events = events
+        self.streams = streams
         self.publishing = publishing
         self.rejected = rejected
         self.audit = audit
@@ -306,18 +310,20 @@ package struct OutboundServices: Sendable {
     package var endpoints: any SvixEndpoints
     package var messages: any SvixMessages
     package var attempts: any SvixAttempts
+    package var pollers: any SvixPollers
     /// Where answers are kept for repetitions; nil = in memory alone.
     package var keptFolder: String?
 
     package init(
         applications: any SvixApplications, eventTypes: any SvixEventTypes, endpoints: any SvixEndpoints,
-        messages: any SvixMessages, attempts: any SvixAttempts, keptFolder: String? = nil
+        messages: any SvixMessages, attempts: any SvixAttempts, pollers: any SvixPollers, keptFolder: String? = nil
     ) {
         self.applications = applications
         self.eventTypes = eventTypes
         self.endpoints = endpoints
         self.messages = messages
         self.attempts = attempts
+        self.pollers = pollers
         self.keptFolder = keptFolder
     }
 }

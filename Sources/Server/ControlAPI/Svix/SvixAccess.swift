@@ -46,6 +46,10 @@ extension AccessTable {
         "v1.message.list": .tenant(.viewer),
         "v1.message.get": .tenant(.viewer),
         "v1.message.expunge-content": .gateway(.admin),
+        "v1.message.poller.poll": .tenant(.viewer),
+        // What a reader has read is its own affair.
+        "v1.message.poller.consumer-poll": .tenant(.viewer),
+        "v1.message.poller.consumer-seek": .tenant(.operator),
         "v1.message-attempt.list-by-endpoint": .tenant(.viewer),
         "v1.message-attempt.list-by-msg": .tenant(.viewer),
         "v1.message-attempt.list-attempted-messages": .tenant(.viewer),

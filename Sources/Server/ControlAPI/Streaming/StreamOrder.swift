@@ -1,0 +1,75 @@
+// What a reader of the stream asks for, and what of it a fact of the gateway answers to. Pure.
+//
+// Invariant: an item that has not got what a filter names is left out.
+import Engine
+import FastPath
+
+package enum StreamKind: String, CaseIterable, Sendable {
+    case event, delivery, endpoint
+}
+
+/// As a caller says it.
+package struct StreamOrder: Sendable {
+    package var kinds = Set(StreamKind.allCases)
+    /// Patterns with `*`; empty = all.
+    package var types: [String] = []
+    package var source: String?
+    package var endpoint: String?
+    /// What was told up to this event, or this place.
+    package var after: String?
+    /// The key that opened it, which is looked at again while it lasts.
+    package var token = ""
+    /// Ends the connection, whatever waits to be sent.
+    package var hangUp: @Sendable () -> Void = {}
+    package init() {}
+}
+
+/// Streams of one gateway.
+package protocol EventStreaming: AnyObject, Sendable {
+    /// Refuses where there are as many readers as may be: `too_many_readers`, `busy`.
+    func open(_ order: StreamOrder, _ caller: Caller) throws -> StreamPlace
+}
+
+package struct StreamFilter: Sendable {
+    package var kinds = Set(StreamKind.allCases)
+    package var types: [TypePattern] = []
+    package var source: [UInt8]?
+    package var endpoint: EndpointID?
+    package init() {}
+
+    package var wantsEvents: Bool { kinds.contains(.event) && endpoint == nil }
+    package var wantsDeliveries: Bool { kinds.contains(.delivery) }
+
+    package func takes(source: ByteView, type: ByteView) -> Bool {
+        guard wantsEvents else { return false }
+        if let wanted = self.source, !wanted.withView({ source.equals($0) }) { return false }
+        return types.isEmpty || matches(type.array)
+    }
+    /// `event` is nil when it has left the log.
+    package func takes(_ row: DeliveryRow, _ event: StreamedEvent?) -> Bool {
+        guard wantsDeliveries, endpoint == nil || endpoint == row.endpoint else { return false }
+        if let source, event?.source != source { return false }
+        guard !types.isEmpty else { return true }
+        return event.map { matches($0.type) } ?? false
+    }
+    package func takes(_ notice: EndpointNotice) -> Bool {
+        kinds.contains(.endpoint) && source == nil && types.isEmpty
+            && (endpoint == nil || endpoint == notice.endpoint)
+    }
+    private func matches(_ type: [UInt8]) -> Bool { types.contains { $0.matches(type) } }
+}
+
+/// What of an event is said with its deliveries.
+package struct StreamedEvent: Equatable, Sendable {
+    package var sequence: UInt64
+    package var source: [UInt8]
+    package var type: [UInt8]
+    package var receivedAt: UInt64
+
+    package init(sequence: UInt64, source: [UInt8], type: [UInt8], receivedAt: UInt64) {
+        self.sequence = sequence
+        self.source = source
+        self.type = type
+        self.receivedAt = receivedAt
+    }
+}
