@@ -24,8 +24,10 @@ FULL = os.environ.get("SLUICE_ROUNDS") == "full"
 SUITES = [
     ("Conformance/suites/operator_suite.py", [], [], 300),
     ("Conformance/suites/operator_messages.py", [], [], 120),
+    ("Conformance/suites/operator_cli.py", [], [], 120),
     ("Conformance/suites/safeguards.py", [], [], 120),
     ("Conformance/suites/access.py", [], [], 120),
+    ("Conformance/suites/openapi.py", [], [], 150),
     ("Conformance/suites/identity.py", [], [], 120),
     ("Conformance/suites/publishing.py", [], [], 120),
     ("Conformance/suites/event_stream.py", [], [], 180),
@@ -55,6 +57,7 @@ SUITES = [
     ("Conformance/suites/benchmarks.py", [], [], 600),
     ("Conformance/suites/gate.py", [], [], 420),
     ("Crash/kill9.py", ["--rounds", "5"], ["--rounds", "50"], 240),
+    ("Crash/api_kill9.py", ["--rounds", "2"], ["--rounds", "50"], 150),
     ("Crash/powercut.py", ["--rounds", "3"], ["--rounds", "30"], 180),
     ("Crash/crashstates.py", ["--states", "40"], ["--states", "300"], 300),
     ("Crash/disk_faults.py", [], [], 300),

@@ -23,7 +23,8 @@ struct Sluice: AsyncParsableCommand {
             EventsCommand.self, ConfigCommand.self, LogCommand.self, StoreCommand.self, VerifyCommand.self,
             SendCommand.self, LoadCommand.self, SinkCommand.self, DoctorCommand.self, ProvidersCommand.self,
             GateCommand.self, AuditCommand.self, PublishCommand.self, SecretsCommand.self,
-            TenantsCommand.self, KeysCommand.self,
+            TenantsCommand.self, KeysCommand.self, AppsCommand.self, EventTypesCommand.self,
+            LoginCommand.self, LogoutCommand.self, ProfilesCommand.self, CompletionsCommand.self,
         ])
 
     static func main() async {

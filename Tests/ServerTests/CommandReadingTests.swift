@@ -48,7 +48,11 @@ import Testing
     @Test(arguments: [
         "status", "reload", "endpoints", "endpoints list", "endpoints show", "endpoints enable", "endpoints disable",
         "endpoints pause", "endpoints retry-now", "deliveries", "deliveries list", "deliveries show",
-        "deliveries retry", "events find", "config diff",
+        "deliveries retry", "events find", "config diff", "endpoints create", "endpoints update", "endpoints remove",
+        "tenants update", "apps", "apps list", "apps show", "apps create", "apps update", "apps remove", "apps token",
+        "event-types", "event-types list", "event-types show", "event-types create", "event-types update",
+        "event-types archive", "event-types import", "login", "logout", "profiles", "profiles list", "profiles use",
+        "completions", "completions install", "completions print",
     ])
     func everyHelpHasAnExample(_ command: String) {
         let reading = read(command + " --help")

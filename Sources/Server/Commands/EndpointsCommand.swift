@@ -1,16 +1,20 @@
 // `sluice endpoints list|show|enable|disable|pause|retry-now`: how endpoints are doing, and what an operator does about
-// it.
+// it. `EndpointsChanging` has the commands that make and change them.
 import ArgumentParser
 import Engine
 
 struct EndpointsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "endpoints", abstract: "See how endpoints are doing; enable, disable, pause and retry them.",
+        commandName: "endpoints",
+        abstract: "See how endpoints are doing; make, change, enable, disable, pause and retry them.",
         discussion: """
             EXAMPLE
               sluice endpoints list --state failing
             """,
-        subcommands: [List.self, Show.self, Enable.self, Disable.self, Pause.self, RetryNow.self])
+        subcommands: [
+            List.self, Show.self, Create.self, Update.self, Remove.self, Enable.self, Disable.self, Pause.self,
+            RetryNow.self,
+        ])
 
     static let path = ControlAPI.base + "/endpoints"
 

@@ -12,39 +12,60 @@ struct GatewayOptions: ParsableArguments {
         completion: .file(extensions: ["yaml"]))
     var config: String?
     @Option(
-        help: "The key to sign in with; by default SLUICE_KEY, else what is in platform.key of the data folder.")
+        help: """
+            The key to sign in with; by default SLUICE_KEY, else the profile's, else what is in platform.key of the \
+            data folder.
+            """)
     var key: String?
+    @Option(help: "The gateway that `sluice login` kept by this name; by default SLUICE_PROFILE, else the current one.")
+    var profile: ProfileName?
+
+    func validate() throws {
+        guard profile == nil || admin == nil && config == nil else {
+            throw ValidationError("--profile names a gateway by itself: leave out --admin and --config")
+        }
+    }
 
     private func client() throws -> AdminClient {
         let process = ProcessSettings()
-        var place = (admin: process.admin, dataFolder: process.dataFolder)
+        let environment = ProcessInfo.processInfo.environment
+        var place = GatewayPlace(
+            standard: GatewayPlace.Seat(admin: process.admin, dataFolder: process.dataFolder), environment: environment)
+        (place.admin, place.key, place.profile) = (admin?.description, key, profile?.text)
         do {
-            if let config { place = try ConfigurationFile.place(of: config) }
+            if let config {
+                let found = try ConfigurationFile.place(of: config)
+                place.configured = GatewayPlace.Seat(admin: found.admin, dataFolder: found.dataFolder)
+            }
         } catch  where admin != nil {
             // A file that is not valid keeps nobody from a gateway that is named.
         }
-        guard let address = admin ?? AddressArgument(argument: place.admin) else {
-            throw ValidationError("the admin address `\(place.admin)` is not HOST:PORT")
+        let answer: GatewayPlace.Answer
+        do {
+            answer = try place.answer(
+                profiles: {
+                    // Without a home folder there are none.
+                    guard let file = try? ProfileFile(environment: environment) else { return Profiles() }
+                    return try file.read()
+                }, folderKey: GatewayOptions.folderKey)
+        } catch let problem as GatewayPlace.Problem {
+            throw ValidationError(problem.message)
+        } catch let error as ProfileError { throw ValidationError(error.message) }
+        guard let address = AddressArgument(argument: answer.address) else {
+            throw ValidationError("the admin address `\(answer.address)` is not HOST:PORT")
         }
-        return AdminClient(address: address, key: key(for: address, inFolder: place.dataFolder))
+        return AdminClient(address: address, key: AdminKey(answer.key.token, answer.key.origin))
     }
-    /// What lies in a data folder here is for a gateway here, and for the one that the configuration names.
-    private func key(for address: AddressArgument, inFolder folder: String) -> AdminKey {
-        if let key { return AdminKey(key, "it is the one of --key") }
-        if let key = ProcessInfo.processInfo.environment[GatewayOptions.keyVariable], !key.isEmpty {
-            return AdminKey(key, "it is the one of \(GatewayOptions.keyVariable)")
-        }
-        let isNamed = admin == nil && config != nil
-        guard isNamed || BrowserGuard.isLoopback(address.host) else { return AdminKey(nil, nil) }
+    private static func folderKey(_ folder: String) -> GatewayPlace.Key {
         do {
             let token = try PlatformKey.token(inFolder: folder)
             let place = "\(folder)/\(PlatformKey.fileName)"
-            return AdminKey(token, token == nil ? "there is none in \(place)" : "it is the one in \(place)")
+            return GatewayPlace.Key(token, token == nil ? "there is none in \(place)" : "it is the one in \(place)")
         } catch {
-            return AdminKey(nil, "in \(folder): \(error)")
+            return GatewayPlace.Key(nil, "in \(folder): \(error)")
         }
     }
-    static let keyVariable = "SLUICE_KEY"
+    static let keyVariable = GatewayPlace.keyVariable
 
     /// Runs `work` and turns a refusal into words and an exit status.
     func ask<Answer>(_ work: (AdminClient) async throws -> Answer) async throws -> Answer {

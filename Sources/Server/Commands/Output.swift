@@ -22,9 +22,9 @@ enum Output {
         try? FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
     }
     /// Text that has its own line ends.
-    static func raw(_ text: String, isFailure: Bool) {
+    static func raw(_ text: String, isFailure: Bool, endsLine: Bool = true) {
         let handle = isFailure ? FileHandle.standardError : FileHandle.standardOutput
-        try? handle.write(contentsOf: Data((text.hasSuffix("\n") ? text : text + "\n").utf8))
+        try? handle.write(contentsOf: Data((text.hasSuffix("\n") || !endsLine ? text : text + "\n").utf8))
     }
     /// One JSON value, on one line.
     static func json(_ value: some Encodable) { line(JSONText.of(value)) }

@@ -1,4 +1,4 @@
-// `sluice tenants list|show|create|rotate-secret|remove`: whose sources and endpoints there are.
+// `sluice tenants list|show|create|update|rotate-secret|remove`: whose sources and endpoints there are.
 import ArgumentParser
 import Engine
 
@@ -9,7 +9,7 @@ struct TenantsCommand: AsyncParsableCommand {
             EXAMPLE
               sluice tenants create acme --uid customer-7
             """,
-        subcommands: [List.self, Show.self, Create.self, RotateSecret.self, Remove.self])
+        subcommands: [List.self, Show.self, Create.self, Update.self, RotateSecret.self, Remove.self])
 
     fileprivate static let path = ControlAPI.base + "/tenants"
 
@@ -73,6 +73,37 @@ struct TenantsCommand: AsyncParsableCommand {
                 try await $0.change(TenantsCommand.path, draft, TenantResource.self)
             }
             made.say(json)
+        }
+    }
+
+    struct Update: AsyncParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Give a tenant another name or uid.",
+            discussion: """
+                EXAMPLE
+                  sluice tenants update acme --name acme-ltd
+                """)
+        @OptionGroup var gateway: GatewayOptions
+        @Option(help: "Its name: 1 to 64 of a-z A-Z 0-9 . _ -")
+        var name: String?
+        @Option(help: "Your own id for it; an empty text takes it away.")
+        var uid: String?
+        @Flag(help: "Print JSON.")
+        var json = false
+        @Argument(help: "The tenant's id, UUID, uid or name.")
+        var tenant: String
+
+        func run() async throws {
+            var members: [String: JSONValue] = [:]
+            members["name"] = name.map { .text($0) }
+            members["uid"] = uid.map { $0.isEmpty ? .null : .text($0) }
+            guard !members.isEmpty else { throw ValidationError("say what is to change: --name, --uid") }
+            let body = JSONText.of(JSONValue.object(members))
+            let path = TenantsCommand.path + "/" + URLText.encoded(tenant)
+            let changed = try await gateway.ask {
+                try await $0.change(path, body, TenantResource.self, method: .patch)
+            }
+            changed.say(json)
         }
     }
 

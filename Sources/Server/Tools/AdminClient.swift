@@ -12,6 +12,8 @@ struct AdminError: Error {
     let message: String
     /// Every field that is wrong, when there are several.
     var lines: [String] = []
+    /// What the gateway answered with.
+    var status: Int?
 }
 
 /// The key that a call shows, and where it is from.
@@ -25,6 +27,13 @@ struct AdminKey: Sendable {
         self.token = token
         self.origin = origin
     }
+}
+
+enum AdminMethod: String {
+    case get = "GET"
+    case post = "POST"
+    case put = "PUT"
+    case patch = "PATCH"
 }
 
 struct AdminClient: Sendable {
@@ -50,15 +59,18 @@ struct AdminClient: Sendable {
     }
     /// Asks `/api/v1` to change something.
     func change<Response: Decodable>(
-        _ target: String, _ body: String?, _ type: Response.Type, contentType: String = "application/json"
+        _ target: String, _ body: String?, _ type: Response.Type, method: AdminMethod = .post,
+        contentType: String = "application/json"
     ) async throws -> Response {
-        try await change(target, content: body.map { Data($0.utf8) }, type, contentType: contentType)
+        try await change(
+            target, content: body.map { Data($0.utf8) }, type, method: method, contentType: contentType)
     }
     /// The same with a body of any bytes.
     func change<Response: Decodable>(
-        _ target: String, content: Data?, _ type: Response.Type, contentType: String
+        _ target: String, content: Data?, _ type: Response.Type, method: AdminMethod = .post, contentType: String
     ) async throws -> Response {
-        try decode(try await send(.POST, target, content, contentType: contentType), BodyReading.decoder)
+        let method = HTTPMethod(rawValue: method.rawValue)
+        return try decode(try await send(method, target, content, contentType: contentType), BodyReading.decoder)
     }
 
     /// Asks `/api/v1` to take something away.
@@ -77,13 +89,39 @@ struct AdminClient: Sendable {
         struct Detail: Decodable { let message: String }
         let error: Detail
     }
+    /// Of the Svix-shaped API: a text, or a list of what is wrong.
+    private struct SvixFailure: Decodable {
+        struct Issue: Decodable {
+            let loc: [String]
+            let msg: String
+        }
+        let detail: String
+        let issues: [Issue]
+
+        enum CodingKeys: CodingKey { case detail }
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            if let text = try? container.decode(String.self, forKey: .detail) {
+                (detail, issues) = (text, [])
+            } else {
+                issues = try container.decode([Issue].self, forKey: .detail)
+                detail = "nothing was changed: some fields are not valid"
+            }
+        }
+        var lines: [String] { issues.map { "\($0.loc.dropFirst().joined(separator: ".")): \($0.msg)" } }
+    }
     private func refusal(_ status: Int, _ data: Data) -> AdminError {
+        var error = words(status, data)
+        error.status = status
+        return error
+    }
+    private func words(_ status: Int, _ data: Data) -> AdminError {
         let origin = key.origin.map { " (\($0))" } ?? ""
         if status == 401, key.token == nil {
             return AdminError(
                 isAnswer: true,
                 message: "\(address) asks for a key\(origin): give --config FILE of a gateway of this machine, "
-                    + "--key, or \(GatewayOptions.keyVariable) in the environment")
+                    + "sign in with `sluice login`, or set \(GatewayOptions.keyVariable) in the environment")
         }
         if let problem = try? BodyReading.decoder.decode(ProblemDocument.self, from: data) {
             let errors = (problem.errors ?? []).map(\.line)
@@ -92,6 +130,10 @@ struct AdminClient: Sendable {
             return AdminError(
                 isAnswer: true, message: problem.detail + (status == 401 ? origin : ""),
                 lines: isSaid ? [] : errors)
+        }
+        if let failure = try? JSONDecoder().decode(SvixFailure.self, from: data) {
+            return AdminError(
+                isAnswer: true, message: failure.detail + (status == 401 ? origin : ""), lines: failure.lines)
         }
         let failure = try? JSONDecoder().decode(DeprecatedFailure.self, from: data)
         return AdminError(isAnswer: true, message: failure?.error.message ?? "\(address) answered \(status)")

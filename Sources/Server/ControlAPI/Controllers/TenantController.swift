@@ -58,7 +58,7 @@ struct TenantController {
             method: .put, path: TenantController.path + "/{id}", operation: "upsertTenant", resource: "tenants",
             summary: "Make the tenant of this uid (201, as by POST), or give the one there is the name of the body.",
             body: .json(TenantDraft.schema), answer: .json(TenantResource.schema),
-            problems: TenantController.changes + [.managedByManifest]
+            problems: TenantController.changes + [.managedByManifest], otherStatus: 201
         ) { call in
             let uid = call.parameter("id")
             let draft = try BodyReading.decode(call.body, as: TenantDraft.self)

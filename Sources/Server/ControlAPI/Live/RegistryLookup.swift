@@ -61,7 +61,11 @@ struct RegistryLookup {
             name = String(ref[ref.index(after: slash)...])
         }
         var found: ResourceSpec<Settings>?
-        if let id = PublicID(ref, prefix: Settings.publicIDPrefix) { found = index.with(publicID: id) }
+        if let id = PublicID(ref, prefix: Settings.publicIDPrefix) {
+            found = index.with(publicID: id)
+        } else if let (number, id) = SvixID.resource(ref, Settings.publicIDPrefix) {
+            found = index.with(publicID: id).flatMap { $0.id.number == number ? $0 : nil }
+        }
         found = found ?? index.with(uid: name, tenant: tenant) ?? index.named(name, tenant: tenant)
         if let found, scope == nil || scope == found.tenant { return found }
         let known = index.all(of: scope ?? .main).prefix(RegistryLookup.suggestionCountMax).map(\.name)
@@ -105,10 +109,13 @@ struct RegistryLookup {
 }
 
 extension RegistryState {
-    /// By its public id, UUID, uid or name.
+    /// By its public id in the spelling of either API, UUID, uid or name.
     func tenant(ref: String) -> TenantSpec? { tenant(idOrUID: ref) ?? tenant(named: ref) }
     /// Names are the operator's labels; what another party says is an id or a uid.
     func tenant(idOrUID ref: String) -> TenantSpec? {
+        if let (number, id) = SvixID.resource(ref, .tenant), let found = tenant(publicID: id) {
+            return found.id.number == number ? found : nil
+        }
         let id = PublicID(ref, prefix: .tenant) ?? PublicID(uuid: ref, prefix: .tenant)
         return id.flatMap { tenant(publicID: $0) } ?? tenant(uid: ref)
     }

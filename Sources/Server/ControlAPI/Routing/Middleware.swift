@@ -18,7 +18,7 @@ enum ControlMiddleware {
     ) -> [any MiddlewareProtocol<Request, Response, ControlContext>] {
         [
             RequestIdentity(logger: logger, routes: routes), CrossOrigin(),
-            ErrorAnswers(logger: logger, routes: routes), BrowserGuard(host: host),
+            ErrorAnswers(logger: logger, routes: routes), BrowserGuard(host: host, routes: routes),
             SignIn(keys: keys, routes: routes, logger: logger),
         ]
     }
@@ -123,6 +123,7 @@ struct ErrorAnswers: RouterMiddleware {
 struct BrowserGuard: RouterMiddleware {
     /// The host that the control API listens on.
     let host: String
+    let routes: RouteTable
 
     func handle(
         _ request: Request, context: ControlContext, next: (Request, ControlContext) async throws -> Response
@@ -132,15 +133,23 @@ struct BrowserGuard: RouterMiddleware {
         {
             throw ControlError(.wrongHost, "this listener answers to its address and to localhost only")
         }
-        let isReading = request.method == .get || request.method == .head
-        let needsHeader = !isReading && Surface.of(request.uri.path) == .own
-        guard !needsHeader || request.headers[BrowserGuard.header] == "1" else {
-            throw ControlError(.missingHeader, "a call that changes something needs the header X-Sluice-Request: 1")
+        let needsHeader = BrowserGuard.changing.contains(request.method) && Surface.of(request.uri.path) == .own
+        if needsHeader {
+            // A method that the path does not take changes nothing, and is told so.
+            let methods = routes.methods(at: request.uri.path)
+            if methods.isEmpty || methods.contains(request.method) { try BrowserGuard.requireHeader(request) }
         }
         return try await next(request, context)
     }
+    static func requireHeader(_ request: Request) throws {
+        guard request.headers[header] == "1" else {
+            throw ControlError(.missingHeader, "a call that changes something needs the header X-Sluice-Request: 1")
+        }
+    }
 
     static let header = HTTPField.Name("X-Sluice-Request")!
+    /// Every method of a route but GET: whatever else is asked for is nowhere, and the answer says so.
+    static let changing: Set<HTTPRequest.Method> = [.post, .put, .patch, .delete]
 
     static func isLoopback(_ host: String) -> Bool {
         host == "localhost" || host == "::1" || AddressText.isVersion4(host) && host.hasPrefix("127.")

@@ -13,6 +13,7 @@ enum OpenAPIDocument {
             methods[route.method.rawValue.lowercased()] = operation(route, table.access(route), &schemas)
             paths[route.path] = .object(methods)
         }
+        RequestForms.mark(&schemas, of: table.routes)
         return [
             "openapi": "3.1.0",
             "info": [
@@ -62,10 +63,13 @@ enum OpenAPIDocument {
             ["name": .text(name), "in": "path", "required": true, "schema": ["type": "string"]]
         }
         parameters += route.query.map { parameter in
-            [
+            var members: [String: JSONValue] = [
                 "name": .text(parameter.name), "in": "query", "description": .text(parameter.about),
                 "schema": schema(parameter.form),
             ]
+            // Without a value it is as if it were not there.
+            if route.surface != .svix { members["allowEmptyValue"] = true }
+            return .object(members)
         }
         if case .tenant = access {
             parameters.append([
@@ -132,6 +136,7 @@ enum OpenAPIDocument {
         case .nothing: break
         }
         responses["\(route.status.code)"] = .object(success)
+        if let other = route.otherStatus { responses["\(other)"] = .object(success) }
         if route.surface != .own {
             describeRefusals(of: route, access, &responses, &schemas)
             return .object(responses)
@@ -157,7 +162,6 @@ enum OpenAPIDocument {
         var statuses = [421, 500, 503]
         if access != .anyone { statuses += [400, 401, 403, 404, 409, 413, 422, 429] }
         if route.surface == .webhooks, route.body != nil { statuses.append(415) }
-        if let other = route.otherStatus { responses["\(other)"] = responses["\(route.status.code)"] }
         for status in statuses where responses["\(status)"] == nil {
             let svix = status == 422 ? SvixError.validationSchema : SvixError.schema
             let schema = route.surface == .webhooks ? WebhookFailure.schema : svix
@@ -199,7 +203,7 @@ enum OpenAPIDocument {
         case .word(let words): ["type": "string", "enum": .list(words.map { .text($0) })]
         case .flag: ["type": "boolean"]
         case .integer(let range): integer(range)
-        case .number: ["type": "number"]
+        case .number(let range): number(range)
         case .list(let element, let countMax):
             if let countMax {
                 ["type": "array", "items": json(element, &schemas), "maxItems": .integer(Int64(countMax))]
@@ -212,6 +216,12 @@ enum OpenAPIDocument {
         case .orNull(let element): ["oneOf": [json(element, &schemas), ["type": "null"]]]
         case .anything: [:]
         }
+    }
+    private static func number(_ range: ClosedRange<Double>?) -> JSONValue {
+        var members: [String: JSONValue] = ["type": "number"]
+        if let low = range?.lowerBound, low.isFinite { members["minimum"] = .number(low) }
+        if let high = range?.upperBound, high.isFinite { members["maximum"] = .number(high) }
+        return .object(members)
     }
     private static func integer(_ range: ClosedRange<Int>) -> JSONValue {
         var members: [String: JSONValue] = ["type": "integer", "minimum": .integer(Int64(range.lowerBound))]

@@ -65,9 +65,10 @@ struct Route: Sendable {
         if access != .anyone { codes += [.unauthorized, .forbidden, .tooManyAttempts, .notRunning] }
         if case .tenant = access { codes.append(.noSuchTenant) }
         if method != .get { codes.append(.missingHeader) }
-        if isDeprecated || !query.isEmpty || method == .get { codes += [.unknownParameter, .badParameter] }
+        codes.append(.unknownParameter)
+        if !query.isEmpty || isDeprecated { codes.append(.badParameter) }
         if query.contains(where: { $0.name == "cursor" }) { codes.append(.badCursor) }
-        if body != nil { codes += [.tooLarge, .badJSON, .invalid] }
+        if method != .get { codes += body == nil ? [.tooLarge, .badRequest] : [.tooLarge, .badJSON, .invalid] }
         return ProblemCode.allCases.filter(codes.contains)
     }
 }
@@ -102,6 +103,8 @@ struct RouteTable: Sendable {
 
     init(_ routes: [Route], hasOpenMetrics: Bool) {
         precondition(Set(routes.map(\.operation)).count == routes.count, "an operation's name is used twice")
+        // `BrowserGuard` looks at those that change something.
+        precondition(routes.allSatisfy { $0.method == .get || BrowserGuard.changing.contains($0.method) })
         self.routes = routes
         self.hasOpenMetrics = hasOpenMetrics
         index = RouteIndex(routes)
@@ -126,6 +129,7 @@ struct RouteTable: Sendable {
             let access = access(route)
             router.on(RouterPath(route.path), method: route.method) { request, context in
                 try context.principal.require(access, on: route.surface)
+                if route.surface == .own, route.method != .get { try BrowserGuard.requireHeader(request) }
                 return try await RouteTable.answer(route, request, context)
             }
         }
