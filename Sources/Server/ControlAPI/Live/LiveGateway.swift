@@ -10,6 +10,7 @@ package final class LiveGateway: RunningGateway {
     private let baseBytes: Int
     private let folder: String
     private let health: LiveHealth
+    private let publications: LivePublications
 
     package init(_ configuration: GatewayConfiguration, logger: Logger) {
         baseBytes = ProcessFamilies.residentBytes ?? 0
@@ -17,13 +18,23 @@ package final class LiveGateway: RunningGateway {
         gateway = Gateway(configuration, logger: logger)
         health = LiveHealth(
             gateway: gateway, baseBytes: baseBytes, connectionCountMax: configuration.limits.connectionCountMax)
+        publications = LivePublications(gateway: gateway, logger: logger)
     }
 
-    package func start() throws { try gateway.start() }
+    package func start() throws {
+        gateway.setPublicationDesk(publications)
+        do { try gateway.start() } catch {
+            gateway.setPublicationDesk(nil)
+            throw error
+        }
+    }
     package func apply(_ change: RegistryChange, actor: ChangeActor, dryRun: Bool) throws -> ChangeReport {
         try gateway.apply(change, actor: actor, dryRun: dryRun)
     }
-    package func drain(withinMillis: Int) -> Bool { gateway.drain(withinMillis: withinMillis) }
+    package func drain(withinMillis: Int) -> Bool {
+        defer { gateway.setPublicationDesk(nil) }
+        return gateway.drain(withinMillis: withinMillis)
+    }
     package var ingestAddresses: [String] { gateway.ingestAddresses }
     package var newPlatformKey: String? { gateway.newPlatformKey }
     package var memoryBudgetBytes: Int { baseBytes + gateway.memoryBudgetBytes }

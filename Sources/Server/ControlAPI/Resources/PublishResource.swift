@@ -121,6 +121,8 @@ package struct PublishAnswer: Codable, Equatable, Sendable {
     /// As `APIText` writes it, without an encoder: this is answered thousands of times a second. Neither needs an
     /// escape.
     package var text: String { "{\"id\":\"\(id)\",\"status\":\"\(status)\"}" }
+    /// Where the id begins in it.
+    package static let idPlace = 7
 }
 
 extension PublishAnswer: Described {
