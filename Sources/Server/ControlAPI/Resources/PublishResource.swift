@@ -46,7 +46,7 @@ extension PublishOrder {
     ]
 
     /// The body says all of it.
-    init(json body: [UInt8]) throws {
+    package init(json body: [UInt8]) throws {
         guard !body.isEmpty else { throw ControlError(.badJSON, "the body is empty; it must be a JSON object") }
         let read: JSONMembers
         do throws(JSONProblem) { read = try JSONMembers(body) } catch {
