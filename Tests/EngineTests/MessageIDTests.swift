@@ -12,6 +12,19 @@ import Testing
             #expect(MessageID(text)?.event == event)
         }
     }
+    /// The ingest loop writes one without an array.
+    @Test func aLoopSpellsItAlike() {
+        let sequences: [UInt64] = [1, 61, 62, 1 << 31, 1 << 32, 0x0123_4567_89AB_CDEF, .max - 1, .max]
+        let identities: [UInt64] = [0, 0xAB_CDEF_0123, .max]
+        for identity in identities {
+            for sequence in sequences {
+                let event = EventID(logIdentity: identity, sequence: sequence)
+                var bytes = [UInt8](repeating: 0, count: EventID.messageByteCount)
+                bytes.withUnsafeMutableBufferPointer { unsafe event.writeMessage(to: $0.baseAddress!) }
+                #expect(String(decoding: bytes, as: UTF8.self) == MessageID(event).text)
+            }
+        }
+    }
     @Test func messagesSortAsTheyCame() {
         let texts = [1, 2, 61, 62, 63, 1 << 31, 1 << 32, UInt64.max - 1, .max].map {
             MessageID(EventID(logIdentity: 7, sequence: $0)).text

@@ -20,6 +20,11 @@ import Testing
     }
     @Test func timesReadBack() {
         #expect(TimeText.of(nanoseconds: 1_700_000_000_123_000_000) == "2023-11-14T22:13:20.123Z")
+        for days in stride(from: UInt64(0), to: 200_000, by: 37) {
+            let seconds = days * 86_400 + days * 7919 % 86_400
+            let date = Date(timeIntervalSince1970: Double(seconds)).formatted(Date.ISO8601FormatStyle())
+            #expect(TimeText.of(nanoseconds: seconds * 1_000_000_000 + 7_999_999) == date.dropLast() + ".007Z")
+        }
         #expect(TimeText.parse("2023-11-14T22:13:20.123Z") == 1_700_000_000_123_000_000)
         #expect(TimeText.parse("2023-11-14T22:13:20Z") == 1_700_000_000_000_000_000)
         #expect(TimeText.parse("yesterday") == nil)

@@ -8,7 +8,7 @@ import Testing
 
 /// One source of a harness' snapshot; its path is its name behind `/in/`.
 package struct HarnessSource {
-    package enum Check { case worker(UInt32), token, hmac, none }
+    package enum Check { case worker(UInt32), publications(UInt32), token, hmac, none }
     package var name: String
     package var check: Check
     package var observes: Bool
@@ -47,6 +47,7 @@ package final class IngestHarness {
     package let rejected: RejectedRing
     package let injector: EventInjector
     package let metrics = IngestMetrics()
+    package let publishers = PublisherAccess()
     package let shared: IngestControl
     package let path: String
     private let folder: LogFolder
@@ -126,6 +127,7 @@ package final class IngestHarness {
         setup.limits.connectionCountMax = IngestHarness.connectionCount
         setup.verifiers = link
         setup.rejected = rejected
+        setup.publishers = publishers
         let snapshot = try IngestHarness.snapshot(sources, trusted)
         snapshots.append(snapshot)
         let shared = shared
@@ -147,7 +149,7 @@ package final class IngestHarness {
             case .hmac:
                 definition = SchemeDefinition(
                     algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "X-Signature")])
-            case .worker, .none: break
+            case .worker, .publications, .none: break
             }
             let scheme = try definition.map { try SignatureScheme([($0, [token])], in: memory) }
             var fresh = IngestSource(
@@ -155,7 +157,13 @@ package final class IngestHarness {
                 selectors: try EventSelectors(
                     eventID: ["header:X-Id"], eventType: [], dedupKey: source.dedupKey, in: memory),
                 handshake: nil)
-            if case .worker(let id) = source.check { fresh.verifierID = id }
+            switch source.check {
+            case .worker(let id): fresh.verifierID = id
+            case .publications(let id):
+                fresh.verifierID = id
+                fresh.takesPublications = true
+            case .token, .hmac, .none: break
+            }
             fresh.observes = source.observes
             fresh.splits = source.splits
             fresh.durability = source.durability
@@ -168,9 +176,13 @@ package final class IngestHarness {
             compiled.append(fresh)
         }
         let edge = EdgePolicy(trusted: trusted.isEmpty ? nil : AddressSet(trusted, in: memory))
-        return IngestSnapshot(
-            sources: compiled, paths: sources.map { memory.place(text: "/in/\($0.name)") }, edge: edge,
-            owners: [memory])
+        var routes: [IngestRoute] = []
+        for (place, source) in sources.enumerated() {
+            routes.append(IngestRoute(memory.place(text: "/in/\(source.name)"), source: place))
+            guard case .publications = source.check else { continue }
+            routes.append(IngestRoute(memory.place(text: "/api/v1/events"), source: place))
+        }
+        return IngestSnapshot(sources: compiled, routes: routes, edge: edge, owners: [memory])
     }
 
     /// Other sources from now on; returns when the loop uses them.

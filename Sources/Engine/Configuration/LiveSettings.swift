@@ -5,6 +5,8 @@ package struct LiveSettings: Equatable, Sendable {
     package var publicURL: String?
     /// Where the ingest port answers GET and HEAD with 200; nil = nowhere.
     package var healthPath: String?
+    /// The ingest port takes publications beside providers' requests.
+    package var takesPublications = false
     /// CIDR ranges of proxies whose word on a request's origin counts; `unix` for local sockets.
     package var trustedProxies: [String] = []
     /// How long two events with the same key are duplicates.
@@ -30,6 +32,7 @@ extension LiveSettings {
     private static let fields: [SettingsField<LiveSettings>] = [
         SettingsField("public_url") { $0.publicURL },
         SettingsField("health_path") { $0.healthPath },
+        SettingsField("publish") { $0.takesPublications },
         SettingsField("trusted_proxies") { $0.trustedProxies },
         SettingsField("grace", { $0.gracePeriodMillis }, text: { TimeSpan.text(of: $0) }),
         SettingsField("rejected.per_second") { $0.rejectedPerSecondMax },

@@ -59,6 +59,11 @@ package final class Gateway: Sendable {
     /// By counter slot.
     var sourceNames: [String] { registry?.counters.labels ?? [] }
 
+    /// What looks at publications on the ingest port, from before the start to behind the drain.
+    package func setPublicationDesk(_ desk: (any PublicationDesk)?) { verifiers.setDesk(desk) }
+
+    package var publishers: PublisherAccess { verifiers.publishers }
+
     /// Throws `GatewayError`, with nothing left running.
     package func start() throws {
         let components = try GatewayComponents(initial, verifiers: verifiers, logger: logger)

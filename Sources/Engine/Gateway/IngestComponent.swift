@@ -127,6 +127,7 @@ final class IngestComponent: Component {
         setup.engine = engine
         setup.verifiers = verifiers.links[loop]
         setup.rejected = rejected.ring(loop: loop)
+        setup.publishers = verifiers.workers.publishers
         return setup
     }
     private static func engine(_ configuration: GatewayConfiguration) throws(GatewayError) -> VerifierEngine {

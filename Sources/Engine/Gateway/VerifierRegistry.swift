@@ -12,12 +12,19 @@ package final class VerifierRegistry: Sendable {
         var duties: [UInt32: WorkerDuty] = [:]
     }
     private let state = Mutex(State())
+    /// What looks at publications; nil while the gateway does not run.
+    private let desk = Mutex<(any PublicationDesk)?>(nil)
+    /// Versions of the registry of sources and keys.
+    package let publishers = PublisherAccess()
+    /// The number of that work; no registered duty gets as far.
+    static let publications = UInt32.max
     /// What all of them share: a reload does not fetch again, and no verifier's thread waits for the network.
     package let certificates = CertificateResolver(mode: .background)
 
     package init() {}
     package func register(_ duty: WorkerDuty) -> VerifierLease {
         let id = state.withLock { state in
+            precondition(state.lastID < VerifierRegistry.publications - 1)
             // 0 means "the loop does it".
             state.lastID += 1
             state.duties[state.lastID] = duty
@@ -25,6 +32,8 @@ package final class VerifierRegistry: Sendable {
         }
         return VerifierLease(id: id, registry: self)
     }
+    package func setDesk(_ desk: (any PublicationDesk)?) { self.desk.withLock { $0 = desk } }
+    func publicationDesk() -> (any PublicationDesk)? { desk.withLock { $0 } }
     func duty(_ id: UInt32) -> WorkerDuty? { state.withLock { $0.duties[id] } }
     fileprivate func retire(_ id: UInt32) { state.withLock { _ = $0.duties.removeValue(forKey: id) } }
     package var count: Int { state.withLock { $0.duties.count } }

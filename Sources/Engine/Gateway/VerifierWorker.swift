@@ -24,6 +24,7 @@ package final class VerifierWorkers: Sendable {
         var micros: UInt64 = 0
     }
 
+    package var publishers: PublisherAccess { registry.publishers }
     /// Nil when the process has no descriptor left.
     package init?(registry: VerifierRegistry, threadCount: Int) {
         var wakeups: [Wakeup] = []
@@ -75,8 +76,20 @@ package final class VerifierWorkers: Sendable {
     private func takeTurn(_ link: VerifierLink) -> Bool {
         var left = VerifierWorkers.turnCountMax
         let began = ProcessResources.monotonicNanos
+        var desk: (any PublicationDesk)?
+        var hasPublications = false
         while left > 0, let request = link.next() {
             left -= 1
+            if request.verifierID == VerifierRegistry.publications {
+                if desk == nil { desk = registry.publicationDesk() }
+                guard let desk else {
+                    link.answer(request, .undecided)
+                    continue
+                }
+                link.answer(request, desk.decide(request))
+                hasPublications = true
+                continue
+            }
             guard let duty = registry.duty(request.verifierID) else {
                 link.answer(request, .retired)
                 continue
@@ -84,6 +97,7 @@ package final class VerifierWorkers: Sendable {
             let result = duty.result(request.request, origin: request.origin, nowSeconds: request.nowSeconds)
             link.answer(request, result.answer, reading: result.reading)
         }
+        if hasPublications { link.wakeLoop() }
         let count = VerifierWorkers.turnCountMax - left
         guard count > 0 else { return false }
         let micros = (ProcessResources.monotonicNanos - began) / 1000

@@ -43,6 +43,14 @@ package final class KeyRing: Sendable {
         uses.note(key.id, nowMillis: now)
         return .key(key)
     }
+    /// Whether a key that a token was found to be is in force still; notes its use. A key's number is never given
+    /// twice, and what it may is never changed.
+    package func isInForce(_ key: KeySpec) -> Bool {
+        let now = nowMillis()
+        guard registry.state.keys[key.id] != nil, !key.isExpired(nowMillis: now) else { return false }
+        uses.note(key.id, nowMillis: now)
+        return true
+    }
     /// The token is nowhere but in the answer. A portal's key takes the place of others of its tenant's portals, as
     /// `KeyBounds` say.
     package func make(

@@ -82,7 +82,25 @@ package struct JSONMembers: Sendable {
     /// Nil when it is no list of texts.
     package func strings(of member: Member) -> [String]? {
         guard member.form == .list else { return nil }
-        return try? JSONDecoder().decode([String].self, from: Data(text[member.range]))
+        var scan = JSONMembers(unread: bytes(of: member))
+        do throws(JSONProblem) { return try scan.readTexts() } catch { return nil }
+    }
+    /// Of a list that is JSON; nil when one of them is no text.
+    private mutating func readTexts() throws(JSONProblem) -> [String]? {
+        var texts: [String] = []
+        repeat {
+            // Past the bracket, or a comma.
+            place += 1
+            passSpace()
+            if texts.isEmpty, next == UInt8(ascii: "]") { return [] }
+            let start = place
+            guard next == UInt8(ascii: "\"") else { return nil }
+            try passString()
+            guard let text = JSONMembers.string(text[start..<place]) else { return nil }
+            texts.append(text)
+            passSpace()
+        } while next == UInt8(ascii: ",")
+        return texts
     }
 
     private mutating func readMembers() throws(JSONProblem) {
@@ -207,17 +225,15 @@ package struct JSONMembers: Sendable {
     private mutating func passString() throws(JSONProblem) {
         guard next == UInt8(ascii: "\"") else { throw .malformed(place) }
         place += 1
-        while place < text.count {
-            let byte = text[place]
-            if byte == UInt8(ascii: "\"") {
-                place += 1
-                return
-            }
+        while true {
+            let start = place
+            place = text.withView { CharacterClasses.firstSpecialInJSONText($0, from: start, to: $0.count) }
+            let byte = next
             guard byte >= 0x20 else { throw .malformed(place) }
             place += 1
-            if byte == UInt8(ascii: "\\") { try passEscape() }
+            guard byte == UInt8(ascii: "\\") else { return }
+            try passEscape()
         }
-        throw .malformed(place)
     }
     private mutating func passEscape() throws(JSONProblem) {
         switch next {

@@ -5,7 +5,7 @@ import FastPath
 enum GatewayRules {
     static func issues(of configuration: GatewayConfiguration) -> [ValidationIssue] {
         listenerIssues(configuration.process) + boundIssues(configuration) + edgeIssues(configuration)
-            + healthIssues(configuration)
+            + healthIssues(configuration) + publicationIssues(configuration)
             + liveIssues(configuration.live)
     }
 
@@ -50,6 +50,20 @@ enum GatewayRules {
         }
         guard let taken = configuration.sources.firstIndex(where: { $0.pathsInForce.contains(path) }) else { return [] }
         return [ValidationIssue(FieldPath("health_path"), "is already the path of sources[\(taken)]", about: .value)]
+    }
+
+    static func publicationIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
+        guard configuration.live.takesPublications else { return [] }
+        var issues: [ValidationIssue] = []
+        let reason = "is where `publish: true` takes publications"
+        for (index, source) in configuration.sources.enumerated()
+        where source.pathsInForce.contains(where: IngestPublications.takes) {
+            issues.append(ValidationIssue(FieldPath("sources")[index]["path"], reason, about: .value))
+        }
+        if let path = configuration.live.healthPath, IngestPublications.takes(path: path) {
+            issues.append(ValidationIssue(FieldPath("health_path"), reason, about: .value))
+        }
+        return issues
     }
 
     private static func boundIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {

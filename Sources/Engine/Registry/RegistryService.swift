@@ -97,6 +97,7 @@ package final class RegistryService: Sendable {
                 $0.copiesRejected = plan.after.live.rejectedPerSecondMax > 0
             }
         }
+        verifiers.publishers.changed()
         before.watcher?.registryChanged(plan, by: actor)
         return report
     }

@@ -113,6 +113,13 @@ package final class SourceTopology: Sendable {
             routes.append(IngestRoute(memory.place(text: path), source: sources.count))
             sources.append(HealthSource.make(in: memory))
         }
+        if state.live.takesPublications {
+            routes += IngestPublications.routes(in: memory, source: sources.count)
+            sources.append(
+                IngestPublications.source(
+                    in: memory, bodyBytesMax: context.bodies.publicationBytesMax,
+                    counterSlot: context.counters.slotOfPublications()))
+        }
         snapshot = IngestSnapshot(
             sources: sources, routes: routes, edge: edge, owners: [memory] + compiled.map { $0 as AnyObject })
     }
@@ -123,7 +130,9 @@ package final class SourceTopology: Sendable {
     /// The largest body that any source takes.
     static func bodyBytesMax(_ configuration: GatewayConfiguration) -> Int {
         let bodies = BodyLimits(configuration.process)
-        return max(configuration.limits.bodyBytesMax, configuration.sources.map(bodies.bytesMax).max() ?? 0)
+        return max(
+            configuration.live.takesPublications ? bodies.publicationBytesMax : configuration.limits.bodyBytesMax,
+            configuration.sources.map(bodies.bytesMax).max() ?? 0)
     }
 }
 
@@ -132,6 +141,8 @@ struct BodyLimits {
     private let usual: Int
     /// What a provider's own limit is cut to: the log and the buffers take no more.
     private let cap: Int
+    /// Of a publication, whose payload may have what is usual.
+    let publicationBytesMax: Int
 
     /// `held`: what the buffers of the running process can hold; nil before there is one.
     init(_ process: ProcessSettings, held: Int? = nil) {
@@ -139,6 +150,7 @@ struct BodyLimits {
         let room = min(process.log.groupBytes, process.limits.assemblyBytes) - process.limits.headBytesMax
         // A limit that the operator has set counts for all sources without one of their own.
         let isOwn = usual != LimitsConfiguration().bodyBytesMax
+        publicationBytesMax = min(usual + IngestPublications.wrapperBytesMax, held ?? .max)
         cap = isOwn ? usual : max(usual, min(room, held ?? room))
     }
     /// A request that is split is in the log twice: its events, and itself.
@@ -172,6 +184,11 @@ package final class SourceCounters: Sendable {
             slots.labels.append("")
             return slots.labels.count - 1
         }
+    }
+    func slotOfPublications() -> Int {
+        let slot = slot(of: .publishing)
+        slots.withLock { if slot < $0.labels.count { $0.labels[slot] = PublishSource.name } }
+        return slot
     }
     /// A renamed source goes on under its new name.
     func label(_ specs: [SourceSpec]) {

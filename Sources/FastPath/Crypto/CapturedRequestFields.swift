@@ -12,9 +12,9 @@ extension CapturedRequest {
     package var host: String { text(head.host) }
 
     /// The values of each line called `name`, in order, without the white space around them.
-    package func values(of name: String) -> [[UInt8]] {
-        let wanted = HeaderName(name)
-        return bytes.withView { view in
+    package func values(of name: String) -> [[UInt8]] { values(of: HeaderName(name)) }
+    package func values(of wanted: HeaderName) -> [[UInt8]] {
+        bytes.withView { view in
             var values: [[UInt8]] = []
             var place = fields.firstIndex(of: wanted, in: view)
             while place >= 0 {

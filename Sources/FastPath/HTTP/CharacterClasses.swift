@@ -75,6 +75,35 @@ package enum ASCII {
         while place < to, isFieldText(bytes[place]) { place &+= 1 }
         return place
     }
+    /// The first byte in `from..<to` that a JSON text cannot simply go on with (a quote, a backslash, a control), `to`
+    /// when there is none.
+    package static func firstSpecialInJSONText(_ bytes: ByteView, from: Int, to: Int) -> Int {
+        var place = from
+        while place &+ 8 <= to {
+            let word = UInt64(littleEndian: bytes.load(place, as: UInt64.self))
+            let quotes = word ^ (ones &* UInt64(ASCII.quote))
+            let escapes = word ^ (ones &* 0x5C)
+            let hits =
+                ((word &- ones &* 0x20) & ~word | (quotes &- ones) & ~quotes | (escapes &- ones) & ~escapes) & highs
+            guard hits == 0 else { return place &+ hits.trailingZeroBitCount &>> 3 }
+            place &+= 8
+        }
+        while place < to, bytes[place] >= 0x20, bytes[place] != ASCII.quote, bytes[place] != 0x5C { place &+= 1 }
+        return place
+    }
+    package static func isASCII(_ bytes: ByteView, from: Int, to: Int) -> Bool {
+        var place = from
+        var seen: UInt64 = 0
+        while place &+ 8 <= to {
+            seen |= bytes.load(place, as: UInt64.self)
+            place &+= 8
+        }
+        while place < to {
+            seen |= UInt64(bytes[place])
+            place &+= 1
+        }
+        return seen & highs == 0
+    }
     /// The first byte in `from..<to` that is not printable ASCII (0x21 to 0x7E), `to` when there is none.
     @inline(__always) package static func firstOutsidePrintable(_ bytes: ByteView, from: Int, to: Int) -> Int {
         var place = from

@@ -32,7 +32,7 @@ package struct Reply: Sendable {
     package static let headBytesMax = 512
     package static let textBytesMax = 64
     /// The largest answer without a body of the caller's own.
-    package static let byteCountMax = headBytesMax + 2 * textBytesMax
+    package static let byteCountMax = headBytesMax + 3 * textBytesMax
     /// What a client that sent `Expect: 100-continue` waits for; never to HTTP/1.0.
     package static let continueText: StaticString = "HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -150,9 +150,57 @@ package struct Reply: Sendable {
         return writer.count
     }
 
+    /// `{"id":"evt_…","status":"accepted"}` and a line's end, as the control API answers a published event. Needs
+    /// `byteCountMax` and the count of `lines` of room.
+    @_noAllocation @_noLocks package func writePublished(
+        _ outcome: EventStatus, id: EventID, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
+    ) -> Int {
+        let start: StaticString = #"{"id":""#
+        let end: StaticString =
+            outcome == .accepted ? "\",\"status\":\"accepted\"}\n" : "\",\"status\":\"duplicate\"}\n"
+        var writer = unsafe ByteWriter(memory, capacity: capacity)
+        writeHead(bodyCount: start.utf8CodeUnitCount + EventID.byteCount + end.utf8CodeUnitCount, date, &writer)
+        if sendsBody {
+            writer.append(start)
+            writer.append(id)
+            writer.append(end)
+        }
+        return writer.count
+    }
+    /// `{"code":"…","detail":"…"}`, as the control API says it; both are raw values of our enums, or as plain. Needs
+    /// `byteCountMax` of room.
+    package func writeFault(
+        code: String, detail: String, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
+    ) -> Int {
+        let (start, middle, end): (StaticString, StaticString, StaticString) = (
+            #"{"code":""#, #"","detail":""#, #""}"#
+        )
+        let (codeCount, detailCount) = (code.utf8.count, detail.utf8.count)
+        precondition(codeCount <= Reply.textBytesMax && detailCount <= Reply.textBytesMax)
+        let fixedCount = start.utf8CodeUnitCount + middle.utf8CodeUnitCount + end.utf8CodeUnitCount
+        var writer = unsafe ByteWriter(memory, capacity: capacity)
+        writeHead(bodyCount: fixedCount + codeCount + detailCount, date, &writer)
+        if sendsBody {
+            writer.append(start)
+            for byte in code.utf8 { writer.append(byte) }
+            writer.append(middle)
+            for byte in detail.utf8 { writer.append(byte) }
+            writer.append(end)
+        }
+        return writer.count
+    }
+    /// The head alone, for a body that lies elsewhere. Needs `headBytesMax` and the count of `lines` of room.
+    @_noAllocation @_noLocks package func writeHead(
+        bodyCount: Int, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
+    ) -> Int {
+        var writer = unsafe ByteWriter(memory, capacity: capacity)
+        writeHead(bodyCount: bodyCount, date, &writer)
+        return writer.count
+    }
+
     /// RFC 9110 §15.3.5: a 204 has no body and no length.
     private var hasBody: Bool { status != 204 }
-    private var sendsBody: Bool { hasBody && !isHead }
+    var sendsBody: Bool { hasBody && !isHead }
 
     @inline(__always) private func writeHead(bodyCount: Int, _ date: DateCache, _ writer: inout ByteWriter) {
         writer.append(Reply.statusLine(status))

@@ -18,6 +18,8 @@ struct AnswerTerms {
     var answer = IngestAnswer()
     /// How many events the request holds that the log has now; 0 = it is one event. Set with the offer.
     var batchCount: UInt16 = 0
+    /// Refusals have the form of the control API. Set with the route.
+    var isPublication = false
     /// Monotonic milliseconds of the request's last byte, for the commit histogram.
     var completedAt: UInt64 = 0
 
@@ -30,6 +32,7 @@ struct AnswerTerms {
         decidedStatus = 0
         sourceIndex = -1
         batchCount = 0
+        isPublication = false
     }
 }
 
@@ -46,6 +49,13 @@ struct HeldRequest {
     var epoch: UInt32 = 0
     /// What the worker read of it; goes back with the block.
     var reading: PassedReading?
+    /// Of a publication: it is kept until its answer was sent, which may lie in `reading`.
+    var stays = false
+    /// True exactly while the answer that is being sent lies there and not in the connection's room.
+    var hasAnswer = false
+    /// Where it begins, and how much of the output goes before it.
+    var answer = ByteView.empty
+    var answerFrom = 0
 }
 
 struct IngestSlot {

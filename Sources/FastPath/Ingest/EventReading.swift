@@ -21,6 +21,11 @@ package struct EventReading: Equatable, Sendable {
 }
 
 @safe struct PassedReading: BitwiseCopyable {
+    private enum Kind {
+        static let whole: UInt32 = 0
+        static let split: UInt32 = 1
+        static let publication: UInt32 = 2
+    }
     private let memory: UnsafeMutableRawPointer
     private static let headerBytes = 16
 
@@ -29,16 +34,30 @@ package struct EventReading: Equatable, Sendable {
         unsafe memory = .allocate(byteCount: PassedReading.headerBytes + bytes.count, alignment: 16)
         unsafe memory.storeBytes(of: UInt32(bytes.count), as: UInt32.self)
         unsafe memory.storeBytes(of: UInt32(reading.elements.count), toByteOffset: 4, as: UInt32.self)
-        unsafe memory.storeBytes(of: reading.isSplit ? 1 : 0, toByteOffset: 8, as: UInt32.self)
+        let kind = reading.isSplit ? Kind.split : Kind.whole
+        unsafe memory.storeBytes(of: kind, toByteOffset: 8, as: UInt32.self)
         unsafe bytes.withUnsafeBytes { from in
             guard let base = from.baseAddress else { return }
             unsafe (memory + PassedReading.headerBytes).copyMemory(from: base, byteCount: from.count)
         }
     }
+    /// What a worker made of a publication.
+    init(_ publication: Publication) {
+        let count = PassedPublication.byteCount(publication)
+        unsafe memory = .allocate(byteCount: PassedReading.headerBytes + count, alignment: 16)
+        unsafe memory.storeBytes(of: 0, as: UInt64.self)
+        unsafe memory.storeBytes(of: Kind.publication, toByteOffset: 8, as: UInt32.self)
+        unsafe PassedPublication.write(publication, to: memory + PassedReading.headerBytes)
+    }
     func free() { unsafe memory.deallocate() }
 
     var elementCount: Int { unsafe Int(memory.load(fromByteOffset: 4, as: UInt32.self)) }
-    var isSplit: Bool { unsafe memory.load(fromByteOffset: 8, as: UInt32.self) != 0 }
+    private var kind: UInt32 { unsafe memory.load(fromByteOffset: 8, as: UInt32.self) }
+    var isSplit: Bool { kind == Kind.split }
+    /// Nil where the worker has read a provider's request.
+    var publication: PassedPublication? {
+        kind == Kind.publication ? unsafe PassedPublication(memory + PassedReading.headerBytes) : nil
+    }
     var elements: ByteView {
         let count = unsafe Int(memory.load(as: UInt32.self))
         return unsafe ByteView(

@@ -249,6 +249,20 @@ package struct IngestConnection: Sendable {
         isWithWorker = true
         deadline = IngestConnection.noDeadline
     }
+    /// The request is complete and was offered to the log outside a batch.
+    package mutating func offered(now: UInt64, _ limits: IngestLimits) {
+        precondition(state == .open && phase == .body && !isInBatch)
+        phase = .committing
+        isParked = false
+        deadline = now + UInt64(limits.commitMillisMax)
+    }
+    /// The log knows the event already, and what is said of that is a worker's to find out.
+    package mutating func handedAgain() {
+        precondition(state == .open && phase == .committing && !isWithWorker)
+        phase = .verifying
+        isWithWorker = true
+        deadline = IngestConnection.noDeadline
+    }
     /// The verdict is back.
     package mutating func leftWorker() -> IngestActions {
         precondition(isWithWorker)

@@ -28,6 +28,8 @@ package struct IngestSetup: Sendable {
     package var verifierScratchBytes = 8 << 20
     /// To the workers that verify what is too slow for the loop; nil = a source that needs them answers 503.
     package var verifiers: VerifierLink?
+    /// Versions of the registry, by which callers are known for a moment; nil = a worker looks at each publication.
+    package var publishers: PublisherAccess?
     /// For what is refused with 401; nil = not kept.
     package var rejected: RejectedRing?
 

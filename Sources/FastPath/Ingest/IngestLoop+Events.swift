@@ -15,7 +15,7 @@ extension IngestLoop where IO: ~Copyable {
         for index in 0..<batch.count {
             let slot = batch[index].slot
             if table[slot].connection.state == .open { settle(index) }
-            if batch[index].isHeld { dropHeld(slot) }
+            if batch[index].isHeld, !table[slot].held.stays { dropHeld(slot) }
             apply(table[slot].connection.leftBatch(), slot)
         }
         batch.removeAll()
@@ -70,6 +70,7 @@ extension IngestLoop where IO: ~Copyable {
     private mutating func admit(
         _ slot: Int, _ event: inout EventInput, _ reading: PassedReading, _ source: UnsafePointer<IngestSource>
     ) {
+        if let publication = reading.publication { return offer(slot, publication) }
         event.dedupWindowSeconds = unsafe source.pointee.dedupWindowSeconds
         guard !reading.isSplit else { return unsafe admit(slot, &event, eventsOf: reading, source) }
         var cursor = ElementCursor(reading.elements)
@@ -117,6 +118,7 @@ extension IngestLoop where IO: ~Copyable {
     }
     /// `sequence` is 0 while it is not the event's for good.
     private mutating func answerKept(_ slot: Int, _ sequence: UInt64, isDuplicate: Bool, newCount: UInt32 = 0) {
+        if table[slot].terms.isPublication { return answerPublished(slot, sequence, isDuplicate: isDuplicate) }
         let batchCount = Int(table[slot].terms.batchCount)
         if batchCount > 0 {
             return answerBatch(
@@ -159,7 +161,7 @@ extension IngestLoop where IO: ~Copyable {
         return nil
     }
     /// The log does not take the event, or could not keep it.
-    private mutating func answerRefused(_ slot: Int, _ reason: JournalRefusal) {
+    mutating func answerRefused(_ slot: Int, _ reason: JournalRefusal) {
         if reason == .tooLarge { return refuse(slot, .bodyTooLarge) }
         metrics.count(.refused, source: Int(table[slot].terms.counterSlot))
         answerUnavailable(slot, reason: reason.rawValue)

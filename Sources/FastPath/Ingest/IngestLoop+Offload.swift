@@ -25,7 +25,8 @@ extension IngestLoop where IO: ~Copyable {
             ticket: table.tag(.send, slot).bits,
             verifierID: sources[Int(table[slot].terms.sourceIndex)].verifierID, nowSeconds: wallSeconds,
             head: ByteView(memory, count: head.byteCount), body: ByteView(memory + head.byteCount, count: body.count),
-            origin: ByteView(memory + head.byteCount + body.count, count: held.originCount))
+            origin: ByteView(memory + head.byteCount + body.count, count: held.originCount),
+            client: table[slot].terms.isPublication ? publisher(slot, ByteView(memory, count: head.byteCount)) : nil)
         let isTaken = verifiers.push(order)
         precondition(isTaken, "the ring is smaller than what may be out")
         table[slot].connection.handedToWorker()
@@ -86,13 +87,14 @@ extension IngestLoop where IO: ~Copyable {
         return true
     }
     mutating func dropHeld(_ slot: Int) {
+        guard !table[slot].held.block.isNone else { return }
         verifyingBytes -= table[slot].held.block.byteCount
         arena.give(table[slot].held.block)
         dropReading(slot)
         table[slot].held = HeldRequest()
     }
 
-    private mutating func dropReading(_ slot: Int) {
+    mutating func dropReading(_ slot: Int) {
         guard let reading = table[slot].held.reading else { return }
         table[slot].held.reading = nil
         verifiers!.giveBack(reading)
@@ -113,7 +115,9 @@ extension IngestLoop where IO: ~Copyable {
                 judge(slot, receipt.answer)
             }
             // In the batch, or with a worker again, it stays where it is.
-            if !table[slot].connection.isInBatch, !table[slot].connection.isWithWorker { dropHeld(slot) }
+            if !table[slot].connection.isInBatch, !table[slot].connection.isWithWorker, !table[slot].held.stays {
+                dropHeld(slot)
+            }
             apply(actions, slot)
         }
     }
@@ -126,6 +130,12 @@ extension IngestLoop where IO: ~Copyable {
         switch answer {
         case .accepted:
             let verdict = unsafe sources[Int(table[slot].terms.sourceIndex)].workerVerdict
+            if let publication = held.reading?.publication {
+                guard publication.layout.hasEvent else {
+                    return answerPublication(slot, publication, publication.layout.accepted)
+                }
+                publication.keepPass(in: &passes)
+            }
             unsafe join(slot, base, held.head, body, job: -1, verdict: verdict)
         case .rejected(.batchTooLarge):
             return reject(slot, .batchTooLarge, unsafe ByteView(base, count: held.head.byteCount), body, status: 413)

@@ -125,6 +125,12 @@ extension IngestLoop where IO: ~Copyable {
         reply.allow = allow
         reply.retryAfterSeconds = retryAfterSeconds
         let (memory, capacity) = unsafe replyRoom(slot)
+        if table[slot].terms.isPublication {
+            let code = status == 503 ? "unavailable" : status == 413 ? "payload_too_large" : reason
+            let count = unsafe reply.writeFault(
+                code: code, detail: reason, date: dates, to: memory, capacity: capacity)
+            return written(slot, count)
+        }
         unsafe written(slot, reply.writeRejected(reason: reason, date: dates, to: memory, capacity: capacity))
     }
     /// `100 Continue` as soon as a body that was announced has to be waited for; never to HTTP/1.0 (RFC 9110 §10.1.1).

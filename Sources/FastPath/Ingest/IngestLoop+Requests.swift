@@ -138,6 +138,7 @@ extension IngestLoop where IO: ~Copyable {
         let isAllowed = unsafe sourceIndex >= 0 && sources[sourceIndex].allows(method)
         table[slot].terms.sourceIndex = Int32(sourceIndex)
         table[slot].terms.decidedStatus = isAllowed ? 0 : sourceIndex < 0 ? 404 : 405
+        table[slot].terms.isPublication = unsafe sourceIndex >= 0 && sources[sourceIndex].takesPublications
         let bodyBytesMax = unsafe sourceIndex >= 0 ? sources[sourceIndex].bodyBytesMax : limits.bodyBytesMax
         table[slot].assembly.route(bodyBytesMax: bodyBytesMax, discards: !isAllowed)
     }
@@ -159,6 +160,7 @@ extension IngestLoop where IO: ~Copyable {
         let bytes = unsafe ByteView(base, count: head.byteCount)
         unsafe table[slot].terms.copy(source, now: nowMillis)
         if answersBeforeVerification(slot, bytes, body) { return }
+        if table[slot].terms.isPublication, unsafe publishesDirectly(slot, source, bytes, head, body) { return }
         if unsafe source.pointee.verifierID != 0 { return unsafe completeWithWorker(slot, base, head, body) }
         guard let scheme = unsafe source.pointee.scheme else {
             return unsafe join(slot, base, head, body, job: -1, verdict: .unverified)

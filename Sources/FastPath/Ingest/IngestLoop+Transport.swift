@@ -148,9 +148,13 @@ extension IngestLoop where IO: ~Copyable {
     /// many bytes of ciphertext that are; 0 where the session takes nothing now. `isFinal`: no interim answer.
     mutating func seal(_ slot: Int, _ count: Int, isFinal: Bool) -> Int {
         let before = secure.outputCount(slot)
-        let (answer, _) = unsafe replies.room(slot, from: 0)
-        let isGood = unsafe secure.seal(slot, answer, count)
+        let isGood = unsafe secure.seal(slot, plainAnswer(slot), count)
         return isGood ? sealed(slot, isFinal) - before : 0
+    }
+    /// What is sealed: in the connection's room, or where a publication's answer lies.
+    private func plainAnswer(_ slot: Int) -> UnsafePointer<UInt8> {
+        unsafe table[slot].held.hasAnswer
+            ? table[slot].held.answer.base : UnsafePointer(replies.room(slot, from: 0).memory)
     }
     private mutating func sealed(_ slot: Int, _ isFinal: Bool) -> Int {
         if isFinal, secure.isSealed(slot), table[slot].connection.closesAfterReply { secure.finish(slot) }
@@ -169,8 +173,7 @@ extension IngestLoop where IO: ~Copyable {
         secure.sent(slot, count)
         guard !secure.isSealed(slot) else { return }
         let before = secure.outputCount(slot)
-        let (answer, _) = unsafe replies.room(slot, from: 0)
-        let isGood = unsafe secure.sealMore(slot, answer)
+        let isGood = unsafe secure.sealMore(slot, plainAnswer(slot))
         let more = isGood ? sealed(slot, table[slot].connection.phase == .answering) - before : 0
         if more > 0 { return apply(table[slot].connection.outputWritten(more), slot) }
         // It takes nothing, and nothing is on its way that would make it.

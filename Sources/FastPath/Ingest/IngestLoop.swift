@@ -43,6 +43,9 @@ import Synchronization
     var verifyingBytes = 0
     var hasFreshOrders = false
     var rejected: RejectedBudget
+    let publishers: PublisherAccess?
+    var passes = PassTable()
+    let publicationFields = PublicationFields()
 
     // The configuration in force: copied out of the snapshot, so that a request touches no reference count.
     var snapshot: IngestSnapshot
@@ -111,6 +114,7 @@ import Synchronization
         routes = snapshot.routes
         verifiers = setup.verifiers
         rejected = RejectedBudget(ring: setup.rejected)
+        publishers = setup.publishers
         edge = EdgeScratch(preambleListeners: setup.preambleListeners)
         batch = VerificationBatch(engine: setup.engine, scratchBytes: setup.verifierScratchBytes)
         listeners = setup.listeners
@@ -283,6 +287,7 @@ import Synchronization
         if actions.contains(.free) { free(slot) }
     }
     private mutating func nextRequest(_ slot: Int) {
+        if table[slot].held.stays { dropHeld(slot) }
         // A last answer's input goes with the connection.
         if !table[slot].connection.closesAfterReply { table[slot].assembly.nextRequest(&arena) }
         table[slot].terms.begin()
@@ -296,6 +301,7 @@ import Synchronization
         io.close(table[slot].connection.descriptor, tag: Tag(.close))
         if table[slot].edge.isSecure { endSecure(slot) }
         if let counted = table[slot].edge.counted { addresses.remove(counted) }
+        if table[slot].held.stays { dropHeld(slot) }
         table[slot].connection.freed()
         table.give(slot)
     }
@@ -308,12 +314,23 @@ import Synchronization
             return apply(table[slot].connection.sendWithdrawn(), slot)
         }
         let sent = table[slot].connection.outputSent
+        let count = table[slot].connection.outputCount - sent
+        if table[slot].held.hasAnswer, !table[slot].edge.isSecure { return sendHeld(slot, sent) }
         let bytes =
             unsafe table[slot].edge.isSecure
             ? secure.output(slot) : UnsafePointer(replies.room(slot, from: sent).memory)
+        unsafe io.send(table[slot].connection.descriptor, bytes, count: count, tag: table.tag(.send, slot))
+    }
+    /// What the room has goes before it.
+    @inline(never) private mutating func sendHeld(_ slot: Int, _ sent: Int) {
+        let from = table[slot].held.answerFrom
+        let answer = table[slot].held.answer
+        let rest =
+            sent < from
+            ? unsafe ByteView(UnsafePointer(replies.room(slot, from: sent).memory), count: from - sent)
+            : answer.slice(sent - from, answer.count - (sent - from))
         unsafe io.send(
-            table[slot].connection.descriptor, bytes, count: table[slot].connection.outputCount - sent,
-            tag: table.tag(.send, slot))
+            table[slot].connection.descriptor, rest.base, count: rest.count, tag: table.tag(.send, slot))
     }
     private mutating func armReceives() {
         while let slot = rearm.popLast() {

@@ -33,6 +33,8 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     package var verifierID: UInt32 = 0
     /// What a worker's consent means: `unverified` where it only reads.
     package var workerVerdict = RecordVerification.verified
+    /// What it takes are publications: a worker makes the event and its answer.
+    package var takesPublications = false
     /// A request may hold several events, which a worker tells apart.
     package var splits = false
     /// The signature is checked and counted, and everything is kept with its verdict (`mode: observe`).

@@ -32,6 +32,10 @@ struct VerifierOrder: BitwiseCopyable {
     var head: ByteView
     var body: ByteView
     var origin: ByteView
+    /// Of a publication: who sent it, where that is known.
+    var client: IPAddress?
+    /// Of one that a worker sees again: the record that the log had before. 0 the first time.
+    var duplicateOf: UInt64 = 0
 }
 
 struct VerifierReceipt: BitwiseCopyable {
@@ -49,6 +53,10 @@ package struct OffloadedRequest: ~Copyable {
     /// Scheme and authority as the sender used them; nil when unknown.
     package let origin: String?
     package let request: CapturedRequest
+    /// Of a publication: who sent it, where that is known.
+    package let client: IPAddress?
+    /// Of a publication that the log knows already: the sequence of the first. Nil the first time.
+    package let duplicateOf: UInt64?
 }
 
 @safe package final class VerifierLink: @unchecked Sendable {
@@ -97,7 +105,8 @@ package struct OffloadedRequest: ~Copyable {
                 let request = try CapturedRequest(head: order.head.array, body: order.body.array)
                 return OffloadedRequest(
                     ticket: order.ticket, verifierID: order.verifierID, nowSeconds: order.nowSeconds,
-                    origin: order.origin.count > 0 ? order.origin.text : nil, request: request)
+                    origin: order.origin.count > 0 ? order.origin.text : nil, request: request,
+                    client: order.client, duplicateOf: order.duplicateOf > 0 ? order.duplicateOf : nil)
             } catch {
                 // The loop has parsed it; whatever does not parse here is not genuine.
                 answer(ticket: order.ticket, .rejected(.malformedHeader))
@@ -114,12 +123,20 @@ package struct OffloadedRequest: ~Copyable {
     package func answer(
         _ request: borrowing OffloadedRequest, _ answer: VerifierResult, reading: EventReading? = nil
     ) {
-        self.answer(ticket: request.ticket, answer, reading.map(PassedReading.init))
+        self.answer(ticket: request.ticket, answer, reading.map { PassedReading($0) })
     }
+    /// The loop is woken by `wakeLoop`: thousands come in a second, and one wake-up is enough for many.
+    package func answer(_ request: borrowing OffloadedRequest, _ publication: Publication) {
+        put(VerifierReceipt(ticket: request.ticket, answer: .accepted, reading: PassedReading(publication)))
+    }
+    package func wakeLoop() { loopWakeup.signal() }
+
     private func answer(ticket: UInt64, _ answer: VerifierResult, _ reading: PassedReading? = nil) {
-        let receipt = VerifierReceipt(ticket: ticket, answer: answer, reading: reading)
+        put(VerifierReceipt(ticket: ticket, answer: answer, reading: reading))
+        wakeLoop()
+    }
+    private func put(_ receipt: VerifierReceipt) {
         let isTaken = answering.withLock { _ in receipts.push(receipt) }
         precondition(isTaken, "more orders are out than verdicts have room")
-        loopWakeup.signal()
     }
 }

@@ -52,5 +52,34 @@ package struct EventID: Equatable, Sendable {
         if index < 10 { return 48 + index }
         return index + 87 + (index > 17 ? 1 : 0) + (index > 19 ? 1 : 0) + (index > 21 ? 1 : 0) + (index > 26 ? 1 : 0)
     }
+    /// As messages are called: `msg_` and 27 characters of base 62 for 160 bits, which are the sequence, the log's
+    /// identity and zeros, the most significant first.
+    package static let messageByteCount = 31
+    private static let base62: StaticString = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+    /// Writes exactly `messageByteCount` bytes. Safety: `memory` has room for them.
+    package func writeMessage(to memory: UnsafeMutablePointer<UInt8>) {
+        unsafe memory[0] = 0x6D
+        unsafe memory[1] = 0x73
+        unsafe memory[2] = 0x67
+        unsafe memory[3] = 0x5F
+        var limbs: InlineArray<5, UInt64> = [
+            sequence >> 32, sequence & 0xFFFF_FFFF, logIdentity >> 8, logIdentity << 24 & 0xFFFF_FFFF, 0,
+        ]
+        var place = EventID.messageByteCount
+        while place > 4 {
+            // Three digits a division of the whole.
+            var rest: UInt64 = 0
+            for index in 0..<5 {
+                let part = rest << 32 | limbs[index]
+                limbs[index] = part / 238_328
+                rest = part % 238_328
+            }
+            for _ in 0..<3 {
+                place -= 1
+                unsafe memory[place] = EventID.base62.utf8Start[Int(rest % 62)]
+                rest /= 62
+            }
+        }
+    }
     private static let alphabet = Array("0123456789abcdefghjkmnpqrstvwxyz".utf8)
 }

@@ -2,8 +2,8 @@
 // other parsers disagree about (octal and hexadecimal parts, fewer than four parts, zone identifiers) are no addresses
 // here.
 
-package struct IPAddress: Hashable, Sendable {
-    package enum Family: UInt8, Sendable { case v4 = 4, v6 = 6 }
+package struct IPAddress: Hashable, Sendable, BitwiseCopyable {
+    package enum Family: UInt8, Sendable, BitwiseCopyable { case v4 = 4, v6 = 6 }
     package let family: Family
     /// The address in host order; an IPv4 address has its 32 bits in `low`.
     package let high: UInt64

@@ -8,6 +8,7 @@ extension ConfigurationKeys {
         return [
             .optionalText("public_url", \.live.publicURL),
             .optionalText("health_path", \.live.healthPath),
+            .flag("publish", \.live.takesPublications, of: initial),
             .texts("trusted_proxies", \.live.trustedProxies, of: initial),
             .texts("proxy_protocol", \.process.proxyProtocol, of: initial),
         ]

@@ -27,6 +27,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 # public_url: https://hooks.example.com   # as senders use it, for signatures over the URL
 # trusted_proxies: ["10.0.0.0/8", "unix"]   # whose X-Forwarded-* and Forwarded fields count
 # health_path: /health           # the ingest port answers GET and HEAD there with 200
+# publish: false                  # true: the ingest port takes published events and messages too, by a key
 # proxy_protocol: false           # true, or a list of listeners: connections begin with a PROXY preamble
 # loops: auto                     # ingest threads
 # grace: 10s                      # how long SIGTERM waits for what is in flight

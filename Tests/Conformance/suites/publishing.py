@@ -8,13 +8,14 @@ import json
 import os
 import re
 import socket
+import ssl
 import tempfile
 import time
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
 from receiver import Receiver
-from report import Report, arguments, one_line, wait_until
-from serverutil import Gateway, endpoint, open_source, platform_key, request, sluice
+from report import Report, Skip, arguments, one_line, wait_until
+from serverutil import Gateway, endpoint, free_port, open_source, platform_key, request, sluice
 
 EVENTS = "/api/v1/events"
 # Spaces, an order of keys, numbers and escapes that a JSON library would change.
@@ -229,6 +230,353 @@ def many(report, bench):
         notes.append(f"{len(answered)} events")
 
 
+class IngestBench:
+    """A gateway that takes publications on its ingest port too, and the application `shop` of it."""
+
+    def __init__(self, receiver, gateway):
+        self.receiver, self.gateway = receiver, gateway
+        self.key = platform_key(gateway.admin_port)
+        made = self.api("POST", "/api/v1/app", {"name": "shop", "uid": "shop"})
+        self.id = made["id"]
+        self.api("POST", f"/api/v1/app/{self.id}/endpoint", {"url": receiver.url + "/shop"})
+        self.path = f"/api/v1/app/{self.id}/msg"
+
+    def api(self, method, path, body=None):
+        data = None if body is None else json.dumps(body)
+        fields = {"X-Sluice-Request": "1", "Content-Type": "application/json"}
+        status, _, text = request(self.gateway.admin_port, path, data, fields, method)
+        assert status in (200, 201, 202), f"{method} {path}: {status} {one_line(text.decode())}"
+        return json.loads(text)
+
+    def make_key(self, role, tenant_id="*"):
+        return self.api("POST", "/api/v1/keys", {"role": role, "tenant_id": tenant_id})
+
+    def call(self, port, path, body, headers=None, token=None, method="POST"):
+        """Status, fields and JSON of a call at that port."""
+        fields = {"X-Sluice-Request": "1", "Content-Type": "application/json", "X-Request-Id": "same"}
+        fields.update(headers or {})
+        if token != "":
+            fields.setdefault("Authorization", f"Bearer {token or self.key}")
+        text = body if isinstance(body, (str, bytes)) else json.dumps(body)
+        data = text.encode() if isinstance(text, str) else text
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        try:
+            connection.request(method, path, data, fields)
+            answer = connection.getresponse()
+            text = answer.read()
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, json.loads(text)
+        finally:
+            connection.close()
+
+    def publish(self, body, wanted=202, path=None, **more):
+        status, _, said = self.call(self.gateway.port, path or self.path, body, **more)
+        assert status == wanted, f"{status} {one_line(json.dumps(said))}"
+        return said
+
+    def at_shop(self, ids, seconds=20):
+        """The deliveries there, by id, once all of `ids` have come."""
+
+        def found():
+            there = [one for one in self.receiver.snapshot() if one.path.endswith("/shop")]
+            return {one.headers["svix-id"]: one for one in there}
+
+        wait_until(lambda: set(ids) <= set(found()), seconds, "every published message at its endpoint")
+        return found()
+
+    def head(self, length, more=""):
+        return (
+            f"POST {self.path} HTTP/1.1\r\nHost: h\r\nAuthorization: bearer {self.key}\r\n"
+            f"Content-Type: application/json\r\n{more}{length}\r\n\r\n"
+        ).encode()
+
+
+def ingest_same(report, bench):
+    ports = {"api": bench.gateway.admin_port, "ingest": bench.gateway.port}
+    with report.case("a message is the same by both ports: answer, record, delivery"):
+        said, shown = {}, {}
+        for name, port in ports.items():
+            raw = f'{{"eventType":"order.paid","payload":{PAYLOAD},"eventId":"{name}-1","channels":["eu","us"]}}'
+            status, fields, said[name] = bench.call(port, bench.path, raw)
+            assert status == 202 and fields["content-type"] == "application/json", (status, fields, said[name])
+            assert fields["cache-control"] == "no-store" and fields["x-request-id"] == "same", fields
+            assert fields.get("sluice-durability") == ("fsync" if name == "ingest" else None), fields
+            shown[name] = bench.api("GET", f"{bench.path}/{said[name]['id']}")
+        came = bench.at_shop([one["id"] for one in said.values()])
+        for name, one in said.items():
+            assert one["eventId"] == f"{name}-1" and shown[name] == one, (one, shown[name])
+            assert came[one["id"]].body.decode() == PAYLOAD
+        assert list(said["api"]) == list(said["ingest"])
+        changing = ("svix-timestamp", "svix-signature", "svix-id", "webhook-timestamp", "webhook-signature",
+                    "webhook-id")
+        first, second = (
+            {k: v for k, v in came[one["id"]].headers.items() if k not in changing} for one in said.values())
+        assert first == second, (first, second)
+        for name, one in said.items():
+            found = bench.api("GET", f"{EVENTS}?provider_id={name}-1")["items"]
+            full = bench.api("GET", f"{EVENTS}/{found[0]['id']}?reveal=true")
+            shown[name] = json.dumps([full["headers"], full["target"], full["body"]]).replace(f"{name}-1", "?")
+        assert shown["api"] == shown["ingest"], shown
+    with report.case("an event of the gateway's own form goes there as well"):
+        made = bench.publish(
+            {"type": "t", "payload": [1], "event_id": "own-1", "tags": ["vip"]}, path=EVENTS,
+            headers={"X-Tenant-Id": "shop"})
+        assert made["status"] == "accepted" and made["id"].startswith("evt_"), made
+        again = bench.publish(
+            {"type": "t", "payload": 2, "event_id": "own-1"}, path=EVENTS, headers={"X-Tenant-Id": "shop"})
+        assert again == {"id": made["id"], "status": "duplicate"}, again
+        bench.publish("a;b", path=EVENTS + "?type=csv", headers={"Content-Type": "text/csv"})
+    with report.case("Svix's own client publishes there, only with another server_url"):
+        try:
+            from svix.api import MessageIn, Svix, SvixOptions
+        except ImportError:
+            raise Skip("the package svix is not installed") from None
+        client = Svix(bench.key, SvixOptions(server_url=f"http://127.0.0.1:{ports['ingest']}"))
+        made = [
+            client.message.create(bench.id, MessageIn(event_type="sdk.made", payload={"n": n}, event_id=f"sdk-{n}"))
+            for n in range(20)
+        ]
+        # It asks for answers without content.
+        assert all(one.id.startswith("msg_") and one.event_id == f"sdk-{n}" for n, one in enumerate(made)), made
+        bench.at_shop([one.id for one in made])
+        client.message.create("shop", MessageIn(event_type="sdk.made", payload={"by": "uid"}))
+        try:
+            client.message.create(bench.id, MessageIn(event_type="sdk.made", payload={}, event_id="sdk-1"))
+            raise AssertionError("a second message with one event id was taken")
+        except Exception as error:
+            assert getattr(error, "status_code", 0) == 409 and error.code == "conflict", repr(error)
+
+
+def ingest_refusals(report, bench):
+    ports = (bench.gateway.admin_port, bench.gateway.port)
+    good = {"eventType": "t", "payload": {}}
+    with report.case("what the control API refuses is refused there in the same words") as notes:
+        viewer, publisher = (bench.make_key(role)["token"] for role in ("viewer", "publisher"))
+        foreign = bench.make_key("publisher", bench.api("GET", "/api/v1/tenants/shop")["tenant_id"])["token"]
+        calls = [
+            (401, bench.path, good, {"token": ""}),
+            (401, bench.path, good, {"headers": {"Authorization": "Basic x"}}),
+            (403, bench.path, good, {"token": viewer}),
+            (403, bench.path, good, {"token": foreign}),
+            (404, "/api/v1/app/nobody/msg", good, {"token": publisher}),
+            (400, bench.path, good, {"headers": {"Idempotency-Key": "a b"}}),
+            (400, bench.path + "?with_content=perhaps", good, {}),
+            (422, bench.path, "{", {}),
+            (422, bench.path, "[]", {}),
+            (422, bench.path, {"payload": {}}, {}),
+            (422, bench.path, {"eventType": "a b", "payload": {}}, {}),
+            (422, bench.path, {"eventType": "t", "payload": [1]}, {}),
+            (422, bench.path, {"eventType": "t", "payload": {}, "channels": []}, {}),
+            (422, bench.path, {"eventType": "t", "payload": {}, "channels": list("abcdef")}, {}),
+            (422, bench.path, {"eventType": "t", "payload": {}, "eventId": "msg_1"}, {}),
+            (413, bench.path, {"eventType": "t", "payload": {"x": "x" * (1 << 20)}}, {}),
+            (401, EVENTS, good, {"token": ""}),
+            (403, EVENTS, {"type": "t", "payload": 1}, {"token": viewer}),
+            (403, EVENTS, {"type": "t", "payload": 1}, {"headers": {"X-Sluice-Request": "0"}}),
+            (404, EVENTS, {"type": "t", "payload": 1}, {"headers": {"X-Tenant-Id": "nobody"}}),
+            (400, EVENTS, "{", {}),
+            (400, EVENTS + "?types=t", "{}", {}),
+            (422, EVENTS, {"type": "t"}, {}),
+            (422, EVENTS, {"type": "t", "payload": 1, "tags": ["a b"]}, {}),
+        ]
+        before = len(bench.api("GET", EVENTS + "?limit=1000")["items"])
+        for wanted, path, body, more in calls:
+            said = [bench.call(port, path, body, **more) for port in ports]
+            assert [one[0] for one in said] == [wanted] * 2, (path, body if len(str(body)) < 200 else "", said)
+            assert said[0][2] == said[1][2], said
+            for field in ("content-type", "www-authenticate"):
+                assert said[0][1].get(field) == said[1][1].get(field), (field, said)
+        assert before == len(bench.api("GET", EVENTS + "?limit=1000")["items"])
+        notes.append(f"{len(calls)} calls")
+    with report.case("what only the control API does is refused by name"):
+        asked = {**good, "application": {"name": "new", "uid": "new"}}
+        said = bench.publish(asked, 422, path="/api/v1/app/new/msg")
+        assert "control API" in said["detail"][0]["msg"], said
+        assert bench.call(ports[1], f"/api/v1/app/{bench.id}/endpoint", {"url": "http://x"})[0] == 404
+        assert bench.call(ports[1], f"/api/v1/app/{bench.id}/endpoint", {"url": "http://x"}, token="")[0] == 401
+        status, fields, said = bench.call(ports[1], bench.path, "", method="GET")
+        assert status == 405 and fields["allow"] == "POST" and said["code"] == "method_not_allowed", said
+    with report.case("a key that is revoked opens nothing from then on; whoever guesses is slowed"):
+        made = bench.make_key("publisher")
+        bench.publish(good, token=made["token"])
+        status = request(ports[0], f"/api/v1/keys/{made['key_id']}", None, {"X-Sluice-Request": "1"}, "DELETE")[0]
+        assert status == 204, status
+        bench.publish(good, 401, token=made["token"])
+        tries = [bench.call(ports[1], bench.path, good, token="sk_wrong")[0] for _ in range(30)]
+        assert set(tries) == {401, 429}, tries
+        bench.publish(good)
+
+
+def ingest_bytes(report, bench):
+    def body(name):
+        return json.dumps({"eventType": "raw", "payload": {"name": name}, "eventId": name}).encode()
+
+    def answers(connection, count):
+        file = connection.makefile("rb")
+        for _ in range(count):
+            status = int(file.readline().split()[1])
+            length = 0
+            while (line := file.readline().strip().lower()) not in (b"",):
+                if line.startswith(b"content-length:"):
+                    length = int(line.partition(b":")[2])
+            yield status, json.loads(file.read(length))
+
+    def connect():
+        return socket.create_connection(("127.0.0.1", bench.gateway.port), 20)
+
+    with report.case("calls in a pipeline, in chunks and byte by byte are answered in their order"):
+        names = [f"line-{n}" for n in range(100)]
+        with connect() as connection:
+            line = b"".join(bench.head(f"Content-Length: {len(body(name))}") + body(name) for name in names)
+            connection.sendall(line)
+            said = list(answers(connection, len(names)))
+            assert [one["eventId"] for status, one in said if status == 202] == names, said[:3]
+            chunked = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body("chunks")[:7], body("chunks")[7:]))
+            connection.sendall(bench.head("Transfer-Encoding: chunked") + chunked + b"0\r\n\r\n")
+            ((status, one),) = answers(connection, 1)
+            assert status == 202 and one["payload"] == {"name": "chunks"}, one
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for byte in bench.head(f"Content-Length: {len(body('bytes'))}") + body("bytes"):
+                connection.sendall(bytes([byte]))
+            ((status, one),) = answers(connection, 1)
+            assert status == 202 and one["eventId"] == "bytes", one
+    with report.case("a large payload comes back whole, also in a pipeline; without content it does not"):
+        large = json.dumps({"eventType": "l", "payload": {"x": "y" * 900_000}}).encode()
+        with connect() as connection:
+            small = bench.head(f"Content-Length: {len(body('s'))}", "Expect: 100-continue\r\n")
+            connection.sendall((bench.head(f"Content-Length: {len(large)}") + large) * 3)
+            said = list(answers(connection, 3))
+            assert [(status, len(one["payload"]["x"])) for status, one in said] == [(202, 900_000)] * 3
+            connection.sendall(small)
+            assert connection.recv(100).startswith(b"HTTP/1.1 100 "), "no interim answer"
+            connection.sendall(body("s"))
+            ((status, one),) = answers(connection, 1)
+            assert status == 202 and one["eventId"] == "s"
+        assert bench.publish(large, path=bench.path + "?with_content=false")["payload"] == {}
+
+
+def ingest_known(report, bench):
+    """Plain events of a caller who was let in a moment ago, which the ingest thread takes by itself."""
+    # As a worker and as the thread see it: the request id makes the call a worker's.
+    def event(number, headers=None, wanted=202, **more):
+        fields = {"X-Sluice-Request": "1", "Authorization": f"Bearer {key['token']}", **(headers or {})}
+        body = f'{{"type":"known.made","payload":{{ "n":{number} }},"event_id":"known-{number}"}}'
+        status, answered, text = request(bench.gateway.port, EVENTS, body, fields, "POST")
+        assert status == wanted, f"{status} {one_line(text.decode())}"
+        return json.loads(text), answered
+
+    tenant = bench.api("GET", "/api/v1/tenants/shop")["tenant_id"]
+    key = bench.make_key("publisher", tenant)
+    with report.case("events of a caller who is known are kept, answered and delivered like all others"):
+        said = [event(n, {"X-Request-Id": "w"} if n % 2 else None) for n in range(20)]
+        assert {one["status"] for one, _ in said} == {"accepted"}
+        apart = ("date", "x-request-id")
+        fields = [{k: v for k, v in answered.items() if k not in apart} for _, answered in said]
+        assert all(one == fields[0] for one in fields), fields
+        assert sum("x-request-id" in answered for _, answered in said) < 20, "each was a worker's"
+        again = [event(n, {"X-Request-Id": "w"} if n % 2 == 0 else None)[0] for n in range(20)]
+        assert again == [{"id": one["id"], "status": "duplicate"} for one, _ in said], again
+        came = bench.at_shop([one["id"] for one, _ in said])
+        assert {came[one["id"]].body for one, _ in said} == {b'{ "n":%d }' % n for n in range(20)}
+        shown = []
+        for one, _ in said[2:4]:
+            full = bench.api("GET", f"{EVENTS}/{one['id']}?reveal=true")
+            parts = [full["headers"], full["target"], full["body"], full["event"]["type"], full["event"]["source"]]
+            shown.append(re.sub(r"known-\d+|\"n\":\d+", "", json.dumps(parts).replace("\\", "")))
+        assert shown[0] == shown[1], shown
+    with report.case("a change of its keys counts for the next event of a caller who is known"):
+        for _ in range(5):
+            event(100)
+        status = request(bench.gateway.admin_port, f"/api/v1/keys/{key['key_id']}", None, {"X-Sluice-Request": "1"},
+                         "DELETE")[0]
+        assert status == 204, status
+        event(101, wanted=401)
+        key = bench.make_key("publisher", tenant)
+        event(102)
+        key = {"token": key["token"][:-1] + ("a" if key["token"][-1] != "a" else "b")}
+        event(103, wanted=401)
+
+
+def ingest_tls(report, receiver):
+    with report.case("the same over TLS, large answers too"), tempfile.TemporaryDirectory() as folder:
+        try:
+            from certificates import SERVER, make
+        except ImportError:
+            raise Skip("the package cryptography is not installed") from None
+        certificate, key = make("tls", names=["localhost"], purposes=[SERVER]).write(folder, "tls")
+        port = free_port()
+        listen = [{"address": f"127.0.0.1:{port}", "tls": {"certificate": certificate, "key": key}}]
+        with Gateway([open_source("in")], publish=True, listen=listen, delivery={"allow": ["127.0.0.0/8"]}) as gateway:
+            bench = IngestBench(receiver, gateway)
+            trusting = ssl._create_unverified_context()
+            connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=trusting)
+            fields = {"Authorization": f"Bearer {bench.key}", "X-Sluice-Request": "1"}
+            for count in (1, 900, 20_000, 900_000, 5):
+                body = json.dumps({"eventType": "tls", "payload": {"x": "y" * count}})
+                connection.request("POST", bench.path, body, fields)
+                answer = connection.getresponse()
+                said = json.loads(answer.read())
+                assert answer.status == 202 and len(said["payload"]["x"]) == count, (answer.status, count)
+                connection.request("POST", EVENTS, '{"type":"t","payload":1}', fields)
+                answer = connection.getresponse()
+                assert answer.status == 202 and json.loads(answer.read())["status"] == "accepted"
+            connection.close()
+
+
+def ingest_again(report, bench):
+    with report.case("a call that comes again with its key is answered as the first; another's event id conflicts"):
+        for port in (bench.gateway.port, bench.gateway.admin_port):
+            key = {"idempotency-key": f"auto_{port}"}
+            first = bench.publish({"eventType": "k", "payload": {"n": 1}}, headers=key)
+            for again in (bench.gateway.port, bench.gateway.admin_port):
+                status, _, said = bench.call(again, bench.path, {"eventType": "k", "payload": {"n": 1}}, key)
+                assert status == 202 and said == first, said
+            bench.call(port, bench.path, {"eventType": "k", "payload": {}, "eventId": f"by-{port}"})
+            said = bench.publish({"eventType": "k", "payload": {}, "eventId": f"by-{port}"}, 409)
+            assert said["code"] == "conflict", said
+            said = bench.publish({"eventType": "k", "payload": {}, "eventId": f"by-{port}"}, 409, headers=key)
+    with report.case("what the ingest port answered outlives a kill, and is delivered") as notes:
+        gateway, answered = bench.gateway, []
+
+        def caller(number):
+            connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
+            fields = {"Authorization": f"Bearer {bench.key}", "Content-Type": "application/json"}
+            kept = []
+            try:
+                for index in range(100000):
+                    body = json.dumps({"eventType": "load", "payload": {"n": f"{number}-{index}"}})
+                    connection.request("POST", bench.path, body, fields)
+                    answer = connection.getresponse()
+                    text = answer.read()
+                    assert answer.status == 202, text
+                    kept.append(json.loads(text)["id"])
+            except (OSError, http.client.HTTPException):
+                return kept
+
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            callers = [pool.submit(caller, number) for number in range(8)]
+            time.sleep(1.5)
+            gateway.kill()
+            answered = [one for done in callers for one in done.result()]
+        gateway.start()
+        assert len(answered) > 50 and len(set(answered)) == len(answered), len(answered)
+        bench.at_shop(answered, 90)
+        notes.append(f"{len(answered)} messages")
+    with report.case("without `publish` there is nothing at those paths"):
+        bench.gateway.keys["publish"] = False
+        bench.gateway.write_configuration()
+        bench.gateway.reload()
+        status, _, said = bench.call(bench.gateway.port, bench.path, {"eventType": "t", "payload": {}})
+        assert status == 404 and said["reason"] == "not_found", said
+
+
+def ingest(report, receiver):
+    with Gateway([open_source("in")], publish=True, delivery={"allow": ["127.0.0.0/8"]}) as gateway:
+        bench = IngestBench(receiver, gateway)
+        for group in (ingest_same, ingest_known, ingest_refusals, ingest_bytes, ingest_again):
+            group(report, bench)
+    ingest_tls(report, receiver)
+
+
 def main():
     arguments(__doc__)
     report = Report("publishing")
@@ -237,6 +585,7 @@ def main():
         with bench.gateway:
             for group in (once, raw_bodies, channels, command_line, pipelined, many):
                 group(report, bench)
+        ingest(report, receiver)
     report.finish()
 
 

@@ -26,26 +26,24 @@ struct PublishController {
                 problems: [.badRequest, .busy, .logUnavailable], isFrequent: true
             ) { call in
                 let read: @Sendable () throws -> PublishOrder = {
-                    call.query.text("type") == nil
-                        ? try PublishController.order(call)
-                        : try PublishOrder(call.query, contentType: call.fields[.contentType], body: call.body)
+                    try PublishController.order(call.query, contentType: call.fields[.contentType], body: call.body)
                 }
                 var order = try await call.body.count > PublishController.quickBytesMax ? worker.run(read) : read()
-                order.idempotencyKey = try PublishController.idempotencyKey(call)
+                order.idempotencyKey = try PublishController.idempotencyKey(call.fields[values: IdempotencyKey.header])
                 let answer = try await publishing.publish(order, call.caller)
                 return ControlResponse.text(answer.text + "\n", contentType: "application/json", status: .accepted)
             }
         ]
     }
 
-    private static func order(_ call: Call) throws -> PublishOrder {
-        for parameter in PublishOrder.query where call.query.text(parameter.name) != nil {
+    static func order(_ query: QueryValues, contentType: String?, body: [UInt8]) throws -> PublishOrder {
+        guard query.text("type") == nil else { return try PublishOrder(query, contentType: contentType, body: body) }
+        for parameter in PublishOrder.query where query.text(parameter.name) != nil {
             throw ControlError(.badParameter, "`\(parameter.name)` in the query goes together with `type` there")
         }
-        return try PublishOrder(json: call.body)
+        return try PublishOrder(json: body)
     }
-    private static func idempotencyKey(_ call: Call) throws -> String? {
-        let given = call.fields[values: IdempotencyKey.header]
+    static func idempotencyKey(_ given: [String]) throws -> String? {
         guard let key = given.first else { return nil }
         guard given.count == 1, IdempotencyKey.isRight(key) else {
             throw ControlError(.badRequest, "`Idempotency-Key` \(IdempotencyKey.form)")

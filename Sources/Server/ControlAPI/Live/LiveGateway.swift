@@ -12,6 +12,7 @@ package final class LiveGateway: RunningGateway {
     private let health: LiveHealth
     private let signIn: LiveSignIn
     private let streams: LiveStreams
+    private let publications: LivePublications
 
     package init(_ configuration: GatewayConfiguration, logger: Logger) {
         baseBytes = ProcessFamilies.residentBytes ?? 0
@@ -22,13 +23,21 @@ package final class LiveGateway: RunningGateway {
         health = LiveHealth(
             gateway: gateway, streams: streams, baseBytes: baseBytes,
             connectionCountMax: configuration.limits.connectionCountMax)
+        publications = LivePublications(gateway: gateway, logger: logger)
     }
 
-    package func start() throws { try gateway.start() }
+    package func start() throws {
+        gateway.setPublicationDesk(publications)
+        do { try gateway.start() } catch {
+            gateway.setPublicationDesk(nil)
+            throw error
+        }
+    }
     package func apply(_ change: RegistryChange, actor: ChangeActor, dryRun: Bool) throws -> ChangeReport {
         try gateway.apply(change, actor: actor, dryRun: dryRun)
     }
     package func drain(withinMillis: Int) -> Bool {
+        defer { gateway.setPublicationDesk(nil) }
         let isComplete = gateway.drain(withinMillis: withinMillis)
         // They have ended by now, or do in a moment.
         streams.awaitEnd()

@@ -17,32 +17,44 @@ final class LiveMessages: SvixMessages {
 
     func publish(_ draft: SvixMessageDraft, application: String, _ caller: Caller) async throws -> SvixMessage {
         let tenant = try await tenant(application, making: draft.application, caller)
-        var event = PublishedEvent(tenant: tenant, type: draft.eventType, body: draft.body)
-        event.isMessage = true
-        event.eventID = draft.eventId
-        event.channels = draft.channels
-        event.target = LiveMessages.target
-        event.repetition = draft.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
-        event.receivedAt = ProcessResources.wallNanos
+        let event = LiveMessages.event(of: draft, for: tenant, caller)
         let window = try RegistryLookup(gateway, caller).state.live.dedupWindowSeconds
         switch try await publishing.publish(event, windowSeconds: window) {
         case .kept(let id):
-            return SvixMessage(
-                id: MessageID(id).text, eventId: event.eventID, eventType: event.type, channels: event.channels,
-                timestamp: event.receivedAt, payload: .json(event.body))
+            return LiveMessages.answer(to: event, id: MessageID(id).text)
         case .duplicate(let id):
             // One that comes again is a conflict, unless it is the same call that does.
             let repetition = event.repetition
             return try await worker.run { [self] in try first(id, published: repetition, of: tenant) }
         }
     }
-    private func first(
+    static func event(of draft: SvixMessageDraft, for tenant: TenantID, _ caller: Caller) -> PublishedEvent {
+        var event = PublishedEvent(tenant: tenant, type: draft.eventType, body: draft.body)
+        event.isMessage = true
+        event.eventID = draft.eventId
+        event.channels = draft.channels
+        event.target = target
+        event.repetition = draft.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
+        event.receivedAt = ProcessResources.wallNanos
+        return event
+    }
+    static func answer(to event: PublishedEvent, id: String) -> SvixMessage {
+        SvixMessage(
+            id: id, eventId: event.eventID, eventType: event.type, channels: event.channels,
+            timestamp: event.receivedAt, payload: .json(event.body))
+    }
+    /// Of an application that is there.
+    func knownTenant(_ application: String, _ caller: Caller) throws -> TenantID {
+        try lookup(caller).application(application).id
+    }
+    /// The message that was published before, when it was by the same call; else it is a conflict.
+    func first(
         _ id: EventID, published repetition: PublishedEvent.Repetition?, of tenant: TenantID
     ) throws -> SvixMessage {
         let browser = MessageBrowser(try gateway.accessNow(), tenant: tenant)
         guard let repetition, try browser.repetition(at: id.sequence) == repetition.text,
             let first = try browser.message(at: id.sequence)
-        else { throw SvixError.conflict("there is a message with this event id already") }
+        else { throw SvixError.knownEventID }
         return first
     }
     private static let target = "/api/v1/app/msg"
@@ -85,5 +97,6 @@ final class LiveMessages: SvixMessages {
 }
 
 extension SvixError {
+    static let knownEventID = SvixError.conflict("there is a message with this event id already")
     static let noMessage = SvixError.notFound("there is no such message")
 }

@@ -8,6 +8,14 @@ final class LivePublishing: EventPublishing {
     init(gateway: Gateway) { self.gateway = gateway }
 
     func publish(_ order: PublishOrder, _ caller: Caller) async throws -> PublishAnswer {
+        let (event, windowSeconds) = try event(of: order, caller)
+        switch try await publish(event, windowSeconds: windowSeconds) {
+        case .kept(let id): return PublishAnswer(status: "accepted", id: id.text)
+        case .duplicate(let id): return PublishAnswer(status: "duplicate", id: id.text)
+        }
+    }
+    /// The event, and how long a second one is a duplicate of it.
+    func event(of order: PublishOrder, _ caller: Caller) throws -> (event: PublishedEvent, windowSeconds: UInt32) {
         let lookup = try RegistryLookup(gateway, caller)
         var event = PublishedEvent(tenant: try lookup.scope ?? .main, type: order.type, body: order.body)
         event.contentType = order.contentType
@@ -15,21 +23,19 @@ final class LivePublishing: EventPublishing {
         event.channels = order.channels
         event.tags = order.tags
         event.repetition = order.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
-        switch try await publish(event, windowSeconds: lookup.state.live.dedupWindowSeconds) {
-        case .kept(let id): return PublishAnswer(status: "accepted", id: id.text)
-        case .duplicate(let id): return PublishAnswer(status: "duplicate", id: id.text)
-        }
+        return (event, lookup.state.live.dedupWindowSeconds)
     }
 
     enum Kept { case kept(EventID), duplicate(EventID) }
 
+    static func check(_ event: PublishedEvent, bodyBytesMax: Int) throws {
+        guard event.body.count > bodyBytesMax else { return }
+        throw ControlError(.tooLarge, "the payload has \(event.body.count) bytes; `limits.body` is \(bodyBytesMax)")
+    }
     /// On disk when this returns.
     func publish(_ event: PublishedEvent, windowSeconds: UInt32) async throws -> Kept {
         let publisher = try gateway.accessNow().publisher
-        guard event.body.count <= publisher.bodyBytesMax else {
-            throw ControlError(
-                .tooLarge, "the payload has \(event.body.count) bytes; `limits.body` is \(publisher.bodyBytesMax)")
-        }
+        try LivePublishing.check(event, bodyBytesMax: publisher.bodyBytesMax)
         guard let fate = await publisher.offer(event.injected(windowSeconds: windowSeconds)) else {
             throw ControlError(.busy, "too many events are on their way into the log; try again")
         }

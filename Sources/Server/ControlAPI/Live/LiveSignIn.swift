@@ -7,6 +7,10 @@ final class LiveSignIn: SignInService {
     private let gateway: Gateway
 
     private let worker = ControlWorker()
+    /// Tokens that were found to be a key's, so that one which calls thousands of times a second is digested once. Each
+    /// use asks whether the key is in force still.
+    private let recent = Mutex<[String: (key: KeySpec, principal: Principal)]>([:])
+    private static let recentCountMax = 256
     private let sample = Mutex(RefusalSample())
     private let queue = DispatchQueue(label: "sluice.refusals", qos: .utility)
 
@@ -68,21 +72,33 @@ final class LiveSignIn: SignInService {
             Principal(name: "jwt:" + holder.subject, role: holder.role, tenant: tenant.publicID.text))
     }
     private func key(_ token: String) throws -> SignInAnswer {
-        guard let ring = gateway.keys, let state = gateway.registry?.state else { throw ControlError.notRunning }
+        guard let ring = gateway.keys else { throw ControlError.notRunning }
+        if let (key, principal) = recent.withLock({ $0[token] }), ring.isInForce(key) { return .caller(principal) }
         switch ring.verdict(on: token) {
         case .unknown: return .unknown
         case .expired: return .expired
         case .key(let key):
-            guard let id = key.tenant else {
-                return .caller(Principal(name: key.publicID.text, role: key.role, tenant: nil))
+            guard let principal = try principal(key) else { return .unknown }
+            recent.withLock { recent in
+                if recent.count >= LiveSignIn.recentCountMax { recent.removeAll(keepingCapacity: true) }
+                recent[token] = (key, principal)
             }
-            // A tenant that went between the two takes its keys with it.
-            guard let tenant = state.tenant(id) else { return .unknown }
-            return .caller(
-                Principal(
-                    name: key.publicID.text, role: key.role, tenant: tenant.publicID.text,
-                    featureFlags: key.featureFlags, isPortal: key.isPortal))
+            return .caller(principal)
         }
+    }
+    /// Until when a key is good whose token was known right before; nil for others.
+    func goodUntil(_ token: String) -> UInt64? {
+        guard let known = recent.withLock({ $0[token] }) else { return nil }
+        return known.key.expiresMillis.map { UInt64(max($0, 0)) } ?? .max
+    }
+    private func principal(_ key: KeySpec) throws -> Principal? {
+        guard let id = key.tenant else { return Principal(name: key.publicID.text, role: key.role, tenant: nil) }
+        guard let state = gateway.registry?.state else { throw ControlError.notRunning }
+        // A tenant that went meanwhile takes its keys with it.
+        guard let tenant = state.tenant(id) else { return nil }
+        return Principal(
+            name: key.publicID.text, role: key.role, tenant: tenant.publicID.text,
+            featureFlags: key.featureFlags, isPortal: key.isPortal)
     }
     func tenant(_ ref: String) throws -> String? {
         guard let state = gateway.registry?.state else { throw ControlError.notRunning }

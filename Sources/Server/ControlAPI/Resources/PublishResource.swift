@@ -46,7 +46,7 @@ extension PublishOrder {
     ]
 
     /// The body says all of it.
-    init(json body: [UInt8]) throws {
+    package init(json body: [UInt8]) throws {
         guard !body.isEmpty else { throw ControlError(.badJSON, "the body is empty; it must be a JSON object") }
         let read: JSONMembers
         do throws(JSONProblem) { read = try JSONMembers(body) } catch {
@@ -121,6 +121,8 @@ package struct PublishAnswer: Codable, Equatable, Sendable {
     /// As `APIText` writes it, without an encoder: this is answered thousands of times a second. Neither needs an
     /// escape.
     package var text: String { "{\"id\":\"\(id)\",\"status\":\"\(status)\"}" }
+    /// Where the id begins in it.
+    package static let idPlace = 7
 }
 
 extension PublishAnswer: Described {

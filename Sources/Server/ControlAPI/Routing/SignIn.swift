@@ -42,13 +42,12 @@ package enum SignInAnswer: Equatable, Sendable {
 struct SignIn: RouterMiddleware {
     let keys: any SignInService
     let routes: RouteTable
-    let logger: Logger
-    private let failures = FailedSignIns()
+    private let bearers: Bearers
 
     init(keys: any SignInService, routes: RouteTable, logger: Logger) {
         self.keys = keys
         self.routes = routes
-        self.logger = logger
+        bearers = Bearers(keys: keys, logger: logger)
     }
 
     func handle(
@@ -60,24 +59,47 @@ struct SignIn: RouterMiddleware {
         do {
             context.principal = try await principal(of: request, context)
             if case .tenant? = access, let ref = request.headers[SignIn.tenantHeader] {
-                context.principal = try confined(context.principal, to: ref)
+                context.principal = try bearers.confined(context.principal, to: ref)
             }
             return try await next(request, context)
         } catch let error as ControlError {
-            if [.unauthorized, .forbidden, .tooManyAttempts].contains(error.code) {
-                keys.note(
-                    RefusedTry(
-                        principal: context.principal, requestID: context.requestID, address: context.address,
-                        target: "\(request.method) \(request.uri.path.prefix(SignIn.targetCharactersMax))",
-                        reason: error.code))
-            }
+            bearers.note(
+                error, of: context.caller, at: context.address, target: "\(request.method) \(request.uri.path)")
             throw error
         }
     }
-    private static let targetCharactersMax = 200
     static let tenantHeader = HTTPField.Name("X-Tenant-Id")!
 
-    private func confined(_ principal: Principal, to ref: String) throws -> Principal {
+    private func principal(of request: Request, _ context: ControlContext) async throws -> Principal {
+        let token = try Bearers.token(request.headers[values: .authorization])
+        let known = try keys.known(token: token)
+        let answer = if let known { known } else { try await keys.verify(token: token) }
+        return try bearers.principal(answer, at: context.address, requestID: context.requestID)
+    }
+}
+
+/// Bearers of keys, wherever they call: the one who is meant by an answer of the keys, and those who are not let in.
+final class Bearers: Sendable {
+    let keys: any SignInService
+    private let logger: Logger
+    private let failures = FailedSignIns()
+
+    init(keys: any SignInService, logger: Logger) {
+        self.keys = keys
+        self.logger = logger
+    }
+
+    /// For the audit log, when it is of those that are told there.
+    func note(_ error: ControlError, of caller: Caller, at address: String, target: String) {
+        guard [.unauthorized, .forbidden, .tooManyAttempts].contains(error.code) else { return }
+        keys.note(
+            RefusedTry(
+                principal: caller.principal, requestID: caller.requestID, address: address,
+                target: String(target.prefix(Bearers.targetCharactersMax)), reason: error.code))
+    }
+    private static let targetCharactersMax = 200
+
+    func confined(_ principal: Principal, to ref: String) throws -> Principal {
         guard let tenant = try keys.tenant(ref), principal.tenant == nil || principal.tenant == tenant else {
             throw ControlError(.noSuchTenant, "`X-Tenant-Id` names no tenant")
         }
@@ -88,21 +110,22 @@ struct SignIn: RouterMiddleware {
 
     // MARK: the key
 
-    private func principal(of request: Request, _ context: ControlContext) async throws -> Principal {
-        let fields = request.headers[values: .authorization]
-        guard let field = fields.first, fields.count == 1, let token = SignIn.token(field) else {
+    /// What the values of `Authorization` carry.
+    static func token(_ fields: [String]) throws -> String {
+        guard let field = fields.first, fields.count == 1, let token = token(field) else {
             throw ControlError(
                 .unauthorized,
                 fields.count > 1
                     ? "there are several `Authorization` fields" : "a key is needed: `Authorization: Bearer KEY`")
         }
-        let known = try keys.known(token: token)
-        let answer = if let known { known } else { try await keys.verify(token: token) }
+        return token
+    }
+    func principal(_ answer: SignInAnswer, at address: String, requestID: String) throws -> Principal {
         switch answer {
         case .caller(let principal): return principal
-        case .unknown: throw failure("the key is not known, or was revoked", context)
-        case .expired: throw failure("the key has expired", context)
-        case .refused(let reason): throw failure(reason, context)
+        case .unknown: throw failure("the key is not known, or was revoked", address, requestID)
+        case .expired: throw failure("the key has expired", address, requestID)
+        case .refused(let reason): throw failure(reason, address, requestID)
         }
     }
     /// The scheme's name in any case of letters, one or more spaces, the token.
@@ -112,15 +135,15 @@ struct SignIn: RouterMiddleware {
         let token = parts[1].drop { $0 == " " || $0 == "\t" }
         return token.isEmpty ? nil : String(token)
     }
-    private func failure(_ reason: String, _ context: ControlContext) -> ControlError {
+    private func failure(_ reason: String, _ address: String, _ requestID: String) -> ControlError {
         let now = Int64(Date().timeIntervalSince1970 * 1000)
-        guard failures.note(context.address, nowMillis: now) else {
+        guard failures.note(address, nowMillis: now) else {
             return ControlError(
                 .tooManyAttempts, "too many sign-ins from this address have failed; try again in a minute")
         }
         logger.notice(
             "sign-in refused",
-            metadata: ["request": "\(context.requestID)", "address": "\(context.address)", "reason": "\(reason)"])
+            metadata: ["request": "\(requestID)", "address": "\(address)", "reason": "\(reason)"])
         return ControlError(.unauthorized, reason)
     }
 }

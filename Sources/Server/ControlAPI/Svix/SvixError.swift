@@ -80,12 +80,10 @@ package struct SvixError: Error, Equatable, Sendable {
         }
     }
 
-    var response: Response {
-        let body: JSONValue =
-            status == 422
-            ? ["detail": .list(issues.map(\.json))] : ["code": .text(code), "detail": .text(detail)]
-        return SvixAnswer.json(body, status: status)
+    var body: JSONValue {
+        status == 422 ? ["detail": .list(issues.map(\.json))] : ["code": .text(code), "detail": .text(detail)]
     }
+    var response: Response { SvixAnswer.json(body, status: status) }
 
     static let schema = ObjectSchema(
         "HttpErrorOut", "What was refused, as the Svix-shaped API says it.",

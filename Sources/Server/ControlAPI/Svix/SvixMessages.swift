@@ -32,6 +32,11 @@ package struct SvixMessage: Equatable, Sendable {
     /// JSON with the payload as it stands; `{}` for it without content. `more` is put beside. Without an encoder: it is
     /// answered thousands of times a second, and no name of a message needs an escape.
     package func text(withContent: Bool, more: String = "") -> String {
+        let (head, tail) = parts(withContent: withContent, more: more)
+        return head + id + tail
+    }
+    /// What stands before the id, and behind it.
+    package func parts(withContent: Bool, more: String = "") -> (head: String, tail: String) {
         func quoted(_ text: String) -> String { "\"\(text)\"" }
         let list = channels.isEmpty ? "null" : "[\(channels.map(quoted).joined(separator: ","))]"
         let shown: String
@@ -40,9 +45,11 @@ package struct SvixMessage: Equatable, Sendable {
         case .json(let bytes): shown = String(decoding: bytes, as: UTF8.self)
         case .expired: shown = "{\"expired\":true}"
         }
-        return "{\"channels\":\(list),\"eventId\":\(eventId.map(quoted) ?? "null"),\"eventType\":\(quoted(eventType)),"
-            + "\"id\":\(quoted(id)),\"timestamp\":\(quoted(TimeText.of(nanoseconds: timestamp)))\(more),"
-            + "\"payload\":\(shown)}"
+        let head =
+            "{\"channels\":\(list),\"eventId\":\(eventId.map(quoted) ?? "null"),\"eventType\":\(quoted(eventType)),"
+            + "\"id\":\""
+        let tail = "\",\"timestamp\":\(quoted(TimeText.of(nanoseconds: timestamp)))\(more),\"payload\":\(shown)}"
+        return (head, tail)
     }
     static let schema = ObjectSchema("MessageOut", "A message: an event that was published.", fields)
     static let fields: [ObjectSchema.Field] = [
