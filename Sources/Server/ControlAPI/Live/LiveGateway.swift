@@ -10,10 +10,12 @@ package final class LiveGateway: RunningGateway {
     private let baseBytes: Int
     private let folder: String
     private let health: LiveHealth
+    private let tasks: BackgroundTasks
 
     package init(_ configuration: GatewayConfiguration, logger: Logger) {
         baseBytes = ProcessFamilies.residentBytes ?? 0
         folder = configuration.process.dataFolder
+        tasks = BackgroundTasks(folder: folder)
         gateway = Gateway(configuration, logger: logger)
         health = LiveHealth(
             gateway: gateway, baseBytes: baseBytes, connectionCountMax: configuration.limits.connectionCountMax)
@@ -23,7 +25,11 @@ package final class LiveGateway: RunningGateway {
     package func apply(_ change: RegistryChange, actor: ChangeActor, dryRun: Bool) throws -> ChangeReport {
         try gateway.apply(change, actor: actor, dryRun: dryRun)
     }
-    package func drain(withinMillis: Int) -> Bool { gateway.drain(withinMillis: withinMillis) }
+    /// What goes on in the background stands on what is drained.
+    package func drain(withinMillis: Int) -> Bool {
+        tasks.end()
+        return gateway.drain(withinMillis: withinMillis)
+    }
     package var ingestAddresses: [String] { gateway.ingestAddresses }
     package var newPlatformKey: String? { gateway.newPlatformKey }
     package var memoryBudgetBytes: Int { baseBytes + gateway.memoryBudgetBytes }
@@ -45,7 +51,10 @@ package final class LiveGateway: RunningGateway {
             secrets: LiveSecrets(gateway: gateway),
             outbound: OutboundServices(
                 applications: outbound, eventTypes: outbound, endpoints: outbound,
-                messages: messages, attempts: LiveAttempts(gateway: gateway), keptFolder: folder),
+                operational: LiveOutbound(gateway: gateway, family: .operational),
+                messages: messages, attempts: LiveAttempts(gateway: gateway),
+                replays: LiveReplayTasks(gateway: gateway, tasks: tasks),
+                statistics: LiveStatistics(gateway: gateway, tasks: tasks), keptFolder: folder),
             opsCenter: LiveOpsCenter(gateway: gateway, publishing: publishing),
             operational: LiveOperational(gateway: gateway))
     }
@@ -91,11 +100,14 @@ extension GatewayAccess {
 
 extension GatewayAccess {
     /// Whose an event is; nil when it is not in the log, or no longer.
-    func owner(of event: EventID) throws -> (tenant: TenantID, isRequestOfSeveral: Bool)? {
+    func owner(of event: EventID) throws -> (tenant: TenantID, isRequestOfSeveral: Bool, isExpunged: Bool)? {
         var reader = makeReader(from: event.sequence)
         switch reader.read(event.sequence, through: tail.snapshot) {
         case .record(let record, _) where record.sequence == event.sequence:
-            return (TenantID(record.tenantNumber), record.isRequestOfBatch)
+            let tenant = TenantID(record.tenantNumber)
+            let isExpunged =
+                SourceID(record.sourceNumber).isMessage && expunged.isExpunged(message: event.sequence, of: tenant)
+            return (tenant, record.isRequestOfBatch, isExpunged)
         case .failed: throw ControlError.logUnavailable
         default: return nil
         }

@@ -244,7 +244,8 @@ package struct ControlServices: Sendable {
         _ all: some SignInService & GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
             & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & EventQueries
             & EventPublishing & RejectedQueries & AuditQueries & SecretControl & SvixApplications & SvixEventTypes
-            & SvixEndpoints & SvixMessages & SvixAttempts & OpsCenterWebhooks & OperationalWebhooks
+            & SvixEndpoints & SvixMessages & SvixAttempts & SvixReplays & SvixStatistics & OpsCenterWebhooks
+            & OperationalWebhooks
     ) {
         signIn = all
         health = all
@@ -263,7 +264,8 @@ package struct ControlServices: Sendable {
         audit = all
         secrets = all
         outbound = OutboundServices(
-            applications: all, eventTypes: all, endpoints: all, messages: all, attempts: all)
+            applications: all, eventTypes: all, endpoints: all, operational: all, messages: all, attempts: all,
+            replays: all, statistics: all)
         opsCenter = all
         operational = all
     }
@@ -304,20 +306,29 @@ package struct OutboundServices: Sendable {
     package var applications: any SvixApplications
     package var eventTypes: any SvixEventTypes
     package var endpoints: any SvixEndpoints
+    /// Of operational webhooks: the caller's tenant's, whatever application is named.
+    package var operational: any SvixEndpoints
     package var messages: any SvixMessages
     package var attempts: any SvixAttempts
+    package var replays: any SvixReplays
+    package var statistics: any SvixStatistics
     /// Where answers are kept for repetitions; nil = in memory alone.
     package var keptFolder: String?
 
     package init(
         applications: any SvixApplications, eventTypes: any SvixEventTypes, endpoints: any SvixEndpoints,
-        messages: any SvixMessages, attempts: any SvixAttempts, keptFolder: String? = nil
+        operational: any SvixEndpoints,
+        messages: any SvixMessages, attempts: any SvixAttempts, replays: any SvixReplays,
+        statistics: any SvixStatistics, keptFolder: String? = nil
     ) {
         self.applications = applications
         self.eventTypes = eventTypes
         self.endpoints = endpoints
         self.messages = messages
+        self.operational = operational
         self.attempts = attempts
+        self.replays = replays
+        self.statistics = statistics
         self.keptFolder = keptFolder
     }
 }
