@@ -34,6 +34,7 @@ SUITES = [
     ("Conformance/suites/polling.py", [], [], 120),
     ("Conformance/suites/secrets_at_rest.py", [], ["--rounds", "50"], 150),
     ("Conformance/suites/svix_api.py", [], [], 270),
+    ("Conformance/suites/svix_tasks.py", [], [], 150),
     ("Conformance/suites/contracts.py", [], [], 300),
     ("Conformance/suites/churn.py", [], [], 120),
     ("Conformance/suites/offload_suite.py", [], [], 120),

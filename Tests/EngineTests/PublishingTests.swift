@@ -145,11 +145,31 @@ import Testing
         defer { try? FileManager.default.removeItem(atPath: folder) }
         try Data("m 12\nm 3".utf8).write(to: URL(fileURLWithPath: folder + "/expunged"))
         let read = try ExpungedContent(folder: folder, before: 0)
-        #expect(read.isExpunged(message: 12) && !read.isExpunged(message: 3))
+        #expect(read.isExpunged(message: 12, of: .main) && !read.isExpunged(message: 3, of: .main))
         try read.add(message: 345)
         try read.add(message: 6)
         let again = try ExpungedContent(folder: folder, before: 12)
-        #expect([12, 345].allSatisfy { again.isExpunged(message: $0) })
-        #expect(![3, 6, 3345].contains { again.isExpunged(message: $0) })
+        #expect([12, 345].allSatisfy { again.isExpunged(message: $0, of: .main) })
+        #expect(![3, 6, 3345].contains { again.isExpunged(message: $0, of: .main) })
+    }
+    @Test func allMessagesOfATenantAreOneLine() throws {
+        let folder = NSTemporaryDirectory() + "sluice-expunged-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        try Data("t 7\nt x 9\nt 5 1 2\n".utf8).write(to: URL(fileURLWithPath: folder + "/expunged"))
+        let content = try ExpungedContent(folder: folder, before: 0)
+        let (own, other) = (TenantID(7), TenantID(8))
+        #expect(!content.isExpunged(message: 1, of: own), "what is no line says nothing")
+        #expect(try content.add(messagesOf: own, through: 100) == 0)
+        #expect(try content.add(messagesOf: own, through: 250) == 100)
+        #expect(try content.add(messagesOf: own, through: 30) == 250, "it never goes back")
+        let size = try Data(contentsOf: URL(fileURLWithPath: folder + "/expunged")).count
+        #expect(size < 64)
+        for read in [content, try ExpungedContent(folder: folder, before: 200)] {
+            #expect([1, 100, 250].allSatisfy { read.isExpunged(message: $0, of: own) })
+            #expect(!read.isExpunged(message: 251, of: own) && !read.isExpunged(message: 1, of: other))
+        }
+        // All of it has left the log.
+        #expect(try !ExpungedContent(folder: folder, before: 251).isExpunged(message: 1, of: own))
     }
 }

@@ -28,7 +28,10 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
         var rejectedFilters: [RejectedFilter] = []
         var published: [PublishOrder] = []
         var messages: [SvixMessageDraft] = []
+        var replayOrders: [SvixReplayOrder] = []
+        var imports: [SvixImportOrder] = []
     }
+    let tasks = BackgroundTasks()
     let asked = Mutex(Asked())
     let problems = Mutex<[ReadinessProblem]>([])
     /// Thrown by the next call that may refuse.

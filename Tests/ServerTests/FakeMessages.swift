@@ -3,7 +3,7 @@ import Engine
 import Server
 import Synchronization
 
-extension FakeGateway: SvixMessages, SvixAttempts {
+extension FakeGateway: SvixMessages, SvixAttempts, SvixReplays, SvixStatistics {
     private static let message = SvixMessage(
         id: "msg_1", eventId: "order-7", eventType: "order.paid", channels: ["eu"],
         timestamp: 1_800_000_000_000_000_000, payload: .json(Array("{ \"z\":1.50,\"a\":2 }".utf8)))
@@ -15,6 +15,17 @@ extension FakeGateway: SvixMessages, SvixAttempts {
         try note("message \(application) \(draft.eventType) \(draft.eventId ?? "-")", caller)
         asked.withLock { $0.messages.append(draft) }
         return FakeGateway.message
+    }
+    func publish(
+        _ draft: SvixMessageDraft, to endpoint: String, application: String, _ caller: Caller
+    ) async throws -> SvixMessage {
+        try note("message \(application) \(draft.eventType) to \(endpoint)", caller)
+        asked.withLock { $0.messages.append(draft) }
+        return FakeGateway.message
+    }
+    func isWanted(_ type: String, channels: [String], application: String, _ caller: Caller) throws -> Bool {
+        try note("is wanted \(type) \(channels)", caller)
+        return !channels.isEmpty
     }
     func messages(
         _ search: SvixMessageSearch, application: String, _ caller: Caller
@@ -66,8 +77,24 @@ extension FakeGateway: SvixMessages, SvixAttempts {
     func resend(message: String, endpoint: String, application: String, _ caller: Caller) throws {
         try note("resend \(message) to \(endpoint)", caller)
     }
-    func recover(endpoint: String, _ times: Range<UInt64>, application: String, _ caller: Caller) throws {
-        try note("recover \(endpoint)", caller)
+    func replay(
+        _ order: SvixReplayOrder, endpoint: String, application: String, _ caller: Caller
+    ) throws -> BackgroundTask {
+        try note("replay to \(endpoint)", caller)
+        asked.withLock { $0.replayOrders.append(order) }
+        return try tasks.begin(order.task, tenant: "app_1") { _ in ["messagesSent": 7] }
+    }
+    func usage(_ order: SvixUsageOrder, _ caller: Caller) throws -> (task: BackgroundTask, unresolved: [String]) {
+        try note("usage \(order.times) \(order.applications ?? ["all"])", caller)
+        return (try tasks.begin(.applicationStats, tenant: nil) { _ in ["appStats": []] }, ["none"])
+    }
+    func subscribedTypes(_ caller: Caller) throws -> BackgroundTask {
+        try note("subscribed types", caller)
+        return try tasks.begin(.eventTypes, tenant: nil) { _ in ["event_types": []] }
+    }
+    func expungeAll(application: String, _ caller: Caller) throws -> BackgroundTask {
+        try note("expunge all of \(application)", caller)
+        return try tasks.begin(.purge, tenant: "app_1") { _ in ["messagesPurged": 1] }
     }
     func stats(endpoint: String, _ times: Range<UInt64>, application: String, _ caller: Caller) throws -> SvixStats {
         try note("stats of \(endpoint)", caller)

@@ -2,6 +2,7 @@
 // application `app_1`, and nothing else of the kind.
 import Engine
 import Server
+import Synchronization
 
 extension FakeGateway: SvixApplications, SvixEventTypes, SvixEndpoints {
     private static func application(_ draft: SvixApplicationDraft) -> SvixApplication {
@@ -40,6 +41,7 @@ extension FakeGateway: SvixApplications, SvixEventTypes, SvixEndpoints {
         try note("portal \(ref) \(order.featureFlags) \(order.seconds) \(order.isReadOnly)", caller)
         return "sluice_token"
     }
+    func endPortalTokens(_ ref: String, _ caller: Caller) throws { try note("end tokens of \(ref)", caller) }
 
     func eventTypes(_ paging: SvixPaging, includesArchived: Bool, _ caller: Caller) throws -> SvixPage<SvixEventType> {
         try note("event types \(paging.iterator ?? "-") \(includesArchived)", caller)
@@ -61,11 +63,21 @@ extension FakeGateway: SvixApplications, SvixEventTypes, SvixEndpoints {
         try note("delete event type \(name) \(expunge)", caller)
     }
 
+    func importTypes(_ order: SvixImportOrder, _ caller: Caller) throws -> SvixImportReport {
+        try note("import \(order.types.map(\.name)) \(order.replacesAll) \(order.isDry)", caller)
+        asked.withLock { $0.imports.append(order) }
+        var report = SvixImportReport()
+        report.changed = order.types
+        if order.replacesAll { report.archived = ["old.one"] }
+        return report
+    }
+
     func endpoints(_ application: String, _ paging: SvixPaging, _ caller: Caller) throws -> SvixPage<SvixEndpoint> {
         throw FakeGateway.nothing
     }
     func endpoint(_ application: String, _ ref: String, _ caller: Caller) throws -> SvixEndpoint {
-        throw FakeGateway.nothing
+        guard ref == "ep_1" else { throw FakeGateway.nothing }
+        return SvixEndpoint(id: "ep_1", settings: SvixEndpointDraft(), createdMillis: 1000, updatedMillis: 1000)
     }
     func create(
         _ application: String, _ draft: SvixEndpointDraft, secret: String?, headers: [String: String], _ caller: Caller

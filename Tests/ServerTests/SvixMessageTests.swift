@@ -90,14 +90,6 @@ import Testing
         try await ControlServer.run { server in
             let resent = try await post(server, "/api/v1/app/app_1/msg/msg_1/endpoint/ep_1/resend", "")
             #expect(resent.status == 202 && resent.json == .object([:]))
-            let since = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: -3600))
-            let path = "/api/v1/app/app_1/endpoint/ep_1/recover"
-            let task = try await post(server, path, "{\"since\":\"\(since)\"}")
-            #expect(
-                task.status == 202 && task.text("status") == "running" && task.text("id")?.hasPrefix("qtask_") == true)
-            let old = ISO8601DateFormatter().string(from: Date(timeIntervalSinceNow: -15 * 86_400))
-            #expect(try await post(server, path, "{\"since\":\"\(old)\"}").status == 422)
-            #expect(try await post(server, path, "{}").status == 422)
             let stats = try await server.get("/api/v1/app/app_1/endpoint/ep_1/stats")
             #expect(stats.member("success") == .integer(3) && stats.member("canceled") == .integer(0))
             let range = try await server.get("/api/v1/app/app_1/endpoint/ep_1/stats?since=2020-01-01T00:00:00Z")

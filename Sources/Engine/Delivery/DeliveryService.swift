@@ -263,6 +263,14 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
             dispatcher.subscriberCount(tenant: tenant, source: source, type: Array(type.utf8))
         }
     }
+    /// Whether an endpoint that is not disabled would get such an event.
+    package func isWanted(tenant: TenantID, source: SourceID, type: String, channels: [String]) throws -> Bool {
+        try perform { dispatcher, _ in
+            dispatcher.isWanted(
+                tenant: tenant, source: source, type: Array(type.utf8),
+                channels: Array(channels.joined(separator: ",").utf8))
+        }
+    }
     /// What is accepted is durable; nothing is while the store fails.
     package func replay(_ replays: [Replay]) throws -> [ReplayResult] {
         guard !worker.metrics.isFailing else { return replays.map { _ in .busy } }

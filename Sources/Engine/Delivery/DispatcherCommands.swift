@@ -204,6 +204,15 @@ extension Dispatcher {
             matcher.subscribers(tenant: tenant, source: source, type: view).count { !$0.isDeaf && !$0.isRemoved }
         }
     }
+    /// Whether one that is not disabled would get such an event. `channels`: of the event, comma-separated.
+    package func isWanted(tenant: TenantID, source: SourceID, type: [UInt8], channels: [UInt8]) -> Bool {
+        type.withView { type in
+            channels.withView { channels in
+                matcher.subscribers(tenant: tenant, source: source, type: type, channels: channels)
+                    .contains { !$0.isRemoved && !$0.isDisabled }
+            }
+        }
+    }
 
     // MARK: Replays
 

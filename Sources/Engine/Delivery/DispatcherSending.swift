@@ -175,7 +175,7 @@ extension Dispatcher {
             OrderSlot(
                 lane: lane, destination: destination, pool: pools.pool(for: lane), origin: known, place: event.place,
                 attempts: attempts, lease: lease, idEnd: idEnd, linesEnd: linesEnd, bodyEnd: bodyEnd,
-                addressIndex: lane.addressIndex, keepsAttempt: event.sourceID == .messages || keepsTally,
+                addressIndex: lane.addressIndex, keepsAttempt: event.sourceID.isMessage || keepsTally,
                 talliedType: keepsTally ? event.eventType.text : nil, wasProven: lane.isProven))
         submit(slot)
         return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
@@ -208,7 +208,7 @@ extension Dispatcher {
         let endpoint = lane.endpoint
         let id = EventID(logIdentity: log.identity, sequence: event.place.sequence)
         let idEnd =
-            event.sourceID == .messages
+            event.sourceID.isMessage
             ? MessageID(id).bytes.withView { pool.write($0, to: lease, at: 0) } : pool.write(id, to: lease, at: 0)
         let idView = pool.view(lease, start: 0, count: idEnd)
         var linesEnd = endpoint.fieldLines.withView { configured in

@@ -215,9 +215,9 @@ package final class Lane {
         return isRemoved || endpoint.configuration.disabled || past?.health.state.isStopped ?? false
     }
     /// It is disabled, and what comes meanwhile goes past it; only what is for it whatever its condition is sent.
-    package var isDeaf: Bool {
-        endpoint.family.dropsWhileDisabled
-            && (endpoint.configuration.disabled || past?.health.state.condition == .disabled)
+    package var isDeaf: Bool { endpoint.family.dropsWhileDisabled && isDisabled }
+    package var isDisabled: Bool {
+        endpoint.configuration.disabled || past?.health.state.condition == .disabled
     }
     /// What it needs while busy, made if it has none.
     package var working: LaneWork {

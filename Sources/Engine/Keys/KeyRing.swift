@@ -71,6 +71,13 @@ package final class KeyRing: Sendable {
         }
         return (key, token)
     }
+    /// All keys of a tenant's portals, in one step.
+    package func revokePortals(of tenant: TenantID, actor: ChangeActor) throws(RegistryRefusal) {
+        let known = registry.state.keys.portals(of: tenant)
+        guard !known.isEmpty else { return }
+        _ = try registry.apply(.edits(known.map { .deleteKey($0.id) }), actor: actor)
+        for key in known { uses.forget(key.id) }
+    }
     package func revoke(_ id: KeyID, actor: ChangeActor) throws(RegistryRefusal) {
         _ = try registry.apply(.edits([.deleteKey(id)]), actor: actor)
         uses.forget(id)

@@ -154,7 +154,7 @@ package struct FactDescriber: Sendable {
         }
         let text: String
         switch event.sourceID {
-        case .messages: text = MessageID(id).text
+        case .messages, .directedMessages: text = MessageID(id).text
         case .opsCenter, .opsCenterTests: text = OpsCenterID.text(id)
         default: text = id.text
         }

@@ -1,8 +1,8 @@
 // Whose content is shown no more: messages and answers of attempts that somebody had expunged. The log keeps what it
 // has until its segments go; from here on nobody is shown it and nobody sends it by hand.
 //
-// One file of lines, appended to and synced: `m SEQUENCE` or `a ID`. Invariant: what `add` returned for outlives
-// a crash.
+// One file of lines, appended to and synced: `m SEQUENCE`, `a ID`, or `t TENANT SEQUENCE` for all messages of a tenant
+// up to one, so that many cost as much as one. Invariant: what `add` returned for outlives a crash.
 import Foundation
 import Synchronization
 
@@ -11,6 +11,8 @@ package final class ExpungedContent: Sendable {
     private struct State {
         var messages: Set<UInt64> = []
         var attempts: Set<String> = []
+        /// The newest that is gone of each tenant all of whose messages were expunged.
+        var tenants: [UInt32: UInt64] = [:]
         /// Of the file's whole lines; what is behind them a crash left, and the next line takes its place.
         var byteCount: UInt64 = 0
     }
@@ -31,18 +33,39 @@ package final class ExpungedContent: Sendable {
                     read.messages.insert(sequence)
                 } else if line.hasPrefix("a "), let id = AttemptID(text), id.sequence >= first {
                     read.attempts.insert(text)
+                } else if line.hasPrefix("t "), let (tenant, last) = ExpungedContent.tenant(text), last >= first {
+                    read.tenants[tenant] = max(read.tenants[tenant] ?? 0, last)
                 }
             }
         }
         state = Mutex(read)
     }
-    package func isExpunged(message sequence: UInt64) -> Bool { state.withLock { $0.messages.contains(sequence) } }
+    private static func tenant(_ text: String) -> (number: UInt32, last: UInt64)? {
+        let parts = text.split(separator: " ")
+        guard parts.count == 2, let number = UInt32(parts[0]), let last = UInt64(parts[1]) else { return nil }
+        return (number, last)
+    }
+    package func isExpunged(message sequence: UInt64, of tenant: TenantID) -> Bool {
+        state.withLock { state in
+            state.messages.contains(sequence) || state.tenants[tenant.number].map { sequence <= $0 } ?? false
+        }
+    }
     package func isExpunged(attempt id: String) -> Bool { state.withLock { $0.attempts.contains(id) } }
     package func add(message sequence: UInt64) throws {
         try state.withLock { state in
             guard !state.messages.contains(sequence) else { return }
             try append("m \(sequence)\n", &state)
             state.messages.insert(sequence)
+        }
+    }
+    /// All messages of a tenant up to this one. Gives the one that they were gone up to before; 0 for none.
+    package func add(messagesOf tenant: TenantID, through sequence: UInt64) throws -> UInt64 {
+        try state.withLock { state in
+            let before = state.tenants[tenant.number] ?? 0
+            guard sequence > before else { return before }
+            try append("t \(tenant.number) \(sequence)\n", &state)
+            state.tenants[tenant.number] = sequence
+            return before
         }
     }
     package func add(attempt id: String) throws {

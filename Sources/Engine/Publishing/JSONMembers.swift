@@ -13,6 +13,7 @@ package enum JSONProblem: Error, Equatable, Sendable {
     case notAnObject
     case tooDeep
     case numberTooLong
+    case numberOutOfRange
     case repeated(String)
     case tooManyMembers
 
@@ -23,6 +24,7 @@ package enum JSONProblem: Error, Equatable, Sendable {
         case .notAnObject: "must be a JSON object"
         case .tooDeep: "is nested more than \(JSONMembers.depthMax) deep"
         case .numberTooLong: "has a number of more than \(JSONMembers.digitCountMax) characters"
+        case .numberOutOfRange: "has a number that is beyond all that can be kept"
         case .repeated(let name): "has `\(name.prefix(64))` twice"
         case .tooManyMembers: "has more than \(JSONMembers.memberCountMax) members"
         }

@@ -34,9 +34,15 @@ extension SourceID {
     package static var opsCenterTests: SourceID { SourceID(.max - 3) }
     /// What the gateway says of itself.
     package static var operational: SourceID { SourceID(.max - 4) }
-    package var isPublishing: Bool { number >= SourceID.opsCenterTests.number }
+    /// Messages that are for one endpoint, and are matched with none.
+    package static var directedMessages: SourceID { SourceID(.max - 5) }
+    package var isPublishing: Bool { number >= SourceID.opsCenterTests.number || self == .directedMessages }
+    /// It is a message of an application, known by that message's id.
+    package var isMessage: Bool { self == .messages || self == .directedMessages }
+    /// Whom its events are for is said where they are published; nobody else has missed one.
+    var isDirected: Bool { self == .opsCenterTests || self == .directedMessages }
     /// Only endpoints that name it get its events; those that name no source do not.
-    package var isClosed: Bool { self == .opsCenter || self == .opsCenterTests || self == .operational }
+    package var isClosed: Bool { [.opsCenter, .opsCenterTests, .operational, .directedMessages].contains(self) }
     /// Of what is published.
     var publishedName: String {
         switch self {

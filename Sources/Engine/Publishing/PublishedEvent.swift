@@ -28,11 +28,6 @@ package struct PublishedEvent: Equatable, Sendable {
     package var target = "/api/v1/events"
     /// Of those that are the API's own.
     package var source = SourceID.publishing
-    /// It is a message of an application.
-    package var isMessage: Bool {
-        get { source == .messages }
-        set { source = newValue ? .messages : .publishing }
-    }
     /// Wall clock, nanoseconds since 1970; 0 = when it is offered.
     package var receivedAt: UInt64 = 0
 

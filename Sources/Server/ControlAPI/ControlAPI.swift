@@ -101,11 +101,36 @@ package struct ControlAPI: Sendable {
         return OutboundHealthController(health: self.services.health, worker: statusWorker).routes
             + ApplicationController(applications: services.applications, kept: kept, worker: keyWorker).routes
             + EventTypeController(types: services.eventTypes, kept: kept, worker: worker).routes
+            + EventTypeImportController(types: services.eventTypes, kept: kept, worker: worker).routes
             + OutboundEndpointController(
                 endpoints: services.endpoints, applications: services.applications, kept: kept, worker: worker
-            ).routes + MessageController(messages: services.messages, worker: worker).routes
-            + AttemptController(attempts: services.attempts, worker: worker).routes
+            ).routes
+            + MessageController(
+                messages: services.messages, applications: services.applications, kept: kept, worker: worker
+            ).routes
+            + ExampleController(
+                messages: services.messages, types: services.eventTypes, endpoints: services.endpoints, kept: kept,
+                worker: worker
+            ).routes
+            + AttemptController(attempts: services.attempts, kept: kept, worker: worker).routes
             + PollerController(pollers: services.pollers, kept: kept, worker: pollWorker).routes
+            + ReplayTaskController(
+                replays: services.replays, endpoints: services.endpoints, kept: kept, worker: worker
+            ).routes + BackgroundTaskController(tasks: services.replays.tasks, worker: worker).routes
+            + StatisticsController(statistics: services.statistics, kept: kept, worker: worker).routes
+            + operationalEndpoints
+    }
+
+    /// Operational webhooks as that API has them.
+    private var operationalEndpoints: [Route] {
+        OutboundEndpointController(
+            endpoints: services.outbound.operational, applications: services.outbound.applications, kept: kept,
+            worker: webhookWorker, form: .operational
+        ).routes.map { route in
+            var route = route
+            route.resource = Route.organization
+            return route
+        }
     }
 
     /// What `/api/v1/openapi.json` says.

@@ -21,8 +21,6 @@ SUITE = os.path.join(SHARED, "svix-api", "suite.py")
 GROUPS = ("application", "endpoint", "event-type", "message", "attempt", "auth", "sdk", "limits", "delivery")
 # What this surface does not do, or does in its own way, and why; docs/http-api.md says the same.
 APART = {
-    "endpoint.send-example-ping-answer": "examples are not part of this surface yet",
-    "auth.app-token-organization-calls-403": "examples are not part of this surface yet",
     "attempt.long-responses-are-cut": "4 KiB of an answer are kept",
     "attempt.attempted-destinations": "an endpoint that was removed is in no list",
     "delivery.disabled-endpoint": "what came while an endpoint was disabled is sent when it is enabled",

@@ -205,7 +205,11 @@ struct DeprecatedController {
     private static func decode<Value: Decodable>(
         _ body: Data, _ type: Value.Type, known: [String], empty: String
     ) throws -> Value {
-        guard let object = try? JSONSerialization.jsonObject(with: body) as? [String: Any] else {
+        let value: JSONValue
+        do throws(JSONProblem) { value = try JSONReading.value([UInt8](body)) } catch {
+            throw ControlError(.badJSON, "the body \(error.message); it must be a JSON object; \(empty)")
+        }
+        guard case .object(let object) = value else {
             throw ControlError(.badJSON, "the body must be a JSON object; \(empty)")
         }
         if let name = object.keys.sorted().first(where: { !known.contains($0) }) {

@@ -10,8 +10,6 @@ import Foundation
 final class LiveAttempts: SvixAttempts {
     private let gateway: Gateway
     private static let rowsLookedAtMax = 5_000
-    private static let recoverCountMax = 10_000
-    private static let disorderNanosMax: UInt64 = 60_000_000_000
 
     init(gateway: Gateway) { self.gateway = gateway }
 
@@ -238,29 +236,6 @@ final class LiveAttempts: SvixAttempts {
         case .unknownEvent, .requestOfSeveral: throw SvixError.noPayload
         case .unknownEndpoint: throw SvixError.notFound("this application has no such endpoint")
         case .busy: throw ControlError(.busy, "delivery cannot take more at the moment; try again")
-        }
-    }
-    func recover(endpoint ref: String, _ times: Range<UInt64>, application: String, _ caller: Caller) throws {
-        let subject = try subject(application, caller)
-        let target = try subject.endpoint(ref)
-        guard !target.settings.disabled, !times.isEmpty else { return }
-        var query = DeliveryQuery()
-        query.endpoint = target.id
-        query.states = [.pending, .dead]
-        var count = 0
-        while count < LiveAttempts.recoverCountMax {
-            let (rows, next) = try subject.access.delivery.store.rows(query)
-            for row in rows where row.attempts > 0 && count < LiveAttempts.recoverCountMax {
-                guard let message = try subject.browser.message(at: row.place.sequence) else { continue }
-                // The newest come first, in the order of their times but for moments.
-                if message.timestamp + LiveAttempts.disorderNanosMax < times.lowerBound { return }
-                guard times.contains(message.timestamp), message.payload != .expired, let id = MessageID(message.id)
-                else { continue }
-                try send(id.event, to: target.id, subject)
-                count += 1
-            }
-            guard let next else { return }
-            query.before = next
         }
     }
     func stats(endpoint ref: String, _ times: Range<UInt64>, application: String, _ caller: Caller) throws -> SvixStats

@@ -13,10 +13,12 @@ package final class LiveGateway: RunningGateway {
     private let signIn: LiveSignIn
     private let streams: LiveStreams
     private let publications: LivePublications
+    private let tasks: BackgroundTasks
 
     package init(_ configuration: GatewayConfiguration, logger: Logger) {
         baseBytes = ProcessFamilies.residentBytes ?? 0
         folder = configuration.process.dataFolder
+        tasks = BackgroundTasks(folder: folder)
         gateway = Gateway(configuration, logger: logger)
         signIn = LiveSignIn(gateway: gateway)
         streams = LiveStreams(gateway: gateway, signIn: signIn)
@@ -36,8 +38,10 @@ package final class LiveGateway: RunningGateway {
     package func apply(_ change: RegistryChange, actor: ChangeActor, dryRun: Bool) throws -> ChangeReport {
         try gateway.apply(change, actor: actor, dryRun: dryRun)
     }
+    /// What goes on in the background stands on what is drained.
     package func drain(withinMillis: Int) -> Bool {
         defer { gateway.setPublicationDesk(nil) }
+        tasks.end()
         let isComplete = gateway.drain(withinMillis: withinMillis)
         // They have ended by now, or do in a moment.
         streams.awaitEnd()
@@ -65,8 +69,10 @@ package final class LiveGateway: RunningGateway {
             secrets: LiveSecrets(gateway: gateway),
             outbound: OutboundServices(
                 applications: outbound, eventTypes: outbound, endpoints: outbound,
+                operational: LiveOutbound(gateway: gateway, family: .operational),
                 messages: messages, attempts: LiveAttempts(gateway: gateway),
-                pollers: LivePollers(gateway: gateway), keptFolder: folder),
+                pollers: LivePollers(gateway: gateway), replays: LiveReplayTasks(gateway: gateway, tasks: tasks),
+                statistics: LiveStatistics(gateway: gateway, tasks: tasks), keptFolder: folder),
             opsCenter: LiveOpsCenter(gateway: gateway, publishing: publishing),
             operational: LiveOperational(gateway: gateway))
     }
@@ -112,11 +118,14 @@ extension GatewayAccess {
 
 extension GatewayAccess {
     /// Whose an event is; nil when it is not in the log, or no longer.
-    func owner(of event: EventID) throws -> (tenant: TenantID, isRequestOfSeveral: Bool)? {
+    func owner(of event: EventID) throws -> (tenant: TenantID, isRequestOfSeveral: Bool, isExpunged: Bool)? {
         var reader = makeReader(from: event.sequence)
         switch reader.read(event.sequence, through: tail.snapshot) {
         case .record(let record, _) where record.sequence == event.sequence:
-            return (TenantID(record.tenantNumber), record.isRequestOfBatch)
+            let tenant = TenantID(record.tenantNumber)
+            let isExpunged =
+                SourceID(record.sourceNumber).isMessage && expunged.isExpunged(message: event.sequence, of: tenant)
+            return (tenant, record.isRequestOfBatch, isExpunged)
         case .failed: throw ControlError.logUnavailable
         default: return nil
         }

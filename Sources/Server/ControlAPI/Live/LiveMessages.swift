@@ -30,7 +30,7 @@ final class LiveMessages: SvixMessages {
     }
     static func event(of draft: SvixMessageDraft, for tenant: TenantID, _ caller: Caller) -> PublishedEvent {
         var event = PublishedEvent(tenant: tenant, type: draft.eventType, body: draft.body)
-        event.isMessage = true
+        event.source = .messages
         event.eventID = draft.eventId
         event.channels = draft.channels
         event.target = target
@@ -57,6 +57,35 @@ final class LiveMessages: SvixMessages {
         else { throw SvixError.knownEventID }
         return first
     }
+    func publish(
+        _ draft: SvixMessageDraft, to endpoint: String, application: String, _ caller: Caller
+    ) async throws -> SvixMessage {
+        let lookup = try lookup(caller)
+        let target = try lookup.endpoint(application, endpoint)
+        var event = PublishedEvent(tenant: target.tenant, type: draft.eventType, body: draft.body)
+        event.source = .directedMessages
+        event.target = LiveMessages.target
+        event.receivedAt = ProcessResources.wallNanos
+        switch try await publishing.publish(event, windowSeconds: lookup.state.live.dedupWindowSeconds) {
+        case .kept(let id), .duplicate(let id):
+            try await worker.run { [self] in try send(id, of: draft.eventType, to: target.id) }
+            return SvixMessage(
+                id: MessageID(id).text, eventId: nil, eventType: event.type, channels: [],
+                timestamp: event.receivedAt, payload: .json(event.body))
+        }
+    }
+    /// By the endpoint's schedule, where its filters and its condition let such a message through.
+    private func send(_ event: EventID, of type: String, to endpoint: EndpointID) throws {
+        guard let target = gateway.registry?.state.endpoints[endpoint], target.settings.takes(type) else { return }
+        let delivery = try gateway.accessNow().delivery
+        guard try delivery.statuses([endpoint]).first.map({ $0.state.condition != .disabled }) ?? false else { return }
+        switch try delivery.replay(event: event, endpoints: [endpoint], isDirected: true)[0] {
+        case .accepted, .alreadyPending, .unknownEndpoint: return
+        case .busy, .notReached, .unknownEvent, .requestOfSeveral:
+            throw ControlError(
+                .busy, "`\(MessageID(event).text)` is published, and delivery cannot take more at the moment: resend it")
+        }
+    }
     private static let target = "/api/v1/app/msg"
 
     private func tenant(
@@ -77,6 +106,13 @@ final class LiveMessages: SvixMessages {
         return OutboundLookup(state: registry.state, caller: caller)
     }
 
+    func isWanted(
+        _ type: String, channels: [String], application: String, _ caller: Caller
+    ) throws -> Bool {
+        let tenant = try lookup(caller).application(application).id
+        return try gateway.accessNow().delivery.isWanted(
+            tenant: tenant, source: .messages, type: type, channels: channels)
+    }
     func messages(
         _ search: SvixMessageSearch, application: String, _ caller: Caller
     ) throws -> SvixPage<SvixMessage> {
@@ -93,6 +129,14 @@ final class LiveMessages: SvixMessages {
     private func browser(_ application: String, _ caller: Caller) throws -> MessageBrowser {
         let tenant = try lookup(caller).application(application).id
         return MessageBrowser(try gateway.accessNow(), tenant: tenant)
+    }
+}
+
+extension EndpointConfiguration {
+    /// A message of this type that has no channels.
+    fileprivate func takes(_ type: String) -> Bool {
+        channels.isEmpty && (sources.isEmpty || sources.contains(PublishSource.name))
+            && (types.isEmpty || types.contains { TypePattern($0).matches(type) })
     }
 }
 

@@ -11,9 +11,9 @@ final class LiveReplays: ReplayControl {
     func retry(event: String, endpoint: String, _ caller: Caller) throws -> RetryAnswer {
         let access = try gateway.accessNow()
         let target = try RegistryLookup(gateway, caller).endpoint(endpoint)
-        guard let id = access.eventID(event), try access.owner(of: id)?.tenant == target.tenant else {
-            throw ControlError.noSuchEvent(event)
-        }
+        guard let id = access.eventID(event), let owner = try access.owner(of: id), owner.tenant == target.tenant
+        else { throw ControlError.noSuchEvent(event) }
+        guard !owner.isExpunged else { throw ControlError.expunged(event) }
         let what = [FieldChange(field: "event", before: "", after: event)]
         try gateway.note(.replay, on: target, of: target.tenant, what, caller)
         switch try access.delivery.replay(event: id, endpoints: [target.id])[0] {
@@ -48,6 +48,7 @@ final class LiveReplays: ReplayControl {
         filter.states = Set(
             order.scopes.compactMap { $0 == .dead ? .dead : $0 == .delivered ? .delivered : nil })
         filter.received = LiveReplays.range(order)
+        filter.expunged = try gateway.accessNow().expunged
         if order.scopes.contains(.missing) { try includeMissed(&filter, target) }
         if !order.isDry {
             try gateway.note(.replay, on: target, of: target?.tenant ?? scope, order.shownFields, caller)
@@ -84,6 +85,7 @@ final class LiveReplays: ReplayControl {
             scope == nil || scope == owner.tenant
         else { throw ControlError.noSuchEvent(text) }
         guard !owner.isRequestOfSeveral else { throw ControlError.requestOfSeveral(text) }
+        guard !owner.isExpunged else { throw ControlError.expunged(text) }
         var outcome = ReplayOutcome(dryRun: order.isDry)
         let known = try access.delivery.deliveries(of: event).filter {
             target == nil || $0.row.endpoint == target?.id
@@ -117,6 +119,12 @@ final class LiveReplays: ReplayControl {
         if from == nil, until == nil { return nil }
         let start = from ?? 0
         return start..<max(start, until ?? .max)
+    }
+}
+
+extension ControlError {
+    fileprivate static func expunged(_ id: String) -> ControlError {
+        ControlError(.noSuchEvent, "the content of `\(id)` was expunged, and is sent to nobody again")
     }
 }
 

@@ -100,11 +100,11 @@ struct MessageBrowser {
         }
     }
     private func isOwn(_ record: RecordView) -> Bool {
-        record.tenantNumber == tenant.number && record.sourceNumber == SourceID.messages.number
+        record.tenantNumber == tenant.number && SourceID(record.sourceNumber).isMessage
     }
     private func message(of record: RecordView) -> SvixMessage {
         let body = record.body.array
-        let isShown = !access.expunged.isExpunged(message: record.sequence) && JSONMembers.isObject(body)
+        let isShown = !access.expunged.isExpunged(message: record.sequence, of: tenant) && JSONMembers.isObject(body)
         return SvixMessage(
             id: MessageID(EventID(logIdentity: access.identity, sequence: record.sequence)).text,
             eventId: PublishedFields.eventID(in: record.fieldLines), eventType: record.eventType.text,
@@ -114,6 +114,31 @@ struct MessageBrowser {
 
     // MARK: walks
 
+    /// Between which places of the log what arrived in a time is: a little more, as times grow but for moments.
+    func places(of times: Range<UInt64>) throws -> Range<UInt64> {
+        let (low, high) = (try oldest(), access.tail.snapshot.sequence + 1)
+        let slack = MessageBrowser.disorderNanosMax
+        let from = times.lowerBound > slack ? times.lowerBound - slack : 0
+        let end = times.upperBound < .max - slack ? times.upperBound + slack : .max
+        let first = try first(in: low..<high) { $0 >= from }
+        return first..<max(first, try self.first(in: first..<high) { $0 > end })
+    }
+    private static let disorderNanosMax: UInt64 = 60_000_000_000
+
+    /// How many messages there are; `each` hears of every one.
+    func count(in range: Range<UInt64>, _ each: (Int) throws -> Void) throws -> Int {
+        var count = 0
+        guard !range.isEmpty else { return 0 }
+        var failure: (any Error)?
+        try self.each(range) { record in
+            guard isOwn(record) else { return true }
+            count += 1
+            do { try each(count) } catch { failure = error }
+            return failure == nil
+        }
+        if let failure { throw failure }
+        return count
+    }
     func oldest() throws -> UInt64 {
         let end = access.tail.snapshot.sequence + 1
         guard let segments = try? access.folder.segments() else { throw ControlError.logUnavailable }

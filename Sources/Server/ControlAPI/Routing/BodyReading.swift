@@ -1,5 +1,6 @@
 // The body of a request: JSON, held against the schema of what the call takes, then decoded. All that is wrong is said
 // together, with paths.
+import Engine
 import Foundation
 
 enum BodyReading {
@@ -18,10 +19,8 @@ enum BodyReading {
     }
     static func json(_ body: [UInt8]) throws -> JSONValue {
         guard !body.isEmpty else { throw ControlError(.badJSON, "the body is empty; it must be a JSON object") }
-        do {
-            return try JSONDecoder().decode(JSONValue.self, from: Data(body))
-        } catch {
-            throw ControlError(.badJSON, "the body is not JSON; it must be a JSON object")
+        do throws(JSONProblem) { return try JSONReading.value(body) } catch {
+            throw ControlError(.badJSON, "the body \(error.message)")
         }
     }
     /// A value as the API would write it.

@@ -37,7 +37,7 @@ struct Route: Sendable {
     /// Unique; the document's `operationId`.
     let operation: String
     /// The resource that it belongs to.
-    let resource: String
+    var resource: String
     let summary: String
     var query: [QueryParameter] = []
     var body: Body?
@@ -54,6 +54,11 @@ struct Route: Sendable {
     /// Called thousands of times a second: the log has no line for each.
     var isFrequent = false
     let handle: @Sendable (Call) async throws -> Response
+
+    /// The application's own people may call it, as far as it is open to their tenant.
+    var isForPortals: Bool { surface == .svix && resource != Route.organization }
+    /// The resource of what is the tenant's own affair, in the Svix-shaped API.
+    static let organization = "operational webhooks"
 
     /// Names of the parameters in the path.
     var parameterNames: [String] {
@@ -128,7 +133,7 @@ struct RouteTable: Sendable {
         for route in routes {
             let access = access(route)
             router.on(RouterPath(route.path), method: route.method) { request, context in
-                try context.principal.require(access, on: route.surface)
+                try context.principal.require(access, on: route)
                 if route.surface == .own, route.method != .get { try BrowserGuard.requireHeader(request) }
                 return try await RouteTable.answer(route, request, context)
             }

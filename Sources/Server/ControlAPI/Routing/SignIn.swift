@@ -150,9 +150,9 @@ final class Bearers: Sendable {
 
 extension Principal {
     /// Asked where the router has led, so that no difference in how a path is read opens a door.
-    func require(_ access: Access, on surface: Surface) throws {
-        guard !isPortal || surface == .svix || access == .anyone else {
-            throw ControlError(.forbidden, "the token of a portal opens the Svix-shaped API alone")
+    func require(_ access: Access, on route: Route) throws {
+        guard !isPortal || route.isForPortals || access == .anyone else {
+            throw ControlError(.forbidden, "the token of a portal opens the Svix-shaped API of its application alone")
         }
         try require(access)
     }

@@ -245,7 +245,8 @@ package struct ControlServices: Sendable {
         _ all: some SignInService & GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
             & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & EventQueries
             & EventStreaming & EventPublishing & RejectedQueries & AuditQueries & SecretControl & SvixApplications
-            & SvixEventTypes & SvixEndpoints & SvixMessages & SvixAttempts & SvixPollers & OpsCenterWebhooks
+            & SvixEventTypes & SvixEndpoints & SvixMessages & SvixAttempts & SvixPollers & SvixReplays
+            & SvixStatistics & OpsCenterWebhooks
             & OperationalWebhooks
     ) {
         signIn = all
@@ -266,7 +267,8 @@ package struct ControlServices: Sendable {
         audit = all
         secrets = all
         outbound = OutboundServices(
-            applications: all, eventTypes: all, endpoints: all, messages: all, attempts: all, pollers: all)
+            applications: all, eventTypes: all, endpoints: all, operational: all, messages: all, attempts: all,
+            pollers: all, replays: all, statistics: all)
         opsCenter = all
         operational = all
     }
@@ -308,22 +310,30 @@ package struct OutboundServices: Sendable {
     package var applications: any SvixApplications
     package var eventTypes: any SvixEventTypes
     package var endpoints: any SvixEndpoints
+    /// Of operational webhooks: the caller's tenant's, whatever application is named.
+    package var operational: any SvixEndpoints
     package var messages: any SvixMessages
     package var attempts: any SvixAttempts
     package var pollers: any SvixPollers
+    package var replays: any SvixReplays
+    package var statistics: any SvixStatistics
     /// Where answers are kept for repetitions; nil = in memory alone.
     package var keptFolder: String?
 
     package init(
         applications: any SvixApplications, eventTypes: any SvixEventTypes, endpoints: any SvixEndpoints,
-        messages: any SvixMessages, attempts: any SvixAttempts, pollers: any SvixPollers, keptFolder: String? = nil
+        operational: any SvixEndpoints, messages: any SvixMessages, attempts: any SvixAttempts,
+        pollers: any SvixPollers, replays: any SvixReplays, statistics: any SvixStatistics, keptFolder: String? = nil
     ) {
         self.applications = applications
         self.eventTypes = eventTypes
         self.endpoints = endpoints
         self.messages = messages
+        self.operational = operational
         self.attempts = attempts
         self.pollers = pollers
+        self.replays = replays
+        self.statistics = statistics
         self.keptFolder = keptFolder
     }
 }

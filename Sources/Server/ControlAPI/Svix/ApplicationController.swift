@@ -7,7 +7,7 @@ struct ApplicationController {
     let kept: KeptAnswers
     let worker: ControlWorker
 
-    var routes: [Route] { reading + [create, replace, patch, remove] + signingIn }
+    var routes: [Route] { reading + [create, replace, patch, remove] + signingIn + [signingOut] }
 
     private var reading: [Route] {
         let (applications, worker) = (applications, worker)
@@ -135,6 +135,36 @@ struct ApplicationController {
                 throw SvixError(501, "not_implemented", "tokens end by themselves; `DELETE /api/v1/keys/…` revokes")
             },
         ]
+    }
+    private static let expireSchema = ObjectSchema(
+        "ApplicationTokenExpireIn", "Which tokens are to end, and when.",
+        [
+            .optional("expiry", .orNull(.integer(0...0)), "They end at once."),
+            .optional("sessionIds", .orNull(.list(.text, countMax: 0)), "Tokens are of no session."),
+        ])
+    /// What is asked for and not to be had is refused: whoever ends tokens counts on it.
+    private var signingOut: Route {
+        let (applications, worker) = (applications, worker)
+        return .svix(
+            .post, "/auth/app/{app}/expire-all", "v1.authentication.expire-all",
+            "End all tokens that app-portal-access gave for an application.", body: ApplicationController.expireSchema,
+            status: 204, kept: kept
+        ) { call in
+            let ref = call.parameter("app")
+            _ = try await worker.run { try applications.application(ref, call.caller) }
+            try await worker.run {
+                var body = try SvixBody(call.body, isOptional: true)
+                if let expiry = body.givenInteger("expiry", 0...Int(Int32.max)).value, expiry > 0 {
+                    body.report("expiry", message: "must be 0 or left out: tokens end at once")
+                }
+                if body.members["sessionIds"].map({ ![.null, .list([])].contains($0) }) ?? false {
+                    body.report("sessionIds", message: "must be left out: tokens are of no session here")
+                }
+                try body.finish()
+                try applications.endPortalTokens(ref, call.caller)
+            }
+            return SvixReply(204)
+        }
     }
     private static func portalOrder(_ body: inout SvixBody) -> SvixPortalOrder {
         var order = SvixPortalOrder()

@@ -5,6 +5,7 @@ import HTTPTypes
 
 struct AttemptController {
     let attempts: any SvixAttempts
+    let kept: KeptAnswers
     let worker: ControlWorker
 
     var routes: [Route] { lists + single + byHand + [stats] }
@@ -112,7 +113,8 @@ struct AttemptController {
         return [
             .svix(
                 .post, "/app/{app}/msg/{msg}/endpoint/{endpoint}/resend", "v1.message-attempt.resend",
-                "Send a message to an endpoint once more, now.", status: 202, answer: AttemptController.nothing
+                "Send a message to an endpoint once more, now.", status: 202, answer: AttemptController.nothing,
+                kept: kept
             ) { call in
                 try await worker.run {
                     try attempts.resend(
@@ -121,26 +123,6 @@ struct AttemptController {
                 }
                 return SvixReply(202, [:])
             },
-            .svix(
-                .post, "/app/{app}/endpoint/{endpoint}/recover", "v1.endpoint.recover",
-                "Send what failed at an endpoint in a time, and never succeeded, once more.",
-                body: AttemptController.recoverSchema, status: 202, answer: AttemptController.taskSchema
-            ) { call in
-                let times = try await worker.read(call) { AttemptController.recoverTimes(&$0) }
-                try await worker.run {
-                    try attempts.recover(
-                        endpoint: call.parameter("endpoint"), times, application: call.parameter("app"),
-                        call.caller)
-                }
-                let now = AttemptController.nowNanos
-                return SvixReply(
-                    202,
-                    [
-                        "id": .text(SvixID.text("qtask_", high: UInt32(now / 1_000_000_000), low: UInt128(now))),
-                        "status": "running", "task": "endpoint.recover",
-                        "updatedAt": .text(TimeText.of(nanoseconds: now)),
-                    ])
-            },
         ]
     }
     private static var nowNanos: UInt64 { UInt64(max(0, Date().timeIntervalSince1970) * 1_000_000_000) }
@@ -148,23 +130,6 @@ struct AttemptController {
     private static let day: UInt64 = 24 * 60 * minute
     /// What clocks may be apart.
     private static let slack: UInt64 = 5 * minute
-
-    private static func recoverTimes(_ body: inout SvixBody) -> Range<UInt64> {
-        let since = body.requiredText("since")
-        let until = body.givenText("until").value
-        var times = UInt64(0)..<0
-        let from = since.flatMap { TimeText.parse($0) }
-        let end = until.map { TimeText.parse($0) } ?? nowNanos
-        if since != nil, from == nil { body.report("since", message: "must be a time", .decode) }
-        if end == nil { body.report("until", message: "must be a time", .decode) }
-        if let from, let end {
-            if end > from, end - from > 14 * day + slack {
-                body.report("since", message: "must not be more than 14 days before `until`")
-            }
-            times = from..<max(from, end)
-        }
-        return times
-    }
 
     private var stats: Route {
         let (attempts, worker) = (attempts, worker)
@@ -196,18 +161,4 @@ struct AttemptController {
     }
 
     private static let nothing = ObjectSchema("EmptyResponse", "Nothing.", [])
-    private static let recoverSchema = ObjectSchema(
-        "RecoverIn", "Of which time.",
-        [
-            .required("since", .time, "At most 14 days before `until`."),
-            .optional("until", .orNull(.time), "Now when absent."),
-        ])
-    private static let taskSchema = ObjectSchema(
-        "RecoverOut", "What was begun.",
-        [
-            .required("id", .text, "`qtask_…`; it cannot be asked for."),
-            .required("status", .text, "`running`."),
-            .required("task", .text, "`endpoint.recover`."),
-            .required("updatedAt", .time, "Now."),
-        ])
 }

@@ -76,6 +76,11 @@ extension LiveOutbound {
             ).token
         } catch { throw SvixError(error) }
     }
+    func endPortalTokens(_ ref: String, _ caller: Caller) throws {
+        let tenant = try lookup(caller).application(ref)
+        guard let ring = gateway.keys else { throw ControlError.notRunning }
+        do { try ring.revokePortals(of: tenant.id, actor: ChangeActor(caller)) } catch { throw SvixError(error) }
+    }
 }
 
 extension SvixApplication {

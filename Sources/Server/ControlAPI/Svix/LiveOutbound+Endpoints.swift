@@ -16,7 +16,7 @@ extension LiveOutbound {
         // Webhooks of a family are told by their own surface.
         func take(_ numbers: some Sequence<UInt32>) -> [EndpointSpec] {
             let own = numbers.lazy.compactMap { lookup.state.endpoints[EndpointID($0)] }
-                .filter { $0.settings.extras.family == .registry }
+                .filter { [family] in $0.settings.extras.family == family }
             return Array(own.prefix(paging.limit + 1))
         }
         let found = paging.walksUp ? take(numbers[place...]) : take(numbers[..<place].reversed())
@@ -31,7 +31,8 @@ extension LiveOutbound {
         let lookup = try lookup(caller)
         let tenant = try lookup.application(application)
         try check(draft, of: tenant, lookup.state)
-        var settings = EndpointConfiguration.outbound(in: tenant)
+        var settings: EndpointConfiguration =
+            family == .operational ? .operational(in: tenant) : .outbound(in: tenant)
         try settings.take(draft)
         settings.secrets = [secret ?? SvixSecret.make()]
         settings.extras.fields = headers.sorted { $0.key < $1.key }.map {
@@ -86,6 +87,12 @@ extension LiveOutbound {
     ) throws {
         if let uid = draft.uid, let other = state.endpoints.with(uid: uid, tenant: tenant.id), other.id != known?.id {
             throw SvixError.conflict("another endpoint of this application has the uid `\(uid)`")
+        }
+        guard family == .registry else {
+            guard draft.channels.isEmpty else {
+                throw SvixError.invalid(["body", "channels"], "operational webhooks have no channels")
+            }
+            return
         }
         let unknown = draft.eventTypes.filter { state.eventTypes.named($0).map(\.settings.isArchived) ?? true }
         guard unknown.isEmpty else {

@@ -47,6 +47,41 @@ extension LiveOutbound {
         let old = try known(name, caller)
         try apply(expunge ? .deleteEventType(old.id) : .updateEventType(old.id) { $0.isArchived = true }, caller)
     }
+    /// What stands there already in other words only stays; other versions of a schema do too.
+    func importTypes(_ order: SvixImportOrder, _ caller: Caller) throws -> SvixImportReport {
+        let known = try state().eventTypes
+        var report = SvixImportReport()
+        var edits: [RegistryEdit] = []
+        for type in order.types {
+            let old = known.named(type.name)
+            var wanted = old.map { SvixEventType($0) } ?? SvixEventType(name: type.name)
+            (wanted.about, wanted.isDeprecated, wanted.isArchived) = (type.about, type.isDeprecated, false)
+            if let schema = type.schema {
+                var versions: [String: JSONValue] = [:]
+                if case .object(let own)? = wanted.schemas { versions = own }
+                versions[SvixEventType.importVersion] = schema
+                wanted.schemas = .object(versions)
+            }
+            let settings = EventTypeSettings(wanted)
+            guard settings != old?.settings else { continue }
+            report.changed.append(type)
+            edits.append(
+                old.map { .updateEventType($0.id) { $0 = settings } } ?? .createEventType(name: type.name, settings))
+        }
+        if order.replacesAll {
+            let kept = Set(order.types.map(\.name))
+            let others = known.walk(from: nil, isBackward: false).filter { !kept.contains($0.name) }
+            for old in others where !old.settings.isArchived {
+                report.archived.append(old.name)
+                edits.append(.updateEventType(old.id) { $0.isArchived = true })
+            }
+        }
+        guard !edits.isEmpty else { return report }
+        do { _ = try gateway.apply(.edits(edits), actor: ChangeActor(caller), dryRun: order.isDry) } catch {
+            throw SvixError(error)
+        }
+        return report
+    }
     private func known(_ name: String, _ caller: Caller) throws -> EventTypeSpec {
         guard let found = try state().eventTypes.named(name), found.isSeen(by: caller) else {
             throw SvixError.notFound("there is no event type `\(name.prefix(300))`")

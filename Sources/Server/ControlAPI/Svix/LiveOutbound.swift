@@ -10,8 +10,13 @@ import Foundation
 /// Thin: what is allowed is the registry's to say. Its subjects are in the files beside this one.
 final class LiveOutbound: SvixApplications, SvixEventTypes, SvixEndpoints {
     let gateway: Gateway
+    /// Of the endpoints.
+    let family: EndpointFamily
 
-    init(gateway: Gateway) { self.gateway = gateway }
+    init(gateway: Gateway, family: EndpointFamily = .registry) {
+        self.gateway = gateway
+        self.family = family
+    }
 
     func state() throws -> RegistryState {
         guard let registry = gateway.registry else { throw ControlError.notRunning }
@@ -30,14 +35,22 @@ final class LiveOutbound: SvixApplications, SvixEventTypes, SvixEndpoints {
 package struct OutboundLookup: Sendable {
     let state: RegistryState
     let caller: Caller
+    /// Of the endpoints that are found.
+    let family: EndpointFamily
 
-    package init(state: RegistryState, caller: Caller) {
+    package init(state: RegistryState, caller: Caller, family: EndpointFamily = .registry) {
         self.state = state
         self.caller = caller
+        self.family = family
     }
 
-    /// By id or uid.
+    /// By id or uid. Operational webhooks are the caller's tenant's, whatever is named.
     package func application(_ ref: String) throws -> TenantSpec {
+        if family == .operational {
+            let own = caller.principal.tenant
+            if let found = own.map({ tenant($0) }) ?? state.tenant(.main) { return found }
+            throw SvixError.notFound("the caller's application no longer exists")
+        }
         if let found = tenant(ref), caller.principal.tenant == nil || caller.principal.tenant == found.publicID.text {
             return found
         }
@@ -72,12 +85,14 @@ package struct OutboundLookup: Sendable {
         } else {
             found = state.endpoints.with(uid: ref, tenant: tenant.id)
         }
-        return found.flatMap { $0.tenant == tenant.id && $0.settings.extras.family == .registry ? $0 : nil }
+        return found.flatMap { $0.tenant == tenant.id && $0.settings.extras.family == family ? $0 : nil }
     }
 }
 
 extension LiveOutbound {
-    func lookup(_ caller: Caller) throws -> OutboundLookup { OutboundLookup(state: try state(), caller: caller) }
+    func lookup(_ caller: Caller) throws -> OutboundLookup {
+        OutboundLookup(state: try state(), caller: caller, family: family)
+    }
 }
 
 extension SvixError {

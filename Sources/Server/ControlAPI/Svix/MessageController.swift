@@ -4,9 +4,11 @@ import HTTPTypes
 
 struct MessageController {
     let messages: any SvixMessages
+    let applications: any SvixApplications
+    let kept: KeptAnswers
     let worker: ControlWorker
 
-    var routes: [Route] { [create] + reading + [expunge] }
+    var routes: [Route] { [create] + reading + [expunge, precheck] }
 
     /// Thousands come in a second: what is read sooner than a thread is changed is read where it is.
     private static let quickBytesMax = 64 << 10
@@ -66,6 +68,42 @@ struct MessageController {
             },
         ]
     }
+    private var precheck: Route {
+        let (messages, applications, worker) = (messages, applications, worker)
+        return .svix(
+            .post, "/app/{app}/msg/precheck/active", "v1.message.precheck",
+            "Whether an endpoint that is not disabled would get such a message.",
+            body: MessageController.precheckSchema, answer: MessageController.precheckAnswer, kept: kept
+        ) { call in
+            let application = call.parameter("app")
+            _ = try await worker.run { try applications.application(application, call.caller) }
+            let (type, channels) = try await worker.read(call) { body -> (String, [String]) in
+                let type = body.requiredText("eventType") ?? ""
+                if body.members["eventType"] != nil, !SvixRules.isLabel(type) {
+                    body.report("eventType", message: SvixRules.aboutLabel())
+                }
+                let channels = body.labels(
+                    "channels", count: 1...SvixMessageDraft.channelCountMax, bytesMax: PublishRules.labelBytesMax)
+                return (type, channels.value ?? [])
+            }
+            let isActive = try await worker.run {
+                try messages.isWanted(type, channels: channels, application: application, call.caller)
+            }
+            return SvixReply(200, ["active": .bool(isActive)])
+        }
+    }
+    private static let precheckSchema = ObjectSchema(
+        "MessagePrecheckIn", "A message that might be.",
+        [
+            .required("eventType", .text, "1 to 256 of `a-z A-Z 0-9 - _ .`."),
+            .optional(
+                "channels", .orNull(.list(.text, countMax: SvixMessageDraft.channelCountMax)),
+                "For endpoints that ask for channels."),
+        ])
+    private static let precheckAnswer = ObjectSchema(
+        "MessagePrecheckOut", "Whether a message would go anywhere.",
+        [.required("active", .flag, "An endpoint that is not disabled would get it.")])
+
     private var expunge: Route {
         let (messages, worker) = (messages, worker)
         return .svix(

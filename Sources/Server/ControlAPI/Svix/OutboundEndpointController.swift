@@ -7,11 +7,23 @@ struct OutboundEndpointController {
     let applications: any SvixApplications
     let kept: KeptAnswers
     let worker: ControlWorker
+    var form = Form.application
 
-    private static let list = "/app/{app}/endpoint"
-    private static let one = list + "/{endpoint}"
+    /// Whose endpoints they are; what they are asked is the same.
+    enum Form {
+        case application
+        /// Of operational webhooks, which are the caller's tenant's.
+        case operational
 
-    var routes: [Route] { reading + [create, replace, patch, remove] + secrets + headers }
+        var list: String { self == .application ? "/app/{app}/endpoint" : "/operational-webhook/endpoint" }
+        var one: String { list + "/{endpoint}" }
+        var operation: String { self == .application ? "v1.endpoint" : "v1.operational-webhook.endpoint" }
+    }
+
+    var routes: [Route] {
+        let all = reading + [create, replace, patch, remove] + secrets + headers
+        return form == .application ? all : all.filter { $0.method != .patch }
+    }
 
     /// Which endpoint a call is about.
     private struct Place {
@@ -24,7 +36,7 @@ struct OutboundEndpointController {
         let (endpoints, worker) = (endpoints, worker)
         return [
             .svix(
-                .get, OutboundEndpointController.list, "v1.endpoint.list", "List endpoints, the newest first.",
+                .get, form.list, "\(form.operation).list", "List endpoints, the newest first.",
                 query: Route.svixPaging + [Route.svixOrder], answer: SvixPage<Never>.schema(SvixEndpoint.schema)
             ) { call in
                 let paging = try call.svix.paging(isAscending: false, takesOrder: true) {
@@ -35,7 +47,7 @@ struct OutboundEndpointController {
                 return SvixReply(200, page.json(\.json))
             },
             .svix(
-                .get, OutboundEndpointController.one, "v1.endpoint.get", "Show an endpoint.",
+                .get, form.one, "\(form.operation).get", "Show an endpoint.",
                 answer: SvixEndpoint.schema
             ) { call in
                 let place = Place(call)
@@ -52,14 +64,16 @@ struct OutboundEndpointController {
         _ call: Call, _ read: @escaping @Sendable (inout SvixBody) throws -> Value
     ) async throws -> Value {
         let (applications, application) = (applications, call.parameter("app"))
-        _ = try await worker.run { try applications.application(application, call.caller) }
+        if form == .application {
+            _ = try await worker.run { try applications.application(application, call.caller) }
+        }
         return try await worker.read(call, read)
     }
 
     private var create: Route {
         let (endpoints, worker) = (endpoints, worker)
         return .svix(
-            .post, OutboundEndpointController.list, "v1.endpoint.create", "Make an endpoint.",
+            .post, form.list, "\(form.operation).create", "Make an endpoint.",
             body: SvixEndpoint.draftSchema, status: 201, answer: SvixEndpoint.schema, kept: kept
         ) { call in
             let (draft, secret, headers) = try await read(call) { body in
@@ -78,7 +92,7 @@ struct OutboundEndpointController {
     private var replace: Route {
         let (endpoints, worker) = (endpoints, worker)
         return .svix(
-            .put, OutboundEndpointController.one, "v1.endpoint.update",
+            .put, form.one, "\(form.operation).update",
             "Make an endpoint what the body says, but for its secrets and header fields; where there is none, make one "
                 + "(201) with the uid of the body.",
             body: SvixEndpoint.updateSchema, also: 201, answer: SvixEndpoint.schema
@@ -93,7 +107,7 @@ struct OutboundEndpointController {
     private var patch: Route {
         let (endpoints, worker) = (endpoints, worker)
         return .svix(
-            .patch, OutboundEndpointController.one, "v1.endpoint.patch", "Change what the body names; `null` clears.",
+            .patch, form.one, "\(form.operation).patch", "Change what the body names; `null` clears.",
             body: SvixEndpoint.patchSchema, answer: SvixEndpoint.schema
         ) { call in
             let (patch, place) = (try await read(call) { SvixEndpointPatch(&$0) }, Place(call))
@@ -107,7 +121,7 @@ struct OutboundEndpointController {
     private var remove: Route {
         let (endpoints, worker) = (endpoints, worker)
         return .svix(
-            .delete, OutboundEndpointController.one, "v1.endpoint.delete", "Remove an endpoint.", status: 204
+            .delete, form.one, "\(form.operation).delete", "Remove an endpoint.", status: 204
         ) { call in
             let place = Place(call)
             try await worker.run { try endpoints.deleteEndpoint(place.application, place.endpoint, call.caller) }
@@ -123,7 +137,7 @@ struct OutboundEndpointController {
         let (endpoints, worker) = (endpoints, worker)
         return [
             .svix(
-                .get, OutboundEndpointController.one + "/secret", "v1.endpoint.get-secret",
+                .get, form.one + "/secret", "\(form.operation).get-secret",
                 "Show what a receiver verifies with.", answer: SvixEndpoint.secretSchema
             ) { call in
                 let place = Place(call)
@@ -133,7 +147,7 @@ struct OutboundEndpointController {
                 return SvixReply(200, ["key": .text(key)], isSecret: true)
             },
             .svix(
-                .post, OutboundEndpointController.one + "/secret/rotate", "v1.endpoint.rotate-secret",
+                .post, form.one + "/secret/rotate", "\(form.operation).rotate-secret",
                 "Sign with another secret; the old one signs too for a while.", body: SvixEndpoint.rotateSchema,
                 answer: SvixEndpoint.secretSchema, kept: kept
             ) { call in
@@ -164,7 +178,7 @@ struct OutboundEndpointController {
         }
         return [
             .svix(
-                .get, OutboundEndpointController.one + "/headers", "v1.endpoint.get-headers",
+                .get, form.one + "/headers", "\(form.operation).get-headers",
                 "Show the header fields of an endpoint's deliveries; of some the name alone.",
                 answer: SvixEndpoint.headersSchema
             ) { call in
@@ -178,11 +192,11 @@ struct OutboundEndpointController {
                 return SvixReply(200, ["headers": .object(shown), "sensitive": .list(hidden)])
             },
             .svix(
-                .put, OutboundEndpointController.one + "/headers", "v1.endpoint.update-headers",
+                .put, form.one + "/headers", "\(form.operation).update-headers",
                 "Set all header fields.", body: SvixEndpoint.headersDraftSchema, status: 204
             ) { call in try await set(call, merges: false) },
             .svix(
-                .patch, OutboundEndpointController.one + "/headers", "v1.endpoint.patch-headers",
+                .patch, form.one + "/headers", "\(form.operation).patch-headers",
                 "Set those that are named; `null` takes one away.", body: SvixEndpoint.headersPatchSchema, status: 204
             ) { call in try await set(call, merges: true) },
         ]

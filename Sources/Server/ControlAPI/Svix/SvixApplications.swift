@@ -120,6 +120,8 @@ package protocol SvixApplications: AnyObject, Sendable {
     func deleteApplication(_ ref: String, _ caller: Caller) throws
     /// A token of the application alone, with an end.
     func portalToken(_ ref: String, _ order: SvixPortalOrder, _ caller: Caller) throws -> String
+    /// All such tokens of the application end.
+    func endPortalTokens(_ ref: String, _ caller: Caller) throws
 }
 
 /// Who is to get in, and for how long.

@@ -200,7 +200,5 @@ package protocol SvixAttempts: AnyObject, Sendable {
     func expunge(attempt id: String, message: String, application: String, _ caller: Caller) throws
     /// One attempt by hand.
     func resend(message: String, endpoint: String, application: String, _ caller: Caller) throws
-    /// One attempt by hand for each message of the time that failed and never succeeded. Nanoseconds since 1970.
-    func recover(endpoint: String, _ times: Range<UInt64>, application: String, _ caller: Caller) throws
     func stats(endpoint: String, _ times: Range<UInt64>, application: String, _ caller: Caller) throws -> SvixStats
 }

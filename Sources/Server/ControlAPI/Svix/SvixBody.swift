@@ -28,12 +28,14 @@ package struct SvixBody {
             members = [:]
             return
         }
-        guard String(validating: bytes, as: UTF8.self) != nil,
-            case .object(let read)? = try? JSONDecoder().decode(JSONValue.self, from: Data(bytes))
-        else {
-            throw SvixError.invalid([SvixIssue(["body"], "the body is not an object of JSON", .decode)])
+        let read: JSONValue
+        do throws(JSONProblem) { read = try JSONReading.value(bytes) } catch {
+            throw SvixError.invalid([SvixIssue(["body"], "the body \(error.message)", .decode)])
         }
-        members = read
+        guard case .object(let members) = read else {
+            throw SvixError.invalid([SvixIssue(["body"], "the body \(JSONProblem.notAnObject.message)", .decode)])
+        }
+        self.members = members
     }
     private init(_ members: [String: JSONValue], at place: [String]) {
         self.members = members

@@ -91,6 +91,8 @@ package protocol SvixEventTypes: AnyObject, Sendable {
     func patch(_ name: String, _ patch: SvixEventTypePatch, _ caller: Caller) throws -> SvixEventType
     /// Archived; `expunge`: gone for good.
     func deleteEventType(_ name: String, expunge: Bool, _ caller: Caller) throws
+    /// All in one step, or nothing of it.
+    func importTypes(_ order: SvixImportOrder, _ caller: Caller) throws -> SvixImportReport
 }
 
 extension SvixEventType {

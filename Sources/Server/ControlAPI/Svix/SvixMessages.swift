@@ -51,6 +51,14 @@ package struct SvixMessage: Equatable, Sendable {
         let tail = "\",\"timestamp\":\(quoted(TimeText.of(nanoseconds: timestamp)))\(more),\"payload\":\(shown)}"
         return (head, tail)
     }
+    /// The same as a value, with `{}` for the payload.
+    var jsonWithoutContent: JSONValue {
+        [
+            "channels": channels.isEmpty ? .null : .list(channels.map { .text($0) }),
+            "eventId": eventId.map { .text($0) } ?? .null, "eventType": .text(eventType), "id": .text(id),
+            "timestamp": .text(TimeText.of(nanoseconds: timestamp)), "payload": [:],
+        ]
+    }
     static let schema = ObjectSchema("MessageOut", "A message: an event that was published.", fields)
     static let fields: [ObjectSchema.Field] = [
         .required("id", .text, "`msg_…`; sorts by time."),
@@ -248,6 +256,12 @@ package protocol SvixMessages: AnyObject, Sendable {
     func publish(
         _ draft: SvixMessageDraft, application: String, _ caller: Caller
     ) async throws -> SvixMessage
+    /// The same, and sent to this endpoint alone, where it takes such messages and is not disabled.
+    func publish(
+        _ draft: SvixMessageDraft, to endpoint: String, application: String, _ caller: Caller
+    ) async throws -> SvixMessage
+    /// Whether an endpoint that is not disabled would get such a message.
+    func isWanted(_ type: String, channels: [String], application: String, _ caller: Caller) throws -> Bool
     func messages(
         _ search: SvixMessageSearch, application: String, _ caller: Caller
     ) throws -> SvixPage<SvixMessage>

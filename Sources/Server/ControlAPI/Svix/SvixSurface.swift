@@ -14,7 +14,9 @@ enum Surface: Sendable {
     /// Of webhooks by a contract: a bearer is enough, errors are `{"error": {"code", "message"}}`.
     case webhooks
 
-    static let svixPrefixes: Set<Substring> = ["app", "auth", "event-type", "health"]
+    static let svixPrefixes: Set<Substring> = [
+        "app", "auth", "background-task", "event-type", "health", "operational-webhook", "stats",
+    ]
     static let webhookPrefixes: Set<Substring> = ["webhooks", "operational_webhooks"]
 
     static func of(_ path: String) -> Surface {
