@@ -60,7 +60,7 @@ final class LivePublications: PublicationDesk {
             var principal = try bearers.principal(answer, at: asked.address, requestID: asked.requestID)
             if case .tenant = access, let ref = asked.tenant { principal = try bearers.confined(principal, to: ref) }
             caller = Caller(principal: principal, requestID: asked.requestID)
-            try principal.require(access, on: asked.surface)
+            try principal.require(access, isForPortals: asked.surface == .svix)
             return caller
         } catch let error as ControlError {
             bearers.note(error, of: caller, at: asked.address, target: "POST " + asked.path)

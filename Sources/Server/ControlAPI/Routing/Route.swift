@@ -133,7 +133,7 @@ struct RouteTable: Sendable {
         for route in routes {
             let access = access(route)
             router.on(RouterPath(route.path), method: route.method) { request, context in
-                try context.principal.require(access, on: route)
+                try context.principal.require(access, isForPortals: route.isForPortals)
                 if route.surface == .own, route.method != .get { try BrowserGuard.requireHeader(request) }
                 return try await RouteTable.answer(route, request, context)
             }
@@ -176,7 +176,7 @@ struct RouteTable: Sendable {
             }
         }
         var call = Call(caller: context.caller, path: path, query: query, fields: request.headers, body: body)
-        call.token = request.headers[.authorization].flatMap(SignIn.token)
+        call.token = request.headers[.authorization].flatMap(Bearers.token(_:))
         call.connection = context.connection
         if !isOwn {
             call.svix = SvixQuery(request)

@@ -150,8 +150,8 @@ final class Bearers: Sendable {
 
 extension Principal {
     /// Asked where the router has led, so that no difference in how a path is read opens a door.
-    func require(_ access: Access, on route: Route) throws {
-        guard !isPortal || route.isForPortals || access == .anyone else {
+    func require(_ access: Access, isForPortals: Bool) throws {
+        guard !isPortal || isForPortals || access == .anyone else {
             throw ControlError(.forbidden, "the token of a portal opens the Svix-shaped API of its application alone")
         }
         try require(access)

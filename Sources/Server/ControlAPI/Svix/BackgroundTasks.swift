@@ -1,6 +1,6 @@
-// What goes on behind an answer: tasks that are begun, looked up while they run, and kept for 90 days after. A few run at
-// a time, one of a tenant; the others wait their turn. On disk they are lines of a file in the data folder, the last one
-// of an id counts: a task has its line before it is answered with. One that a process left running has failed, and
+// What goes on behind an answer: tasks that are begun, looked up while they run, and kept for 90 days after. A few run
+// at a time, one of a tenant; the others wait their turn. On disk they are lines of a file in the data folder, the last
+// one of an id counts: a task has its line before it is answered with. One that a process left running has failed, and
 // says so.
 //
 // Invariants: bounded by number, by bytes and by those that wait, for each tenant and for all; the file is written on a
