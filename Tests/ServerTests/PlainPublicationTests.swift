@@ -77,6 +77,7 @@ import Testing
             }
             if agrees(text) { takenCount += 1 }
         }
-        #expect(takenCount > 1000)
+        // Enough of them are still publications for this to say something.
+        #expect(takenCount > 500)
     }
 }

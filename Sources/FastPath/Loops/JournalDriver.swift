@@ -168,8 +168,8 @@ import CShims
     }
 
     /// Past the page cache, where a page of it would be taken, copied into and let go of for each block written; but
-    /// through it while somebody delivers, who would have to read it back from the disk. It is a matter of the file, not
-    /// of the group's size: each change of the way costs more than the better way saves.
+    /// through it while somebody delivers, who would have to read it back from the disk. It is a matter of the file,
+    /// not of the group's size: each change of the way costs more than the better way saves.
     private mutating func goesDirect<IO: LoopIO & ~Copyable>(_ write: CommitWrite, _ io: borrowing IO) -> Bool {
         let isAligned =
             unsafe (UInt(bitPattern: write.bytes) | UInt(write.fileOffset) | UInt(write.byteCount))

@@ -83,7 +83,7 @@ final class LiveMessages: SvixMessages {
         case .accepted, .alreadyPending, .unknownEndpoint: return
         case .busy, .notReached, .unknownEvent, .requestOfSeveral:
             throw ControlError(
-                .busy, "`\(MessageID(event).text)` is published, and delivery can take no more at the moment: resend it")
+                .busy, "`\(MessageID(event).text)` is published, and delivery can take no more now: resend it")
         }
     }
     private static let target = "/api/v1/app/msg"
