@@ -20,6 +20,9 @@ SLUICE_HOT static inline uint64_t sluice_clock_wall(void) {
     return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
+// The line of memory at `place` will be read soon; any address will do.
+SLUICE_HOT static inline void sluice_prefetch(const void *place) { __builtin_prefetch(place); }
+
 // Page-aligned, zeroed memory whose pages are there already (no fault later); NULL when there is not enough.
 void *sluice_memory_map(size_t bytes);
 void sluice_memory_unmap(void *memory, size_t bytes);

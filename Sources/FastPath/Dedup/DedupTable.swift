@@ -50,6 +50,13 @@ import CShims
         return age < windowSeconds ? sequence(place) : nil
     }
 
+    /// What `lookup` will read first of this print is fetched from memory meanwhile.
+    @inline(__always) package func expect(_ print: Fingerprint) {
+        let first = firstBucket(print)
+        unsafe sluice_prefetch(column(first, 0))
+        unsafe sluice_prefetch(column(secondBucket(print, first), 0))
+    }
+
     /// Remembers `sequence` for this print; an older one with the same tag is replaced.
     package mutating func insert(_ print: Fingerprint, sequence: UInt64, nowSeconds: UInt32, windowSeconds: UInt32) {
         let first = firstBucket(print)

@@ -10,6 +10,7 @@ extension IngestLoop where IO: ~Copyable {
     mutating func settleBatch() {
         guard !batch.isEmpty else { return }
         let begun = io.monotonicNanos()
+        lookAhead()
         batch.run()
         metrics.verify.record(micros: (io.monotonicNanos() &- begun) / 1000)
         for index in 0..<batch.count {
@@ -19,6 +20,16 @@ extension IngestLoop where IO: ~Copyable {
             apply(table[slot].connection.leftBatch(), slot)
         }
         batch.removeAll()
+    }
+    /// What the dedup table has at the keys of the batch comes from memory while its signatures are computed. A key that
+    /// is put together, or the body, costs more to hash twice than that saves.
+    private func lookAhead() {
+        for index in 0..<batch.count {
+            guard batch[index].values.key.isOnePlace else { continue }
+            let source = unsafe sources + batch[index].sourceIndex
+            unsafe port.expect(
+                tenant: source.pointee.tenant, source: source.pointee.name, key: batch[index].values.key.parts[0].view)
+        }
     }
     private mutating func settle(_ index: Int) {
         guard let reason = batch.rejection(index) else { return admit(index, batch[index].verdict) }

@@ -19,6 +19,8 @@ struct SelectedKey {
 
     /// False exactly when nothing can be the same event as this one.
     @inline(__always) var hasIdentity: Bool { count > 0 }
+    /// True exactly when the key is the value of one place that is not the body.
+    @inline(__always) var isOnePlace: Bool { count == 1 && !isComposed && bodyParts == 0 }
     /// True exactly when the key is the body itself.
     @inline(__always) var isBody: Bool { count == 1 && !isComposed && bodyParts != 0 }
 

@@ -152,6 +152,10 @@ package struct PlacedSegment: Equatable, Sendable {
     /// The wall clock, for the windows of what is offered from now on. Not the events' own times: those wait in rings,
     /// and what is verified again came long ago.
     package mutating func setClock(wallNanos: UInt64) { windowClock.set(wallNanos: wallNanos) }
+    /// An event with this key will be offered soon: the memory of its place is fetched meanwhile.
+    @inline(__always) package func expect(tenant: ByteView, source: ByteView, key: ByteView) {
+        dedup.expect(Fingerprint(tenant: tenant, source: source, key: key, keys: configuration.keys))
+    }
     /// Copies the event into the group that is filling. Ticket 0 wants no receipt. Never waits, never allocates.
     @_noAllocation @_noLocks
     package mutating func offer(_ event: EventInput, ticket: UInt64) -> OfferOutcome {

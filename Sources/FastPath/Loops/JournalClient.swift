@@ -72,6 +72,13 @@ package final class JournalLink: Sendable {
     @inline(__always) mutating func setClock(wallNanos: UInt64) {
         if driver != nil { driver!.setClock(wallNanos: wallNanos) }
     }
+    /// Nothing where the journal has a thread of its own.
+    @inline(__always) func expect(tenant: ByteView, source: ByteView, key: ByteView) {
+        switch driver {
+        case .some(let driver): driver.expect(tenant: tenant, source: source, key: key)
+        case .none: break
+        }
+    }
     @inline(__always) mutating func offer(
         _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
     ) -> OfferOutcome {

@@ -59,6 +59,9 @@ import CShims
 
     /// Once a tick, before its offers: the wall clock in nanoseconds.
     @inline(__always) mutating func setClock(wallNanos: UInt64) { journal.setClock(wallNanos: wallNanos) }
+    @inline(__always) func expect(tenant: ByteView, source: ByteView, key: ByteView) {
+        journal.expect(tenant: tenant, source: source, key: key)
+    }
     @inline(__always) mutating func offer(
         _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
     ) -> OfferOutcome {
