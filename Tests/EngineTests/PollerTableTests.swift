@@ -36,15 +36,20 @@ import Testing
         let store = try SQLiteStore(folder: scratch.path, logIdentity: 8)
         #expect(try store.position(of: consumer("a")) == nil)
     }
-    @Test func ofATenantTheOnesMovedLongestAgoGo() throws {
+    @Test func ofATenantANewOneFindsRoomWhereOneHasRestedForAMonth() throws {
         let scratch = TemporaryFolder()
         let store = try SQLiteStore(folder: scratch.path, logIdentity: 7)
-        try store.move(consumer("other", tenant: 2), to: 1, nowMillis: 0)
+        let month: Int64 = 30 * 24 * 3_600_000
+        #expect(try store.move(consumer("other", tenant: 2), to: 1, nowMillis: 0))
         for number in 0..<1000 { try store.move(consumer("c\(number)"), to: 1, nowMillis: Int64(number)) }
-        try store.move(consumer("c0"), to: 2, nowMillis: 5000)
-        try store.move(consumer("new", .named("t")), to: 1, nowMillis: 5001)
-        #expect(try store.position(of: consumer("c0")) == 2 && store.position(of: consumer("c1")) == nil)
-        #expect(try store.position(of: consumer("c2")) == 1 && store.position(of: consumer("new", .named("t"))) == 1)
+        let new = consumer("new", .named("t"))
+        #expect(try !store.move(new, to: 1, nowMillis: month) && store.position(of: new) == nil)
+        #expect(try store.move(consumer("c0"), to: 2, nowMillis: 5000), "those that are there go on")
+        #expect(try store.position(of: consumer("c1")) == 1)
+        #expect(try store.move(consumer("third", tenant: 3), to: 1, nowMillis: month))
+        #expect(try store.move(new, to: 3, nowMillis: month + 10, isDurable: false))
+        #expect(try store.position(of: new) == 3 && store.position(of: consumer("c1")) == nil)
+        #expect(try store.position(of: consumer("c0")) == 2 && store.position(of: consumer("c2")) == 1)
         #expect(try store.position(of: consumer("other", tenant: 2)) == 1)
     }
 }

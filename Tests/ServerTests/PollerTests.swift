@@ -48,4 +48,17 @@ import Testing
             #expect(server.gateway.calls.isEmpty)
         }
     }
+    @Test func ofOneApplicationSoManyPollsWait() throws {
+        let queue = PollQueue(ControlWorker())
+        for _ in 0..<PollQueue.waitingMax { try queue.enter("one") }
+        do {
+            try queue.enter("one")
+            Issue.record("one more waits")
+        } catch let error as SvixError {
+            #expect(error.status == 429 && error.code == "rate_limited")
+        }
+        try queue.enter("two")
+        queue.leave("one")
+        try queue.enter("one")
+    }
 }

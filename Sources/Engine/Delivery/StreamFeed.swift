@@ -23,7 +23,8 @@ package final class StreamFeed: Sendable {
     package static let factCountMax = 65_536
     private struct State {
         var facts: [StreamFact] = []
-        var lostCount: UInt64 = 0
+        /// By tenant's number.
+        var lost: [UInt32: UInt64] = [:]
     }
     private let state = Mutex(State())
     private let wanted = Atomic<Bool>(false)
@@ -32,25 +33,28 @@ package final class StreamFeed: Sendable {
     package init(factCountMax: Int = StreamFeed.factCountMax) { self.factCountMax = factCountMax }
 
     package var isWanted: Bool { wanted.load(ordering: .relaxed) }
-    /// What waits is forgotten when nobody wants it any more.
+    /// What waits is forgotten when nobody wants it any more; and before the first who wants it, because whoever adds
+    /// may have asked before the last one went.
     package func setWanted(_ isWanted: Bool) {
-        wanted.store(isWanted, ordering: .relaxed)
-        if !isWanted { state.withLock { $0 = State() } }
+        state.withLock { state in
+            state = State()
+            wanted.store(isWanted, ordering: .relaxed)
+        }
     }
     package func add(_ fact: StreamFact) {
         state.withLock { state in
             guard state.facts.count < factCountMax else {
-                state.lostCount += 1
+                state.lost[fact.tenant.number, default: 0] += 1
                 return
             }
             state.facts.append(fact)
         }
     }
-    /// All that wait, and how many found no room since the last call.
-    package func take() -> (facts: [StreamFact], lostCount: UInt64) {
+    /// All that wait, and how many of each tenant, by its number, found no room since the last call.
+    package func take() -> (facts: [StreamFact], lost: [UInt32: UInt64]) {
         state.withLock { state in
             defer { state = State() }
-            return (state.facts, state.lostCount)
+            return (state.facts, state.lost)
         }
     }
 }

@@ -1,7 +1,8 @@
 // How far the consumers of polled sinks have come, in store.sqlite. A position counts within its log: where the log is
 // another, its consumers begin anew.
 //
-// Invariant: of one tenant no more than `consumerCountMax` are kept; those that were moved longest ago go first.
+// Invariant: of one tenant no more than `consumerCountMax` are kept. A new one takes the place of one that was not
+// moved for `restMillis`, and finds none where all were: nobody's position goes for a name that was made up.
 import FastPath
 import GRDB
 
@@ -32,6 +33,7 @@ package struct PollerConsumer: Equatable, Hashable, Sendable {
 
 enum PollerTable {
     static let consumerCountMax = 1000
+    static let restMillis: Int64 = 30 * 24 * 3_600_000
     static let schema = """
         CREATE TABLE poller (
             log INTEGER NOT NULL,
@@ -51,9 +53,10 @@ enum PollerTable {
             arguments: [log, consumer.tenant.number, consumer.sink.text, consumer.name]
         ).map { UInt64(bitPattern: $0) }
     }
+    /// False, and nothing was done, where there is no room for a new one.
     static func move(
         _ consumer: PollerConsumer, to sequence: UInt64, nowMillis: Int64, _ log: Int64, _ db: Database
-    ) throws {
+    ) throws -> Bool {
         try db.execute(
             sql: """
                 UPDATE poller SET sequence = ?, moved = ?
@@ -62,19 +65,27 @@ enum PollerTable {
             arguments: [
                 Int64(bitPattern: sequence), nowMillis, log, consumer.tenant.number, consumer.sink.text, consumer.name,
             ])
-        guard db.changesCount == 0 else { return }
+        guard db.changesCount == 0 else { return true }
+        guard try hasRoom(log, consumer.tenant, nowMillis, db) else { return false }
         try db.execute(
             sql: "INSERT INTO poller (log, tenant, sink, consumer, sequence, moved) VALUES (?, ?, ?, ?, ?, ?)",
             arguments: [
                 log, consumer.tenant.number, consumer.sink.text, consumer.name, Int64(bitPattern: sequence), nowMillis,
             ])
+        return true
+    }
+    private static func hasRoom(_ log: Int64, _ tenant: TenantID, _ nowMillis: Int64, _ db: Database) throws -> Bool {
+        let count = try Int.fetchOne(
+            db, sql: "SELECT count(*) FROM poller WHERE log = ? AND tenant = ?", arguments: [log, tenant.number])
+        guard count ?? 0 >= consumerCountMax else { return true }
         try db.execute(
             sql: """
                 DELETE FROM poller WHERE log = ?1 AND tenant = ?2 AND (sink, consumer) IN (
-                    SELECT sink, consumer FROM poller WHERE log = ?1 AND tenant = ?2
-                    ORDER BY moved DESC, sink, consumer LIMIT -1 OFFSET ?3)
+                    SELECT sink, consumer FROM poller WHERE log = ?1 AND tenant = ?2 AND moved < ?3
+                    ORDER BY moved, sink, consumer LIMIT 1)
                 """,
-            arguments: [log, consumer.tenant.number, consumerCountMax])
+            arguments: [log, tenant.number, nowMillis - restMillis])
+        return db.changesCount > 0
     }
     static func forget(_ endpoint: EndpointID, _ db: Database) throws {
         try db.execute(
@@ -87,9 +98,13 @@ extension SQLiteStore {
     package func position(of consumer: PollerConsumer) throws -> UInt64? {
         try database.read { try PollerTable.position(of: consumer, logNumber, $0) }
     }
-    /// Durable when it returns. Forwards or back.
-    package func move(_ consumer: PollerConsumer, to sequence: UInt64, nowMillis: Int64) throws {
-        try database.write(isDurable: true) {
+    /// Forwards or back; false where there is no room for a new one. `isDurable`: it survives a power cut when this
+    /// returns.
+    @discardableResult
+    package func move(
+        _ consumer: PollerConsumer, to sequence: UInt64, nowMillis: Int64, isDurable: Bool = true
+    ) throws -> Bool {
+        try database.write(isDurable: isDurable) {
             try PollerTable.move(consumer, to: sequence, nowMillis: nowMillis, logNumber, $0)
         }
     }

@@ -170,8 +170,10 @@ def filters(report):
             hooks = [endpoint("one", f"{receiver.url}/one"), endpoint("two", f"{receiver.url}/two")]
             with Gateway([github_source(), open_source("in")], hooks) as gateway:
                 port = gateway.admin_port
+                sources = {one["name"]: one["id"] for one in call(gateway, "GET", "/api/v1/sources")["items"]}
+                by_id = f"?source={sources['in']}"
                 queries = (
-                    "", "?kinds=event", "?types=push,pull.*", "?source=in", "?endpoint=two",
+                    by_id, "", "?kinds=event", "?types=push,pull.*", "?source=in", "?endpoint=two",
                     "?kinds=delivery&types=push", "?kinds=endpoint", "?kinds=endpoint,event&source=github",
                 )
                 streams = {query: EventStream(port, query).begun() for query in queries}
@@ -183,6 +185,7 @@ def filters(report):
                 streams[""].wait("delivery", 8)
                 streams[""].wait("endpoint", 1)
                 wanted = {
+                    by_id: (1, 2, 0),
                     "": (4, 8, 1), "?kinds=event": (4, 0, 0), "?types=push,pull.*": (2, 4, 0), "?source=in": (1, 2, 0),
                     "?endpoint=two": (0, 4, 1), "?kinds=delivery&types=push": (0, 2, 0), "?kinds=endpoint": (0, 0, 1),
                     "?kinds=endpoint,event&source=github": (3, 0, 0),

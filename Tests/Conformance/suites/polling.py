@@ -161,6 +161,26 @@ def consumers(report):
                 assert found == wanted, f"{len(found)} of {len(wanted)}"
                 assert [one.id for one in poll("d", 250).data] == wanted, "another consumer was moved"
                 assert poll().data == [] and poll().done
+    with report.case("who may only look moves no consumer by an iterator"):
+        with gateway_in() as gateway:
+            client = client_of(gateway)
+            application = client.application.create(ApplicationIn(name="one", uid="one")).id
+            order = json.dumps({"tenant_id": application, "role": "viewer"})
+            status, _, text = request(
+                gateway.admin_port, "/api/v1/keys", order, {"X-Sluice-Request": "1"}, "POST")
+            assert status == 201, f"{status} {one_line(text.decode())}"
+            viewer, wanted = client_of(gateway, json.loads(text)["token"]), publish(client, "one", 6)
+
+            def page(who, limit, iterator=None):
+                options = MessagePollerConsumerPollOptions(limit=limit, iterator=iterator)
+                return who.message.poller.consumer_poll(application, "s", "c", options)
+
+            first = page(client, 2)
+            assert [one.id for one in page(client, 2).data] == wanted[2:4]
+            assert [one.id for one in page(viewer, 250, first.iterator).data] == wanted[2:]
+            assert [one.id for one in page(viewer, 1).data] == wanted[4:5], "the consumer was moved"
+            assert [one.id for one in page(client, 1, first.iterator).data] == wanted[2:3]
+            assert [one.id for one in page(client, 250).data] == wanted[3:], "an operator's iterator moves it"
     with report.case("seek moves a consumer to a time, back and forwards"):
         with gateway_in() as gateway:
             client = client_of(gateway)

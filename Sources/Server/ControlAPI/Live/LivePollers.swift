@@ -44,7 +44,8 @@ final class LivePollers: SvixPollers {
 
     func poll(_ poll: SvixPoll, application: String, sink: String, _ caller: Caller) throws -> SvixPolled {
         let sink = try self.sink(application, sink, caller)
-        return try read(poll, of: sink, from: nil).polled
+        let start = try start(of: poll, in: sink, from: nil)
+        return try read(poll, of: sink, from: start).polled
     }
     func poll(
         _ poll: SvixPoll, application: String, sink: String, consumer: String, _ caller: Caller
@@ -52,8 +53,15 @@ final class LivePollers: SvixPollers {
         let sink = try self.sink(application, sink, caller)
         let consumer = sink.consumer(consumer)
         let position = try stored { try sink.access.store.position(of: consumer) }
-        let (polled, place) = try read(poll, of: sink, from: position)
-        if place != position { try move(consumer, to: place, sink) }
+        let start = try start(of: poll, in: sink, from: position)
+        let (polled, place) = try read(poll, of: sink, from: start)
+        // It goes on elsewhere than it was, which is a seek. Who may only look is answered.
+        let isSought = poll.iterator != nil && start != position
+        guard place != position, !isSought || caller.principal.role.includes(.operator) else { return polled }
+        // Of steps forward that found nothing: what is lost with the power, or not written, is read once more.
+        let isEmptyStep = polled.data.isEmpty && position.map { start >= $0 } ?? true
+        let isFar = place >= start && place - start >= LivePollers.emptyStepMin
+        if !isEmptyStep || isSought || isFar { try move(consumer, to: place, sink, isDurable: !isEmptyStep) }
         return polled
     }
     func seek(
@@ -65,23 +73,25 @@ final class LivePollers: SvixPollers {
         return sink.iterator(place)
     }
 
-    private func read(
-        _ poll: SvixPoll, of sink: Sink, from position: UInt64?
-    ) throws -> (polled: SvixPolled, place: UInt64) {
-        let browser = sink.browser
-        let start: UInt64
+    /// A poll that found nothing moves its consumer by so many events or not at all.
+    private static let emptyStepMin: UInt64 = 10_000
+
+    /// Behind which event it reads.
+    private func start(of poll: SvixPoll, in sink: Sink, from position: UInt64?) throws -> UInt64 {
         if let iterator = poll.iterator.flatMap({ MessageID($0) }) {
             guard sink.access.eventID(iterator.event.text) != nil else {
                 throw SvixError.invalid(["query", "iterator"], "is not of this gateway's log")
             }
-            start = iterator.event.sequence
-        } else if let position {
-            start = position
-        } else {
-            let since = sink.since > 0 ? sink.since - 1 : 0
-            start = try browser.place(after: max(since, poll.after ?? 0))
+            return iterator.event.sequence
         }
-        let (found, place, isDone) = try browser.poll(behind: start, limit: poll.limit) { record in
+        if let position { return position }
+        let since = sink.since > 0 ? sink.since - 1 : 0
+        return try sink.browser.place(after: max(since, poll.after ?? 0))
+    }
+    private func read(
+        _ poll: SvixPoll, of sink: Sink, from start: UInt64
+    ) throws -> (polled: SvixPolled, place: UInt64) {
+        let (found, place, isDone) = try sink.browser.poll(behind: start, limit: poll.limit) { record in
             if let type = poll.eventType, record.eventType.text != type { return false }
             if !sink.types.isEmpty, !sink.types.contains(where: { $0.matches(record.eventType.array) }) { return false }
             guard poll.channel != nil || !sink.channels.isEmpty else { return true }
@@ -91,9 +101,17 @@ final class LivePollers: SvixPollers {
         }
         return (SvixPolled(data: found, iterator: sink.iterator(place), isDone: isDone), place)
     }
-    private func move(_ consumer: PollerConsumer, to place: UInt64, _ sink: Sink) throws {
+    private func move(
+        _ consumer: PollerConsumer, to place: UInt64, _ sink: Sink, isDurable: Bool = true
+    ) throws {
         let now = Int64(ProcessResources.wallNanos / 1_000_000)
-        try stored { try sink.access.store.move(consumer, to: place, nowMillis: now) }
+        let isKept = try stored {
+            try sink.access.store.move(consumer, to: place, nowMillis: now, isDurable: isDurable)
+        }
+        guard !isKept else { return }
+        throw SvixError.conflict(
+            "this application has as many consumers as are kept, and all were moved in the last 30 days; "
+                + "poll as one of them, or by an iterator without a consumer")
     }
     private func stored<R>(_ body: () throws -> R) throws -> R {
         do { return try body() } catch {

@@ -20,10 +20,7 @@ final class LiveStreams: EventStreaming {
         var filter = StreamFilter()
         filter.kinds = order.kinds
         filter.types = order.types.map { TypePattern($0) }
-        if let source = order.source {
-            if !PublishSource.all.contains(source) { _ = try lookup.source(source) }
-            filter.source = Array(source.utf8)
-        }
+        if let source = order.source { try ask(for: source, &filter, lookup, access) }
         filter.endpoint = try order.endpoint.map { try lookup.endpoint($0).id }
         let end = access.tail.snapshot.sequence
         let after = try order.after.map { try EventBrowser(access, tenant: scope).sequence(of: $0) } ?? end
@@ -32,6 +29,32 @@ final class LiveStreams: EventStreaming {
             reader: StreamReader(), filter: filter, tenant: scope, after: after,
             isAllowed: { [self] in isAllowed(token, in: scope) }, hangUp: order.hangUp)
         return try hub.open(seat, in: world(access))
+    }
+    /// By id, uid or name. Events have the name, and it is compared; with its tenant, where one tenant's was named.
+    private func ask(
+        for ref: String, _ filter: inout StreamFilter, _ lookup: RegistryLookup, _ access: GatewayAccess
+    ) throws {
+        filter.source = Array(ref.utf8)
+        guard !PublishSource.all.contains(ref) else { return }
+        do {
+            let source = try lookup.source(ref)
+            filter.source = Array(source.name.utf8)
+            if ref != source.name { filter.tenant = source.tenant }
+        } catch {
+            // One that was removed still has its events, as in their listing; else it is a typing mistake.
+            var (tenant, name) = (try lookup.scope, ref)
+            if let slash = ref.firstIndex(of: "/"), let owner = lookup.state.tenant(named: String(ref[..<slash])),
+                tenant == nil || tenant == owner.id
+            {
+                (tenant, name) = (owner.id, String(ref[ref.index(after: slash)...]))
+                filter.tenant = owner.id
+            }
+            var search = EventSearch()
+            (search.source, search.limit) = (name, 1)
+            let found = try EventBrowser(access, tenant: tenant).search(search)
+            if found.items.isEmpty, found.next == nil { throw error }
+            filter.source = Array(name.utf8)
+        }
     }
     /// The key may still read what the stream shows.
     private func isAllowed(_ token: String, in scope: TenantID?) -> Bool {

@@ -1,6 +1,7 @@
 // Messages of one application in the log: by place, by the caller's own id, in pages either way. Bounded work a call.
 import Engine
 import FastPath
+import Foundation
 
 struct MessageBrowser {
     private let access: GatewayAccess
@@ -145,7 +146,10 @@ struct MessageBrowser {
         return min(segments.first ?? end, end)
     }
     /// The first sequence whose time of arrival holds; times grow with sequences, but for moments. O(log of the range).
-    func first(in range: Range<UInt64>, where holds: (UInt64) -> Bool) throws -> UInt64 {
+    /// `isStrict`: what cannot be read now is not passed over.
+    func first(
+        in range: Range<UInt64>, isStrict: Bool = false, where holds: (UInt64) -> Bool
+    ) throws -> UInt64 {
         var (low, high) = (range.lowerBound, range.upperBound)
         while low < high {
             let middle = low + (high - low) / 2
@@ -153,6 +157,7 @@ struct MessageBrowser {
             switch reader.next(through: access.tail.snapshot) {
             case .record(let record, _):
                 if holds(record.receivedAt) { high = middle } else { low = max(middle, record.sequence) + 1 }
+            case .damaged(let damage) where isStrict && damage.isUnreadable: throw ControlError.logUnavailable
             case .missing, .damaged: low = middle + 1
             case .caughtUp: high = middle
             case .failed: throw ControlError.logUnavailable
@@ -219,9 +224,10 @@ struct MessageBrowser {
     /// Behind which the messages are that are younger; all of them for 0.
     func place(after time: UInt64) throws -> UInt64 {
         let (low, end) = (try oldest(), access.tail.snapshot.sequence + 1)
-        return (time == 0 ? low : try first(in: low..<max(low, end)) { $0 > time }) - 1
+        guard time > 0 else { return low - 1 }
+        return try first(in: low..<max(low, end), isStrict: true) { $0 > time } - 1
     }
-    /// Oldest first, and behind which place it goes on.
+    /// Oldest first, and behind which place it goes on: never behind what may be read later.
     func poll(
         behind start: UInt64, limit: Int, _ takes: (RecordView) -> Bool
     ) throws -> (found: [SvixMessage], place: UInt64, isDone: Bool) {
@@ -229,16 +235,54 @@ struct MessageBrowser {
         let place = min(start, end - 1)
         let low = max(try oldest(), place + 1)
         guard low < end else { return ([], place, true) }
-        var sequences: [UInt64] = []
-        let walk = try up(from: low, before: end, count: limit + 1) { record in
-            guard takes(record) else { return false }
+        var (walk, sequences) = (Walk(), [UInt64]())
+        let reached = try readable(low..<min(end, low + MessageBrowser.recordsReadMax)) { record in
+            guard isOwn(record), takes(record) else { return true }
+            walk.add(message(of: record))
             sequences.append(record.sequence)
-            return true
+            return !walk.hasEnough(limit + 1)
         }
-        guard walk.found.count > limit || walk.isHeavy else {
-            return (walk.found, walk.rest ?? end - 1, walk.rest == nil)
+        if walk.found.count > limit || walk.isHeavy {
+            let count = min(limit, walk.found.count - 1)
+            return (Array(walk.found.prefix(count)), sequences[count - 1], false)
         }
-        let count = min(limit, walk.found.count - 1)
-        return (Array(walk.found.prefix(count)), sequences[count - 1], false)
+        guard let reached else {
+            // The page ends before what cannot be read now.
+            guard let last = sequences.last else { throw ControlError.logUnavailable }
+            return (walk.found, last, false)
+        }
+        return (walk.found, reached, reached == end - 1)
     }
+    /// Visits records until one says that it is enough, or so many bytes were read: the last sequence that is dealt
+    /// with. Nil when what comes next cannot be read now.
+    private func readable(_ range: Range<UInt64>, _ visit: (RecordView) -> Bool) throws -> UInt64? {
+        var tail = access.tail.snapshot
+        tail.sequence = min(tail.sequence, range.upperBound - 1)
+        var reader = access.makeReader(from: range.lowerBound)
+        var (byteCount, tried) = (0, Set<UInt64>())
+        while true {
+            switch reader.next(through: tail) {
+            case .record(let record, _):
+                guard record.sequence >= range.lowerBound else { continue }
+                byteCount += record.length
+                let sequence = record.sequence
+                guard visit(record), byteCount < MessageBrowser.pollBytesReadMax else { return sequence }
+            case .damaged(let damage):
+                guard !damage.isUnreadable else { return nil }
+                // A page of before the write may still be in the cache: once more in a moment, and then it is damage.
+                guard tried.count < MessageBrowser.triesMax, tried.insert(damage.firstSequence).inserted else {
+                    continue
+                }
+                Thread.sleep(forTimeInterval: MessageBrowser.trySeconds)
+                reader.seek(max(damage.firstSequence, range.lowerBound))
+            case .missing: continue
+            case .caughtUp: return range.upperBound - 1
+            case .failed: return nil
+            }
+        }
+    }
+    /// A poll reads no more of the log than this; it then says where to go on.
+    private static let pollBytesReadMax = 64 << 20
+    private static let triesMax = 4
+    private static let trySeconds = 0.05
 }

@@ -35,6 +35,7 @@ struct StreamController {
                 query: StreamController.filters, answer: .text(StreamController.contentType),
                 problems: [
                     .noSuchEvent, .noSuchSource, .noSuchEndpoint, .badCursor, .tooManyReaders, .busy, .notRunning,
+                    .logUnavailable,
                 ]
             ) { call in
                 let order = try StreamController.order(call)

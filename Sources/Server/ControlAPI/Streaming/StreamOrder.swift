@@ -34,20 +34,37 @@ package struct StreamFilter: Sendable {
     package var kinds = Set(StreamKind.allCases)
     package var types: [TypePattern] = []
     package var source: [UInt8]?
+    /// Whose the source is, where one tenant's was named.
+    package var tenant: TenantID?
     package var endpoint: EndpointID?
     package init() {}
 
     package var wantsEvents: Bool { kinds.contains(.event) && endpoint == nil }
     package var wantsDeliveries: Bool { kinds.contains(.delivery) }
 
+    /// Deliveries, or changes of endpoints.
+    package var wantsOutcomes: Bool { kinds != [.event] }
+    /// A delivery is looked at with its event.
+    package var needsEvent: Bool { source != nil || !types.isEmpty }
+
     package func takes(source: ByteView, type: ByteView) -> Bool {
         guard wantsEvents else { return false }
         if let wanted = self.source, !wanted.withView({ source.equals($0) }) { return false }
         return types.isEmpty || matches(type.array)
     }
+    /// Whatever its event is.
+    package func mayTake(_ row: DeliveryRow) -> Bool {
+        wantsDeliveries && (endpoint == nil || endpoint == row.endpoint)
+    }
+    package func mayTake(_ fact: StreamFact) -> Bool {
+        switch fact {
+        case .delivery(_, let row): mayTake(row)
+        case .endpoint(_, let notice): takes(notice)
+        }
+    }
     /// `event` is nil when it has left the log.
     package func takes(_ row: DeliveryRow, _ event: StreamedEvent?) -> Bool {
-        guard wantsDeliveries, endpoint == nil || endpoint == row.endpoint else { return false }
+        guard mayTake(row) else { return false }
         if let source, event?.source != source { return false }
         guard !types.isEmpty else { return true }
         return event.map { matches($0.type) } ?? false

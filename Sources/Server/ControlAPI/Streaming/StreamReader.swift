@@ -9,7 +9,7 @@ import Synchronization
 package final class StreamReader: Sendable {
     private struct State {
         var queued = ByteBuffer()
-        /// Since when the first of it waits; monotonic.
+        /// Since when it waits, or some of it was taken last; monotonic.
         var waitingSince: UInt64 = 0
         var waiter: CheckedContinuation<Void, Never>?
         /// Nothing more comes.
@@ -17,6 +17,8 @@ package final class StreamReader: Sendable {
         /// Nobody takes any more.
         var isClosed = false
     }
+    /// So much is on its way to the connection and counts as sent.
+    package static let takenBytesMax = 64 << 10
     private let state = Mutex(State())
     private let clock: @Sendable () -> UInt64
 
@@ -24,12 +26,13 @@ package final class StreamReader: Sendable {
 
     // MARK: who tells
 
-    /// False, and nothing was taken, where more than `byteCountMax` would wait then.
+    /// False, and nothing was taken, where more than `byteCountMax` would wait then. Where nothing waits all is taken.
     package func offer(_ bytes: ByteBuffer, byteCountMax: Int) -> Bool {
         let now = clock()
         let (isTaken, waiter) = state.withLock { state -> (Bool, CheckedContinuation<Void, Never>?) in
             guard !state.hasEnded, !state.isClosed else { return (true, nil) }
-            guard state.queued.readableBytes + bytes.readableBytes <= byteCountMax else { return (false, nil) }
+            let count = state.queued.readableBytes
+            guard count == 0 || count + bytes.readableBytes <= byteCountMax else { return (false, nil) }
             if state.queued.readableBytes == 0 {
                 state.queued = bytes
                 state.waitingSince = now
@@ -50,7 +53,7 @@ package final class StreamReader: Sendable {
         }
         waiter?.resume()
     }
-    /// What nobody has taken, and for how long; monotonic nanoseconds.
+    /// What nobody has taken, and for how long nobody has taken any; monotonic nanoseconds.
     package var waiting: (byteCount: Int, nanos: UInt64) {
         let now = clock()
         return state.withLock { state in
@@ -62,13 +65,14 @@ package final class StreamReader: Sendable {
 
     // MARK: who takes
 
-    /// All that waits, as soon as there is some; nil when there will be none any more, or the task is cancelled.
+    /// Of what waits, as soon as there is some, so much as is sent at once; nil when there will be none any more, or
+    /// the task is cancelled.
     package func next() async -> ByteBuffer? {
         await withTaskCancellationHandler {
             while true {
+                let now = clock()
                 let (taken, isOver) = state.withLock { state -> (ByteBuffer, Bool) in
-                    defer { state.queued = ByteBuffer() }
-                    return (state.queued, state.hasEnded || state.isClosed)
+                    (StreamReader.take(&state, now), state.hasEnded || state.isClosed)
                 }
                 if taken.readableBytes > 0 { return taken }
                 if isOver { return nil }
@@ -84,6 +88,17 @@ package final class StreamReader: Sendable {
         } onCancel: {
             close()
         }
+    }
+    private static func take(_ state: inout State, _ now: UInt64) -> ByteBuffer {
+        guard state.queued.readableBytes > takenBytesMax else {
+            defer { state.queued = ByteBuffer() }
+            return state.queued
+        }
+        // A copy, so that nothing holds what is appended to.
+        let taken = ByteBuffer(bytes: state.queued.readBytes(length: takenBytesMax) ?? [])
+        if state.queued.readerIndex > state.queued.readableBytes { state.queued.discardReadBytes() }
+        state.waitingSince = now
+        return taken
     }
     package func close() {
         let waiter = state.withLock { state in

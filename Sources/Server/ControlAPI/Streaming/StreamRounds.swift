@@ -1,49 +1,17 @@
-// What is told to whom: the log is read once for all readers that have caught up, and in turns for those that have not.
+// What is told to whom: the log is read once for all readers that have caught up, and together for those that have not.
 // Passive: a round gets the time, never waits and is called by one thread. `StreamHub` drives it.
 //
 // The order of a round, and why: facts are taken before the log is read, so that the event of an outcome is told
-// before it; the log before the facts are told; those that catch up behind, up to where the log was read to; what is to
-// be sent last, once a reader.
+// before it; the log before the facts are told, and those of events that were not read yet are kept for a later round;
+// those that catch up behind, up to where the log was read to; what is to be sent last, once a reader.
 //
 // Invariants: a reader is told the events of the log in their order, each once, from its place on; what is behind its
-// place it has, or it is not for it. A reader whose buffer is full is dropped and not waited for.
+// place it has, or it is not for it. A round writes so much for a reader and no more; what is over waits in the log, or
+// as a fact. A reader whose buffer is full is not waited for: one that takes what it is told catches up from the log,
+// one that takes nothing is dropped.
 import Engine
 import FastPath
 import NIOCore
-
-/// A log reader and where it is.
-private final class LogPlace {
-    var log: LogReader
-    /// Of the record that was read last.
-    private var position: (sequence: UInt64, at: RecordPosition)?
-    /// Sequences that could not be read: since when, and when they were tried last.
-    private var troubles: [UInt64: (since: UInt64, triedAt: UInt64)] = [:]
-
-    init(_ folder: LogFolder) { log = LogReader(folder: folder, from: 1, bufferBytes: StreamLimits.logBufferBytes) }
-
-    func note(_ record: RecordView, _ at: RecordPosition) { position = (record.sequence, at) }
-    /// What could not be read may be readable in a moment: true, and the reader back where it was, while that is worth
-    /// another try.
-    func isWorthAnotherTry(_ damage: LogDamage, _ now: UInt64) -> Bool {
-        let first = damage.firstSequence
-        if troubles.count >= StreamLimits.troubleCountMax { troubles = [:] }
-        let trouble = troubles[first] ?? (now, now)
-        troubles[first] = (trouble.since, now)
-        let patience = damage.isUnreadable ? StreamLimits.diskPatienceNanos : StreamLimits.damagePatienceNanos
-        guard now &- trouble.since < patience else { return false }
-        if let position, position.sequence < first {
-            log.seek(position.sequence, at: position.at)
-        } else {
-            log.seek(first)
-        }
-        return true
-    }
-    /// It was tried a moment ago.
-    func isResting(at sequence: UInt64, _ now: UInt64) -> Bool {
-        guard let trouble = troubles[sequence] else { return false }
-        return now &- trouble.triedAt < StreamLimits.tryNanos
-    }
-}
 
 package final class StreamRounds {
     private let world: StreamWorld
@@ -53,9 +21,9 @@ package final class StreamRounds {
     private var recent = RecentEvents()
     private var frames: StreamFrames
     private var seats: [StreamSeat] = []
-    /// Places in `seats` of those that have caught up, by tenant, and those who see all.
-    private var live: [UInt32: [Int]] = [:]
-    private var liveOfAll: [Int] = []
+    /// Places in `seats`: of those that have caught up, and of those that had and could not take what they were told.
+    private var live = StreamCompany()
+    private var demoted = StreamCompany()
     private var isIndexed = false
     private var isFed = false
     /// Told the end, and when.
@@ -66,6 +34,16 @@ package final class StreamRounds {
     private var readTo: UInt64
     private var ended: [StreamEnd: UInt64] = [:]
     private var lostOutcomes: UInt64 = 0
+    /// Facts that were taken: from `heldFrom` on they wait for their turn.
+    private var held: [StreamFact] = []
+    private var heldFrom = 0
+    /// Of events that are not told yet; before those of `held`. Looked through when the log was read further.
+    private var early: [StreamFact] = []
+    private var earlySeenAt: UInt64?
+    /// Facts that found no room, by tenant.
+    private var lost: [UInt32: UInt64] = [:]
+    /// The most that this round has written for one of those that have caught up.
+    private var biggest = 0
 
     package init(_ world: StreamWorld) {
         self.world = world
@@ -90,8 +68,9 @@ package final class StreamRounds {
     /// One round; gives how long the next may wait.
     package func step(admitting arrivals: [StreamSeat], now: UInt64) -> UInt64 {
         defer { feed() }
+        biggest = 0
         sweep(now)
-        let (facts, lost) = world.feed.take()
+        takeFacts()
         for seat in arrivals { admit(seat) }
         guard world.isServing() else {
             for seat in seats { leave(seat, .draining, now) }
@@ -101,11 +80,11 @@ package final class StreamRounds {
         }
         feed()
         let isBehind = follow(now)
-        tell(facts, lost)
+        let hasFacts = tellFacts()
         let isCatchingUp = catchUp(now)
         upkeep(now)
         flush(now)
-        if isBehind || isCatchingUp { return 1_000_000 }
+        if isBehind || hasFacts || isCatchingUp { return 1_000_000 }
         let wanted = StreamLimits.roundNanosOfReader * UInt64(seats.count)
         return min(max(wanted, StreamLimits.roundNanosMin), StreamLimits.roundNanosMax)
     }
@@ -122,24 +101,20 @@ package final class StreamRounds {
         isIndexed = false
     }
     private func feed() {
-        let isWanted = seats.contains { $0.filter.kinds != [.event] }
+        let isWanted = seats.contains { $0.filter.wantsOutcomes }
         if isWanted != isFed { world.feed.setWanted(isWanted) }
         isFed = isWanted
+        if !isWanted { forgetFacts() }
     }
     private func index() {
         guard !isIndexed else { return }
         isIndexed = true
-        live = [:]
-        liveOfAll = []
-        for (place, seat) in seats.enumerated() where seat.isLive {
-            if let tenant = seat.tenant { live[tenant.number, default: []].append(place) } else {
-                liveOfAll.append(place)
-            }
+        live = StreamCompany()
+        demoted = StreamCompany()
+        for (place, seat) in seats.enumerated() {
+            if seat.isLive { live.add(place, of: seat.shownTenant) }
+            if seat.isDemoted { demoted.add(place, of: seat.shownTenant) }
         }
-    }
-    private func places(of tenant: UInt32) -> [Int] {
-        let own = live[tenant] ?? []
-        return liveOfAll.isEmpty ? own : own + liveOfAll
     }
     private func sweep(_ now: UInt64) {
         let count = seats.count
@@ -167,29 +142,33 @@ package final class StreamRounds {
         leaving.append((seat, now))
     }
 
-    // MARK: what is told
+    // MARK: events
+
+    private var readerBytesMax: Int { StreamLimits.readerBytesMax(among: seats.count) }
 
     /// True when there is more.
     private func follow(_ now: UInt64) -> Bool {
         index()
         let tail = world.tail.snapshot
-        guard !live.isEmpty || !liveOfAll.isEmpty else {
+        let wantsDeliveries = seats.contains { $0.isLive && $0.filter.wantsDeliveries }
+        defer { settle() }
+        guard wantsDeliveries || seats.contains(where: { $0.isLive && $0.filter.wantsEvents }) else {
             if readTo != tail.sequence {
                 readTo = tail.sequence
                 shared.log.seek(readTo + 1)
             }
             return false
         }
-        defer { settle() }
         guard !shared.isResting(at: readTo + 1, now) else { return false }
-        let wantsDeliveries = seats.contains { $0.isLive && $0.filter.wantsDeliveries }
+        let bytesMax = readerBytesMax / 4
         for _ in 0..<StreamLimits.recordsPerRound {
+            guard biggest < bytesMax else { return true }
             switch shared.log.next(through: tail) {
             case .record(let record, let position):
                 guard record.sequence > readTo else { continue }
                 shared.note(record, position)
                 readTo = record.sequence
-                let readers = places(of: record.tenantNumber)
+                let readers = live.places(of: record.tenantNumber)
                 guard !readers.isEmpty else { continue }
                 if wantsDeliveries { recent.note(record) }
                 tell(record, to: readers)
@@ -209,49 +188,118 @@ package final class StreamRounds {
     private func settle() {
         for place in seats.indices where seats[place].isLive { seats[place].place = max(seats[place].place, readTo) }
     }
+    /// To one of those that have caught up.
+    private func put(_ frame: [UInt8], to place: Int) {
+        seats[place].out.writeBytes(frame)
+        biggest = max(biggest, seats[place].out.readableBytes)
+    }
     private func tell(_ record: RecordView, to readers: [Int]) {
         var frame: [UInt8] = []
         for place in readers where seats[place].place < record.sequence {
             guard seats[place].filter.takes(source: record.source, type: record.eventType) else { continue }
             if frame.isEmpty { frame = frames.event(record) }
-            seats[place].out.writeBytes(frame)
+            put(frame, to: place)
         }
     }
     private func gap(_ first: UInt64, _ last: UInt64) {
         guard last > readTo else { return }
-        let frame = StreamFrames.gap(max(first, readTo + 1), through: last)
+        let first = max(first, readTo + 1)
         readTo = last
-        for place in seats.indices where seats[place].isLive && seats[place].filter.wantsEvents {
-            seats[place].out.writeBytes(frame)
+        // One that begins behind it has missed nothing.
+        for place in seats.indices where seats[place].isLive && seats[place].place < last {
+            guard seats[place].filter.wantsEvents else { continue }
+            put(StreamFrames.gap(max(first, seats[place].place + 1), through: last), to: place)
         }
     }
-    private func tell(_ facts: [StreamFact], _ lost: UInt64) {
-        if lost > 0 {
-            lostOutcomes += lost
-            let frame = StreamFrames.gap(outcomes: lost)
-            for place in seats.indices where seats[place].filter.wantsDeliveries {
-                seats[place].out.writeBytes(frame)
-            }
-        }
-        guard !facts.isEmpty else { return }
+
+    // MARK: facts
+
+    /// While some are held the feed keeps the others, and counts those for which it has no room.
+    private func takeFacts() {
+        guard heldFrom == held.count else { return }
+        (held, lost) = world.feed.take()
+        heldFrom = 0
+    }
+    private func forgetFacts() {
+        (held, early, lost) = ([], [], [:])
+        heldFrom = 0
+    }
+    /// True when there is more that may be told at once.
+    private func tellFacts() -> Bool {
         index()
-        for fact in facts {
-            let readers = places(of: fact.tenant.number)
-            guard !readers.isEmpty else { continue }
-            switch fact {
-            case .delivery(_, let row): tell(row, to: readers)
-            case .endpoint(_, let notice): tell(notice, to: readers)
+        tellLost()
+        guard !live.isEmpty || !demoted.isEmpty else {
+            forgetFacts()
+            return false
+        }
+        let bytesMax = readerBytesMax / 2
+        var reads = StreamLimits.oldEventsPerRound
+        if !early.isEmpty, earlySeenAt != readTo {
+            earlySeenAt = readTo
+            let waiting = early
+            early = []
+            for (place, fact) in waiting.enumerated() {
+                guard biggest < bytesMax, tell(fact, &reads) else {
+                    early += waiting[place...]
+                    earlySeenAt = nil
+                    return true
+                }
             }
         }
-    }
-    private func tell(_ row: DeliveryRow, to readers: [Int]) {
-        guard readers.contains(where: { seats[$0].filter.wantsDeliveries }) else { return }
-        let event = recent.event(row.place.sequence) ?? olderEvent(at: row.place)
-        var frame: [UInt8] = []
-        for place in readers where seats[place].filter.takes(row, event) {
-            if frame.isEmpty { frame = frames.delivery(row, event, at: world.endpoint(row.endpoint)) }
-            seats[place].out.writeBytes(frame)
+        while heldFrom < held.count, early.count < StreamFeed.factCountMax {
+            guard biggest < bytesMax, tell(held[heldFrom], &reads) else { return true }
+            heldFrom += 1
         }
+        return false
+    }
+    /// To each what was lost of its tenant's.
+    private func tellLost() {
+        guard !lost.isEmpty else { return }
+        let all = lost.values.reduce(0, +)
+        lostOutcomes += all
+        for place in seats.indices where seats[place].filter.wantsOutcomes {
+            let count = seats[place].shownTenant.map { lost[$0.number] ?? 0 } ?? all
+            if seats[place].isDemoted { seats[place].missedCount += count }
+            guard count > 0, seats[place].isLive else { continue }
+            put(StreamFrames.gap(outcomes: count), to: place)
+        }
+        lost = [:]
+    }
+    /// False when its turn is in another round: of old events so many are read in one.
+    private func tell(_ fact: StreamFact, _ reads: inout Int) -> Bool {
+        let readers = live.places(of: fact.tenant.number)
+        let missing = demoted.places(of: fact.tenant.number)
+        guard !readers.isEmpty || !missing.isEmpty else { return true }
+        switch fact {
+        case .delivery(_, let row):
+            guard row.place.sequence <= readTo else {
+                early.append(fact)
+                return true
+            }
+            guard tell(row, to: readers, &reads) else { return false }
+        case .endpoint(_, let notice): tell(notice, to: readers)
+        }
+        for place in missing where seats[place].filter.mayTake(fact) { seats[place].missedCount += 1 }
+        return true
+    }
+    private func tell(_ row: DeliveryRow, to readers: [Int], _ reads: inout Int) -> Bool {
+        let asking = readers.filter { seats[$0].filter.mayTake(row) }
+        guard !asking.isEmpty else { return true }
+        var event = recent.event(row.place.sequence)
+        if event == nil {
+            if reads > 0 {
+                reads -= 1
+                event = olderEvent(at: row.place)
+            } else if asking.contains(where: { seats[$0].filter.needsEvent }) {
+                return false
+            }
+        }
+        var frame: [UInt8] = []
+        for place in asking where seats[place].filter.takes(row, event) {
+            if frame.isEmpty { frame = frames.delivery(row, event, at: world.endpoint(row.endpoint)) }
+            put(frame, to: place)
+        }
+        return true
     }
     private func olderEvent(at place: EventLocation) -> StreamedEvent? {
         guard case .event(let event) = older.read(at: place), event.place.sequence == place.sequence else { return nil }
@@ -265,74 +313,107 @@ package final class StreamRounds {
             if frame.isEmpty {
                 frame = StreamFrames.endpoint(EndpointChange(notice, at: world.endpoint(notice.endpoint)))
             }
-            seats[place].out.writeBytes(frame)
+            put(frame, to: place)
         }
     }
 
     // MARK: those that catch up
 
-    /// True when there is more.
+    /// What one of them gets in its turn.
+    private var catchUpBytes: Int { min(StreamLimits.catchUpBytes, readerBytesMax / 4) }
+
+    /// One reading of the log for all that are at its beginning or further on: from the lowest place, and every other
+    /// time from the place of another one, so that nobody waits for all that is behind it. True when there is more.
     private func catchUp(_ now: UInt64) -> Bool {
-        let end = now &+ StreamLimits.catchUpNanos
-        let bytesMax = StreamLimits.readerBytesMax(among: seats.count) / 2
-        var isWorking = false
-        for offset in seats.indices {
-            let place = (turn + offset) % seats.count
-            guard !seats[place].isLive else { continue }
-            guard world.clock() < end else {
-                turn = place
-                return true
+        let end = world.clock() &+ StreamLimits.catchUpNanos
+        for place in seats.indices where !seats[place].filter.wantsEvents && hasRoom(place) { join(place) }
+        while true {
+            let ready = seats.indices.filter { hasRoom($0) && !behind.isResting(at: seats[$0].place + 1, now) }
+            guard let lowest = ready.min(by: { seats[$0].place < seats[$1].place }) else { return false }
+            guard world.clock() < end else { return true }
+            turn += 1
+            let first = turn % 2 == 0 ? ready[turn / 2 % ready.count] : lowest
+            let start = seats[first].place
+            guard read(for: ready.filter { seats[$0].place >= start }, from: first, now, until: end) else {
+                return false
             }
-            // It has enough to take: its turn comes again when it has taken it.
-            guard seats[place].reader.waiting.byteCount < bytesMax else { continue }
-            isWorking = true
-            read(for: place, now, until: end)
         }
-        return isWorking && seats.contains { !$0.isLive }
     }
-    private func read(for place: Int, _ now: UInt64, until end: UInt64) {
-        guard !behind.isResting(at: seats[place].place + 1, now) else { return }
-        if behind.log.sequence != seats[place].place + 1 {
-            if let position = seats[place].position {
-                behind.log.seek(seats[place].place, at: position)
-            } else {
-                behind.log.seek(seats[place].place + 1)
-            }
+    /// It catches up, and may be given more. One that has enough to take has its turn when it has taken it.
+    private func hasRoom(_ place: Int) -> Bool {
+        !seats[place].isLive && seats[place].out.readableBytes < catchUpBytes
+            && seats[place].reader.waiting.byteCount < readerBytesMax / 2
+    }
+    /// False when it came no further.
+    private func read(for group: [Int], from first: Int, _ now: UInt64, until end: UInt64) -> Bool {
+        let start = seats[first].place
+        var (reached, reachedAt) = (start, seats[first].position)
+        if behind.log.sequence != start + 1 {
+            if let position = reachedAt { behind.log.seek(start, at: position) } else { behind.log.seek(start + 1) }
         }
+        var company = StreamCompany()
+        for place in group { company.add(place, of: seats[place].shownTenant) }
         var tail = world.tail.snapshot
         tail.sequence = readTo
         var count = 0
-        while seats[place].out.readableBytes < StreamLimits.catchUpBytes {
+        reading: while !company.isEmpty {
             count += 1
-            if count % 64 == 0, world.clock() >= end { return }
+            if count % 64 == 0, world.clock() >= end { break }
             switch behind.log.next(through: tail) {
             case .record(let record, let position):
-                guard record.sequence > seats[place].place else { continue }
+                guard record.sequence > reached else { continue }
                 behind.note(record, position)
-                seats[place].place = record.sequence
-                seats[place].position = position
-                guard seats[place].isOf(record.tenantNumber),
-                    seats[place].filter.takes(source: record.source, type: record.eventType)
-                else { continue }
-                seats[place].out.writeBytes(frames.event(record))
+                (reached, reachedAt) = (record.sequence, position)
+                tell(record, position, to: &company)
             case .damaged(let damage):
-                if behind.isWorthAnotherTry(damage, now) { return }
-                gap(damage.firstSequence, damage.firstSequence &+ damage.sequenceCount &- 1, of: place)
-            case .missing(let first, let last): gap(first, last, of: place)
+                if behind.isWorthAnotherTry(damage, now) { break reading }
+                let last = damage.firstSequence &+ damage.sequenceCount &- 1
+                gap(max(damage.firstSequence, reached + 1), last, of: company.all)
+                if last > reached { (reached, reachedAt) = (last, nil) }
+            case .missing(let first, let last):
+                gap(max(first, reached + 1), last, of: company.all)
+                if last > reached { (reached, reachedAt) = (last, nil) }
             case .caughtUp:
-                seats[place].place = readTo
-                seats[place].isLive = true
-                isIndexed = false
-                return
-            case .failed: return
+                for place in company.all { join(place) }
+                return true
+            case .failed: break reading
             }
         }
+        for place in company.all where seats[place].place < reached {
+            seats[place].place = reached
+            seats[place].position = reachedAt
+        }
+        return reached > start
     }
-    private func gap(_ first: UInt64, _ last: UInt64, of place: Int) {
-        guard last > seats[place].place else { return }
-        seats[place].out.writeBytes(StreamFrames.gap(max(first, seats[place].place + 1), through: last))
-        seats[place].place = last
-        seats[place].position = nil
+    /// Whoever has enough then leaves.
+    private func tell(_ record: RecordView, _ position: RecordPosition, to company: inout StreamCompany) {
+        var frame: [UInt8] = []
+        for place in company.places(of: record.tenantNumber) where seats[place].place < record.sequence {
+            guard seats[place].filter.takes(source: record.source, type: record.eventType) else { continue }
+            if frame.isEmpty { frame = frames.event(record) }
+            seats[place].out.writeBytes(frame)
+            guard seats[place].out.readableBytes >= catchUpBytes else { continue }
+            seats[place].place = record.sequence
+            seats[place].position = position
+            company.remove(place, of: seats[place].shownTenant)
+        }
+    }
+    private func gap(_ first: UInt64, _ last: UInt64, of places: [Int]) {
+        for place in places where seats[place].place < last {
+            seats[place].out.writeBytes(StreamFrames.gap(max(first, seats[place].place + 1), through: last))
+            seats[place].place = last
+            seats[place].position = nil
+        }
+    }
+    /// It has caught up.
+    private func join(_ place: Int) {
+        seats[place].place = max(seats[place].place, readTo)
+        seats[place].isLive = true
+        seats[place].isDemoted = false
+        isIndexed = false
+        guard seats[place].missedCount > 0 else { return }
+        seats[place].out.writeBytes(StreamFrames.gap(outcomes: seats[place].missedCount))
+        seats[place].missedCount = 0
     }
 
     // MARK: what is sent
@@ -350,18 +431,29 @@ package final class StreamRounds {
         }
     }
     private func flush(_ now: UInt64) {
-        let byteCountMax = StreamLimits.readerBytesMax(among: seats.count)
+        let byteCountMax = readerBytesMax
         var full: Set<ObjectIdentifier> = []
         for place in seats.indices where seats[place].out.readableBytes > 0 {
             if seats[place].reader.offer(seats[place].out, byteCountMax: byteCountMax) {
                 seats[place].toldAt = now
-            } else {
-                full.insert(ObjectIdentifier(seats[place].reader))
+                seats[place].out = ByteBuffer()
+            } else if seats[place].isLive {
+                if seats[place].reader.waiting.nanos < StreamLimits.graceNanos {
+                    demote(place)
+                } else {
+                    full.insert(ObjectIdentifier(seats[place].reader))
+                }
             }
-            seats[place].out = ByteBuffer()
         }
         guard !full.isEmpty else { return }
         drop(now) { full.contains(ObjectIdentifier($0.reader)) ? .slow : nil }
+    }
+    /// It takes what it is told, and not as fast: what it was refused waits in `out`, what comes then in the log.
+    private func demote(_ place: Int) {
+        seats[place].isLive = false
+        seats[place].isDemoted = true
+        seats[place].position = nil
+        isIndexed = false
     }
     private func drop(_ now: UInt64, _ reason: (StreamSeat) -> StreamEnd?) {
         let count = seats.count
@@ -371,23 +463,5 @@ package final class StreamRounds {
             return true
         }
         if seats.count != count { isIndexed = false }
-    }
-}
-
-/// What was read lately, by sequence.
-private struct RecentEvents {
-    private var events: [StreamedEvent?] = []
-
-    mutating func note(_ record: RecordView) {
-        if events.isEmpty { events = Array(repeating: nil, count: StreamLimits.recentCount) }
-        events[Int(record.sequence % UInt64(StreamLimits.recentCount))] = StreamedEvent(
-            sequence: record.sequence, source: record.source.array, type: record.eventType.array,
-            receivedAt: record.receivedAt)
-    }
-    func event(_ sequence: UInt64) -> StreamedEvent? {
-        guard !events.isEmpty, let event = events[Int(sequence % UInt64(StreamLimits.recentCount))],
-            event.sequence == sequence
-        else { return nil }
-        return event
     }
 }

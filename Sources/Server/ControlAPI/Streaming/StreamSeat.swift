@@ -44,6 +44,10 @@ package struct StreamSeat: Sendable {
     /// Of the record that was read last for it alone.
     var position: RecordPosition?
     var isLive = false
+    /// It had caught up, could not take all, and catches up again.
+    var isDemoted = false
+    /// Outcomes of that time.
+    var missedCount: UInt64 = 0
     var out = ByteBuffer()
     var toldAt: UInt64 = 0
 
@@ -58,18 +62,21 @@ package struct StreamSeat: Sendable {
         self.isAllowed = isAllowed
         self.hangUp = hangUp
     }
-    func isOf(_ tenant: UInt32) -> Bool { self.tenant.map { $0.number == tenant } ?? true }
+    /// Nil = all tenants.
+    var shownTenant: TenantID? { tenant ?? filter.tenant }
 }
 
 package enum StreamLimits {
     /// In all, and of one tenant; those that see all tenants count as one more.
     package static let readerCountMax = 500
     package static let tenantReaderCountMax = 250
-    /// What may wait for one reader, and for all together.
+    /// What may wait for one reader, and for all together. A round writes half as much again, at most.
     static let readerBytesMax = 1 << 20
     static let bytesMax = 128 << 20
     /// A reader that takes nothing of what waits for so long does not read.
     static let stallNanos: UInt64 = 15_000_000_000
+    /// One for which too much waits, and that took something so lately, is slow and not stuck.
+    static let graceNanos: UInt64 = 1_000_000_000
     static let heartbeatNanos: UInt64 = 15_000_000_000
     /// How often keys are looked at again.
     static let checkNanos: UInt64 = 1_000_000_000
@@ -95,6 +102,8 @@ package enum StreamLimits {
     static let troubleCountMax = 1024
     /// Of events that were read, for the deliveries that follow them.
     static let recentCount = 8192
+    /// Of events that were not read lately, for their deliveries.
+    static let oldEventsPerRound = 256
 
     static func readerBytesMax(among count: Int) -> Int { min(readerBytesMax, bytesMax / max(count, 1)) }
 }

@@ -1,6 +1,7 @@
 // Polling of the Svix-shaped API.
 import Engine
 import HTTPTypes
+import Synchronization
 
 struct PollerController {
     let pollers: any SvixPollers
@@ -12,7 +13,7 @@ struct PollerController {
     private static let consumer = sink + "/consumer/{consumer}"
 
     var routes: [Route] {
-        let (pollers, worker) = (pollers, worker)
+        let (pollers, reading, worker) = (pollers, worker, PollQueue(worker))
         return [
             .svix(
                 .get, PollerController.sink, "v1.message.poller.poll",
@@ -21,7 +22,7 @@ struct PollerController {
             ) { call in
                 let poll = try PollerController.poll(call, hasFilters: true)
                 let (application, sink) = (call.parameter("app"), call.parameter("sink"))
-                let polled = try await worker.run {
+                let polled = try await worker.run(call) {
                     try pollers.poll(poll, application: application, sink: sink, call.caller)
                 }
                 return SvixReply(200, text: polled.text)
@@ -34,7 +35,7 @@ struct PollerController {
                 let poll = try PollerController.poll(call, hasFilters: false)
                 let (application, sink) = (call.parameter("app"), call.parameter("sink"))
                 let consumer = try PollerController.consumer(call)
-                let polled = try await worker.run {
+                let polled = try await worker.run(call) {
                     try pollers.poll(poll, application: application, sink: sink, consumer: consumer, call.caller)
                 }
                 return SvixReply(200, text: polled.text)
@@ -44,10 +45,10 @@ struct PollerController {
                 "Move a consumer to a time.", body: SvixPolled.seekDraftSchema, answer: SvixPolled.seekSchema,
                 kept: kept
             ) { call in
-                let after = try await worker.read(call) { PollerController.time(&$0) }
+                let after = try await reading.read(call) { PollerController.time(&$0) }
                 let (application, sink) = (call.parameter("app"), call.parameter("sink"))
                 let consumer = try PollerController.consumer(call)
-                let iterator = try await worker.run {
+                let iterator = try await worker.run(call) {
                     try pollers.seek(
                         after: after, application: application, sink: sink, consumer: consumer, call.caller)
                 }
@@ -71,5 +72,39 @@ struct PollerController {
             throw SvixError.invalid(["path", "consumer_id"], SvixRules.aboutLabel())
         }
         return name
+    }
+}
+
+/// Polls wait for one worker; of one application only so many, so that the others have their turn.
+package final class PollQueue: Sendable {
+    package static let waitingMax = 8
+    private let worker: ControlWorker
+    /// By application; none of 0.
+    private let waiting = Mutex<[String: Int]>([:])
+
+    package init(_ worker: ControlWorker) { self.worker = worker }
+
+    func run<Value: Sendable>(_ call: Call, _ work: @escaping @Sendable () throws -> Value) async throws -> Value {
+        let whose = call.caller.principal.tenant ?? call.parameter("app")
+        try enter(whose)
+        defer { leave(whose) }
+        return try await worker.run(work)
+    }
+    package func enter(_ whose: String) throws {
+        try waiting.withLock { waiting in
+            let count = waiting[whose] ?? 0
+            guard count < PollQueue.waitingMax else {
+                throw SvixError(
+                    429, "rate_limited",
+                    "\(count) polls of this application wait already; poll again when they are over")
+            }
+            waiting[whose] = count + 1
+        }
+    }
+    package func leave(_ whose: String) {
+        waiting.withLock { waiting in
+            let count = waiting[whose] ?? 0
+            waiting[whose] = count > 1 ? count - 1 : nil
+        }
     }
 }
