@@ -160,7 +160,7 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
         func attempts(sequence: UInt64) throws -> [AttemptRow] { [] }
         func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts { AttemptCounts() }
         func summaries(
-            of endpoints: Set<EndpointID>, updated: Range<Int64>
+            of endpoints: Set<EndpointID>, updated: Range<Int64>, each: () throws -> Void
         ) throws -> [EndpointID: DeliverySummary] { [:] }
         func counts(endpoint: EndpointID) throws -> OpenDeliveries { OpenDeliveries(endpoint: endpoint) }
         func tallies(_ endpoints: [EndpointID]) throws -> [EndpointTally] { [] }

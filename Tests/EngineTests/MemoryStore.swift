@@ -191,8 +191,11 @@ final class MemoryStore: DeliveryStore {
         let succeeded = own.count { $0.result == .answered && (200..<300).contains($0.status) }
         return AttemptCounts(succeeded: succeeded, failed: own.count - succeeded)
     }
-    func summaries(of endpoints: Set<EndpointID>, updated: Range<Int64>) throws -> [EndpointID: DeliverySummary] {
-        state.withLock { state in
+    func summaries(
+        of endpoints: Set<EndpointID>, updated: Range<Int64>, each: () throws -> Void
+    ) throws -> [EndpointID: DeliverySummary] {
+        try each()
+        return state.withLock { state in
             var found: [EndpointID: DeliverySummary] = [:]
             for (id, rows) in state.rows where endpoints.contains(id) {
                 for row in rows.values where updated.contains(row.updatedMillis) {

@@ -153,6 +153,83 @@ import Testing
         let attributes = try FileManager.default.attributesOfItem(atPath: path)
         #expect(attributes[.posixPermissions] as? Int == 0o600)
     }
+    private func line(_ id: String, _ tenant: String?, _ updatedMillis: Int64) -> String {
+        var task = "{\"byteCount\":2,\"data\":{},\"id\":\"\(id)\",\"kind\":\"endpoint.replay\",\"status\":\"finished\","
+        if let tenant { task += "\"tenant\":\"\(tenant)\"," }
+        return task + "\"updatedMillis\":\(updatedMillis)}\n"
+    }
+    @Test func ofALongFileTheNewestOfEachTenantAreKept() throws {
+        let folder = TemporaryFolder()
+        let now: UInt64 = 1_800_000_000_000_000_000
+        let millis = Int64(now / 1_000_000)
+        func id(_ place: Int) -> String {
+            SvixID.text(BackgroundTask.prefix, high: UInt32(now / 1_000_000_000) + UInt32(place), low: 0)
+        }
+        var text = ""
+        let count = BackgroundTasks.tenantCountMax + 100
+        for place in 0..<count { text += line(id(place), "a", millis) }
+        text += line(id(count), "b", millis) + line(id(count + 1), "b", millis - BackgroundTasks.ageMillisMax - 1)
+        try Data(text.utf8).write(to: URL(fileURLWithPath: folder.path + "/" + BackgroundTasks.fileName))
+        let tasks = BackgroundTasks(folder: folder.path, nowNanos: { now })
+        #expect(try tasks.task(id(100), tenant: "a") != nil && tasks.task(id(99), tenant: "a") == nil)
+        #expect(try tasks.task(id(count), tenant: "b") != nil && tasks.task(id(count + 1), tenant: "b") == nil)
+        // The clock was set back since: what begins now is the newest all the same.
+        let begun = try tasks.begin(.replay, tenant: "b") { _ in [:] }
+        #expect(begun.id > id(count + 1))
+    }
+    @Test func aFileThatCannotBeReadIsNotTakenForNone() throws {
+        let folder = TemporaryFolder()
+        let path = folder.path + "/" + BackgroundTasks.fileName
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        let tasks = BackgroundTasks(folder: folder.path)
+        for _ in 0..<2 {
+            do {
+                _ = try tasks.begin(.replay, tenant: "a") { _ in [:] }
+                Issue.record("it was begun")
+            } catch let error as SvixError { #expect(error.status == 503) }
+        }
+        try FileManager.default.removeItem(atPath: path)
+        _ = try tasks.begin(.replay, tenant: "a") { _ in [:] }
+    }
+    @Test func aPageEndsWhereItIsLong() throws {
+        let tasks = BackgroundTasks()
+        let long = String(repeating: "x", count: BackgroundTasks.pageBytesMax / 2)
+        var ids: [String] = []
+        for _ in 0..<5 { ids.append(try tasks.begin(.replay, tenant: "a") { _ in ["long": .text(long)] }.id) }
+        try wait("their end") { try all(tasks).allSatisfy { $0.status == .finished } }
+        var paging = SvixPaging(isAscending: true)
+        var found: [[String]] = []
+        while true {
+            let page = try tasks.page(paging, tenant: "a", status: nil, kind: nil)
+            found.append(page.data.map(\.id))
+            guard !page.isDone, found.count < 9 else { break }
+            paging.iterator = page.iterator
+        }
+        #expect(found == [Array(ids[..<2]), Array(ids[2..<4]), [ids[4]]])
+    }
+    @Test func whoAsksForATurnHearsWhatWhoeverBeginsWould() throws {
+        let (tasks, gate) = (BackgroundTasks(), Gate())
+        for _ in 0...BackgroundTasks.tenantWaitingMax {
+            try tasks.askTurn(tenant: "a")
+            _ = try tasks.begin(.replay, tenant: "a", gate.work("a"))
+        }
+        #expect(throws: SvixError.self) { try tasks.askTurn(tenant: "a") }
+        try tasks.askTurn(tenant: "b")
+        gate.open()
+    }
+    @Test func whatWaitedIsOnDiskWithItsEnd() throws {
+        let folder = TemporaryFolder()
+        let gate = Gate()
+        let before = BackgroundTasks(folder: folder.path)
+        _ = try before.begin(.replay, tenant: "a", gate.work("running"))
+        let waiting = try (0..<5).map { _ in try before.begin(.replay, tenant: "a", gate.work("waiting")).id }
+        before.end()
+        let after = BackgroundTasks(folder: folder.path)
+        for id in waiting {
+            let error = try after.task(id, tenant: nil)?.data["error"]
+            #expect(error == "the gateway was stopped while the task ran; what it had done by then is done")
+        }
+    }
     @Test func anEndIsToldToWhatRunsAndWhatWaits() throws {
         let (tasks, gate) = (BackgroundTasks(), Gate())
         let running = try tasks.begin(.replay, tenant: "a", gate.work("running"))

@@ -180,8 +180,67 @@ import Testing
         #expect(try issues(json("{\"webhooks\":{\(many)}}")).count == 1)
     }
 
+    @Test func whatIsTakenAsItStandsIsCountedByItsText() throws {
+        // A few bytes each, and each with the same long example.
+        let long = String(repeating: "x", count: OpenAPIWebhooks.typeBytesMax / 2)
+        let hook = ##"""
+            {"post":{"requestBody":{"content":{"application/json":{"schema":
+            {"items":{"$ref":"#/components/schemas/Long"}}}}}}}
+            """##
+        func document(_ count: Int, _ hook: String, _ long: String) throws -> JSONValue {
+            let hooks = (0..<count).map { "\"h\($0)\":\(hook)" }.joined(separator: ",")
+            return try json(
+                ##"{"webhooks":{\##(hooks)},"components":{"schemas":{"Long":{"const":"\##(long)"},"##
+                    + ##""Two":{"const":"\##(long)y"}}}}"##)
+        }
+        #expect(try read(document(3, hook, long)).count == 3)
+        let many = try issues(document(20, hook, long))
+        #expect(!many.isEmpty && many.allSatisfy { $0.message.contains("too long") })
+        #expect(many.first?.loc.starts(with: ["body", "spec", "webhooks"]) == true)
+        let both = hook.replacing(
+            "{\"items\"", with: ##"{"not":{"$ref":"#/components/schemas/Two"},"items""##)
+        #expect(try issues(document(1, both, long)).count == 1)
+        // One place, spelt in many ways.
+        let spelt = ["Long", "%4Cong", "L%6Fng"].map { "{\"$ref\":\"#/components/schemas/\($0)\"}" }
+        let again = hook.replacing(
+            ##"{"items":{"$ref":"#/components/schemas/Long"}}"##,
+            with: "{\"anyOf\":[\(spelt.joined(separator: ","))]}")
+        #expect(try issues(document(1, again, long)).count == 1)
+        let about = ##"{"post":{"description":"\##(long)"}}"##
+        #expect(try read(document(3, about, "")).count == 3)
+        #expect(try !issues(document(9, about, "")).isEmpty)
+        #expect(try issues(document(1, about.replacing("xx", with: "xx\\u0001"), "")).count == 1, "as JSON has it")
+    }
+    @Test func manyOfOneNameAreNumberedInTurn() throws {
+        let count = 20_000
+        let places = (0..<count).map { "\"p\($0)\":{\"X\":{}}" }.joined(separator: ",")
+        let all = (0..<count).map { "{\"$ref\":\"#/components/schemas/p\($0)/X\"}" }.joined(separator: ",")
+        let bundled = try schema("{\"anyOf\":[\(all)]}", components: "{\(places)}")
+        guard case .object(let members)? = bundled, case .object(let definitions)? = members["definitions"] else {
+            Issue.record("there are no definitions")
+            return
+        }
+        #expect(definitions.count == count && definitions["X"] != nil && definitions["X-\(count)"] != nil)
+    }
+
     // MARK: YAML
 
+    @Test func textsBehindAliasesAreCounted() throws {
+        let long = String(repeating: "x", count: YAMLValue.bytesMax / 4)
+        do throws(YAMLValue.Problem) {
+            _ = try YAMLValue.json("a: &a \(long)\nb: [*a, *a, *a, *a]")
+            Issue.record("it was taken")
+        } catch { #expect(error.message.contains("bytes of text")) }
+        #expect(try YAMLValue.json("a: &a short\nb: [*a, *a, *a, *a]") != .null)
+    }
+    @Test(arguments: ["\u{2028}", "\u{2029}", "\u{85}", "\u{FEFF}"])
+    func aliasesBehindCharactersOfOtherAlphabetsAreSeen(_ before: String) {
+        let aliases = Array(repeating: "-\(before)*a", count: YAMLValue.aliasCountMax + 1).joined(separator: "\n")
+        do throws(YAMLValue.Problem) {
+            _ = try YAMLValue.json("a:\(before)&a 1\nb:\n\(aliases)")
+            Issue.record("it was taken")
+        } catch { #expect(error.message.contains("aliases")) }
+    }
     @Test func yamlIsReadByTheCoreSchema() throws {
         let value = try YAMLValue.json(
             """

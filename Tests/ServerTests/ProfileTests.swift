@@ -1,6 +1,7 @@
 // Which gateway a command asks and with which key, the file that `sluice login` keeps, and where completions go.
 import Foundation
 import Server
+import TestSupport
 import Testing
 
 @Suite struct ProfileTests {
@@ -44,6 +45,15 @@ import Testing
         place.key = "k"
         #expect(try answer(place, two) == ["test:8081", "k", "it is the one of --key"])
     }
+    @Test func aKeyOfTheEnvironmentGoesToNoGatewayThatNobodyNamed() throws {
+        var place = place(["SLUICE_KEY": "e"])
+        #expect(try answer(place, two) == ["test:8081", "of-test", "it is the one of the profile `test`"])
+        place.key = "k"
+        #expect(try answer(place, two) == ["test:8081", "k", "it is the one of --key"])
+        place.key = nil
+        place.admin = "named:1"
+        #expect(try answer(place, two) == ["named:1", "e", "it is the one of SLUICE_KEY"])
+    }
     @Test func aKeyThatWasKeptGoesToNoOtherAddress() throws {
         var place = place()
         place.admin = "elsewhere:1"
@@ -84,12 +94,50 @@ import Testing
         }
         #expect(try mode(file.path) == 0o600)
         #expect(try mode((file.path as NSString).deletingLastPathComponent) == 0o700)
-        #expect(!FileManager.default.fileExists(atPath: file.path + ".new"))
+        let left = try FileManager.default.contentsOfDirectory(
+            atPath: (file.path as NSString).deletingLastPathComponent)
+        #expect(left == ["profiles.json"], "no draft is left")
         try FileManager.default.setAttributes([.posixPermissions: 0o640], ofItemAtPath: file.path)
         #expect(throws: ProfileError.self) { try file.read() }
         try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file.path)
         try Data("{".utf8).write(to: URL(fileURLWithPath: file.path))
         #expect(throws: ProfileError.self) { try file.read() }
+    }
+    @Test func ofManyWhoChangeTheFileAtOnceAllAreHeard() async throws {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(UUID().uuidString)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.path + "/sluice/profiles.json"
+        let names = (0..<32).map { "p\($0)" }
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for name in names {
+                group.addTask {
+                    try ProfileFile(path: path).change { $0.keep(Profile(admin: "a:1", key: name), as: name) }
+                }
+            }
+            try await group.waitForAll()
+        }
+        #expect(try ProfileFile(path: path).read().names == names.sorted())
+        struct Refusal: Error {}
+        #expect(throws: Refusal.self) {
+            try ProfileFile(path: path).change { profiles in
+                profiles.keep(Profile(admin: "a:1", key: "k"), as: "other")
+                throw Refusal()
+            }
+        }
+        #expect(try ProfileFile(path: path).read()["other"] == nil)
+    }
+    @Test(arguments: ["complete -F _sluice sluice\n", "#compdef sluice\n_sluice\n", "#compdef sluice"])
+    func aScriptOfOursSaysSoWhereZshStillReadsItsFirstLine(_ script: String) throws {
+        let marked = CompletionScript.marked(script)
+        #expect(CompletionScript.isMarked(marked) && !CompletionScript.isMarked(script))
+        #expect(!script.contains("\n_sluice") || marked.hasPrefix("#compdef sluice\n"))
+        let folder = TemporaryFolder()
+        let path = folder.path + "/script"
+        #expect(CompletionScript.mayReplace(path))
+        try Data(script.utf8).write(to: URL(fileURLWithPath: path))
+        #expect(!CompletionScript.mayReplace(path))
+        try Data(marked.utf8).write(to: URL(fileURLWithPath: path))
+        #expect(CompletionScript.mayReplace(path))
     }
     @Test func theFileLiesInTheUsersConfigurationFolder() throws {
         #expect(try ProfileFile(environment: ["HOME": "/h"]).path == "/h/.config/sluice/profiles.json")

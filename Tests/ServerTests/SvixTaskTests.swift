@@ -1,4 +1,5 @@
 // Examples, prechecks and background tasks of the Svix-shaped API over a real socket.
+import Engine
 import Foundation
 import Server
 import Synchronization
@@ -11,6 +12,20 @@ import Testing
         try await server.send(method, "/api/v1" + path, fields, body, host: "127.0.0.1")
     }
     private static let endpoint = "/app/app_1/endpoint/ep_1"
+
+    // MARK: replays
+
+    @Test func whatWasMissedIsWhatTheEndpointTakesNow() {
+        var settings = EndpointConfiguration()
+        (settings.sources, settings.types, settings.channels) = (["github"], ["a.*"], ["eu"])
+        let target = EndpointSpec(
+            id: EndpointID(1), publicID: PublicID.make(.endpoint), tenant: .main, origin: .api, revision: 1,
+            createdMillis: 0, settings: settings)
+        let filter = SvixReplayOrder(.missing, 5..<7).filter(of: target)
+        #expect(filter.sources == ["github"] && filter.types == ["a.*"] && filter.channels == ["eu"])
+        #expect(filter.includesMissed && filter.isOfMessages && filter.received == 5..<7)
+        #expect(SvixReplayOrder(.recover, 5..<7).filter(of: target).sources.isEmpty)
+    }
 
     // MARK: examples
 

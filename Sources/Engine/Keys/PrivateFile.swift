@@ -16,6 +16,12 @@ package struct PrivateFile {
         let descriptor = unsafe open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
         return descriptor < 0 ? nil : FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
+    /// What was renamed to `path` is there after a stop of the machine.
+    package static func syncFolder(of path: String) throws {
+        let folder = try FileHandle(forReadingFrom: URL(fileURLWithPath: path).deletingLastPathComponent())
+        try folder.synchronize()
+        try folder.close()
+    }
     private var name: String { (path as NSString).lastPathComponent }
 
     /// Nil when there is none.
@@ -40,9 +46,7 @@ package struct PrivateFile {
             guard unsafe rename(draft, path) == 0 else {
                 throw KeyFileError.unwritable(file: name, reason: systemText(errno))
             }
-            let folder = try FileHandle(forReadingFrom: URL(fileURLWithPath: path).deletingLastPathComponent())
-            try folder.synchronize()
-            try folder.close()
+            try PrivateFile.syncFolder(of: path)
         } catch let error as KeyFileError {
             throw error
         } catch { throw .unwritable(file: name, reason: reason(error)) }

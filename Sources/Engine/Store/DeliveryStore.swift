@@ -41,8 +41,11 @@ package protocol DeliveryStore: AnyObject, Sendable {
     /// that time).
     func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts
     /// Deliveries whose row was written in a time, by endpoint. O(what these endpoints had), where history has its
-    /// index and they are few; else O(all rows of slices of that time).
-    func summaries(of endpoints: Set<EndpointID>, updated: Range<Int64>) throws -> [EndpointID: DeliverySummary]
+    /// index and they are few; else O(all rows of slices of that time). `each` hears of every slice before it is read,
+    /// and may throw to end it.
+    func summaries(
+        of endpoints: Set<EndpointID>, updated: Range<Int64>, each: () throws -> Void
+    ) throws -> [EndpointID: DeliverySummary]
     func counts(endpoint: EndpointID) throws -> OpenDeliveries
     /// Of those that have one, in the order asked for.
     func tallies(_ endpoints: [EndpointID]) throws -> [EndpointTally]
@@ -56,6 +59,14 @@ package protocol DeliveryStore: AnyObject, Sendable {
     /// Moves every due time and every end of a pause so that what was due in a minute when the store was last written
     /// is due in a minute from `now`, if the clock has gone back since. Once, before anything else.
     func rebase(now: Int64) throws
+}
+
+extension DeliveryStore {
+    package func summaries(
+        of endpoints: Set<EndpointID>, updated: Range<Int64>
+    ) throws -> [EndpointID: DeliverySummary] {
+        try summaries(of: endpoints, updated: updated) {}
+    }
 }
 
 /// A success is a 2xx answer.

@@ -76,7 +76,9 @@ struct SummaryQuery {
 }
 
 extension DeliveryReader {
-    func summaries(of endpoints: Set<EndpointID>, updated: Range<Int64>) throws -> [EndpointID: DeliverySummary] {
+    func summaries(
+        of endpoints: Set<EndpointID>, updated: Range<Int64>, each: () throws -> Void
+    ) throws -> [EndpointID: DeliverySummary] {
         guard !endpoints.isEmpty, !updated.isEmpty else { return [:] }
         let query = SummaryQuery(endpoints: endpoints, updated: updated)
         var found: [EndpointID: DeliverySummary] = [:]
@@ -85,6 +87,7 @@ extension DeliveryReader {
         }
         for slice in history.slices(of: identity, in: 0 ... .max) {
             guard let span = slice.span(identity), updated.overlaps(span.updated) else { continue }
+            try each()
             let more = try history.read(slice, identity) { table, db in
                 var more: [EndpointID: DeliverySummary] = [:]
                 try query.add(

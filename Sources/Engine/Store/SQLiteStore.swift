@@ -216,9 +216,9 @@ package final class SQLiteStore: DeliveryStore {
     package func rows(sequence: UInt64) throws -> [DeliveryRow] { try reader.rows(sequence: sequence) }
     package func attempts(sequence: UInt64) throws -> [AttemptRow] { try reader.attempts(sequence: sequence) }
     package func summaries(
-        of endpoints: Set<EndpointID>, updated: Range<Int64>
+        of endpoints: Set<EndpointID>, updated: Range<Int64>, each: () throws -> Void
     ) throws -> [EndpointID: DeliverySummary] {
-        try reader.summaries(of: endpoints, updated: updated)
+        try reader.summaries(of: endpoints, updated: updated, each: each)
     }
     package func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts {
         try reader.attemptCounts(endpoint: endpoint, ended: ended)

@@ -39,20 +39,30 @@ struct CompletionsCommand: ParsableCommand {
                 zsh: zsh/site-functions there, which has to be in `fpath`
                 fish: fish/completions of $XDG_CONFIG_HOME or ~/.config
 
+                A file there that is not of this command is left alone, unless --force is given.
+
                 EXAMPLES
                   sluice completions install
                   sluice completions install --shell fish
+
+                Exit status: 0 written, 2 there is another's file, or none can be written.
                 """)
         @OptionGroup var shell: Shell
+        @Flag(help: "Replace a file that this command has not written.")
+        var force = false
 
         func run() throws {
             let environment = ProcessInfo.processInfo.environment
             let shell = try shell.chosen(environment)
             let place = try ProfileAccess.telling { try CompletionPlace(shell, environment) }
+            guard force || CompletionScript.mayReplace(place.path) else {
+                Output.failure("\(place.path) is there and not of this command: --force replaces it")
+                throw ExitStatus.usage
+            }
             do {
                 try FileManager.default.createDirectory(
                     atPath: place.folder, withIntermediateDirectories: true)
-                try Data(Sluice.completionScript(for: shell).utf8).write(
+                try Data(CompletionScript.marked(Sluice.completionScript(for: shell)).utf8).write(
                     to: URL(fileURLWithPath: place.path), options: .atomic)
             } catch {
                 Output.failure("\(place.path) cannot be written: \(ConfigurationReading.reason(of: error))")
@@ -74,8 +84,27 @@ struct CompletionsCommand: ParsableCommand {
 
         func run() throws {
             let shell = try shell.chosen(ProcessInfo.processInfo.environment)
-            Output.raw(Sluice.completionScript(for: shell), isFailure: false)
+            Output.raw(CompletionScript.marked(Sluice.completionScript(for: shell)), isFailure: false)
         }
+    }
+}
+
+/// A script says that it is ours in its first line, or in the second: zsh reads the first one.
+package enum CompletionScript {
+    static let mark = "# Written by `sluice completions`, which may replace it."
+
+    package static func marked(_ script: String) -> String {
+        guard script.hasPrefix("#compdef"), let end = script.firstIndex(of: "\n") else { return mark + "\n" + script }
+        return "\(script[...end])\(mark)\n\(script[script.index(after: end)...])"
+    }
+    package static func isMarked(_ script: String) -> Bool {
+        script.split(separator: "\n", maxSplits: 2, omittingEmptySubsequences: false).prefix(2).contains { $0 == mark }
+    }
+    /// Nothing is there, or what this command wrote.
+    package static func mayReplace(_ path: String) -> Bool {
+        do {
+            return isMarked(String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self))
+        } catch { return (error as? CocoaError)?.code == .fileReadNoSuchFile }
     }
 }
 

@@ -13,8 +13,8 @@ struct GatewayOptions: ParsableArguments {
     var config: String?
     @Option(
         help: """
-            The key to sign in with; by default SLUICE_KEY, else the profile's, else what is in platform.key of the \
-            data folder.
+            The key to sign in with; by default that of --profile or of the current profile, else SLUICE_KEY, else \
+            that of SLUICE_PROFILE, else what is in platform.key of the data folder.
             """)
     var key: String?
     @Option(help: "The gateway that `sluice login` kept by this name; by default SLUICE_PROFILE, else the current one.")

@@ -34,10 +34,10 @@ struct LoginCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "login", abstract: "Keep a gateway's address and a key for it, for the commands that follow.",
         discussion: """
-            The key is that of --key, else of SLUICE_KEY, else the first line of standard input, which is asked for \
-            where a person sits, and not shown. Neither a list of processes nor a history needs to have it. It is \
-            tried first, and kept in `sluice/profiles.json` of the configuration folder (XDG_CONFIG_HOME, else \
-            ~/.config), which only you may read.
+            The key is that of --key, else the first line of standard input where that is no terminal, else that of \
+            SLUICE_KEY; else it is asked for, and not shown. Neither a list of processes nor a history needs to have \
+            it. It is tried first, and kept in `sluice/profiles.json` of the configuration folder (XDG_CONFIG_HOME, \
+            else ~/.config), which only you may read.
 
             Commands use the profile of --profile, else of SLUICE_PROFILE, else the one of the last login; --admin \
             and --config name a gateway by themselves, and then no profile counts.
@@ -72,18 +72,22 @@ struct LoginCommand: AsyncParsableCommand {
 
     func run() async throws {
         let file = try ProfileAccess.file()
-        // Before the key is asked for.
-        var profiles = try ProfileAccess.telling { try file.read() }
+        // What is wrong with it is said before the key is asked for.
+        _ = try ProfileAccess.telling { try file.read() }
         let token = try secret()
         if !offline { try await check(token) }
-        profiles.keep(Profile(admin: url.description, key: token), as: profile.text)
-        try ProfileAccess.telling { try file.write(profiles) }
+        let kept = Profile(admin: url.description, key: token)
+        try ProfileAccess.telling { try file.change { $0.keep(kept, as: profile.text) } }
         Output.line("profile \(profile.text): \(url), kept in \(file.path)")
     }
     private func secret() throws -> String {
-        var text = key ?? ProcessInfo.processInfo.environment[GatewayOptions.keyVariable] ?? ""
-        if text.isEmpty { text = SecretPrompt.line("key for \(url): ") ?? "" }
-        text = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        func trimmed(_ text: String?) -> String { (text ?? "").trimmingCharacters(in: .whitespacesAndNewlines) }
+        let environment = ProcessInfo.processInfo.environment
+        var text = trimmed(key)
+        // Whoever gives one along means that, whatever the shell has.
+        if text.isEmpty, !SecretPrompt.isTerminal { text = trimmed(readLine()) }
+        if text.isEmpty { text = trimmed(environment[GatewayOptions.keyVariable]) }
+        if text.isEmpty, SecretPrompt.isTerminal { text = trimmed(SecretPrompt.line("key for \(url): ")) }
         guard !text.isEmpty, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else {
             throw ValidationError("there is no key: give it on standard input, or in SLUICE_KEY")
         }
@@ -121,14 +125,17 @@ struct LogoutCommand: ParsableCommand {
     }
     func run() throws {
         let file = try ProfileAccess.file()
-        var profiles = try ProfileAccess.telling { try file.read() }
-        let names = all ? profiles.names : [profile?.text ?? profiles.current].compactMap(\.self)
-        guard !names.isEmpty else {
-            Output.failure("nobody is signed in")
-            throw ExitStatus.no
+        let names = try ProfileAccess.telling {
+            try file.change { profiles in
+                let names = all ? profiles.names : [profile?.text ?? profiles.current].compactMap(\.self)
+                guard !names.isEmpty else {
+                    Output.failure("nobody is signed in")
+                    throw ExitStatus.no
+                }
+                for name in names where !profiles.forget(name) { throw ProfileAccess.unknown(name, profiles) }
+                return names
+            }
         }
-        for name in names where !profiles.forget(name) { throw ProfileAccess.unknown(name, profiles) }
-        try ProfileAccess.telling { try file.write(profiles) }
         for name in names { Output.line("profile \(name): forgotten") }
     }
 }
@@ -179,9 +186,11 @@ struct ProfilesCommand: ParsableCommand {
 
         func run() throws {
             let file = try ProfileAccess.file()
-            var profiles = try ProfileAccess.telling { try file.read() }
-            guard profiles.choose(name) else { throw ProfileAccess.unknown(name, profiles) }
-            try ProfileAccess.telling { try file.write(profiles) }
+            try ProfileAccess.telling {
+                try file.change { profiles in
+                    guard profiles.choose(name) else { throw ProfileAccess.unknown(name, profiles) }
+                }
+            }
         }
     }
 }

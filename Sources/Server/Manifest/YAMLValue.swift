@@ -1,13 +1,15 @@
 // YAML that a caller sends, as a JSON value: the core schema of YAML 1.2, for texts that may be anybody's.
 //
-// Invariant: the value is bounded by a count of its nodes, and so is the work before it is one: aliases are few, since
-// what they stand for grows with every anchor between.
+// Invariant: the value is bounded by a count of its nodes and by the bytes of its texts, aliases written out, and so is
+// the work before it is one: aliases are few, since what they stand for grows with every anchor between.
 import Foundation
 import Yams
 
 package enum YAMLValue {
     package static let depthMax = 64
     package static let nodeCountMax = 200_000
+    /// Of all scalars, aliases written out.
+    package static let bytesMax = 4 << 20
     /// Of texts that have an anchor.
     package static let aliasCountMax = 24
     private static let noYAML = "is neither YAML nor JSON"
@@ -25,16 +27,27 @@ package enum YAMLValue {
             throw (error as? YamlError).map { problem(of: $0) } ?? Problem(line: 0, message: noYAML)
         }
         guard let root else { throw Problem(line: 0, message: "is empty") }
-        var left = nodeCountMax
+        var left = Budget()
         return try value(root, 0, &left)
     }
-    private static func value(_ node: Node, _ depth: Int, _ left: inout Int) throws(Problem) -> JSONValue {
+    private struct Budget {
+        var nodes = nodeCountMax
+        var bytes = bytesMax
+
+        mutating func take(_ text: String, _ line: Int) throws(Problem) {
+            bytes -= text.utf8.count
+            guard bytes >= 0 else { throw Problem(line: line, message: "has more than \(bytesMax) bytes of text") }
+        }
+    }
+    private static func value(_ node: Node, _ depth: Int, _ left: inout Budget) throws(Problem) -> JSONValue {
         let line = node.mark?.line ?? 0
         guard depth <= depthMax else { throw Problem(line: line, message: "is nested more than \(depthMax) deep") }
-        left -= 1
-        guard left > 0 else { throw Problem(line: line, message: "has more than \(nodeCountMax) values") }
+        left.nodes -= 1
+        guard left.nodes > 0 else { throw Problem(line: line, message: "has more than \(nodeCountMax) values") }
         switch node {
-        case .scalar(let scalar): return plain(scalar)
+        case .scalar(let scalar):
+            try left.take(scalar.string, line)
+            return plain(scalar)
         case .sequence(let sequence):
             var list: [JSONValue] = []
             for element in sequence { list.append(try value(element, depth + 1, &left)) }
@@ -45,6 +58,7 @@ package enum YAMLValue {
                 guard let name = key.scalar?.string else {
                     throw Problem(line: key.mark?.line ?? line, message: "has a key that is no text")
                 }
+                try left.take(name, key.mark?.line ?? line)
                 guard members.updateValue(try value(element, depth + 1, &left), forKey: name) == nil else {
                     throw Problem(line: key.mark?.line ?? line, message: "has `\(name.prefix(64))` twice")
                 }
@@ -76,7 +90,8 @@ package enum YAMLValue {
         throw Problem(
             line: 0, message: "has anchors and more than \(aliasCountMax) aliases; write them out, or send JSON")
     }
-    /// Where such a mark could begin an anchor or an alias: behind a space or a bracket, before a name.
+    /// Where such a mark could begin an anchor or an alias: behind a space or a bracket, before a name. YAML breaks
+    /// lines at characters that are no ASCII too, and a text may begin with a byte order mark.
     private static func count(_ mark: Character, in text: String, atMost: Int) -> Int {
         let wanted = mark.asciiValue ?? 0
         var (found, before) = (0, UInt8(ascii: "\n"))
@@ -84,7 +99,7 @@ package enum YAMLValue {
         for byte in text.utf8 {
             if isAfterMark, byte > 0x20, byte != wanted { found += 1 }
             guard found < atMost else { break }
-            isAfterMark = byte == wanted && (before <= 0x20 || "[{,:?-".utf8.contains(before))
+            isAfterMark = byte == wanted && (before <= 0x20 || before >= 0x80 || "[{,:?-".utf8.contains(before))
             before = byte
         }
         return found

@@ -1,7 +1,8 @@
 // Which gateway a command asks and with which key: what the command line says, then the environment, then what
 // `sluice login` kept, then the gateway of this machine. Pure, but for the files that `profiles` and `folderKey` read.
 //
-// Invariant: a key that was kept for an address goes to no other; what is said of a key's origin never has the key.
+// Invariant: a key that was kept for an address goes to no other, and one of the environment to none that nobody named;
+// what is said of a key's origin never has the key.
 import Engine
 
 package struct GatewayPlace {
@@ -59,8 +60,10 @@ package struct GatewayPlace {
         }
         if let (name, found) = try chosen(profiles) {
             let kept = Key(found.key, "it is the one of the profile `\(name)`")
-            // One that is named on the command line counts more than the environment's key.
-            let given = profile == nil ? plainKey : key.map { Key($0, GatewayPlace.ofOption) }
+            // The environment's key is for the profile that the environment names: not for one that the command line
+            // does, and not for whichever happens to be the current one.
+            let isOfEnvironment = profile == nil && profileOfEnvironment != nil
+            let given = isOfEnvironment ? plainKey : key.map { Key($0, GatewayPlace.ofOption) }
             return Answer(address: found.admin, key: given ?? kept)
         }
         return Answer(
@@ -80,10 +83,10 @@ package struct GatewayPlace {
         let host = AddressText.host(of: address)?.host ?? ""
         return isNamed || BrowserGuard.isLoopback(host) ? folderKey(seat.dataFolder) : Key(nil, nil)
     }
+    private var profileOfEnvironment: String? { environment[ProfileFile.variable].flatMap { $0.isEmpty ? nil : $0 } }
     private func chosen(_ read: () throws -> Profiles) throws -> (name: String, profile: Profile)? {
         let profiles = try read()
-        let ofEnvironment = environment[ProfileFile.variable].flatMap { $0.isEmpty ? nil : $0 }
-        guard let name = profile ?? ofEnvironment ?? profiles.current else { return nil }
+        guard let name = profile ?? profileOfEnvironment ?? profiles.current else { return nil }
         guard let found = profiles[name] else {
             let advice =
                 NearestName.of(name, among: profiles.names).map { "did you mean `\($0)`?" }

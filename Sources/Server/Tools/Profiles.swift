@@ -1,10 +1,11 @@
 // The gateways that somebody has signed in to from this account: by name, each with its address and its key, in a file
 // of the user's configuration folder that nobody else may read.
 //
-// Invariant: at the path is what was there before or all that is new; a file that others may read is not read. A key
-// goes to the address that it was kept for and to no other.
-// Safety: the C strings of `rename` live through the call.
+// Invariant: at the path is what was there before or all that is new, and of two who change it at once both are heard;
+// a file that others may read is not read. A key goes to the address that it was kept for and to no other.
+// Safety: the C strings of `open` and `rename` live through the call.
 import Engine
+import FastPath
 import Foundation
 
 package struct Profile: Codable, Equatable, Sendable {
@@ -78,19 +79,44 @@ package struct ProfileFile {
             throw ProfileError(message: "\(path) is not what `sluice login` writes; mend it, or remove it")
         }
     }
-    /// Durable when it returns.
-    package func write(_ profiles: Profiles) throws(ProfileError) {
-        let folder = (path as NSString).deletingLastPathComponent
-        let draft = path + ".new"
+    /// Reads, changes and writes, while nobody else does. Nothing is written when `change` throws.
+    package func change<Value>(_ change: (inout Profiles) throws -> Value) throws -> Value {
+        try makeFolder()
+        let descriptor = unsafe open(path + ".lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw unwritable(errno) }
+        // Closing lets go of the lock.
+        defer { close(descriptor) }
+        while flock(descriptor, LOCK_EX) != 0 {
+            guard errno == EINTR else { throw unwritable(errno) }
+        }
+        var profiles = try read()
+        let value = try change(&profiles)
+        try write(profiles)
+        return value
+    }
+    private func unwritable(_ code: Int32) -> ProfileError {
+        ProfileError(message: "\(path) cannot be written: \(systemText(code))")
+    }
+    private func makeFolder() throws(ProfileError) {
         do {
             try FileManager.default.createDirectory(
-                atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+                atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true,
+                attributes: [.posixPermissions: 0o700])
+        } catch { throw ProfileError(message: "\(path) cannot be written: \(ConfigurationReading.reason(of: error))") }
+    }
+    /// Durable when it returns.
+    package func write(_ profiles: Profiles) throws(ProfileError) {
+        try makeFolder()
+        // One of its own, whoever else writes.
+        let draft = "\(path).\(ProcessInfo.processInfo.processIdentifier).new"
+        do {
             try? FileManager.default.removeItem(atPath: draft)
             guard let handle = PrivateFile.make(draft) else { throw CocoaError(.fileWriteNoPermission) }
             try handle.write(contentsOf: Data((JSONText.of(profiles) + "\n").utf8))
             try handle.synchronize()
             try handle.close()
             guard unsafe rename(draft, path) == 0 else { throw CocoaError(.fileWriteUnknown) }
+            try PrivateFile.syncFolder(of: path)
         } catch {
             try? FileManager.default.removeItem(atPath: draft)
             throw ProfileError(message: "\(path) cannot be written: \(ConfigurationReading.reason(of: error))")

@@ -72,10 +72,16 @@ def profiles(report, bench):
         bench.run("profiles", "use", "one")
         assert has()
         assert "did you mean `one`" in bench.run("tenants", "list", "--profile", "onne", check=2).stderr
-    with report.case("a key of the environment counts more than a kept one, and what is said of it says whose it is"):
-        said = bench.run("tenants", "list", check=1, SLUICE_KEY="sluice_other")
+    with report.case("a key of the environment is for the profile that it names, and it is said whose it is"):
+        said = bench.run("tenants", "list", check=1, SLUICE_PROFILE="one", SLUICE_KEY="sluice_other")
         assert "it is the one of SLUICE_KEY" in said.stderr, said.stderr
         assert bench.lines("tenants", "list", "--profile", "one", SLUICE_KEY="sluice_other")
+        # Nobody named the current profile: the key of the environment may be for another gateway.
+        assert bench.lines("tenants", "list", SLUICE_KEY="sluice_other")
+    with report.case("a key that is given along counts more than the environment's"):
+        bench.run("login", "--url", bench.url(bench.gateway), "--profile", "one", stdin=bench.key(bench.gateway),
+                  SLUICE_KEY="sluice_other")
+        assert has()
     with report.case("a kept key goes to no other gateway"):
         address = f"127.0.0.1:{bench.other.admin_port}"
         done = subprocess.run(
@@ -101,7 +107,7 @@ def applications(report, bench):
         assert bench.lines("apps", "show", made["id"]) == [changed]
         assert made["id"] in [one["id"] for one in bench.lines("apps", "list", "--all")]
         token = bench.run("apps", "token", "c-7", "--expires-in", "1h", "--read-only").stdout.strip()
-        said = bench.run("event-types", "list", SLUICE_KEY=token)
+        said = bench.run("event-types", "list", SLUICE_PROFILE="one", SLUICE_KEY=token)
         assert said.returncode == 0, said.stderr
         bench.run("apps", "remove", "c-7")
         assert bench.run("apps", "show", "c-7", check=1).stdout == ""
@@ -199,6 +205,17 @@ def completions(report, bench):
                 raise Skip(f"{shell} is not installed")
             checked = subprocess.run([shell, "-n", path], capture_output=True, text=True)
             assert checked.returncode == 0, one_line(checked.stderr)
+    with report.case("a file that somebody else wrote stays, unless it is said otherwise"):
+        path = os.path.join(bench.home, ".config/fish/completions/sluice.fish")
+        bench.run("completions", "install", "--shell", "fish")
+        with open(path, "w") as file:
+            file.write("# mine\n")
+        assert "--force" in bench.run("completions", "install", "--shell", "fish", check=2).stderr
+        with open(path) as file:
+            assert file.read() == "# mine\n"
+        bench.run("completions", "install", "--shell", "fish", "--force")
+        with open(path) as file:
+            assert "event-types" in file.read()
     with report.case("a shell that is none of them is asked for"):
         assert "--shell" in bench.run("completions", "install", check=2, SHELL="/bin/tcsh").stderr
 

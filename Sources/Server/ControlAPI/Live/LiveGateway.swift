@@ -41,8 +41,11 @@ package final class LiveGateway: RunningGateway {
     /// What goes on in the background stands on what is drained.
     package func drain(withinMillis: Int) -> Bool {
         defer { gateway.setPublicationDesk(nil) }
-        tasks.end()
-        let isComplete = gateway.drain(withinMillis: withinMillis)
+        let start = ProcessResources.monotonicNanos
+        // What they leave is for what was taken in.
+        tasks.end(withinMillis: withinMillis / 2)
+        let spent = Int((ProcessResources.monotonicNanos - start) / 1_000_000)
+        let isComplete = gateway.drain(withinMillis: withinMillis - spent)
         // They have ended by now, or do in a moment.
         streams.awaitEnd()
         return isComplete

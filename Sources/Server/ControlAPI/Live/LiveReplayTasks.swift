@@ -11,7 +11,8 @@ final class LiveReplayTasks: SvixReplays {
     let tasks: BackgroundTasks
     /// Nobody counts further back.
     private static let countedMax: UInt64 = 1_000_000
-    private static let sayEvery = 4096
+    private static let sayEvery: UInt64 = 4096
+    private static let lookEveryNanos: UInt64 = 250_000_000
 
     init(gateway: Gateway, tasks: BackgroundTasks) {
         self.gateway = gateway
@@ -36,21 +37,26 @@ final class LiveReplayTasks: SvixReplays {
     }
     private static func data(_ sent: Int) -> [String: JSONValue] { ["messagesSent": .integer(Int64(sent))] }
 
-    /// The endpoint is gone or disabled: what is left of the task has nobody to go to.
+    /// The endpoint is gone or disabled, by its settings or since: what is left of the task has nobody to go to.
     private struct HasNoTarget: Error {}
 
     private static func send(
         _ order: SvixReplayOrder, to endpoint: EndpointID, _ gateway: Gateway, _ progress: BackgroundProgress
     ) throws -> Int {
-        guard let target = gateway.target(endpoint), !order.times.isEmpty else { return 0 }
         let access = try gateway.accessNow()
+        guard let target = try gateway.target(endpoint, access), !order.times.isEmpty else { return 0 }
         var filter = order.filter(of: target)
         filter.expunged = access.expunged
         filter.places = try MessageBrowser(access, tenant: target.tenant).places(of: order.times)
         var sent = 0
+        var looked = ProcessResources.monotonicNanos
         do {
             return try access.delivery.replay(filter) { count in
-                guard gateway.target(endpoint) != nil else { throw HasNoTarget() }
+                let now = ProcessResources.monotonicNanos
+                if now - looked >= lookEveryNanos {
+                    looked = now
+                    guard try gateway.target(endpoint, access) != nil else { throw HasNoTarget() }
+                }
                 sent = count.accepted
                 try progress.say(data(sent))
             }.accepted
@@ -60,26 +66,37 @@ final class LiveReplayTasks: SvixReplays {
     func expungeAll(application: String, _ caller: Caller) throws -> BackgroundTask {
         let tenant = try lookup(caller).application(application)
         let what = [FieldChange(field: "messages", before: "", after: "expunged")]
+        let access = try gateway.accessNow()
+        // Whoever is told that there is no turn for the task has lost nothing by asking.
+        try tasks.askTurn(tenant: tenant.publicID.text)
         try gateway.note(.delete, on: nil, of: tenant.id, what, caller)
+        // They are gone with the answer, and none that comes after it is; what is left is to say how many.
+        let last = access.tail.snapshot.sequence
+        let before: UInt64
+        do { before = try access.expunged.add(messagesOf: tenant.id, through: last) } catch {
+            throw ControlError(
+                .storeUnavailable, "nothing was expunged: the data folder cannot be written at the moment; try again")
+        }
         let (gateway, id) = (gateway, tenant.id)
         return try tasks.begin(.purge, tenant: tenant.publicID.text) { progress in
-            try LiveReplayTasks.expunge(id, gateway, progress)
+            try LiveReplayTasks.count(of: id, behind: before, through: last, gateway, progress)
         }
     }
     private static func purged(_ count: Int) -> [String: JSONValue] { ["messagesPurged": .integer(Int64(count))] }
 
-    private static func expunge(
-        _ tenant: TenantID, _ gateway: Gateway, _ progress: BackgroundProgress
+    private static func count(
+        of tenant: TenantID, behind before: UInt64, through last: UInt64, _ gateway: Gateway,
+        _ progress: BackgroundProgress
     ) throws -> [String: JSONValue] {
-        let access = try gateway.accessNow()
-        let last = access.tail.snapshot.sequence
-        let before = try access.expunged.add(messagesOf: tenant, through: last)
-        // They are gone; what is left is to say how many.
-        let browser = MessageBrowser(access, tenant: tenant)
+        let browser = MessageBrowser(try gateway.accessNow(), tenant: tenant)
         let oldest = max(try browser.oldest(), before + 1)
         let first = last > countedMax ? max(oldest, last - countedMax + 1) : oldest
-        let count = try browser.count(in: min(first, last + 1)..<last + 1) { count in
-            if count.isMultiple(of: sayEvery) { try progress.say(purged(count)) }
+        var (count, next) = (0, first)
+        while next <= last {
+            let end = min(next + sayEvery, last + 1)
+            count += try browser.count(in: next..<end) { _ in }
+            next = end
+            try progress.say(purged(count))
         }
         var data = purged(count)
         if first > oldest { data["note"] = .text("only the newest \(countedMax) events of the log were counted") }
@@ -88,14 +105,17 @@ final class LiveReplayTasks: SvixReplays {
 }
 
 extension Gateway {
-    /// Nil when it is gone, or takes nothing.
-    fileprivate func target(_ id: EndpointID) -> EndpointSpec? {
-        registry?.state.endpoints[id].flatMap { $0.settings.disabled ? nil : $0 }
+    /// Nil when it is gone, or takes nothing: by its settings, by hand, by an answer of 410.
+    fileprivate func target(_ id: EndpointID, _ access: GatewayAccess) throws -> EndpointSpec? {
+        guard let found = registry?.state.endpoints[id], !found.settings.disabled,
+            let status = try access.delivery.statuses([id]).first, status.state.condition != .disabled
+        else { return nil }
+        return found
     }
 }
 
 extension SvixReplayOrder {
-    fileprivate func filter(of target: EndpointSpec) -> ReplayFilter {
+    package func filter(of target: EndpointSpec) -> ReplayFilter {
         var filter = ReplayFilter()
         filter.endpoints = [target.id]
         filter.isOfMessages = true
@@ -107,6 +127,7 @@ extension SvixReplayOrder {
         case .missing:
             filter.states = []
             filter.includesMissed = true
+            filter.sources = target.settings.sources
             filter.types = target.settings.types
             filter.channels = target.settings.channels
         case .bulk:

@@ -42,7 +42,8 @@ final class LiveStatistics: SvixStatistics {
         var sent: [TenantID: Int] = [:]
         if !times.isEmpty {
             let store = try gateway.accessNow().delivery.store
-            for (endpoint, summary) in try store.summaries(of: Set(owners.keys), updated: times) {
+            let found = try store.summaries(of: Set(owners.keys), updated: times) { try progress.say([:]) }
+            for (endpoint, summary) in found {
                 guard let owner = owners[endpoint] else { continue }
                 sent[owner, default: 0] += summary.delivered + summary.pending + summary.dead
             }

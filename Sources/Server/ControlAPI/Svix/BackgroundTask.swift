@@ -53,6 +53,12 @@ package struct BackgroundTask: Equatable, Codable, Sendable {
         let low = UInt128(rest) << 96 | UInt128.random(in: 0..<(1 << 96))
         return SvixID.text(prefix, high: UInt32(truncatingIfNeeded: seconds), low: low)
     }
+    /// When it was made, by its id.
+    static func nanos(of id: String) -> UInt64? {
+        SvixID.parts(id, prefix: prefix).map { high, low in
+            UInt64(high) * 1_000_000_000 + UInt64(truncatingIfNeeded: low >> 96)
+        }
+    }
     static func isID(_ text: String) -> Bool { SvixID.parts(text, prefix: prefix) != nil }
 
     /// What it says does not grow beyond its bound.
@@ -67,6 +73,7 @@ package struct BackgroundTask: Equatable, Codable, Sendable {
         status = .failed
         data["error"] = "the gateway ended while the task ran; what it had done by then is done"
         updatedMillis = max(nowMillis, updatedMillis)
+        bound()
     }
     package static let stopped = ControlError(
         .notRunning, "the gateway was stopped while the task ran; what it had done by then is done")
@@ -120,19 +127,23 @@ struct BackgroundTaskController {
                 let paging = try call.svix.paging(isAscending: false, takesOrder: true, isIterator: BackgroundTask.isID)
                 let status = try call.svix.word("status", BackgroundTask.Status.self)
                 let kind = try call.svix.word("task", BackgroundTask.Kind.self)
-                let page = try await worker.run {
-                    try tasks.page(paging, tenant: call.caller.principal.tenant, status: status, kind: kind)
+                // What they say is long: it is written where nothing waits for it.
+                let text = try await worker.run {
+                    let tenant = call.caller.principal.tenant
+                    return JSONText.of(try tasks.page(paging, tenant: tenant, status: status, kind: kind).json(\.json))
                 }
-                return SvixReply(200, page.json(\.json))
+                return SvixReply(200, text: text)
             },
             .svix(
                 .get, "/background-task/{task}", "v1.background-task.get", "Show a task.",
                 answer: BackgroundTask.schema
             ) { call in
                 let id = call.parameter("task")
-                guard let found = try await worker.run({ try tasks.task(id, tenant: call.caller.principal.tenant) })
-                else { throw SvixError.notFound("there is no background task `\(id.prefix(64))`") }
-                return SvixReply(200, found.json)
+                let found = try await worker.run {
+                    try tasks.task(id, tenant: call.caller.principal.tenant).map { JSONText.of($0.json) }
+                }
+                guard let found else { throw SvixError.notFound("there is no background task `\(id.prefix(64))`") }
+                return SvixReply(200, text: found)
             },
         ]
     }

@@ -3,8 +3,8 @@
 // one of an id counts: a task has its line before it is answered with. One that a process left running has failed, and
 // says so.
 //
-// Invariants: bounded by number, by bytes and by those that wait, for each tenant and for all; the file is written on a
-// queue of its own and never with the state's lock held.
+// Invariants: bounded by number, by bytes and by those that wait, for each tenant and for all; the file is read and
+// written on a queue of its own and never with the state's lock held; an end waits for it no longer than it may.
 // Safety: the C strings of `rename` live through the call.
 import Engine
 import FastPath
@@ -19,10 +19,14 @@ package final class BackgroundTasks: Sendable {
     package static let bytesMax = 32 << 20
     /// Of what one task says.
     package static let dataBytesMax = 4 << 20
+    /// Of what the tasks of a page say; it ends behind the one with which it has so much.
+    package static let pageBytesMax = 1 << 20
+    /// The file is written anew when it has so much, and twice of what it had then.
+    private static let rewriteBytesMin = 8 << 20
     package static let runningMax = 4
     package static let waitingMax = 256
     package static let tenantWaitingMax = 16
-    private static let endMillis = 5_000
+    package static let endMillis = 5_000
 
     private struct Job: Sendable {
         let id: String
@@ -44,6 +48,12 @@ package final class BackgroundTasks: Sendable {
     private struct File {
         var handle: FileHandle?
         var byteCount = 0
+        /// When it was written anew.
+        var firstByteCount = 0
+
+        var isDue: Bool {
+            handle == nil || byteCount > max(BackgroundTasks.rewriteBytesMin, 2 * firstByteCount)
+        }
     }
     private let state = Mutex(State())
     /// Used on `queue` alone.
@@ -68,30 +78,38 @@ package final class BackgroundTasks: Sendable {
         try load()
         let now = nowNanos()
         let task = try state.withLock { state in
-            guard !state.isEnding else { throw ControlError.notRunning }
-            let own = state.waiting.count { $0.tenant == tenant }
-            guard state.waiting.count < BackgroundTasks.waitingMax, own < BackgroundTasks.tenantWaitingMax else {
-                throw SvixError(
-                    429, "rate_limited", "\(own) tasks wait for their turn already; begin another when some are over")
-            }
+            try BackgroundTasks.checkTurn(state, tenant)
             state.lastNanos = max(now, state.lastNanos + 1)
             let task = BackgroundTask(
                 id: BackgroundTask.id(nanos: state.lastNanos), tenant: tenant, kind: kind,
                 updatedMillis: Int64(now / 1_000_000))
             BackgroundTasks.put(task, in: &state)
-            BackgroundTasks.shed(&state, [tenant], nowMillis: task.updatedMillis)
+            BackgroundTasks.shed(&state, tenant, nowMillis: task.updatedMillis)
             state.waiting.append(Job(id: task.id, tenant: tenant, work: work))
             return task
         }
         guard write(task) else {
             state.withLock { state in
                 state.waiting.removeAll { $0.id == task.id }
-                BackgroundTasks.drop(task.id, from: &state)
+                BackgroundTasks.drop([task.id], from: &state)
             }
             throw SvixError(503, "unavailable", "the task cannot be kept at the moment, and was not begun; try again")
         }
         next()
         return task
+    }
+    /// Throws what `begin` would.
+    package func askTurn(tenant: String?) throws {
+        try load()
+        try state.withLock { try BackgroundTasks.checkTurn($0, tenant) }
+    }
+    private static func checkTurn(_ state: State, _ tenant: String?) throws {
+        guard !state.isEnding else { throw ControlError.notRunning }
+        let own = state.waiting.count { $0.tenant == tenant }
+        guard state.waiting.count < waitingMax, own < tenantWaitingMax else {
+            throw SvixError(
+                429, "rate_limited", "\(own) tasks wait for their turn already; begin another when some are over")
+        }
     }
     /// Those that wait whose tenant has none running.
     private func next() {
@@ -144,19 +162,36 @@ package final class BackgroundTasks: Sendable {
         if let ended { _ = write(ended) }
     }
     /// Nothing is begun any more; what runs is told so and waited for, at most so long.
-    package func end() {
+    package func end(withinMillis: Int = BackgroundTasks.endMillis) {
+        let last =
+            ProcessResources.monotonicNanos + UInt64(max(0, min(withinMillis, BackgroundTasks.endMillis))) * 1_000_000
         let waiting = state.withLock { state in
             state.isEnding = true
             defer { state.waiting.removeAll() }
             return state.waiting
         }
         for job in waiting {
-            end(job.id, .failed) { $0.data["error"] = .text(BackgroundTask.text(of: BackgroundTask.stopped)) }
+            change(job.id) { task in
+                task.data["error"] = .text(BackgroundTask.text(of: BackgroundTask.stopped))
+                task.status = .failed
+            }
         }
-        let last = ProcessResources.monotonicNanos + UInt64(BackgroundTasks.endMillis) * 1_000_000
+        let ended = state.withLock { state in waiting.compactMap { state.tasks[$0.id] } }
+        let isWritten = DispatchSemaphore(value: 0)
+        // The next start says the same of those that do not get there.
+        if !ended.isEmpty, let path {
+            queue.async { [self] in
+                _ = append(ended, path)
+                isWritten.signal()
+            }
+        } else {
+            isWritten.signal()
+        }
         while state.withLock({ !$0.running.isEmpty }), ProcessResources.monotonicNanos < last {
             Thread.sleep(forTimeInterval: 0.01)
         }
+        let now = ProcessResources.monotonicNanos
+        _ = isWritten.wait(timeout: .now() + .milliseconds(Int((max(last, now) - now) / 1_000_000)))
     }
 
     // MARK: questions
@@ -171,20 +206,31 @@ package final class BackgroundTasks: Sendable {
         _ paging: SvixPaging, tenant: String?, status: BackgroundTask.Status?, kind: BackgroundTask.Kind?
     ) throws -> SvixPage<BackgroundTask> {
         try load()
-        let walked = state.withLock { state -> [BackgroundTask] in
+        var paging = paging
+        let (walked, isCut) = state.withLock { [paging] state -> ([BackgroundTask], Bool) in
             let ids = tenant == nil ? state.order : state.byTenant[tenant] ?? []
             let mark = paging.iterator
             let place =
                 mark.map { mark in ids.partitionIndex { paging.walksUp ? $0 <= mark : $0 < mark } }
                 ?? (paging.walksUp ? 0 : ids.count)
-            func take(_ ids: some Sequence<String>) -> [BackgroundTask] {
-                let tasks = state.tasks
-                let found = ids.lazy.compactMap { tasks[$0] }
-                    .filter { (status == nil || $0.status == status) && (kind == nil || $0.kind == kind) }
-                return Array(found.prefix(paging.limit + 1))
+            func take(_ ids: some Sequence<String>) -> ([BackgroundTask], Bool) {
+                var (found, bytes) = ([BackgroundTask](), 0)
+                for id in ids {
+                    guard let task = state.tasks[id], status == nil || task.status == status,
+                        kind == nil || task.kind == kind
+                    else { continue }
+                    found.append(task)
+                    // One is behind the page, and says that there is more.
+                    guard found.count <= paging.limit, bytes < BackgroundTasks.pageBytesMax else {
+                        return (found, true)
+                    }
+                    bytes += task.byteCount
+                }
+                return (found, false)
             }
             return paging.walksUp ? take(ids[place...]) : take(ids[..<place].reversed())
         }
+        if isCut { paging.limit = walked.count - 1 }
         return SvixPage(walked: walked, paging) { $0.id }
     }
 
@@ -199,52 +245,92 @@ package final class BackgroundTasks: Sendable {
             state.bytes += task.byteCount
         }
     }
-    private static func drop(_ id: String, from state: inout State) {
-        guard let task = state.tasks.removeValue(forKey: id) else { return }
-        state.bytes -= task.byteCount
-        state.order.removeAll { $0 == id }
-        state.byTenant[task.tenant]?.removeAll { $0 == id }
-        if state.byTenant[task.tenant]?.isEmpty == true { state.byTenant[task.tenant] = nil }
-    }
-    /// The oldest that are over go first. O(what goes).
-    private static func shed(_ state: inout State, _ tenants: [String?], nowMillis: Int64) {
-        func oldest(_ ids: [String]) -> String? { ids.first { state.tasks[$0]?.status != .running } }
-        for tenant in tenants {
-            while let own = state.byTenant[tenant], own.count > tenantCountMax, let id = oldest(own) {
-                drop(id, from: &state)
-            }
+    /// O(what is kept of their tenants and of all), however many go.
+    private static func drop(_ ids: Set<String>, from state: inout State) {
+        var tenants: Set<String?> = []
+        for id in ids {
+            guard let task = state.tasks.removeValue(forKey: id) else { continue }
+            state.bytes -= task.byteCount
+            tenants.insert(task.tenant)
         }
-        while let id = oldest(state.order), let task = state.tasks[id],
-            state.order.count > countMax || state.bytes > bytesMax || nowMillis - task.updatedMillis > ageMillisMax
-        { drop(id, from: &state) }
+        guard !tenants.isEmpty else { return }
+        state.order.removeAll { ids.contains($0) }
+        for tenant in tenants {
+            state.byTenant[tenant]?.removeAll { ids.contains($0) }
+            if state.byTenant[tenant]?.isEmpty == true { state.byTenant[tenant] = nil }
+        }
+    }
+    /// The oldest that are over go first: of the tenant, then of all.
+    private static func shed(_ state: inout State, _ tenant: String?, nowMillis: Int64) {
+        var gone: Set<String> = []
+        var (count, bytes) = (state.order.count, state.bytes)
+        func go(_ task: BackgroundTask) {
+            guard gone.insert(task.id).inserted else { return }
+            count -= 1
+            bytes -= task.byteCount
+        }
+        let own = state.byTenant[tenant] ?? []
+        for id in own {
+            guard own.count - gone.count > tenantCountMax else { break }
+            if let task = state.tasks[id], task.status != .running { go(task) }
+        }
+        for id in state.order {
+            guard let task = state.tasks[id], task.status != .running, !gone.contains(id) else { continue }
+            guard count > countMax || bytes > bytesMax || nowMillis - task.updatedMillis > ageMillisMax else { break }
+            go(task)
+        }
+        if !gone.isEmpty { drop(gone, from: &state) }
+    }
+    /// Of what a file has: the newest of each tenant and of all, in the order of time.
+    private static func kept(_ read: [BackgroundTask], nowMillis: Int64) -> [BackgroundTask] {
+        var kept: [BackgroundTask] = []
+        var counts: [String?: Int] = [:]
+        var bytes = 0
+        for task in read.sorted(by: { $0.id > $1.id }) {
+            guard kept.count < countMax, bytes + task.byteCount <= bytesMax else { break }
+            let own = counts[task.tenant] ?? 0
+            guard own < tenantCountMax, nowMillis - task.updatedMillis <= ageMillisMax else { continue }
+            counts[task.tenant] = own + 1
+            bytes += task.byteCount
+            kept.append(task)
+        }
+        return kept.reversed()
     }
 
     // MARK: the file
 
-    /// The first call reads the file, and others wait for it.
+    /// The first call reads the file, and others wait for it. What cannot be read is not taken for nothing.
     private func load() throws {
         guard let path, !state.withLock({ $0.isLoaded }) else { return }
-        queue.sync {
+        try queue.sync {
             guard !state.withLock({ $0.isLoaded }) else { return }
             let now = Int64(nowNanos() / 1_000_000)
-            let read = BackgroundTasks.read(path)
-            state.withLock { state in
-                for var task in read.sorted(by: { $0.id < $1.id }) {
-                    if task.status == .running { task.wasLeft(nowMillis: now) }
-                    BackgroundTasks.put(task, in: &state)
-                }
-                BackgroundTasks.shed(&state, Array(state.byTenant.keys), nowMillis: now)
+            var read = try self.read(path)
+            for place in read.indices where read[place].status == .running { read[place].wasLeft(nowMillis: now) }
+            // When the clock was set back since, what begins now is younger all the same.
+            let last = read.lazy.compactMap { BackgroundTask.nanos(of: $0.id) }.max() ?? 0
+            var loaded = State()
+            for task in BackgroundTasks.kept(read, nowMillis: now) { BackgroundTasks.put(task, in: &loaded) }
+            state.withLock { [loaded] state in
+                state.tasks = loaded.tasks
+                (state.order, state.byTenant, state.bytes) = (loaded.order, loaded.byTenant, loaded.bytes)
+                state.lastNanos = last
                 state.isLoaded = true
             }
             _ = rewrite(path)
         }
     }
     /// The last line of each.
-    private static func read(_ path: String) -> [BackgroundTask] {
-        let data = (try? Data(contentsOf: URL(fileURLWithPath: path))) ?? Data()
+    private func read(_ path: String) throws -> [BackgroundTask] {
+        let data: Data
+        do { data = try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
+            if (error as? CocoaError)?.code == .fileReadNoSuchFile { return [] }
+            throw SvixError(503, "unavailable", "what is known of tasks cannot be read at the moment; try again")
+        }
         let decoder = JSONDecoder()
         var tasks: [String: BackgroundTask] = [:]
         for line in data.split(separator: UInt8(ascii: "\n")) {
+            guard !state.withLock({ $0.isEnding }) else { throw ControlError.notRunning }
             // One that was cut off is the last one, and says nothing.
             if let task = try? decoder.decode(BackgroundTask.self, from: line) { tasks[task.id] = task }
         }
@@ -253,29 +339,33 @@ package final class BackgroundTasks: Sendable {
     /// True when the disk has it.
     private func write(_ task: BackgroundTask) -> Bool {
         guard let path else { return true }
-        return queue.sync {
-            let line = Data((JSONText.of(task) + "\n").utf8)
-            let isDue = file.withLock { $0.handle == nil || $0.byteCount > 2 * BackgroundTasks.bytesMax }
-            // What is written anew has this line in it.
-            guard !isDue else { return rewrite(path) }
-            return file.withLock { file in
-                do {
-                    try file.handle?.write(contentsOf: line)
-                    try file.handle?.synchronize()
-                    file.byteCount += line.count
-                    return true
-                } catch {
-                    file = File()
-                    return false
-                }
+        return queue.sync { append([task], path) }
+    }
+    /// On the queue.
+    private func append(_ tasks: [BackgroundTask], _ path: String) -> Bool {
+        // What is written anew has these lines in it.
+        guard !file.withLock({ $0.isDue }) else { return rewrite(path) }
+        let lines = BackgroundTasks.lines(tasks)
+        return file.withLock { file in
+            do {
+                try file.handle?.write(contentsOf: lines)
+                try file.handle?.synchronize()
+                file.byteCount += lines.count
+                return true
+            } catch {
+                file = File()
+                return false
             }
         }
     }
-    /// Another file takes the place of the old one in one step.
-    private func rewrite(_ path: String) -> Bool {
-        let tasks = state.withLock { state in state.order.compactMap { state.tasks[$0] } }
+    private static func lines(_ tasks: [BackgroundTask]) -> Data {
         var data = Data()
         for task in tasks { data.append(Data((JSONText.of(task) + "\n").utf8)) }
+        return data
+    }
+    /// Another file takes the place of the old one in one step.
+    private func rewrite(_ path: String) -> Bool {
+        let data = BackgroundTasks.lines(state.withLock { state in state.order.compactMap { state.tasks[$0] } })
         let draft = path + ".new"
         try? FileManager.default.removeItem(atPath: draft)
         return file.withLock { file in
@@ -285,9 +375,10 @@ package final class BackgroundTasks: Sendable {
             do {
                 try handle.write(contentsOf: data)
                 try handle.synchronize()
+                guard unsafe rename(draft, path) == 0 else { return false }
+                try PrivateFile.syncFolder(of: path)
             } catch { return false }
-            guard unsafe rename(draft, path) == 0 else { return false }
-            file = File(handle: handle, byteCount: data.count)
+            file = File(handle: handle, byteCount: data.count, firstByteCount: data.count)
             return true
         }
     }

@@ -47,9 +47,18 @@ extension LiveOutbound {
         let old = try known(name, caller)
         try apply(expunge ? .deleteEventType(old.id) : .updateEventType(old.id) { $0.isArchived = true }, caller)
     }
+    private static let storedBytesMax = 2 * OpenAPIWebhooks.bytesMax
     /// What stands there already in other words only stays; other versions of a schema do too.
     func importTypes(_ order: SvixImportOrder, _ caller: Caller) throws -> SvixImportReport {
         let known = try state().eventTypes
+        // Other versions stay, and are read and written with the new one.
+        let stored = order.types.reduce(0) { $0 + (known.named($1.name)?.settings.schemas?.utf8.count ?? 0) }
+        guard stored <= LiveOutbound.storedBytesMax else {
+            throw SvixError.invalid(
+                ["body"],
+                "the schemas that these types have already are \(stored) bytes long, and at most "
+                    + "\(LiveOutbound.storedBytesMax) are taken in one step: import fewer at a time")
+        }
         var report = SvixImportReport()
         var edits: [RegistryEdit] = []
         for type in order.types {

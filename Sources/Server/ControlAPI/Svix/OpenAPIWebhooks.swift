@@ -1,8 +1,9 @@
 // Event types out of an OpenAPI document: each of its `webhooks` (or `x-webhooks`) is one, with the JSON Schema of its
 // request's body, in the words of draft 7 and with all that it refers to in its own `definitions`. Pure.
 //
-// Invariants: what is looked at is bounded by a count over the whole document; a reference is followed once for each
-// schema, so that circles end; nothing outside the document is looked for.
+// Invariants: what is looked at is bounded by a count over the whole document, and what comes of it by the bytes of its
+// text before there is one; a reference is followed once for each schema, so that circles end; nothing outside the
+// document is looked for.
 import Engine
 import Foundation
 
@@ -17,13 +18,20 @@ package struct OpenAPIEventType: Equatable, Sendable {
 package struct OpenAPIWebhooks {
     package static let countMax = 1000
     package static let nodeCountMax = 200_000
+    /// Of the texts of one type, and of all of them.
+    package static let typeBytesMax = 2 << 20
+    package static let bytesMax = 8 << 20
     package static let depthMax = 64
+    static let tooLong =
+        "is too long with all that it refers to: the schema and the description of a type have at most "
+        + "\(typeBytesMax) bytes, those of all types \(bytesMax)"
     /// From one reference to the next.
     private static let chainMax = 32
     private static let methods = ["post", "put", "patch", "delete", "get", "options", "head", "trace"]
 
     private let document: JSONValue
     private var left = OpenAPIWebhooks.nodeCountMax
+    private var bytesLeft = OpenAPIWebhooks.bytesMax
     private var issues: [SvixIssue] = []
     private let place: [String]
 
@@ -88,9 +96,16 @@ package struct OpenAPIWebhooks {
         let operation = try method.map { method throws(Problem) in
             try object(item[method] ?? .null, [method])
         }
-        type.about = ["description", "summary"].lazy.compactMap { operation?[$0]?.words ?? nil }.first
+        type.about =
+            ["description", "summary"].lazy.compactMap { operation?[$0]?.words ?? nil }.first
             ?? ["description", "summary"].lazy.compactMap { item[$0]?.words ?? nil }.first ?? ""
         if operation?["deprecated"] == .bool(true) { type.isDeprecated = true }
+        let bytesMax = min(bytesLeft, OpenAPIWebhooks.typeBytesMax)
+        var bytes = bytesMax
+        JSONValue.text(type.about).takeBytes(of: &bytes)
+        guard bytes >= 0 else { throw Problem(way: [], message: OpenAPIWebhooks.tooLong) }
+        // Those that are refused have cost what they were counted for.
+        defer { bytesLeft -= bytesMax - max(bytes, 0) }
         guard let method, let body = operation?["requestBody"] else { return type }
         let way = [method, "requestBody"]
         guard case .object(let media)? = try object(body, way)["content"],
@@ -99,13 +114,18 @@ package struct OpenAPIWebhooks {
         let place = way + ["content", kind]
         let described = try object(content, place)
         guard let schema = described["schema"] else { return type }
-        var bundle = SchemaBundle(document: document, left: left)
+        var bundle = SchemaBundle(document: document, left: left, bytesLeft: bytes)
         do throws(SchemaBundle.Problem) {
             type.schema = try bundle.whole(schema)
-        } catch { throw Problem(way: place + ["schema"] + error.way, message: error.message) }
-        left = bundle.left
+        } catch {
+            (left, bytes) = (bundle.left, bundle.bytesLeft)
+            throw Problem(way: place + ["schema"] + error.way, message: error.message)
+        }
+        (left, bytes) = (bundle.left, bundle.bytesLeft)
         let examples = try examples(of: described, place)
         if !examples.isEmpty, case .object(var members)? = type.schema, members["examples"] == nil {
+            JSONValue.list(examples).takeBytes(of: &bytes)
+            guard bytes >= 0 else { throw Problem(way: place, message: OpenAPIWebhooks.tooLong) }
             members["examples"] = .list(examples)
             type.schema = .object(members)
         }
@@ -180,5 +200,36 @@ enum OpenAPIPointer {
 }
 
 extension JSONValue {
+    /// What its text has, about; counts no further than until `left` is below 0.
+    package func takeBytes(of left: inout Int) {
+        guard left >= 0 else { return }
+        switch self {
+        case .null, .bool: left -= 5
+        case .integer, .number: left -= 20
+        case .text(let text): JSONValue.takeBytes(text, of: &left)
+        case .list(let list):
+            left -= 2
+            for element in list {
+                guard left >= 0 else { return }
+                left -= 1
+                element.takeBytes(of: &left)
+            }
+        case .object(let members):
+            left -= 2
+            for (name, value) in members {
+                guard left >= 0 else { return }
+                left -= 2
+                JSONValue.takeBytes(name, of: &left)
+                value.takeBytes(of: &left)
+            }
+        }
+    }
+    private static func takeBytes(_ text: String, of left: inout Int) {
+        left -= text.utf8.count + 2
+        guard left >= 0 else { return }
+        for byte in text.utf8 {
+            if byte < 0x20 { left -= 5 } else if byte == UInt8(ascii: "\"") || byte == UInt8(ascii: "\\") { left -= 1 }
+        }
+    }
     fileprivate var words: String? { if case .text(let text) = self, !text.isEmpty { text } else { nil } }
 }

@@ -2,7 +2,7 @@
 // OpenAPI 3.0 and 2020-12 say in other words than draft 7 is said in its words. Pure.
 //
 // Invariants: each place of the document is taken once, so that circles stay circles; what a schema holds that is no
-// schema (examples, constants, extensions) is taken as it stands.
+// schema (examples, constants, extensions) is taken as it stands, and counted by the bytes of its text.
 import Engine
 
 struct SchemaBundle {
@@ -13,16 +13,21 @@ struct SchemaBundle {
     private let document: JSONValue
     /// Values that may be looked at still.
     private(set) var left: Int
+    /// What the text of the whole may have still.
+    private(set) var bytesLeft: Int
     /// Reference to name in `definitions`, in the order met.
     private var names: [String: String] = [:]
     private var taken: Set<String> = []
+    /// The number last given to a name.
+    private var numbers: [String: Int] = [:]
     private var waiting: [String] = []
     private static let nameBytesMax = 64
     private static let chainMax = 32
 
-    init(document: JSONValue, left: Int) {
+    init(document: JSONValue, left: Int, bytesLeft: Int) {
         self.document = document
         self.left = left
+        self.bytesLeft = bytesLeft
     }
 
     mutating func whole(_ schema: JSONValue) throws(Problem) -> JSONValue {
@@ -40,13 +45,16 @@ struct SchemaBundle {
             taken = Set(own.keys)
         }
         let rewritten = try rewrite(root, [], 0)
+        try count(rewritten, [])
         var definitions: [String: JSONValue] = [:]
         var next = 0
         while next < waiting.count {
             let reference = waiting[next]
             next += 1
             let found = try resolve(reference, [reference])
-            definitions[names[reference] ?? reference] = try rewrite(found, [reference], 0)
+            let definition = try rewrite(found, [reference], 0)
+            try count(definition, [reference])
+            definitions[names[reference] ?? reference] = definition
         }
         guard !definitions.isEmpty, case .object(var members) = rewritten else { return rewritten }
         if case .object(let own)? = members["definitions"] {
@@ -54,6 +62,13 @@ struct SchemaBundle {
         }
         members["definitions"] = .object(definitions)
         return .object(members)
+    }
+    private mutating func count(_ value: JSONValue, _ way: [String]) throws(Problem) {
+        value.takeBytes(of: &bytesLeft)
+        try checkBytes(way)
+    }
+    private func checkBytes(_ way: [String]) throws(Problem) {
+        guard bytesLeft >= 0 else { throw Problem(way: way, message: OpenAPIWebhooks.tooLong) }
     }
     private func resolve(_ reference: String, _ way: [String]) throws(Problem) -> JSONValue {
         do throws(OpenAPIPointer.Failure) {
@@ -114,15 +129,18 @@ struct SchemaBundle {
     }
     /// The last word of a place, or that and a number.
     private mutating func name(of reference: String, _ way: [String]) throws(Problem) -> String {
+        bytesLeft -= reference.utf8.count
+        try checkBytes(way)
         if let known = names[reference] { return known }
         _ = try resolve(reference, way + ["$ref"])
         let last = OpenAPIPointer.tokens(reference).last ?? ""
         let base = last.isEmpty ? "root" : String(last.prefix(SchemaBundle.nameBytesMax))
-        var (name, number) = (base, 1)
+        var (name, number) = (base, numbers[base] ?? 1)
         while !taken.insert(name).inserted {
             number += 1
             name = "\(base)-\(number)"
         }
+        numbers[base] = number
         names[reference] = name
         waiting.append(reference)
         return name
