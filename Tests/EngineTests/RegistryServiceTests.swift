@@ -125,6 +125,23 @@ import Testing
         #expect(try bench.endpoint("made").origin == .api, "a manifest leaves it alone")
     }
 
+    @Test func publicationsAndSourcesOfTheAPIShareNoPath() throws {
+        let bench = try RegistryBench()
+        func takingPublications() -> GatewayConfiguration {
+            manifest([source("github")]) { $0.live.takesPublications = true }
+        }
+        try bench.apply(manifest())
+        try bench.edit(.createSource(source("hooks") { $0.path = "/api/v1/events" }))
+        let before = bench.issues { try bench.apply(takingPublications()) }
+        #expect(before.map(\.path) == [FieldPath("publish")] && before.first?.reason.contains("hooks") == true)
+        try bench.edit(.deleteSource(bench.sourceSpec("hooks").id))
+        try bench.apply(takingPublications())
+        let after = bench.issues {
+            try bench.edit(.createSource(source("more") { $0.path = "/api/v1/app/a/msg" }))
+        }
+        #expect(after.map(\.path) == [FieldPath("path")])
+    }
+
     @Test func anEndpointWhoseSourceIsGoneNeverWantsAllOfThem() throws {
         let bench = try RegistryBench()
         try bench.apply(manifest([source("github"), source("other")]))

@@ -124,7 +124,8 @@ struct PublicationTests {
         let id = try #require(EventID(String(first.body.dropFirst(4).dropLast())))
         #expect(again.duplicateOf == id.sequence && again.request.body == Array("a".utf8))
         give(harness, again, .answered(answer("looked up", .none)))
-        #expect(client.response()?.body == "looked up;")
+        let looked = try #require(client.response())
+        #expect(looked.body == "looked up;" && looked.head.contains("Sluice-Durability: fsync"))
         #expect(harness.count(.accepted) == 1 && harness.count(.duplicate) == 3)
         #expect(try harness.finish().count == 1)
     }
@@ -174,6 +175,128 @@ struct PublicationTests {
         #expect(try harness.finish().filter { $0.source == "tokens" }.count == 60)
     }
 
+    @Test("A repeated call that a reload overtakes is judged anew, and one after it is asked of nobody who is gone")
+    func reloadOfARepeatedCall() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(folder.path, [tokens, publish])
+        let client = IngestClient(port: harness.port)
+        func offer(_ body: String) throws {
+            let made = Publication.offered(event([1], key: "k"), accepted: answer("new="), duplicate: nil)
+            let order = try harness.nextOrder()
+            #expect(order.duplicateOf == nil && order.request.body == Array(body.utf8))
+            give(harness, order, made)
+        }
+        client.send(IngestClient.request("publish", body: "first"))
+        try offer("first")
+        #expect(client.response()?.body.hasPrefix("new=") == true)
+        client.send(IngestClient.request("publish", body: "second"))
+        try offer("second")
+        let stale = try harness.nextOrder()
+        #expect(stale.duplicateOf != nil)
+        try harness.reload([publish])
+        give(harness, stale, .answered(answer("stale", .none)))
+        // From the route on: it is asked as if it were new, and again as what it is.
+        try offer("second")
+        let again = try harness.nextOrder()
+        #expect(again.duplicateOf == stale.duplicateOf)
+        give(harness, again, .answered(answer("fresh", .none)))
+        #expect(client.response()?.body == "fresh;")
+        #expect(try harness.finish().count == 1)
+    }
+
+    @Test("Whoever goes away while a worker sees a repeated call leaves nothing behind")
+    func closedWhileSeenAgain() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(folder.path, [publish, tokens])
+        // Many times what may be held at once, and more than may be seen again at once.
+        for round in 0..<60 {
+            let client = IngestClient(port: harness.port)
+            client.send(IngestClient.request("publish", body: [UInt8](repeating: 67, count: 300_000)))
+            let made = Publication.offered(event([7], key: "k"), accepted: answer(), duplicate: nil)
+            give(harness, try harness.nextOrder(), made)
+            if round == 0 {
+                #expect(client.response()?.status == 202)
+                continue
+            }
+            let again = try harness.nextOrder()
+            #expect(again.duplicateOf != nil && again.request.body.count == 300_000)
+            if round % 2 == 0 { client.reset() }
+            give(harness, again, .answered(answer("looked up", .none)))
+            if round % 2 == 1 { #expect(client.response()?.body == "looked up;") }
+            let other = IngestClient(port: harness.port)
+            other.send(IngestClient.request("tokens", [tokenLine, "X-Id: \(round)"], body: "here"))
+            #expect(other.response()?.status == 202)
+        }
+        #expect(try harness.finish().filter { $0.source == "tokens" }.count == 59)
+    }
+
+    @Test("Answers that nobody reads are bounded; one is always let in, and what was read makes room")
+    func unreadAnswers() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(folder.path, [publish])
+        let (slow, other) = (IngestClient(port: harness.port), IngestClient(port: harness.port))
+        slow.send(IngestClient.request("publish", body: "slow"))
+        let large = String(repeating: "l", count: 18 << 20)
+        give(harness, try harness.nextOrder(), .answered(answer(large, .none)))
+        func ask() throws -> IngestClient.Response {
+            other.send(IngestClient.request("publish", body: "other"))
+            give(harness, try harness.nextOrder(), .answered(answer("small", .none, status: 404)))
+            return try #require(other.response())
+        }
+        let busy = try ask()
+        #expect(busy.status == 503 && busy.body == #"{"code":"unavailable","detail":"memory_busy"}"#)
+        #expect(slow.response()?.body.utf8.count == large.utf8.count + 1)
+        var last = busy
+        for _ in 0..<10_000 where last.status == 503 { last = try ask() }
+        #expect(last.status == 404 && last.body == "small;")
+        #expect(try harness.finish().isEmpty)
+    }
+
+    @Test("Publications leave a quarter of the workers' queue to others")
+    func shares() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(folder.path, [publish], capacity: 4)
+        let clients = (0..<4).map { _ in IngestClient(port: harness.port) }
+        for client in clients.dropLast() { client.send(IngestClient.request("publish", body: "x")) }
+        let orders = HeldOrders(try harness.nextOrder(), try harness.nextOrder(), try harness.nextOrder())
+        clients[3].send(IngestClient.request("publish", body: "x"))
+        let busy = try #require(clients[3].response())
+        #expect(busy.status == 503 && busy.body == #"{"code":"unavailable","detail":"verifier_busy"}"#)
+        give(harness, orders.first, .answered(answer("a", .none, status: 404)))
+        give(harness, orders.second, .answered(answer("a", .none, status: 404)))
+        give(harness, orders.third, .answered(answer("a", .none, status: 404)))
+        for client in clients.dropLast() { #expect(client.response()?.status == 404) }
+        #expect(try harness.finish().isEmpty)
+    }
+    private struct HeldOrders: ~Copyable {
+        let first: OffloadedRequest
+        let second: OffloadedRequest
+        let third: OffloadedRequest
+
+        init(
+            _ first: consuming OffloadedRequest, _ second: consuming OffloadedRequest,
+            _ third: consuming OffloadedRequest
+        ) {
+            self.first = first
+            self.second = second
+            self.third = third
+        }
+    }
+
+    @Test("Who names no key is not asked for the body")
+    func noContinueForStrangers() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(folder.path, [publish])
+        let client = IngestClient(port: harness.port)
+        let head = ["POST /api/v1/events HTTP/1.1", "Host: h", "Content-Length: 100", "Expect: 100-continue"]
+        client.send(Array((head.joined(separator: "\r\n") + "\r\n\r\n").utf8))
+        let refused = try #require(client.response())
+        #expect(refused.status == 401 && refused.body == #"{"code":"unauthorized","detail":"unauthorized"}"#)
+        #expect(refused.head.contains("WWW-Authenticate: Bearer realm=\"sluice\"\r\n"))
+        #expect(harness.hasNoOrder())
+        #expect(try harness.finish().isEmpty)
+    }
+
     @Test("A reload while a worker looks at a call has it looked at anew")
     func reload() throws {
         let folder = TemporaryFolder()
@@ -203,6 +326,8 @@ struct PublicationTests {
             bearer: Array("Bearer the-key-of-a-publisher".utf8), tenant: RecordFormat.tenantBytes(of: 5),
             windowSeconds: 3600, bodyBytesMax: 1000, endsMillis: ProcessResources.wallNanos / 1_000_000 + millis)
         pass.version = harness.publishers.version
+        // A slow machine takes no pass away within a test.
+        pass.lifeMillis = 600_000
         return pass
     }
     /// A worker lets the caller in.

@@ -18,7 +18,10 @@ final class VerifierComponent: Component {
         }
         self.workers = workers
         links = loops.map {
-            VerifierLink(capacity: configuration.verifierQueueCount, bell: workers.bell, loopWakeup: $0.wakeup)
+            VerifierLink(
+                capacity: configuration.verifierQueueCount,
+                connectionCountMax: configuration.limits.connectionCountMax, bell: workers.bell,
+                loopWakeup: $0.wakeup)
         }
     }
     func start() throws {

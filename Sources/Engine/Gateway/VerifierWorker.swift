@@ -9,6 +9,8 @@ import Synchronization
 package final class VerifierWorkers: Sendable {
     /// Requests taken of one loop before the next one's turn.
     private static let turnCountMax = 64
+    /// Publications decided before the loop is told of them.
+    private static let untoldCountMax = 8
     private let registry: VerifierRegistry
     private let wakeups: [Wakeup]
     private let links = Mutex<[VerifierLink]>([])
@@ -77,7 +79,11 @@ package final class VerifierWorkers: Sendable {
         var left = VerifierWorkers.turnCountMax
         let began = ProcessResources.monotonicNanos
         var desk: (any PublicationDesk)?
-        var hasPublications = false
+        var untoldCount = 0
+        func tell() {
+            if untoldCount > 0 { link.wakeLoop() }
+            untoldCount = 0
+        }
         while left > 0, let request = link.next() {
             left -= 1
             if request.verifierID == VerifierRegistry.publications {
@@ -86,18 +92,23 @@ package final class VerifierWorkers: Sendable {
                     link.answer(request, .undecided)
                     continue
                 }
+                // It reads the log.
+                if request.duplicateOf != nil { tell() }
                 link.answer(request, desk.decide(request))
-                hasPublications = true
+                untoldCount += 1
+                if untoldCount == VerifierWorkers.untoldCountMax { tell() }
                 continue
             }
             guard let duty = registry.duty(request.verifierID) else {
                 link.answer(request, .retired)
                 continue
             }
+            // A signature takes its time: what is decided waits for none.
+            tell()
             let result = duty.result(request.request, origin: request.origin, nowSeconds: request.nowSeconds)
             link.answer(request, result.answer, reading: result.reading)
         }
-        if hasPublications { link.wakeLoop() }
+        tell()
         let count = VerifierWorkers.turnCountMax - left
         guard count > 0 else { return false }
         let micros = (ProcessResources.monotonicNanos - began) / 1000

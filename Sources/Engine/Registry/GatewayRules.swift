@@ -55,15 +55,33 @@ enum GatewayRules {
     static func publicationIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
         guard configuration.live.takesPublications else { return [] }
         var issues: [ValidationIssue] = []
-        let reason = "is where `publish: true` takes publications"
-        for (index, source) in configuration.sources.enumerated()
-        where source.pathsInForce.contains(where: IngestPublications.takes) {
-            issues.append(ValidationIssue(FieldPath("sources")[index]["path"], reason, about: .value))
+        for (index, source) in configuration.sources.enumerated() {
+            issues += publicationIssues(configuration.live, source, at: FieldPath("sources")[index])
         }
         if let path = configuration.live.healthPath, IngestPublications.takes(path: path) {
-            issues.append(ValidationIssue(FieldPath("health_path"), reason, about: .value))
+            issues.append(ValidationIssue(FieldPath("health_path"), publicationsAreThere, about: .value))
         }
         return issues
+    }
+    private static let publicationsAreThere = "is where `publish: true` takes publications"
+    static func publicationIssues(
+        _ live: LiveSettings, _ source: SourceConfiguration, at path: FieldPath
+    ) -> [ValidationIssue] {
+        guard live.takesPublications, source.pathsInForce.contains(where: IngestPublications.takes) else { return [] }
+        return [ValidationIssue(path["path"], publicationsAreThere, about: .value)]
+    }
+
+    /// Sources that the API made: `publish: true` may come after them.
+    static func publicationIssues(_ live: LiveSettings, beside state: RegistryState) -> [ValidationIssue] {
+        guard live.takesPublications else { return [] }
+        return state.sources.all.filter {
+            $0.origin == .api && $0.settings.pathsInForce.contains(where: IngestPublications.takes)
+        }.map { source in
+            ValidationIssue(
+                FieldPath("publish"),
+                "takes publications at a path of the source `\(source.qualifiedName)`, which the API made: "
+                    + "give that another path or delete it first")
+        }
     }
 
     private static func boundIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {

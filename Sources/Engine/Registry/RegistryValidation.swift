@@ -10,6 +10,7 @@ package struct RegistryValidation {
     /// Adds what is wrong with the plan of a manifest.
     func check(_ plan: inout RegistryPlan, manifest: GatewayConfiguration) {
         plan.issues += GatewayRules.issues(of: manifest)
+        plan.issues += GatewayRules.publicationIssues(manifest.live, beside: plan.after)
         let sourceRules = SourceRules(bodyBytesMax: bodyBytesMax)
         for (index, source) in manifest.sources.enumerated() {
             plan.issues += sourceRules.issues(of: source, at: FieldPath("sources")[index])
@@ -22,7 +23,10 @@ package struct RegistryValidation {
     /// Adds what is wrong with the resources that one edit made or changed.
     func check(_ plan: inout RegistryPlan, sources: [SourceSpec], endpoints: [EndpointSpec], at path: FieldPath) {
         let sourceRules = SourceRules(bodyBytesMax: bodyBytesMax)
-        for source in sources { plan.issues += sourceRules.issues(of: source.settings, at: path) }
+        for source in sources {
+            plan.issues += sourceRules.issues(of: source.settings, at: path)
+            plan.issues += GatewayRules.publicationIssues(plan.after.live, source.settings, at: path)
+        }
         guard !endpoints.isEmpty else { return }
         let rules = EndpointRules(addresses: AddressRules(valid: plan.after.live.allow), state: plan.after)
         for endpoint in endpoints { plan.issues += rules.issues(of: endpoint.settings, at: path) }

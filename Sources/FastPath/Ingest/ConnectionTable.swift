@@ -47,9 +47,14 @@ struct HeldRequest {
     var fieldCount = 0
     /// The configuration under which the request went to the worker.
     var epoch: UInt32 = 0
+    /// Its worker's, by that configuration.
+    var verifierID: UInt32 = 0
+    /// A worker sees it again: it is one of those that are bounded.
+    var isSeenAgain = false
     /// What the worker read of it; goes back with the block.
     var reading: PassedReading?
-    /// Of a publication: it is kept until its answer was sent, which may lie in `reading`.
+    /// Of a publication: `reading` is kept until its answer was sent, which may lie there; the block only as long as a
+    /// worker may see the call again.
     var stays = false
     /// True exactly while the answer that is being sent lies there and not in the connection's room.
     var hasAnswer = false
@@ -112,6 +117,7 @@ struct IngestSlot {
     mutating func give(_ slot: Int) {
         precondition(self[slot].connection.state == .free)
         precondition(!self[slot].assembly.hasInput && self[slot].held.block.isNone)
+        precondition(self[slot].held.reading == nil)
         unsafe deadlines[slot] = IngestConnection.noDeadline
         unsafe freeSlots[freeCount] = UInt32(slot)
         freeCount += 1

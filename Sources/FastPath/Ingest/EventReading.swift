@@ -36,6 +36,8 @@ package struct EventReading: Equatable, Sendable {
         unsafe memory.storeBytes(of: UInt32(reading.elements.count), toByteOffset: 4, as: UInt32.self)
         let kind = reading.isSplit ? Kind.split : Kind.whole
         unsafe memory.storeBytes(of: kind, toByteOffset: 8, as: UInt32.self)
+        let whole = UInt32(PassedReading.headerBytes + bytes.count)
+        unsafe memory.storeBytes(of: whole, toByteOffset: 12, as: UInt32.self)
         unsafe bytes.withUnsafeBytes { from in
             guard let base = from.baseAddress else { return }
             unsafe (memory + PassedReading.headerBytes).copyMemory(from: base, byteCount: from.count)
@@ -47,10 +49,14 @@ package struct EventReading: Equatable, Sendable {
         unsafe memory = .allocate(byteCount: PassedReading.headerBytes + count, alignment: 16)
         unsafe memory.storeBytes(of: 0, as: UInt64.self)
         unsafe memory.storeBytes(of: Kind.publication, toByteOffset: 8, as: UInt32.self)
+        let whole = UInt32(PassedReading.headerBytes + count)
+        unsafe memory.storeBytes(of: whole, toByteOffset: 12, as: UInt32.self)
         unsafe PassedPublication.write(publication, to: memory + PassedReading.headerBytes)
     }
     func free() { unsafe memory.deallocate() }
 
+    /// What it takes in memory.
+    var byteCount: Int { unsafe Int(memory.load(fromByteOffset: 12, as: UInt32.self)) }
     var elementCount: Int { unsafe Int(memory.load(fromByteOffset: 4, as: UInt32.self)) }
     private var kind: UInt32 { unsafe memory.load(fromByteOffset: 8, as: UInt32.self) }
     var isSplit: Bool { kind == Kind.split }

@@ -6,32 +6,40 @@
 //
 // Invariants: `held` lies still from the order to the verdict and goes home with it; a connection has at most one order
 // out, and its slot is not free before the verdict is back. If these fail, a worker reads memory that is another
-// request's. Safety: views of a held request are used before its block is given back.
+// request's. What a worker read is counted from its verdict until it goes back, so that those who do not take their
+// answers cannot make it grow without bound. Safety: views of a held request are used before its block is given back.
 
 extension IngestLoop where IO: ~Copyable {
     @inline(__always) var hasVerdicts: Bool { verifyingCount > 0 && verifiers!.hasReceipts }
+
+    /// Publications leave a quarter of the workers' queue to signatures: strangers, too, can send them.
+    func hasRoom(_ verifiers: VerifierLink, isPublication: Bool) -> Bool {
+        verifyingCount < verifiers.capacity - (isPublication ? verifiers.capacity / 4 : 0)
+    }
 
     /// False when the workers have no room for the request, which then lies where it lay.
     mutating func handOver(
         _ slot: Int, _ base: UnsafePointer<UInt8>, _ head: RequestHead, _ body: ByteView
     ) -> Bool {
-        guard let verifiers, verifyingCount < verifiers.capacity else { return false }
+        let isPublication = table[slot].terms.isPublication
+        guard let verifiers, hasRoom(verifiers, isPublication: isPublication) else { return false }
+        let verifierID = unsafe sources[Int(table[slot].terms.sourceIndex)].verifierID
         // Evaluated again it is held already, perhaps with another public URL.
         let isHeld = unsafe table[slot].held.block.isNone ? hold(slot, base, head, body) : putTail(slot)
         guard isHeld else { return false }
         let held = table[slot].held
         let memory = unsafe UnsafePointer(arena.pointer(held.block) + held.start)
         let order = unsafe VerifierOrder(
-            ticket: table.tag(.send, slot).bits,
-            verifierID: sources[Int(table[slot].terms.sourceIndex)].verifierID, nowSeconds: wallSeconds,
+            ticket: table.tag(.send, slot).bits, verifierID: verifierID, nowSeconds: wallSeconds,
             head: ByteView(memory, count: head.byteCount), body: ByteView(memory + head.byteCount, count: body.count),
             origin: ByteView(memory + head.byteCount + body.count, count: held.originCount),
-            client: table[slot].terms.isPublication ? publisher(slot, ByteView(memory, count: head.byteCount)) : nil)
+            client: isPublication ? publisher(slot, ByteView(memory, count: head.byteCount)) : nil)
         let isTaken = verifiers.push(order)
         precondition(isTaken, "the ring is smaller than what may be out")
         table[slot].connection.handedToWorker()
         table.noteDeadline(slot)
         table[slot].held.epoch = epoch
+        table[slot].held.verifierID = verifierID
         verifyingCount += 1
         hasFreshOrders = true
         return true
@@ -86,17 +94,28 @@ extension IngestLoop where IO: ~Copyable {
         precondition(isPlaced, "room for it was asked for")
         return true
     }
+    /// The block, where there is one, and the reading.
     mutating func dropHeld(_ slot: Int) {
+        guard !table[slot].held.block.isNone || table[slot].held.reading != nil || table[slot].held.stays else {
+            return
+        }
+        dropBlock(slot)
+        dropReading(slot)
+        table[slot].held = HeldRequest()
+    }
+    /// No worker sees the request again; its reading stays.
+    mutating func dropBlock(_ slot: Int) {
+        precondition(!table[slot].connection.isWithWorker, "a worker may read it")
         guard !table[slot].held.block.isNone else { return }
         verifyingBytes -= table[slot].held.block.byteCount
         arena.give(table[slot].held.block)
-        dropReading(slot)
-        table[slot].held = HeldRequest()
+        table[slot].held.block = .none
     }
 
     mutating func dropReading(_ slot: Int) {
         guard let reading = table[slot].held.reading else { return }
         table[slot].held.reading = nil
+        readingBytes -= reading.byteCount
         verifiers!.giveBack(reading)
     }
 
@@ -110,14 +129,19 @@ extension IngestLoop where IO: ~Copyable {
             precondition(slot >= 0 && table[slot].connection.isWithWorker, "a verdict for nobody")
             let actions = table[slot].connection.leftWorker()
             table[slot].held.reading = receipt.reading
+            readingBytes += receipt.reading?.byteCount ?? 0
+            if table[slot].held.isSeenAgain {
+                table[slot].held.isSeenAgain = false
+                seenAgainCount -= 1
+            }
             // Its transport may have failed meanwhile.
             if table[slot].connection.state == .open, table[slot].connection.phase == .verifying {
                 judge(slot, receipt.answer)
             }
-            // In the batch, or with a worker again, it stays where it is.
-            if !table[slot].connection.isInBatch, !table[slot].connection.isWithWorker, !table[slot].held.stays {
-                dropHeld(slot)
-            }
+            // In the batch, or with a worker again, it stays where it is; and its answer does while that can be sent.
+            let connection = table[slot].connection
+            let isAnswering = table[slot].held.stays && (connection.state == .open || connection.isSending)
+            if !connection.isInBatch, !connection.isWithWorker, !isAnswering { dropHeld(slot) }
             apply(actions, slot)
         }
     }
@@ -130,11 +154,17 @@ extension IngestLoop where IO: ~Copyable {
         switch answer {
         case .accepted:
             let verdict = unsafe sources[Int(table[slot].terms.sourceIndex)].workerVerdict
-            if let publication = held.reading?.publication {
+            if let reading = held.reading, let publication = reading.publication {
+                // Those whose answers are not taken keep half as much as all requests may take; one is always let in.
+                guard readingBytes <= max(arena.byteCount / 2, reading.byteCount) else {
+                    dropReading(slot)
+                    return answerUnavailable(slot, reason: "memory_busy")
+                }
                 guard publication.layout.hasEvent else {
                     return answerPublication(slot, publication, publication.layout.accepted)
                 }
-                publication.keepPass(in: &passes)
+                let millis = (now: nowMillis, wall: wallNanos / 1_000_000)
+                publication.keepPass(in: &passes, nowMillis: millis.now, wallMillis: millis.wall)
             }
             unsafe join(slot, base, held.head, body, job: -1, verdict: verdict)
         case .rejected(.batchTooLarge):
@@ -155,6 +185,8 @@ extension IngestLoop where IO: ~Copyable {
         let head = table[slot].held.head
         table[slot].connection.judgedAnew()
         dropReading(slot)
+        // What it was under the other configuration it may be no more.
+        table[slot].held.stays = false
         unsafe setRoute(slot, routes.find(ByteView(base, count: head.byteCount).slice(head.path)))
         if table[slot].terms.decidedStatus > 0 { return answerDecided(slot) }
         if table[slot].assembly.bodyBytesMax < body.count { return refuse(slot, .bodyTooLarge) }

@@ -1,9 +1,10 @@
 // Publications: events that come with a key instead of a signature. A worker has looked at the call and made the event
 // and what is to be answered; here it is offered to the log, and answered when that has it (law 1).
 //
-// Invariants: what a worker made stays with the connection until the answer was sent, so that a repeated call can be
-// shown to a worker again and a large answer is sent from where it lies. Safety: an answer is written and sent only
-// while its slot owns the memory; it goes home when all of it is with the kernel, or the slot is free.
+// Invariants: what a worker made stays with the connection until the answer was sent, or lies in the connection's room,
+// so that a large answer is sent from where it lies; the call itself stays while a worker may be shown it again.
+// Safety: an answer is written and sent only while its slot owns the memory; it goes home when all of it is with the
+// kernel, or the slot is free.
 
 extension IngestLoop where IO: ~Copyable {
     /// Who sent it, as far as the connection and its proxies say.
@@ -14,6 +15,8 @@ extension IngestLoop where IO: ~Copyable {
         var event = publication.event
         if event.receivedAt == 0 { event.receivedAt = wallNanos }
         table[slot].held.stays = true
+        // What is answered is all here: whoever does not take the answer keeps no request's memory.
+        if publication.layout.hasDuplicate { dropBlock(slot) }
         metrics.count(.bodyBytes, source: Int(table[slot].terms.counterSlot), UInt64(event.body.count))
         switch port.offer(event, ticket: table.tag(.send, slot).bits, durability: .fsync) {
         case .appended, .pending: break
@@ -38,23 +41,25 @@ extension IngestLoop where IO: ~Copyable {
     }
     /// What is said of a repeated call takes a look into the log, which is a worker's.
     private mutating func askAgain(_ slot: Int, _ sequence: UInt64) {
-        guard let verifiers, verifyingCount < verifiers.capacity else {
-            return answerUnavailable(slot, reason: "verifier_busy")
-        }
+        // After a reload its worker may be gone; and each look reads the log, while signatures wait.
+        guard let verifiers, hasRoom(verifiers, isPublication: true), table[slot].held.epoch == epoch,
+            seenAgainCount < IngestSizes.seenAgainCountMax
+        else { return answerUnavailable(slot, reason: "verifier_busy") }
         metrics.count(.duplicate, source: Int(table[slot].terms.counterSlot))
         dropReading(slot)
         let held = table[slot].held
         let memory = unsafe UnsafePointer(arena.pointer(held.block) + held.start)
         let head = unsafe ByteView(memory, count: held.head.byteCount)
         let order = unsafe VerifierOrder(
-            ticket: table.tag(.send, slot).bits,
-            verifierID: sources[Int(table[slot].terms.sourceIndex)].verifierID, nowSeconds: wallSeconds, head: head,
+            ticket: table.tag(.send, slot).bits, verifierID: held.verifierID, nowSeconds: wallSeconds, head: head,
             body: ByteView(memory + head.count, count: held.bodyCount), origin: .empty,
             client: publisher(slot, head), duplicateOf: sequence)
         let isTaken = verifiers.push(order)
         precondition(isTaken, "the ring is smaller than what may be out")
         table[slot].connection.handedAgain()
         table.noteDeadline(slot)
+        table[slot].held.isSeenAgain = true
+        seenAgainCount += 1
         verifyingCount += 1
         hasFreshOrders = true
     }
@@ -67,7 +72,8 @@ extension IngestLoop where IO: ~Copyable {
     ) -> Bool {
         guard let publishers, head.query.isEmpty, bytes.slice(head.path).equals(PublicationFields.path),
             let bearer = publicationFields.bearer(fields, bytes),
-            let pass = passes.find(bearer, version: publishers.version, nowMillis: wallNanos / 1_000_000),
+            let pass = passes.find(
+                bearer, version: publishers.version, nowMillis: nowMillis, wallMillis: wallNanos / 1_000_000),
             let plain = PlainPublication(body), Int(plain.payload.count) <= pass.bodyBytesMax
         else { return false }
         var event = EventInput()
@@ -113,13 +119,16 @@ extension IngestLoop where IO: ~Copyable {
         var reply = reply(slot, status: Int(place.status))
         reply.ownContentType = publication.contentType(place)
         reply.lines = publication.lines(place)
-        if publication.layout.hasEvent, place.status < 300 { reply.durability = DurabilityLevel.fsync.text }
+        // Also of what the log had before.
+        if place.status >= 200, place.status < 300 { reply.durability = DurabilityLevel.fsync.text }
         let body = publication.body(place)
         let (memory, capacity) = unsafe replyRoom(slot)
         if Reply.headBytesMax + reply.lines.count + body.count <= capacity {
             let count = unsafe reply.write(body, date: dates, to: memory, capacity: capacity)
+            dropHeld(slot)
             return written(slot, count)
         }
+        dropBlock(slot)
         let headCount = unsafe reply.writeHead(bodyCount: body.count, date: dates, to: memory, capacity: capacity)
         let count = headCount + (reply.sendsBody ? body.count : 0)
         let start = unsafe publication.putHead(ByteView(UnsafePointer(memory), count: headCount), before: place)
@@ -142,6 +151,14 @@ struct PublicationFields {
     private let idempotencyKey = HeaderName("idempotency-key")
     private let requestID = HeaderName("x-request-id")
 
+    func hasAuthorization(_ fields: borrowing FieldTable, _ bytes: ByteView) -> Bool {
+        for index in 0..<fields.count {
+            let field = fields[index]
+            guard field.hash == authorization.hash else { continue }
+            if bytes.slice(field.name).equalsIgnoringCase(lowered: authorization.view) { return true }
+        }
+        return false
+    }
     /// The value of `Authorization`; nil where a worker has to look.
     @inline(__always) func bearer(_ fields: borrowing FieldTable, _ bytes: ByteView) -> ByteView? {
         var bearer: ByteView?

@@ -73,12 +73,18 @@ extension IngestLoop where IO: ~Copyable {
         refuse(slot, .bodyTooLarge)
     }
     /// Who asks whether to send its body (`Expect: 100-continue`) is told no at once when no body could change that
-    /// (RFC 9110 §10.1.1): the path or the method is wrong, or nothing is signed. The connection ends, for the body may
-    /// come all the same.
+    /// (RFC 9110 §10.1.1): the path or the method is wrong, nothing is signed, or a publication names no key. The
+    /// connection ends, for the body may come all the same.
     mutating func refusesBeforeTheBody(_ slot: Int, _ bytes: ByteView) -> Bool {
         let head = table[slot].assembly.head
         guard head.isChunked || bytes.count - head.byteCount < head.contentLength else { return false }
         let isDecided = table[slot].terms.decidedStatus > 0
+        if !isDecided, table[slot].terms.isPublication {
+            guard !publicationFields.hasAuthorization(fields, bytes) else { return false }
+            table[slot].connection.closeAfterReply(lingers: true)
+            answer(slot, status: 401, reason: "unauthorized", authenticate: ByteView("Bearer realm=\"sluice\""))
+            return true
+        }
         guard isDecided || lacksSignature(slot, bytes) else { return false }
         table[slot].connection.closeAfterReply(lingers: true)
         if isDecided {
@@ -113,6 +119,8 @@ extension IngestLoop where IO: ~Copyable {
     }
     mutating func answerUnavailable(_ slot: Int, reason: String) {
         metrics.count(.unavailable)
+        // This answer is in the connection's room: nothing that a worker made is sent from where it lies.
+        if table[slot].held.stays, !table[slot].connection.isWithWorker { dropHeld(slot) }
         // Spread over 1 to 4 seconds, so that what was refused together does not come back together.
         answer(slot, status: 503, reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
     }

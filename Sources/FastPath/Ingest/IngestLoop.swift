@@ -41,6 +41,10 @@ import Synchronization
     let verifiers: VerifierLink?
     var verifyingCount = 0
     var verifyingBytes = 0
+    /// Of publications that workers see again.
+    var seenAgainCount = 0
+    /// Of what workers have read and made, until it goes back to them.
+    var readingBytes = 0
     var hasFreshOrders = false
     var rejected: RejectedBudget
     let publishers: PublisherAccess?
@@ -287,7 +291,8 @@ import Synchronization
         if actions.contains(.free) { free(slot) }
     }
     private mutating func nextRequest(_ slot: Int) {
-        if table[slot].held.stays { dropHeld(slot) }
+        // Its transport may have failed while a worker still has it; the verdict takes it home then.
+        if table[slot].held.stays, !table[slot].connection.isWithWorker { dropHeld(slot) }
         // A last answer's input goes with the connection.
         if !table[slot].connection.closesAfterReply { table[slot].assembly.nextRequest(&arena) }
         table[slot].terms.begin()
@@ -301,7 +306,7 @@ import Synchronization
         io.close(table[slot].connection.descriptor, tag: Tag(.close))
         if table[slot].edge.isSecure { endSecure(slot) }
         if let counted = table[slot].edge.counted { addresses.remove(counted) }
-        if table[slot].held.stays { dropHeld(slot) }
+        dropHeld(slot)
         table[slot].connection.freed()
         table.give(slot)
     }

@@ -13,6 +13,8 @@ enum IngestSizes {
     static let restMillis: UInt64 = 2000
     /// More than this behind a request that is being answered: the connection is not read until it has drained.
     static let pipelineBytesMax = 65_536
+    /// So many publications are with workers a second time at once: each reads the log for its answer.
+    static let seenAgainCountMax = 16
 }
 
 package struct IngestMemory: ~Copyable {

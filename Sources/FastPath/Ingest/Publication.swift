@@ -208,12 +208,14 @@ struct PublicationLayout: BitwiseCopyable {
         event.receivedAt = layout.receivedAt
         return event
     }
-    func keepPass(in passes: inout PassTable) {
+    func keepPass(in passes: inout PassTable, nowMillis: UInt64, wallMillis: UInt64) {
         let pass = layout.pass
-        guard pass.bearer > 0 else { return }
+        // One that is over already would lie there for nothing.
+        guard pass.bearer > 0, wallMillis < pass.endsMillis else { return }
         let start = Int(pass.start)
         passes.keep(
-            pass, bearer: view(start, Int(pass.bearer)), tenant: view(start + Int(pass.bearer), Int(pass.tenant)))
+            pass, bearer: view(start, Int(pass.bearer)), tenant: view(start + Int(pass.bearer), Int(pass.tenant)),
+            untilMillis: nowMillis + UInt64(pass.lifeMillis))
     }
     func contentType(_ answer: PublicationAnswerLayout) -> ByteView {
         view(Int(answer.start), Int(answer.contentTypeCount))

@@ -2,8 +2,8 @@
 // moment at most, the loop takes plain events of the same bearer without asking again.
 //
 // Invariants: a pass counts exactly while the registry is the version that the worker asked, so a key that is revoked
-// opens nothing from the moment the change is in force; it ends before its key does, and within `lifeMillis`, so that
-// the key's last use is noted. A pass is for one bearer, compared whole and in a time that tells nothing of it.
+// opens nothing from the moment the change is in force; it ends before its key does, and within `lifeMillisMax`, so
+// that the key's last use is noted. A pass is for one bearer, compared whole and in a time that tells nothing of it.
 // Safety: owns its memory; an entry is written whole.
 import Synchronization
 
@@ -20,7 +20,7 @@ package final class PublisherAccess: Sendable {
 /// Of plain events: whose they are, for a caller that has shown that it may publish them.
 package struct PublisherPass: Equatable, Sendable {
     package static let bearerBytesMax = 128
-    package static let lifeMillis: UInt64 = 1000
+    package static let lifeMillisMax: UInt32 = 1000
     /// The whole value of `Authorization`.
     package var bearer: [UInt8]
     /// `RecordFormat.tenantBytes(of:)` the tenant's number.
@@ -29,6 +29,8 @@ package struct PublisherPass: Equatable, Sendable {
     package var bodyBytesMax: Int
     /// Wall clock, since 1970: the key is good until then.
     package var endsMillis: UInt64
+    /// How long the pass counts at most, by the loop's monotonic clock.
+    package var lifeMillis = PublisherPass.lifeMillisMax
     /// `PublisherAccess.version` before the worker asked.
     package var version: UInt64 = 0
 
@@ -58,7 +60,10 @@ package struct PublisherPass: Equatable, Sendable {
         var tenantCount = 0
         var windowSeconds: UInt32 = 0
         var bodyBytesMax = 0
+        /// Wall clock.
         var endsMillis: UInt64 = 0
+        /// Monotonic.
+        var untilMillis: UInt64 = 0
         var version: UInt64 = 0
     }
     private static let countBits: UInt64 = 8
@@ -83,12 +88,18 @@ package struct PublisherPass: Equatable, Sendable {
         let word = bearer.load(bearer.count - 8, as: UInt64.self)
         return Int(truncatingIfNeeded: (word &* 0x9E37_79B9_7F4A_7C15) >> (64 - PassTable.countBits))
     }
-    func find(_ bearer: ByteView, version: UInt64, nowMillis: UInt64) -> Pass? {
+    /// `nowMillis` is the loop's clock. What lies there and is over is wiped: a key that opens nothing any more lies
+    /// nowhere in plain once it was looked for.
+    mutating func find(_ bearer: ByteView, version: UInt64, nowMillis: UInt64, wallMillis: UInt64) -> Pass? {
         let place = place(bearer)
         let entry = unsafe entries[place]
-        guard entry.version == version, nowMillis < entry.endsMillis, entry.bearerCount == bearer.count else {
+        guard entry.bearerCount > 0 else { return nil }
+        guard entry.version == version, nowMillis < entry.untilMillis, wallMillis < entry.endsMillis else {
+            unsafe entries[place] = Entry()
+            wipe(place)
             return nil
         }
+        guard entry.bearerCount == bearer.count else { return nil }
         let known = unsafe bytes + place * PassTable.entryBytes
         var difference: UInt8 = 0
         for index in 0..<bearer.count { unsafe difference |= known[index] ^ bearer[index] }
@@ -97,15 +108,21 @@ package struct PublisherPass: Equatable, Sendable {
             tenant: ByteView(UnsafePointer(known + PublisherPass.bearerBytesMax), count: entry.tenantCount),
             windowSeconds: entry.windowSeconds, bodyBytesMax: entry.bodyBytesMax)
     }
-    mutating func keep(_ layout: PublisherPassLayout, bearer: ByteView, tenant: ByteView) {
+    private func wipe(_ place: Int) {
+        unsafe (bytes + place * PassTable.entryBytes).update(repeating: 0, count: PassTable.entryBytes)
+    }
+    mutating func keep(_ layout: PublisherPassLayout, bearer: ByteView, tenant: ByteView, untilMillis: UInt64) {
         precondition(bearer.count <= PublisherPass.bearerBytesMax && tenant.count <= 4)
         let place = place(bearer)
+        // A longer one that was there leaves no end of it.
+        wipe(place)
         let known = unsafe bytes + place * PassTable.entryBytes
         unsafe known.update(from: bearer.base, count: bearer.count)
         unsafe (known + PublisherPass.bearerBytesMax).update(from: tenant.base, count: tenant.count)
         unsafe entries[place] = Entry(
             bearerCount: bearer.count, tenantCount: tenant.count, windowSeconds: layout.windowSeconds,
-            bodyBytesMax: Int(layout.bodyBytesMax), endsMillis: layout.endsMillis, version: layout.version)
+            bodyBytesMax: Int(layout.bodyBytesMax), endsMillis: layout.endsMillis, untilMillis: untilMillis,
+            version: layout.version)
     }
 }
 
@@ -117,6 +134,7 @@ struct PublisherPassLayout: BitwiseCopyable {
     var start: UInt32 = 0
     var windowSeconds: UInt32 = 0
     var bodyBytesMax: UInt32 = 0
+    var lifeMillis: UInt32 = 0
     var endsMillis: UInt64 = 0
     var version: UInt64 = 0
 
@@ -127,6 +145,7 @@ struct PublisherPassLayout: BitwiseCopyable {
         self.start = UInt32(start)
         windowSeconds = pass.windowSeconds
         bodyBytesMax = UInt32(clamping: pass.bodyBytesMax)
+        lifeMillis = pass.lifeMillis
         endsMillis = pass.endsMillis
         version = pass.version
     }

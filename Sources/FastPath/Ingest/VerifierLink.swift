@@ -69,11 +69,12 @@ package struct OffloadedRequest: ~Copyable {
     private let loopWakeup: Wakeup
     package var capacity: Int { orders.capacity }
 
-    /// `capacity`: how many requests may be with the workers at once.
-    package init(capacity: Int, bell: VerifierBell, loopWakeup: Wakeup) {
+    /// `capacity`: how many requests may be with the workers at once; `connectionCountMax`: of the loop, each of which
+    /// may have a reading to give back.
+    package init(capacity: Int, connectionCountMax: Int = 0, bell: VerifierBell, loopWakeup: Wakeup) {
         orders = SPSCRing(capacity: capacity)
         receipts = SPSCRing(capacity: capacity)
-        spent = SPSCRing(capacity: 2 * capacity)
+        spent = SPSCRing(capacity: max(2 * capacity, connectionCountMax))
         self.bell = bell
         self.loopWakeup = loopWakeup
     }
@@ -90,7 +91,7 @@ package struct OffloadedRequest: ~Copyable {
     func wakeWorkers() { bell.ring() }
     /// A worker frees it, before it takes its next order.
     func giveBack(_ reading: PassedReading) {
-        // Full only while the workers take nothing.
+        // Each connection has one at most, and all are freed before the next order is taken: there is room.
         if !spent.push(reading) { reading.free() }
     }
 

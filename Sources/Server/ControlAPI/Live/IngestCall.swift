@@ -32,11 +32,16 @@ struct IngestCall {
         func texts(_ name: HeaderName) -> [String] {
             call.request.values(of: name).map { String(decoding: $0, as: UTF8.self) }
         }
-        requestID = RequestID.accepted(texts(HeaderNames.requestID).first) ?? RequestID.make()
+        // Several lines are one list, as on the control API.
+        func joined(_ name: HeaderName) -> String? {
+            let lines = texts(name)
+            return lines.isEmpty ? nil : lines.joined(separator: ", ")
+        }
+        requestID = RequestID.accepted(joined(HeaderNames.requestID)) ?? RequestID.make()
         authorization = texts(HeaderNames.authorization)
         idempotencyKeys = texts(HeaderNames.idempotencyKey)
-        tenant = texts(HeaderNames.tenant).first
-        contentType = texts(HeaderNames.contentType).first
+        tenant = joined(HeaderNames.tenant)
+        contentType = joined(HeaderNames.contentType)
         hasMark = texts(HeaderNames.mark) == ["1"]
         client = call.client
         application = IngestCall.application(path)

@@ -51,8 +51,21 @@ final class LiveMessages: SvixMessages {
     func first(
         _ id: EventID, published repetition: PublishedEvent.Repetition?, of tenant: TenantID
     ) throws -> SvixMessage {
-        let browser = MessageBrowser(try gateway.accessNow(), tenant: tenant)
-        guard let repetition, try browser.repetition(at: id.sequence) == repetition.text,
+        guard let repetition else { throw SvixError.knownEventID }
+        let access = try gateway.accessNow()
+        // One read for both, which enters the segment where somebody has been before.
+        let reader = access.delivery.makeReader()
+        if case .event(let event) = reader.read(at: EventLocation(sequence: id.sequence, position: 0)) {
+            return try withExtendedLifetime(reader) {
+                guard event.place.sequence == id.sequence, event.tenant == tenant, event.sourceID.isMessage,
+                    PublishedFields.idempotencyKey(in: event.fieldLines) == repetition.text
+                else { throw SvixError.knownEventID }
+                return SvixMessage(event, access, of: tenant)
+            }
+        }
+        // The disk has no good record there at the moment.
+        let browser = MessageBrowser(access, tenant: tenant)
+        guard try browser.repetition(at: id.sequence) == repetition.text,
             let first = try browser.message(at: id.sequence)
         else { throw SvixError.knownEventID }
         return first
@@ -137,6 +150,19 @@ extension EndpointConfiguration {
     fileprivate func takes(_ type: String) -> Bool {
         channels.isEmpty && (sources.isEmpty || sources.contains(PublishSource.name))
             && (types.isEmpty || types.contains { TypePattern($0).matches(type) })
+    }
+}
+
+extension SvixMessage {
+    fileprivate init(_ event: StoredEvent, _ access: GatewayAccess, of tenant: TenantID) {
+        let body = event.body.array
+        let sequence = event.place.sequence
+        let isShown = !access.expunged.isExpunged(message: sequence, of: tenant) && JSONMembers.isObject(body)
+        self.init(
+            id: MessageID(EventID(logIdentity: access.identity, sequence: sequence)).text,
+            eventId: PublishedFields.eventID(in: event.fieldLines), eventType: event.eventType.text,
+            channels: PublishedFields.channelList(in: event.fieldLines), timestamp: event.receivedAt,
+            payload: isShown ? .json(body) : .expired)
     }
 }
 

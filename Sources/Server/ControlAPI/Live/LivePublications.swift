@@ -13,11 +13,13 @@ final class LivePublications: PublicationDesk {
     private let gateway: Gateway
     private let keys: LiveSignIn
     private let bearers: Bearers
+    private let logger: Logger
     private let publishing: LivePublishing
     private let messages: LiveMessages
 
     init(gateway: Gateway, logger: Logger) {
         self.gateway = gateway
+        self.logger = logger
         keys = LiveSignIn(gateway: gateway)
         bearers = Bearers(keys: keys, logger: logger)
         publishing = LivePublishing(gateway: gateway)
@@ -35,8 +37,13 @@ final class LivePublications: PublicationDesk {
             return .answered(asked.answer(error))
         } catch let error as ControlError {
             return .answered(asked.answer(error))
+        } catch let error as DeliveryError {
+            return .answered(asked.answer(ControlError(error)))
         } catch {
-            return .answered(asked.answer(ControlError(.internalFault, "an internal error")))
+            logger.error(
+                "publication failed",
+                metadata: ["request": "\(asked.requestID)", "path": "\(asked.path)", "error": "\(error)"])
+            return .answered(asked.answer(ControlError(.internalFault, "an internal error; the log has more")))
         }
     }
     /// Only for those who may publish: strangers learn nothing of what is here.
@@ -90,14 +97,13 @@ final class LivePublications: PublicationDesk {
     private func pass(
         _ asked: IngestCall, of tenant: TenantID, _ windowSeconds: UInt32, _ version: UInt64
     ) throws -> PublisherPass? {
-        let now = ProcessResources.wallNanos / 1_000_000
         guard asked.tenant == nil, asked.authorization.count == 1,
             let end = keys.goodUntil(try Bearers.token(asked.authorization))
         else { return nil }
         var pass = PublisherPass(
             bearer: Array(asked.authorization[0].utf8), tenant: RecordFormat.tenantBytes(of: tenant.number),
             windowSeconds: windowSeconds, bodyBytesMax: try gateway.accessNow().publisher.bodyBytesMax,
-            endsMillis: min(now + PublisherPass.lifeMillis, end))
+            endsMillis: end)
         pass.version = version
         return pass
     }

@@ -73,7 +73,11 @@ final class LiveSignIn: SignInService {
     }
     private func key(_ token: String) throws -> SignInAnswer {
         guard let ring = gateway.keys else { throw ControlError.notRunning }
-        if let (key, principal) = recent.withLock({ $0[token] }), ring.isInForce(key) { return .caller(principal) }
+        if let (key, principal) = recent.withLock({ $0[token] }) {
+            if ring.isInForce(key) { return .caller(principal) }
+            // A token that is good for nothing any more lies nowhere in plain.
+            recent.withLock { $0[token] = nil }
+        }
         switch ring.verdict(on: token) {
         case .unknown: return .unknown
         case .expired: return .expired
