@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +77,7 @@ SWIFT_SECONDS = 420
 BUILD_SECONDS = 900
 # Folder and arguments of `swift build`, in this order: one build at a time leaves the suites room.
 TESTS = (ROOT, ["--build-tests"])
+PRODUCT = os.path.join(ROOT, ".build", "release", "sluice")
 BENCHMARKS = (os.path.join(ROOT, "Benchmarks"), [])
 # No suite starts later than this in a routine run: one that hangs must not take the others' verdicts along.
 ROUTINE_SECONDS = 2400
@@ -180,6 +182,20 @@ def built_ahead(packages):
             build.wait()
 
 
+@contextlib.contextmanager
+def copied_product():
+    """What the body's suites run is a copy: a build beside them may link the product anew."""
+    if os.environ.get("SLUICE_BIN"):
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="sluice-tested-", dir=os.path.dirname(PRODUCT)) as folder:
+        os.environ["SLUICE_BIN"] = shutil.copy(PRODUCT, folder)
+        try:
+            yield
+        finally:
+            del os.environ["SLUICE_BIN"]
+
+
 def main():
     started = time.monotonic()
     only = sys.argv[1:]
@@ -201,7 +217,10 @@ def main():
     together = [suite for suite in chosen if suite not in alone]
     swift = not only or "swift" in only
     ahead = [TESTS] * swift + [BENCHMARKS] * any("benchmarks.py" in suite[0] for suite in alone)
-    with built_ahead(ahead) if together and ahead else contextlib.nullcontext():
+    with contextlib.ExitStack() as beside:
+        if together and ahead:
+            beside.enter_context(copied_product())
+            beside.enter_context(built_ahead(ahead))
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             counts += pool.map(run, together)
     if swift:
