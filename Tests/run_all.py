@@ -223,8 +223,8 @@ def main():
             beside.enter_context(built_ahead(ahead))
         with concurrent.futures.ThreadPoolExecutor(2) as pool:
             counts += pool.map(run, together)
-    if swift:
-        counts.append(swift_tests())
+        if swift:
+            counts.append(swift_tests())
     counts += map(run, alone)
     print(f"all suites took {time.monotonic() - started:.0f} s", flush=True)
     passed, failed, skipped = (sum(count[index] for count in counts) for index in range(3))
