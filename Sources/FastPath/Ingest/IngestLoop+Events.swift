@@ -21,8 +21,8 @@ extension IngestLoop where IO: ~Copyable {
         }
         batch.removeAll()
     }
-    /// What the dedup table has at the keys of the batch comes from memory while its signatures are computed. A key that
-    /// is put together, or the body, costs more to hash twice than that saves.
+    /// What the dedup table has at the keys of the batch comes from memory while its signatures are computed. A key
+    /// that is put together, or the body, costs more to hash twice than that saves.
     private func lookAhead() {
         for index in 0..<batch.count {
             guard batch[index].values.key.isOnePlace else { continue }

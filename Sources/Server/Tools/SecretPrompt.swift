@@ -1,8 +1,7 @@
 // One line of standard input, which is not shown where a person types it.
 //
 // Invariant: the terminal shows what is typed again however the line ends, by an interruption too.
-// Safety: the terminal's settings and the byte read are values of these functions' own; the place written in
-// `c_cc` is within it.
+// Safety: the terminal's settings and the byte read are values of these functions' own.
 import Foundation
 
 enum SecretPrompt {
@@ -19,7 +18,8 @@ enum SecretPrompt {
         var before = settings
         // Ctrl-C is no signal while nothing is shown, but ends the line.
         settings.c_lflag &= ~tcflag_t(ECHO | ISIG)
-        unsafe withUnsafeMutableBytes(of: &settings.c_cc) { unsafe $0[Int(VEOL)] = interrupt }
+        precondition(VEOL == 11)
+        settings.c_cc.11 = interrupt
         _ = unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &settings)
         let (line, isInterrupted) = typed()
         _ = unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &before)
