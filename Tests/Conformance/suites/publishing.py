@@ -197,33 +197,39 @@ def pipelined(report, bench):
         assert statuses == [b"404" if number % 5 == 4 else b"202" for number in range(60)], statuses
 
 
+def answered_until_killed(gateway, port, path, fields, body_of, callers, seconds):
+    """The ids that callers were told before the gateway died under them; it is started again."""
+
+    def caller(number):
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        kept = []
+        try:
+            for index in range(100000):
+                connection.request("POST", path, json.dumps(body_of(f"{number}-{index}")), fields)
+                answer = connection.getresponse()
+                text = answer.read()
+                assert answer.status == 202, text
+                kept.append(json.loads(text)["id"])
+        except (OSError, http.client.HTTPException):
+            return kept
+
+    with concurrent.futures.ThreadPoolExecutor(callers) as pool:
+        called = [pool.submit(caller, number) for number in range(callers)]
+        time.sleep(seconds)
+        gateway.kill()
+        answered = [one for done in called for one in done.result()]
+    gateway.start()
+    assert len(answered) > 50 and len(set(answered)) == len(answered), len(answered)
+    return answered
+
+
 def many(report, bench):
     with report.case("many callers at once, each event once; what was answered outlives a kill") as notes:
         gateway = bench.gateway
         token = platform_key(gateway.admin_port)
         fields = {"X-Sluice-Request": "1", "Content-Type": "application/json", "Authorization": f"Bearer {token}"}
-
-        def caller(number):
-            connection = http.client.HTTPConnection("127.0.0.1", gateway.admin_port, timeout=20)
-            kept = []
-            try:
-                for index in range(100000):
-                    body = json.dumps({"type": "load", "payload": f"{number}-{index}"})
-                    connection.request("POST", EVENTS, body, fields)
-                    answer = connection.getresponse()
-                    text = answer.read()
-                    assert answer.status == 202, text
-                    kept.append(json.loads(text)["id"])
-            except (OSError, http.client.HTTPException):
-                return kept
-
-        with concurrent.futures.ThreadPoolExecutor(32) as pool:
-            callers = [pool.submit(caller, number) for number in range(32)]
-            time.sleep(3)
-            gateway.kill()
-            answered = [one for done in callers for one in done.result()]
-        gateway.start()
-        assert len(answered) > 50 and len(set(answered)) == len(answered), len(answered)
+        answered = answered_until_killed(
+            gateway, gateway.admin_port, EVENTS, fields, lambda text: {"type": "load", "payload": text}, 32, 3)
         wanted = set(answered)
         came = lambda: {one.id for one in bench.got("all", 0)}  # noqa: E731
         wait_until(lambda: wanted <= came(), 60, "every answered event at its endpoint")
@@ -535,30 +541,10 @@ def ingest_again(report, bench):
             assert said["code"] == "conflict", said
             said = bench.publish({"eventType": "k", "payload": {}, "eventId": f"by-{port}"}, 409, headers=key)
     with report.case("what the ingest port answered outlives a kill, and is delivered") as notes:
-        gateway, answered = bench.gateway, []
-
-        def caller(number):
-            connection = http.client.HTTPConnection("127.0.0.1", gateway.port, timeout=20)
-            fields = {"Authorization": f"Bearer {bench.key}", "Content-Type": "application/json"}
-            kept = []
-            try:
-                for index in range(100000):
-                    body = json.dumps({"eventType": "load", "payload": {"n": f"{number}-{index}"}})
-                    connection.request("POST", bench.path, body, fields)
-                    answer = connection.getresponse()
-                    text = answer.read()
-                    assert answer.status == 202, text
-                    kept.append(json.loads(text)["id"])
-            except (OSError, http.client.HTTPException):
-                return kept
-
-        with concurrent.futures.ThreadPoolExecutor(8) as pool:
-            callers = [pool.submit(caller, number) for number in range(8)]
-            time.sleep(1.5)
-            gateway.kill()
-            answered = [one for done in callers for one in done.result()]
-        gateway.start()
-        assert len(answered) > 50 and len(set(answered)) == len(answered), len(answered)
+        fields = {"Authorization": f"Bearer {bench.key}", "Content-Type": "application/json"}
+        answered = answered_until_killed(
+            bench.gateway, bench.gateway.port, bench.path, fields,
+            lambda text: {"eventType": "load", "payload": {"n": text}}, 8, 1.5)
         bench.at_shop(answered, 90)
         notes.append(f"{len(answered)} messages")
     with report.case("without `publish` there is nothing at those paths"):

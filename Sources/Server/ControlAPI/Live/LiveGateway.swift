@@ -25,7 +25,7 @@ package final class LiveGateway: RunningGateway {
         health = LiveHealth(
             gateway: gateway, streams: streams, baseBytes: baseBytes,
             connectionCountMax: configuration.limits.connectionCountMax)
-        publications = LivePublications(gateway: gateway, logger: logger)
+        publications = LivePublications(gateway: gateway, keys: signIn, logger: logger)
     }
 
     package func start() throws {

@@ -53,6 +53,7 @@ final class LiveMessages: SvixMessages {
     ) throws -> SvixMessage {
         guard let repetition else { throw SvixError.knownEventID }
         let access = try gateway.accessNow()
+        let browser = MessageBrowser(access, tenant: tenant)
         // One read for both, which enters the segment where somebody has been before.
         let reader = access.delivery.makeReader()
         if case .event(let event) = reader.read(at: EventLocation(sequence: id.sequence, position: 0)) {
@@ -60,11 +61,10 @@ final class LiveMessages: SvixMessages {
                 guard event.place.sequence == id.sequence, event.tenant == tenant, event.sourceID.isMessage,
                     PublishedFields.idempotencyKey(in: event.fieldLines) == repetition.text
                 else { throw SvixError.knownEventID }
-                return SvixMessage(event, access, of: tenant)
+                return browser.message(of: event)
             }
         }
         // The disk has no good record there at the moment.
-        let browser = MessageBrowser(access, tenant: tenant)
         guard try browser.repetition(at: id.sequence) == repetition.text,
             let first = try browser.message(at: id.sequence)
         else { throw SvixError.knownEventID }
@@ -82,17 +82,14 @@ final class LiveMessages: SvixMessages {
         switch try await publishing.publish(event, windowSeconds: lookup.state.live.dedupWindowSeconds) {
         case .kept(let id), .duplicate(let id):
             try await worker.run { [self] in try send(id, of: draft.eventType, to: target.id) }
-            return SvixMessage(
-                id: MessageID(id).text, eventId: nil, eventType: event.type, channels: [],
-                timestamp: event.receivedAt, payload: .json(event.body))
+            return LiveMessages.answer(to: event, id: MessageID(id).text)
         }
     }
     /// By the endpoint's schedule, where its filters and its condition let such a message through.
     private func send(_ event: EventID, of type: String, to endpoint: EndpointID) throws {
-        guard let target = gateway.registry?.state.endpoints[endpoint], target.settings.takes(type) else { return }
-        let delivery = try gateway.accessNow().delivery
-        guard try delivery.statuses([endpoint]).first.map({ $0.state.condition != .disabled }) ?? false else { return }
-        switch try delivery.replay(event: event, endpoints: [endpoint], isDirected: true)[0] {
+        let access = try gateway.accessNow()
+        guard let target = try gateway.target(endpoint, access), target.settings.takes(type) else { return }
+        switch try access.delivery.replay(event: event, endpoints: [endpoint], isDirected: true)[0] {
         case .accepted, .alreadyPending, .unknownEndpoint: return
         case .busy, .notReached, .unknownEvent, .requestOfSeveral:
             throw ControlError(
@@ -150,19 +147,6 @@ extension EndpointConfiguration {
     fileprivate func takes(_ type: String) -> Bool {
         channels.isEmpty && (sources.isEmpty || sources.contains(PublishSource.name))
             && (types.isEmpty || types.contains { TypePattern($0).matches(type) })
-    }
-}
-
-extension SvixMessage {
-    fileprivate init(_ event: StoredEvent, _ access: GatewayAccess, of tenant: TenantID) {
-        let body = event.body.array
-        let sequence = event.place.sequence
-        let isShown = !access.expunged.isExpunged(message: sequence, of: tenant) && JSONMembers.isObject(body)
-        self.init(
-            id: MessageID(EventID(logIdentity: access.identity, sequence: sequence)).text,
-            eventId: PublishedFields.eventID(in: event.fieldLines), eventType: event.eventType.text,
-            channels: PublishedFields.channelList(in: event.fieldLines), timestamp: event.receivedAt,
-            payload: isShown ? .json(body) : .expired)
     }
 }
 

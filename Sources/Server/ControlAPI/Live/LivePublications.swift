@@ -17,10 +17,10 @@ final class LivePublications: PublicationDesk {
     private let publishing: LivePublishing
     private let messages: LiveMessages
 
-    init(gateway: Gateway, logger: Logger) {
+    init(gateway: Gateway, keys: LiveSignIn, logger: Logger) {
         self.gateway = gateway
         self.logger = logger
-        keys = LiveSignIn(gateway: gateway)
+        self.keys = keys
         bearers = Bearers(keys: keys, logger: logger)
         publishing = LivePublishing(gateway: gateway)
         messages = LiveMessages(

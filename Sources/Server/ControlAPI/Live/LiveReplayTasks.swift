@@ -106,7 +106,7 @@ final class LiveReplayTasks: SvixReplays {
 
 extension Gateway {
     /// Nil when it is gone, or takes nothing: by its settings, by hand, by an answer of 410.
-    fileprivate func target(_ id: EndpointID, _ access: GatewayAccess) throws -> EndpointSpec? {
+    func target(_ id: EndpointID, _ access: GatewayAccess) throws -> EndpointSpec? {
         guard let found = registry?.state.endpoints[id], !found.settings.disabled,
             let status = try access.delivery.statuses([id]).first, status.state.condition != .disabled
         else { return nil }

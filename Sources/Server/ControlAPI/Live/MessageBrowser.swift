@@ -104,12 +104,25 @@ struct MessageBrowser {
         record.tenantNumber == tenant.number && SourceID(record.sourceNumber).isMessage
     }
     private func message(of record: RecordView) -> SvixMessage {
-        let body = record.body.array
-        let isShown = !access.expunged.isExpunged(message: record.sequence, of: tenant) && JSONMembers.isObject(body)
+        message(
+            record.sequence, type: record.eventType, fieldLines: record.fieldLines, body: record.body,
+            receivedAt: record.receivedAt)
+    }
+    /// One of the tenant's own.
+    func message(of event: StoredEvent) -> SvixMessage {
+        message(
+            event.place.sequence, type: event.eventType, fieldLines: event.fieldLines, body: event.body,
+            receivedAt: event.receivedAt)
+    }
+    private func message(
+        _ sequence: UInt64, type: ByteView, fieldLines: ByteView, body: ByteView, receivedAt: UInt64
+    ) -> SvixMessage {
+        let body = body.array
+        let isShown = !access.expunged.isExpunged(message: sequence, of: tenant) && JSONMembers.isObject(body)
         return SvixMessage(
-            id: MessageID(EventID(logIdentity: access.identity, sequence: record.sequence)).text,
-            eventId: PublishedFields.eventID(in: record.fieldLines), eventType: record.eventType.text,
-            channels: PublishedFields.channelList(in: record.fieldLines), timestamp: record.receivedAt,
+            id: MessageID(EventID(logIdentity: access.identity, sequence: sequence)).text,
+            eventId: PublishedFields.eventID(in: fieldLines), eventType: type.text,
+            channels: PublishedFields.channelList(in: fieldLines), timestamp: receivedAt,
             payload: isShown ? .json(body) : .expired)
     }
 
