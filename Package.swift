@@ -35,8 +35,10 @@ let package = Package(
         .target(
             name: "CShims",
             cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])] + multiBuffer,
+            cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
             linkerSettings: [
                 .linkedLibrary("uring"), .linkedLibrary("ssl"), .linkedLibrary("crypto"), .linkedLibrary("xxhash"),
+                .linkedLibrary("re2"),
             ] + multiBufferLibrary),
         .target(name: "FastPath", dependencies: ["CShims"], swiftSettings: strict + [.strictMemorySafety()]),
         .target(

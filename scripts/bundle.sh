@@ -53,14 +53,14 @@ ASSEMBLY
 static_libraries() {
     local library path
     mkdir "$work/static"
-    for library in stdc++ ssl crypto sqlite3 uring xxhash; do
+    for library in stdc++ ssl crypto sqlite3 uring xxhash re2; do
         path="$(gcc -print-file-name="lib$library.a")"
         [ ! -f "$path" ] || ln -s "$path" "$work/static/"
     done
 }
 
 link_program() {
-    local libraries=(-lm -luring -lssl -lcrypto -lxxhash)
+    local libraries=(-lm -luring -lssl -lcrypto -lxxhash -lre2)
     [ "$(uname -m)" != x86_64 ] || libraries+=(-lIPSec_MB)
     echo 'SECTIONS { /DISCARD/ : { *(.eh_frame) *(.gcc_except_table*) } } INSERT AFTER .comment;' > "$work/discard.ld"
     local linker=(

@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 purpose="${1:-build}"
 
-needed=(liburing-dev libssl-dev libxxhash-dev libsqlite3-dev make gcc pkg-config python3)
+needed=(liburing-dev libssl-dev libxxhash-dev libre2-dev libsqlite3-dev make gcc pkg-config python3)
 [ "$(uname -m)" = x86_64 ] && needed+=(libipsec-mb-dev)
 optional=()
 [ "$purpose" = test ] && optional=(python3-venv wrk nginx-light curl hey libfuse3-dev fuse3 e2fsprogs)

@@ -8,6 +8,7 @@
 #include "uring.h"
 #include "digest.h"
 #include "xxh.h"
+#include "pattern.h"
 #include "scan.h"
 #include "egress.h"
 #include "publickey.h"

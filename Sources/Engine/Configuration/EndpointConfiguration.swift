@@ -43,6 +43,8 @@ package struct EndpointConfiguration: Equatable, Codable, Sendable {
     private var channelList: [String]?
     /// Nil for most; see `extras`.
     private var kept: Boxed<EndpointExtras>?
+    /// Nil for most; see `policies`.
+    private var policyBox: Boxed<EndpointPolicies>?
     package init() {}
 
     /// Published events that share one; empty = all events, with channels or without.
@@ -54,6 +56,11 @@ package struct EndpointConfiguration: Equatable, Codable, Sendable {
     package var extras: EndpointExtras {
         get { kept?.value ?? EndpointExtras() }
         set { kept = newValue == EndpointExtras() ? nil : Boxed(newValue) }
+    }
+    /// What its deliveries go by beyond the settings above.
+    package var policies: EndpointPolicies {
+        get { policyBox?.value ?? EndpointPolicies() }
+        set { policyBox = newValue == EndpointPolicies() ? nil : Boxed(newValue) }
     }
 
     private static let retryDelaysMillisDefault =

@@ -1,0 +1,56 @@
+// A regular expression in RE2's syntax: no lookaround, no back reference, and so linear in the text. Compiled when it is
+// saved, then used by any thread.
+//
+// Safety: owns what C made and frees it once; RE2's matching is const and safe from any number of threads; pointers into
+// arrays and views live for one call.
+// Source: https://github.com/google/re2/wiki/Syntax
+
+import CShims
+
+/// Why an expression is refused, in RE2's words; they repeat a part of the expression and nothing else.
+package struct LinearPatternError: Error, Equatable, Sendable {
+    package let reason: String
+}
+
+@safe package final class LinearPattern: @unchecked Sendable {
+    /// What one pattern may take, its caches included. RE2 refuses what does not fit; a cache that is full begins anew.
+    package static let memoryBytesMax = 1 << 20
+    /// An expression that would compile to more costs too much to run.
+    package static let instructionCountMax = 10_000
+    private static let reasonBytesMax = 256
+    package let text: String
+    private let pattern: OpaquePointer
+
+    /// `isBytes`: a character is a byte; otherwise texts are UTF-8.
+    package init(_ text: String, foldsCase: Bool = false, isBytes: Bool = false) throws(LinearPatternError) {
+        self.text = text
+        let bytes = Array(text.utf8)
+        guard
+            let made = unsafe sluice_pattern_create(
+                bytes, bytes.count, foldsCase, isBytes, Int64(LinearPattern.memoryBytesMax))
+        else { preconditionFailure("RE2 always makes a pattern") }
+        unsafe pattern = made
+        var reason = [CChar](repeating: 0, count: LinearPattern.reasonBytesMax)
+        if unsafe sluice_pattern_error(made, &reason, reason.count) {
+            let words = reason.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+            throw LinearPatternError(reason: String(decoding: words, as: UTF8.self))
+        }
+        let size = unsafe Int(sluice_pattern_size(made))
+        guard size <= LinearPattern.instructionCountMax else {
+            throw LinearPatternError(
+                reason: "it compiles to \(size) instructions; at most \(LinearPattern.instructionCountMax)")
+        }
+    }
+    deinit { unsafe sluice_pattern_free(pattern) }
+
+    /// Whether it matches anywhere in `text`.
+    package func matches(_ text: ByteView) -> Bool {
+        unsafe sluice_pattern_find(pattern, text.base, text.count, 0, nil)
+    }
+    /// The leftmost match at `start` or behind it, as places in `text`.
+    package func firstMatch(in text: ByteView, from start: Int = 0) -> Range<Int>? {
+        var range = sluice_pattern_range()
+        let isFound = unsafe sluice_pattern_find(pattern, text.base, text.count, start, &range)
+        return isFound ? Int(range.start)..<Int(range.end) : nil
+    }
+}

@@ -1,0 +1,41 @@
+// Regular expressions: what matches and where, what is refused, and that no expression takes more than linear time.
+import FastPath
+import Testing
+
+@Suite struct LinearPatternTests {
+    private func found(_ pattern: LinearPattern, _ text: String, from start: Int = 0) -> Range<Int>? {
+        Array(text.utf8).withView { pattern.firstMatch(in: $0, from: start) }
+    }
+
+    @Test func findsTheLeftmostMatch() throws {
+        let pattern = try LinearPattern("[a-z]+@[a-z.]+")
+        #expect(found(pattern, "to ann@b.example, bob@c.example") == 3..<16)
+        #expect(found(pattern, "to ann@b.example, bob@c.example", from: 16) == 18..<31)
+        #expect(found(pattern, "nobody") == nil)
+        #expect(found(pattern, "ann@b.example", from: 99) == nil)
+        #expect(Array("x ann@b".utf8).withView { pattern.matches($0) })
+    }
+    @Test func readsCharactersOrBytes() throws {
+        #expect(found(try LinearPattern("^.$"), "é") == 0..<2)
+        #expect(found(try LinearPattern("^.$", isBytes: true), "é") == nil)
+        #expect(found(try LinearPattern("STRASSE", foldsCase: true), "strasse") == 0..<7)
+    }
+    @Test func emptyTextsAndPatterns() throws {
+        #expect(found(try LinearPattern(""), "") == 0..<0)
+        #expect(found(try LinearPattern("a"), "") == nil)
+        #expect(found(try LinearPattern("$"), "ab", from: 2) == 2..<2)
+    }
+    @Test(arguments: ["(", "a{2000}", "(?=b)", "(a)\\1", "[z-a]", "a**"])
+    func refusesWhatIsWrongOrNotLinear(_ text: String) {
+        #expect(throws: LinearPatternError.self) { try LinearPattern(text) }
+    }
+    @Test func refusesWhatCompilesToTooMuch() {
+        #expect(throws: LinearPatternError.self) { try LinearPattern("((a{100}){100}){10}") }
+        #expect(throws: LinearPatternError.self) { try LinearPattern("[^x]{900}[^y]{900}[^z]{900}[^w]{900}") }
+    }
+    /// Backtracking would try 2^64 ways.
+    @Test func nestedRepetitionIsNoTrap() throws {
+        let pattern = try LinearPattern("^(a+)+$")
+        #expect(found(pattern, String(repeating: "a", count: 65_536) + "b") == nil)
+    }
+}
