@@ -76,4 +76,11 @@ import Testing
         }
         #expect(names == ["in_1", "", "", "in_2"])
     }
+    @Test func noTwoAreTheSame() async {
+        let made = await withTaskGroup(of: [OfferIdentity].self) { group in
+            for _ in 0..<4 { group.addTask { (0..<5000).map { _ in OfferIdentity.fresh() } } }
+            return await group.reduce(into: Set<OfferIdentity>()) { $0.formUnion($1) }
+        }
+        #expect(made.count == 20_000)
+    }
 }

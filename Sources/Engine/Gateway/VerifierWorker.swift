@@ -9,8 +9,9 @@ import Synchronization
 package final class VerifierWorkers: Sendable {
     /// Requests taken of one loop before the next one's turn.
     private static let turnCountMax = 64
-    /// Publications decided before the loop is told of them.
-    private static let untoldCountMax = 8
+    /// Publications decided before the loop is told of them: a wake-up of a loop on the same processor is a change of
+    /// threads and a commit of few, and these take less than a millisecond to decide.
+    private static let untoldCountMax = 32
     private let registry: VerifierRegistry
     private let wakeups: [Wakeup]
     private let links = Mutex<[VerifierLink]>([])

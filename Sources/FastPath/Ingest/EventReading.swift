@@ -45,13 +45,14 @@ package struct EventReading: Equatable, Sendable {
     }
     /// What a worker made of a publication.
     init(_ publication: Publication) {
-        let count = PassedPublication.byteCount(publication)
+        let plan = PlannedPublication(publication)
+        let count = plan.byteCount
         unsafe memory = .allocate(byteCount: PassedReading.headerBytes + count, alignment: 16)
         unsafe memory.storeBytes(of: 0, as: UInt64.self)
         unsafe memory.storeBytes(of: Kind.publication, toByteOffset: 8, as: UInt32.self)
         let whole = UInt32(PassedReading.headerBytes + count)
         unsafe memory.storeBytes(of: whole, toByteOffset: 12, as: UInt32.self)
-        unsafe PassedPublication.write(publication, to: memory + PassedReading.headerBytes)
+        unsafe PassedPublication.write(plan, to: memory + PassedReading.headerBytes)
     }
     func free() { unsafe memory.deallocate() }
 

@@ -98,8 +98,62 @@ struct PublicationLayout: BitwiseCopyable {
     var duplicate: PublicationAnswerLayout
     var pass = PublisherPassLayout()
 
-    /// Where the answers begin.
-    static func answerStart(_ counts: [Int]) -> Int { MemoryLayout<PublicationLayout>.stride + counts.reduce(0, +) }
+    /// Of an event, but for its answers and its pass.
+    init(_ event: InjectedEvent, accepted: PublicationAnswerLayout, duplicate: PublicationAnswerLayout?) {
+        precondition(!event.keyIsBody && event.elements.count == 0, "no publication is one of these")
+        self.accepted = accepted
+        self.duplicate = duplicate ?? accepted
+        hasEvent = true
+        hasDuplicate = duplicate != nil
+        tenant = UInt32(event.tenant.count)
+        source = UInt32(event.source.utf8.count)
+        key = UInt32(event.dedupKey.count)
+        type = UInt32(event.eventType.count)
+        target = UInt32(event.target.count)
+        fieldLines = UInt32(event.fieldLines.count)
+        body = UInt32(event.body.count)
+        sourceNumber = event.sourceNumber
+        windowSeconds = event.dedupWindowSeconds
+        receivedAt = event.receivedAt
+    }
+    /// Of an answer alone.
+    init(_ answer: PublicationAnswerLayout) {
+        accepted = answer
+        duplicate = answer
+    }
+    /// Where the answers begin; `event` nil: where there is an answer alone.
+    static func answerStart(_ event: InjectedEvent?) -> Int {
+        let start = MemoryLayout<PublicationLayout>.stride
+        guard let event else { return start }
+        return start + event.tenant.count + event.source.utf8.count + event.dedupKey.count + event.eventType.count
+            + event.target.count + event.fieldLines.count + event.body.count
+    }
+}
+
+/// A publication on its way to the loop: where everything of it will lie is reckoned once.
+struct PlannedPublication {
+    fileprivate let publication: Publication
+    fileprivate let layout: PublicationLayout
+    /// What `PassedPublication.write` takes.
+    let byteCount: Int
+
+    init(_ publication: Publication) {
+        self.publication = publication
+        switch publication {
+        case .answered(let answer):
+            let place = PublicationAnswerLayout(answer, start: PublicationLayout.answerStart(nil))
+            layout = PublicationLayout(place)
+            byteCount = place.end
+        case .offered(let event, let accepted, let duplicate, let pass):
+            let first = PublicationAnswerLayout(accepted, start: PublicationLayout.answerStart(event))
+            let second = duplicate.map { PublicationAnswerLayout($0, start: first.end) }
+            var layout = PublicationLayout(event, accepted: first, duplicate: second)
+            let end = second?.end ?? first.end
+            if let pass, pass.isKept { layout.pass = PublisherPassLayout(pass, start: end) }
+            byteCount = end + layout.pass.byteCount
+            self.layout = layout
+        }
+    }
 }
 
 @safe struct PassedPublication: BitwiseCopyable {
@@ -111,50 +165,21 @@ struct PublicationLayout: BitwiseCopyable {
 
     // MARK: the worker
 
-    /// What `write` takes.
-    static func byteCount(_ publication: Publication) -> Int { layout(publication).end }
-
-    private static func texts(_ event: InjectedEvent) -> [[UInt8]] {
-        [event.tenant, Array(event.source.utf8), event.dedupKey, event.eventType, event.target, event.fieldLines]
-    }
-    private static func layout(_ publication: Publication) -> (layout: PublicationLayout, end: Int) {
-        switch publication {
-        case .answered(let answer):
-            let place = PublicationAnswerLayout(answer, start: PublicationLayout.answerStart([]))
-            return (PublicationLayout(accepted: place, duplicate: place), place.end)
-        case .offered(let event, let accepted, let duplicate, let pass):
-            precondition(!event.keyIsBody && event.elements.count == 0, "no publication is one of these")
-            let counts = texts(event).map(\.count) + [event.body.count]
-            let first = PublicationAnswerLayout(accepted, start: PublicationLayout.answerStart(counts))
-            let second = duplicate.map { PublicationAnswerLayout($0, start: first.end) }
-            var layout = PublicationLayout(accepted: first, duplicate: second ?? first)
-            layout.hasEvent = true
-            layout.hasDuplicate = second != nil
-            layout.tenant = UInt32(counts[0])
-            layout.source = UInt32(counts[1])
-            layout.key = UInt32(counts[2])
-            layout.type = UInt32(counts[3])
-            layout.target = UInt32(counts[4])
-            layout.fieldLines = UInt32(counts[5])
-            layout.body = UInt32(counts[6])
-            layout.sourceNumber = event.sourceNumber
-            layout.windowSeconds = event.dedupWindowSeconds
-            layout.receivedAt = event.receivedAt
-            let end = second?.end ?? first.end
-            guard let pass, pass.isKept else { return (layout, end) }
-            layout.pass = PublisherPassLayout(pass, start: end)
-            return (layout, end + layout.pass.byteCount)
-        }
-    }
-    /// Safety: `memory` has room for `byteCount` of the same publication.
-    static func write(_ publication: Publication, to memory: UnsafeMutableRawPointer) {
-        let layout = layout(publication).layout
+    /// Safety: `memory` has room for `byteCount` of the plan.
+    static func write(_ plan: PlannedPublication, to memory: UnsafeMutableRawPointer) {
+        let layout = plan.layout
         unsafe memory.storeBytes(of: layout, as: PublicationLayout.self)
-        switch publication {
+        switch plan.publication {
         case .answered(let answer): unsafe put(answer, layout.accepted, memory)
         case .offered(let event, let accepted, let duplicate, let pass):
             var place = MemoryLayout<PublicationLayout>.stride
-            for text in texts(event) + [event.body] { unsafe put(text, memory, &place) }
+            unsafe put(event.tenant, memory, &place)
+            unsafe put(event.source, memory, &place)
+            unsafe put(event.dedupKey, memory, &place)
+            unsafe put(event.eventType, memory, &place)
+            unsafe put(event.target, memory, &place)
+            unsafe put(event.fieldLines, memory, &place)
+            unsafe put(event.body, memory, &place)
             unsafe put(accepted, layout.accepted, memory)
             if let duplicate { unsafe put(duplicate, layout.duplicate, memory) }
             guard let pass, layout.pass.bearer > 0 else { return }
@@ -167,8 +192,8 @@ struct PublicationLayout: BitwiseCopyable {
         _ answer: PublicationAnswer, _ layout: PublicationAnswerLayout, _ memory: UnsafeMutableRawPointer
     ) {
         var place = Int(layout.start)
-        unsafe put(Array(answer.contentType.utf8), memory, &place)
-        unsafe put(Array(answer.lines.utf8), memory, &place)
+        unsafe put(answer.contentType, memory, &place)
+        unsafe put(answer.lines, memory, &place)
         place = layout.bodyStart
         unsafe put(answer.body, memory, &place)
     }
@@ -178,6 +203,15 @@ struct PublicationLayout: BitwiseCopyable {
             unsafe (memory + place).copyMemory(from: base, byteCount: from.count)
         }
         place += bytes.count
+    }
+
+    private static func put(_ text: String, _ memory: UnsafeMutableRawPointer, _ place: inout Int) {
+        var text = text
+        let count = text.withUTF8 { from in
+            if let base = from.baseAddress { unsafe (memory + place).copyMemory(from: base, byteCount: from.count) }
+            return from.count
+        }
+        place += count
     }
 
     // MARK: the loop

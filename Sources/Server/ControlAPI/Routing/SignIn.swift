@@ -120,19 +120,23 @@ final class Bearers: Sendable {
         }
         return token
     }
-    func principal(_ answer: SignInAnswer, at address: String, requestID: String) throws -> Principal {
+    func principal(
+        _ answer: SignInAnswer, at address: @autoclosure () -> String, requestID: String
+    ) throws -> Principal {
         switch answer {
         case .caller(let principal): return principal
-        case .unknown: throw failure("the key is not known, or was revoked", address, requestID)
-        case .expired: throw failure("the key has expired", address, requestID)
-        case .refused(let reason): throw failure(reason, address, requestID)
+        case .unknown: throw failure("the key is not known, or was revoked", address(), requestID)
+        case .expired: throw failure("the key has expired", address(), requestID)
+        case .refused(let reason): throw failure(reason, address(), requestID)
         }
     }
     /// The scheme's name in any case of letters, one or more spaces, the token.
     static func token(_ field: String) -> String? {
-        let parts = field.split(separator: " ", maxSplits: 1)
-        guard parts.count == 2, parts[0].lowercased() == "bearer" else { return nil }
-        let token = parts[1].drop { $0 == " " || $0 == "\t" }
+        let text = field.utf8
+        guard let space = text.firstIndex(of: UInt8(ascii: " ")),
+            text[..<space].elementsEqual("bearer".utf8, by: { $0 | 0x20 == $1 })
+        else { return nil }
+        let token = text[space...].drop { $0 == UInt8(ascii: " ") || $0 == UInt8(ascii: "\t") }
         return token.isEmpty ? nil : String(token)
     }
     private func failure(_ reason: String, _ address: String, _ requestID: String) -> ControlError {
