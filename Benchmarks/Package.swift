@@ -25,6 +25,7 @@ let package = Package(
             name: "CShims", cSettings: strictC + multiBuffer,
             linkerSettings: [
                 .linkedLibrary("uring"), .linkedLibrary("ssl"), .linkedLibrary("crypto"), .linkedLibrary("xxhash"),
+                .linkedLibrary("re2"),
             ] + multiBufferLibrary),
         .target(name: "FastPath", dependencies: ["CShims"], swiftSettings: strict),
         .target(name: "MallocCounter", cSettings: strictC),

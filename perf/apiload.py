@@ -3,10 +3,15 @@ calls a second."""
 
 import http.client
 import json
+import os
+import shutil
+import subprocess
+import tempfile
 import threading
-import time
 
-from serverutil import platform_key
+from driver import LOAD_CPU
+from perfutil import pinned
+from serverutil import BINARY, platform_key
 
 
 class Refused(Exception):
@@ -50,52 +55,55 @@ def together(admin_port, connections, work):
         raise errors[0]
 
 
-class Paced:
-    """So many calls a second over some connections until it is stopped; of each hundred, `changes` change something.
-    What it makes it takes away again, so that there is as much afterwards as before."""
+class Caller:
+    """So many calls a second of the house's own load generator, which costs the machine little beside what it asks for;
+    of each hundred, `changes` give an endpoint another URL, so that there is as much afterwards as before."""
 
-    def __init__(self, admin_port, rate, connections, changes):
-        self.admin_port, self.rate, self.connections, self.changes = admin_port, rate, connections, changes
-        self.stopping, self.lock = threading.Event(), threading.Lock()
-        self.answered, self.millis, self.seconds, self.error = 0, [], 0.0, None
+    READS = ("/endpoints?limit=20", "/tenants/default", "/status", "/endpoints/hook")
+
+    def __init__(self, admin_port, rate, connections, changes, endpoints=16):
+        self.admin_port, self.rate, self.connections = admin_port, rate, connections
+        self.names = [f"busy-{number}" for number in range(endpoints)]
+        reads = [f"{{call: GET /api/v1{path}, weight: {(100 - changes) / len(self.READS)}}}" for path in self.READS]
+        url = "http://127.0.0.1:9999/{id}"
+        writes = [
+            f"{{call: PATCH /api/v1/endpoints/{name}, body: '{{\"url\": \"{url}\"}}', weight: {changes / endpoints}}}"
+            for name in self.names]
+        self.mix = "traffic:\n" + "".join(f"  - {line}\n" for line in reads + writes)
 
     def __enter__(self):
-        self.started = time.monotonic()
-        self.thread = threading.Thread(target=self.run, daemon=True)
-        self.thread.start()
+        connection = Connection(self.admin_port)
+        for name in self.names:
+            connection.call("POST", "/endpoints", {"name": name, "url": "http://127.0.0.1:9999/", "types": ["never"]})
+        self.folder = tempfile.mkdtemp(prefix="sluice-calls-")
+        self.path = os.path.join(self.folder, "calls.yaml")
+        with open(self.path, "w") as file:
+            file.write(self.mix)
         return self
 
     def __exit__(self, *error):
-        self.stopping.set()
-        self.thread.join(60)
-        self.seconds = time.monotonic() - self.started
-
-    def run(self):
-        try:
-            together(self.admin_port, self.connections, self.pump)
-        except Exception as error:
-            self.error = error
-
-    def pump(self, connection, number):
-        step, due, count = self.connections / self.rate, time.monotonic() + number / self.rate, 0
-        name, exists = f"busy-{number}", False
-        while not self.stopping.is_set():
-            due += step
-            time.sleep(max(0, due - time.monotonic()))
-            began = time.monotonic()
-            count += 1
-            if count * self.changes % 100 < self.changes:
-                if exists:
-                    connection.call("DELETE", f"/endpoints/{name}")
-                else:
-                    url = "http://127.0.0.1:9999/busy"
-                    connection.call("POST", "/endpoints", {"name": name, "url": url, "types": ["never"]})
-                exists = not exists
-            else:
-                path = ("/endpoints?limit=20", "/tenants/default", "/status", "/endpoints/hook")[count % 4]
-                connection.call("GET", path)
-            with self.lock:
-                self.answered += 1
-                self.millis.append((time.monotonic() - began) * 1e3)
-        if exists:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        connection = Connection(self.admin_port)
+        for name in self.names:
             connection.call("DELETE", f"/endpoints/{name}")
+
+    def beside(self, seconds, work):
+        """What `work()` gives, done while the calls go on for so long, and the calls' own summary."""
+        command = [
+            BINARY, "load", "--url", f"http://127.0.0.1:{self.admin_port}", "--mix", self.path, "--rate", self.rate,
+            "--duration", f"{seconds}s", "--warmup", "0s", "--connections", self.connections,
+            "--header", f"Authorization: Bearer {platform_key(self.admin_port)}", "--header", "X-Sluice-Request: 1",
+            "--json"]
+        process = subprocess.Popen(
+            pinned(LOAD_CPU, [str(word) for word in command]), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True)
+        try:
+            done = work()
+            out, errors = process.communicate(timeout=seconds + 120)
+        finally:
+            process.kill()
+            process.wait()
+        try:
+            return done, json.loads(out)
+        except json.JSONDecodeError:
+            raise Refused(f"sluice load: {(out + errors)[-400:]}") from None

@@ -7,7 +7,7 @@ import threading
 import time
 
 import driver
-from apiload import Connection, Paced, together
+from apiload import Caller, Connection, together
 from servers import data_folder, processor_nanos
 from serverutil import Gateway, endpoint, github_source
 
@@ -117,28 +117,33 @@ def ingest(gateway, what, seconds):
     return driver.drive_load(f"http://127.0.0.1:{gateway.port}/in/s0", arguments)
 
 
+def called_cpu(summary):
+    return summary["generator"]["cpuMicrosARequest"]
+
+
 def busy(what, outcome, scale):
     seconds, rounds = max(2, round(what["seconds"] * scale)), max(1, round(what["rounds"] * scale))
     found = {"alone": [], "busy": []}
-    calls, millis = [], []
+    calls = []
     folder = data_folder()
     try:
         with new_gateway(folder) as gateway:
-            for number in range(rounds):
-                for name in ("alone", "busy") if number % 2 == 0 else ("busy", "alone"):
-                    if name == "alone":
-                        found[name].append(ingest(gateway, what, seconds))
-                        continue
-                    with Paced(gateway.admin_port, what["calls"], what["connections"], what["changes"]) as api:
-                        found[name].append(ingest(gateway, what, seconds))
-                    why = api.error or "no error"
-                    outcome.check(f"every call of round {number + 1} was answered: {why}", not api.error)
-                    calls.append(api.answered / api.seconds)
-                    millis += api.millis
-        outcome.figure("api.calls_per_second", statistics.median(calls), 0)
-        outcome.figure("api.p99_ms", sorted(millis)[int(len(millis) * 0.99)], 2)
-        outcome.check(
-            f"the API was as busy as asked, {what['calls']} calls/s", statistics.median(calls) >= 0.95 * what["calls"])
+            with Caller(gateway.admin_port, what["calls"], what["connections"], what["changes"]) as api:
+                for number in range(rounds):
+                    for name in ("alone", "busy") if number % 2 == 0 else ("busy", "alone"):
+                        if name == "alone":
+                            found[name].append(ingest(gateway, what, seconds))
+                            continue
+                        run, called = api.beside(seconds, lambda: ingest(gateway, what, seconds))
+                        found[name].append(run)
+                        calls.append(called)
+        lost = [sum(one[part] for part in ("refused", "failed", "unsent")) for one in calls]
+        outcome.check(f"every call was answered with 2xx: {sum(lost)} were not", sum(lost) == 0)
+        rate = statistics.median(one["acceptedPerSecond"] for one in calls)
+        outcome.figure("api.calls_per_second", rate, 0)
+        outcome.figure("api.p99_ms", statistics.median(one["latency"]["p99"] for one in calls) / 1e3, 2)
+        outcome.figure("api.caller_cpu_micros", statistics.median(called_cpu(one) for one in calls), 1)
+        outcome.check(f"the API was as busy as asked, {what['calls']} calls/s", rate >= 0.95 * what["calls"])
         for name, runs in found.items():
             rate = statistics.median(one["acceptedPerSecond"] for one in runs)
             outcome.figure(f"{name}.accepted_per_second", rate, 0)

@@ -17,6 +17,31 @@ package enum LoadSizes: Equatable, Sendable {
     case lognormal(Int, Int)
 }
 
+/// A request that is no provider's event, such as a call of an API: said whole, and signed by nothing.
+package struct LoadCall: Equatable, Sendable {
+    /// Where it stands in a body, each request has a text of its own.
+    package static let place = "{id}"
+    package var method: String
+    /// With the query.
+    package var path: String
+    package var body: String
+
+    package init(method: String, path: String, body: String = "") {
+        self.method = method
+        self.path = path
+        self.body = body
+    }
+    /// `METHOD /PATH`; nil when it is something else.
+    package init?(_ text: String) {
+        let parts = text.split(separator: " ", omittingEmptySubsequences: false).map(String.init)
+        guard parts.count == 2, (1...16).contains(parts[0].utf8.count),
+            parts[0].utf8.allSatisfy({ (UInt8(ascii: "A")...UInt8(ascii: "Z")).contains($0) }),
+            parts[1].hasPrefix("/"), parts[1].utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else { return nil }
+        self.init(method: parts[0], path: parts[1])
+    }
+}
+
 package struct LoadTrafficEntry: Equatable, Sendable {
     package var name = ""
     package var provider = ""
@@ -36,6 +61,8 @@ package struct LoadTrafficEntry: Equatable, Sendable {
     package var source: SourceConfiguration?
     /// `NAME: VALUE`, in every request; one of a name that is there already takes its place.
     package var headerLines: [String] = []
+    /// In place of a provider's event.
+    package var call: LoadCall?
     package var line = 0
 
     package init() {}
@@ -77,6 +104,7 @@ package enum LoadTraffic {
     package static func definition(
         of entry: LoadTrafficEntry, target: LoadTarget, seed: UInt64
     ) throws(LoadTrafficError) -> LoadEntryDefinition {
+        if let call = entry.call { return try definition(of: call, entry, target) }
         func fail(_ why: String) -> LoadTrafficError { .source(entry: entry.name, why) }
         guard var provider = ProviderCatalogue.provider(named: entry.provider) else {
             let problem = SourceProblem.unknownProvider(
@@ -104,6 +132,33 @@ package enum LoadTraffic {
         definition.staleBySeconds = signing.toleranceSeconds.map { $0 + 3600 } ?? 0
         definition.weight = entry.weight
         definition.shares = try shares(of: entry, signing)
+        return definition
+    }
+
+    private static func definition(
+        of call: LoadCall, _ entry: LoadTrafficEntry, _ target: LoadTarget
+    ) throws(LoadTrafficError) -> LoadEntryDefinition {
+        var pieces: [LoadHeadPiece] = [
+            .literal("\(call.method) \(call.path) HTTP/1.1\r\nHost: \(target.hostField)\r\n"), .malformedLine,
+        ]
+        let own = Set(entry.headerLines.map { LoadTraffic.name(of: $0) })
+        let usual = ["User-Agent: sluice-load"] + (call.body.isEmpty ? [] : ["Content-Type: application/json"])
+        let lines = usual.filter { !own.contains(LoadTraffic.name(of: $0)) } + entry.headerLines
+        pieces += lines.map { .literal($0 + "\r\n") }
+        if let line = entry.retryLine { pieces.append(.retryLine(line + "\r\n")) }
+        if !call.body.isEmpty || call.method != "GET" {
+            pieces += [.literal("Content-Length: "), .bodyLength, .literal("\r\n")]
+        }
+        let parts = call.body.components(separatedBy: LoadCall.place)
+        guard parts.count <= 2 else {
+            throw .source(entry: entry.name, "`\(LoadCall.place)` stands once in a body at most")
+        }
+        let text = parts.joined(separator: String(repeating: "#", count: LoadEventText.byteCount))
+        let body = LoadBody(bytes: Array(text.utf8), idOffset: parts.count == 2 ? parts[0].utf8.count : nil)
+        var definition = LoadEntryDefinition(
+            head: pieces + [.literal("\r\n")], signed: [], credential: .none, bodies: [body])
+        definition.weight = entry.weight
+        definition.shares = try shares(of: entry, LoadSigning())
         return definition
     }
 

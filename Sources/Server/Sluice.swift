@@ -20,8 +20,10 @@ struct Sluice: AsyncParsableCommand {
         version: Gateway.version,
         subcommands: [
             ServeCommand.self, StatusCommand.self, ReloadCommand.self, EndpointsCommand.self, DeliveriesCommand.self,
-            EventsCommand.self, ConfigCommand.self, LogCommand.self, StoreCommand.self, VerifyCommand.self,
+            EventsCommand.self, RepairsCommand.self, ConfigCommand.self, LogCommand.self, StoreCommand.self,
+            VerifyCommand.self,
             SendCommand.self, LoadCommand.self, SinkCommand.self, DoctorCommand.self, ProvidersCommand.self,
+            FilterCommand.self, TransformCommand.self,
             GateCommand.self, AuditCommand.self, PublishCommand.self, SecretsCommand.self,
             TenantsCommand.self, KeysCommand.self, AppsCommand.self, EventTypesCommand.self,
             LoginCommand.self, LogoutCommand.self, ProfilesCommand.self, CompletionsCommand.self,

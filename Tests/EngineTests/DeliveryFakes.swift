@@ -14,6 +14,8 @@ struct FakeEvent {
     var type = "push"
     var fieldLines = "Content-Type: application/json\r\nX-GitHub-Event: push\r\n"
     var body = "{}"
+    /// Wall clock in nanoseconds; nil: as many seconds as its sequence.
+    var receivedAt: UInt64?
 }
 
 /// Faults: sequences that cannot be read, or not now, a start that retention has moved.
@@ -32,7 +34,8 @@ final class FakeLog: EventLog, @unchecked Sendable {
         let sequence = UInt64(events.count + 1)
         events.append(
             StoredEvent(
-                place: place(sequence), next: place(sequence + 1), receivedAt: sequence * 1_000_000_000,
+                place: place(sequence), next: place(sequence + 1),
+                receivedAt: event.receivedAt ?? sequence * 1_000_000_000,
                 tenant: event.tenant, sourceID: event.sourceID, source: keep(event.source),
                 eventType: keep(event.type), fieldLines: keep(event.fieldLines), body: keep(event.body)))
     }

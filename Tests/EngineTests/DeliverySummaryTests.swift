@@ -45,4 +45,23 @@ import Testing
             #expect(found == [Sample.endpoint(1): DeliverySummary(pending: 1)])
         }
     }
+    /// The task that counts may be told to stop: it is asked before each slice of the history.
+    @Test func aLongCountIsEndedBetweenSlices() throws {
+        try withStore(.tinySlices) { store in
+            for sequence in 1...12 as ClosedRange<UInt64> {
+                try store.apply(
+                    Sample.batch([Sample.row(1, sequence, .delivered, attempts: 1, updated: Int64(sequence) * 100)]))
+            }
+            struct Stop: Error {}
+            var looks = 0
+            #expect(throws: Stop.self) {
+                _ = try store.summaries(of: [Sample.endpoint(1)], updated: 0..<10_000) {
+                    looks += 1
+                    if looks == 2 { throw Stop() }
+                }
+            }
+            #expect(looks == 2)
+            #expect(try store.summaries(of: [Sample.endpoint(1)], updated: 0..<10_000) {}.count == 1)
+        }
+    }
 }

@@ -43,7 +43,22 @@ private func processorSeconds() -> Double {
     Double(clock()) / Double(CLOCKS_PER_SEC)
 }
 
-@Test(arguments: [1, 20]) func printsWhatADeliveryCosts(laneCount: Int) throws {
+/// JSON of 1 KiB, with what the filter below asks for at its end.
+private let body: String = {
+    let start = "{\"id\":\"evt_1\",\"note\":\""
+    let end = "\",\"data\":{\"currency\":\"EUR\",\"amount\":1250.50,\"items\":[{\"sku\":\"A-1\"},{\"sku\":\"B-2\"}]}}"
+    return start + String(repeating: "x", count: 1024 - start.utf8.count - end.utf8.count) + end
+}()
+/// Four conditions, all of which such an event meets.
+private let filter = """
+    {"headers":{"X-GitHub-Event":"push"},
+     "body":{"data":{"currency":{"$in":["CHF","EUR"]},"amount":{"$gte":1000}},
+             "$.data.items[*].sku":{"$startsWith":"B-"}}}
+    """
+
+@Test(arguments: zip([1, 20, 1, 20], [false, false, true, true]))
+func printsWhatADeliveryCosts(laneCount: Int, isFiltered: Bool) throws {
+    let filter = isFiltered ? try filterValue(filter) : nil
     let folder = TestSupport.TemporaryFolder()
     let store = try SQLiteStore(folder: folder.path, logIdentity: 1)
     let wakeup = try #require(Wakeup())
@@ -52,7 +67,7 @@ private func processorSeconds() -> Double {
     let count = 100_000
     for index in 0..<count {
         log.append(
-            FakeEvent(type: "t\(index % laneCount)", fieldLines: lines, body: String(repeating: "x", count: 1024)))
+            FakeEvent(type: "t\(index % laneCount)", fieldLines: lines, body: body))
     }
     let dispatcher = Dispatcher(
         log: log, egress: EchoEgress(), store: worker, hosts: FakeHosts(), pool: PayloadPool(byteCount: 64 << 20),
@@ -63,6 +78,7 @@ private func processorSeconds() -> Double {
             $0.url = "http://127.0.0.1:9000/\(index)"
             $0.concurrency = 64
             $0.types = ["t\(index)"]
+            $0.policies.filter = filter
         }
         return LanePlan(try compiled(configuration, id: EndpointID(UInt32(index + 1))), mark: nil)
     }
@@ -83,6 +99,7 @@ private func processorSeconds() -> Double {
     #expect(try store.counts(endpoint: EndpointID(1)) == OpenDeliveries(endpoint: EndpointID(1)))
     let each = processor / Double(count) * 1e6
     print(
-        "dispatcher + SQLite, \(laneCount) lanes, 1 KiB: \(Int(Double(count) / seconds))/s,",
+        "dispatcher + SQLite, \(laneCount) lanes, \(isFiltered ? "4 conditions, " : "")1 KiB:",
+        "\(Int(Double(count) / seconds))/s,",
         "\((each * 10).rounded() / 10) us of processor a delivery, \(worker.metrics.batches) transactions")
 }

@@ -8,7 +8,9 @@ import Testing
     /// Fields that the first version's endpoints did not have.
     private static let later: Set<String> = [
         "channels", "description", "metadata", "throttle_rate", "version", "headers", "credentials", "old_secrets",
-        "signature_names", "family",
+        "signature_names", "family", "redact", "transform", "signature", "filter",
+        "breaker", "retry.policy", "errors", "rate", "concurrency.adaptive", "deadline",
+        "delay", "shadow", "disable_after",
     ]
     /// As the first version made it.
     private func earlierDigest(_ settings: EndpointConfiguration) -> UInt64 {

@@ -37,6 +37,7 @@ extension OperationalFeed {
                 case .switched(let isEnabled): "switched \(fact.spec.name) \(isEnabled)"
                 case .deleted: "deleted \(fact.spec.name)"
                 }
+            case .condition(let fact): "\(fact.change.condition)"
             case .attempt(let fact): "\(fact.kind) \(fact.endpoint) \(fact.delivery.place.sequence)"
             }
         }
@@ -250,6 +251,7 @@ extension OperationalFeed {
         }
         var event = FakeEvent()
         event.sourceID = .operational
+        event.type = OperationalEventType.endpointCreated.rawValue
         bench.log.append(event)
         bench.advance(millis: 1)
         #expect(bench.egress.out.count == 1)

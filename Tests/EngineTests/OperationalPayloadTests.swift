@@ -145,7 +145,7 @@ import Testing
             #expect(body["type"] as? String == type.rawValue)
             #expect((body["data"] as? [String: Any])?["tenant_id"] != nil && !type.about.isEmpty)
         }
-        #expect(OperationalEventType.allCases.count == 7)
+        #expect(OperationalEventType.usual.count == 7 && OperationalEventType.allCases.count == 11)
     }
     @Test func textsAreEscapedAsJSONAsksFor() throws {
         let text = "a\"b\\c\u{0}\u{1F}\nü😀/"

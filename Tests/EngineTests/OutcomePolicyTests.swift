@@ -36,7 +36,13 @@ private func outcome(_ result: DeliveryResult, status: UInt16 = 0, retryAfter: U
 @Test func everyResultWithoutAnAnswerHasItsDecision() {
     for result in DeliveryResult.allCases where result != .answered {
         let decided = OutcomePolicy.judge(outcome(result), wasRepeated: false)
-        #expect(decided.decision == (result == .abandoned ? .notAttempted : .retry), "\(result)")
+        let expected: DeliveryDecision =
+            switch result {
+            case .abandoned: .notAttempted
+            case .notPrepared: .deadLetter(.transformationFailed)
+            default: .retry
+            }
+        #expect(decided.decision == expected, "\(result)")
         let slows = result == .nameNotResolved || result == .addressRefused
         #expect(decided.pace == (slows ? .backOff : .unchanged), "\(result)")
     }

@@ -5,6 +5,7 @@ import Engine
 import FastPath
 import Foundation
 import Logging
+import Synchronization
 import Testing
 
 @Suite struct PublishingTests {
@@ -113,6 +114,7 @@ import Testing
         event.contentType = "text/plain"
         (event.channels, event.tags, event.eventID) = (["eu", "b.2"], ["vip"], "id-1")
         event.repetition = .init(caller: "key_1", key: "k")
+        (event.deliverAtMillis, event.retentionHours) = (1_800_000_060_123, 24)
         let record = event.injected(windowSeconds: 60)
         #expect(record.dedupKey == Array("id-1".utf8) && record.dedupWindowSeconds == 60)
         #expect(record.tenant == RecordFormat.tenantBytes(of: 7))
@@ -122,6 +124,9 @@ import Testing
             #expect(PublishedFields.tagList(in: lines) == ["vip"])
             #expect(PublishedFields.eventID(in: lines) == "id-1")
             #expect(PublishedFields.idempotencyKey(in: lines) == "key_1 k")
+            #expect(PublishedFields.deliverAtMillis(in: lines) == 1_800_000_060_123)
+            #expect(PublishedFields.contentEnd(in: lines, receivedAt: 5) == 86_400_000_000_005)
+            #expect(PublishedFields.contentEnd(in: lines, receivedAt: .max - 1) == nil, "beyond all time")
             #expect(lines.text.hasSuffix("Content-Type: text/plain\r\n"))
         }
         event.eventID = nil
@@ -129,6 +134,12 @@ import Testing
         event.repetition = nil
         let plain = event.injected(windowSeconds: 60)
         #expect(plain.dedupKey.isEmpty && plain.dedupWindowSeconds == 0)
+        (event.deliverAtMillis, event.retentionHours, event.channels) = (nil, nil, [])
+        event.injected(windowSeconds: 60).fieldLines.withUnsafeBufferPointer {
+            #expect(PublishedFields.deliverAtMillis(in: ByteView($0)) == nil)
+            #expect(PublishedFields.contentEnd(in: ByteView($0), receivedAt: 5) == nil)
+            #expect(PublishedFields.deliverAtMillis(in: .empty) == nil)
+        }
         #expect(!PublishRules.isID(event.dedupKey ?? "a b"))
     }
     @Test func noOperatorsSourceHasTheName() { #expect(!PublishSource.all.contains(where: NameRules.isName)) }
@@ -138,6 +149,41 @@ import Testing
             #expect(PublishedFields.share(["a", "eu"], PublishedFields.channels(in: ByteView($0))))
             #expect(!PublishedFields.share(["e", "u", "eu,"], PublishedFields.channels(in: ByteView($0))))
         }
+    }
+    @Test func aTimeToBeginWithHasBounds() {
+        let (now, second): (UInt64, UInt64) = (1_800_000_000_000_000_000, 1_000_000_000)
+        #expect([60, 61, 86_400].allSatisfy { PublishRules.isDelay(until: now + $0 * second, now: now) })
+        #expect(![0, 1, 59, 86_401, 1_000_000].contains { PublishRules.isDelay(until: now + $0 * second, now: now) })
+        #expect(!PublishRules.isDelay(until: now - 90 * second, now: now))
+        // What may come again may come late, and not too soon.
+        for time in [now - 90 * second, now, now + 59 * second, now + 86_400 * second] {
+            #expect(PublishRules.isDelay(until: time, now: now, isRepeatable: true))
+        }
+        #expect(!PublishRules.isDelay(until: now + 86_401 * second, now: now, isRepeatable: true))
+        #expect(!PublishRules.isDelay(until: now, now: now, isRepeatable: false))
+    }
+    @Test func contentIsGoneWhenItsTimeIsOver() throws {
+        let folder = NSTemporaryDirectory() + "sluice-expunged-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let now = Mutex<UInt64>(0)
+        let content = try ExpungedContent(folder: folder, before: 0) { now.withLock { $0 } }
+        func isGone(_ source: SourceID, hours: Int?, after seconds: UInt64) -> Bool {
+            var event = PublishedEvent(tenant: .main, type: "t", body: [])
+            event.retentionHours = hours
+            let arrival: UInt64 = 1_800_000_000_000_000_000
+            now.withLock { $0 = arrival + seconds * 1_000_000_000 }
+            return event.injected(windowSeconds: 0).fieldLines.withUnsafeBufferPointer {
+                content.isGone(1, of: .main, source: source, receivedAt: arrival, fieldLines: ByteView($0))
+            }
+        }
+        for source in [SourceID.messages, .publishing] {
+            #expect(!isGone(source, hours: 2, after: 7199) && isGone(source, hours: 2, after: 7200))
+            #expect(!isGone(source, hours: nil, after: 1 << 33))
+        }
+        #expect(!isGone(SourceID(3), hours: 2, after: 1 << 30), "a provider's field ends nothing")
+        try content.add(message: 1)
+        #expect(isGone(.messages, hours: nil, after: 0) && !isGone(.publishing, hours: nil, after: 0))
     }
     @Test func whatACrashLeftOfALineIsNoLine() throws {
         let folder = NSTemporaryDirectory() + "sluice-expunged-" + UUID().uuidString

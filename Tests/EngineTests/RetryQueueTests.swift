@@ -61,6 +61,33 @@ private func entry(_ due: Int64, _ sequence: UInt64, attempts: UInt16 = 1) -> Re
         }
         #expect(queue.nextDueMillis != nil)
     }
+    @Test func firstAttemptsGoPastWhatHasFailed() throws {
+        var queue = RetryQueue(storeHasRows: false)
+        queue.schedule(entry(1, 1))
+        queue.schedule(entry(2, 2, attempts: AttemptCount.replayed | 3))
+        queue.schedule(entry(3, 3, attempts: 0))
+        queue.schedule(entry(4, 4, attempts: AttemptCount.manual))
+        queue.schedule(entry(9, 5, attempts: AttemptCount.directed))
+        #expect(queue.nextDueMillis == 1 && queue.nextRepeatMillis == 1 && queue.nextFirstMillis == 3)
+        #expect(queue.popDue(nowMillis: 5, withRepeats: false)?.key.sequence == 3)
+        #expect(queue.popDue(nowMillis: 5)?.key.sequence == 1)
+        #expect(queue.popDue(nowMillis: 5, withRepeats: false)?.key.sequence == 4)
+        #expect(queue.popDue(nowMillis: 5, withRepeats: false) == nil)
+        #expect(queue.nextFirstMillis == 9 && queue.nextRepeatMillis == 2 && queue.count == 2)
+        #expect(queue.take(5) && queue.cancel([2]).isEmpty)
+        #expect(queue.nextDueMillis == nil && queue.nextFirstMillis == nil && queue.nextRepeatMillis == nil)
+    }
+    /// What is shed is what is due last, of either kind.
+    @Test func bothKindsShareOneHorizon() throws {
+        var queue = RetryQueue(storeHasRows: false)
+        let count = UInt64(RetryQueue.entryCountMax) + 1
+        for number in 1...count { queue.schedule(entry(Int64(number), number, attempts: UInt16(number % 2))) }
+        #expect(queue.count == RetryQueue.entryCountMax / 2)
+        var found: [UInt64] = []
+        while let next = queue.popDue(nowMillis: .max) { found.append(next.key.sequence) }
+        #expect(found == Array(1...UInt64(RetryQueue.entryCountMax / 2)))
+        #expect(queue.nextDueMillis == Int64(found.count) + 1 && queue.nextFirstMillis == queue.nextDueMillis)
+    }
     @Test func whatIsOutStaysOutOverAReload() throws {
         var queue = RetryQueue()
         queue.beginLoad(.first)
@@ -125,7 +152,7 @@ private struct QueueModel {
         }
     }
     private mutating func add(due: Int64) {
-        let new = entry(due, nextSequence)
+        let new = entry(due, nextSequence, attempts: chance(50) ? 0 : 1)
         nextSequence += 1
         rows[new.key.sequence] = new
         queue.schedule(new)

@@ -112,6 +112,32 @@ import Testing
             return
         }
     }
+    @Test func whatFailsAfterTheNewKeyIsInForceIsSaidToHaveFailedThen() throws {
+        let database = try bench.database()
+        let store = try bench.open(database, .dataFolder)
+        let stored = try bench.fill(store)
+        let oldName = store.secrets.masterKeyName
+        var both: [String] = []
+        do {
+            _ = try store.secrets.rotate(database, renewsDataKeys: false, nowMillis: 7) { _, _ in
+                // Its file cannot be written from here on.
+                both = try keyLines()
+                try FileManager.default.removeItem(atPath: keyFile)
+                try FileManager.default.createDirectory(atPath: keyFile, withIntermediateDirectories: false)
+            }
+            Issue.record("a folder was written over")
+        } catch let halted as SecretStore.RotationUnfinished {
+            #expect(halted.rotation.before == oldName && halted.rotation.after == store.secrets.masterKeyName)
+            #expect(halted.reason.contains(MasterKeySource.fileName))
+        }
+        #expect(store.secrets.masterKeyName != oldName && both.count == 2)
+        #expect(try store.load().endpoints == stored.endpoints)
+        try FileManager.default.removeItem(atPath: keyFile)
+        try Data(both.joined(separator: "\n").utf8).write(to: URL(filePath: keyFile))
+        #expect(try bench.open(try bench.database(), .dataFolder).load().endpoints == stored.endpoints)
+        _ = try rotate(store)
+        #expect(try keyLines().count == 1)
+    }
     @Test func aKeyOfTheOperatorsIsReadAnewAndNeverWritten() throws {
         let file = bench.folder.path + "/operators.key"
         func put(_ keys: UInt8...) throws {

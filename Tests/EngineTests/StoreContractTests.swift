@@ -124,6 +124,34 @@ func marksAreSharedOrAnEndpointsOwn(_ kind: StoreKind) throws {
     }
 }
 
+/// In one batch with the failure, and in a later one.
+@Test(arguments: StoreKind.allCases, [false, true])
+func whatExpiresKeepsItsLastFailure(_ kind: StoreKind, _ isOneBatch: Bool) throws {
+    try withStore(kind) { store in
+        func row(_ state: DeliveryState, attempts: UInt16, sequence: UInt64) -> DeliveryRow {
+            DeliveryRow(
+                endpoint: Sample.endpoint(2), place: Sample.place(sequence), state: state, attempts: attempts,
+                result: .abandoned)
+        }
+        var failed = row(.pending, attempts: 1, sequence: 3)
+        (failed.status, failed.result, failed.timing.totalMicros) = (503, .answered, 77)
+        var expired = row(.dead, attempts: 1, sequence: 3)
+        expired.reason = .expired
+        // Never tried: there is nothing to keep.
+        var untried = row(.dead, attempts: AttemptCount.directed, sequence: 4)
+        untried.reason = .expired
+        let waiting = row(.pending, attempts: 0, sequence: 4)
+        for rows in isOneBatch ? [[failed, waiting, expired, untried]] : [[failed, waiting], [expired, untried]] {
+            try store.apply(Sample.batch(rows))
+        }
+        let found = try Sample.everything(store).sorted { $0.place.sequence < $1.place.sequence }
+        #expect(found.map(\.state) == [.dead, .dead] && found.map(\.reason) == [.expired, .expired])
+        #expect(found.map(\.status) == [503, 0] && found.map(\.result) == [.answered, .abandoned])
+        #expect(found.map(\.timing.totalMicros) == [77, 0])
+        #expect(found.map(DeadLetterClass.init) == [.failure(.server), .local])
+    }
+}
+
 @Test(arguments: StoreKind.allCases)
 func statesAreKeptUntilThereIsNothingToSay(_ kind: StoreKind) throws {
     try withStore(kind) { store in
@@ -265,10 +293,20 @@ func oneEndpointsPendingRowsFallDueAtOnce(_ kind: StoreKind) throws {
             Sample.batch([
                 Sample.row(1, 1, .pending, due: 10), Sample.row(1, 2, .pending, due: 700),
                 Sample.row(1, 3, .pending, due: 600), Sample.row(2, 2, .pending, due: 800), Sample.row(1, 4, .dead),
+                // One that is for later is no retry; one that is written and waits for room is.
+                Sample.row(1, 5, .pending, attempts: 0, due: 2000), Sample.row(1, 6, .pending, attempts: 0, due: 900),
+                // Marks of a replay are no attempts.
+                Sample.row(3, 7, .pending, attempts: AttemptCount.replayed, due: 2000),
+                Sample.row(3, 8, .pending, attempts: AttemptCount.replayed | 1, due: 2000),
             ]))
         try store.expedite(Sample.endpoint(1), due: 50)
         let dues = { try store.pending(endpoint: Sample.endpoint($0), from: .first, limit: 9).map(\.dueMillis) }
-        #expect(try dues(1) == [10, 50, 50] && dues(2) == [800])
+        #expect(try dues(1) == [10, 50, 50, 50, 2000] && dues(2) == [800])
+        try store.expedite(Sample.endpoint(3), due: 50)
+        #expect(try dues(3) == [50, 2000])
+        var failed = DeliveryQuery()
+        (failed.endpoint, failed.failedOnly) = (Sample.endpoint(3), true)
+        #expect(try store.rows(failed).rows.map(\.place.sequence) == [8])
         let lane = try store.lane(Sample.endpoint(1))
         #expect(lane.mark == Sample.place(4) && lane.state == nil)
         #expect(try store.lane(Sample.endpoint(2)).mark == nil)

@@ -168,6 +168,17 @@ import Testing
             #expect(signed == wanted.joined(separator: " "), "at \(timestamp)")
         }
     }
+    @Test func anOldSecretThatIsNoKeyOfThisFormSignsNothing() throws {
+        let memory = CompiledMemory()
+        defer { withExtendedLifetime(memory) {} }
+        func signed(_ ending: [EndingSecret]) throws -> String {
+            try WebhookSigner(secrets: ["whsec_AP8="], ending: ending, in: memory)
+                .signature(id: Array("evt_1".utf8), timestamp: 7, body: Array("{}".utf8))
+        }
+        let old = EndingSecret("AQI=", endSeconds: 100)
+        #expect(try signed([EndingSecret("a plain text!", endSeconds: 200), old]) == signed([old]))
+        #expect(try signed([old]) != signed([]))
+    }
     @Test func signsTheBodyAloneWithTheTextOfTheSecretWhereItIsAskedTo() throws {
         let memory = CompiledMemory()
         let secret = "whsec_AP8=-as-it-stands"

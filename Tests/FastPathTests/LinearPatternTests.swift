@@ -33,6 +33,19 @@ import Testing
         #expect(throws: LinearPatternError.self) { try LinearPattern("((a{100}){100}){10}") }
         #expect(throws: LinearPatternError.self) { try LinearPattern("[^x]{900}[^y]{900}[^z]{900}[^w]{900}") }
     }
+    @Test func mostTakeLittleMemory() throws {
+        let small = try LinearPattern("[a-z0-9]+@example[.](com|org)")
+        #expect(small.memoryBytes == LinearPattern.smallMemoryBytesMax)
+        let large = try LinearPattern("[a-z]{900}")
+        #expect(large.memoryBytes == LinearPattern.memoryBytesMax)
+        #expect(large.instructionCount > LinearPattern.smallInstructionCountMax)
+        // Many states: a cache that is full begins anew, and finds the same.
+        let states = try LinearPattern("(a|b)*a(a|b){20}c")
+        let text = (0..<50_000).map { $0.nonzeroBitCount % 2 == 0 ? "a" : "b" }.joined()
+        #expect(states.memoryBytes == LinearPattern.smallMemoryBytesMax)
+        let end = "a" + String(repeating: "b", count: 20) + "c"
+        #expect(found(states, text) == nil && found(states, text + end) == 0..<text.utf8.count + end.utf8.count)
+    }
     /// Backtracking would try 2^64 ways.
     @Test func nestedRepetitionIsNoTrap() throws {
         let pattern = try LinearPattern("^(a+)+$")

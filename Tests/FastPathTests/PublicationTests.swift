@@ -230,6 +230,41 @@ struct PublicationTests {
         #expect(try harness.finish().filter { $0.source == "tokens" }.count == 59)
     }
 
+    @Test("No more than sixteen repeated calls are with workers at once; the next is let in when there is room")
+    func boundOfRepeatedCalls() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(folder.path, [publish])
+        let clients = (0..<18).map { _ in IngestClient(port: harness.port) }
+        func offer(_ place: Int) throws {
+            clients[place].send(IngestClient.request("publish", body: "k"))
+            let made = Publication.offered(event([1], key: "k"), accepted: answer(), duplicate: nil)
+            give(harness, try harness.nextOrder(), made)
+        }
+        try offer(0)
+        #expect(clients[0].response()?.status == 202)
+        var held: [HeldOrder] = []
+        for place in 1...16 {
+            try offer(place)
+            held.append(HeldOrder(try harness.nextOrder()))
+        }
+        #expect(held.allSatisfy { $0.order.duplicateOf != nil })
+        try offer(17)
+        let busy = try #require(clients[17].response())
+        #expect(busy.status == 503 && busy.body == #"{"code":"unavailable","detail":"verifier_busy"}"#)
+        #expect(harness.hasNoOrder())
+        give(harness, held[0].order, .answered(answer("looked up", .none)))
+        #expect(clients[1].response()?.body == "looked up;")
+        try offer(0)
+        held[0] = HeldOrder(try harness.nextOrder())
+        for one in held { give(harness, one.order, .answered(answer("looked up", .none))) }
+        for place in [0] + Array(2...16) { #expect(clients[place].response()?.body == "looked up;") }
+        #expect(try harness.finish().count == 1)
+    }
+    private final class HeldOrder {
+        let order: OffloadedRequest
+        init(_ order: consuming OffloadedRequest) { self.order = order }
+    }
+
     @Test("Answers that nobody reads are bounded; one is always let in, and what was read makes room")
     func unreadAnswers() throws {
         let folder = TemporaryFolder()
@@ -293,7 +328,8 @@ struct PublicationTests {
         let refused = try #require(client.response())
         #expect(refused.status == 401 && refused.body == #"{"code":"unauthorized","detail":"unauthorized"}"#)
         #expect(refused.head.contains("WWW-Authenticate: Bearer realm=\"sluice\"\r\n"))
-        #expect(harness.hasNoOrder())
+        #expect(harness.hasNoOrder() && harness.publishers.takeTurnedAway() == 1)
+        #expect(harness.publishers.takeTurnedAway() == 0, "each is told once")
         #expect(try harness.finish().isEmpty)
     }
 

@@ -43,6 +43,32 @@ private func parts(_ request: [UInt8]) -> (lines: [String], body: [UInt8]) {
             #expect((300...20_000).contains(body.count), "\(body.count)")
         }
     }
+    @Test func aCallIsSentAsItIsSaidAndEachHasATextOfItsOwn() throws {
+        var one = LoadTrafficEntry()
+        one.name = "change"
+        one.headerLines = ["Authorization: Bearer k"]
+        one.call = LoadCall("PATCH /api/v1/endpoints/e?x=1")
+        one.call?.body = #"{"url":"http://h/{id}/x"}"#
+        let preview = LoadPreview(LoadEntries([try LoadTraffic.definition(of: one, target: target, seed: 1)]))
+        for event in UInt64(0)..<3 {
+            let (lines, body) = parts(preview.bytes(entry: 0, kind: .fresh, run: 9, event: event, seconds: 1))
+            #expect(lines[0] == "PATCH /api/v1/endpoints/e?x=1 HTTP/1.1" && lines.contains("Host: h:1"))
+            #expect(lines.contains("Authorization: Bearer k") && lines.contains("Content-Type: application/json"))
+            #expect(lines.contains("Content-Length: \(body.count)"))
+            let id = LoadEventText.text(run: 9, event: event)
+            #expect(String(decoding: body, as: UTF8.self) == #"{"url":"http://h/\#(id)/x"}"#)
+        }
+        one.call = LoadCall("GET /")
+        let plain = LoadPreview(LoadEntries([try LoadTraffic.definition(of: one, target: target, seed: 1)]))
+        let (lines, body) = parts(plain.bytes(entry: 0, kind: .fresh, run: 9, event: 1, seconds: 1))
+        #expect(body.isEmpty && !lines.contains { $0.hasPrefix("Content-") })
+        #expect(lines.contains("User-Agent: sluice-load"))
+        one.call?.body = "{id}{id}"
+        #expect(throws: LoadTrafficError.self) { try LoadTraffic.definition(of: one, target: target, seed: 1) }
+        for text in ["", "GET", "GET x", "get /", "GET / x", "GET /a b", "GET  /"] {
+            #expect(LoadCall(text) == nil, "\(text)")
+        }
+    }
     @Test func aShareThatMeansNothingIsRefusedWhereItWasWritten() throws {
         var one = entry("github", "s")
         one.shares.stale = 0.5

@@ -240,6 +240,13 @@ import Testing
         #expect(sample.note(nowMillis: 65_000) == 1000 - RefusalSample.countMaxMinute)
         #expect(sample.note(nowMillis: 65_001) == 0)
     }
+    @Test func oneOfManyAlikeStandsForAllOfThem() {
+        var sample = RefusalSample()
+        #expect(sample.note(nowMillis: 5_000, count: 7) == 6)
+        for _ in 1..<RefusalSample.countMaxMinute { #expect(sample.note(nowMillis: 5_001) == 0) }
+        #expect(sample.note(nowMillis: 5_002, count: 40) == nil)
+        #expect(sample.note(nowMillis: 70_000, count: 2) == 41)
+    }
     @Test func aTryEveryFewSecondsFillsNoLogInYears() {
         var sample = RefusalSample()
         let days = 30

@@ -208,15 +208,59 @@ import Testing
         }
         #expect(found == [Array(ids[..<2]), Array(ids[2..<4]), [ids[4]]])
     }
-    @Test func whoAsksForATurnHearsWhatWhoeverBeginsWould() throws {
+    @Test func whatIsDoneFirstIsDoneWithATurnAlone() throws {
         let (tasks, gate) = (BackgroundTasks(), Gate())
-        for _ in 0...BackgroundTasks.tenantWaitingMax {
-            try tasks.askTurn(tenant: "a")
-            _ = try tasks.begin(.replay, tenant: "a", gate.work("a"))
+        let done = Mutex(0)
+        func begin(_ tenant: String) throws -> BackgroundTask {
+            try tasks.begin(
+                .purge, tenant: tenant,
+                after: {
+                    done.withLock { number in
+                        number += 1
+                        return number
+                    }
+                }, { number in gate.work("\(number)") })
         }
-        #expect(throws: SvixError.self) { try tasks.askTurn(tenant: "a") }
-        try tasks.askTurn(tenant: "b")
+        for _ in 0...BackgroundTasks.tenantWaitingMax { _ = try begin("a") }
+        #expect(throws: SvixError.self) { try begin("a") }
+        #expect(done.withLock { $0 } == BackgroundTasks.tenantWaitingMax + 1)
+        _ = try begin("b")
         gate.open()
+    }
+    @Test func nobodyTakesATurnAwayWhileSomethingIsDoneFirst() throws {
+        let (tasks, gate) = (BackgroundTasks(), Gate())
+        _ = try tasks.begin(.replay, tenant: "a", gate.work("first"))
+        try wait("the first") { gate.entered == ["first"] }
+        for _ in 1..<BackgroundTasks.tenantWaitingMax { _ = try tasks.begin(.replay, tenant: "a") { _ in [:] } }
+        // The last turn is taken before what is done first, and nobody else has it then.
+        let last = try tasks.begin(
+            .purge, tenant: "a",
+            after: { #expect(throws: SvixError.self) { try tasks.begin(.replay, tenant: "a") { _ in [:] } } },
+            { _ in { _ in ["messagesPurged": 1] } })
+        gate.open()
+        try wait("its end") { try tasks.task(last.id, tenant: nil)?.status == .finished }
+    }
+    @Test func whatFailsFirstEndsTheTaskAndGivesTheTurnBack() throws {
+        let tasks = BackgroundTasks()
+        for _ in 0..<BackgroundTasks.tenantWaitingMax * 2 {
+            #expect(throws: SvixError.self) {
+                let first: () throws -> Int = { throw SvixError.generic("the disk") }
+                return try tasks.begin(.purge, tenant: "a", after: first, { _ in { _ in [:] } })
+            }
+        }
+        #expect(try all(tasks).allSatisfy { $0.status == .failed && $0.data == ["error": "the disk"] })
+    }
+    @Test func whatBeganWhileTheProcessEndsIsSaidToHaveStopped() throws {
+        let tasks = BackgroundTasks()
+        let begun = try tasks.begin(
+            .purge, tenant: "a", after: { tasks.end(withinMillis: 1) },
+            { _ in
+                { progress in
+                    try progress.say([:])
+                    return [:]
+                }
+            })
+        try wait("its end") { try tasks.task(begun.id, tenant: nil)?.status == .failed }
     }
     @Test func whatWaitedIsOnDiskWithItsEnd() throws {
         let folder = TemporaryFolder()

@@ -32,6 +32,27 @@ import Testing
             #expect(published(server).map { String(decoding: $0.body, as: UTF8.self) } == [payload])
         }
     }
+    @Test func aTimeToBeginWithAndARetentionAreRead() throws {
+        // 2027-01-15T08:00:00Z.
+        let now: UInt64 = 1_800_000_000_000_000_000
+        let body = #"{"type":"t","payload":{},"deliver_at":"2027-01-15T09:00:00Z","retention_hours":48}"#
+        let order = try PublishOrder(json: Array(body.utf8), nowNanos: now)
+        #expect(order.deliverAtMillis == 1_800_003_600_000 && order.retentionHours == 48)
+        let none = #"{"type":"t","payload":{},"deliver_at":null,"retention_hours":null}"#
+        let plain = try PublishOrder(json: Array(none.utf8), nowNanos: now)
+        #expect(plain.deliverAtMillis == nil && plain.retentionHours == nil)
+        #expect(throws: ControlError.self) { try PublishOrder(json: Array(body.utf8), nowNanos: now + 1 << 60) }
+        // The same call again, when its time is near or over.
+        let late = now + 3_590 * 1_000_000_000
+        #expect(throws: ControlError.self) { try PublishOrder(json: Array(body.utf8), nowNanos: late) }
+        let again = try PublishOrder(json: Array(body.utf8), idempotencyKey: "k", nowNanos: late)
+        #expect(again.deliverAtMillis == order.deliverAtMillis && again.idempotencyKey == "k")
+        let named = Array(body.replacing("{}", with: #"{},"event_id":"e""#).utf8)
+        #expect(try PublishOrder(json: named, nowNanos: now + 1 << 60).deliverAtMillis == order.deliverAtMillis)
+        #expect(throws: ControlError.self) {
+            try PublishOrder(json: named, nowNanos: now - 86_400 * 1_000_000_000)
+        }
+    }
     @Test func theSameEventIDAgainIsADuplicateOfTheFirst() async throws {
         try await ControlServer.run { server in
             for status in ["accepted", "duplicate"] {
@@ -63,6 +84,11 @@ import Testing
         (#"{"type":"t","payload":{},"channels":["a,b"]}"#, "invalid"),
         (#"{"type":"t","payload":{},"channels":"a"}"#, "invalid"),
         (#"{"type":"t","payload":{},"tags":["1","2","3","4","5","6","7","8","9","10","11"]}"#, "invalid"),
+        (#"{"type":"t","payload":{},"deliver_at":"soon"}"#, "invalid"),
+        (#"{"type":"t","payload":{},"deliver_at":"2026-01-31T00:00:00Z"}"#, "invalid"),
+        (#"{"type":"t","payload":{},"retention_hours":0}"#, "invalid"),
+        (#"{"type":"t","payload":{},"retention_hours":1.5}"#, "invalid"),
+        (#"{"type":"t","payload":{},"retention_hours":"24 "}"#, "invalid"),
         (#"{"type":"t","payload":{},"tags":["a\r\nb"]}"#, "invalid"), (#"{"typ":"t","payload":{}}"#, "invalid"),
     ])
     func whatIsWrongIsRefusedWhole(_ body: String, _ code: String) async throws {

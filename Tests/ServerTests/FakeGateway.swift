@@ -30,6 +30,7 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
         var messages: [SvixMessageDraft] = []
         var replayOrders: [SvixReplayOrder] = []
         var imports: [SvixImportOrder] = []
+        var trials: [FilterTrial] = []
     }
     let tasks = BackgroundTasks()
     let asked = Mutex(Asked())
@@ -219,6 +220,14 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
         let first = last > UInt64(search.limit) ? last - UInt64(search.limit) + 1 : 1
         guard last >= first else { return Found([]) }
         return Found((first...last).reversed().map { event($0) }, next: first > 1 ? first : nil)
+    }
+    func trace(_ id: String, _ paging: Paging, _ caller: Caller) throws -> EventTrace {
+        try note("trace \(id) \(paging.limit)", caller)
+        var one = EndpointTrace(
+            endpoint: Reference(id: "ep_1", name: "e1"), outcome: .notMatched,
+            why: [TraceStep("not_matched_type", "it takes types that match `a`")])
+        one.attempts = []
+        return EventTrace(event: event(1), receipt: [TraceStep("received", "at")], endpoints: [one], next: nil)
     }
     func events(_ query: EventQuery, _ caller: Caller) throws -> EventPage {
         try note("follow", caller)

@@ -89,6 +89,43 @@ import Testing
         #expect(bytes < 3 * KeptAnswers.bytesMax)
         #expect(!FileManager.default.fileExists(atPath: path + ".new"), "a draft takes the place of the file")
     }
+    @Test func aFileThatCannotBeReadIsNotTakenForNone() async throws {
+        let folder = TemporaryFolder()
+        let path = folder.path + "/" + KeptAnswers.fileName
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        let kept = KeptAnswers(folder: folder.path)
+        for _ in 0..<2 {
+            do {
+                _ = try await kept.once(scope("a")) { SvixReply(201) }
+                Issue.record("it was done")
+            } catch let error as SvixError { #expect(error.status == 503) }
+        }
+        try FileManager.default.removeItem(atPath: path)
+        #expect(try await kept.once(scope("a")) { SvixReply(201, 1) }.status == 201)
+        let next = KeptAnswers(folder: folder.path)
+        #expect(try await next.once(scope("a")) { SvixReply(500) } == SvixReply(201, 1))
+    }
+    @Test func ofALongFileTheNewestAreRead() async throws {
+        let (folder, clock) = (TemporaryFolder(), Clock())
+        let first = KeptAnswers(folder: folder.path, nowMillis: clock.read)
+        _ = try await first.once(scope("line")) { SvixReply(201, 7) }
+        let path = folder.path + "/" + KeptAnswers.fileName
+        let line = try String(contentsOfFile: path, encoding: .utf8)
+        // More than may be kept, of other calls; the oldest of them is the first line.
+        let scopeText = try #require(line.split(separator: "\"").first { $0.count == 64 })
+        let body = String(repeating: "x", count: 1 << 20)
+        var text = ""
+        for number in 0..<40 {
+            let digits = String(format: "%02x", number)
+            text += line.replacing(scopeText, with: scopeText.dropLast(2) + digits).replacing(
+                ":7,", with: ":\"\(body)\",")
+        }
+        try Data((text + line).utf8).write(to: URL(fileURLWithPath: path))
+        let next = KeptAnswers(folder: folder.path, nowMillis: clock.read)
+        #expect(try await next.once(scope("line")) { SvixReply(500) } == SvixReply(201, 7))
+        let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? .max
+        #expect(bytes > KeptAnswers.bytesMax / 2 && bytes <= KeptAnswers.bytesMax + (2 << 20))
+    }
     @Test func aFileThatCouldNotBeWrittenIsTriedAgainLater() async throws {
         let (parent, clock) = (TemporaryFolder(), Clock())
         let folder = parent.path + "/later"

@@ -21,11 +21,16 @@ import Testing
         let entries = try LoadMixFile(text: good, name: "m").entries
         #expect(entries.count == 1 && entries[0].name == "slack" && entries[0].sizes == .uniform(1024, 2048))
         #expect(entries[0].shares.stale == 0.1 && !entries[0].hasOwnStale)
+        let calls = "traffic:\n  - {call: GET /a?b=1, weight: 3}\n  - {name: c, call: PUT /x, body: '{\"n\":1}'}\n"
+        let read = try LoadMixFile(text: calls, name: "m").entries
+        #expect(read.map(\.name) == ["GET /a?b=1", "c"] && read[0].weight == 3)
+        #expect(read.map(\.call) == [LoadCall("GET /a?b=1"), LoadCall(method: "PUT", path: "/x", body: #"{"n":1}"#)])
         for (text, part) in [
             ("traffic: []", "traffic"), ("traffic:\n  - {secret: s}", "provider"), ("x: 1", "unknown key `x`"),
             ("traffic:\n  - {provider: a, size: 9-1}", "size"), ("traffic:\n  - {provider: a, weight: x}", "weight"),
             ("traffic:\n  - {provider: a}\n  - {provider: a}", "taken"),
-            ("shares: {stale: 2}\ntraffic: [{provider: a}]", "1"),
+            ("shares: {stale: 2}\ntraffic: [{provider: a}]", "1"), ("traffic: [{call: nothing}]", "METHOD"),
+            ("traffic: [{call: GET /, provider: a}]", "provider"), ("traffic: [{provider: a, body: x}]", "call"),
         ] {
             #expect(throws: LoadMixProblem.self, "\(part)") { try LoadMixFile(text: text, name: "m") }
         }

@@ -95,17 +95,31 @@ import Testing
         (status.lastFailureAt, status.lastSuccessAt, status.oldestWaitingSeconds) = (time, time, 1.5)
         try check(status)
         let timeouts = TimeoutsResource(connect: "5s", head: "15s", total: "30s")
-        let retry = RetryResource(delays: ["5s"], jitter: 0.5)
+        var retry = RetryResource(delays: ["5s"], jitter: 0.5)
+        (retry.preset, retry.backoff, retry.budget) = ("svix", BackoffResource(), 0.5)
         var tls = EndpointTLSResource()
         (tls.ca, tls.certificate, tls.key, tls.crl) = ("a.pem", "b.pem", "b.key", "c.pem")
         try check(tls)
         var endpoint = EndpointResource(
             id: "ep_1", name: "a", tenant: Reference(id: "app_1", name: "default"), url: "http://h/", concurrency: 1,
             timeouts: timeouts, retry: retry, status: status)
-        endpoint.uid = "u"
+        (endpoint.uid, endpoint.filter) = ("u", ["type": "a"])
         endpoint.outcomes = ["404": "retry"]
         endpoint.tls = tls
+        var signature = SignatureConfiguration()
+        (signature.header, signature.signed, signature.prefix) = ("X-S", "{timestamp}{body}", "v0=")
+        (signature.encoding, signature.list, signature.timestampHeader) = ("base64", "comma", "X-T")
+        signature.secretEncoding = "hex"
+        try check(SignatureResource(signature))
+        endpoint.signature = SignatureResource(signature)
+        var rate = RateResource()
+        (rate.perSecond, rate.burst) = (5, 2)
+        (endpoint.breaker, endpoint.rate) = (.settings(BreakerForm()), rate)
+        endpoint.shadow = ShadowResource(share: 0.5)
+        endpoint.errors = ErrorsResource()
+        (endpoint.deadline, endpoint.delay, endpoint.disableAfter) = ("1d", "1m", "5d")
         try check(endpoint)
+        endpoint.concurrency = .adaptive(ConcurrencyResource.Adaptive(max: 9))
         endpoint.ordered = .byKey(["json:$.a"])
         try check(endpoint)
         try check(timeouts)
@@ -114,7 +128,12 @@ import Testing
         (draft.name, draft.uid, draft.tenant, draft.url) = ("a", "u", "default", "http://h/")
         (draft.sources, draft.types, draft.secrets, draft.concurrency) = (["s"], ["t"], ["x"], 1)
         (draft.timeouts, draft.retry, draft.forwardHeaders, draft.disabled) = (timeouts, retry, true, false)
-        draft.tls = tls
+        draft.signature = SignatureResource(signature)
+        (draft.tls, draft.filter) = (tls, ["body": ["camelCase": ["$startsWith": "a"]]])
+        (draft.redact, draft.transform) = (.flag(true), [TransformStepResource(.pick(paths: ["$.a"]))])
+        (draft.breaker, draft.rate, draft.shadow) = (.flag(true), rate, ShadowResource(share: 0.5))
+        draft.errors = ErrorsResource()
+        (draft.deadline, draft.delay, draft.disableAfter) = ("1d", "1m", "5d")
         (draft.outcomes, draft.ordered, draft.channels) = (["preset": "ops-center", "4xx": "dead"], .flag(true), ["c"])
         try check(draft)
         try check(EndpointBatch(endpoints: [draft]))
@@ -123,6 +142,27 @@ import Testing
         #expect(published.text == APIText.of(published))
         try check(PauseOrder(for: "1h"))
     }
+    @Test func filtersHaveTheFieldsOfTheirSchema() throws {
+        var given = GivenEvent()
+        (given.type, given.source, given.channels, given.body) = ("t", "s", ["c"], "{}")
+        (given.headers, given.payload) = (["A": "b"], ["camelCase": 1])
+        try check(given)
+        var trial = FilterTrial()
+        (trial.filter, trial.endpoint, trial.event, trial.given) = (["type": "a"], "e", "evt_1", given)
+        try check(trial)
+        let result = FilterResult(try CompiledFilter(.object(["type": .text("t")])).trace(given))
+        try check(result)
+        let row = EventRow(id: "evt_1", sequence: 1, source: "s", type: "t", receivedAt: time, bodyBytes: 1)
+        try check(
+            EventEndpoint(
+                endpoint: Reference(id: "ep_1", name: "a"), reason: .filter, disabled: true, filter: result))
+        var order = FilterPreviewOrder(from: time)
+        (order.filter, order.until, order.cursor) = (["type": "a"], time, "c")
+        try check(order)
+        var page = FilterPreview()
+        (page.gainedExamples, page.lostExamples, page.next) = ([row], [row], "n")
+        try check(page)
+    }
     @Test func deliveriesHaveTheFieldsOfTheirSchema() throws {
         let timing = TimingResource(totalMillis: 3, connectMillis: 1, firstByteMillis: 2.5)
         var delivery = DeliveryResource(
@@ -130,10 +170,11 @@ import Testing
             updatedAt: time)
         (delivery.status, delivery.reason, delivery.nextAttemptAt, delivery.timing) = (500, "gone", time, timing)
         (delivery.source, delivery.type, delivery.receivedAt) = ("s", "t", time)
+        delivery.class = "authentication"
         try check(delivery)
         var attempt = AttemptResource(number: 1, endedAt: time, timing: timing, result: "connect_failed")
         (attempt.status, attempt.systemError, attempt.answer, attempt.answerBase64) = (500, "refused", "no", "bm8=")
-        (attempt.tlsError, attempt.proxyStatus) = ("expired", 407)
+        (attempt.tlsError, attempt.proxyStatus, attempt.preparationError) = ("expired", 407, "not_json")
         try check(attempt)
         try check(DeliveryDetail(delivery: delivery, attempts: [attempt]))
         try check(RetryAnswer(event: "evt_1", endpoint: Reference(id: "ep_1", name: "a")))
@@ -143,6 +184,30 @@ import Testing
         try check(order)
         try check(ReplayOutcome(dryRun: true))
     }
+    @Test func repairsHaveTheFieldsOfTheirSchema() throws {
+        var draft = RepairDraft(action: "forward")
+        (draft.endpoint, draft.to, draft.states, draft.source) = ("a", "b", [.dead, .delivered], "s")
+        (draft.type, draft.reason, draft.class, draft.status) = ("t", "cancelled", "authentication", "5xx")
+        (draft.from, draft.until, draft.failedFrom, draft.failedUntil) = (time, time, time, time)
+        (draft.perSecond, draft.dryRun, draft.events) = (5, false, ["evt_1"])
+        try check(draft)
+        var order = RepairOrder(.forward)
+        (order.endpoint, order.destination, order.source, order.type) = (1, 2, "s", "t")
+        (order.reason, order.failureClass) = ("cancelled", "authentication")
+        (order.statusFirst, order.statusLast) = (500, 599)
+        (order.receivedFrom, order.receivedUntil, order.failedFrom, order.failedUntil) = (1, 2, 3, 4)
+        (order.actor, order.sequences) = ("key_1", [1])
+        var repair = Repair(order, nowMillis: 5)
+        repair.note = "why"
+        let resource = RepairResource(repair) { Reference(id: "ep_\($0)", name: "e\($0)") }
+        #expect(resource.status == "5xx" && resource.endpoint?.name == "e1" && resource.to?.name == "e2")
+        try check(resource)
+        let group = DeadLetterGroup(failureClass: .failure(.authentication), reason: .permanentAnswer, count: 3)
+        try check(
+            DeadLetterCounts(
+                endpoint: Reference(id: "ep_1", name: "a"), total: 3, counts: [DeadLetterCount(group)]))
+        try check(DeadLetterCount(group))
+    }
     @Test func eventsHaveTheFieldsOfTheirSchema() throws {
         let event = EventRow(
             id: "evt_1", sequence: 1, source: "s", type: "t", receivedAt: time, bodyBytes: 1, providerId: "p",
@@ -151,8 +216,19 @@ import Testing
         let detail = EventDetail(
             event: event, method: "POST", target: "/", headers: [["A", "b"]], body: [0x61], deliveries: [])
         var content = EventContent(detail, deliveries: [])
-        content.bodyBase64 = "YQ=="
+        (content.bodyBase64, content.expunged) = ("YQ==", true)
         try check(content)
+        let step = TraceStep("paused", "it is paused", until: time)
+        try check(step)
+        var one = EndpointTrace(endpoint: Reference(id: "ep_1", name: "a"), outcome: .pending, why: [step])
+        one.attempts = []
+        one.delivery = DeliveryResource(
+            event: "evt_1", endpoint: Reference(id: "ep_1", name: "a"), state: .pending, attempts: 1,
+            result: "answered", updatedAt: time)
+        try check(one)
+        let trace = EventTrace(event: event, receipt: [step], endpoints: [one], next: "c")
+        let members = object(try JSONDecoder().decode(JSONValue.self, from: Data(APIText.of(trace).utf8)))
+        #expect(Set(members.keys).union(["rejected"]) == Set(EventTrace.schema.fields.map(\.name)))
         var order = ReverifyRequest()
         (order.source, order.ids, order.dryRun) = ("s", ["rej_1"], true)
         try check(order)
@@ -162,8 +238,11 @@ import Testing
             id: "app_1", tenantId: "00000000-0000-4000-8000-000000000001", name: "a", uid: "u", sources: 1,
             endpoints: 2)
         (tenant.createdAt, tenant.signingSecret) = (time, "whsec_c2VjcmV0")
+        let limit = RateLimitResource(RateLimitConfiguration(capacity: 1, perSecond: 2, perMinute: 3, perHour: 4))
+        try check(limit)
+        tenant.rateLimit = limit
         try check(tenant)
-        try check(TenantDraft(name: "a", uid: "u"))
+        try check(TenantDraft(name: "a", uid: "u", rateLimit: limit))
         var key = KeyResource(keyId: "key_1", name: "ci", role: "viewer", tenantId: "*", createdAt: time)
         (key.expiresAt, key.lastUsedAt, key.token) = (time, time, "sluice_")
         key.tenant = Reference(id: "app_1", name: "a")
@@ -172,7 +251,7 @@ import Testing
         var source = SourceResource(
             id: "src_1", name: "s", tenant: Reference(id: "app_1", name: "a"), provider: "github", path: "/in/s",
             mode: "observe", durability: "memory", unverified: true, secretCount: 0)
-        (source.uid, source.requests) = ("u", ["accepted": 3])
+        (source.uid, source.requests, source.rateLimit) = ("u", ["accepted": 3], limit)
         try check(source)
         let item = ChangeItem(action: .added, kind: .source, name: "s", id: "src_1", fields: ["path"])
         try check(item)

@@ -117,7 +117,11 @@ import Testing
                     else { return nil }
                     return name
                 }
-                #expect(names == OperationalEventType.allCases.map(\.rawValue))
+                #expect(names == OperationalEventType.usual.map(\.rawValue) && names.count == 7)
+                let path = Self.base + "/event_types?conditions=true"
+                let more = try await server.bearer("GET", path, token: "\(role)@app_1")
+                guard case .list(let conditions)? = more.json else { Issue.record("\(more.body)"); continue }
+                #expect(conditions.count == OperationalEventType.allCases.count - 7)
             }
         }
     }

@@ -15,6 +15,17 @@ import Testing
         GatewayPlace(
             standard: GatewayPlace.Seat(admin: "127.0.0.1:8081", dataFolder: "here"), environment: environment)
     }
+    @Test func aNamedDataFolderHasTheKey() throws {
+        var place = place(["SLUICE_KEY": "e", "SLUICE_PROFILE": "test"])
+        place.dataFolder = "other"
+        #expect(try answer(place, two) == ["127.0.0.1:8081", "of-other", "folder other"])
+        place.admin = "elsewhere:1"
+        #expect(try answer(place, two) == ["elsewhere:1", "of-other", "folder other"])
+        (place.admin, place.configured) = (nil, GatewayPlace.Seat(admin: "configured:2", dataFolder: "there"))
+        #expect(try answer(place, two) == ["configured:2", "of-other", "folder other"])
+        place.key = "k"
+        #expect(try answer(place, two) == ["configured:2", "k", "it is the one of --key"])
+    }
     private func answer(_ place: GatewayPlace, _ profiles: Profiles = Profiles()) throws -> [String?] {
         let answer = try place.answer(
             profiles: { profiles }, folderKey: { GatewayPlace.Key("of-\($0)", "folder \($0)") })

@@ -39,6 +39,42 @@ import Testing
             #expect(bodies == [#"{"x": 1}"#, #"{"keep":   "é"}"#])
         }
     }
+    @Test func tagsTimeAndRetentionAreRead() throws {
+        // 2027-01-15T08:00:00Z.
+        let now: UInt64 = 1_800_000_000_000_000_000
+        func draft(_ more: String) throws -> SvixMessageDraft {
+            let body = "{\"eventType\":\"a\",\"payload\":{}\(more)}"
+            return try SvixMessageDraft(Array(body.utf8), application: "app_1", nowNanos: now)
+        }
+        let full = try draft(
+            #","tags":["b","a","b"],"deliverAt":"2027-01-15T08:01:00.250Z","payloadRetentionHours":36"#)
+        #expect(full.tags == ["b", "a"] && full.deliverAtMillis == 1_800_000_060_250 && full.retentionHours == 36)
+        #expect(try draft(#","payloadRetentionPeriod":5"#).retentionHours == 120)
+        #expect(try draft(#","deliverAt":"2027-01-16T09:00:00+01:00""#).deliverAtMillis == 1_800_086_400_000)
+        let none = try draft(
+            #","tags":null,"deliverAt":null,"payloadRetentionPeriod":null,"payloadRetentionHours":null"#)
+        #expect(none.tags.isEmpty && none.deliverAtMillis == nil && none.retentionHours == nil)
+        #expect(try draft(#","tags":[]"#).tags.isEmpty)
+        for time in ["2027-01-15T08:00:59Z", "2027-01-16T08:00:01Z", "2027-01-14T08:00:00Z"] {
+            #expect(throws: SvixError.self) { try draft(",\"deliverAt\":\"\(time)\"") }
+        }
+        // The same call again, when its time is near or over.
+        let late = #","eventId":"e","deliverAt":"2027-01-15T08:00:59Z""#
+        #expect(try draft(late).deliverAtMillis == 1_800_000_059_000)
+        #expect(throws: SvixError.self) { try draft(#","eventId":"e","deliverAt":"2027-01-16T08:00:01Z""#) }
+        let body = Array(#"{"eventType":"a","payload":{},"deliverAt":"2027-01-14T08:00:00Z"}"#.utf8)
+        let again = try SvixMessageDraft(body, application: "app_1", idempotencyKey: "k", nowNanos: now)
+        #expect(again.deliverAtMillis == 1_799_913_600_000 && again.idempotencyKey == "k")
+    }
+    @Test func tagsAndTimeAreShownWhereThereAreSome() {
+        var message = SvixMessage(
+            id: "msg_1", eventId: nil, eventType: "a", channels: [], timestamp: 1_800_000_000_000_000_000,
+            payload: .json(Array("{}".utf8)))
+        #expect(!message.text(withContent: true).contains("tags"))
+        (message.tags, message.deliverAtMillis) = (["vip", "x"], 1_800_000_060_250)
+        let text = message.text(withContent: true, more: ",\"status\":3")
+        #expect(text.contains("\"tags\":[\"vip\",\"x\"],\"deliverAt\":\"2027-01-15T08:01:00.250Z\",\"status\":3,"))
+    }
     @Test(arguments: [
         (#"{"payload":{}}"#, ["body", "", ""]), (#"{"eventType":"a"}"#, ["body", "", ""]),
         (#"{"eventType":5,"payload":{}}"#, ["body", "eventType"]),
@@ -50,6 +86,18 @@ import Testing
         (#"{"eventType":"a","payload":{},"channels":["$"]}"#, ["body", "channels", "[0]"]),
         (#"{"eventType":"a","payload":{},"payloadRetentionPeriod":4}"#, ["body", "payloadRetentionPeriod"]),
         (#"{"eventType":"a","payload":{},"payloadRetentionPeriod":"10"}"#, ["body", "payloadRetentionPeriod"]),
+        (#"{"eventType":"a","payload":{},"payloadRetentionHours":0}"#, ["body", "payloadRetentionHours"]),
+        (#"{"eventType":"a","payload":{},"payloadRetentionHours":2161}"#, ["body", "payloadRetentionHours"]),
+        (
+            #"{"eventType":"a","payload":{},"payloadRetentionHours":5,"payloadRetentionPeriod":5}"#,
+            ["body", "payloadRetentionHours"]
+        ),
+        (#"{"eventType":"a","payload":{},"tags":"x"}"#, ["body", "tags"]),
+        (#"{"eventType":"a","payload":{},"tags":["ok","a b"]}"#, ["body", "tags", "[1]"]),
+        (#"{"eventType":"a","payload":{},"tags":["1","2","3","4","5","6","7","8","9","10","11"]}"#, ["body", "tags"]),
+        (#"{"eventType":"a","payload":{},"deliverAt":"soon"}"#, ["body", "deliverAt"]),
+        (#"{"eventType":"a","payload":{},"deliverAt":7}"#, ["body", "deliverAt"]),
+        (#"{"eventType":"a","payload":{},"deliverAt":"2026-01-31T00:00:00Z"}"#, ["body", "deliverAt"]),
         (#"{"eventType":"a","payload":{},"application":{"name":"x"}}"#, ["body", "application", "uid"]),
         (#"{"eventType":"a","payload":{},"application":{"name":"x","uid":"u"}}"#, ["body", "application", "uid"]),
         ("[]", ["body"]), ("{", ["body"]),
@@ -78,7 +126,8 @@ import Testing
             let none = try await server.get("/api/v1/app/app_1/msg/msg_1/endpoint")
             #expect(none.member("data") == .list([]) && none.member("iterator") == .null)
             #expect(server.gateway.calls.first == "messages app_1 eu [\"a\", \"b\", \"c\"]")
-            for bad in ["msg?channel=$$", "msg?event_types=a%20b", "msg?limit=251", "attempt/msg/msg_1?iterator=x"] {
+            let wrong = ["msg?channel=$$", "msg?tag=$$", "msg?event_types=a%20b", "msg?limit=251"]
+            for bad in wrong + ["attempt/msg/msg_1?iterator=x"] {
                 #expect(try await server.get("/api/v1/app/app_1/" + bad).status == 422, "\(bad)")
             }
             for bad in ["attempt/msg/msg_1?status=9", "attempt/msg/msg_1?status_code_class=150", "msg?before=x"] {

@@ -21,6 +21,9 @@ package struct HarnessSource {
     package var splits: Bool
     package var durability = DurabilityLevel.fsync
     package var dedupWindowSeconds: UInt32 = 86_400
+    package var limiter: RateLimiter?
+    /// Of its tenant.
+    package var tenantLimiter: RateLimiter?
 
     package init(
         name: String, check: Check, observes: Bool = false, rejectedPerSecondMax: UInt32 = 0,
@@ -173,6 +176,8 @@ package final class IngestHarness {
             fresh.rejectedPerSecondMax = source.rejectedPerSecondMax
             fresh.edge.certificate = source.certificate?(memory)
             fresh.counterSlot = index
+            fresh.limits.set(source: source.limiter)
+            if !fresh.takesPublications { fresh.limits.set(tenant: source.tenantLimiter) }
             compiled.append(fresh)
         }
         let edge = EdgePolicy(trusted: trusted.isEmpty ? nil : AddressSet(trusted, in: memory))
@@ -182,7 +187,11 @@ package final class IngestHarness {
             guard case .publications = source.check else { continue }
             routes.append(IngestRoute(memory.place(text: "/api/v1/events"), source: place))
         }
-        return IngestSnapshot(sources: compiled, routes: routes, edge: edge, owners: [memory])
+        var tenants: [UInt32: RateLimiter] = [:]
+        for source in sources { if let limiter = source.tenantLimiter { tenants[source.tenantNumber] = limiter } }
+        return IngestSnapshot(
+            sources: compiled, routes: routes, edge: edge, tenants: tenants.map { ($0.key, $0.value) },
+            owners: [memory] + sources.compactMap(\.limiter))
     }
 
     /// Other sources from now on; returns when the loop uses them.

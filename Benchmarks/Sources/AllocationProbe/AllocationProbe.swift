@@ -120,7 +120,7 @@ import Synchronization
         let allocations = malloc_counter_allocations() - allocated
         let frees = malloc_counter_frees() - freed
         let expected = requestCount * kind.answerCount
-        let answered = kind == .forged ? tally.rejected : tally.accepted
+        let answered = kind.isForged ? tally.rejected : kind == .overLimit ? tally.limited : tally.accepted
         let isClean = allocations == 0 && frees == 0 && answered == expected
         let commitCount = gateway.metrics.loop.read(IngestCounter.commits.rawValue) - commits
         let segmentCount = gateway.tail.snapshot.segmentGeneration - segments

@@ -5,6 +5,7 @@ import FastPath
 struct ProbeTally {
     var accepted = 0
     var rejected = 0
+    var limited = 0
     var other = 0
 }
 
@@ -43,6 +44,7 @@ final class ProbeClient {
         switch status {
         case 200...299: tally.accepted += 1
         case 401: tally.rejected += 1
+        case 429: tally.limited += 1
         default: tally.other += 1
         }
     }

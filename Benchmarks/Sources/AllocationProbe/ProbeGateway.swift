@@ -16,6 +16,9 @@ struct ProbeError: Error, CustomStringConvertible {
 final class ProbeGateway: Sendable {
     static let secret = "a secret of the probe"
     static let path = "/in/github"
+    /// Of the same source with limits.
+    static let limitedPath = "/in/limited"
+    static let usedUpPath = "/in/used-up"
     /// Small, so that segments are rolled while the probe counts.
     private static let segmentBytes = 4 << 20
     private static let groupBytes = 1 << 20
@@ -115,13 +118,25 @@ final class ProbeGateway: Sendable {
         var scheme = SchemeDefinition(
             algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "X-Hub-Signature-256")])
         scheme.prefix = "sha256="
-        let source = IngestSource(
+        var source = IngestSource(
             name: memory.place(text: "github"), scheme: try SignatureScheme([(scheme, [secret])], in: memory),
             selectors: try EventSelectors(
                 eventID: ["header:X-GitHub-Delivery"], eventType: ["header:X-GitHub-Event"],
                 dedupKey: ["header:X-GitHub-Delivery", "body"], in: memory),
             handshake: nil)
-        return IngestSnapshot(sources: [source], paths: [memory.place(text: path)], owners: [memory])
+        let wide = RateLimiter(
+            RateLimiter.Settings(
+                capacity: 1_000_000, perSecond: 1_000_000, perMinute: 1_000_000_000, perHour: 1_000_000_000))
+        let usedUp = RateLimiter(RateLimiter.Settings(perHour: 1))
+        _ = usedUp.take(ProcessResources.monotonicNanos)
+        var sources = [source]
+        for limiter in [wide, usedUp] {
+            source.limits.set(source: limiter)
+            sources.append(source)
+        }
+        return IngestSnapshot(
+            sources: sources, paths: [path, limitedPath, usedUpPath].map { memory.place(text: $0) },
+            owners: [memory, wide, usedUp])
     }
 
     /// Answers what is under way and ends the threads.

@@ -20,11 +20,23 @@ enum ProbeRequests {
         case duplicate
         /// A signature that is not genuine: 401.
         case forged
+        /// A source with a limit that is never used up, and its signature when it is not genuine.
+        case limited, limitedForged
+        /// A source whose limit is used up: 429.
+        case overLimit
         /// A connection for each request.
         case newConnections
 
         var bodyBytes: Int { self == .assembled || self == .assembledChunks ? 16_384 : 1024 }
         var answerCount: Int { self == .pipelined ? 2 : 1 }
+        var isForged: Bool { self == .forged || self == .limitedForged }
+        var path: String {
+            switch self {
+            case .limited, .limitedForged: ProbeGateway.limitedPath
+            case .overLimit: ProbeGateway.usedUpPath
+            default: ProbeGateway.path
+            }
+        }
     }
     private static let memory = CompiledMemory()
     private static let key = SigningKey(secret: Array(ProbeGateway.secret.utf8), algorithm: .sha256, in: memory)
@@ -32,8 +44,8 @@ enum ProbeRequests {
     /// What to send, in the pieces in which to send it.
     static func make(_ kind: Kind, serial: Int) -> [[UInt8]] {
         switch kind {
-        case .whole, .assembled, .newConnections: return [message(kind, "\(serial)")]
-        case .forged: return [message(kind, "\(serial)", isForged: true)]
+        case .whole, .assembled, .newConnections, .limited, .overLimit: return [message(kind, "\(serial)")]
+        case .forged, .limitedForged: return [message(kind, "\(serial)", isForged: true)]
         case .duplicate: return [message(kind, "\(serial / 2)")]
         case .pipelined: return [message(kind, "\(serial)-a") + message(kind, "\(serial)-b")]
         case .chunked: return [message(kind, "\(serial)", chunkBytes: 256)]
@@ -51,7 +63,7 @@ enum ProbeRequests {
         let body = Array((start + filler + "\"}").utf8)
         var tag = key.mac(over: body)
         if isForged { tag[0] ^= 1 }
-        var head = "POST \(ProbeGateway.path) HTTP/1.1\r\nHost: localhost\r\nUser-Agent: GitHub-Hookshot/044aadd\r\n"
+        var head = "POST \(kind.path) HTTP/1.1\r\nHost: localhost\r\nUser-Agent: GitHub-Hookshot/044aadd\r\n"
         head += "Content-Type: application/json\r\nX-GitHub-Event: pull_request\r\n"
         head += "X-GitHub-Delivery: \(kind.rawValue)-\(id)\r\nX-Hub-Signature-256: sha256=\(TextEncoding.hex(tag))\r\n"
         guard chunkBytes > 0 else { return Array((head + "Content-Length: \(body.count)\r\n\r\n").utf8) + body }

@@ -16,6 +16,7 @@ import InstructionCounter
         YardstickClaim.claim, HeadParseClaim.claim, FramingClaim.claim, ChunkDecodeClaim.claim, SignatureClaim.claim,
         FingerprintClaim.claim, DedupClaim.claim, RingClaim.claim, RecordClaim.claim, JournalClaim.claim,
         RecoveryClaim.claim, JSONScanClaim.claim, FilterClaim.claim, RetryClaim.claim, ReplyClaim.claim,
+        RedactionClaim.claim,
         ComparisonClaim.claim,
     ]
     private static let known = ["--small", "--json", "--count"]

@@ -21,6 +21,8 @@ package struct LiveSettings: Equatable, Sendable {
     package var gracePeriodMillis = 10_000
     /// Refused requests copied for a closer look, a second and source; 0 = none.
     package var rejectedPerSecondMax = 100
+    /// What tenants may send, by the manifest.
+    package var tenants: [TenantSettings] = []
     /// Whose tokens open the control API beside the gateway's own keys; nil = nobody's.
     package var identity: IdentitySettings?
     /// A digest of the files that `listen` names, so that a certificate which was renewed in place is a change.
@@ -36,6 +38,12 @@ extension LiveSettings {
         SettingsField("trusted_proxies") { $0.trustedProxies },
         SettingsField("grace", { $0.gracePeriodMillis }, text: { TimeSpan.text(of: $0) }),
         SettingsField("rejected.per_second") { $0.rejectedPerSecondMax },
+        SettingsField(
+            "tenants", { $0.tenants },
+            text: { tenants in
+                let texts = tenants.map { "\($0.name): \($0.rateLimit?.text ?? "none")" }
+                return texts.isEmpty ? "none" : texts.joined(separator: "; ")
+            }),
         SettingsField("identity", { $0.identity }, text: { $0?.label ?? "none" }),
         SettingsField("listen.tls", { $0.certificateContents }, text: { $0.map { String($0.prefix(8)) } ?? "none" }),
         SettingsField("dedup.window", { $0.dedupWindowSeconds }, text: { TimeSpan.text(of: Int($0) * 1000) }),

@@ -33,6 +33,7 @@ package struct ProcessSettings: Equatable, Sendable {
     package var verifierQueueCount = 1024
     package var rejected = RejectedConfiguration()
     package var schedules = FamilySchedules()
+    package var conditions = ConditionSettings()
     package init() {}
 }
 
@@ -78,6 +79,11 @@ extension ProcessSettings {
         Field("ops_center.attempt_timeout") { $0.schedules.opsCenter.attemptMillisMax },
         Field("operational.retry_delays") { $0.schedules.operational.delaysMillis },
         Field("operational.attempt_timeout") { $0.schedules.operational.attemptMillisMax },
+        Field("conditions.refused_share") { $0.conditions.refusedPercent },
+        Field("conditions.refused_count") { $0.conditions.refusedCountMin },
+        Field("conditions.free_space") { $0.conditions.freeBytesMin },
+        Field("conditions.lagging") { $0.conditions.laggingMillis },
+        Field("conditions.certificate_days") { $0.conditions.certificateDays },
     ]
 }
 

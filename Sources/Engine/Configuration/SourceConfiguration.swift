@@ -58,6 +58,8 @@ package struct SourceConfiguration: Equatable, Codable, Sendable {
     /// Nil = what the provider wants to hear.
     package var answer: AnswerConfiguration?
     package var timestampToleranceSeconds: Int?
+    /// Nil = as many requests as come.
+    package var rateLimit: RateLimitConfiguration?
     package init() {}
 }
 

@@ -25,8 +25,16 @@ package struct EventFilterOfDeliveries: Sendable {
     package var source: String?
     /// A pattern with `*`.
     package var type: String?
+    /// Of what the store knows, but no index of it: of dead letters and pending deliveries.
+    package var failureClass: DeadLetterClass?
+    /// Of the last answer.
+    package var statuses: ClosedRange<UInt16>?
     package init() {}
     var isEmpty: Bool { tenant == nil && source == nil && type == nil }
+    func takes(_ row: DeliveryRow) -> Bool {
+        if let statuses, !statuses.contains(row.status) { return false }
+        return failureClass.map { row.state != .delivered && DeadLetterClass(row) == $0 } ?? true
+    }
 }
 
 extension DeliveryService {
@@ -43,8 +51,9 @@ extension DeliveryService {
         while true {
             let page = try store.rows(query)
             for row in page.rows {
-                let record = record(row, log: log)
                 looked += 1
+                guard filter.takes(row) else { continue }
+                let record = record(row, log: log)
                 if filter.isEmpty || DeliveryService.matches(record.event, filter, pattern) { records.append(record) }
                 if records.count == wanted {
                     return (records, DeliveryCursor(sequence: row.place.sequence, endpoint: row.endpoint))

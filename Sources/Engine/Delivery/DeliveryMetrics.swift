@@ -51,8 +51,10 @@ package struct LaneCounters: Equatable, Sendable {
     package var retried: UInt64 = 0
     package var repeatedAtOnce: UInt64 = 0
     package var replayed: UInt64 = 0
+    /// Events that its filter kept from it.
+    package var filtered: UInt64 = 0
     /// `DeadLetterReason.rawValue` is the index; 0 is unused.
-    package private(set) var deadLetters = [UInt64](repeating: 0, count: DeadLetterReason.allCases.count + 1)
+    package private(set) var deadLetters = [UInt64](repeating: 0, count: DeadLetterReason.placeCount)
     /// Attempts, from the order's arrival in the loop to the outcome.
     package private(set) var durations = DurationHistogram()
     /// From the event's arrival to its first order.
@@ -84,6 +86,7 @@ package struct LaneCounters: Equatable, Sendable {
         difference.retried -= earlier.retried
         difference.repeatedAtOnce -= earlier.repeatedAtOnce
         difference.replayed -= earlier.replayed
+        difference.filtered -= earlier.filtered
         difference.durations = durations.less(earlier.durations)
         difference.queueWaits = queueWaits.less(earlier.queueWaits)
         difference.connects = connects.less(earlier.connects)
@@ -129,6 +132,12 @@ package struct DeliveryMetrics: Sendable {
     package var endpointCount = 0
     /// Endpoints by condition.
     package var conditions: [EndpointCondition: Int] = [:]
+    /// The same by the phase of their breaker, without closed ones.
+    package var breakers: [BreakerPhase: Int] = [:]
+    /// What policies did; `PolicyEvent.rawValue` is the index.
+    package var policyEvents = [UInt64](repeating: 0, count: PolicyEvent.allCases.count)
+    /// Attempts that failed; `FailureClass.index` is the index.
+    package var failures = [UInt64](repeating: 0, count: FailureClass.allCases.count)
     /// Of all endpoints: deliveries that wait for another attempt, dead letters, events noted for when there is room.
     package var pending = 0
     package var dead = 0
@@ -137,6 +146,7 @@ package struct DeliveryMetrics: Sendable {
     package var eventsUnreadable: UInt64 = 0
     /// Attempts that failed in TLS; `TLSFailure.rawValue` is the index.
     package var tlsFailures = [UInt64](repeating: 0, count: TLSFailure.allCases.count)
+    package var preparation = PreparationFigures()
     package var payloadBytesLeased = 0
     package var payloadBytes = 0
     package var ordersOut = 0

@@ -70,6 +70,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     private let historyMillis: Atomic<Int64>
     private let worker: StoreWorker
     private let resolver: HostResolver?
+    private let preparer: PreparationWorkers
     private let logger: Logger
     /// Touched by `start` before the thread runs, then by that thread alone.
     private let dispatcher: Engine
@@ -110,6 +111,8 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
             egress: EgressRings(orders: parts.orders, outcomes: parts.outcomes, answers: parts.answers),
             store: worker, hosts: hosts, pool: PayloadPool(byteCount: configuration.bufferBytes), limits: limits,
             clock: clock, shared: opened.shared ?? parts.log.committedEnd, seed: .random(in: .min ... .max))
+        preparer = PreparationWorkers(threadCount: DeliveryService.preparerCount, wakeup: parts.outcomes.wakeup)
+        dispatcher.preparer = preparer
         dispatcher.feed = parts.feed
         dispatcher.stream = parts.stream
     }
@@ -134,6 +137,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         dispatcher.publish(plans, now: DeliveryService.now)
         opened = DeliverySnapshot()
         worker.start()
+        preparer.start()
         let thread = Thread { [self] in run() }
         thread.name = "dispatcher"
         thread.start()
@@ -185,6 +189,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         mailbox.withLock { $0.isStopping = true }
         wakeup.signal()
         while !mailbox.withLock({ $0.isClosed }) { Thread.sleep(forTimeInterval: 0.001) }
+        preparer.stop()
         worker.stop()
         resolver?.stop()
     }
@@ -257,6 +262,10 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
                 return replay
             })
     }
+    /// Where an event stands at these endpoints, of those that there are, and what holds it there.
+    package func trace(_ event: EventID, at endpoints: [EndpointID]) throws -> [EndpointID: LaneTrace] {
+        try perform { dispatcher, now in dispatcher.trace(event.sequence, at: endpoints, now: now) }
+    }
     /// How many endpoints will get such an event.
     package func subscriberCount(tenant: TenantID, source: SourceID, type: String) throws -> Int {
         try perform { dispatcher, _ in
@@ -269,6 +278,24 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
             dispatcher.isWanted(
                 tenant: tenant, source: source, type: Array(type.utf8),
                 channels: Array(channels.joined(separator: ",").utf8))
+        }
+    }
+    /// Pending deliveries are given up, durably when this returns: those that were, as they are now, and how many are
+    /// being attempted at this moment. Nil while the store fails.
+    package func cancel(_ keys: [DeliveryKey]) throws -> (rows: [DeliveryRow], attempted: Int)? {
+        guard !worker.metrics.isFailing else { return nil }
+        let answer = ResultBox<[DeliveryRow]?>()
+        let results = try perform { dispatcher, now in
+            dispatcher.cancel(keys, now: now) { answer.set($0) }
+        }
+        let attempted = results.count { $0 == .attempted }
+        while true {
+            if let rows = answer.wait(until: Date(timeIntervalSinceNow: 0.1)) {
+                guard let rows else { throw DeliveryError.stopped }
+                return (rows, attempted)
+            }
+            // It is done when the store writes again; whoever asks again then is told so.
+            if worker.metrics.isFailing { return nil }
         }
     }
     /// What is accepted is durable; nothing is while the store fails.
@@ -375,6 +402,8 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
             if worker.metrics.isFailing { return result }
         }
     }
+    /// As many as a machine has cores to spare for them.
+    private static var preparerCount: Int { min(4, max(1, ProcessInfo.processInfo.activeProcessorCount / 2)) }
     private static var now: UInt64 { ProcessResources.monotonicNanos }
 }
 

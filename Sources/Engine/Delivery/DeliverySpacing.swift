@@ -20,6 +20,8 @@ package struct DeliverySpacing: Equatable, Sendable {
     }
     /// One has gone.
     package mutating func took(now: UInt64, intervalNanos: UInt64) { next = max(next, now) + intervalNanos }
+    /// What was counted has not gone.
+    package mutating func gaveBack(intervalNanos: UInt64) { next -= min(intervalNanos, next) }
     /// What is over is forgotten.
     package mutating func expire(now: UInt64) { if next <= now { next = 0 } }
     /// True exactly when nothing that went before holds anything back.

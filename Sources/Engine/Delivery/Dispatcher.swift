@@ -94,17 +94,24 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     private var batchNumber: UInt64 = 0
     /// In the order of the batches that they wait for.
     private var commitWaiters: [(batch: UInt64, tell: (Bool) -> Void)] = []
+    /// In the order of what the store was asked to cancel.
+    var cancelWaiters: [([DeliveryRow]?) -> Void] = []
     var sealedShared: EventLocation
     var marksSealedAt: UInt64 = 0
     /// What the store has confirmed: the shared mark and those of lanes that have one of their own.
     var committedShared: EventLocation
     var committedMarks: [EndpointID: EventLocation] = [:]
     /// What the store is asked besides batches and pages, while its queue is full.
-    private var questions: [StoreRequest] = []
+    var questions: [StoreRequest] = []
     /// Orders that the ring had no room for.
     var unsent: [Int] = []
     /// Changes of conditions that nobody was told of yet.
     package var notices: [EndpointNotice] = []
+    /// Who prepares events for the endpoints that ask for it; nil = those get nothing.
+    package var preparer: (any PreparationPort)?
+    var preparationFigures = PreparationFigures()
+    /// Of deliveries that turned out larger than what was taken for them, until they are prepared again.
+    var preparedSizes: [PreparedKey: Int] = [:]
     /// Who hears of failures; nil = nobody.
     package var feed: OperationalFeed?
     /// Who watches deliveries live; nil = nobody ever.
@@ -123,6 +130,12 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     var selection = LaneSelection()
     /// Endpoints by condition, without removed ones.
     var conditions: [EndpointCondition: Int] = [:]
+    /// The same by the phase of their breaker, without closed ones.
+    var breakers: [BreakerPhase: Int] = [:]
+    /// `PolicyEvent.rawValue` is the index.
+    var policyEvents = [UInt64](repeating: 0, count: PolicyEvent.allCases.count)
+    /// Attempts that failed; `FailureClass.index` is the index.
+    var failures = [UInt64](repeating: 0, count: FailureClass.allCases.count)
     /// Sums over all lanes.
     var pendingTotal = 0
     var deadTotal = 0
@@ -159,6 +172,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         takeReplies(now: now)
         takeHosts()
         var isBusy = takeOutcomes(now: now)
+        isBusy = takePrepared(now: now) || isBusy
         resubmit()
         ask(now: now)
         if !isDraining {
@@ -173,6 +187,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     /// For the last look before sleeping: something came in since the last step.
     package var hasWork: Bool {
         egress.hasOutcome || store.hasReply || hosts.hasReply || log.committedEnd.sequence != seenEnd
+            || preparationFigures.out > 0 && preparer?.hasPrepared == true
     }
     /// No new orders from now on; what is out comes back and is written.
     package func beginDrain() { isDraining = true }
@@ -204,12 +219,13 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                         attempts: $0.attempts)
                 }
                 lane.working.retries.loaded(entries, limit: limit)
-                for row in rows { lane.working.order?.note(row.place) }
+                for row in rows where !row.isPostponed { lane.working.order?.note(row.place) }
                 reconsider(lane, now: now)
             case .expedited(let endpoint):
                 guard let lane = lanes[endpoint.number] else { continue }
                 lane.working.retries.reload()
                 scheduler.makeReady(lane)
+            case .cancelled(let rows): cancelled(rows, now: now)
             case .dropped(let deliveries):
                 for dropped in deliveries {
                     guard let lane = lanes[dropped.endpoint.number] else { continue }
@@ -342,6 +358,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     package func end() {
         for waiter in commitWaiters { waiter.tell(false) }
         commitWaiters.removeAll()
+        for tell in cancelWaiters { tell(nil) }
+        cancelWaiters.removeAll()
     }
 
     // MARK: Sleep

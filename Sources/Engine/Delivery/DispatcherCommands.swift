@@ -14,6 +14,8 @@ package struct Replay: Sendable {
     /// It is for this endpoint whatever its subscription and its condition say, and goes by its schedule; no lane meets
     /// the event by itself.
     package var isDirected = false
+    /// Store time; what is for later is sent no sooner, unless by hand.
+    package var notBeforeMillis: Int64 = 0
 
     package init(endpoint: EndpointID, place: EventLocation, state: DeliveryState?) {
         self.endpoint = endpoint
@@ -30,6 +32,8 @@ package enum ReplayResult: Equatable, Sendable {
     /// The lane has not come to it yet; it will be delivered anyway.
     case notReached
     case unknownEndpoint
+    /// It gets nothing until somebody enables it.
+    case endpointDisabled
     /// Not in the log, or not there any more.
     case unknownEvent
     /// A request that holds several events; each of them can be sent again.
@@ -77,6 +81,7 @@ extension Dispatcher {
         recallTrouble(of: lane)
         lanes[lane.id.number] = lane
         conditions[lane.toldCondition, default: 0] += 1
+        begin(countingBreakerOf: lane)
         subscribe(lane)
         if lane.health.returned(nowMillis: clock.millis(at: now)) {
             note(lane, now: now)
@@ -87,6 +92,7 @@ extension Dispatcher {
         } else {
             sharedCount += 1
         }
+        leaveBreaker(lane, now: now)
         if lane.health.state.condition == .paused { rest(lane, now: now) }
         guard lane.pendingCount > 0 else { return }
         // What waits holds back what comes, so all of it must be known first.
@@ -115,13 +121,17 @@ extension Dispatcher {
                 note(lane, now: now)
             }
         }
+        lane.work?.memory?.settingsChanged(from: old.policies, to: new.policies)
+        if endpoint.preparation == nil { forgetPreparedSizes(of: lane.id) }
         // Whatever the old place asked for or did, the new one has not.
         if hasMoved, lane.health.state.reason != .operatorRequest {
             lane.work?.pace = LanePace()
+            lane.work?.memory = nil
             lane.isProven = false
             let staysDisabled = endpoint.family.dropsWhileDisabled && lane.health.state.condition == .disabled
             if !staysDisabled, lane.health.enabled(nowMillis: clock.millis(at: now)) { note(lane, now: now) }
         }
+        leaveBreaker(lane, now: now)
         if wasDeaf, !lane.isDeaf { passBy(lane) }
         reconsider(lane, now: now)
     }
@@ -148,7 +158,9 @@ extension Dispatcher {
                 adjust(lane, pending: -lane.pendingCount, dead: -lane.deadCount)
                 backlogTotal -= lane.work?.backlog.count ?? 0
                 lane.isForgotten = true
+                count(reason: .none, of: lane)
                 committedMarks[id] = nil
+                forgetPreparedSizes(of: id)
                 dirty.removeAll { $0 === lane }
                 lane.isDirty = false
             } else if !forgetting, lane.health.removed(nowMillis: clock.millis(at: now)) {
@@ -178,6 +190,7 @@ extension Dispatcher {
         switch command {
         case .enable:
             lane.work?.pace = LanePace()
+            lane.work?.memory?.breaker = CircuitBreaker()
             hasChanged = lane.health.enabled(nowMillis: nowMillis)
         case .disable: hasChanged = lane.health.disabled(.operatorRequest, nowMillis: nowMillis)
         case .pause(let millis):
@@ -187,6 +200,8 @@ extension Dispatcher {
             lane.work?.pace = LanePace()
             if lane.health.state.condition == .paused, lane.health.state.reason == .askedForLess {
                 hasChanged = lane.health.enabled(nowMillis: nowMillis)
+            } else if lane.breakerPhase == .open {
+                hasChanged = move(lane, to: .halfOpen, now: now)
             }
             if lane.pendingCount > 0 { ask(.expedite(endpoint: endpoint, due: nowMillis), now: now) }
         }
@@ -229,6 +244,7 @@ extension Dispatcher {
     private func replay(_ replay: Replay, now: UInt64) -> ReplayResult {
         let (place, state) = (replay.place, replay.state)
         guard let lane = lanes[replay.endpoint.number], !lane.isRemoved else { return .unknownEndpoint }
+        guard replay.isDirected || !lane.isDisabled else { return .endpointDisabled }
         let mark = lane.mark() ?? shared
         // What has a row the lane has behind it, even while an older event still holds its mark back.
         guard state != nil || replay.isDirected || place.sequence < mark.sequence else { return .notReached }
@@ -237,19 +253,24 @@ extension Dispatcher {
         guard isTaken || state != .pending && !lane.working.retries.isScheduled(place.sequence) else {
             return .alreadyPending
         }
-        let due = clock.millis(at: now)
-        let attempts = (replay.isManual ? AttemptCount.manual : 0) | (replay.isDirected ? AttemptCount.directed : 0)
+        let nowMillis = clock.millis(at: now)
+        let due = replay.isManual ? nowMillis : max(nowMillis, replay.notBeforeMillis)
+        let policies = lane.endpoint.policies
+        let hasDeadline = policies?.deadlineMillis != nil || policies?.errors != nil
+        let attempts =
+            (replay.isManual ? AttemptCount.manual : 0) | (replay.isDirected ? AttemptCount.directed : 0)
+            | (hasDeadline ? AttemptCount.replayed : 0)
         count(lane) { $0.replayed += 1 }
         let row = DeliveryRow(
             endpoint: lane.id, place: place, state: .pending, attempts: attempts, status: 0, result: .abandoned,
-            reason: nil, dueMillis: due, updatedMillis: due)
+            reason: nil, dueMillis: due, updatedMillis: nowMillis)
         record(row, lane, now: now)
         batch.replays.append(DeliveryKey(row))
         adjust(lane, pending: 1, dead: 0)
         batch.isDurable = true
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
         lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
-        lane.working.order?.note(place)
+        if !row.isPostponed { lane.working.order?.note(place) }
         scheduler.makeReady(lane)
         return .accepted
     }
@@ -294,12 +315,16 @@ extension Dispatcher {
         metrics.others = metrics.lanes.reduce(totals) { $0.less($1.counters) }
         metrics.endpointCount = lanes.count - removedCount
         metrics.conditions = conditions
+        metrics.breakers = breakers
+        metrics.policyEvents = policyEvents
+        metrics.failures = failures
         metrics.pending = pendingTotal
         metrics.dead = deadTotal
         metrics.backlog = backlogTotal
         metrics.eventsRead = eventsRead
         metrics.eventsUnreadable = eventsUnreadable
         metrics.tlsFailures = tlsFailures
+        metrics.preparation = preparationFigures
         metrics.payloadBytesLeased = pool.leasedBytes
         metrics.payloadBytes = pool.byteCount
         metrics.ordersOut = slots.outCount

@@ -7,8 +7,9 @@ extension Dispatcher {
         guard let slot = slots.slot(of: came.token), let lane = slots[slot].lane else { return }
         var outcome = came
         if !lane.endpoint.family.heedsRetryAfter { outcome.retryAfterSeconds = .max }
-        let decision = OutcomePolicy.judge(
+        let judged = OutcomePolicy.judge(
             outcome, wasRepeated: slots[slot].wasRepeated, by: lane.endpoint.outcomes)
+        let decision = lane.endpoint.policies?.errors?.revised(judged, outcome) ?? judged
         if !isDraining, goesOnElsewhere(slot, lane, outcome, decision, now: now) { return }
         count(lane) { $0.record(outcome) }
         if outcome.result == .tlsFailed { tlsFailures[Int(outcome.tlsFailure.rawValue)] += 1 }
@@ -16,11 +17,17 @@ extension Dispatcher {
         let isPlain = decision.decision == .delivered && !order.keepsAttempt
         let answer = isPlain ? [] : egress.answer(of: outcome)
         release(slot, lane)
+        let wasUnsent = outcome.result == .notPrepared || decision.decision == .notAttempted
+        if wasUnsent, !order.wasRepeated, order.addressesTried == 0 {
+            giveBackTokens(lane, attempts: order.attempts)
+        }
         let attempts = order.attempts < .max ? order.attempts + 1 : order.attempts
-        judge(lane, TriedDelivery(place: order.place, attempts: attempts), outcome, decision, now: now)
+        judge(
+            lane, TriedDelivery(place: order.place, attempts: attempts), outcome, decision, isProbe: order.isProbe,
+            now: now)
         if decision.decision != .notAttempted, decision.decision != .retryAtOnce {
             // A delivery that succeeds at once costs its row and nothing else, unless it is a message's.
-            if !isPlain || attempts > 1 {
+            if !isPlain || attempts > 1, !isLostToShadow(lane, order.origin, decision.decision) {
                 keepAttempt(
                     lane, order.place.sequence, number: attempts, outcome: outcome, answer: answer,
                     type: order.talliedType, now: now)
@@ -68,9 +75,12 @@ extension Dispatcher {
     }
     /// The endpoint's pace and health.
     private func judge(
-        _ lane: Lane, _ attempt: TriedDelivery, _ outcome: DeliveryOutcome, _ decision: OutcomeDecision, now: UInt64
+        _ lane: Lane, _ attempt: TriedDelivery, _ outcome: DeliveryOutcome, _ decision: OutcomeDecision,
+        isProbe: Bool, now: UInt64
     ) {
-        guard decision.decision != .notAttempted else { return }
+        // What cannot be prepared says nothing of the endpoint.
+        guard decision.decision != .notAttempted, outcome.result != .notPrepared else { return }
+        if decision.decision != .delivered { failures[FailureClass(outcome).index] += 1 }
         let nowMillis = clock.millis(at: now)
         lane.isProven = decision.decision == .delivered
         if decision.pace != .unchanged, decision.pace != .recovered || lane.work?.pace.isFull == false {
@@ -87,17 +97,24 @@ extension Dispatcher {
             hasChanged = lane.health.failed(outcome.text, nowMillis: nowMillis)
             endAfterDays(lane, attempt, outcome, now: now)
         }
+        if let policies = lane.endpoint.policies, decision.decision != .retryAtOnce {
+            let isDelivered = decision.decision == .delivered
+            hasChanged =
+                judge(lane, policies, outcome, isDelivered: isDelivered, isProbe: isProbe, now: now) || hasChanged
+        }
         if case .pause(let seconds) = decision.pace, Int64(seconds) * 1000 >= EndpointHealth.pauseMillisMin {
             let until = nowMillis + Int64(seconds) * 1000
             hasChanged = lane.health.paused(.askedForLess, untilMillis: until, nowMillis: nowMillis) || hasChanged
         }
         if hasChanged { note(lane, now: now) }
     }
-    /// Switches off what has done nothing but fail for days, where its family is switched off for that.
+    /// Switches off what has done nothing but fail for days, where its family is switched off for that or its settings
+    /// say so.
     func endAfterDays(_ lane: Lane, _ attempt: TriedDelivery, _ outcome: DeliveryOutcome, now: UInt64) {
-        guard lane.endpoint.family.endsAfterDays, lane.health.endedAfterDays(nowMillis: clock.millis(at: now)) else {
-            return
-        }
+        let own = lane.endpoint.policies?.disableAfterMillis
+        guard let limit = own ?? (lane.endpoint.family.endsAfterDays ? EndpointHealth.failingMillisMax : nil),
+            lane.health.ended(afterMillis: limit, nowMillis: clock.millis(at: now))
+        else { return }
         tell(.failedForDays, attempt, outcome, of: lane, now: now)
         note(lane, now: now)
     }
@@ -106,6 +123,7 @@ extension Dispatcher {
         now: UInt64
     ) {
         let (place, origin) = (order.place, order.origin)
+        if isLostToShadow(lane, origin, decision) { return loseToShadow(lane, place, origin) }
         switch decision {
         case .delivered:
             count(lane) { $0.delivered += 1 }
@@ -118,7 +136,7 @@ extension Dispatcher {
         case .retry:
             failed(
                 lane, place: place, attempts: attempts, origin: origin, outcome: outcome,
-                lastReason: .retriesExhausted, now: now)
+                lastReason: .retriesExhausted, bornMillis: order.bornMillis, now: now)
         case .deadLetter(let reason):
             deadLetter(
                 lane, place: place, attempts: attempts, origin: origin, reason: reason, outcome: outcome, now: now)
@@ -133,7 +151,7 @@ extension Dispatcher {
         }
     }
     /// The attempt is over, or was not made: where an order is kept, another one may go now.
-    private func leaveOrder(_ lane: Lane, _ sequence: UInt64, isDone: Bool) {
+    func leaveOrder(_ lane: Lane, _ sequence: UInt64, isDone: Bool) {
         guard let next = lane.work?.order?.ended(sequence, isDone: isDone) else { return }
         lane.working.deferred.append(next)
     }
@@ -142,13 +160,16 @@ extension Dispatcher {
         guard !lane.isForgotten else { return }
         noteBatchStart(now: now)
         batch.states.append(lane.health.state)
-        let before = lane.toldCondition
+        let (before, reasonBefore) = (lane.toldCondition, lane.toldReason)
+        count(reason: lane.health.state.reason, of: lane)
         guard before != lane.health.state.condition else { return }
         if !lane.isRemoved {
             conditions[before, default: 0] -= 1
             conditions[lane.health.state.condition, default: 0] += 1
         }
         lane.toldCondition = lane.health.state.condition
+        // A breaker that tries, and opens again, is no news.
+        guard !reasonBefore.isBreaker || !lane.toldReason.isBreaker else { return }
         let notice = EndpointNotice(
             endpoint: lane.id, name: lane.endpoint.name, old: before, state: lane.health.state)
         notices.append(notice)
@@ -185,14 +206,18 @@ extension Dispatcher {
     /// `origin` is nil for an event that never was an order.
     func failed(
         _ lane: Lane, place: EventLocation, attempts: UInt16, origin: AttemptOrigin?, outcome: DeliveryOutcome?,
-        lastReason: DeadLetterReason, now: UInt64
+        lastReason: DeadLetterReason, bornMillis: Int64? = nil, now: UInt64
     ) {
-        let delay = lane.endpoint.schedule.delayMillis(
-            afterAttempts: AttemptCount.scheduled(attempts), retryAfterSeconds: outcome?.retryAfterSeconds ?? .max,
-            using: &generator)
-        guard let delay else {
+        guard let delay = delayMillis(lane, attempts, outcome) else {
             deadLetter(
                 lane, place: place, attempts: attempts, origin: origin, reason: lastReason, outcome: outcome, now: now)
+            return
+        }
+        if let bornMillis,
+            let reason = tooLate(lane, attempts, outcome, bornMillis, inMillis: Int64(delay), now: now)
+        {
+            deadLetter(
+                lane, place: place, attempts: attempts, origin: origin, reason: reason, outcome: outcome, now: now)
             return
         }
         count(lane) { $0.retried += 1 }
@@ -247,6 +272,7 @@ extension Dispatcher {
             lane.working.retries.resolved(place.sequence)
         case nil: break
         }
+        if state != .pending { forgetPreparedSize(of: lane, place.sequence) }
         leaveOrder(lane, place.sequence, isDone: state != .pending)
     }
     /// Of the rows that the store keeps.
@@ -258,7 +284,7 @@ extension Dispatcher {
         deadTotal += dead
     }
     /// In the batch of the row that it is about.
-    private func tally(_ lane: Lane, _ kind: TallyNote.Kind) {
+    func tally(_ lane: Lane, _ kind: TallyNote.Kind) {
         guard lane.endpoint.family.keepsTally, !lane.isForgotten else { return }
         batch.tallies.append(TallyNote(lane.id, kind))
     }
@@ -306,6 +332,7 @@ extension DeliveryOutcome {
         case .tlsFailed: "TLS: \(tlsFailure.explanation) (\(tlsFailure.code))"
         case .proxyRefused:
             systemError == 0 ? "the proxy's answer is not HTTP/1.1" : "the proxy answered \(systemError)"
+        case .notPrepared: "not sent: \(preparationFailure?.explanation ?? "it cannot be prepared")"
         }
     }
 }

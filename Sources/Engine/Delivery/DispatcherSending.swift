@@ -21,6 +21,11 @@ enum SendResult {
     case unavailable
 }
 
+extension StoredEvent {
+    /// What reading it counts for in a lane's turn.
+    var readingCost: Int { 64 + body.count / 8 }
+}
+
 extension Dispatcher {
     enum KnownWay {
         case known(Way)
@@ -114,11 +119,14 @@ extension Dispatcher {
     ) -> SendResult {
         if lane.isDeaf, !AttemptCount.isDirected(attempts) {
             deadLetter(lane, place: place, attempts: attempts, origin: origin, reason: .endpointDisabled, now: now)
-            return .ended(byteCount: 0)
+            return .ended(byteCount: 64)
         }
         switch log.read(at: place) {
         case .event(let event) where event.place.sequence == place.sequence:
-            return send(event, lane, attempts: attempts, origin: origin, way: way, now: now)
+            let result = send(event, lane, attempts: attempts, origin: origin, way: way, now: now)
+            // One that was not sent has been read.
+            guard case .ended(let byteCount) = result else { return result }
+            return .ended(byteCount: max(byteCount, event.readingCost))
         case .event, .end:
             deadLetter(lane, place: place, attempts: attempts, origin: origin, reason: .eventMissing, now: now)
         case .unreadable:
@@ -129,13 +137,19 @@ extension Dispatcher {
                 now: now)
         case .unavailable: return .unavailable
         }
-        return .ended(byteCount: 0)
+        return .ended(byteCount: 64)
     }
 
     /// `origin` is nil for an event that the lane meets for the first time.
     func send(
         _ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, way: Way, now: UInt64
     ) -> SendResult {
+        if origin == nil, postpones(event, lane, now: now) { return .ended(byteCount: 64) }
+        if let policies = lane.endpoint.policies,
+            isSettled(event, lane, policies, attempts: attempts, origin: origin, now: now)
+        {
+            return .ended(byteCount: 64)
+        }
         // A member's key was found in the event before.
         let key = lane.endpoint.order.map { lane.working.order?.key(of: event.place.sequence) ?? $0.key(of: event) }
         if let key, lane.working.order?.mayGo(event.place.sequence, key: key) == false {
@@ -148,19 +162,22 @@ extension Dispatcher {
             notSent(event, lane, attempts: attempts, origin: origin, result: result, now: now)
             return .ended(byteCount: 64)
         }
-        let bytes =
-            MessageID.byteCount + event.fieldLines.count + event.source.count + event.eventType.count
-            + event.clientSubject.count + ForwardedFields.ownBytesMax + lane.endpoint.fieldLines.count
-            + (lane.endpoint.signer?.lineBytesMax ?? 0) + event.body.count
+        let bytes = requestBytes(
+            room: roomBytes(for: event, lane), lane, sourceBytes: event.source.count,
+            typeBytes: event.eventType.count, subjectBytes: event.clientSubject.count)
         guard let block = pool.blockBytes(for: bytes) else {
             deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .tooLarge, now: now)
             return .ended(byteCount: 64)
         }
-        guard slots.hasFree, shares.allows(block, held: lane.held, isProven: lane.isProven),
+        guard slots.hasFree, mayPrepare(event, lane),
+            shares.allows(block, held: lane.held, isProven: lane.isProven),
             let lease = pool.allocate(bytes)
         else { return .blocked }
-        let (idEnd, linesEnd, bodyEnd) = write(
-            event, lane, attempt: UInt32(AttemptCount.number(of: attempts)) + 1, to: lease, now: now)
+        let preparation = lane.endpoint.preparation
+        let (idEnd, linesEnd, bodyEnd) =
+            preparation != nil
+            ? (idEnd: 0, linesEnd: 0, bodyEnd: 0)
+            : write(event, lane, attempt: UInt32(AttemptCount.number(of: attempts)) + 1, to: lease, now: now)
         let known = origin ?? .first(ticket: lane.working.outstanding.append(event.place))
         if origin == nil { markDirty(lane) }
         let wasHeld = key.flatMap { lane.working.order?.began(event.place.sequence, key: $0) } ?? false
@@ -169,6 +186,7 @@ extension Dispatcher {
         }
         shares.take(block, isProven: lane.isProven)
         if let interval = lane.endpoint.spacingNanos { lane.working.spacing.took(now: now, intervalNanos: interval) }
+        if let policies = lane.endpoint.policies { began(lane, policies, attempts: attempts, now: now) }
         lane.attemptBegan(known, bytes: block)
         let keepsTally = lane.endpoint.family.keepsTally
         let slot = slots.take(
@@ -176,8 +194,10 @@ extension Dispatcher {
                 lane: lane, destination: destination, pool: pools.pool(for: lane), origin: known, place: event.place,
                 attempts: attempts, lease: lease, idEnd: idEnd, linesEnd: linesEnd, bodyEnd: bodyEnd,
                 addressIndex: lane.addressIndex, keepsAttempt: event.sourceID.isMessage || keepsTally,
-                talliedType: keepsTally ? event.eventType.text : nil, wasProven: lane.isProven))
-        submit(slot)
+                talliedType: keepsTally ? event.eventType.text : nil, wasProven: lane.isProven,
+                isProbe: lane.endpoint.policies != nil && lane.breakerPhase == .halfOpen,
+                bornMillis: event.bornMillis))
+        if let preparation { prepare(event, lane, preparation, slot: slot) } else { submit(slot) }
         return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
     }
     /// Until those before it in the lane's order are done. One that the store does not know gets its row now, so that
@@ -202,7 +222,7 @@ extension Dispatcher {
     func submit(_ slot: Int) {
         if !unsent.isEmpty || !egress.submit(slots.request(slot, pool: pool)) { unsent.append(slot) }
     }
-    private func write(
+    func write(
         _ event: StoredEvent, _ lane: Lane, attempt: UInt32, to lease: PayloadLease, now: UInt64
     ) -> (idEnd: Int, linesEnd: Int, bodyEnd: Int) {
         let endpoint = lane.endpoint
@@ -212,11 +232,13 @@ extension Dispatcher {
             ? MessageID(id).bytes.withView { pool.write($0, to: lease, at: 0) } : pool.write(id, to: lease, at: 0)
         let idView = pool.view(lease, start: 0, count: idEnd)
         var linesEnd = endpoint.fieldLines.withView { configured in
-            ForwardedFields.write(
-                received: event.fieldLines, forwarding: endpoint.forwarding, id: idView, source: event.source,
-                eventType: event.eventType, verdict: event.verdict, clientSubject: event.clientSubject,
-                attempt: attempt, withheld: endpoint.environment.withheld, configured: configured,
-                names: endpoint.names, to: pool, lease: lease, at: idEnd)
+            (endpoint.signature?.barred ?? []).withView { barred in
+                ForwardedFields.write(
+                    received: event.fieldLines, forwarding: endpoint.forwarding, id: idView, source: event.source,
+                    eventType: event.eventType, verdict: event.verdict, clientSubject: event.clientSubject,
+                    attempt: attempt, withheld: endpoint.environment.withheld, configured: configured, barred: barred,
+                    names: endpoint.names, to: pool, lease: lease, at: idEnd)
+            }
         }
         if let signer = endpoint.signer {
             let seconds = UInt64(max(0, clock.millis(at: now)) / 1000)
@@ -232,14 +254,20 @@ extension Dispatcher {
     ) {
         let outcome = DeliveryOutcome(token: 0, result: result)
         count(lane) { $0.record(outcome) }
+        failures[FailureClass(outcome).index] += 1
         lane.isProven = false
         lane.working.pace.adjust(.backOff, concurrency: lane.endpoint.concurrency, now: now)
+        if let policies = lane.endpoint.policies {
+            let isProbe = lane.breakerPhase == .halfOpen
+            if judge(lane, policies, outcome, isDelivered: false, isProbe: isProbe, now: now) { note(lane, now: now) }
+            if isLostToShadow(lane, origin, .retry) { return loseToShadow(lane, event.place, origin) }
+        }
         keepAttempt(
             lane, event.place.sequence, number: attempts + 1, outcome: outcome, answer: [],
             type: lane.endpoint.family.keepsTally ? event.eventType.text : nil, now: now)
         failed(
             lane, place: event.place, attempts: attempts + 1, origin: origin, outcome: outcome,
-            lastReason: .retriesExhausted, now: now)
+            lastReason: .retriesExhausted, bornMillis: event.bornMillis, now: now)
         endAfterDays(lane, TriedDelivery(place: event.place, attempts: attempts + 1), outcome, now: now)
     }
     func count(_ lane: Lane, _ body: (inout LaneCounters) -> Void) {

@@ -67,17 +67,29 @@ extension Dispatcher {
         work.spacing.expire(now: now)
         if let end = lane.holdEnd(now: now) {
             scheduler.wake(lane, at: end)
-        } else if !lane.isStopped, let due = work.retries.nextDueMillis {
-            let nowMillis = clock.millis(at: now)
-            if due > nowMillis { scheduler.wake(lane, at: clock.nanos(at: due)) }
+        } else if !lane.isStopped {
+            wakeForRetries(of: lane, work, now: now)
         }
+        if work.memory != nil { restMemory(lane, work, now: now) }
         if lane.inFlight == 0, work.isQuiet { lane.work = nil }
         // So that nothing is kept of a lane that has nothing more to send.
         if lane.inFlight == 0, !work.spacing.isIdle { scheduler.wake(lane, at: work.spacing.idleAt) }
     }
 
+    /// At the next due time, or when the budget has a token again. What is due and waits for room needs no timer.
+    private func wakeForRetries(of lane: Lane, _ work: LaneWork, now: UInt64) {
+        let nowMillis = clock.millis(at: now)
+        var due = work.retries.nextDueMillis
+        if let end = lane.budgetEnd(now: now), let repeated = work.retries.nextRepeatMillis, repeated <= nowMillis {
+            note(.budgetHeld)
+            scheduler.wake(lane, at: end)
+            due = work.retries.nextFirstMillis
+        }
+        if let due, due > nowMillis { scheduler.wake(lane, at: clock.nanos(at: due)) }
+    }
+
     private func serve(_ lane: Lane, now: UInt64) -> TurnEnd {
-        if lane.health.pauseEnded(nowMillis: clock.millis(at: now)) { note(lane, now: now) }
+        endPause(lane, now: now)
         guard !lane.isStopped else { return .done }
         guard lane.holdEnd(now: now) == nil else { return .done }
         askForRetries(lane, now: now)
@@ -96,14 +108,15 @@ extension Dispatcher {
         if end != .more { work.deficit = 0 }
         return end
     }
-    /// Every row that a queue left to the store must be on its way there before the page is asked for.
+    /// Every row that a queue left to the store must be on its way there before the page is asked for, and so must what
+    /// is to be cancelled: a page that was read before that would bring it back.
     private func askForRetries(_ lane: Lane, now: UInt64) {
         guard lane.work != nil || lane.pendingCount > 0 else { return }
         let nowMillis = clock.millis(at: now)
         guard
             let key = lane.working.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: limits.retryAheadMillis)
         else { return }
-        guard store.hasRoom else { return scheduler.wake(lane, at: now + Self.unavailableNanos) }
+        guard questions.isEmpty, store.hasRoom else { return scheduler.wake(lane, at: now + Self.unavailableNanos) }
         if !batch.isEmpty { seal(now: now) }
         guard store.hasRoom else { return scheduler.wake(lane, at: now + Self.unavailableNanos) }
         store.submit(.loadPending(endpoint: lane.id, from: key, limit: RetryQueue.pageCount))
@@ -144,18 +157,34 @@ extension Dispatcher {
 
     private func sendDeferred(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
         while let next = lane.working.deferred.last {
+            guard lane.working.deficit > 0 else { return .more }
             guard lane.hasRoomForDeferred(now: now) else { return .laneFull }
             guard makeRoomInBatch(now: now) else { return .starved }
             // Taken out before: its end may let another one go.
             lane.working.deferred.removeLast()
+            guard !waitsForBudget(next, lane, now: now) else { continue }
             let result = attempt(
                 lane, place: next.place, attempts: next.attempts, origin: next.origin, way: way, now: now)
-            if case .ended = result { continue }
+            if case .ended(let byteCount) = result {
+                lane.working.deficit -= byteCount
+                continue
+            }
             lane.working.deferred.append(next)
             if case .blocked = result { return .starved }
             return .unavailable
         }
         return .done
+    }
+    /// True when it is a retry that has to ask for its budget like every other: it stands among those again. Where an
+    /// order is kept it has its turn, which no other may take.
+    private func waitsForBudget(_ deferred: DeferredAttempt, _ lane: Lane, now: UInt64) -> Bool {
+        guard AttemptCount.number(of: deferred.attempts) > 0, case .retry(let due) = deferred.origin,
+            lane.endpoint.order == nil, lane.budgetEnd(now: now) != nil
+        else { return false }
+        let key = RetryKey(dueMillis: due, sequence: deferred.place.sequence)
+        lane.working.retries.putBack(
+            RetryEntry(key: key, position: deferred.place.position, attempts: deferred.attempts))
+        return true
     }
     private func serveRetries(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
         let nowMillis = clock.millis(at: now)
@@ -171,7 +200,14 @@ extension Dispatcher {
                 end = .starved
                 break
             }
-            guard let entry = lane.working.retries.popDue(nowMillis: nowMillis) else { break }
+            let isSpent = lane.budgetEnd(now: now) != nil
+            guard let entry = lane.working.retries.popDue(nowMillis: nowMillis, withRepeats: !isSpent) else { break }
+            // What ends without being sent takes no room, but is read.
+            guard lane.working.deficit > 0 else {
+                held.append(entry)
+                end = .more
+                break
+            }
             guard !standsBehindUnmet(entry, lane) else {
                 held.append(entry)
                 continue
@@ -180,7 +216,7 @@ extension Dispatcher {
             let put = DeferredAttempt(place: entry.place, attempts: entry.attempts, origin: origin)
             if lane.working.order?.holdsBack(put) == true { continue }
             switch attempt(lane, place: entry.place, attempts: entry.attempts, origin: origin, way: way, now: now) {
-            case .ended: break
+            case .ended(let byteCount): lane.working.deficit -= byteCount
             case .unavailable: held.append(entry)
             case .blocked:
                 held.append(entry)
@@ -240,11 +276,11 @@ extension Dispatcher {
             case .event(let event):
                 eventsRead += 1
                 // What a lane does not want costs it the reading only.
-                var cost = 64 + event.body.count / 8
+                var cost = event.readingCost
                 if wants(lane, event), !work.wasRecorded(event.place.sequence) {
                     guard case .ended(let byteCount) = send(event, lane, attempts: 0, origin: nil, way: way, now: now)
                     else { return .starved }
-                    cost = byteCount
+                    cost = max(cost, byteCount)
                 }
                 work.deficit -= cost
                 lane.reading = .alone(event.next)
@@ -257,6 +293,18 @@ extension Dispatcher {
         event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch && !lane.isDeaf
             && lane.endpoint.subscription.wants(
                 source: sourceID(of: event), type: event.eventType.array, channels: event.channels)
+            && passesFilter(lane, event)
+    }
+    /// Of events that the lane wants otherwise; what its filter does not let through is counted. A shadow's share is
+    /// asked for here, before anything of the event is kept for it.
+    private func passesFilter(_ lane: Lane, _ event: StoredEvent) -> Bool {
+        if let shadow = lane.endpoint.policies?.shadow, !shadow.wants(event.place.sequence, endpoint: lane.id) {
+            return false
+        }
+        guard let filter = lane.endpoint.filter else { return true }
+        guard !filter.matches(FilterInput(event)) else { return true }
+        count(lane) { $0.filtered += 1 }
+        return false
     }
     /// True when the lane reads with the others from now on.
     func join(_ lane: Lane, at place: EventLocation) -> Bool {
@@ -316,7 +364,7 @@ extension Dispatcher {
         guard !event.isRequestOfBatch else { return }
         let subscribers = matcher.subscribers(
             tenant: event.tenant, source: sourceID(of: event), type: event.eventType, channels: event.channels)
-        for lane in subscribers where lane.reading == .shared && !lane.isDeaf {
+        for lane in subscribers where lane.reading == .shared && !lane.isDeaf && passesFilter(lane, event) {
             if let work = lane.work {
                 guard !work.wasRecorded(event.place.sequence) else { continue }
                 if work.backlog.isEmpty, offer(event, lane, now: now) { continue }

@@ -22,7 +22,8 @@ package struct EndpointHealth: Sendable {
     package mutating func succeeded(nowMillis: Int64) -> Bool {
         failuresInRow = 0
         state.lastSuccessMillis = nowMillis
-        guard state.condition == .failing else { return false }
+        // A probe's success is the breaker's affair: see `moved`.
+        guard state.condition == .failing, state.reason != .breakerProbing else { return false }
         return become(.active, .none, nowMillis)
     }
     package mutating func failed(_ error: String, reason: EndpointReason = .attemptsFailed, nowMillis: Int64) -> Bool {
@@ -33,11 +34,15 @@ package struct EndpointHealth: Sendable {
         guard failuresInRow >= EndpointHealth.failureCountMin || reason == .unresolved else { return false }
         return become(.failing, reason, nowMillis)
     }
-    /// With `endsAfterDays`: it has failed for days on end without a success, and is given up.
-    package mutating func endedAfterDays(nowMillis: Int64) -> Bool {
-        guard state.condition == .failing, nowMillis - state.sinceMillis >= EndpointHealth.failingMillisMax else {
-            return false
-        }
+    /// For how long it has done nothing but fail; nil while it does not.
+    package func failingMillis(nowMillis: Int64) -> Int64? {
+        guard state.condition == .failing || state.reason.isBreaker else { return nil }
+        // A probe's success leaves the condition as it is.
+        return nowMillis - max(state.sinceMillis, state.lastSuccessMillis)
+    }
+    /// It has failed for so long on end without a success, and is given up.
+    package mutating func ended(afterMillis: Int64 = EndpointHealth.failingMillisMax, nowMillis: Int64) -> Bool {
+        guard let failing = failingMillis(nowMillis: nowMillis), failing >= afterMillis else { return false }
         return become(.disabled, .failedForDays, nowMillis)
     }
     package mutating func paused(_ reason: EndpointReason, untilMillis: Int64, nowMillis: Int64) -> Bool {
@@ -47,6 +52,10 @@ package struct EndpointHealth: Sendable {
         // A later answer does not shorten what an earlier one asked for; an operator's last word holds.
         let isShorter = untilMillis != 0 && untilMillis <= state.untilMillis
         if state.condition == .paused, reason != .operatorRequest, isShorter { return false }
+        // It lengthens a cooldown, or is one where a probe brought it; probes follow all the same.
+        if state.reason.isBreaker, reason == .askedForLess {
+            return become(.paused, .breakerOpen, state.sinceMillis, until: untilMillis)
+        }
         return become(.paused, reason, nowMillis, until: untilMillis)
     }
     package mutating func disabled(_ reason: EndpointReason, nowMillis: Int64) -> Bool {
@@ -85,15 +94,39 @@ package struct EndpointHealth: Sendable {
     /// The end of a pause has come: what it does next shows how it does.
     package mutating func pauseEnded(nowMillis: Int64) -> Bool {
         guard state.condition == .paused, state.untilMillis != 0, state.untilMillis <= nowMillis else { return false }
+        if state.reason == .breakerOpen { return moved(to: .halfOpen, nowMillis: nowMillis) }
         return become(.active, .none, nowMillis)
     }
 
+    // MARK: The breaker's phase, which is kept here so that it outlives the process
+
+    package var breakerPhase: BreakerPhase { state.reason.breakerPhase }
+    /// `untilMillis`: of the cooldown, where it opens. What an operator asked for outranks it; a longer pause that the
+    /// endpoint asked for becomes its cooldown. Since when it fails stays as it was.
+    package mutating func moved(to phase: BreakerPhase, untilMillis: Int64 = 0, nowMillis: Int64) -> Bool {
+        guard state.condition != .disabled, state.reason != .operatorRequest else { return false }
+        switch phase {
+        case .open:
+            let until = state.condition == .paused ? max(untilMillis, state.untilMillis) : untilMillis
+            return become(.paused, .breakerOpen, failingSince ?? nowMillis, until: until)
+        case .halfOpen:
+            guard state.reason == .breakerOpen else { return false }
+            return become(.failing, .breakerProbing, state.sinceMillis)
+        case .closed:
+            guard state.reason.isBreaker else { return false }
+            return enabled(nowMillis: nowMillis)
+        }
+    }
+    private var failingSince: Int64? {
+        state.condition == .failing || state.reason.isBreaker ? state.sinceMillis : nil
+    }
+
     private mutating func become(
-        _ condition: EndpointCondition, _ reason: EndpointReason, _ nowMillis: Int64, until: Int64 = 0
+        _ condition: EndpointCondition, _ reason: EndpointReason, _ sinceMillis: Int64, until: Int64 = 0
     ) -> Bool {
         state.condition = condition
         state.reason = reason
-        state.sinceMillis = nowMillis
+        state.sinceMillis = sinceMillis
         state.untilMillis = until
         return true
     }

@@ -47,6 +47,8 @@ package final class LaneWork {
     package var backlog = PlaceQueue()
     package var pace = LanePace()
     package var spacing = DeliverySpacing()
+    /// What its endpoint's policies remember; nil when that is nothing.
+    package var memory: LaneMemory?
     /// Nil when the endpoint asks for none.
     package var order: LaneOrder?
     package var retriesInFlight = 0
@@ -101,7 +103,7 @@ package final class LaneWork {
     /// True exactly when nothing would be lost with it.
     package var isQuiet: Bool {
         outstanding.isEmpty && backlog.isEmpty && deferred.isEmpty && retries.isEmpty && recorded.isEmpty && pace.isFull
-            && spacing.isIdle && order?.isEmpty ?? true
+            && spacing.isIdle && memory == nil && order?.isEmpty ?? true
     }
 }
 
@@ -158,11 +160,14 @@ package final class Lane {
     package var isAwaitingHost = false
     /// True exactly while it stands in the list of those that will join the shared place.
     package var isJoining = false
+    /// Of the condition that was last told.
+    package var toldReason: EndpointReason
 
     package init(_ endpoint: CompiledEndpoint, state: EndpointState, mark: EventLocation?) {
         self.endpoint = endpoint
         if state != EndpointState(endpoint: endpoint.id) { past = Past(EndpointHealth(state)) }
         toldCondition = state.condition
+        toldReason = state.reason
         reading = mark.map { .alone($0) } ?? .shared
         sealedMark = mark
     }
@@ -173,6 +178,7 @@ package final class Lane {
         }
     }
     package var counters: LaneCounters? { tally?.counters }
+    package var breakerPhase: BreakerPhase { past?.health.breakerPhase ?? .closed }
     /// Store time since when somebody who listens knows that it fails; 0 = nobody does.
     package var troubledSince: Int64 {
         get { past?.troubledSince ?? 0 }
@@ -226,8 +232,22 @@ package final class Lane {
         work = made
         return made
     }
+    /// Where its policies remember; made if they have nothing yet.
+    package var remembering: LaneMemory {
+        let work = working
+        if let memory = work.memory { return memory }
+        let made = LaneMemory()
+        work.memory = made
+        return made
+    }
+    /// Requests that it may have out at once now.
+    package var allowance: Int { allowance(work) }
     private func allowance(_ work: LaneWork?) -> Int {
-        work?.pace.allowance(endpoint.concurrency) ?? endpoint.concurrency
+        let whole = work?.pace.allowance(endpoint.concurrency) ?? endpoint.concurrency
+        guard endpoint.policies != nil else { return whole }
+        // One probe at a time.
+        if breakerPhase == .halfOpen { return min(whole, 1) }
+        return work?.memory?.concurrency.map { min(whole, $0.allowance) } ?? whole
     }
     /// Whether one more attempt may go out: a first one, or one that was put off.
     package func hasRoom(now: UInt64) -> Bool {
@@ -240,7 +260,17 @@ package final class Lane {
         work.pace.isPaused(now: now) || spacingEnd(work, now: now) != nil
     }
     private func spacingEnd(_ work: LaneWork, now: UInt64) -> UInt64? {
-        endpoint.spacingNanos.flatMap { work.spacing.end(now: now, intervalNanos: $0) }
+        let throttle = endpoint.spacingNanos.flatMap { work.spacing.end(now: now, intervalNanos: $0) }
+        guard let rate = endpoint.policies?.rate, let memory = work.memory,
+            let end = memory.bucket.end(now: now, intervalNanos: rate.intervalNanos, burst: rate.burst)
+        else { return throttle }
+        return max(throttle ?? 0, end)
+    }
+    /// When the next one that has failed may be tried again, where a budget holds it back. First attempts that wait for
+    /// their time go all the same.
+    package func budgetEnd(now: UInt64) -> UInt64? {
+        guard endpoint.policies?.retryBudget != nil else { return nil }
+        return work?.memory?.budget?.end(now: now)
     }
     /// Retries take at most half of what the lane may have out, so that an endpoint that failed for a day still gets
     /// its new events.

@@ -60,6 +60,17 @@ package struct LaneOrder {
     /// Nil for one that is no member.
     package func key(of sequence: UInt64) -> UInt64? { keys[sequence] }
 
+    /// An attempt of it is out.
+    package func isOut(_ sequence: UInt64) -> Bool {
+        keys[sequence].flatMap { lines[$0]?.out } == sequence
+    }
+    /// It waits for those before it.
+    package func isHeld(_ sequence: UInt64) -> Bool {
+        guard let key = keys[sequence], let line = lines[key] else { return false }
+        let index = line.index(of: sequence)
+        return index < line.members.endIndex && line.members[index].held != nil
+    }
+
     // MARK: what waits in the store
 
     /// A pending row that the lane has just learnt of, with the key of its event once somebody has read that.

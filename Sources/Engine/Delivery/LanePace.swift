@@ -15,6 +15,12 @@ package struct LanePace: Sendable {
     /// True exactly when it is as it was made.
     package var isFull: Bool { limit == nil && pausedUntil == 0 }
 
+    /// One at a time, and one more with each success: after a time in which nothing went.
+    package mutating func beginSlowly(concurrency: Int) {
+        pausedUntil = 0
+        backOffNanos = LanePace.backOffNanosMin
+        limit = concurrency > 1 ? 1 : nil
+    }
     /// A slowed endpoint starts again with one at a time and gets one more with each success. Answers of attempts that
     /// were out before the pause do not prolong a pause that still runs, or one burst of 429s would end in the longest
     /// pause.

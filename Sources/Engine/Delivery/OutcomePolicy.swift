@@ -29,7 +29,15 @@ package enum DeadLetterReason: UInt8, CaseIterable, Sendable {
     case eventMissing = 5
     /// It fell due while the endpoint was disabled, which drops what it is not to have.
     case endpointDisabled = 6
+    /// Older than the endpoint's `deadline`, or it would be at its next attempt.
+    case expired = 7
+    /// An operator has cancelled it.
+    case cancelled = 8
+    /// It cannot be made into what its endpoint is to get.
+    case transformationFailed = 9
 
+    /// Places that a table by raw value has.
+    package static let placeCount = Int(allCases.map(\.rawValue).max() ?? 0) + 1
     package var name: String {
         switch self {
         case .permanentAnswer: "permanent_answer"
@@ -38,6 +46,9 @@ package enum DeadLetterReason: UInt8, CaseIterable, Sendable {
         case .tooLarge: "too_large"
         case .eventMissing: "event_missing"
         case .endpointDisabled: "endpoint_disabled"
+        case .expired: "expired"
+        case .transformationFailed: "transformation_failed"
+        case .cancelled: "cancelled"
         }
     }
 }
@@ -75,6 +86,7 @@ package enum OutcomePolicy {
         case .answered:
             return judge(table.meaning(of: outcome.status), retryAfterSeconds: outcome.retryAfterSeconds)
         case .abandoned: return OutcomeDecision(.notAttempted)
+        case .notPrepared: return OutcomeDecision(.deadLetter(.transformationFailed))
         case .connectFailed, .connectTimedOut, .headTimedOut, .totalTimedOut, .connectionLost, .badAnswer,
             .answerTooLarge, .tlsFailed, .proxyRefused:
             return OutcomeDecision(.retry)

@@ -11,6 +11,7 @@ package struct PlaceQueue {
     package var count: Int { places.count - head }
     package var isEmpty: Bool { head == places.count }
     package var isFull: Bool { count >= PlaceQueue.countMax }
+    var all: ArraySlice<EventLocation> { places[head...] }
     package var first: EventLocation? { isEmpty ? nil : places[head] }
     package mutating func append(_ place: EventLocation) {
         if head > PlaceQueue.countMax {

@@ -16,12 +16,21 @@ package struct ReplayFilter: Sendable {
     package var types: [String] = []
     /// Of published events; empty = all events.
     package var channels: [String] = []
+    /// Of events that the endpoint never had: what its filter lets through. Nil = whatever they say.
+    package var filter: CompiledFilter?
     /// Of published events.
     package var tag: String?
     /// Messages of applications and nothing else.
     package var isOfMessages = false
     /// Of the last answer: 0 for none, else 100 to 500.
     package var statusClass: Int?
+    /// Of the last answer.
+    package var statuses: ClosedRange<UInt16>?
+    /// Only of dead letters.
+    package var reason: DeadLetterReason?
+    package var failureClass: DeadLetterClass?
+    /// When the last attempt ended, store time; the end is not in it.
+    package var updated: Range<Int64>?
     /// Wall clock of arrival, nanoseconds since 1970; the end is not in it.
     package var received: Range<UInt64>?
     /// Where in the log that is, roughly: the walk goes over no more. Nil = over all of it.
@@ -29,6 +38,10 @@ package struct ReplayFilter: Sendable {
     /// Pending ones are on their way already and not sent a second time, unless they are named here and wait for
     /// another attempt; that is taken then.
     package var states: Set<DeliveryState> = [.dead]
+    /// These events and no others, ascending; nil = all.
+    package var sequences: [UInt64]?
+    /// Pending ones are what is wanted, to be cancelled.
+    package var takesPending = false
     /// One attempt each, beside the schedule.
     package var isManual = false
     /// Also events that the endpoint never had, whatever its subscription says of them.
@@ -49,6 +62,8 @@ package struct ReplayCount: Equatable, Sendable {
     package var missed = 0
     /// What the filter takes and is on its way already.
     package var alreadyPending = 0
+    /// What the filter takes at endpoints that are disabled: none of it is sent.
+    package var stopped = 0
     /// Their record has left the log, or cannot be read.
     package var eventsGone = 0
     package init() {}
@@ -74,8 +89,10 @@ package struct ReplayWalk<Log: EventLog> {
     private var isOver = false
 
     /// Events of other tenants than the endpoint's are not there for it.
+    /// `resume` nil: from its beginning on.
     package init(
-        _ filter: ReplayFilter, endpoint: EndpointID, tenant: TenantID, store: any DeliveryStore, log: Log
+        _ filter: ReplayFilter, endpoint: EndpointID, tenant: TenantID, store: any DeliveryStore, log: Log,
+        resume: UInt64? = nil
     ) {
         self.filter = filter
         self.endpoint = endpoint
@@ -83,19 +100,36 @@ package struct ReplayWalk<Log: EventLog> {
         self.store = store
         self.log = log
         types = filter.types.map { TypePattern($0) }
-        from = max(filter.includesMissed ? log.oldest.sequence : 0, filter.places?.lowerBound ?? 0)
+        from = max(filter.includesMissed ? log.oldest.sequence : 0, filter.places?.lowerBound ?? 0, resume ?? 0)
         end = filter.places?.upperBound ?? .max
     }
+    /// Everything before it has been looked at.
+    package var place: UInt64 { from }
     /// What the filter takes of the next rows or records, perhaps nothing; nil at the end.
     package mutating func next() throws -> ReplayPage? {
         guard !isOver else { return nil }
         return filter.includesMissed ? try nextOfLog() : try nextOfRows()
     }
-    private mutating func nextOfRows() throws -> ReplayPage {
+    /// Of the states that are looked at.
+    private mutating func nextRows() throws -> [DeliveryRow] {
         let states = filter.states.union([.pending])
-        let rows = try store.rows(endpoint: endpoint, states: states, from: from, limit: Self.pageCount)
-        from = (rows.last?.place.sequence ?? from) + 1
-        isOver = rows.count < Self.pageCount || from >= end
+        guard let sequences = filter.sequences else {
+            let rows = try store.rows(endpoint: endpoint, states: states, from: from, limit: Self.pageCount)
+            from = (rows.last?.place.sequence ?? from) + 1
+            isOver = rows.count < Self.pageCount || from >= end
+            return rows
+        }
+        // Anybody may have made up any of them: what is not before the end is none of the log's.
+        let known = sequences[..<sequences.partitionIndex { [end] in $0 < end }]
+        let named = known[known.partitionIndex { [from] in $0 < from }...].prefix(Self.pageCount)
+        from = named.last.map { $0 < .max ? $0 + 1 : .max } ?? from
+        isOver = named.count < Self.pageCount || from >= end
+        return try named.compactMap { sequence in
+            try store.rows(sequence: sequence).first { $0.endpoint == endpoint && states.contains($0.state) }
+        }
+    }
+    private mutating func nextOfRows() throws -> ReplayPage {
+        let rows = try nextRows()
         var page = ReplayPage()
         for row in rows where row.place.sequence < end && answers(row) {
             guard case .event(let event) = log.read(at: row.place), event.place.sequence == row.place.sequence else {
@@ -108,11 +142,16 @@ package struct ReplayWalk<Log: EventLog> {
         return page
     }
     private func answers(_ row: DeliveryRow) -> Bool {
-        filter.statusClass.map { ($0..<$0 + 100).contains(Int(row.status)) } ?? true
+        if let first = filter.statusClass, !(first..<first + 100).contains(Int(row.status)) { return false }
+        if let statuses = filter.statuses, !statuses.contains(row.status) { return false }
+        if let reason = filter.reason, row.reason != reason { return false }
+        if let updated = filter.updated, !updated.contains(row.updatedMillis) { return false }
+        guard let wanted = filter.failureClass else { return true }
+        return row.state != .delivered && DeadLetterClass(row) == wanted
     }
     private mutating func nextOfLog() throws -> ReplayPage {
         var page = ReplayPage()
-        var matched: [(place: EventLocation, mayBeMissed: Bool)] = []
+        var matched: [(place: EventLocation, mayBeMissed: Bool, notBefore: Int64)] = []
         let first = from
         var looked = 0
         reading: while looked < Self.pageCount * 8, matched.count < Self.pageCount {
@@ -123,7 +162,9 @@ package struct ReplayWalk<Log: EventLog> {
             }
             switch log.read(at: EventLocation(sequence: from, position: 0)) {
             case .event(let event):
-                if event.place.sequence < end, matches(event) { matched.append((event.place, mayBeMissed(event))) }
+                if event.place.sequence < end, matches(event) {
+                    matched.append((event.place, mayBeMissed(event), event.deliverAtMillis ?? 0))
+                }
                 from = event.place.sequence + 1
             case .unreadable(let next):
                 page.eventsGone += 1
@@ -143,9 +184,9 @@ package struct ReplayWalk<Log: EventLog> {
             guard rows.count == Self.pageCount, let end = rows.last else { break }
             next = end.place.sequence + 1
         }
-        for (place, mayBeMissed) in matched {
+        for (place, mayBeMissed, notBefore) in matched {
             guard let row = known[place.sequence] else {
-                if mayBeMissed { take(place, nil, isWaiting: false, &page) }
+                if mayBeMissed { take(place, nil, isWaiting: false, notBefore: notBefore, &page) }
                 continue
             }
             guard filter.states.contains(row.state) || row.state == .pending, answers(row) else { continue }
@@ -155,24 +196,26 @@ package struct ReplayWalk<Log: EventLog> {
     }
     private func mayBeMissed(_ event: StoredEvent) -> Bool {
         !event.sourceID.isDirected && (!filter.sources.isEmpty || !event.sourceID.isClosed)
+            && filter.filter?.matches(FilterInput(event)) ?? true
     }
     private func take(
-        _ place: EventLocation, _ state: DeliveryState?, isWaiting: Bool, _ page: inout ReplayPage
+        _ place: EventLocation, _ state: DeliveryState?, isWaiting: Bool, notBefore: Int64 = 0,
+        _ page: inout ReplayPage
     ) {
-        if state == .pending, !filter.isManual || !filter.states.contains(.pending) || !isWaiting {
+        let isTaken = filter.takesPending || filter.isManual && filter.states.contains(.pending) && isWaiting
+        if state == .pending, !isTaken {
             page.alreadyPending += 1
         } else {
             var replay = Replay(endpoint: endpoint, place: place, state: state)
             replay.isManual = filter.isManual
+            replay.notBeforeMillis = notBefore
             page.replays.append(replay)
         }
     }
     private func matches(_ event: StoredEvent) -> Bool {
         guard event.tenant == tenant, !event.isRequestOfBatch else { return false }
         guard !filter.isOfMessages || event.sourceID.isMessage else { return false }
-        if event.sourceID.isMessage,
-            filter.expunged?.isExpunged(message: event.place.sequence, of: tenant) == true
-        { return false }
+        if let expunged = filter.expunged, expunged.isGone(of: event) { return false }
         if let tag = filter.tag, !PublishedFields.tagList(in: event.fieldLines).contains(tag) { return false }
         if let received = filter.received, !received.contains(event.receivedAt) { return false }
         guard filter.sources.isEmpty || filter.sources.contains(event.source.text) else { return false }
@@ -198,14 +241,22 @@ extension DeliveryService {
     ) throws -> ReplayCount {
         var count = ReplayCount()
         for status in try statuses(filter.endpoints) {
+            let isStopped = status.state.condition == .disabled
+            let stoppedBefore = count.stopped
             var walk = ReplayWalk(
                 filter, endpoint: status.endpoint, tenant: status.tenant, store: store, log: makeReader())
             while let page = try walk.next() {
-                count.matched += page.replays.count
-                count.missed += page.replays.count { $0.state == nil }
                 count.eventsGone += page.eventsGone
                 count.alreadyPending += page.alreadyPending
-                if isReal { try send(page.replays, perSecondMax: filter.perSecondMax, count: &count, each) }
+                if isStopped {
+                    count.stopped += page.replays.count
+                } else {
+                    count.matched += page.replays.count
+                    count.missed += page.replays.count { $0.state == nil }
+                    if isReal { try send(page.replays, perSecondMax: filter.perSecondMax, count: &count, each) }
+                    // It was disabled meanwhile.
+                    if count.stopped > stoppedBefore { break }
+                }
                 try each(count)
             }
         }
@@ -221,6 +272,7 @@ extension DeliveryService {
             let accepted = results.count { $0 == .accepted }
             count.accepted += accepted
             count.alreadyPending += results.count { $0 == .alreadyPending || $0 == .notReached }
+            count.stopped += results.count { $0 == .endpointDisabled }
             replays = zip(replays, results).filter { $0.1 == .busy }.map(\.0)
             let pause = Double(accepted) / Double(max(perSecondMax, 1))
             Thread.sleep(forTimeInterval: replays.isEmpty ? pause : max(pause, 0.02))

@@ -36,7 +36,7 @@ package struct RetryQueue {
     private var entryCountMax: Int { wantsAll ? RetryQueue.entryCountMaxInOrder : RetryQueue.entryCountMax }
     /// True exactly when all rows are to be here, whenever they are due.
     private var wantsAll: Bool
-    private var heap = BinaryHeap<RetryEntry>()
+    private var heap = RetryHeap()
     private var scheduled: Set<UInt64> = []
     /// What came in behind the horizon while a page is being loaded; the page cannot have it.
     private var arrivals: [RetryEntry] = []
@@ -83,9 +83,14 @@ package struct RetryQueue {
 
     package var count: Int { heap.count }
     /// When something may become due: here, or in the store.
-    package var nextDueMillis: Int64? {
+    package var nextDueMillis: Int64? { nextDueMillis(heap.first) }
+    /// The same without those here that have failed before.
+    package var nextFirstMillis: Int64? { nextDueMillis(heap.firstUnsent) }
+    /// Of those here that have failed before.
+    package var nextRepeatMillis: Int64? { heap.firstRepeat?.key.dueMillis }
+    private func nextDueMillis(_ first: RetryEntry?) -> Int64? {
         let inStore: Int64? = if case .at(let key) = horizon, loading == nil { key.dueMillis } else { nil }
-        guard let here = heap.first?.key.dueMillis else { return inStore }
+        guard let here = first?.key.dueMillis else { return inStore }
         return min(here, inStore ?? here)
     }
     /// It waits or is out; false also for a row that is in the store alone.
@@ -123,10 +128,20 @@ package struct RetryQueue {
         if loading != nil { changed.insert(sequence) }
     }
 
-    /// The first entry that is due; stays scheduled until `schedule` or `resolved`.
-    package mutating func popDue(nowMillis: Int64) -> RetryEntry? {
-        guard let first = heap.first, first.key.dueMillis <= nowMillis else { return nil }
-        return heap.popFirst()
+    /// They are to be tried no more: those that wait, here or in the store alone. Returns the others, which are out.
+    /// O(entries).
+    package mutating func cancel(_ sequences: Set<UInt64>) -> Set<UInt64> {
+        let waiting = Set(heap.unordered.lazy.map(\.key.sequence).filter(sequences.contains))
+        if !waiting.isEmpty { heap.removeAll { waiting.contains($0.key.sequence) } }
+        scheduled.subtract(waiting)
+        arrivals.removeAll { sequences.contains($0.key.sequence) }
+        let out = sequences.intersection(scheduled)
+        if loading != nil { changed.formUnion(sequences.subtracting(out)) }
+        return out
+    }
+    /// The first entry that is due, of all or of first attempts alone; stays scheduled until `schedule` or `resolved`.
+    package mutating func popDue(nowMillis: Int64, withRepeats: Bool = true) -> RetryEntry? {
+        heap.popDue(nowMillis: nowMillis, withRepeats: withRepeats)
     }
     /// Back again as it was: the attempt could not be made now.
     package mutating func putBack(_ entry: RetryEntry) { insert(entry) }

@@ -3,21 +3,24 @@
 // one second.
 
 package struct RetrySchedule: Equatable, Sendable {
-    private let delaysMillis: [Int]
-    /// As shares of a delay, what it may be shortened and lengthened by.
-    private let shares: ClosedRange<Double>
+    private enum Form: Equatable {
+        /// With what a delay may be shortened and lengthened by, as shares of it.
+        case list([Int], shares: ClosedRange<Double>)
+        case backoff(BackoffSettings)
+    }
+    private let form: Form
 
     /// Delays before the 2nd, 3rd … attempt; `jitter` is the half-width as a share of the delay, 0 to 1.
     package init(delaysMillis: [Int], jitter: Double) {
-        self.delaysMillis = delaysMillis
         let share = min(max(0, jitter), 1)
-        shares = -share...share
+        form = .list(delaysMillis, shares: -share...share)
     }
     /// No delay is shortened; `spread` is what one is lengthened by at most, as a share of it.
     package init(delaysMillis: [Int], spread: Double) {
-        self.delaysMillis = delaysMillis
-        shares = 0...min(max(0, spread), 1)
+        form = .list(delaysMillis, shares: 0...min(max(0, spread), 1))
     }
+    /// Each delay anywhere between nothing and the bound that has grown till then.
+    package init(_ backoff: BackoffSettings) { form = .backoff(backoff) }
     /// A month; only keeps the arithmetic far from overflow.
     private static let delayMillisMax = 31 * 86_400_000
 
@@ -27,12 +30,29 @@ package struct RetrySchedule: Equatable, Sendable {
         afterAttempts attempts: Int, retryAfterSeconds: UInt32, using generator: inout some RandomNumberGenerator
     ) -> Int? {
         precondition(attempts >= 1)
-        guard attempts <= delaysMillis.count else { return nil }
-        let delay = Double(min(max(0, delaysMillis[attempts - 1]), RetrySchedule.delayMillisMax))
-        let spread = shares.upperBound > 0 ? Double.random(in: shares, using: &generator) : 0
-        let jittered = Int(delay * (1 + spread))
+        guard let jittered = delayMillis(afterAttempts: attempts, using: &generator) else { return nil }
         guard retryAfterSeconds != .max else { return jittered }
         return max(jittered, Int(min(retryAfterSeconds, OutcomePolicy.retryAfterSecondsMax)) * 1000)
+    }
+    private func delayMillis(afterAttempts attempts: Int, using generator: inout some RandomNumberGenerator) -> Int? {
+        switch form {
+        case .list(let delays, let shares):
+            guard attempts <= delays.count else { return nil }
+            let delay = Double(min(max(0, delays[attempts - 1]), RetrySchedule.delayMillisMax))
+            let spread = shares.upperBound > 0 ? Double.random(in: shares, using: &generator) : 0
+            return Int(delay * (1 + spread))
+        case .backoff(let backoff):
+            guard attempts < backoff.attempts else { return nil }
+            let bound = min(backoff.boundMillis(afterAttempts: attempts), RetrySchedule.delayMillisMax)
+            return Int.random(in: 0...max(bound, 0), using: &generator)
+        }
+    }
+    /// How many attempts a delivery has by it.
+    package var attemptCountMax: Int {
+        switch form {
+        case .list(let delays, _): delays.count + 1
+        case .backoff(let backoff): backoff.attempts
+        }
     }
 }
 

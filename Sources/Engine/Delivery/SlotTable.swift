@@ -26,6 +26,10 @@ struct OrderSlot {
     var talliedType: String?
     /// What the shares were told.
     var wasProven = false
+    /// True exactly when it tries an endpoint whose breaker is half-open.
+    var isProbe = false
+    /// Of its event.
+    var bornMillis: Int64 = 0
 }
 
 struct SlotTable {
@@ -43,6 +47,8 @@ struct SlotTable {
     var outCount: Int { slots.count - free.count }
     var hasFree: Bool { !free.isEmpty }
 
+    /// O(all slots).
+    func forEachOut(_ body: (OrderSlot) -> Void) { for slot in slots where slot.lane != nil { body(slot) } }
     subscript(slot: Int) -> OrderSlot {
         get { slots[slot] }
         set { slots[slot] = newValue }

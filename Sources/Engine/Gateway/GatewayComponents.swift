@@ -23,6 +23,7 @@ final class GatewayComponents: Sendable {
     let ingest: IngestComponent
     let injector: InjectorComponent
     let publisher: PublisherComponent
+    let repairs: RepairComponent
     let listenerCertificates: ListenerCertificates
     let feed = OperationalFeed()
     private let participation: ParticipationComponent
@@ -68,6 +69,11 @@ final class GatewayComponents: Sendable {
         publisher = PublisherComponent(configuration, controls: controls, log: log, journal: journal)
         let operational = OperationalComponent(
             configuration, feed: feed, registry: registry, delivery: delivery, publisher: publisher, logger: logger)
+        let conditions = ConditionComponent(
+            configuration.process.conditions, feed: feed, registry: registry, log: log, delivery: delivery,
+            ingest: ingest, certificates: listenerCertificates)
+        repairs = RepairComponent(
+            registry: registry, store: store, delivery: delivery, publisher: publisher, logger: logger)
         participation = ParticipationComponent(
             delivery: delivery, journal: journal, ingest: ingest, rejected: rejected, registry: registry,
             headBytesMax: configuration.limits.headBytesMax, endpoints: endpoints, sources: sources)
@@ -75,6 +81,7 @@ final class GatewayComponents: Sendable {
             dataFolder, store, registry, TicketKeyComponent(listenerCertificates, logger: logger), log, logKeeper,
             listeners, egress, delivery, verifiers, certificates, rejected,
             journal, ingest, injector, publisher, operational, participation,
+            repairs, conditions,
         ]
     }
 

@@ -74,6 +74,7 @@ package struct GatewayAccess: Sendable {
     package let expunged: ExpungedContent
     /// Nil when nothing of what is refused is kept.
     package let rejected: RejectedWorker?
+    package let repairs: RepairService<LogReaders>
     package func makeReader(from sequence: UInt64) -> LogReader { LogReader(folder: folder, from: sequence) }
 }
 
@@ -85,7 +86,7 @@ extension Gateway {
                     delivery: $0.delivery.service, stream: $0.delivery.stream, store: $0.store.store,
                     folder: $0.log.folder, tail: $0.log.tail,
                     injector: $0.injector.injector, publisher: $0.publisher.publisher, expunged: $0.publisher.expunged,
-                    rejected: $0.rejected.worker)
+                    rejected: $0.rejected.worker, repairs: $0.repairs.service)
             }
         }
     }

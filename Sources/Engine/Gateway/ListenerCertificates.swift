@@ -17,6 +17,12 @@ package struct ListenerCertificate: Equatable, Sendable {
     package let expiresAt: Int64
     /// Operators are told when fewer days than these are left.
     package static let warningDays: Int64 = 14
+
+    package init(listener: String, file: String, expiresAt: Int64) {
+        self.listener = listener
+        self.file = file
+        self.expiresAt = expiresAt
+    }
 }
 
 package final class ListenerCertificates: TopologyParticipant {

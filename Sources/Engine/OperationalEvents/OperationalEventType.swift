@@ -1,4 +1,4 @@
-// The seven things that operational webhooks tell.
+// What operational webhooks tell: seven things about endpoints and messages, and four about the gateway itself.
 
 package enum OperationalEventType: String, CaseIterable, Sendable {
     case endpointCreated = "endpoint.created"
@@ -8,6 +8,20 @@ package enum OperationalEventType: String, CaseIterable, Sendable {
     case attemptFailing = "message.attempt.failing"
     case attemptExhausted = "message.attempt.exhausted"
     case attemptRecovered = "message.attempt.recovered"
+    case verificationFailing = "source.verification_failing"
+    case spaceLow = "log.space_low"
+    case queueLagging = "queue.lagging"
+    case certificateExpiring = "certificate.expiring"
+
+    /// Told once when it begins and once when it ends, to those alone that ask for it by name.
+    package var isCondition: Bool {
+        switch self {
+        case .verificationFailing, .spaceLow, .queueLagging, .certificateExpiring: true
+        default: false
+        }
+    }
+    /// The seven of the contract: what an endpoint that names no types gets.
+    package static let usual = allCases.filter { !$0.isCondition }
 
     package var about: String {
         switch self {
@@ -18,6 +32,10 @@ package enum OperationalEventType: String, CaseIterable, Sendable {
             "The gateway has disabled an endpoint: it said 410, or no attempt has succeeded for five days."
         case .attemptFailing: "The first attempt of a message has failed at an endpoint, and it will be tried again."
         case .attemptExhausted: "A message is given up at an endpoint: no attempt is left, or the answer is final."
+        case .verificationFailing: "Most requests of a source are refused for their signature; and the end of that."
+        case .spaceLow: "The disk of the data folder has little room left; and the end of that."
+        case .queueLagging: "An endpoint is given its events late; and the end of that."
+        case .certificateExpiring: "A listener's certificate ends soon; and that there is another."
         case .attemptRecovered: "The first success of an endpoint since a message was failing or given up there."
         }
     }

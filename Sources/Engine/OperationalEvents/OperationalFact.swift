@@ -6,11 +6,13 @@ import FastPath
 package enum OperationalFact: Sendable {
     case endpoint(EndpointFact)
     case attempt(AttemptFact)
+    case condition(ConditionFact)
 
     package var tenant: TenantID {
         switch self {
         case .endpoint(let fact): fact.spec.tenant
         case .attempt(let fact): fact.tenant
+        case .condition(let fact): fact.tenant
         }
     }
 }

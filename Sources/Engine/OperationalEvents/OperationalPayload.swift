@@ -28,6 +28,11 @@ package struct OperationalPayload: Equatable, Sendable {
         }
     }
 
+    init(type: OperationalEventType, atMillis: Int64, data: [PayloadValue.Member]) {
+        self.type = type
+        self.atMillis = atMillis
+        self.data = data
+    }
     package init(_ fact: EndpointFact) {
         let settings = fact.spec.settings
         var data = OperationalPayload.common(fact.spec, tenantID: fact.tenantID)
@@ -147,6 +152,8 @@ extension OperationalPayload {
             case .attemptFailing: attempt(.failing, 1, 500)
             case .attemptExhausted: attempt(.exhausted, 6, 500)
             case .attemptRecovered: attempt(.recovered, 2, 200)
+            case .verificationFailing, .spaceLow, .queueLagging, .certificateExpiring:
+                exampleOfCondition(type, tenantID: tenantID, atMillis: made)
             }
         return payload.value
     }

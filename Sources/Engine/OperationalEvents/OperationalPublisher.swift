@@ -68,10 +68,12 @@ package final class OperationalPublisher: Sendable {
     private enum Chain: Hashable {
         case registry
         case message(EndpointID, UInt64)
+        case conditions
 
         init(_ fact: OperationalFact) {
             switch fact {
             case .endpoint: self = .registry
+            case .condition: self = .conditions
             case .attempt(let fact): self = .message(fact.endpoint, fact.delivery.place.sequence)
             }
         }
@@ -137,13 +139,15 @@ package struct FactDescriber: Sendable {
     package func payload(_ fact: OperationalFact, _ log: some EventLog) -> OperationalPayload? {
         switch fact {
         case .endpoint(let fact): return OperationalPayload(fact)
+        case .condition(let fact): return OperationalPayload(fact)
         case .attempt(let fact):
             guard let spec = state.endpoints[fact.endpoint], let tenant = state.tenant(spec.tenant) else { return nil }
             let fixed = schedules.schedule(of: spec.settings.extras.family)
-            let delays = fixed?.delaysMillis ?? spec.settings.retryDelaysMillis
+            let own = spec.settings.policies.retry?.schedule?.attemptCountMax
+            let attempts = fixed.map { $0.delaysMillis.count + 1 } ?? own ?? spec.settings.retryDelaysMillis.count + 1
             return OperationalPayload(
                 fact, spec, tenantID: tenant.publicID.uuid, message: message(at: fact.delivery.place, log),
-                attemptCountMax: delays.count + 1)
+                attemptCountMax: attempts)
         }
     }
     /// By the id that the surface knows the event by where it was published.

@@ -1,8 +1,10 @@
-// Whose content is shown no more: messages and answers of attempts that somebody had expunged. The log keeps what it
-// has until its segments go; from here on nobody is shown it and nobody sends it by hand.
+// Whose content is shown no more: messages and answers of attempts that somebody had expunged, and what was published
+// to be kept for a time that is over. The log keeps what it has until its segments go; from here on nobody is shown it
+// and nobody sends it by hand.
 //
 // One file of lines, appended to and synced: `m SEQUENCE`, `a ID`, or `t TENANT SEQUENCE` for all messages of a tenant
 // up to one, so that many cost as much as one. Invariant: what `add` returned for outlives a crash.
+import FastPath
 import Foundation
 import Synchronization
 
@@ -18,9 +20,15 @@ package final class ExpungedContent: Sendable {
     }
     private let path: String
     private let state: Mutex<State>
+    /// Wall clock, nanoseconds since 1970.
+    private let nowNanos: @Sendable () -> UInt64
 
     /// Lines of messages that the log has no more (`before` this sequence) are left out, and so not kept for ever.
-    package init(folder: String, before first: UInt64) throws {
+    package init(
+        folder: String, before first: UInt64,
+        nowNanos: @escaping @Sendable () -> UInt64 = { ProcessResources.wallNanos }
+    ) throws {
+        self.nowNanos = nowNanos
         path = folder + "/" + ExpungedContent.fileName
         var read = State()
         if FileManager.default.fileExists(atPath: path) {
@@ -49,6 +57,15 @@ package final class ExpungedContent: Sendable {
         state.withLock { state in
             state.messages.contains(sequence) || state.tenants[tenant.number].map { sequence <= $0 } ?? false
         }
+    }
+    /// The same, or it was to be kept for a time which is over: its record says so by itself, whoever asks, so that
+    /// nothing has to be done when that time ends, and nothing is lost with a restart.
+    package func isGone(
+        _ sequence: UInt64, of tenant: TenantID, source: SourceID, receivedAt: UInt64, fieldLines: ByteView
+    ) -> Bool {
+        guard source.isPublishing else { return false }
+        if source.isMessage, isExpunged(message: sequence, of: tenant) { return true }
+        return PublishedFields.contentEnd(in: fieldLines, receivedAt: receivedAt).map { $0 <= nowNanos() } ?? false
     }
     package func isExpunged(attempt id: String) -> Bool { state.withLock { $0.attempts.contains(id) } }
     package func add(message sequence: UInt64) throws {
@@ -86,5 +103,13 @@ package final class ExpungedContent: Sendable {
         try file.write(contentsOf: Data(line.utf8))
         try file.synchronize()
         state.byteCount += UInt64(line.utf8.count)
+    }
+}
+
+extension ExpungedContent {
+    package func isGone(of event: StoredEvent) -> Bool {
+        isGone(
+            event.place.sequence, of: event.tenant, source: event.sourceID, receivedAt: event.receivedAt,
+            fieldLines: event.fieldLines)
     }
 }

@@ -23,7 +23,7 @@ package enum JSONProblem: Error, Equatable, Sendable {
         case .notUTF8: "is not UTF-8"
         case .notAnObject: "must be a JSON object"
         case .tooDeep: "is nested more than \(JSONMembers.depthMax) deep"
-        case .numberTooLong: "has a number of more than \(JSONMembers.digitCountMax) characters"
+        case .numberTooLong: "has a number of more than \(JSONPlace.numberMax) characters"
         case .numberOutOfRange: "has a number that is beyond all that can be kept"
         case .repeated(let name): "has `\(name.prefix(64))` twice"
         case .tooManyMembers: "has more than \(JSONMembers.memberCountMax) members"
@@ -40,40 +40,44 @@ package struct JSONMembers: Sendable {
         package let range: Range<Int>
     }
     static let depthMax = 64
-    static let digitCountMax = 512
     /// Each new name is compared with those before it.
     static let memberCountMax = 256
 
     package private(set) var members: [Member] = []
-    private let text: [UInt8]
-    private var place = 0
+    private var at: JSONPlace
+    private var text: [UInt8] { at.text }
+    private var next: UInt8 { at.next }
+    private var place: Int {
+        get { at.place }
+        set { at.place = newValue }
+    }
 
     /// Of the object that `text` is.
     package init(_ text: [UInt8]) throws(JSONProblem) {
         guard String(validating: text, as: UTF8.self) != nil else { throw .notUTF8 }
-        self.text = text
-        passSpace()
+        at = JSONPlace(text)
+        at.passSpace()
         guard next == UInt8(ascii: "{") else {
             try passValue()
             throw .notAnObject
         }
         place += 1
-        passSpace()
+        at.passSpace()
         if next == UInt8(ascii: "}") { place += 1 } else { try readMembers() }
-        passSpace()
-        guard place == text.count else { throw .malformed(place) }
+        at.passSpace()
+        guard at.isAtEnd else { throw .malformed(place) }
     }
-    private init(unread text: [UInt8]) { self.text = text }
+    private init(unread text: [UInt8]) { at = JSONPlace(text) }
     /// Whether `text` is one object and nothing else. How many members it has, and whether two have one name, is its
     /// sender's affair.
     package static func isObject(_ text: [UInt8]) -> Bool {
         guard String(validating: text, as: UTF8.self) != nil else { return false }
         var scan = JSONMembers(unread: text)
-        scan.passSpace()
+        scan.at.passSpace()
         guard scan.next == UInt8(ascii: "{") else { return false }
         do throws(JSONProblem) { try scan.passValue() } catch { return false }
-        scan.passSpace()
-        return scan.place == text.count
+        scan.at.passSpace()
+        return scan.at.isAtEnd
     }
     package subscript(name: String) -> Member? { members.first { $0.name == name } }
     package func bytes(of member: Member) -> [UInt8] { Array(text[member.range]) }
@@ -93,33 +97,33 @@ package struct JSONMembers: Sendable {
         repeat {
             // Past the bracket, or a comma.
             place += 1
-            passSpace()
+            at.passSpace()
             if texts.isEmpty, next == UInt8(ascii: "]") { return [] }
             let start = place
             guard next == UInt8(ascii: "\"") else { return nil }
             try passString()
             guard let text = JSONMembers.string(text[start..<place]) else { return nil }
             texts.append(text)
-            passSpace()
+            at.passSpace()
         } while next == UInt8(ascii: ",")
         return texts
     }
 
     private mutating func readMembers() throws(JSONProblem) {
         while true {
-            passSpace()
+            at.passSpace()
             let start = place
             try passString()
             guard let name = JSONMembers.string(text[start..<place]) else { throw .malformed(start) }
             guard self[name] == nil else { throw .repeated(name) }
             guard members.count < JSONMembers.memberCountMax else { throw .tooManyMembers }
             try passColon()
-            passSpace()
+            at.passSpace()
             let first = place
             guard let form = form(of: next) else { throw .malformed(place) }
             try passValue()
             members.append(Member(name: name, form: form, range: first..<place))
-            passSpace()
+            at.passSpace()
             guard next == UInt8(ascii: ",") else { break }
             place += 1
         }
@@ -145,24 +149,13 @@ package struct JSONMembers: Sendable {
 
     // MARK: One pass
 
-    /// 0 behind the end, which is no byte of JSON.
-    private var next: UInt8 { place < text.count ? text[place] : 0 }
-
-    private mutating func passSpace() {
-        while place < text.count {
-            switch text[place] {
-            case 0x20, 0x09, 0x0A, 0x0D: place += 1
-            default: return
-            }
-        }
-    }
     /// Past one value, white space before it too.
     private mutating func passValue() throws(JSONProblem) {
         // The lowest bit is the innermost container: 1 = an object.
         var kinds: UInt64 = 0
         var depth = 0
         while true {
-            passSpace()
+            at.passSpace()
             let byte = next
             if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "[") {
                 guard depth < JSONMembers.depthMax else { throw .tooDeep }
@@ -170,7 +163,7 @@ package struct JSONMembers: Sendable {
                 kinds = kinds << 1 | (isObject ? 1 : 0)
                 depth += 1
                 place += 1
-                passSpace()
+                at.passSpace()
                 if next != (isObject ? UInt8(ascii: "}") : UInt8(ascii: "]")) {
                     if isObject { try passName() }
                     continue
@@ -184,7 +177,7 @@ package struct JSONMembers: Sendable {
     /// Behind a value, or before the end of an empty container: true when another value follows.
     private mutating func leaves(_ kinds: inout UInt64, _ depth: inout Int) throws(JSONProblem) -> Bool {
         while depth > 0 {
-            passSpace()
+            at.passSpace()
             let isObject = kinds & 1 == 1
             if next == UInt8(ascii: ",") {
                 // Not behind the bracket that opens.
@@ -200,29 +193,23 @@ package struct JSONMembers: Sendable {
         return false
     }
     private mutating func passName() throws(JSONProblem) {
-        passSpace()
+        at.passSpace()
         try passString()
         try passColon()
     }
     private mutating func passColon() throws(JSONProblem) {
-        passSpace()
-        guard next == UInt8(ascii: ":") else { throw .malformed(place) }
-        place += 1
+        at.passSpace()
+        try at.pass(UInt8(ascii: ":"))
     }
     private mutating func passScalar(_ first: UInt8) throws(JSONProblem) {
         switch first {
         case UInt8(ascii: "\""): try passString()
-        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): try passNumber()
-        case UInt8(ascii: "t"): try passWord("true")
-        case UInt8(ascii: "f"): try passWord("false")
-        case UInt8(ascii: "n"): try passWord("null")
+        case UInt8(ascii: "-"), UInt8(ascii: "0")...UInt8(ascii: "9"): _ = try at.passNumber()
+        case UInt8(ascii: "t"): try at.passWord("true")
+        case UInt8(ascii: "f"): try at.passWord("false")
+        case UInt8(ascii: "n"): try at.passWord("null")
         default: throw .malformed(place)
         }
-    }
-    private mutating func passWord(_ word: String) throws(JSONProblem) {
-        let end = place + word.utf8.count
-        guard end <= text.count, text[place..<end].elementsEqual(word.utf8) else { throw .malformed(place) }
-        place = end
     }
     private mutating func passString() throws(JSONProblem) {
         guard next == UInt8(ascii: "\"") else { throw .malformed(place) }
@@ -249,25 +236,5 @@ package struct JSONMembers: Sendable {
             place += 5
         default: throw .malformed(place)
         }
-    }
-    private mutating func passNumber() throws(JSONProblem) {
-        let start = place
-        if next == UInt8(ascii: "-") { place += 1 }
-        if next == UInt8(ascii: "0") { place += 1 } else { try passDigits() }
-        if next == UInt8(ascii: ".") {
-            place += 1
-            try passDigits()
-        }
-        if next | 0x20 == UInt8(ascii: "e") {
-            place += 1
-            if next == UInt8(ascii: "+") || next == UInt8(ascii: "-") { place += 1 }
-            try passDigits()
-        }
-        guard place - start <= JSONMembers.digitCountMax else { throw .numberTooLong }
-    }
-    private mutating func passDigits() throws(JSONProblem) {
-        let start = place
-        while (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(next) { place += 1 }
-        guard place > start else { throw .malformed(place) }
     }
 }

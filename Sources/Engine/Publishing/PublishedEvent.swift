@@ -13,6 +13,10 @@ package struct PublishedEvent: Equatable, Sendable {
     package var eventID: String?
     package var channels: [String] = []
     package var tags: [String] = []
+    /// Wall clock, milliseconds since 1970: its deliveries begin then. Nil = at once.
+    package var deliverAtMillis: Int64?
+    /// Hours from its arrival for which its content is shown and sent by hand. Nil = as long as the log has it.
+    package var retentionHours: Int?
     /// Of a call that may come again; the event's own id goes before it.
     package var repetition: Repetition?
     package struct Repetition: Equatable, Sendable {
@@ -62,8 +66,10 @@ package struct PublishedEvent: Equatable, Sendable {
     }
     private var fieldLines: [UInt8] {
         var lines = ""
+        if let deliverAtMillis { lines += "\(PublishedFields.deliverAt)\(deliverAtMillis)\r\n" }
         if !channels.isEmpty { lines += PublishedFields.channels + channels.joined(separator: ",") + "\r\n" }
         if !tags.isEmpty { lines += PublishedFields.tags + tags.joined(separator: ",") + "\r\n" }
+        if let retentionHours { lines += "\(PublishedFields.retention)\(retentionHours)\r\n" }
         if let eventID { lines += PublishedFields.eventID + eventID + "\r\n" }
         if let repetition { lines += PublishedFields.idempotencyKey + repetition.text + "\r\n" }
         return Array((lines + "Content-Type: " + contentType + "\r\n").utf8)
@@ -73,4 +79,6 @@ package struct PublishedEvent: Equatable, Sendable {
 extension StoredEvent {
     /// Comma-separated. Only what is published has some: whatever fields a provider's request carries.
     var channels: ByteView { sourceID.isPublishing ? PublishedFields.channels(in: fieldLines) : .empty }
+    /// When its deliveries begin; nil = at once.
+    var deliverAtMillis: Int64? { sourceID.isPublishing ? PublishedFields.deliverAtMillis(in: fieldLines) : nil }
 }

@@ -4,12 +4,29 @@ import FastPath
 /// What a record's field lines say of a published event, found without a copy. Names begin with `Sluice-`, which
 /// goes on to no endpoint.
 package enum PublishedFields {
+    /// The first line, where there is one: the dispatcher asks for it with every event.
+    static let deliverAt = "Sluice-Deliver-At: "
     static let channels = "Sluice-Channels: "
     static let tags = "Sluice-Tags: "
     static let eventID = "Sluice-Event-Id: "
+    static let retention = "Sluice-Retention-Hours: "
     static let idempotencyKey = "Sluice-Idempotency-Key: "
 
-    /// Comma-separated; empty when there are none. O(lines before it); it is the first.
+    /// Milliseconds since 1970. O(1) where there is none.
+    package static func deliverAtMillis(in lines: ByteView) -> Int64? {
+        let name = deliverAt.utf8
+        guard lines.count > name.count, name.enumerated().allSatisfy({ lines[$0.offset] == $0.element }) else {
+            return nil
+        }
+        return Int64(value(of: deliverAt, in: lines).text)
+    }
+    /// Nanoseconds since 1970 until when the content of what arrived then is shown; nil = no end was asked for.
+    package static func contentEnd(in lines: ByteView, receivedAt: UInt64) -> UInt64? {
+        guard let hours = UInt64(value(of: retention, in: lines).text) else { return nil }
+        let (nanos, isTooLong) = hours.multipliedReportingOverflow(by: 3_600_000_000_000)
+        return isTooLong || receivedAt > .max - nanos ? nil : receivedAt + nanos
+    }
+    /// Comma-separated; empty when there are none. O(lines before it); it is among the first.
     package static func channels(in lines: ByteView) -> ByteView { value(of: channels, in: lines) }
     package static func channelList(in lines: ByteView) -> [String] { list(channels(in: lines)) }
     package static func tagList(in lines: ByteView) -> [String] { list(value(of: tags, in: lines)) }

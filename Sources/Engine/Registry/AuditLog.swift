@@ -9,6 +9,10 @@ package enum AuditAction: String, CaseIterable, Sendable {
     case create, update, delete
     /// Deliveries were made again, or requests verified again.
     case replay, reverify
+    /// Pending deliveries were given up.
+    case cancel
+    /// A secret, or a request with its credentials, was shown.
+    case reveal
     /// Nothing was done: the caller may not, or is not known.
     case refuse
 }

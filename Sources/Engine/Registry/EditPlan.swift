@@ -10,7 +10,7 @@ extension RegistryPlan {
     mutating func plan(_ edit: RegistryEdit, at path: FieldPath) throws(RegistryRefusal) {
         switch edit {
         case .createTenant(let name, let uid, let profile):
-            if checkTenant(name: name, uid: uid, except: nil, path) {
+            if checkTenant(name: name, uid: uid, profile, except: nil, path) {
                 _ = makeTenant(name: name, uid: uid, origin: .api, profile: profile)
             }
         case .updateTenant(let id, let name, let uid, let profile): try update(tenant: id, name, uid, profile, path)
@@ -175,8 +175,11 @@ extension RegistryPlan {
 
     // MARK: Tenants
 
-    private mutating func checkTenant(name: String?, uid: String?, except id: TenantID?, _ path: FieldPath) -> Bool {
+    private mutating func checkTenant(
+        name: String?, uid: String?, _ profile: TenantProfile, except id: TenantID?, _ path: FieldPath
+    ) -> Bool {
         let count = issues.count
+        issues += profile.rateLimit?.issues(at: path["rate_limit"]) ?? []
         issues += NameRules.issues(name: name ?? TenantSpec.defaultName, uid: uid, at: path)
         if let name, let other = after.tenant(named: name), other.id != id {
             report(path["name"], "is already the name of another tenant", about: .value)
@@ -202,6 +205,12 @@ extension RegistryPlan {
         guard !hasManifest else { throw .managedByManifest(.tenant, name: tenant.name) }
         return tenant
     }
+    /// What the manifest says of a tenant by its name holds for no other, and would make it again.
+    private func checkFile(names tenant: TenantSpec) throws(RegistryRefusal) {
+        guard !after.live.tenants.contains(where: { $0.name == tenant.name }) else {
+            throw .managedByManifest(.tenant, name: tenant.name)
+        }
+    }
     /// Its sources and endpoints say its new name; sources keep the paths they have.
     private mutating func rotateSecret(tenant id: TenantID) throws(RegistryRefusal) {
         guard var tenant = after.tenant(id) else { throw .notFound(.tenant, number: id.number) }
@@ -219,9 +228,12 @@ extension RegistryPlan {
         tenant.name = name ?? tenant.name
         tenant.uid = uid ?? tenant.uid
         profile?(&tenant.profile)
-        guard tenant != old, checkTenant(name: tenant.name, uid: tenant.uid, except: id, path) else { return }
+        guard tenant != old, checkTenant(name: tenant.name, uid: tenant.uid, tenant.profile, except: id, path) else {
+            return
+        }
         tenant.revision += 1
         tenant.updatedMillis = nowMillis
+        if tenant.name != old.name { try checkFile(names: old) }
         set(tenant)
         guard tenant.name != old.name else { return }
         set(
@@ -242,6 +254,7 @@ extension RegistryPlan {
     }
     private mutating func delete(tenant id: TenantID, ifEmpty: Bool) throws(RegistryRefusal) {
         let tenant = try editable(tenant: id)
+        try checkFile(names: tenant)
         let (sourceCount, endpointCount) = (after.sources.numbers(of: id).count, after.endpoints.numbers(of: id).count)
         guard !ifEmpty || sourceCount + endpointCount == 0 else {
             throw .tenantInUse(name: tenant.name, sourceCount: sourceCount, endpointCount: endpointCount)

@@ -12,21 +12,26 @@ struct EndpointRules {
         issues += tlsIssues(endpoint, path)
         issues += sourceIssues(endpoint, path)
         issues += channelIssues(endpoint, path)
+        issues += FilterRules.issues(endpoint, path)
         issues += ExtrasRules.issues(of: endpoint.extras, at: path)
         let family = endpoint.extras.family
         issues += familyIssues(endpoint, path)
-        for (index, secret) in endpoint.secrets.enumerated() {
+        issues += SignatureRules.issues(of: endpoint, at: path)
+        let isStandard = SignatureRules.takesStandardSecrets(endpoint)
+        for (index, secret) in endpoint.secrets.enumerated() where isStandard {
             if let problem = family.problem(ofSecret: secret, index: index) {
                 issues.append(ValidationIssue(path["secret"][index], problem, about: .nothing))
             }
         }
         let pairs = (endpoint.secrets + endpoint.extras.oldSecrets.map(\.text)).filter(EndpointSecret.isAsymmetric)
-        if pairs.count > EndpointSecret.asymmetricCountMax {
+        if isStandard, pairs.count > EndpointSecret.asymmetricCountMax {
             let bound = "at most \(EndpointSecret.asymmetricCountMax), old ones among them"
             issues.append(ValidationIssue(path["secret"], "has \(pairs.count) key pairs (`whsk_`); \(bound)"))
         }
         issues += timeIssues(endpoint, path)
         issues += OutcomeTable.issues(endpoint.outcomes, at: path["outcomes"])
+        issues += endpoint.policies.preparationIssues(at: path)
+        issues += PolicyRules.laneIssues(of: endpoint, at: path)
         issues += OrderKey.issues(endpoint, at: path["ordered"]["key"])
         if !(1...4096).contains(endpoint.concurrency) {
             issues.append(ValidationIssue(path["concurrency"], "must be from 1 to 4096"))
@@ -80,7 +85,8 @@ struct EndpointRules {
             return [ValidationIssue(path["url"], error.description, about: .value)]
         }
         let secretCount = endpoint.secrets.count + endpoint.extras.oldSecrets.count
-        let room = EndpointRules.targetBytesMax(address, secretCount: secretCount)
+        let formBytes = SignatureRules.form(of: endpoint)?.byteCount(secretCount: secretCount) ?? 0
+        let room = EndpointRules.targetBytesMax(address, secretCount: secretCount) - formBytes
         guard address.target.utf8.count <= room else {
             return [
                 ValidationIssue(

@@ -177,8 +177,28 @@ enum GatewayRules {
         for (index, text) in live.allow.enumerated() where CIDR(text) == nil {
             issues.append(badRange(FieldPath("delivery", "allow")[index]))
         }
+        issues += tenantIssues(live.tenants)
         if let identity = live.identity { issues += identity.issues(at: FieldPath("identity")) }
         if let proxy = live.proxy { issues += EgressProxy.issues(of: proxy, at: FieldPath("delivery", "proxy")) }
+        return issues
+    }
+    private static func tenantIssues(_ tenants: [TenantSettings]) -> [ValidationIssue] {
+        var issues: [ValidationIssue] = []
+        var known: [String: Int] = [:]
+        for (index, tenant) in tenants.enumerated() {
+            let path = FieldPath("tenants")[index]
+            if tenant.name != TenantSettings.everyone, !tenant.name.isEmpty, !NameRules.isName(tenant.name) {
+                issues.append(
+                    ValidationIssue(
+                        path["name"],
+                        "must be 1 to 64 of the characters a-z A-Z 0-9 . _ -, or \"*\" for each tenant without a "
+                            + "limit of its own", about: .value))
+            }
+            if let first = known.updateValue(index, forKey: tenant.name) {
+                issues.append(ValidationIssue(path["name"], "is already the name of tenants[\(first)]", about: .value))
+            }
+            issues += tenant.rateLimit?.issues(at: path["rate_limit"]) ?? []
+        }
         return issues
     }
     private static func badRange(_ path: FieldPath) -> ValidationIssue {

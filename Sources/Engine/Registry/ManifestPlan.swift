@@ -30,7 +30,8 @@ extension RegistryPlan {
 
     /// A tenant that is named is made; one that is no longer named stays, for the API may have given it something.
     private mutating func makeTenants(_ manifest: GatewayConfiguration) {
-        let names = manifest.sources.map(\.tenant) + manifest.endpoints.map(\.tenant)
+        let names =
+            manifest.sources.map(\.tenant) + manifest.endpoints.map(\.tenant) + manifest.live.tenants.map(\.name)
         var known: Set<String> = []
         for name in names where known.insert(name).inserted && NameRules.isName(name) {
             if after.tenant(named: name) == nil { _ = makeTenant(name: name, origin: .manifest) }

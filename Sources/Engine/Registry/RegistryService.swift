@@ -185,7 +185,9 @@ package final class RegistryService: Sendable {
     private func prepare(
         _ plan: RegistryPlan, _ before: Current, _ places: Places
     ) throws(RegistryRefusal) -> Prepared {
-        let changesSources = before.sources == nil || !plan.sources.isEmpty || plan.before.live != plan.after.live
+        let changesSources =
+            before.sources == nil || !plan.sources.isEmpty || plan.before.live != plan.after.live
+            || plan.changesTenantLimits
         let sources: SourceTopology
         if let old = before.sources, !changesSources {
             sources = old

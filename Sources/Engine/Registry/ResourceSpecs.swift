@@ -58,6 +58,8 @@ package struct TenantProfile: Equatable, Codable, Sendable {
     package var metadata: [String: String] = [:]
     /// Messages a second; kept and shown.
     package var throttleRate: Int?
+    /// Requests that its sources and publishers may send together; nil = what the manifest says of it or of everyone.
+    package var rateLimit: RateLimitConfiguration?
 
     package init() {}
 }
@@ -67,6 +69,7 @@ extension TenantProfile {
         SettingsField("title") { $0.title },
         SettingsField("metadata", { $0.metadata }, text: { $0.keys.sorted().joined(separator: ", ") }),
         SettingsField("throttle_rate", { $0.throttleRate }, text: { $0.map { "\($0)" } ?? "none" }),
+        SettingsField("rate_limit", { $0.rateLimit }, text: { $0?.text ?? "none" }),
     ]
     func changes(from old: TenantProfile) -> [FieldChange] {
         TenantProfile.fields.filter { !$0.isEqual(old, self) }.map {

@@ -112,6 +112,12 @@ package final class SecretStore: Sendable {
         /// False while a reader keeps the write-ahead log from being emptied: the next start does it.
         package var isClean = false
     }
+    /// The new master key is in force, and what was to follow it failed: both keys are kept, and another rotation does
+    /// the rest.
+    package struct RotationUnfinished: Error {
+        package let rotation: Rotation
+        package let reason: String
+    }
     /// One transaction for the master key; with `renewsDataKeys` one more for each tenant. `note` runs in the first.
     package func rotate(
         _ database: any DatabaseWriter, renewsDataKeys: Bool, nowMillis: Int64,
@@ -138,8 +144,10 @@ package final class SecretStore: Sendable {
                 current.withLock { $0 = new }
             }
         }
-        if renewsDataKeys { rotation.valueCount = try renewDataKeys(database) }
-        try source.settle(on: new)
+        do {
+            if renewsDataKeys { rotation.valueCount = try renewDataKeys(database) }
+            try source.settle(on: new)
+        } catch { throw RotationUnfinished(rotation: rotation, reason: "\(error)") }
         rotation.isClean = (try? SecretStore.clean(database, vacuuming: false)) != nil
         return rotation
     }

@@ -107,8 +107,17 @@ private func millisText(_ millis: Int) -> String { TimeSpan.text(of: millis) }
 
 extension EndpointConfiguration {
     package static var fields: [SettingsField<EndpointConfiguration>] { table }
-    private static let table = manifestFields + outboundFields.map { $0.apart(.never) }
+    private static let table =
+        manifestFields + lanePolicyFields.map { $0.apart(.whenSet) } + outboundFields.map { $0.apart(.never) }
     private static let channelsField: SettingsField<EndpointConfiguration> = SettingsField("channels") { $0.channels }
+    private static let signatureField: SettingsField<EndpointConfiguration> = SettingsField(
+        "signature", { $0.policies.signature }, text: { $0?.text ?? "none" })
+    private static let filterField: SettingsField<EndpointConfiguration> = SettingsField(
+        "filter", { $0.policies.filter }, text: { $0?.json ?? "none" })
+    private static let redactField: SettingsField<EndpointConfiguration> = SettingsField(
+        "redact", { $0.policies.redaction }, text: { $0?.text ?? "none" })
+    private static let transformField: SettingsField<EndpointConfiguration> = SettingsField(
+        "transform", { $0.policies.transform }, text: { $0?.map(\.text).joined(separator: "; ") ?? "none" })
     private static let manifestFields: [SettingsField<EndpointConfiguration>] = [
         SettingsField("name") { $0.name },
         SettingsField("tenant") { $0.tenant },
@@ -118,7 +127,9 @@ extension EndpointConfiguration {
         SettingsField("sources") { $0.sources },
         SettingsField("types") { $0.types },
         channelsField.apart(.whenSet),
+        filterField.apart(.whenSet),
         SettingsField("secret", { $0.secrets }, text: { countText($0.count) }),
+        signatureField.apart(.whenSet),
         SettingsField("concurrency") { $0.concurrency },
         SettingsField("timeouts.connect", { $0.connectMillisMax }, text: millisText),
         SettingsField("timeouts.head", { $0.headMillisMax }, text: millisText),
@@ -134,6 +145,7 @@ extension EndpointConfiguration {
             }),
         SettingsField("ordered") { $0.ordered },
         SettingsField("ordered.key") { $0.orderKey },
+        redactField.apart(.whenSet), transformField.apart(.whenSet),
         SettingsField("forward_headers") { $0.forwardsHeaders },
         SettingsField("disabled") { $0.disabled },
     ]
@@ -180,5 +192,8 @@ extension SourceConfiguration {
         SettingsField("client_certificate", { $0.clientCertificate }, text: { $0.map(\.summary) ?? "none" }),
         SettingsField("verify_token", { $0.verifyToken }, text: { $0 == nil ? "none" : "1 secret" }),
         SettingsField("allowed_origins") { $0.allowedOrigins },
+        rateLimitField.apart(.whenSet),
     ]
+    private static let rateLimitField: SettingsField<SourceConfiguration> = SettingsField(
+        "rate_limit", { $0.rateLimit }, text: { $0?.text ?? "none" })
 }

@@ -37,6 +37,7 @@ struct SourceRules {
                     "a limit above \(ByteSize.text(of: bodyBytesMax)) needs a restart, for the buffers "
                         + "are taken at startup", about: .nothing))
         }
+        issues += source.rateLimit?.issues(at: path["rate_limit"]) ?? []
         return issues
     }
     private static func isPathOrPrefix(_ text: String) -> Bool {

@@ -151,6 +151,10 @@ package struct DeliveryKey: Hashable, Comparable, Sendable {
     package let sequence: UInt64
     package let endpoint: EndpointID
 
+    package init(sequence: UInt64, endpoint: EndpointID) {
+        self.sequence = sequence
+        self.endpoint = endpoint
+    }
     package init(_ row: DeliveryRow) {
         sequence = row.place.sequence
         endpoint = row.endpoint

@@ -17,20 +17,6 @@ package enum DeliveryState: UInt8, CaseIterable, Sendable {
     }
 }
 
-/// Attempts as rows count them. One that was asked for by hand and stands beside the schedule begins to count far
-/// behind every schedule: its failure is the end of it. One that was asked for of an endpoint whatever its subscription
-/// and its condition say is marked too, and goes by the schedule.
-package enum AttemptCount {
-    package static let manual: UInt16 = 0x8000
-    package static let directed: UInt16 = 0x4000
-    package static func isManual(_ count: UInt16) -> Bool { count & manual != 0 }
-    package static func isDirected(_ count: UInt16) -> Bool { count & directed != 0 }
-    /// As people count.
-    package static func number(of count: UInt16) -> Int { Int(count & ~(manual | directed)) }
-    /// As the schedule counts.
-    package static func scheduled(_ count: UInt16) -> Int { Int(count & ~directed) }
-}
-
 /// How long an attempt took, in microseconds. 0 = that stage did not happen.
 package struct AttemptTiming: Equatable, Sendable {
     package var totalMicros: UInt32 = 0
@@ -74,6 +60,19 @@ package struct DeliveryRow: Equatable, Sendable {
         self.dueMillis = dueMillis
         self.updatedMillis = updatedMillis
         self.timing = timing
+    }
+}
+
+extension DeliveryRow {
+    /// It was tried, and expired without another attempt: whoever writes it does not know what came of the last one,
+    /// which the row that it replaces says.
+    package var keepsLastFailure: Bool {
+        reason == .expired && result == .abandoned && AttemptCount.number(of: attempts) > 0
+    }
+    package func withLastFailure(of last: DeliveryRow) -> DeliveryRow {
+        var row = self
+        (row.status, row.result, row.timing) = (last.status, last.result, last.timing)
+        return row
     }
 }
 
@@ -166,8 +165,20 @@ package enum EndpointReason: UInt8, CaseIterable, Sendable {
     /// The same of one that an operator had paused, or disabled: it is so again when it comes back.
     case removedWhilePaused = 8
     case removedWhileDisabled = 9
-    /// No attempt has succeeded for five days.
+    /// No attempt has succeeded for days: five, or as many as its settings say.
     case failedForDays = 10
+    /// Its circuit breaker is open, and while it is half-open.
+    case breakerOpen = 11
+    case breakerProbing = 12
+
+    package var isBreaker: Bool { self == .breakerOpen || self == .breakerProbing }
+    package var breakerPhase: BreakerPhase {
+        switch self {
+        case .breakerOpen: .open
+        case .breakerProbing: .halfOpen
+        default: .closed
+        }
+    }
 
     /// The configuration names the endpoint no more.
     package var isRemoval: Bool {
@@ -185,6 +196,8 @@ package enum EndpointReason: UInt8, CaseIterable, Sendable {
         case .unresolved: "unresolved"
         case .configuration: "configuration"
         case .failedForDays: "failed_for_days"
+        case .breakerOpen: "breaker_open"
+        case .breakerProbing: "breaker_probing"
         case .removed, .removedWhilePaused, .removedWhileDisabled: "removed"
         }
     }

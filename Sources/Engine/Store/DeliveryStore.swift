@@ -23,6 +23,13 @@ package protocol DeliveryStore: AnyObject, Sendable {
     func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries]
     /// Every pending delivery of the endpoint that is due later is due at `due`.
     func expedite(_ endpoint: EndpointID, due: Int64) throws
+    /// Those of `keys` that are pending are dead letters from now on, `cancelled`; as they are then. Durable.
+    func cancel(_ keys: [DeliveryKey], nowMillis: Int64) throws -> [DeliveryRow]
+    /// The first endpoint behind `endpoint` (by number) that has something in one of `states`, of those that are open.
+    /// O(log of what is open).
+    func nextOpen(after endpoint: EndpointID, states: Set<DeliveryState>) throws -> EndpointID?
+    /// Dead letters of an endpoint by what ended them, the newest `lookedMax` of them.
+    func deadLetters(endpoint: EndpointID, lookedMax: Int) throws -> [DeadLetterGroup]
     /// Sequences at or behind `from` that have a row, ascending: what a lane must not send as new again.
     func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64]
     /// Pending rows whose key is `from` or behind it, in the order of `RetryKey`.
@@ -66,6 +73,34 @@ extension DeliveryStore {
         of endpoints: Set<EndpointID>, updated: Range<Int64>
     ) throws -> [EndpointID: DeliverySummary] {
         try summaries(of: endpoints, updated: updated) {}
+    }
+}
+
+/// Dead letters that ended alike, counted.
+package struct DeadLetterGroup: Equatable, Sendable {
+    package var failureClass: DeadLetterClass
+    package var reason: DeadLetterReason
+    package var count: Int
+    package init(failureClass: DeadLetterClass, reason: DeadLetterReason, count: Int) {
+        self.failureClass = failureClass
+        self.reason = reason
+        self.count = count
+    }
+    /// By class and reason, most of them first.
+    package static func counted(_ rows: some Sequence<(row: DeliveryRow, count: Int)>) -> [DeadLetterGroup] {
+        var groups: [DeadLetterGroup] = []
+        for (row, count) in rows {
+            guard let reason = row.reason else { continue }
+            let kind = DeadLetterClass(row)
+            if let place = groups.firstIndex(where: { $0.failureClass == kind && $0.reason == reason }) {
+                groups[place].count += count
+            } else {
+                groups.append(DeadLetterGroup(failureClass: kind, reason: reason, count: count))
+            }
+        }
+        return groups.sorted {
+            ($1.count, $0.failureClass.rawValue, $0.reason.name) < ($0.count, $1.failureClass.rawValue, $1.reason.name)
+        }
     }
 }
 

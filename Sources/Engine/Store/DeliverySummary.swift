@@ -61,7 +61,7 @@ struct SummaryQuery {
         let state = known == nil ? "state" : "\(known?.rawValue ?? 0)"
         let sql = """
             SELECT endpoint, \(state) AS kind, count(*) AS number, max(updated) AS last,
-                total(attempts & \(~(AttemptCount.manual | AttemptCount.directed))) AS attempts
+                total(attempts & \(~(AttemptCount.manual | AttemptCount.directed | AttemptCount.replayed))) AS attempts
             FROM \(table) \(few ? "INDEXED BY \(index ?? "")" : "NOT INDEXED")
             WHERE log = ? \(few ? "AND endpoint IN (\(numbers))" : "") AND updated >= ? AND updated < ?
             GROUP BY endpoint, kind

@@ -121,7 +121,13 @@ struct BatchParts {
 
     init(_ batch: OutcomeBatch) {
         // Stable: of two rows of one delivery the later one stays behind the earlier.
-        let rows = batch.rows.sorted { DeliveryKey($0) < DeliveryKey($1) }
+        var rows = batch.rows.sorted { DeliveryKey($0) < DeliveryKey($1) }
+        for index in rows.indices.dropFirst() where rows[index].keepsLastFailure {
+            let before = rows[index - 1]
+            if DeliveryKey(before) == DeliveryKey(rows[index]) {
+                rows[index] = rows[index].withLastFailure(of: before)
+            }
+        }
         for (index, row) in rows.enumerated() {
             if index + 1 < rows.count, DeliveryKey(rows[index + 1]) == DeliveryKey(row) { continue }
             if row.state == .delivered { finished.append(row) } else { open.append(row) }

@@ -14,6 +14,7 @@ package enum Migrations {
         RegistryMigration.register(in: &migrator)
         migrator.registerMigration("7-tallies") { try $0.execute(sql: TallyTable.schema) }
         migrator.registerMigration("8-pollers") { try $0.execute(sql: PollerTable.schema) }
+        migrator.registerMigration("9-repairs") { try $0.execute(sql: RepairTable.schema) }
         return migrator
     }()
 

@@ -43,7 +43,7 @@ struct OpenTable {
         listing.look("state = \(state.rawValue)")
         if let endpoint = query.endpoint { listing.look("endpoint = ?", [endpoint.number]) }
         listing.look(before: query.before, endpoint: query.endpoint)
-        if query.failedOnly { listing.keep("attempts > 0") }
+        if query.failedOnly { listing.keep("(attempts & \(AttemptCount.numberMask)) > 0") }
         if let reason = query.reason { listing.keep("reason = ?", [reason.rawValue]) }
         listing.keepUpdated(query.updated)
         return try listing.page(limit: query.limit, db)
@@ -137,7 +137,8 @@ struct OpenTable {
                 reason, due, updated, total_micros, connect_micros, first_byte_micros)
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
             """, db)
-        for row in rows {
+        for given in rows {
+            let row = given.keepsLastFailure ? try withLastFailure(given, db) : given
             insert.bind(1, log)
             insert.bind(2, DeliveryColumns.stored(row.place.sequence))
             insert.bind(3, Int64(row.endpoint.number))
@@ -154,6 +155,16 @@ struct OpenTable {
             insert.bind(14, Int64(row.timing.firstByteMicros))
             try insert.run()
         }
+    }
+    private func withLastFailure(_ row: DeliveryRow, _ db: Database) throws -> DeliveryRow {
+        let find = try db.cachedStatement(
+            sql: "SELECT * FROM open_delivery WHERE log = ? AND sequence = ? AND endpoint = ?")
+        let arguments: StatementArguments = [
+            log, DeliveryColumns.stored(row.place.sequence), row.endpoint.number,
+        ]
+        return try Row.fetchOne(find, arguments: arguments).map {
+            row.withLastFailure(of: try DeliveryColumns.delivery($0))
+        } ?? row
     }
     /// Those of `rows` that are open now.
     func open(among rows: [DeliveryRow], _ db: Database) throws -> [DeliveryRow] {
@@ -187,6 +198,7 @@ struct OpenTable {
             sql: """
                 UPDATE open_delivery INDEXED BY open_by_due SET due = ?
                 WHERE state = 2 AND log = ? AND endpoint = ? AND due > ?
+                    AND NOT ((attempts & \(AttemptCount.numberMask)) = 0 AND due > updated)
                 """, arguments: [due, log, endpoint.number, due])
     }
     func forget(_ endpoint: EndpointID, _ db: Database) throws {

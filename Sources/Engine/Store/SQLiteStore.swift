@@ -172,6 +172,15 @@ package final class SQLiteStore: DeliveryStore {
     package func expedite(_ endpoint: EndpointID, due: Int64) throws {
         try database.write(isDurable: true) { try open.expedite(endpoint, due: due, $0) }
     }
+    package func cancel(_ keys: [DeliveryKey], nowMillis: Int64) throws -> [DeliveryRow] {
+        try database.write(isDurable: true) { try open.cancel(keys, nowMillis: nowMillis, $0) }
+    }
+    package func nextOpen(after endpoint: EndpointID, states: Set<DeliveryState>) throws -> EndpointID? {
+        try database.read { try open.nextEndpoint(after: endpoint, states: states, $0) }
+    }
+    package func deadLetters(endpoint: EndpointID, lookedMax: Int) throws -> [DeadLetterGroup] {
+        try database.read { try open.deadLetters(endpoint: endpoint, lookedMax: lookedMax, $0) }
+    }
     /// Open rows whose end stands in a slice that is ahead of store.sqlite: a crash came between the two.
     private func takeBackFinished() throws {
         let known = batchNumber.withLock { $0 }

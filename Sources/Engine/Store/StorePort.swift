@@ -9,6 +9,8 @@ package enum StoreRequest: Sendable {
     case loadPending(endpoint: EndpointID, from: RetryKey, limit: Int)
     /// Pending deliveries fall due now; answered when that is written.
     case expedite(endpoint: EndpointID, due: Int64)
+    /// Those of them that are pending are dead now, at an operator's wish; answered when that is written.
+    case cancel([DeliveryKey], nowMillis: Int64)
     /// Nothing of these is kept; not answered.
     case forget([EndpointID])
 }
@@ -18,6 +20,8 @@ package enum StoreReply: Sendable {
     case committed(shared: EventLocation?, marks: [LaneMark])
     case pending(endpoint: EndpointID, rows: [DeliveryRow], limit: Int)
     case expedited(EndpointID)
+    /// As they are now.
+    case cancelled([DeliveryRow])
     /// Open deliveries that went without an outcome: replaced by a replay, or older than the log.
     case dropped([OpenDeliveries])
 }

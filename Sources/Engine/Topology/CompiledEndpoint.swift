@@ -38,6 +38,7 @@ package final class EndpointEnvironment: Sendable {
 package enum EndpointError: Error, Equatable, Sendable {
     case address(EndpointAddressError)
     case tls(EndpointTLSError)
+    case filter(ValidationIssue)
 
     package func issue(at path: FieldPath) -> ValidationIssue {
         switch self {
@@ -45,6 +46,7 @@ package enum EndpointError: Error, Equatable, Sendable {
         case .tls(let error):
             let field = error.file.map { path["tls"][$0.rawValue] } ?? path["url"]
             return ValidationIssue(field, error.message, about: .nothing)
+        case .filter(let issue): return issue.under(path["filter"])
         }
     }
 }
@@ -58,14 +60,22 @@ package final class CompiledEndpoint: Sendable {
     package let outcomes: OutcomeTable
     /// Nil = in any order.
     package let order: DeliveryOrder?
+    /// Nil = whatever the events say.
+    package let filter: CompiledFilter?
     /// Lines of its own, as they are sent.
     let fieldLines: [UInt8]
     let names: SignatureNames
     package let family: EndpointFamily
     /// Between two deliveries; nil = as fast as it takes them.
     let spacingNanos: UInt64?
+    /// Nil = events are sent as they came.
+    let preparation: Preparation?
+    /// Nil for most; never of a family, whose own rules hold.
+    package let policies: LanePolicies?
     /// Nil = the egress loop signs.
     let signer: AheadSigner?
+    /// Nil = by Standard Webhooks.
+    let signature: EndpointSignature?
     /// What the resolver is asked for; nil when the URL has a literal address.
     let host: Host?
     /// Nil when the URL's scheme is http.
@@ -84,11 +94,24 @@ package final class CompiledEndpoint: Sendable {
         self.environment = environment
         family = spec.settings.extras.family
         spacingNanos = spec.settings.extras.throttleRate.map { DeliverySpacing.intervalNanos(perSecond: $0) }
+        policies = family == .registry ? LanePolicies(spec.settings.policies) : nil
         outcomes = family.outcomes.map { OutcomeTable($0) } ?? OutcomeTable(spec.settings.outcomes)
         order = DeliveryOrder(spec.settings)
         fieldLines = spec.settings.extras.fieldLines
-        names = family.signatureNames ?? spec.settings.extras.signatureNames
-        signer = names == .opsCenter ? nil : AheadSigner(spec.settings, nowSeconds: CompiledEndpoint.nowSeconds)
+        names =
+            spec.settings.policies.signature?.form == .svix
+            ? .svix : family.signatureNames ?? spec.settings.extras.signatureNames
+        let form = SignatureRules.form(of: spec.settings)
+        signature = form.map { EndpointSignature($0) }
+        signer =
+            names == .opsCenter || form != nil
+            ? nil : AheadSigner(spec.settings, nowSeconds: CompiledEndpoint.nowSeconds)
+        do throws(ValidationIssue) {
+            filter = try spec.settings.policies.filter.map { (filter) throws(ValidationIssue) in
+                try CompiledFilter(filter, withheld: environment.withheld)
+            }
+        } catch { throw .filter(error) }
+        preparation = Preparation(spec.settings.policies)
         let address: EndpointAddress
         do throws(EndpointAddressError) { address = try EndpointAddress(spec.settings.url) } catch {
             throw .address(error)
@@ -109,13 +132,19 @@ package final class CompiledEndpoint: Sendable {
     package var configuration: EndpointConfiguration { box.settings }
     /// Unique over all tenants; what log lines and metrics say.
     package var name: String { box.settings.qualifiedName }
+    /// Conditions of the gateway go to those alone that name them.
+    private var wantedTypes: [String] {
+        guard family == .operational, box.settings.types.isEmpty else { return box.settings.types }
+        return OperationalEventType.usual.map(\.rawValue)
+    }
     package var subscription: Subscription {
-        Subscription(sources: sourceIDs, types: box.settings.types, channels: box.settings.channels)
+        Subscription(sources: sourceIDs, types: wantedTypes, channels: box.settings.channels)
     }
     package var schedule: RetrySchedule {
         if let fixed = environment.schedules.schedule(of: family) {
             return RetrySchedule(delaysMillis: fixed.delaysMillis, spread: FamilySchedule.spread)
         }
+        if let own = policies?.schedule { return own }
         return RetrySchedule(delaysMillis: box.settings.retryDelaysMillis, jitter: box.settings.retryJitter)
     }
     /// One where the order is of all deliveries, whatever the settings say.
@@ -155,6 +184,7 @@ package final class CompiledEndpoint: Sendable {
             signer != nil || !EndpointSecret.isAsymmetric($0.text)
         }
         description.names = names
+        description.form = signature?.form
         description.userAgent = family.userAgent
         description.isSignedAhead = signer != nil
         let proxies = proxy.compactMap(EgressAddress.init)

@@ -12,12 +12,17 @@ final class CompiledSource: @unchecked Sendable {
     let revision: UInt64
     let parts: CompiledSourceParts
     fileprivate let ingest: IngestSource
+    fileprivate let tenant: TenantID
     fileprivate let paths: [ByteView]
     /// Nil when no worker sees its requests.
     private let lease: VerifierLease?
+    /// Nil when it has no limit of its own.
+    fileprivate let limiter: RateLimiter?
 
-    init(_ spec: SourceSpec, _ context: SourceCompilation) throws(SourceError) {
+    /// `before`: the version that runs.
+    init(_ spec: SourceSpec, before: CompiledSource?, _ context: SourceCompilation) throws(SourceError) {
         let source = spec.settings
+        limiter = source.rateLimit.map { RateLimiter.keeping(before?.limiter, $0.settings) }
         parts = try SourceCompiler.compile(
             source, defaultWindowSeconds: context.live.dedupWindowSeconds, gatewayURL: context.live.publicURL,
             certificates: context.verifiers.certificates)
@@ -44,12 +49,14 @@ final class CompiledSource: @unchecked Sendable {
         compiled.counterSlot = context.counters.slot(of: spec.id)
         compiled.edge = parts.edge
         compiled.sourceNumber = spec.id.number
+        compiled.limits.set(source: limiter)
         if spec.tenant != .main {
             compiled.tenant = memory.place(bytes: RecordFormat.tenantBytes(of: spec.tenant.number))
         }
         ingest = compiled
         paths = source.pathsInForce.map { memory.place(text: $0) }
         id = spec.id
+        tenant = spec.tenant
         revision = spec.revision
     }
 }
@@ -69,6 +76,7 @@ package final class SourceTopology: Sendable {
     package let live: LiveSettings
     /// Headers whose value is a source's secret, sorted.
     package let withheldHeaders: [String]
+    private let tenantLimits: TenantLimits
     /// How many sources this version compiled; the rest was taken over from the one before.
     package let compiledCount: Int
 
@@ -78,20 +86,19 @@ package final class SourceTopology: Sendable {
         path: (SourceSpec) -> FieldPath
     ) throws(ValidationIssues) {
         var known: [SourceID: CompiledSource] = [:]
-        if let before, before.live.compilesSources(like: state.live) {
-            for one in before.compiled { known[one.id] = one }
-        }
+        for one in before?.compiled ?? [] { known[one.id] = one }
+        let keepsCompiled = before?.live.compilesSources(like: state.live) ?? false
         var compiled: [CompiledSource] = []
         var issues: [ValidationIssue] = []
         var count = 0
         for spec in state.sources.all {
-            if let one = known[spec.id], one.revision == spec.revision {
+            if keepsCompiled, let one = known[spec.id], one.revision == spec.revision {
                 compiled.append(one)
                 continue
             }
             count += 1
             do {
-                compiled.append(try CompiledSource(spec, context))
+                compiled.append(try CompiledSource(spec, before: known[spec.id], context))
             } catch { issues.append(SourceRules.issue(error.problem, at: path(spec))) }
         }
         guard issues.isEmpty else { throw ValidationIssues(issues) }
@@ -105,7 +112,13 @@ package final class SourceTopology: Sendable {
         live = state.live
         withheldHeaders = CredentialPlaces.headers(state.sources.all.flatMap { CredentialPlaces.of($0.settings) })
             .sorted()
-        var sources = compiled.map(\.ingest)
+        let tenantLimits = TenantLimits(state, before: before?.tenantLimits)
+        self.tenantLimits = tenantLimits
+        var sources = compiled.map { source in
+            var ingest = source.ingest
+            ingest.limits.set(tenant: tenantLimits[source.tenant])
+            return ingest
+        }
         var routes = compiled.enumerated().flatMap { place, source in
             source.paths.map { IngestRoute($0, source: place) }
         }
@@ -121,8 +134,11 @@ package final class SourceTopology: Sendable {
                     counterSlot: context.counters.slotOfPublications()))
         }
         snapshot = IngestSnapshot(
-            sources: sources, routes: routes, edge: edge, owners: [memory] + compiled.map { $0 as AnyObject })
+            sources: sources, routes: routes, edge: edge, tenants: tenantLimits.all,
+            owners: [memory] + compiled.map { $0 as AnyObject })
     }
+    /// Of its sources and publishers together; nil where it has none.
+    package func limiter(of tenant: TenantID) -> RateLimiter? { tenantLimits[tenant] }
     /// How far back a duplicate of any source may lie.
     static func dedupWindowSecondsMax(_ configuration: GatewayConfiguration) -> UInt32 {
         max(configuration.dedupWindowSeconds, configuration.sources.compactMap(\.dedupWindowSeconds).max() ?? 0)
@@ -172,6 +188,8 @@ package final class SourceCounters: Sendable {
     package init() {}
     /// By slot; empty where a slot belongs to a source that never came into force.
     package var labels: [String] { slots.withLock { $0.labels } }
+    /// Of those that have one of their own.
+    var slotBySource: [SourceID: Int] { slots.withLock { $0.bySource } }
 
     /// The last slot is shared by all sources past the bound.
     func slot(of id: SourceID) -> Int {

@@ -30,24 +30,33 @@ package struct EndingSecret: Equatable, Codable, Sendable {
     private static let plainBytes = 7 + 64
 
     /// `secrets`: `whsec_` and base 64, or bare base 64; `ending` ones sign behind them. Of `.opsCenter` the first is
-    /// the one that signs, as the text that it is. Throws what is wrong with which secret.
+    /// the one that signs, as the text that it is. Throws what is wrong with which of
+    /// `secrets`.
     package init(
         secrets: [String], ending: [EndingSecret] = [], names: SignatureNames = .webhook, in memory: CompiledMemory
     ) throws(SchemeError) {
         guard let first = secrets.first else { throw .noSecret }
         isPlain = names == .opsCenter
         var compiled: [SigningKey] = []
-        let ending = ending.filter { $0.endSeconds > 0 }
+        var compiledLasts: [UInt64] = []
         if isPlain {
             compiled.append(SigningKey(secret: Array(first.utf8), algorithm: .sha256, in: memory))
+            compiledLasts.append(.max)
         } else {
-            for (index, secret) in (secrets + ending.map(\.text)).enumerated() {
+            for (index, secret) in secrets.enumerated() {
                 let key = try SecretEncoding.whsec.key(of: secret, index: index)
                 compiled.append(SigningKey(secret: key, algorithm: .sha256, in: memory))
+                compiledLasts.append(.max)
+            }
+            for old in ending where old.endSeconds > 0 {
+                // One of another form that the endpoint had before must not hold up those that are keys.
+                guard let key = try? SecretEncoding.whsec.key(of: old.text, index: 0) else { continue }
+                compiled.append(SigningKey(secret: key, algorithm: .sha256, in: memory))
+                compiledLasts.append(old.endSeconds - 1)
             }
         }
         unsafe keys = UnsafePointer(memory.place(compiled))
-        unsafe lasts = UnsafePointer(memory.place(secrets.map { _ in .max } + ending.map { $0.endSeconds - 1 }))
+        unsafe lasts = UnsafePointer(memory.place(compiledLasts))
         keyCount = compiled.count
     }
 

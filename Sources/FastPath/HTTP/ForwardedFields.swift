@@ -19,15 +19,16 @@ package enum ForwardedFields {
     private static let typeBytesMax = 256
 
     /// Writes the field lines of one attempt at `offset`; returns the place behind them. `configured`: whole lines of
-    /// the endpoint's own; a received field of such a name does not pass. `id` may lie in the same block, before
+    /// the endpoint's own; a received field of such a name does not pass, nor one that `barred` names, lines as well
+    /// that are not sent. `id` may lie in the same block, before
     /// `offset`. Of `.opsCenter` the only line of ours is the type's.
     package static func write(
         received lines: ByteView, forwarding: FieldForwarding, id: ByteView, source: ByteView, eventType: ByteView,
         verdict: RecordVerification = .verified, clientSubject: ByteView = .empty, attempt: UInt32,
-        withheld: [HeaderName] = [], configured: ByteView = .empty, names: SignatureNames = .webhook,
-        to pool: PayloadPool, lease: PayloadLease, at offset: Int
+        withheld: [HeaderName] = [], configured: ByteView = .empty, barred: ByteView = .empty,
+        names: SignatureNames = .webhook, to pool: PayloadPool, lease: PayloadLease, at offset: Int
     ) -> Int {
-        let bars = Bars(withheld: withheld, configured: configured, names: names)
+        let bars = Bars(withheld: withheld, configured: configured, barred: barred, names: names)
         var place = copy(lines, forwarding: forwarding, bars, to: pool, lease: lease, at: offset)
         place = pool.write(configured, to: lease, at: place)
         guard names != .opsCenter else {
@@ -70,6 +71,7 @@ package enum ForwardedFields {
         /// A token scheme's header carries the source's secret itself.
         let withheld: [HeaderName]
         let configured: ByteView
+        let barred: ByteView
         let names: SignatureNames
 
         func bar(_ name: ByteView) -> Bool {
@@ -79,9 +81,10 @@ package enum ForwardedFields {
             case .svix: if hasPrefix(name, "svix-") { return true }
             case .opsCenter: if hasPrefix(name, "x-webhook-") { return true }
             }
-            return configured.count > 0 && isConfigured(name)
+            if configured.count > 0, isNamed(name, in: configured) { return true }
+            return barred.count > 0 && isNamed(name, in: barred)
         }
-        private func isConfigured(_ name: ByteView) -> Bool {
+        private func isNamed(_ name: ByteView, in configured: ByteView) -> Bool {
             var start = 0
             while start < configured.count {
                 let own = configured.slice(start, colonPlace(configured, start, configured.count) - start)

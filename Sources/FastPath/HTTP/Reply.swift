@@ -189,6 +189,22 @@ package struct Reply: Sendable {
         }
         return writer.count
     }
+    /// What a limit says of itself (draft-ietf-httpapi-ratelimit-headers-06), as `lines`: three names of 23 bytes with
+    /// ten digits each at most.
+    static let quotaBytesMax = 112
+    @_noAllocation @_noLocks static func writeQuota(
+        _ quota: RateQuota, to memory: UnsafeMutablePointer<UInt8>, capacity: Int
+    ) -> Int {
+        var writer = unsafe ByteWriter(memory, capacity: capacity)
+        writer.append("RateLimit-Limit: ")
+        writer.append(number: Int(quota.limit))
+        writer.append("\r\nRateLimit-Remaining: ")
+        writer.append(number: Int(quota.remaining))
+        writer.append("\r\nRateLimit-Reset: ")
+        writer.append(number: Int(quota.resetSeconds))
+        writer.append("\r\n")
+        return writer.count
+    }
     /// The head alone, for a body that lies elsewhere. Needs `headBytesMax` and the count of `lines` of room.
     @_noAllocation @_noLocks package func writeHead(
         bodyCount: Int, date: DateCache, to memory: UnsafeMutablePointer<UInt8>, capacity: Int

@@ -20,6 +20,9 @@ struct AnswerTerms {
     var batchCount: UInt16 = 0
     /// Refusals have the form of the control API. Set with the route.
     var isPublication = false
+    /// Of its source's limits; `quota` counts where it is not `none`.
+    var payment = RatePayment.none
+    var quota = RateQuota()
     /// Monotonic milliseconds of the request's last byte, for the commit histogram.
     var completedAt: UInt64 = 0
 
@@ -33,6 +36,7 @@ struct AnswerTerms {
         sourceIndex = -1
         batchCount = 0
         isPublication = false
+        payment = .none
     }
 }
 

@@ -15,7 +15,7 @@ extension IngestLoop where IO: ~Copyable {
         metrics.verify.record(micros: (io.monotonicNanos() &- begun) / 1000)
         for index in 0..<batch.count {
             let slot = batch[index].slot
-            if table[slot].connection.state == .open { settle(index) }
+            if table[slot].connection.state == .open { settle(index) } else { leave(index) }
             if batch[index].isHeld, !table[slot].held.stays { dropHeld(slot) }
             apply(table[slot].connection.leftBatch(), slot)
         }
@@ -39,6 +39,13 @@ extension IngestLoop where IO: ~Copyable {
         admit(index, observed)
     }
 
+    /// Nobody waits for its answer any more.
+    private mutating func leave(_ index: Int) {
+        let slot = batch[index].slot
+        guard table[slot].terms.payment == .paid, batch.rejection(index) != nil else { return }
+        unsafe refund(slot, sources + batch[index].sourceIndex)
+    }
+
     /// Genuine: a handshake is answered, an event is offered to the log.
     private mutating func admit(_ index: Int, _ verdict: RecordVerification) {
         let slot = batch[index].slot
@@ -49,6 +56,7 @@ extension IngestLoop where IO: ~Copyable {
         {
             return
         }
+        if table[slot].terms.payment == .owed, unsafe cannotPay(slot, source) { return }
         var event = unsafe EventInput(batch[index], source)
         event.receivedAt = wallNanos
         event.verdict = verdict
@@ -164,6 +172,9 @@ extension IngestLoop where IO: ~Copyable {
         metrics.commit.record(micros: (nowMillis &- table[slot].terms.completedAt) &* 1000)
         var reply = reply(slot, status: Int(table[slot].terms.answer.status))
         reply.durability = table[slot].terms.durability.text
+        if table[slot].terms.payment != .none {
+            reply.lines = quotaLines(slot, beside: table[slot].terms.answer.body)
+        }
         guard table[slot].terms.answer.isOwn else { return reply }
         let own = table[slot].terms.answer
         reply.ownContentType = own.contentType

@@ -13,6 +13,7 @@ extension IngestLoop where IO: ~Copyable {
     }
     mutating func offer(_ slot: Int, _ publication: PassedPublication) {
         var event = publication.event
+        if publicationIsOverLimit(slot, event.tenant) { return }
         if event.receivedAt == 0 { event.receivedAt = wallNanos }
         table[slot].held.stays = true
         // What is answered is all here: whoever does not take the answer keeps no request's memory.
@@ -76,6 +77,7 @@ extension IngestLoop where IO: ~Copyable {
                 bearer, version: publishers.version, nowMillis: nowMillis, wallMillis: wallNanos / 1_000_000),
             let plain = PlainPublication(body), Int(plain.payload.count) <= pass.bodyBytesMax
         else { return false }
+        if publicationIsOverLimit(slot, pass.tenant) { return true }
         var event = EventInput()
         event.tenant = pass.tenant
         event.source = unsafe source.pointee.name

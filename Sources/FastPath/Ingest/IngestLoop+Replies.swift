@@ -38,6 +38,7 @@ extension IngestLoop where IO: ~Copyable {
     ) {
         let source = unsafe sources + Int(table[slot].terms.sourceIndex)
         unsafe metrics.countRejection(reason, source: source.pointee.counterSlot)
+        if table[slot].terms.payment == .paid { unsafe refund(slot, source) }
         if unsafe source.pointee.rejectedPerSecondMax > 0 { unsafe keepRejected(slot, source, reason, bytes, body) }
         answer(
             slot, status: status, reason: reason.rawValue,
@@ -81,6 +82,7 @@ extension IngestLoop where IO: ~Copyable {
         let isDecided = table[slot].terms.decidedStatus > 0
         if !isDecided, table[slot].terms.isPublication {
             guard !publicationFields.hasAuthorization(fields, bytes) else { return false }
+            publishers?.turnAway()
             table[slot].connection.closeAfterReply(lingers: true)
             answer(slot, status: 401, reason: "unauthorized", authenticate: ByteView("Bearer realm=\"sluice\""))
             return true
@@ -124,14 +126,15 @@ extension IngestLoop where IO: ~Copyable {
         // Spread over 1 to 4 seconds, so that what was refused together does not come back together.
         answer(slot, status: 503, reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
     }
-    private mutating func answer(
+    mutating func answer(
         _ slot: Int, status: Int, reason: String, allow: ByteView? = nil, authenticate: ByteView = .empty,
-        retryAfterSeconds: Int = 0
+        retryAfterSeconds: Int = 0, lines: ByteView = .empty
     ) {
         var reply = reply(slot, status: status)
         reply.authenticate = authenticate
         reply.allow = allow
         reply.retryAfterSeconds = retryAfterSeconds
+        reply.lines = lines
         let (memory, capacity) = unsafe replyRoom(slot)
         if table[slot].terms.isPublication {
             let code = status == 503 ? "unavailable" : status == 413 ? "payload_too_large" : reason

@@ -160,6 +160,7 @@ extension IngestLoop where IO: ~Copyable {
         let bytes = unsafe ByteView(base, count: head.byteCount)
         unsafe table[slot].terms.copy(source, now: nowMillis)
         if answersBeforeVerification(slot, bytes, body) { return }
+        if unsafe !source.pointee.limits.isNone && isOverLimit(slot, source) { return }
         if table[slot].terms.isPublication, unsafe publishesDirectly(slot, source, bytes, head, body) { return }
         if unsafe source.pointee.verifierID != 0 { return unsafe completeWithWorker(slot, base, head, body) }
         guard let scheme = unsafe source.pointee.scheme else {

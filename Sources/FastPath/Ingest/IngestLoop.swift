@@ -55,6 +55,7 @@ import Synchronization
     var snapshot: IngestSnapshot
     var sources: UnsafePointer<IngestSource>
     var routes: RouteView
+    var tenantLimits: TenantLimitTable
     /// Counts configurations.
     var epoch: UInt32 = 0
 
@@ -116,6 +117,7 @@ import Synchronization
         self.snapshot = snapshot
         unsafe sources = snapshot.sources
         routes = snapshot.routes
+        tenantLimits = snapshot.tenantLimits
         verifiers = setup.verifiers
         rejected = RejectedBudget(ring: setup.rejected)
         publishers = setup.publishers
@@ -404,6 +406,7 @@ import Synchronization
             snapshot = fresh
             unsafe sources = fresh.sources
             routes = fresh.routes
+            tenantLimits = fresh.tenantLimits
             epoch &+= 1
             // Requests whose body is still coming hold an index into the old sources.
             for slot in 0..<table.highWater

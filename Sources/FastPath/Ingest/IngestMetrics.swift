@@ -24,6 +24,8 @@ package enum SourceCounter: Int, CaseIterable, Sendable {
     case observed, unchecked
     /// Refused requests copied for a closer look, and those that the budget or the ring had no room for.
     case captured, notCaptured
+    /// Refused because a limit was used up, and those of them for which it was the tenant's.
+    case rateLimited, overTenantLimit
     /// Requests that held several events, or none, each counted as an event above.
     case batches
     /// One cell for each signature reason follows, in the order of `SignatureRejection.allCases`, first of what was

@@ -50,6 +50,8 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     /// Place in `IngestMetrics.sources`.
     package var counterSlot: Int
     package var edge = SourceEdge()
+    /// Of the source and its tenant; a snapshot sets them, which owns the limiters.
+    package var limits = SourceLimits()
 
     package init(
         name: ByteView, scheme: SignatureScheme?, selectors: EventSelectors, handshake: Handshake?
@@ -135,6 +137,7 @@ package struct IngestRoute {
     let sources: UnsafePointer<IngestSource>
     let routes: RouteView
     let edge: EdgePolicy
+    let tenantLimits: TenantLimitTable
     package let sourceCount: Int
     // Keys and schemes live as long as whoever uses them.
     private let owners: [AnyObject]
@@ -147,11 +150,14 @@ package struct IngestRoute {
         let routes = paths.enumerated().map { IngestRoute($0.element, source: $0.offset) }
         self.init(sources: list, routes: routes, edge: edge, owners: owners)
     }
-    /// Routes are distinct. `owners` hold the memory that the sources and routes point into.
+    /// Routes are distinct. `owners` hold the memory that the sources and routes point into, and the limiters of
+    /// sources; `tenants` is held here.
     package init(
-        sources list: [IngestSource], routes paths: [IngestRoute], edge: EdgePolicy = EdgePolicy(), owners: [AnyObject]
+        sources list: [IngestSource], routes paths: [IngestRoute], edge: EdgePolicy = EdgePolicy(),
+        tenants: [(number: UInt32, limiter: RateLimiter)] = [], owners: [AnyObject]
     ) {
         self.edge = edge
+        tenantLimits = TenantLimitTable(tenants)
         let memory = UnsafeMutablePointer<IngestSource>.allocate(capacity: max(list.count, 1))
         for (index, source) in list.enumerated() { unsafe (memory + index).initialize(to: source) }
         var capacity = 8
@@ -170,9 +176,10 @@ package struct IngestRoute {
         sourceCount = list.count
         routes = unsafe RouteView(
             entries: entries, mask: capacity - 1, hasPrefixes: paths.contains(where: \.isPrefix))
-        self.owners = owners
+        self.owners = owners + tenants.map { $0.limiter as AnyObject }
     }
     deinit {
+        tenantLimits.deallocate()
         unsafe sources.deallocate()
         unsafe routes.entries.deallocate()
     }

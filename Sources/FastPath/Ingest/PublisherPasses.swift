@@ -7,14 +7,20 @@
 // Safety: owns its memory; an entry is written whole.
 import Synchronization
 
-/// Counts the versions of the registry. One for the process; changed by whoever changes the registry.
+/// Counts the versions of the registry, changed by whoever changes it, and the strangers that the loops have turned
+/// away without asking a worker. One for the process.
 package final class PublisherAccess: Sendable {
     private let counter = Atomic<UInt64>(1)
+    private let turnedAway = Atomic<UInt64>(0)
 
     package init() {}
     package var version: UInt64 { counter.load(ordering: .acquiring) }
     /// After the change is in force and before anyone is told of it.
     package func changed() { counter.add(1, ordering: .acquiringAndReleasing) }
+    /// Answered 401 before its body: a loop tells it and goes on.
+    package func turnAway() { turnedAway.add(1, ordering: .relaxed) }
+    /// How many there were since the last call.
+    package func takeTurnedAway() -> UInt64 { turnedAway.exchange(0, ordering: .relaxed) }
 }
 
 /// Of plain events: whose they are, for a caller that has shown that it may publish them.

@@ -51,7 +51,7 @@ package enum JSONEscape {
     }
 
     /// True exactly when `text`, decoded, is `plain`; a text with an escape that is none spells nothing.
-    static func spells(_ text: ByteView, _ plain: ByteView) -> Bool {
+    package static func spells(_ text: ByteView, _ plain: ByteView) -> Bool {
         var place = 0
         var matched = 0
         while place < text.count {
@@ -71,5 +71,27 @@ package enum JSONEscape {
             }
         }
         return matched == plain.count
+    }
+
+    /// What a text spells; nil when an escape in it spells nothing. Allocates: for worker threads.
+    package static func decoded(_ text: ByteView) -> [UInt8]? {
+        var decoded: [UInt8] = []
+        decoded.reserveCapacity(text.count)
+        var place = 0
+        while place < text.count {
+            guard text[place] == ASCII.backslash else {
+                decoded.append(text[place])
+                place += 1
+                continue
+            }
+            guard let scalar = scalar(text, &place) else { return nil }
+            var (bytes, count) = utf8(scalar)
+            while count > 0 {
+                decoded.append(UInt8(truncatingIfNeeded: bytes))
+                bytes >>= 8
+                count -= 1
+            }
+        }
+        return decoded
     }
 }

@@ -69,6 +69,8 @@ package struct DestinationDescription: Equatable, Sendable {
     /// Secrets that were rotated out and sign for a while yet.
     package var endingSecrets: [EndingSecret] = []
     package var names = SignatureNames.webhook
+    /// Signed so and not by Standard Webhooks; `names` says then what the id's field is called.
+    package var form: SignatureForm?
     /// The value of `User-Agent`; nil: `Sluice/` and the version.
     package var userAgent: String?
     /// Time and signature are among the request's own field lines: its keys are of a kind that takes the loop too long.
@@ -119,6 +121,8 @@ package enum DestinationError: Error, Equatable, Sendable {
     var prefix: ByteView
     var signer: WebhookSigner?
     var names: SignatureNames
+    /// Writes time and signature in the signer's place.
+    var form: FormSigner?
     var isSignedAhead: Bool
     var tls: DestinationPeer?
     /// What asks a proxy for each address; the addresses are the proxy's then.
@@ -153,7 +157,13 @@ package enum DestinationError: Error, Equatable, Sendable {
             "\(description.method) \(description.target) HTTP/1.1\r\nHost: \(description.authority)\r\n"
             + "User-Agent: \(description.userAgent ?? "Sluice/\(version)")\r\nContent-Length: "
         var signer: WebhookSigner?
-        if !description.secrets.isEmpty, !description.isSignedAhead {
+        var form: FormSigner?
+        if let asked = description.form {
+            do {
+                form = try FormSigner(
+                    asked, secrets: description.secrets, ending: description.endingSecrets, in: keys)
+            } catch { throw .badSecret(error) }
+        } else if !description.secrets.isEmpty, !description.isSignedAhead {
             do {
                 signer = try WebhookSigner(
                     secrets: description.secrets, ending: description.endingSecrets, names: description.names,
@@ -162,6 +172,7 @@ package enum DestinationError: Error, Equatable, Sendable {
         }
         // Length and time have 20 digits at most; the names around them are `EgressRequest`'s.
         let bytes = text.utf8.count + 40 + EgressRequest.nameByteCount + (signer?.byteCount ?? 0)
+            + (form?.byteCount ?? 0)
         guard bytes <= requestHeadBytesMax else { throw .headTooLong(bytes: bytes, max: requestHeadBytesMax) }
         self.description = description
         let key: UInt64
@@ -186,7 +197,7 @@ package enum DestinationError: Error, Equatable, Sendable {
             DestinationRecord(
                 key: key, addresses: UnsafePointer(keys.place(addresses)),
                 addressCount: addresses.count, prefix: keys.place(bytes: Array(text.utf8)), signer: signer,
-                names: description.names, isSignedAhead: description.isSignedAhead,
+                names: description.names, form: form, isSignedAhead: description.isSignedAhead,
                 tls: Destination.peer(description.tls, in: keys), tunnels: tunnels,
                 concurrency: max(description.concurrency, 1),
                 connectNanos: Destination.nanos(description.connectMillisMax),
@@ -219,6 +230,14 @@ enum EgressRequest {
         message.beginHead()
         unsafe message.append(request.destination.pointee.prefix)
         message.append(decimal: UInt64(request.body.count))
+        if let form = unsafe request.destination.pointee.form {
+            unsafe message.append { memory, capacity in
+                unsafe form.write(
+                    id: request.eventID, timestamp: wallSeconds, body: request.body, into: memory, capacity: capacity)
+            }
+            message.append("\r\n")
+            return message.endHead(fieldLines: request.fieldLines, body: request.body)
+        }
         let names = unsafe request.destination.pointee.names
         if unsafe names != .opsCenter && !request.destination.pointee.isSignedAhead {
             message.append(names == .svix ? "\r\nsvix-timestamp: " : "\r\nwebhook-timestamp: ")

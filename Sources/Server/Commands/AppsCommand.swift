@@ -111,8 +111,8 @@ struct AppsCommand: AsyncParsableCommand {
         func run() async throws {
             var members = try fields.members()
             members["name"] = name.map { .text($0) }
-            guard !members.isEmpty else { throw ValidationError("say what is to change: --name, --uid, --rate, …") }
-            let changed = try await gateway.svix(.patch, AppsCommand.path(of: app), .object(members))
+            let changed: SvixItem = try await gateway.patch(
+                AppsCommand.path(of: app), members, naming: "--name, --uid, --rate, …")
             Output.line(json ? changed.json : changed.appLine)
         }
     }

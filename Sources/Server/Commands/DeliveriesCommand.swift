@@ -1,4 +1,5 @@
-// `sluice deliveries list|show|retry`: what became of events at their endpoints, attempt by attempt.
+// `sluice deliveries list|show|retry`: what became of events at their endpoints, attempt by attempt. `cancel` and
+// `dead` stand beside `sluice repairs`.
 import ArgumentParser
 import Engine
 import FastPath
@@ -10,7 +11,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
             EXAMPLE
               sluice deliveries list --state dead --endpoint billing
             """,
-        subcommands: [List.self, Show.self, Retry.self])
+        subcommands: [List.self, Show.self, Retry.self, Cancel.self, DeadLetters.self])
 
     static let path = ControlAPI.base + "/deliveries"
 
@@ -33,6 +34,10 @@ struct DeliveriesCommand: AsyncParsableCommand {
         var type: String?
         @Option(help: "Only dead letters of this reason, such as retries_exhausted.")
         var reason: String?
+        @Option(name: .customLong("class"), help: "Only those that failed so: network, authentication, tls, …")
+        var failureClass: String?
+        @Option(help: "Only those whose last answer was so: 503, or 5xx.")
+        var status: String?
         @Option(help: "Only those whose last attempt ended at or after this time (RFC 3339).")
         var from: String?
         @Option(help: "Only those whose last attempt ended before this time (RFC 3339).")
@@ -51,7 +56,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
         func run() async throws {
             let query = [
                 ("state", state?.rawValue), ("endpoint", endpoint), ("source", source), ("type", type),
-                ("reason", reason), ("from", from), ("until", until),
+                ("reason", reason), ("class", failureClass), ("status", status), ("from", from), ("until", until),
             ]
             try await page.each(gateway, DeliveriesCommand.path, query) { (delivery: DeliveryResource) in
                 Output.line(json ? APIText.of(delivery) : delivery.line)

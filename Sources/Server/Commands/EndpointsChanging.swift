@@ -86,13 +86,7 @@ extension EndpointsCommand {
             var members = try fields.members()
             members["name"] = name.map { .text($0) }
             members["url"] = url.map { .text($0) }
-            guard !members.isEmpty else { throw ValidationError("say what is to change: --url, --type, …") }
-            let body = JSONText.of(JSONValue.object(members))
-            let path = target.path
-            target.show(
-                try await target.gateway.ask {
-                    try await $0.change(path, body, EndpointResource.self, method: .patch)
-                })
+            target.show(try await target.gateway.patch(target.path, members, naming: "--url, --type, …"))
         }
     }
 

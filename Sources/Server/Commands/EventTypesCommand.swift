@@ -137,8 +137,8 @@ struct EventTypesCommand: AsyncParsableCommand {
         func run() async throws {
             var members = try fields.members()
             members["description"] = description.map { .text($0) }
-            guard !members.isEmpty else { throw ValidationError("say what is to change: --description, --schema, …") }
-            let changed = try await gateway.svix(.patch, EventTypesCommand.path(of: name), .object(members))
+            let changed: SvixItem = try await gateway.patch(
+                EventTypesCommand.path(of: name), members, naming: "--description, --schema, …")
             Output.line(json ? changed.json : changed.typeLine)
         }
     }

@@ -9,7 +9,8 @@ struct EventsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "events", abstract: "See events and their deliveries, and send them again.",
         subcommands: [
-            Tail.self, List.self, Find.self, Show.self, Replay.self, RejectedCommand.self, ReverifyCommand.self,
+            Tail.self, List.self, Find.self, Show.self, Why.self, Replay.self,
+            RejectedCommand.self, ReverifyCommand.self,
         ])
 
     static let path = ControlAPI.base + "/events"

@@ -12,6 +12,10 @@ struct GatewayOptions: ParsableArguments {
         completion: .file(extensions: ["yaml"]))
     var config: String?
     @Option(
+        help: "The data folder of the running gateway, for its key, where it was started with another than --config's.",
+        completion: .directory)
+    var dataFolder: String?
+    @Option(
         help: """
             The key to sign in with; by default that of --profile or of the current profile, else SLUICE_KEY, else \
             that of SLUICE_PROFILE, else what is in platform.key of the data folder.
@@ -21,8 +25,9 @@ struct GatewayOptions: ParsableArguments {
     var profile: ProfileName?
 
     func validate() throws {
-        guard profile == nil || admin == nil && config == nil else {
-            throw ValidationError("--profile names a gateway by itself: leave out --admin and --config")
+        guard profile == nil || admin == nil && config == nil && dataFolder == nil else {
+            throw ValidationError(
+                "--profile names a gateway by itself: leave out --admin and --config, and --data-folder")
         }
     }
 
@@ -32,6 +37,7 @@ struct GatewayOptions: ParsableArguments {
         var place = GatewayPlace(
             standard: GatewayPlace.Seat(admin: process.admin, dataFolder: process.dataFolder), environment: environment)
         (place.admin, place.key, place.profile) = (admin?.description, key, profile?.text)
+        place.dataFolder = dataFolder
         do {
             if let config {
                 let found = try ConfigurationFile.place(of: config)
@@ -123,6 +129,17 @@ extension GatewayOptions {
             cursor = page.next
         } while cursor != nil && left > 0
         return cursor
+    }
+}
+
+extension GatewayOptions {
+    /// Changes what is named of a resource, and nothing else; `options` are some of those that name something.
+    func patch<Answer: Decodable>(
+        _ path: String, _ members: [String: JSONValue], naming options: String
+    ) async throws -> Answer {
+        guard !members.isEmpty else { throw ValidationError("say what is to change: \(options)") }
+        let body = JSONText.of(JSONValue.object(members))
+        return try await ask { try await $0.change(path, body, Answer.self, method: .patch) }
     }
 }
 

@@ -1,6 +1,7 @@
 // `sluice publish`: an event into the log of a running gateway.
 import ArgumentParser
 import Engine
+import FastPath
 import Foundation
 
 struct PublishCommand: AsyncParsableCommand {
@@ -30,6 +31,10 @@ struct PublishCommand: AsyncParsableCommand {
     var channels: [String] = []
     @Option(name: .customLong("tag"), help: "Kept with the event; may be repeated.")
     var tags: [String] = []
+    @Option(help: "Delivered then and no sooner, such as 2026-01-31T00:00:00Z: one minute to 24 hours from now.")
+    var deliverAt: String?
+    @Option(help: "For so many hours its body is shown and sent by hand.")
+    var retentionHours: Int?
     @Flag(help: "Print JSON.")
     var json = false
 
@@ -43,6 +48,18 @@ struct PublishCommand: AsyncParsableCommand {
         }
         for label in tags where !PublishRules.isLabel(label) {
             throw ValidationError("--tag \(PublishRules.labelForm)")
+        }
+        if let deliverAt {
+            guard let time = TimeText.parse(deliverAt) else {
+                throw ValidationError("--deliver-at \(PublishRules.timeForm)")
+            }
+            let now = ProcessResources.wallNanos
+            guard PublishRules.isDelay(until: time, now: now, isRepeatable: eventId != nil) else {
+                throw ValidationError("--deliver-at \(PublishRules.delayForm)")
+            }
+        }
+        if let retentionHours, !PublishRules.retentionHours.contains(retentionHours) {
+            throw ValidationError("--retention-hours \(PublishRules.retentionForm)")
         }
     }
     func run() async throws {
@@ -69,6 +86,11 @@ struct PublishCommand: AsyncParsableCommand {
         if let eventId { query.append("event_id=\(eventId)") }
         if !channels.isEmpty { query.append("channels=\(channels.joined(separator: ","))") }
         if !tags.isEmpty { query.append("tags=\(tags.joined(separator: ","))") }
+        // As the gateway would print it: no sign of a zone, which a query would have to escape.
+        if let time = deliverAt.flatMap({ TimeText.parse($0) }) {
+            query.append("deliver_at=\(TimeText.of(nanoseconds: time))")
+        }
+        if let retentionHours { query.append("retention_hours=\(retentionHours)") }
         return ControlAPI.base + "/events?" + query.joined(separator: "&")
     }
 }

@@ -4,9 +4,10 @@ import Engine
 import Foundation
 
 /// An item of that API as it came.
-struct SvixItem: Sendable {
+struct SvixItem: Decodable, Sendable {
     let members: [String: JSONValue]
 
+    init(from decoder: any Decoder) throws { self.init(try JSONValue(from: decoder)) }
     init(_ value: JSONValue) {
         if case .object(let members) = value { self.members = members } else { members = [:] }
     }

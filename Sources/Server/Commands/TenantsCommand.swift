@@ -97,12 +97,8 @@ struct TenantsCommand: AsyncParsableCommand {
             var members: [String: JSONValue] = [:]
             members["name"] = name.map { .text($0) }
             members["uid"] = uid.map { $0.isEmpty ? .null : .text($0) }
-            guard !members.isEmpty else { throw ValidationError("say what is to change: --name, --uid") }
-            let body = JSONText.of(JSONValue.object(members))
             let path = TenantsCommand.path + "/" + URLText.encoded(tenant)
-            let changed = try await gateway.ask {
-                try await $0.change(path, body, TenantResource.self, method: .patch)
-            }
+            let changed: TenantResource = try await gateway.patch(path, members, naming: "--name, --uid")
             changed.say(json)
         }
     }

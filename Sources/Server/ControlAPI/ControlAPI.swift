@@ -24,6 +24,10 @@ package struct ControlAPI: Sendable {
     let streamWorker = ControlWorker()
     /// Polls read as much of the log as a page takes.
     let pollWorker = ControlWorker()
+    /// A filter is tried on as much of the log as a page takes.
+    let filterWorker = ControlWorker()
+    /// So is a transformation, which takes longer an event.
+    let transformationWorker = ControlWorker()
     /// Probes, scrapes and the status queue behind nothing.
     let statusWorker = ControlWorker()
     private let kept: KeptAnswers
@@ -81,9 +85,12 @@ package struct ControlAPI: Sendable {
             ).routes
             + DeliveryController(deliveries: services.deliveries, replays: services.replays, worker: worker).routes
             + EventController(events: services.events, worker: worker).routes
+            + FilterController(filters: services.filters, worker: filterWorker).routes
+            + TransformationController(trials: services.transformations, worker: transformationWorker).routes
             + StreamController(streams: services.streams, worker: streamWorker).routes
             + PublishController(publishing: services.publishing).routes
             + ReplayController(replays: services.replays, worker: bulkWorker).routes
+            + RepairController(repairs: services.repairs, worker: worker).routes
             + RejectedController(rejected: services.rejected, worker: worker, bulkWorker: bulkWorker).routes
             + ConfigController(registry: services.registry, worker: worker).routes
             + AuditController(audit: services.audit, worker: worker).routes

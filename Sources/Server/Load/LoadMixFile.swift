@@ -3,6 +3,7 @@
 //     shares: {duplicates: 0.01, retries: 0.01, bad_signatures: 0.001, stale: 0.001, malformed: 0.001}
 //     traffic:
 //       - {name: zoom, provider: zoom, type: meeting.ended, secret: s, weight: 2, size: 5KiB-50KiB, spread: lognormal}
+//       - {name: list, call: GET /api/v1/endpoints, weight: 5}
 import Engine
 import FastPath
 import LoadGenerator
@@ -92,18 +93,39 @@ package struct LoadMixFile: Sendable {
             guard shares.sum <= 1 else { throw problem(node, "the shares are more than 1 together") }
             return shares
         }
+        func call(_ node: Node, _ mapping: Node.Mapping) throws(LoadMixProblem) -> LoadCall {
+            for key in ["provider", "type", "secret", "path", "size", "spread"] where mapping[key] != nil {
+                throw problem(node, "`\(key)` goes together with `provider`, and `call` takes its place")
+            }
+            guard var call = LoadCall(try text(node, "call")) else {
+                throw problem(node, "`call` is METHOD /PATH, such as GET /api/v1/endpoints")
+            }
+            if let body = mapping["body"] { call.body = try text(body, "body") }
+            return call
+        }
         func entry(_ node: Node, _ shares: LoadShares) throws(LoadMixProblem) -> LoadTrafficEntry {
             guard let mapping = node.mapping else {
                 throw problem(node, "an entry of `traffic` has keys such as `provider`")
             }
             try check(
                 mapping,
-                ["name", "provider", "type", "secret", "path", "weight", "size", "spread", "shares", "retry_line"])
-            guard let provider = mapping["provider"] else { throw problem(node, "`provider` is missing") }
+                [
+                    "name", "provider", "type", "secret", "path", "weight", "size", "spread", "shares", "retry_line",
+                    "call", "body",
+                ])
             var entry = LoadTrafficEntry()
             entry.line = node.mark?.line ?? 0
-            entry.provider = try text(provider, "provider")
-            entry.name = entry.provider
+            if let call = mapping["call"] {
+                entry.call = try self.call(call, mapping)
+                entry.name = try text(call, "call")
+            } else {
+                guard let provider = mapping["provider"] else {
+                    throw problem(node, "`provider` is missing, or `call` in its place")
+                }
+                if let body = mapping["body"] { throw problem(body, "`body` goes together with `call`") }
+                entry.provider = try text(provider, "provider")
+                entry.name = entry.provider
+            }
             if let name = mapping["name"] { entry.name = try text(name, "name") }
             if let type = mapping["type"] { entry.type = try text(type, "type") }
             if let secret = mapping["secret"] {

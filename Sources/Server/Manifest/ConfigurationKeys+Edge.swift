@@ -9,6 +9,7 @@ extension ConfigurationKeys {
             .optionalText("public_url", \.live.publicURL),
             .optionalText("health_path", \.live.healthPath),
             .flag("publish", \.live.takesPublications, of: initial),
+            tenants,
             .texts("trusted_proxies", \.live.trustedProxies, of: initial),
             .texts("proxy_protocol", \.process.proxyProtocol, of: initial),
         ]
@@ -19,6 +20,7 @@ extension ConfigurationKeys {
         publicURL.initial = "the gateway's"
         return [
             publicURL,
+            .rateLimit(\.rateLimit),
             .texts("allow_addresses", \.allowAddresses, of: initial),
             .clientCertificate,
             ConfigurationKey(name: "verify_token", form: "secret") { node, source, reading in

@@ -36,7 +36,7 @@ package enum ConfigurationKeys {
             .section("dedup", \.self, keys: dedup),
             .section("delivery", \.self, keys: delivery),
             opsCenter,
-            operational,
+            operational, conditions,
             .items("sources", called: "source", \.sources, keys: source),
             .items("endpoints", called: "endpoint", \.endpoints, keys: endpoint),
         ]
@@ -225,15 +225,21 @@ package enum ConfigurationKeys {
             .texts("sources", \.sources, of: initial),
             .texts("types", \.types, of: initial),
             .texts("channels", \.channels, of: initial),
+            filter,
             .secrets("secret", \.secrets),
-            .count("concurrency", \.concurrency, of: initial, 1...4096),
+            signature,
+            concurrency,
             .section("timeouts", \.self, keys: timeouts),
-            .section("retry", \.self, keys: [.times("delays", \.retryDelaysMillis, of: initial), jitter(initial)]),
+            .section(
+                "retry", \.self,
+                keys: [.times("delays", \.retryDelaysMillis, of: initial), jitter(initial)] + retryPolicies),
             outcomes,
             ordered,
+            redact,
+            transform,
             .flag("forward_headers", \.forwardsHeaders, of: initial),
             .flag("disabled", \.disabled, of: initial),
-        ]
+        ] + lanePolicies
     }()
 
     private static func jitter(_ initial: EndpointConfiguration) -> ConfigurationKey<EndpointConfiguration> {

@@ -28,6 +28,9 @@ data: ./sluice-data               # the log and the delivery state; one process 
 # trusted_proxies: ["10.0.0.0/8", "unix"]   # whose X-Forwarded-* and Forwarded fields count
 # health_path: /health           # the ingest port answers GET and HEAD there with 200
 # publish: false                  # true: the ingest port takes published events and messages too, by a key
+# tenants:                        # what a tenant's sources and publishers may send together
+#   - { name: acme, rate_limit: token-bucket }
+#   - { name: "*", rate_limit: { per_minute: 6000 } }   # each tenant without a limit of its own
 # proxy_protocol: false           # true, or a list of listeners: connections begin with a PROXY preamble
 # loops: auto                     # ingest threads
 # grace: 10s                      # how long SIGTERM waits for what is in flight
@@ -75,6 +78,12 @@ delivery:
 # operational:                    # webhooks of /api/v1/operational_webhooks
 #   retry_delays: [5s, 20s, 80s, 320s]
 #   attempt_timeout: 30s
+# conditions:                     # when operational webhooks say that something is wrong
+#   refused_share: 50             # percent of a source's requests within a minute, for their signature
+#   refused_count: 20             # and at least so many
+#   free_space: 1GiB              # of the data folder's disk
+#   lagging: 5m                   # age of the oldest event that an endpoint has not been given
+#   certificate_days: 14          # that a listener's certificate is still valid
 
 sources:
   - name: github                  # POST /in/github
@@ -91,6 +100,7 @@ sources:
 #    public_url: https://hooks.example.com
 #    allow_addresses: provider    # or ["203.0.113.0/24"]; others are answered 403
 #    client_certificate: { ca: partners.pem, names: [a.example.com], fingerprints: [] }   # a listener needs client_ca
+#    rate_limit: { capacity: 100, per_second: 10, per_hour: 9000 }   # or token-bucket, or sliding-windows; else 429
 #    verify_token: "${META_VERIFY_TOKEN}"   # what a challenge must repeat (Meta)
 #    allowed_origins: ["events.example.com"]   # who may ask to send (CloudEvents)
 #    body: 4MiB                   # this source's own limit
@@ -117,14 +127,27 @@ endpoints:
   - name: sink                    # `sluice sink` listens here
     url: http://127.0.0.1:9000/hooks
     secret: "${SLUICE_EXAMPLE_SECRET}"      # signs by Standard Webhooks; a list while it rotates
+#   signature: standard-webhooks  # or svix, sha256, github, stripe, or { form: sha256, header: X-Signature, … }
 #   sources: [github]             # which sources; none = all
 #   types: ["push", "pull_request.*"]       # which event types; none = all
 #   channels: [project_1]         # of published events, those that share one of these; none = all
-#   concurrency: 16               # requests in flight
+#   filter: { body: { $.data.amount: { $gte: 1000 } } }   # only events that say so; see docs/filters.md
+#   concurrency: 16               # requests in flight; or { max: 64, min: 2, target: 500ms }
 #   timeouts: { connect: 5s, head: 15s, total: 30s }
 #   retry: { delays: [5s, 5m, 30m, 2h, 5h, 10h, 14h, 20h, 24h], jitter: 0.1 }
+#   retry: { preset: svix, budget: 0.1 }    # or standard-webhooks, ops-center, slack; retries ≤ a tenth of the firsts
+#   retry: { backoff: { first: 5s, factor: 2, max: 1h, attempts: 10 } }
 #   outcomes: { 404: retry, "4xx": dead }   # what answers mean; or default, standard-webhooks, ops-center
 #   ordered: { key: "json:$.customer" }     # or true: each delivery when the one before it is done
+#   redact: { patterns: [email, ip], hash: [email], key: "${REDACT_KEY}" }   # or true: all patterns, masked
+#   transform: [{ remove: [$.internal] }, { rename: { path: $.user.mail, to: contact } }]   # before it is sent
+#   breaker: { failures: 5, cooldown: 60s, probes: 3 }   # or on: a dead endpoint is left alone, then probed
+#   errors: { preset: contract, limit: { retries: 3, at_most: 30m } }   # by their class; or contract, integrations
+#   rate: { per_second: 100, burst: 20 }    # or per_minute; what is over it waits
+#   deadline: 24h                 # older deliveries die
+#   delay: 10m                    # no delivery before its event is so old
+#   shadow: { share: 0.1 }        # a tenth of the events, each once, never retried
+#   disable_after: 5d             # of nothing but failures
 #   tls: { ca: ca.pem, certificate: client.pem, key: client.key, crl: revoked.pem }   # of an https URL, where needed
 #   forward_headers: true         # the provider's own headers go along
 #   disabled: false               # keeps its place in the log and gets nothing

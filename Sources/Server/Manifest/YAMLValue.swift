@@ -30,6 +30,11 @@ package enum YAMLValue {
         var left = Budget()
         return try value(root, 0, &left)
     }
+    /// Of a file that is read already.
+    static func json(_ node: Node) throws(Problem) -> JSONValue {
+        var left = Budget()
+        return try value(node, 0, &left)
+    }
     private struct Budget {
         var nodes = nodeCountMax
         var bytes = bytesMax

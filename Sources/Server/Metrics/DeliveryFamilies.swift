@@ -13,6 +13,8 @@ struct DeliveryFamilies {
         "sluice_delivery_attempts_total", .counter, help: "Attempts, by how they ended.")
     private var deadLetters = MetricFamily(
         "sluice_delivery_dead_letters_total", .counter, help: "Deliveries given up, by reason.")
+    private var filtered = MetricFamily(
+        "sluice_endpoint_filtered_total", .counter, help: "Events that the endpoint's filter kept from it.")
     private var durations = MetricFamily(
         "sluice_delivery_attempt_seconds", .histogram, help: "Duration of an attempt.")
     private var inFlight = MetricFamily(
@@ -46,9 +48,28 @@ struct DeliveryFamilies {
         for state in EndpointStateName.allCases {
             families.count.add([MetricLabel("state", state.rawValue)], Double(lanes.states[state] ?? 0))
         }
-        return families.all
+        return families.all + policies(lanes)
     }
 
+    private static func policies(_ lanes: LaneOverview) -> [MetricFamily] {
+        var breakers = MetricFamily(
+            "sluice_endpoint_breakers", .gauge, help: "Endpoints whose circuit breaker is not closed, by its state.")
+        for phase in BreakerPhase.allCases where phase != .closed {
+            breakers.add([MetricLabel("state", phase.rawValue)], Double(lanes.breakers[phase] ?? 0))
+        }
+        var events = MetricFamily(
+            "sluice_delivery_policy_events_total", .counter, help: "What the policies of endpoints did.")
+        for event in PolicyEvent.allCases {
+            let labels = [MetricLabel("policy", event.policy), MetricLabel("event", event.name)]
+            events.add(labels, Double(lanes.policyEvents[event.rawValue]))
+        }
+        var failures = MetricFamily(
+            "sluice_delivery_failures_total", .counter, help: "Attempts that failed, by the class of the failure.")
+        for failure in FailureClass.allCases {
+            failures.add([MetricLabel("class", failure.rawValue)], Double(lanes.failures[failure.index]))
+        }
+        return [failures, breakers, events]
+    }
     /// Lines of an endpoint that has had everything.
     static let sampleCountMax = sampleCount(
         results: DeliveryResult.allCases.count - 1, answers: 5, reasons: DeadLetterReason.allCases.count)
@@ -60,7 +81,7 @@ struct DeliveryFamilies {
             reasons: DeadLetterReason.allCases.count { lane.counts.deadLetters($0) > 0 })
     }
     private static func sampleCount(results: Int, answers: Int, reasons: Int) -> Int {
-        let gauges = 7 + EndpointStateName.allCases.count
+        let gauges = 8 + EndpointStateName.allCases.count
         let histogram = LaneCounts.bounds.count + 3
         return LaneCounts.outcomes.count + results + answers + reasons + histogram + gauges
     }
@@ -86,6 +107,7 @@ struct DeliveryFamilies {
             let value = lane.counts.deadLetters(reason)
             if isComplete || value > 0 { deadLetters.add(labels + [MetricLabel("reason", reason.name)], Double(value)) }
         }
+        filtered.add(labels, Double(lane.counts.filtered))
         durations.samples.append(MetricSample(labels, lane.counts.durations))
         inFlight.add(labels, Double(lane.inFlight))
         pending.add(labels, Double(lane.pending))
@@ -102,8 +124,8 @@ struct DeliveryFamilies {
     }
     private var all: [MetricFamily] {
         [
-            finished, attempts, deadLetters, durations, inFlight, pending, waiting, oldest, dead, lag, lagSeconds,
-            state, count,
+            finished, attempts, deadLetters, filtered, durations, inFlight, pending, waiting, oldest, dead, lag,
+            lagSeconds, state, count,
         ]
     }
 }

@@ -26,6 +26,7 @@ package enum GatewayFamilies {
     static let sourceOutcomes: [(SourceCounter, String)] = [
         (.accepted, "accepted"), (.duplicate, "duplicate"), (.rejected, "rejected"), (.refused, "refused"),
         (.handshake, "handshake"), (.observed, "observed"), (.unchecked, "unchecked"),
+        (.rateLimited, "rate_limited"),
     ]
     /// So many sources have a name in the metrics, the first of the configuration; all others together are `other`.
     private static let sourceCountMax = 50
@@ -66,6 +67,9 @@ package enum GatewayFamilies {
         var batches = MetricFamily(
             "sluice_split_requests_total", .counter,
             help: "Requests with a list of events, which count one by one in sluice_events_total.")
+        var limited = MetricFamily(
+            "sluice_rate_limited_total", .counter,
+            help: "Requests answered 429, by whose limit was used up: the source's or its tenant's.")
         let isComplete = status.sources.count <= completeSourceCountMax
         func reasons(_ counts: [SignatureRejection: UInt64]) -> [(SignatureRejection, UInt64)] {
             SignatureRejection.allCases.map { ($0, counts[$0] ?? 0) }.filter { isComplete || $0.1 > 0 }
@@ -84,10 +88,15 @@ package enum GatewayFamilies {
             }
             captures.add([name, MetricLabel("outcome", "kept")], Double(source.counters[.captured] ?? 0))
             captures.add([name, MetricLabel("outcome", "dropped")], Double(source.counters[.notCaptured] ?? 0))
+            let over = source.counters[.rateLimited] ?? 0
+            let byTenant = source.counters[.overTenantLimit] ?? 0
+            limited.add([name, MetricLabel("scope", "source")], Double(over - min(byTenant, over)))
+            limited.add([name, MetricLabel("scope", "tenant")], Double(byTenant))
             bytes.add([name], Double(source.counters[.bodyBytes] ?? 0))
             batches.add([name], Double(source.counters[.batches] ?? 0))
         }
-        return [events, rejections, observations, captures, bytes, batches] + offload(status) + rejected(status)
+        return [events, rejections, observations, captures, limited, bytes, batches] + offload(status)
+            + rejected(status)
     }
     private static func rejected(_ status: GatewayStatus) -> [MetricFamily] {
         let metrics = status.rejected
@@ -288,7 +297,7 @@ package enum GatewayFamilies {
             MetricFamily(
                 "sluice_store_failures_total", .counter, help: "Those that failed and are tried again.",
                 value: Double(metrics.store.failures)),
-        ]
+        ] + PreparationFamilies.of(metrics.preparation)
     }
 }
 
@@ -309,6 +318,7 @@ extension DeliveryResult {
         case .addressRefused: "address_refused"
         case .tlsFailed: "tls_failed"
         case .proxyRefused: "proxy_refused"
+        case .notPrepared: "not_prepared"
         }
     }
 }

@@ -27,6 +27,9 @@ extension LaneFigures {
         overview.rest.backlog = max(0, metrics.backlog - named.reduce(0) { $0 + $1.backlog })
         overview.rest.dead = max(0, metrics.dead - named.reduce(0) { $0 + $1.dead })
         overview.restCount = max(0, metrics.endpointCount - overview.busiest.count)
+        overview.breakers = metrics.breakers
+        overview.policyEvents = metrics.policyEvents
+        overview.failures = metrics.failures
         for (condition, count) in metrics.conditions { overview.states[EndpointStateName(condition)] = count }
         return overview
     }

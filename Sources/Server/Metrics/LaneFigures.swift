@@ -42,9 +42,10 @@ package struct LaneCounts: Equatable, Sendable {
         static let answers = results + DeliveryResult.allCases.count
         static let outcomes = answers + 6
         static let reasons = outcomes + 3
-        static let buckets = reasons + DeadLetterReason.allCases.count + 1
+        static let buckets = reasons + DeadLetterReason.placeCount
         static let sum = buckets + bounds.count + 1
-        static let count = sum + 1
+        static let filtered = sum + 1
+        static let count = filtered + 1
     }
     /// Upper bounds of an attempt's duration in microseconds; coarser than what is counted, so that a scrape stays
     /// small. Each is a bound of `DurationHistogram`.
@@ -72,6 +73,7 @@ package struct LaneCounts: Equatable, Sendable {
             row[Layout.buckets + bucket] += count
         }
         row[Layout.sum] = counters.durations.sumMicros
+        row[Layout.filtered] = counters.filtered
     }
 
     package mutating func add(_ other: LaneCounts) {
@@ -82,6 +84,8 @@ package struct LaneCounts: Equatable, Sendable {
     /// `digit` 1 to 5: answers by the first digit of their status.
     package func answers(_ digit: Int) -> UInt64 { row[Layout.answers + digit] }
     package func outcome(_ index: Int) -> UInt64 { row[Layout.outcomes + index] }
+    /// Events that the endpoint's filter kept from it.
+    package var filtered: UInt64 { row[Layout.filtered] }
     package func deadLetters(_ reason: DeadLetterReason) -> UInt64 { row[Layout.reasons + Int(reason.rawValue)] }
     package var durations: HistogramSample {
         HistogramSample(
@@ -98,6 +102,12 @@ package struct LaneOverview: Sendable {
     package var rest = LaneFigures(name: "other")
     package var restCount = 0
     package var states: [EndpointStateName: Int] = [:]
+    /// Endpoints by the phase of their breaker, without closed ones.
+    package var breakers: [BreakerPhase: Int] = [:]
+    /// `PolicyEvent.rawValue` is the index.
+    package var policyEvents = [UInt64](repeating: 0, count: PolicyEvent.allCases.count)
+    /// Attempts that failed; `FailureClass.index` is the index.
+    package var failures = [UInt64](repeating: 0, count: FailureClass.allCases.count)
 
     package init() {}
 }
@@ -105,7 +115,7 @@ package struct LaneOverview: Sendable {
 /// The overviews of successive scrapes, with counters that never go back.
 package final class LaneSeries: Sendable {
     /// What the series of named endpoints may take of a scrape, as text.
-    private static let textBytesMax = 160 << 10
+    private static let textBytesMax = 144 << 10
     /// What a sample takes beside the values of its labels `tenant` and `endpoint`.
     private static let sampleBytes = 80
 

@@ -39,6 +39,8 @@ package struct GatewayPlace {
     package var admin: String?
     package var key: String?
     package var profile: String?
+    /// Where the key lies, of a gateway that was started with another folder than its configuration's.
+    package var dataFolder: String?
     /// That of a configuration file.
     package var configured: Seat?
     package var environment: [String: String]
@@ -52,6 +54,11 @@ package struct GatewayPlace {
 
     /// `folderKey` reads the platform's key from a data folder.
     package func answer(profiles: () throws -> Profiles, folderKey: (String) -> Key) throws -> Answer {
+        if let dataFolder {
+            let address = admin ?? configured?.admin ?? standard.admin
+            return Answer(
+                address: address, key: key.map { Key($0, GatewayPlace.ofOption) } ?? folderKey(dataFolder))
+        }
         guard admin == nil && configured == nil else {
             let seat = configured ?? standard
             let address = admin ?? seat.admin

@@ -24,8 +24,14 @@ enum SecretPrompt {
         let (line, isInterrupted) = typed()
         _ = unsafe tcsetattr(STDIN_FILENO, TCSAFLUSH, &before)
         Output.note("")
-        if isInterrupted { raise(SIGINT) }
+        if isInterrupted { interruptProcess() }
         return line
+    }
+    /// As the terminal would have: to the process, for this thread may be one that takes no signals. Where it is
+    /// ignored the line has ended all the same.
+    private static func interruptProcess() {
+        kill(getpid(), SIGINT)
+        Thread.sleep(forTimeInterval: 1)
     }
     private static func typed() -> (line: String?, isInterrupted: Bool) {
         var line: [UInt8] = []

@@ -92,6 +92,8 @@ class Bench:
             own["rejected"] = wait_until(lambda: listed("/api/v1/rejected"), 15, f"refused requests of {name}")[0]["id"]
             own["source"] = listed("/api/v1/sources")[0]["id"]
             own["tenant"] = self.tenants[name]["id"]
+            counted = self.platform("POST", "/api/v1/repairs", {"action": "retry"}, {"X-Tenant-Id": name})
+            own["repair"] = counted["id"]
             own["key"] = self.platform("GET", f"/api/v1/keys?tenant={name}")["items"][0]["key_id"]
 
 
@@ -108,6 +110,7 @@ def of_whom(path, ids):
     kind = re.search(r"/api(?:/v1)?/([a-z_-]+)", path)
     names = {"endpoints": "endpoint", "events": "event", "sources": "source", "tenants": "tenant", "keys": "key"}
     names["operational_webhooks"] = "operational"
+    names["repairs"] = "repair"
     own = ids[names.get(kind[1], "rejected")] if kind and kind[1] != "deliveries" else ""
     path = path.replace("{id}", own).replace("{event}", ids["event"]).replace("{endpoint}", ids["endpoint"])
     path = path.replace("{webhook_id}", ids["webhook"])

@@ -4,10 +4,14 @@ event types, endpoints and tenants from their making to their end, completions t
 
 import json
 import os
+import pty
+import select
 import shutil
+import signal
 import stat
 import subprocess
 import tempfile
+import termios
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
 from receiver import Receiver
@@ -96,6 +100,43 @@ def profiles(report, bench):
         bench.run("logout", "--profile", "two")
         assert "there is one" in bench.run("logout", "--profile", "two", check=1).stderr
         assert bench.key(bench.other) not in open(place).read()
+
+
+def prompts(report, bench):
+    with report.case("Ctrl-C at the prompt for a key ends the command, and the terminal shows what is typed again"):
+        master, slave = pty.openpty()
+        environment = {**os.environ, "HOME": bench.home, "SLUICE_KEY": "", "SLUICE_PROFILE": ""}
+        process = subprocess.Popen(
+            [BINARY, "login", "--url", bench.url(bench.gateway), "--profile", "typed"], stdin=slave, stdout=slave,
+            stderr=slave, env=environment, start_new_session=True,
+            # A shell's background job has it ignored, and its children with it.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        try:
+            said = b""
+
+            def echoes():
+                return bool(termios.tcgetattr(slave)[3] & termios.ECHO)
+
+            while b"key for" not in said:
+                assert select.select([master], [], [], 20)[0], f"no prompt: {said}"
+                said += os.read(master, 4096)
+            wait_until(lambda: not echoes(), 10, "what is typed is shown")
+            os.write(master, b"half-a-key\x03")
+            assert process.wait(20) == -signal.SIGINT, process.returncode
+            assert echoes(), "the terminal shows nothing any more"
+            rest = os.read(master, 4096) if select.select([master], [], [], 0)[0] else b""
+            assert b"half" not in said + rest, rest
+            assert "typed" not in [one["name"] for one in bench.lines("profiles", "list")]
+        finally:
+            process.kill()
+            process.wait()
+            os.close(master)
+            os.close(slave)
+    with report.case("a gateway that was started with another folder is found by it"):
+        words = ["tenants", "list", "--admin", f"127.0.0.1:{bench.gateway.admin_port}", "--data-folder"]
+        assert bench.lines(*words, bench.gateway.data, SLUICE_KEY="sluice_other")
+        assert "it is the one in" in bench.run(*words, bench.other.data, check=1).stderr
+        assert "--data-folder" in bench.run(*words, bench.gateway.data, "--profile", "one", check=2).stderr
 
 
 def applications(report, bench):
@@ -228,7 +269,7 @@ def main():
         with Receiver() as receiver:
             bench = Bench(receiver, folder)
             with bench.gateway, bench.other:
-                for part in (profiles, applications, catalogue, endpoints, completions):
+                for part in (profiles, prompts, applications, catalogue, endpoints, completions):
                     part(report, bench)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -79,7 +79,7 @@ def iterators(report):
             gateway.post("/in/in", b"{}")
 
             def poll(limit, iterator):
-                return poller.poll(application, "my-sink", MessagePollerPollOptions(limit=limit, iterator=iterator))
+                return poller.poll(application, "poll_mine", MessagePollerPollOptions(limit=limit, iterator=iterator))
 
             for limit in (7, 50, 120, 250):
                 found, iterator = drained(poll, limit)
@@ -98,7 +98,7 @@ def iterators(report):
                 (MessagePollerPollOptions(event_type="c", channel="us"), 0),
                 (MessagePollerPollOptions(after=middle, limit=250), younger),
             ):
-                page = poller.poll("one", "my-sink", options)
+                page = poller.poll("one", "poll_mine", options)
                 assert len(page.data) == count and page.done, f"{options}: {len(page.data)}"
 
 
@@ -123,7 +123,8 @@ def sinks(report):
             assert poller.consumer_poll("one", made.id, "c").data == []
             client.endpoint.delete("one", "polled")
             assert refusal(poller.poll, "one", made.id) == 404
-            assert len(poller.poll("one", "polled").data) == 9, "the name is free and names no endpoint"
+            assert refusal(poller.poll, "one", "polled") == 404, "its sink has not become that of all messages"
+            assert len(poller.poll("one", "poll_polled").data) == 9
 
 
 def consumers(report):
@@ -137,7 +138,7 @@ def consumers(report):
 
                 def poll(consumer="c", limit=4, iterator=None):
                     options = MessagePollerConsumerPollOptions(limit=limit, iterator=iterator)
-                    return client_of(gateway).message.poller.consumer_poll("one", "s", consumer, options)
+                    return client_of(gateway).message.poller.consumer_poll("one", "poll_s", consumer, options)
 
                 for _ in range(3):
                     page = poll()
@@ -173,7 +174,7 @@ def consumers(report):
 
             def page(who, limit, iterator=None):
                 options = MessagePollerConsumerPollOptions(limit=limit, iterator=iterator)
-                return who.message.poller.consumer_poll(application, "s", "c", options)
+                return who.message.poller.consumer_poll(application, "poll_s", "c", options)
 
             first = page(client, 2)
             assert [one.id for one in page(client, 2).data] == wanted[2:4]
@@ -186,15 +187,15 @@ def consumers(report):
             client = client_of(gateway)
             client.application.create(ApplicationIn(name="one", uid="one"))
             wanted, poller = publish(client, "one", 5), client.message.poller
-            known = poller.poll("one", "s").data
+            known = poller.poll("one", "poll_s").data
             middle = known[2].timestamp
             ends = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(hours=1)
             begins = ends - datetime.timedelta(days=1)
             later = [one.id for one in known if one.timestamp >= middle]
             for time_of, rest in ((middle, later), (begins, wanted), (ends, [])):
-                sought = poller.consumer_seek("one", "s", "c", PollingEndpointConsumerSeekIn(after=time_of))
+                sought = poller.consumer_seek("one", "poll_s", "c", PollingEndpointConsumerSeekIn(after=time_of))
                 assert sought.iterator
-                assert [one.id for one in poller.consumer_poll("one", "s", "c").data] == rest, time_of
+                assert [one.id for one in poller.consumer_poll("one", "poll_s", "c").data] == rest, time_of
 
 
 def refusals(report):
@@ -210,21 +211,21 @@ def refusals(report):
             access = call(gateway, "POST", "/api/v1/auth/app-portal-access/one", {})["token"]
             assert token
             own = client_of(gateway, access).message.poller
-            assert len(own.poll("one", "s").data) == 1
+            assert len(own.poll("one", "poll_s").data) == 1
             assert refusal(own.poll, "two", "s") == 404 and refusal(own.consumer_poll, "two", "s", "c") == 404
             after = PollingEndpointConsumerSeekIn(after=datetime.datetime.now(datetime.timezone.utc))
             assert refusal(own.consumer_seek, "two", "s", "c", after) == 404
             assert refusal(own.poll, "one", made.id) == 404
             assert refusal(own.poll, "one", "ep_nothing") == 404 and refusal(own.poll, "one", "a b") == 404
-            assert refusal(own.consumer_poll, "one", "s", "a b") == 422
+            assert refusal(own.consumer_poll, "one", "poll_s", "a b") == 422
             theirs = client_of(other)
             theirs.application.create(ApplicationIn(name="one", uid="one"))
-            foreign = theirs.message.poller.poll("one", "s").iterator
+            foreign = theirs.message.poller.poll("one", "poll_s").iterator
             for options in (
                 MessagePollerPollOptions(limit=0), MessagePollerPollOptions(limit=251),
                 MessagePollerPollOptions(iterator="nothing"), MessagePollerPollOptions(iterator=foreign),
             ):
-                assert refusal(own.poll, "one", "s", options) == 422, options
+                assert refusal(own.poll, "one", "poll_s", options) == 422, options
 
 
 def call(gateway, method, path, body):

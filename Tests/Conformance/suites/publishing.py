@@ -460,6 +460,23 @@ def ingest_bytes(report, bench):
         assert bench.publish(large, path=bench.path + "?with_content=false")["payload"] == {}
 
 
+def ingest_strangers(report, bench):
+    with report.case("strangers that are turned away before their body are in the audit log, as one entry"):
+        head = "POST /api/v1/events HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\nExpect: 100-continue\r\n\r\n"
+        for _ in range(5):
+            with socket.create_connection(("127.0.0.1", bench.gateway.port), timeout=10) as connection:
+                connection.sendall(head.encode())
+                assert connection.recv(100).startswith(b"HTTP/1.1 401 "), "a stranger was asked for the body"
+
+        def told():
+            entries = bench.api("GET", "/api/v1/audit?limit=50")["items"]
+            found = [one for one in entries if one["action"] == "refuse" and "before its body" in one["name"]]
+            more = [int(number) for one in found for number in re.findall(r"not listed: (\d+)", one["detail"])]
+            return all("reason: unauthorized" in one["detail"] for one in found) and len(found) + sum(more) >= 5
+
+        wait_until(told, 15, "no entry of them")
+
+
 def ingest_known(report, bench):
     """Plain events of a caller who was let in a moment ago, which the ingest thread takes by itself."""
     # As a worker and as the thread see it: the request id makes the call a worker's.
@@ -558,7 +575,7 @@ def ingest_again(report, bench):
 def ingest(report, receiver):
     with Gateway([open_source("in")], publish=True, delivery={"allow": ["127.0.0.0/8"]}) as gateway:
         bench = IngestBench(receiver, gateway)
-        for group in (ingest_same, ingest_known, ingest_refusals, ingest_bytes, ingest_again):
+        for group in (ingest_same, ingest_known, ingest_strangers, ingest_refusals, ingest_bytes, ingest_again):
             group(report, bench)
     ingest_tls(report, receiver)
 

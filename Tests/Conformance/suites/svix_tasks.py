@@ -406,7 +406,7 @@ def operational(report, bench):
 def restart(report, bench):
     with report.case("tasks that are over last over a restart, and so does what was expunged"):
         app = bench.app()
-        one = bench.publish(app, "a.b")
+        one = bench.publish(app, "kept.until")
         task = bench.over(bench.svix.message.expunge_all_contents(app))
         before = [one.id for one in bench.svix.background_task.list().data]
         bench.gateway.stop()

@@ -18,6 +18,8 @@ struct DeliveryController {
             QueryParameter("source", .text, "Only those of events of this source."),
             QueryParameter("type", .text, "Only those of events of this type; `*` stands for anything."),
             QueryParameter("reason", .word(deliveries.deadLetterReasons), "Only dead letters of this reason."),
+            QueryParameter("class", .word(DeadLetterClass.names), "Only those that failed so: see `class`."),
+            QueryParameter("status", .text, "Only those whose last answer was so: `503`, or `5xx`."),
             QueryParameter("from", .time, "Only those whose last attempt ended at or after this time."),
             QueryParameter("until", .time, "Only those whose last attempt ended before this time."),
         ] + QueryParameter.paging
@@ -51,6 +53,13 @@ struct DeliveryController {
             search.source = call.query.text("source")
             search.type = call.query.text("type")
             search.reason = call.query.text("reason")
+            search.failureClass = call.query.text("class")
+            search.statuses = try call.query.text("status").map { text in
+                guard let range = StatusRange.parse(text) else {
+                    throw ControlError(.badParameter, "`status` takes \(StatusRange.form)")
+                }
+                return range
+            }
             search.updated = try call.query.times()
             search.limit = call.query.limit
             search.before = try call.query.cursor(.deliveries, count: 2).map {
@@ -108,7 +117,8 @@ struct ReplayController {
                 summary: "Count what matches, and deliver it again when `dry_run` is `false`.",
                 body: .json(ReplayOrder.schema), answer: .json(ReplayOutcome.schema),
                 problems: [
-                    .noSuchEvent, .noSuchEndpoint, .noSuchSource, .busy, .storeUnavailable, .logUnavailable,
+                    .noSuchEvent, .noSuchEndpoint, .noSuchSource, .endpointStopped, .busy, .storeUnavailable,
+                    .logUnavailable,
                     .notRunning,
                 ]
             ) { call in

@@ -47,6 +47,21 @@ struct EventController {
                 return ControlResponse.resource(
                     try await worker.run { try events.event(id, reveal: reveal, call.caller) })
             },
+            Route(
+                method: .get, path: ControlAPI.base + "/events/{id}/trace", operation: "traceEvent",
+                resource: "events",
+                summary: "Say why an event went where it went, and where it did not: receipt, verification, "
+                    + "duplicates, each endpoint of its tenant. Of a refused request (`rej_…`): why it was refused.",
+                query: QueryParameter.paging, answer: .json(EventTrace.schema),
+                problems: [
+                    .noSuchEvent, .noSuchRejected, .notKept, .badValue, .logUnavailable, .storeUnavailable, .notRunning,
+                ]
+            ) { call in
+                let id = call.parameter("id")
+                let paging = Paging(after: try call.query.cursor(.trace, count: 1)?[0], limit: call.query.limit)
+                return ControlResponse.resource(
+                    try await worker.run { try events.trace(id, paging, call.caller) })
+            },
         ]
     }
 

@@ -23,25 +23,30 @@ struct PublishController {
                     + "other. With `event_id` or an `Idempotency-Key` the call may be repeated.",
                 query: PublishOrder.query, body: .payload(PublishOrder.schema),
                 bodyBytesMax: PublishController.bodyBytesMax, status: .accepted, answer: .json(PublishAnswer.schema),
-                problems: [.badRequest, .busy, .logUnavailable], isFrequent: true
+                problems: [.badRequest, .busy, .logUnavailable, .rateLimited], isFrequent: true
             ) { call in
+                let key = try PublishController.idempotencyKey(call.fields[values: IdempotencyKey.header])
                 let read: @Sendable () throws -> PublishOrder = {
-                    try PublishController.order(call.query, contentType: call.fields[.contentType], body: call.body)
+                    try PublishController.order(
+                        call.query, contentType: call.fields[.contentType], body: call.body, key)
                 }
-                var order = try await call.body.count > PublishController.quickBytesMax ? worker.run(read) : read()
-                order.idempotencyKey = try PublishController.idempotencyKey(call.fields[values: IdempotencyKey.header])
+                let order = try await call.body.count > PublishController.quickBytesMax ? worker.run(read) : read()
                 let answer = try await publishing.publish(order, call.caller)
                 return ControlResponse.text(answer.text + "\n", contentType: "application/json", status: .accepted)
             }
         ]
     }
 
-    static func order(_ query: QueryValues, contentType: String?, body: [UInt8]) throws -> PublishOrder {
-        guard query.text("type") == nil else { return try PublishOrder(query, contentType: contentType, body: body) }
+    static func order(
+        _ query: QueryValues, contentType: String?, body: [UInt8], _ idempotencyKey: String?
+    ) throws -> PublishOrder {
+        guard query.text("type") == nil else {
+            return try PublishOrder(query, contentType: contentType, body: body, idempotencyKey: idempotencyKey)
+        }
         for parameter in PublishOrder.query where query.text(parameter.name) != nil {
             throw ControlError(.badParameter, "`\(parameter.name)` in the query goes together with `type` there")
         }
-        return try PublishOrder(json: body)
+        return try PublishOrder(json: body, idempotencyKey: idempotencyKey)
     }
     static func idempotencyKey(_ given: [String]) throws -> String? {
         guard let key = given.first else { return nil }

@@ -233,6 +233,8 @@ final class LiveAttempts: SvixAttempts {
         switch try subject.access.delivery.replay(event: place, endpoints: [endpoint], isManual: true)[0] {
         // It is out already, or about to be.
         case .accepted, .alreadyPending, .notReached: return
+        // As when its settings say so.
+        case .endpointDisabled: return
         case .unknownEvent, .requestOfSeveral: throw SvixError.noPayload
         case .unknownEndpoint: throw SvixError.notFound("this application has no such endpoint")
         case .busy: throw ControlError(.busy, "delivery cannot take more at the moment; try again")

@@ -28,6 +28,8 @@ final class LiveDeliveries: DeliveryQueries {
         events.tenant = try lookup.scope
         events.source = search.source
         events.type = search.type
+        events.failureClass = search.failureClass.flatMap(DeadLetterClass.init(rawValue:))
+        events.statuses = search.statuses
         let found = try delivery.deliveries(query, events: events)
         let isListed = { (record: DeliveryRecord) in
             lookup.state.endpoints[record.row.endpoint]?.settings.extras.family != .operational
@@ -98,6 +100,7 @@ extension DeliveryResource {
             updatedAt: TimeText.of(nanoseconds: UInt64(max(0, row.updatedMillis)) * 1_000_000))
         status = row.status == 0 ? nil : Int(row.status)
         reason = row.reason?.name
+        `class` = row.state == .dead ? DeadLetterClass(row).rawValue : nil
         nextAttemptAt = row.state == .pending ? TimeText.of(millis: row.dueMillis) : nil
         timing = row.timing == AttemptTiming() ? nil : TimingResource(row.timing)
         source = record.event?.source
@@ -125,6 +128,7 @@ extension AttemptResource {
         switch row.result {
         case .tlsFailed: tlsError = TLSFailure(row.result, row.systemError).code
         case .proxyRefused: proxyStatus = row.systemError == 0 ? nil : Int(row.systemError)
+        case .notPrepared: preparationError = PreparationFailure(rawValue: row.systemError)?.name
         default: systemError = row.systemError == 0 ? nil : systemText(row.systemError)
         }
         guard !row.answer.isEmpty else { return }

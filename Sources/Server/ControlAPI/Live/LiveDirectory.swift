@@ -82,6 +82,7 @@ extension TenantResource {
             sources: state.sources.numbers(of: tenant.id).count,
             endpoints: state.endpoints.numbers(of: tenant.id).count)
         createdAt = TimeText.of(millis: tenant.createdMillis)
+        rateLimit = state.rateLimit(of: tenant).map { RateLimitResource($0) }
     }
 }
 
@@ -95,6 +96,7 @@ extension SourceResource {
         uid = source.uid
         origin = source.origin.resource
         revision = Int(clamping: source.revision)
+        rateLimit = settings.rateLimit.map { RateLimitResource($0) }
         for (counter, outcome) in GatewayFamilies.sourceOutcomes {
             requests[outcome] = status?.counters[counter] ?? 0
         }
@@ -106,8 +108,8 @@ extension EndpointResource {
         let settings = endpoint.settings
         self.init(
             id: endpoint.publicID.text, name: endpoint.name, tenant: tenant, url: settings.url,
-            concurrency: settings.concurrency, timeouts: TimeoutsResource(settings), retry: RetryResource(settings),
-            status: status)
+            concurrency: ConcurrencyResource(settings), timeouts: TimeoutsResource(settings),
+            retry: RetryResource(settings), status: status)
         uid = endpoint.uid
         origin = endpoint.origin.resource
         family = endpoint.settings.extras.family
@@ -115,10 +117,15 @@ extension EndpointResource {
         sources = settings.sources
         types = settings.types
         channels = settings.channels
+        filter = settings.policies.filter.map { JSONValue($0) }
         secretCount = settings.secrets.count
+        signature = settings.policies.signature.map { SignatureResource($0) }
         tls = settings.tls.map { EndpointTLSResource($0) }
         outcomes = settings.outcomes
         ordered = OrderResource(settings)
+        redact = RedactResource(settings.policies.redaction)
+        transform = (settings.policies.transform ?? []).map { TransformStepResource($0) }
+        show(settings.policies)
         forwardHeaders = settings.forwardsHeaders
         disabled = settings.disabled
     }
@@ -140,6 +147,15 @@ extension TimeoutsResource {
 
 extension RetryResource {
     init(_ settings: EndpointConfiguration) {
-        self.init(delays: settings.retryDelaysMillis.map { TimeSpan.text(of: $0) }, jitter: settings.retryJitter)
+        let own = settings.policies.retry
+        if own?.schedule == nil {
+            self.init(
+                delays: settings.retryDelaysMillis.map { TimeSpan.text(of: $0) }, jitter: settings.retryJitter)
+        } else {
+            self.init()
+        }
+        preset = own?.preset?.rawValue
+        backoff = own?.backoff.map { BackoffResource($0) }
+        budget = own?.budget
     }
 }

@@ -5,10 +5,21 @@ import FastPath
 final class LiveEvents: EventQueries {
     private let gateway: Gateway
     private let deliveries: LiveDeliveries
+    private let rejected: LiveRejected
 
-    init(gateway: Gateway, deliveries: LiveDeliveries) {
+    init(gateway: Gateway, deliveries: LiveDeliveries, rejected: LiveRejected) {
         self.gateway = gateway
         self.deliveries = deliveries
+        self.rejected = rejected
+    }
+    func trace(_ id: String, _ paging: Paging, _ caller: Caller) throws -> EventTrace {
+        guard !id.hasPrefix(EventTrace.rejectedPrefix) else {
+            guard let found = try rejected.rejected(id: id, reveal: false, caller) else {
+                throw ControlError(.noSuchRejected, "there is no refused request `\(id.prefix(64))`")
+            }
+            return EventTrace(found.rejected)
+        }
+        return try EventTracing(gateway, caller).trace(id, paging)
     }
 
     func events(_ search: EventSearch, _ caller: Caller) throws -> Found<EventRow, UInt64> {
@@ -48,8 +59,13 @@ final class LiveEvents: EventQueries {
         guard record.sequence == event.sequence, scope == nil || scope?.number == record.tenantNumber else {
             throw ControlError.noSuchEvent(id)
         }
+        if reveal {
+            let what = [FieldChange(field: "event", before: "", after: id)]
+            try gateway.note(.reveal, on: nil, of: TenantID(record.tenantNumber), what, caller)
+        }
         let detail = EventDetail(record, logIdentity: access.identity, deliveries: [])
         let shown = reveal ? detail : detail.masked(CredentialMask(sources: gateway.currentConfiguration.sources))
-        return EventContent(shown, deliveries: try deliveries.deliveries(of: event, caller))
+        return EventContent(
+            shown, isExpunged: access.isGone(record), deliveries: try deliveries.deliveries(of: event, caller))
     }
 }

@@ -34,6 +34,7 @@ package final class LiveGateway: RunningGateway {
             gateway.setPublicationDesk(nil)
             throw error
         }
+        publications.start()
     }
     package func apply(_ change: RegistryChange, actor: ChangeActor, dryRun: Bool) throws -> ChangeReport {
         try gateway.apply(change, actor: actor, dryRun: dryRun)
@@ -42,6 +43,7 @@ package final class LiveGateway: RunningGateway {
     package func drain(withinMillis: Int) -> Bool {
         defer { gateway.setPublicationDesk(nil) }
         let start = ProcessResources.monotonicNanos
+        publications.end()
         // What they leave is for what was taken in.
         tasks.end(withinMillis: withinMillis / 2)
         let spent = Int((ProcessResources.monotonicNanos - start) / 1_000_000)
@@ -66,10 +68,12 @@ package final class LiveGateway: RunningGateway {
             tenantControl: LiveTenants(gateway: gateway),
             keys: LiveKeys(gateway: gateway), sources: directory, endpoints: directory,
             endpointControl: LiveEndpointControl(gateway: gateway), registry: registry, deliveries: deliveries,
-            replays: LiveReplays(gateway: gateway), events: LiveEvents(gateway: gateway, deliveries: deliveries),
+            replays: LiveReplays(gateway: gateway), repairs: LiveRepairs(gateway: gateway),
+            events: LiveEvents(gateway: gateway, deliveries: deliveries, rejected: LiveRejected(gateway: gateway)),
+            transformations: LiveTransformations(gateway: gateway),
             streams: streams,
             publishing: publishing, rejected: LiveRejected(gateway: gateway), audit: registry,
-            secrets: LiveSecrets(gateway: gateway),
+            secrets: LiveSecrets(gateway: gateway), filters: LiveFilters(gateway: gateway),
             outbound: OutboundServices(
                 applications: outbound, eventTypes: outbound, endpoints: outbound,
                 operational: LiveOutbound(gateway: gateway, family: .operational),
@@ -120,15 +124,19 @@ extension GatewayAccess {
 }
 
 extension GatewayAccess {
+    /// Its content is shown and sent by hand no more.
+    func isGone(_ record: RecordView) -> Bool {
+        expunged.isGone(
+            record.sequence, of: TenantID(record.tenantNumber), source: SourceID(record.sourceNumber),
+            receivedAt: record.receivedAt, fieldLines: record.fieldLines)
+    }
     /// Whose an event is; nil when it is not in the log, or no longer.
     func owner(of event: EventID) throws -> (tenant: TenantID, isRequestOfSeveral: Bool, isExpunged: Bool)? {
         var reader = makeReader(from: event.sequence)
         switch reader.read(event.sequence, through: tail.snapshot) {
         case .record(let record, _) where record.sequence == event.sequence:
             let tenant = TenantID(record.tenantNumber)
-            let isExpunged =
-                SourceID(record.sourceNumber).isMessage && expunged.isExpunged(message: event.sequence, of: tenant)
-            return (tenant, record.isRequestOfBatch, isExpunged)
+            return (tenant, record.isRequestOfBatch, isGone(record))
         case .failed: throw ControlError.logUnavailable
         default: return nil
         }

@@ -16,7 +16,10 @@ final class LiveMessages: SvixMessages {
     }
 
     func publish(_ draft: SvixMessageDraft, application: String, _ caller: Caller) async throws -> SvixMessage {
+        // No application is made for a message that is refused.
+        if draft.application != nil { try checkType(draft.eventType, caller) }
         let tenant = try await tenant(application, making: draft.application, caller)
+        try checkType(draft.eventType, caller)
         let event = LiveMessages.event(of: draft, for: tenant, caller)
         let window = try RegistryLookup(gateway, caller).state.live.dedupWindowSeconds
         switch try await publishing.publish(event, windowSeconds: window) {
@@ -33,15 +36,27 @@ final class LiveMessages: SvixMessages {
         event.source = .messages
         event.eventID = draft.eventId
         event.channels = draft.channels
+        event.tags = draft.tags
+        event.deliverAtMillis = draft.deliverAtMillis
+        event.retentionHours = draft.retentionHours
         event.target = target
         event.repetition = draft.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
         event.receivedAt = ProcessResources.wallNanos
         return event
     }
     static func answer(to event: PublishedEvent, id: String) -> SvixMessage {
-        SvixMessage(
+        var message = SvixMessage(
             id: id, eventId: event.eventID, eventType: event.type, channels: event.channels,
             timestamp: event.receivedAt, payload: .json(event.body))
+        message.tags = event.tags
+        message.deliverAtMillis = event.deliverAtMillis
+        return message
+    }
+    /// A type that was archived takes no messages; endpoints that ask for it keep asking.
+    func checkType(_ type: String, _ caller: Caller) throws {
+        guard try lookup(caller).state.eventTypes.named(type)?.settings.isArchived == true else { return }
+        throw SvixError.invalid(
+            ["body", "eventType"], "`\(type)` is archived; create the event type again, or send another")
     }
     /// Of an application that is there.
     func knownTenant(_ application: String, _ caller: Caller) throws -> TenantID {
@@ -75,6 +90,7 @@ final class LiveMessages: SvixMessages {
     ) async throws -> SvixMessage {
         let lookup = try lookup(caller)
         let target = try lookup.endpoint(application, endpoint)
+        try checkType(draft.eventType, caller)
         var event = PublishedEvent(tenant: target.tenant, type: draft.eventType, body: draft.body)
         event.source = .directedMessages
         event.target = LiveMessages.target
@@ -90,7 +106,7 @@ final class LiveMessages: SvixMessages {
         let access = try gateway.accessNow()
         guard let target = try gateway.target(endpoint, access), target.settings.takes(type) else { return }
         switch try access.delivery.replay(event: event, endpoints: [endpoint], isDirected: true)[0] {
-        case .accepted, .alreadyPending, .unknownEndpoint: return
+        case .accepted, .alreadyPending, .unknownEndpoint, .endpointDisabled: return
         case .busy, .notReached, .unknownEvent, .requestOfSeveral:
             throw ControlError(
                 .busy, "`\(MessageID(event).text)` is published, and delivery can take no more now: resend it")

@@ -28,12 +28,12 @@ final class LivePollers: SvixPollers {
         let lookup = OutboundLookup(state: registry.state, caller: caller)
         let tenant = try lookup.application(application)
         let access = try gateway.accessNow()
+        // Never an endpoint's uid: with an endpoint that goes, its sink does not become another one.
+        if ref.hasPrefix(SvixPoll.namedPrefix) { return Sink(access: access, tenant: tenant.id, place: .named(ref)) }
         guard let endpoint = lookup.endpoint(of: tenant, ref) else {
-            // What looks like an endpoint's id is meant to be one.
-            guard SvixRules.uidProblem(ref, idPrefix: PublicID.Prefix.endpoint.rawValue) == nil else {
-                throw SvixError.notFound("this application has no endpoint `\(ref.prefix(300))`")
-            }
-            return Sink(access: access, tenant: tenant.id, place: .named(ref))
+            throw SvixError.notFound(
+                "this application has no endpoint `\(ref.prefix(300))`; a sink of all messages has a name that begins "
+                    + "with `\(SvixPoll.namedPrefix)`")
         }
         var sink = Sink(access: access, tenant: tenant.id, place: .endpoint(endpoint.id))
         sink.types = endpoint.settings.types.map { TypePattern($0) }

@@ -8,6 +8,7 @@ import Engine
 import FastPath
 import Foundation
 import Logging
+import Synchronization
 
 final class LivePublications: PublicationDesk {
     private let gateway: Gateway
@@ -16,6 +17,9 @@ final class LivePublications: PublicationDesk {
     private let logger: Logger
     private let publishing: LivePublishing
     private let messages: LiveMessages
+    /// Whether strangers that the loops have turned away are looked for.
+    private let isWatching = Mutex(false)
+    private let watchQueue = DispatchQueue(label: "sluice.turned-away", qos: .utility)
 
     init(gateway: Gateway, keys: LiveSignIn, logger: Logger) {
         self.gateway = gateway
@@ -25,6 +29,23 @@ final class LivePublications: PublicationDesk {
         publishing = LivePublishing(gateway: gateway)
         messages = LiveMessages(
             gateway: gateway, publishing: publishing, applications: LiveOutbound(gateway: gateway))
+    }
+
+    func start() {
+        isWatching.withLock { $0 = true }
+        lookInAMoment()
+    }
+    /// While the audit log can still be written.
+    func end() {
+        isWatching.withLock { $0 = false }
+        keys.noteTurnedAway(gateway.publishers.takeTurnedAway())
+    }
+    private func lookInAMoment() {
+        watchQueue.asyncAfter(deadline: .now() + .seconds(1)) { [weak self] in
+            guard let self, isWatching.withLock({ $0 }) else { return }
+            keys.noteTurnedAway(gateway.publishers.takeTurnedAway())
+            lookInAMoment()
+        }
     }
 
     func decide(_ call: borrowing OffloadedRequest) -> Publication {
@@ -85,8 +106,8 @@ final class LivePublications: PublicationDesk {
         let version = gateway.publishers.version
         let caller = try caller(asked, "publishEvent")
         let query = try asked.request.map { try QueryValues($0, parameters: PublishOrder.query) } ?? QueryValues()
-        var order = try PublishController.order(query, contentType: asked.contentType, body: call.request.body)
-        order.idempotencyKey = try PublishController.idempotencyKey(asked.idempotencyKeys)
+        let key = try PublishController.idempotencyKey(asked.idempotencyKeys)
+        let order = try PublishController.order(query, contentType: asked.contentType, body: call.request.body, key)
         let (event, windowSeconds) = try publishing.event(of: order, caller)
         try check(event)
         return .offered(
@@ -127,14 +148,13 @@ final class LivePublications: PublicationDesk {
         let caller = try caller(asked, "v1.message.create")
         let query = asked.request.map { SvixQuery($0) } ?? SvixQuery([])
         let withContent = try query.flag("with_content", default: true)
-        var draft = try SvixMessageDraft(call.request.body, application: application)
-        if let key = asked.svixIdempotencyKey {
-            guard IdempotencyKey.isRight(key) else {
-                throw SvixError.generic("`idempotency-key` \(IdempotencyKey.form)")
-            }
-            draft.idempotencyKey = key
+        let key = asked.svixIdempotencyKey
+        if let key, !IdempotencyKey.isRight(key) {
+            throw SvixError.generic("`idempotency-key` \(IdempotencyKey.form)")
         }
+        let draft = try SvixMessageDraft(call.request.body, application: application, idempotencyKey: key)
         let tenant = try tenant(application, draft, caller)
+        try messages.checkType(draft.eventType, caller)
         let event = LiveMessages.event(of: draft, for: tenant, caller)
         if let sequence = call.duplicateOf {
             return .answered(try again(asked, event, sequence, withContent: withContent))

@@ -22,8 +22,22 @@ final class LivePublishing: EventPublishing {
         event.eventID = order.eventId
         event.channels = order.channels
         event.tags = order.tags
+        event.deliverAtMillis = order.deliverAtMillis
+        event.retentionHours = order.retentionHours
         event.repetition = order.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
         return (event, lookup.state.live.dedupWindowSeconds)
+    }
+
+    /// From what the tenant may send, on the ingest port and here together.
+    private func take(_ tenant: TenantID) throws {
+        guard let limiter = gateway.registry?.sources?.limiter(of: tenant) else { return }
+        let decision = limiter.take(ProcessResources.monotonicNanos)
+        guard !decision.isOpen else { return }
+        var error = ControlError(
+            .rateLimited,
+            "the tenant may publish \(decision.quota.limit) and has; one more may come in \(decision.waitSeconds) s")
+        error.retryAfterSeconds = decision.waitSeconds
+        throw error
     }
 
     enum Kept { case kept(EventID), duplicate(EventID) }
@@ -36,6 +50,7 @@ final class LivePublishing: EventPublishing {
     func publish(_ event: PublishedEvent, windowSeconds: UInt32) async throws -> Kept {
         let publisher = try gateway.accessNow().publisher
         try LivePublishing.check(event, bodyBytesMax: publisher.bodyBytesMax)
+        try take(event.tenant)
         guard let fate = await publisher.offer(event.injected(windowSeconds: windowSeconds)) else {
             throw ControlError(.busy, "too many events are on their way into the log; try again")
         }

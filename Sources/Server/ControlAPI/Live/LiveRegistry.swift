@@ -18,6 +18,8 @@ final class LiveRegistry: RegistryControl, AuditQueries {
 
     func create(_ drafts: [EndpointDraft], _ caller: Caller) throws -> [EndpointResource] {
         let lookup = try RegistryLookup(gateway, caller)
+        let errors = drafts.enumerated().flatMap { $1.preparationErrors(at: "endpoints[\($0)].", isNew: true) }
+        guard errors.isEmpty else { throw ControlError.invalid(errors) }
         let settings = try drafts.map { draft in
             try lookup.mayName(filesOf: draft)
             var settings = EndpointConfiguration(draft)
@@ -44,10 +46,15 @@ final class LiveRegistry: RegistryControl, AuditQueries {
     ) throws -> EndpointResource {
         let lookup = try RegistryLookup(gateway, caller)
         let endpoint = try lookup.endpoint(ref)
+        let errors = draft.preparationErrors(isNew: endpoint.settings.policies.redaction?.key == nil)
+        guard errors.isEmpty else { throw ControlError.invalid(errors) }
         try lookup.mayName(filesOf: draft, before: endpoint.settings)
         var settings = EndpointConfiguration(draft)
         settings.tenant = try draft.tenant.map { try lookup.tenantName($0) } ?? endpoint.settings.tenant
         settings.keepWhatIsHidden(of: endpoint.settings)
+        if draft.redact?.keepsKey == true {
+            settings.policies.redaction?.key = endpoint.settings.policies.redaction?.key
+        }
         let replacement = settings
         let known = revision.map { UInt64($0) }
         try apply([.updateEndpoint(endpoint.id, ifRevision: known) { $0 = replacement }], caller)
@@ -133,8 +140,9 @@ extension EndpointConfiguration {
         sources = draft.sources ?? sources
         types = draft.types ?? types
         channels = draft.channels ?? channels
+        policies.filter = draft.filter.map { FilterValue($0) }
         secrets = draft.secrets ?? secrets
-        concurrency = draft.concurrency ?? concurrency
+        policies.signature = draft.signature?.configuration
         connectMillisMax = draft.timeouts?.connect.flatMap { TimeSpan.parse($0) } ?? connectMillisMax
         headMillisMax = draft.timeouts?.head.flatMap { TimeSpan.parse($0) } ?? headMillisMax
         totalMillisMax = draft.timeouts?.total.flatMap { TimeSpan.parse($0) } ?? totalMillisMax
@@ -146,6 +154,8 @@ extension EndpointConfiguration {
         case .byKey(let key)?: (ordered, orderKey) = (true, key)
         case nil: break
         }
+        take(draft.redact, draft.transform)
+        take(policiesOf: draft)
         forwardsHeaders = draft.forwardHeaders ?? forwardsHeaders
         disabled = draft.disabled ?? disabled
     }
@@ -168,12 +178,17 @@ extension EndpointDraft {
         sources = settings.sources
         types = settings.types
         channels = settings.channels
+        filter = settings.policies.filter.map { JSONValue($0) }
         secrets = settings.secrets
-        concurrency = settings.concurrency
+        signature = settings.policies.signature.map { SignatureResource($0) }
+        concurrency = ConcurrencyResource(settings)
         timeouts = TimeoutsResource(settings)
         retry = RetryResource(settings)
         outcomes = settings.outcomes
         ordered = OrderResource(settings)
+        redact = RedactResource(settings.policies.redaction)
+        transform = settings.policies.transform?.map { TransformStepResource($0) }
+        show(settings.policies)
         forwardHeaders = settings.forwardsHeaders
         disabled = settings.disabled
     }

@@ -65,6 +65,11 @@ final class LiveRejected: RejectedQueries {
         guard let row = try worker.store.row(try number(id)) else { return nil }
         let own = try sources(RegistryLookup(gateway, caller))
         if let own, !own.contains(row.request.sourceNumber) { return nil }
+        if reveal {
+            let tenant = try RegistryLookup(gateway, caller).state.sources[SourceID(row.request.sourceNumber)]?.tenant
+            let what = [FieldChange(field: "rejected", before: "", after: id)]
+            try gateway.note(.reveal, on: nil, of: tenant, what, caller)
+        }
         return RejectedDetail(row, mask: reveal ? nil : CredentialMask(sources: gateway.currentConfiguration.sources))
     }
     func reverify(_ request: ReverifyRequest, _ caller: Caller) throws -> ReverifyResponse {

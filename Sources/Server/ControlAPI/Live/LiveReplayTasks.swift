@@ -46,6 +46,10 @@ final class LiveReplayTasks: SvixReplays {
         let access = try gateway.accessNow()
         guard let target = try gateway.target(endpoint, access), !order.times.isEmpty else { return 0 }
         var filter = order.filter(of: target)
+        if filter.includesMissed {
+            let sources = gateway.registry?.state.sources.all(of: target.tenant).map(\.settings) ?? []
+            filter.filter = target.compiledFilter(sources)
+        }
         filter.expunged = access.expunged
         filter.places = try MessageBrowser(access, tenant: target.tenant).places(of: order.times)
         var sent = 0
@@ -67,20 +71,23 @@ final class LiveReplayTasks: SvixReplays {
         let tenant = try lookup(caller).application(application)
         let what = [FieldChange(field: "messages", before: "", after: "expunged")]
         let access = try gateway.accessNow()
-        // Whoever is told that there is no turn for the task has lost nothing by asking.
-        try tasks.askTurn(tenant: tenant.publicID.text)
-        try gateway.note(.delete, on: nil, of: tenant.id, what, caller)
-        // They are gone with the answer, and none that comes after it is; what is left is to say how many.
-        let last = access.tail.snapshot.sequence
-        let before: UInt64
-        do { before = try access.expunged.add(messagesOf: tenant.id, through: last) } catch {
-            throw ControlError(
-                .storeUnavailable, "nothing was expunged: the data folder cannot be written at the moment; try again")
-        }
-        let (gateway, id) = (gateway, tenant.id)
-        return try tasks.begin(.purge, tenant: tenant.publicID.text) { progress in
-            try LiveReplayTasks.count(of: id, behind: before, through: last, gateway, progress)
-        }
+        let (gateway, id, last) = (gateway, tenant.id, access.tail.snapshot.sequence)
+        return try tasks.begin(
+            .purge, tenant: tenant.publicID.text,
+            after: {
+                try gateway.note(.delete, on: nil, of: id, what, caller)
+                // They are gone with the answer, and none that comes after it is; what is left is to say how many.
+                do { return try access.expunged.add(messagesOf: id, through: last) } catch {
+                    throw ControlError(
+                        .storeUnavailable,
+                        "nothing was expunged: the data folder cannot be written at the moment; try again")
+                }
+            },
+            { before in
+                { progress in
+                    try LiveReplayTasks.count(of: id, behind: before, through: last, gateway, progress)
+                }
+            })
     }
     private static func purged(_ count: Int) -> [String: JSONValue] { ["messagesPurged": .integer(Int64(count))] }
 

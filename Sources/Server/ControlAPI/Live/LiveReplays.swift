@@ -14,6 +14,7 @@ final class LiveReplays: ReplayControl {
         guard let id = access.eventID(event), let owner = try access.owner(of: id), owner.tenant == target.tenant
         else { throw ControlError.noSuchEvent(event) }
         guard !owner.isExpunged else { throw ControlError.expunged(event) }
+        try access.needEnabled(target)
         let what = [FieldChange(field: "event", before: "", after: event)]
         try gateway.note(.replay, on: target, of: target.tenant, what, caller)
         switch try access.delivery.replay(event: id, endpoints: [target.id])[0] {
@@ -22,6 +23,7 @@ final class LiveReplays: ReplayControl {
                 event: event, endpoint: Reference(id: target.publicID.text, name: target.qualifiedName))
         case .alreadyPending, .notReached:
             throw ControlError(.alreadyPending, "the delivery of `\(event)` to `\(endpoint)` is on its way already")
+        case .endpointDisabled: throw ControlError.disabled(target)
         case .unknownEvent: throw ControlError.noSuchEvent(event)
         case .requestOfSeveral: throw ControlError.requestOfSeveral(event)
         case .unknownEndpoint: throw ControlError(.noSuchEndpoint, "there is no endpoint `\(endpoint)`")
@@ -49,8 +51,12 @@ final class LiveReplays: ReplayControl {
             order.scopes.compactMap { $0 == .dead ? .dead : $0 == .delivered ? .delivered : nil })
         filter.received = LiveReplays.range(order)
         filter.expunged = try gateway.accessNow().expunged
-        if order.scopes.contains(.missing) { try includeMissed(&filter, target) }
+        if order.scopes.contains(.missing) {
+            try includeMissed(&filter, target)
+            filter.filter = target.flatMap { $0.compiledFilter(lookup.sources(of: $0.tenant)) }
+        }
         if !order.isDry {
+            if let target { try gateway.accessNow().needEnabled(target) }
             try gateway.note(.replay, on: target, of: target?.tenant ?? scope, order.shownFields, caller)
         }
         let count = order.isDry ? try delivery.count(filter) : try delivery.replay(filter)
@@ -59,6 +65,7 @@ final class LiveReplays: ReplayControl {
         outcome.accepted = count.accepted
         outcome.pending = count.alreadyPending
         outcome.missing = count.missed
+        outcome.stopped = count.stopped
         outcome.eventsGone = count.eventsGone
         return outcome
     }
@@ -101,10 +108,12 @@ final class LiveReplays: ReplayControl {
         }
         outcome.matched = endpoints.count
         guard !order.isDry else { return outcome }
+        if let target { try access.needEnabled(target) }
         try gateway.note(.replay, on: target, of: owner.tenant, order.shownFields, caller)
         for result in try access.delivery.replay(event: event, endpoints: endpoints) {
             switch result {
             case .accepted: outcome.accepted += 1
+            case .endpointDisabled: outcome.stopped += 1
             case .unknownEvent: throw ControlError.noSuchEvent(text)
             case .requestOfSeveral: throw ControlError.requestOfSeveral(text)
             case .busy: throw ControlError(.busy, "delivery cannot take more at the moment; try again")
@@ -119,6 +128,20 @@ final class LiveReplays: ReplayControl {
         if from == nil, until == nil { return nil }
         let start = from ?? 0
         return start..<max(start, until ?? .max)
+    }
+}
+
+extension GatewayAccess {
+    /// What is sent again to one that is disabled would lie there until somebody enables it, or go with it.
+    func needEnabled(_ endpoint: EndpointSpec) throws {
+        guard try delivery.statuses([endpoint.id]).first?.state.condition == .disabled else { return }
+        throw ControlError.disabled(endpoint)
+    }
+}
+
+extension ControlError {
+    static func disabled(_ endpoint: EndpointSpec) -> ControlError {
+        ControlError(.endpointStopped, "`\(endpoint.name)` is disabled and is sent nothing; enable it first")
     }
 }
 

@@ -30,6 +30,11 @@ final class LiveSecrets: SecretControl {
             return RewrapResource(
                 previousMasterKey: done.before, masterKey: done.after, dataKeys: done.dataKeyCount,
                 values: done.valueCount, clean: done.isClean)
+        } catch let halted as SecretStore.RotationUnfinished {
+            throw ControlError(
+                .storeUnavailable,
+                "master key \(halted.rotation.after) is in force, and what follows a rotation was not finished: "
+                    + "\(halted.reason); the key before it is kept beside it, try again")
         } catch let error as MasterKeyError {
             throw ControlError(.conflict, "\(error)")
         } catch {

@@ -16,9 +16,18 @@ final class LiveSignIn: SignInService {
 
     init(gateway: Gateway) { self.gateway = gateway }
 
-    func note(_ refused: RefusedTry) {
+    func note(_ refused: RefusedTry) { note(refused, count: 1) }
+    /// Strangers that a loop of the ingest port has turned away by their head: it knows how many.
+    func noteTurnedAway(_ count: UInt64) {
+        guard count > 0 else { return }
+        let refused = RefusedTry(
+            principal: .stranger, requestID: "", address: "not kept",
+            target: "POST on the ingest port, before its body", reason: .unauthorized)
+        note(refused, count: Int(clamping: count))
+    }
+    private func note(_ refused: RefusedTry, count: Int) {
         let now = Int64(Date().timeIntervalSince1970 * 1000)
-        guard let omitted = sample.withLock({ $0.note(nowMillis: now) }) else { return }
+        guard let omitted = sample.withLock({ $0.note(nowMillis: now, count: count) }) else { return }
         queue.async { [gateway] in
             let state = gateway.registry?.state
             let tenant = refused.principal.tenant.flatMap { PublicID($0, prefix: .tenant) }.flatMap {
@@ -34,7 +43,8 @@ final class LiveSignIn: SignInService {
             // One that cannot be written is in the process's own log still.
             try? gateway.audit?.record([
                 AuditEntry(
-                    timeMillis: now, actor: refused.principal.name, requestID: refused.requestID, action: .refuse,
+                    timeMillis: now, actor: refused.principal.name,
+                    requestID: refused.requestID.isEmpty ? nil : refused.requestID, action: .refuse,
                     kind: nil, tenant: tenant ?? .nobody, resource: "", name: refused.target, changes: changes)
             ])
         }

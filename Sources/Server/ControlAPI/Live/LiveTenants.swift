@@ -8,7 +8,9 @@ final class LiveTenants: TenantControl {
     init(gateway: Gateway) { self.gateway = gateway }
 
     func create(_ draft: TenantDraft, _ caller: Caller) throws -> TenantResource {
-        try apply(.createTenant(name: draft.name, uid: draft.uid), caller)
+        var profile = TenantProfile()
+        profile.rateLimit = draft.rateLimit?.limit
+        try apply(.createTenant(name: draft.name, uid: draft.uid, profile: profile), caller)
         let state = try RegistryLookup(gateway, caller).state
         guard let made = state.tenant(named: draft.name) else {
             throw ControlError(.conflict, "`\(draft.name)` was made, and has been renamed or removed since")
@@ -19,16 +21,19 @@ final class LiveTenants: TenantControl {
     }
     func update(_ ref: String, _ patch: TenantPatch, _ caller: Caller) throws -> TenantResource {
         let tenant = try RegistryLookup(gateway, caller).tenant(ref)
-        try apply(.updateTenant(tenant.id, name: patch.name, uid: patch.uid), caller)
+        var profile: SettingsUpdate<TenantProfile>?
+        if let limit = patch.rateLimit { profile = { $0.rateLimit = limit } }
+        try apply(.updateTenant(tenant.id, name: patch.name, uid: patch.uid, profile: profile), caller)
         let after = try RegistryLookup(gateway, caller)
         return TenantResource(try after.tenant(tenant.publicID.text), after.state)
     }
     func upsert(uid: String, _ draft: TenantDraft, _ caller: Caller) throws -> (tenant: TenantResource, isNew: Bool) {
         guard let known = try RegistryLookup(gateway, caller).state.tenant(uid: uid) else {
-            return (try create(TenantDraft(name: draft.name, uid: uid), caller), true)
+            return (try create(TenantDraft(name: draft.name, uid: uid, rateLimit: draft.rateLimit), caller), true)
         }
         var patch = TenantPatch(.null)
         patch.name = draft.name
+        if let limit = draft.rateLimit { patch.rateLimit = .some(limit.limit) }
         return (try update(known.publicID.text, patch, caller), false)
     }
     func rotateSecret(_ ref: String, _ caller: Caller) throws -> TenantResource {

@@ -62,6 +62,7 @@ struct MessageBrowser {
         if let before = search.before, record.receivedAt >= before { return false }
         if let after = search.after, record.receivedAt <= after { return false }
         if !search.eventTypes.isEmpty, !search.eventTypes.contains(record.eventType.text) { return false }
+        if let tag = search.tag, !PublishedFields.tagList(in: record.fieldLines).contains(tag) { return false }
         guard let channel = search.channel else { return true }
         return PublishedFields.share([channel], PublishedFields.channels(in: record.fieldLines))
     }
@@ -105,25 +106,30 @@ struct MessageBrowser {
     }
     private func message(of record: RecordView) -> SvixMessage {
         message(
-            record.sequence, type: record.eventType, fieldLines: record.fieldLines, body: record.body,
-            receivedAt: record.receivedAt)
+            record.sequence, SourceID(record.sourceNumber), type: record.eventType, fieldLines: record.fieldLines,
+            body: record.body, receivedAt: record.receivedAt)
     }
     /// One of the tenant's own.
     func message(of event: StoredEvent) -> SvixMessage {
         message(
-            event.place.sequence, type: event.eventType, fieldLines: event.fieldLines, body: event.body,
-            receivedAt: event.receivedAt)
+            event.place.sequence, event.sourceID, type: event.eventType, fieldLines: event.fieldLines,
+            body: event.body, receivedAt: event.receivedAt)
     }
     private func message(
-        _ sequence: UInt64, type: ByteView, fieldLines: ByteView, body: ByteView, receivedAt: UInt64
+        _ sequence: UInt64, _ source: SourceID, type: ByteView, fieldLines: ByteView, body: ByteView,
+        receivedAt: UInt64
     ) -> SvixMessage {
         let body = body.array
-        let isShown = !access.expunged.isExpunged(message: sequence, of: tenant) && JSONMembers.isObject(body)
-        return SvixMessage(
+        let isGone = access.expunged.isGone(
+            sequence, of: tenant, source: source, receivedAt: receivedAt, fieldLines: fieldLines)
+        var message = SvixMessage(
             id: MessageID(EventID(logIdentity: access.identity, sequence: sequence)).text,
             eventId: PublishedFields.eventID(in: fieldLines), eventType: type.text,
             channels: PublishedFields.channelList(in: fieldLines), timestamp: receivedAt,
-            payload: isShown ? .json(body) : .expired)
+            payload: !isGone && JSONMembers.isObject(body) ? .json(body) : .expired)
+        message.tags = PublishedFields.tagList(in: fieldLines)
+        message.deliverAtMillis = PublishedFields.deliverAtMillis(in: fieldLines)
+        return message
     }
 
     // MARK: walks

@@ -25,16 +25,17 @@ package struct RefusalSample: Sendable {
 
     package init() {}
 
-    /// How many were left out since the last one that was not; nil when this one is left out.
-    package mutating func note(nowMillis: Int64) -> Int? {
+    /// Of so many alike, one stands for all. How many were left out since the last one that was not; nil when this one
+    /// is left out.
+    package mutating func note(nowMillis: Int64, count: Int = 1) -> Int? {
         let hasRoom = (minute.hasRoom(nowMillis: nowMillis), day.hasRoom(nowMillis: nowMillis))
         guard hasRoom == (true, true) else {
-            omitted += 1
+            omitted += count
             return nil
         }
         minute.count += 1
         day.count += 1
         defer { omitted = 0 }
-        return omitted
+        return omitted + count - 1
     }
 }

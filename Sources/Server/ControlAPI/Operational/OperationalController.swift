@@ -27,8 +27,15 @@ struct OperationalController {
     private var types: Route {
         route(
             .get, OperationalController.base + "/event_types", "listOperationalEventTypes",
-            "List the types of operational events.", answer: .list(OperationalTypeForm.schema)
-        ) { _ in .json(.list(OperationalEventType.allCases.map(OperationalTypeForm.json))) }
+            "List the types of operational events.",
+            query: [
+                QueryParameter(
+                    "conditions", .flag, "`true`: those of the gateway's own condition, which an endpoint must name.")
+            ], answer: .list(OperationalTypeForm.schema)
+        ) { call in
+            let types = OperationalEventType.allCases.filter { $0.isCondition == call.query.flag("conditions") }
+            return .json(.list(types.map(OperationalTypeForm.json)))
+        }
     }
     private var stats: Route {
         let (webhooks, worker) = (webhooks, worker)

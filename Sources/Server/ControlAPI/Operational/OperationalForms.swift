@@ -71,7 +71,7 @@ package struct OperationalDraft: Equatable, Sendable {
             .optional("description", .orNull(.text), "For people."),
             .optional(
                 "event_types", .list(.word(OperationalEventType.allCases.map(\.rawValue))),
-                "The types that it gets; empty or left out: all."),
+                "The types that it gets; empty or left out: all but those of the gateway's own condition."),
             .optional(
                 "headers", .map(.text),
                 "Fields that go with every delivery, at most \(headerCountMax); none that the gateway writes itself."),

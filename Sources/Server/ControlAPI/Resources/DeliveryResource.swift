@@ -1,4 +1,5 @@
 // Deliveries as the API shows them: one event at one endpoint, and its attempts.
+import Engine
 import FastPath
 
 package enum DeliveryStateName: String, CaseIterable, Codable, Sendable { case delivered, pending, dead }
@@ -40,6 +41,8 @@ package struct DeliveryResource: Codable, Equatable, Sendable {
     package var result: String
     /// Why it is a dead letter.
     package var reason: String?
+    /// Which kind of trouble it met.
+    package var `class`: String?
     package var nextAttemptAt: String?
     package var updatedAt: String
     package var timing: TimingResource?
@@ -64,7 +67,7 @@ extension DeliveryResource: Described {
     static let resultAbout =
         "`answered`, `connect_failed`, `connect_timed_out`, `head_timed_out`, `total_timed_out`, "
         + "`connection_lost`, `bad_answer`, `answer_too_large`, `name_not_resolved`, `address_refused`, "
-        + "`tls_failed`, `proxy_refused` or `abandoned`."
+        + "`tls_failed`, `proxy_refused`, `not_prepared` or `abandoned`."
     package static let schema = ObjectSchema(
         "Delivery", "One event at one endpoint.",
         [
@@ -77,6 +80,7 @@ extension DeliveryResource: Described {
             .optional("status", .integer(100...599), "HTTP status of the last answer; absent when none came."),
             .required("result", .text, "How the last attempt ended: " + resultAbout),
             .optional("reason", .text, "Why it is a dead letter."),
+            .optional("class", .word(DeadLetterClass.names), "Of a dead letter: which kind of trouble it met."),
             .optional("next_attempt_at", .time, "When it is tried again."),
             .required("updated_at", .time, "When the last attempt ended."),
             .optional("timing", .object(TimingResource.schema), "Of the last attempt."),
@@ -99,6 +103,8 @@ package struct AttemptResource: Codable, Equatable, Sendable {
     package var tlsError: String?
     /// What the proxy answered.
     package var proxyStatus: Int?
+    /// Why the event could not be transformed or redacted, such as `not_json`.
+    package var preparationError: String?
     /// The first 4 KiB of the answer's body when they are UTF-8, else nil and `answerBase64` has them.
     package var answer: String?
     package var answerBase64: String?
@@ -125,6 +131,9 @@ extension AttemptResource: Described {
                 "tls_error", .word(TLSFailure.allCases.filter { $0 != .none }.map(\.code)),
                 "Why TLS failed, when `result` is `tls_failed`."),
             .optional("proxy_status", .integer(100...999), "What the proxy answered instead of a tunnel."),
+            .optional(
+                "preparation_error", .word(PreparationFailure.allCases.map(\.name)),
+                "Why the event could not be transformed or redacted, when `result` is `not_prepared`."),
             .optional("answer", .text, "The first 4 KiB of the answer's body, when they are text."),
             .optional("answer_base64", .text, "The same when they are not text."),
         ])
@@ -226,6 +235,8 @@ package struct ReplayOutcome: Codable, Equatable, Sendable {
     package var pending = 0
     /// Of `matched`: those that the endpoint never had.
     package var missing = 0
+    /// Match, and stay as they are: their endpoint is disabled.
+    package var stopped = 0
     /// Match by their delivery, but have left the log.
     package var eventsGone = 0
     package init(dryRun: Bool) { self.dryRun = dryRun }
@@ -240,6 +251,8 @@ extension ReplayOutcome: Described {
             .required("accepted", .count, "How many of them are on their way now; 0 in a dry run."),
             .required("pending", .count, "Deliveries that match and are on their way already; not part of `matched`."),
             .required("missing", .count, "Of `matched`: those that the endpoint never had."),
+            .required(
+                "stopped", .count, "Deliveries that match at endpoints that are disabled, and stay as they are."),
             .required("events_gone", .count, "Deliveries whose event has left the log; they cannot be sent."),
         ])
 }

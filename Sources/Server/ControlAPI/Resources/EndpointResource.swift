@@ -43,7 +43,7 @@ extension EndpointStatusResource: Described {
                 "reason", .text,
                 "Why: `gone` (it answered 410, or what its `outcomes` call `disable`), `operator_request`, "
                     + "`asked_for_less` (`Retry-After`, 429, 502, 504), `attempts_failed`, `failed_for_days`, "
-                    + "`unresolved` (its host "
+                    + "`breaker_open`, `breaker_probing` (its `breaker`), `unresolved` (its host "
                     + "name), `configuration` (`disabled: true`)."
             ),
             .optional("since", .time, "Since when it is in this state."),
@@ -88,6 +88,9 @@ extension TimeoutsResource: Described {
 package struct RetryResource: Codable, Equatable, Sendable {
     package var delays: [String]?
     package var jitter: Double?
+    package var preset: String?
+    package var backoff: BackoffResource?
+    package var budget: Double?
     package init(delays: [String]? = nil, jitter: Double? = nil) {
         self.delays = delays
         self.jitter = jitter
@@ -102,6 +105,12 @@ extension RetryResource: Described {
                 "delays", .list(.duration(0...30 * 86_400_000), countMax: 64),
                 "Before the 2nd, 3rd, … attempt; after the last the delivery is a dead letter."),
             .optional("jitter", .number(0...1), "Half-width of the random part of a delay, as a share of it."),
+            .optional(
+                "preset", .word(RetryPreset.allCases.map(\.rawValue)),
+                "A schedule by its name, in the place of `delays` and `jitter`."),
+            .optional("backoff", .object(BackoffResource.schema), "A schedule that grows, in their place."),
+            .optional(
+                "budget", .number(RetrySettings.budgetRange), "Retries at most, as a share of first attempts."),
         ])
 }
 
@@ -155,13 +164,24 @@ package struct EndpointDraft: Codable, Equatable, Sendable {
     package var sources: [String]?
     package var types: [String]?
     package var channels: [String]?
+    package var filter: JSONValue?
     /// Never shown again.
     package var secrets: [String]?
-    package var concurrency: Int?
+    package var signature: SignatureResource?
+    package var concurrency: ConcurrencyResource?
     package var timeouts: TimeoutsResource?
     package var retry: RetryResource?
     package var outcomes: [String: String]?
     package var ordered: OrderResource?
+    package var redact: RedactResource?
+    package var transform: [TransformStepResource]?
+    package var breaker: BreakerResource?
+    package var errors: ErrorsResource?
+    package var rate: RateResource?
+    package var deadline: String?
+    package var delay: String?
+    package var shadow: ShadowResource?
+    package var disableAfter: String?
     package var forwardHeaders: Bool?
     package var disabled: Bool?
     package init() {}
@@ -181,19 +201,29 @@ extension EndpointDraft: Described {
             .optional(
                 "channels", .list(.text, countMax: PublishRules.endpointChannelCountMax),
                 "Only published events that share one; none = all events."),
+            .optional("filter", FilterForm.schema, FilterForm.about),
             .optional(
                 "secrets", .list(.text, countMax: 8),
                 "Sign deliveries by Standard Webhooks, each of them; taken literally, never shown again; none = "
                     + "unsigned."
             ),
-            .optional("concurrency", .integer(1...4096), "Requests in flight at once."),
+            .optional(
+                "signature", .object(SignatureResource.schema), "How it is signed; by Standard Webhooks when absent."),
+            .optional(
+                "concurrency", .integerOr(ConcurrencyResource.range, ConcurrencyResource.schema),
+                ConcurrencyResource.about),
             .optional("timeouts", .object(TimeoutsResource.schema), "Limits of one attempt."),
             .optional("retry", .object(RetryResource.schema), "The schedule of attempts."),
             .optional("outcomes", .map(.text), EndpointResource.aboutOutcomes),
             .optional("ordered", .flagOr(OrderResource.schema), OrderResource.about),
+            .optional("redact", .flagOr(RedactResource.schema), RedactResource.about),
+            .optional(
+                "transform", .list(.object(TransformStepResource.schema), countMax: Transformation.stepCountMax),
+                "What is made of each body before it is sent, in this order."),
+            .optional("breaker", .flagOr(BreakerForm.schema), BreakerResource.about),
             .optional("forward_headers", .flag, "Send the provider's own header fields along."),
             .optional("disabled", .flag, "Keeps its position in the log and receives nothing."),
-        ])
+        ] + ObjectSchema.lanePolicyFields)
 }
 
 package struct EndpointBatch: Codable, Equatable, Sendable {
@@ -225,20 +255,31 @@ package struct EndpointResource: Codable, Equatable, Sendable {
     package var sources: [String] = []
     package var types: [String] = []
     package var channels: [String] = []
+    package var filter: JSONValue?
     /// How many secrets sign; the secrets themselves are not shown.
     package var secretCount = 0
-    package var concurrency: Int
+    package var signature: SignatureResource?
+    package var concurrency: ConcurrencyResource
     package var timeouts: TimeoutsResource
     package var retry: RetryResource
     package var outcomes: [String: String] = [:]
     package var ordered = OrderResource.flag(false)
+    package var redact = RedactResource.flag(false)
+    package var transform: [TransformStepResource] = []
+    package var breaker = BreakerResource.flag(false)
+    package var errors: ErrorsResource?
+    package var rate: RateResource?
+    package var deadline: String?
+    package var delay: String?
+    package var shadow: ShadowResource?
+    package var disableAfter: String?
     package var forwardHeaders = true
     package var disabled = false
     package var status: EndpointStatusResource
 
     package init(
-        id: String, name: String, tenant: Reference, url: String, concurrency: Int, timeouts: TimeoutsResource,
-        retry: RetryResource, status: EndpointStatusResource
+        id: String, name: String, tenant: Reference, url: String, concurrency: ConcurrencyResource,
+        timeouts: TimeoutsResource, retry: RetryResource, status: EndpointStatusResource
     ) {
         self.id = id
         self.name = name
@@ -273,16 +314,26 @@ extension EndpointResource: Described {
             .required("sources", .list(.text), "Names of sources; empty = all."),
             .required("types", .list(.text), "Patterns over the event type; empty = all."),
             .required("channels", .list(.text), "Only published events that share one; empty = all events."),
+            .optional("filter", FilterForm.schema, FilterForm.about),
             .required("secret_count", .count, "How many secrets sign; they are not shown."),
-            .required("concurrency", .integer(1...4096), "Requests in flight at once."),
+            .optional(
+                "signature", .object(SignatureResource.schema), "How it is signed; absent: by Standard Webhooks."),
+            .required(
+                "concurrency", .integerOr(ConcurrencyResource.range, ConcurrencyResource.schema),
+                ConcurrencyResource.about),
             .required("timeouts", .object(TimeoutsResource.schema), "Limits of one attempt."),
             .required("retry", .object(RetryResource.schema), "The schedule of attempts."),
             .required("outcomes", .map(.text), aboutOutcomes),
             .required("ordered", .flagOr(OrderResource.schema), OrderResource.about),
+            .required("redact", .flagOr(RedactResource.schema), RedactResource.about),
+            .required(
+                "transform", .list(.object(TransformStepResource.schema)),
+                "What is made of each body before it is sent, in this order."),
+            .required("breaker", .flagOr(BreakerForm.schema), BreakerResource.about),
             .required("forward_headers", .flag, "The provider's own header fields are sent along."),
             .required("disabled", .flag, "As configured; `status.state` says what holds."),
             .required("status", .object(EndpointStatusResource.schema), "How it is doing."),
-        ])
+        ] + ObjectSchema.lanePolicyFields)
 }
 
 /// The body of a pause.

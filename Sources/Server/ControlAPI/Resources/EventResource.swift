@@ -38,15 +38,18 @@ package struct EventContent: Codable, Equatable, Sendable {
     package var headers: [[String]]
     package var body: String?
     package var bodyBase64: String?
+    /// True exactly when the body is shown no more.
+    package var expunged: Bool?
     package var deliveries: [DeliveryResource]
 
-    package init(_ detail: EventDetail, deliveries: [DeliveryResource]) {
+    package init(_ detail: EventDetail, isExpunged: Bool = false, deliveries: [DeliveryResource]) {
         event = detail.event
         method = detail.method
         target = detail.target
         headers = detail.headers
-        body = detail.body
-        bodyBase64 = detail.bodyBase64
+        body = isExpunged ? nil : detail.body
+        bodyBase64 = isExpunged ? nil : detail.bodyBase64
+        expunged = isExpunged ? true : nil
         self.deliveries = deliveries
     }
 }
@@ -63,6 +66,9 @@ extension EventContent: Described {
                 "Name and value of each field, in order; credentials masked unless `reveal=true`."),
             .optional("body", .text, "When it is UTF-8."),
             .optional("body_base64", .text, "When it is not."),
+            .optional(
+                "expunged", .flag,
+                "`true`: the body is shown no more, because somebody had it expunged or `retention_hours` are over."),
             .required("deliveries", .list(.object(DeliveryResource.schema)), "At each endpoint that has met it."),
         ])
 }

@@ -3,6 +3,7 @@
 //
 // Invariant: the payload's bytes are those that the caller sent, neither parsed and printed again nor moved.
 import Engine
+import FastPath
 
 /// An event to publish, checked.
 package struct PublishOrder: Equatable, Sendable {
@@ -12,6 +13,9 @@ package struct PublishOrder: Equatable, Sendable {
     package var eventId: String?
     package var channels: [String] = []
     package var tags: [String] = []
+    /// Milliseconds since 1970.
+    package var deliverAtMillis: Int64?
+    package var retentionHours: Int?
     package var idempotencyKey: String?
 
     package init(type: String, body: [UInt8]) {
@@ -34,6 +38,10 @@ extension PublishOrder {
                 "channels", .list(.text, countMax: PublishRules.channelCountMax),
                 "For endpoints that ask for channels; each 1 to 128 of `a-z A-Z 0-9 . _ -`."),
             .optional("tags", .list(.text, countMax: PublishRules.tagCountMax), "Kept with the event; the same form."),
+            .optional("deliver_at", .time, "Delivered then and no sooner: one minute to 24 hours from now."),
+            .optional(
+                "retention_hours", .integer(PublishRules.retentionHours),
+                "For so long its body is shown and sent by hand; without it as long as the log has it."),
         ])
     static let query = [
         QueryParameter(
@@ -43,17 +51,21 @@ extension PublishOrder {
         QueryParameter("event_id", .text, "With `type`: your own id."),
         QueryParameter("channels", .text, "With `type`: comma-separated."),
         QueryParameter("tags", .text, "With `type`: comma-separated."),
+        QueryParameter("deliver_at", .time, "With `type`: when deliveries begin."),
+        QueryParameter("retention_hours", .count(PublishRules.retentionHours), "With `type`: how long it is shown."),
     ]
 
-    /// The body says all of it.
-    package init(json body: [UInt8]) throws {
+    /// The body says all of it but the key.
+    package init(
+        json body: [UInt8], idempotencyKey: String? = nil, nowNanos: UInt64 = ProcessResources.wallNanos
+    ) throws {
         guard !body.isEmpty else { throw ControlError(.badJSON, "the body is empty; it must be a JSON object") }
         let read: JSONMembers
         do throws(JSONProblem) { read = try JSONMembers(body) } catch {
             throw ControlError(.badJSON, "the body \(error.message)")
         }
         var problems: [FieldProblem] = []
-        let known = ["type", "payload", "event_id", "channels", "tags"]
+        let known = ["type", "payload", "event_id", "channels", "tags", "deliver_at", "retention_hours"]
         for member in read.members where !known.contains(member.name) {
             let advice = NearestName.of(member.name, among: known).map { "did you mean `\($0)`?" }
             problems.append(
@@ -72,25 +84,55 @@ extension PublishOrder {
             problems.append(FieldProblem(path: name, reason: "must be a list of texts"))
             return []
         }
+        func number(_ name: String) -> String? {
+            read[name].flatMap { $0.form == .null ? nil : String(decoding: read.bytes(of: $0), as: UTF8.self) }
+        }
         self.init(type: text("type") ?? "", body: read["payload"].map { read.bytes(of: $0) } ?? [])
+        self.idempotencyKey = idempotencyKey
         eventId = text("event_id")
         channels = list("channels")
         tags = list("tags")
+        readTimes(text("deliver_at"), number("retention_hours"), nowNanos: nowNanos, &problems)
         if self.body.isEmpty { problems.append(FieldProblem(path: "payload", reason: "is missing")) }
         try check(&problems)
     }
     /// The body is the payload.
-    init(_ query: QueryValues, contentType: String?, body: [UInt8]) throws {
+    init(
+        _ query: QueryValues, contentType: String?, body: [UInt8], idempotencyKey: String? = nil,
+        nowNanos: UInt64 = ProcessResources.wallNanos
+    ) throws {
         self.init(type: query.text("type") ?? "", body: body)
+        self.idempotencyKey = idempotencyKey
         self.contentType = contentType ?? "application/octet-stream"
         eventId = query.text("event_id")
         channels = query.text("channels")?.split(separator: ",").map(String.init) ?? []
         tags = query.text("tags")?.split(separator: ",").map(String.init) ?? []
         var problems: [FieldProblem] = []
+        readTimes(query.text("deliver_at"), query.text("retention_hours"), nowNanos: nowNanos, &problems)
         if !PublishRules.isContentType(self.contentType) {
             problems.append(FieldProblem(path: "Content-Type", reason: PublishRules.contentTypeForm))
         }
         try check(&problems)
+    }
+    private mutating func readTimes(
+        _ deliverAt: String?, _ retention: String?, nowNanos: UInt64, _ problems: inout [FieldProblem]
+    ) {
+        if let deliverAt {
+            let time = TimeText.parse(deliverAt)
+            let isRepeatable = eventId != nil || idempotencyKey != nil
+            if let time, PublishRules.isDelay(until: time, now: nowNanos, isRepeatable: isRepeatable) {
+                deliverAtMillis = Int64(time / 1_000_000)
+            } else {
+                let reason = time == nil ? PublishRules.timeForm : PublishRules.delayForm
+                problems.append(FieldProblem(path: "deliver_at", reason: reason))
+            }
+        }
+        if let retention {
+            retentionHours = Int(retention).flatMap { PublishRules.retentionHours.contains($0) ? $0 : nil }
+            if retentionHours == nil {
+                problems.append(FieldProblem(path: "retention_hours", reason: PublishRules.retentionForm))
+            }
+        }
     }
     private func check(_ problems: inout [FieldProblem]) throws {
         func hold(_ path: String, _ isRight: Bool, _ form: String) {

@@ -13,6 +13,7 @@ package struct SourceResource: Codable, Equatable, Sendable {
     package var durability: String
     package var unverified: Bool
     package var secretCount: Int
+    package var rateLimit: RateLimitResource?
     /// Requests since the process started, by what became of them.
     package var requests: [String: UInt64] = [:]
 
@@ -48,10 +49,11 @@ extension SourceResource: Described {
             .required("durability", .word(["fsync", "written", "memory"]), "What a 2xx promises."),
             .required("unverified", .flag, "Requests are taken from anyone."),
             .required("secret_count", .count, "How many secrets verify; they are not shown."),
+            .optional("rate_limit", .object(RateLimitResource.schema), "What may be sent to it; its tenant's beside."),
             .required(
                 "requests", .map(.count),
                 "Since the process started, by outcome: `accepted`, `duplicate`, `rejected`, `refused`, "
-                    + "`handshake`, `observed`, `unchecked`."
+                    + "`handshake`, `observed`, `unchecked`, `rate_limited`."
             ),
         ])
 }
@@ -195,7 +197,7 @@ extension AuditResource: Described {
             .optional("request", .text, "The id of the request that asked for it."),
             .required(
                 "action", .text,
-                "What was done: `create`, `update`, `delete`, `replay` or `reverify`; "
+                "What was done: `create`, `update`, `delete`, `replay`, `reverify`, or `reveal` of a secret; "
                     + "`refuse` for a try that was refused."
             ),
             .required(

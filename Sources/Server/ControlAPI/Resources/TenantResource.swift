@@ -14,6 +14,8 @@ package struct TenantResource: Codable, Equatable, Sendable {
     package var endpoints: Int
     package var createdAt: String?
     package var signingSecret: String?
+    /// In force, whoever said it.
+    package var rateLimit: RateLimitResource?
     package init(
         id: String, tenantId: String, name: String, uid: String? = nil, origin: ResourceOrigin = .manifest,
         revision: Int = 1, sources: Int, endpoints: Int
@@ -42,6 +44,9 @@ extension TenantResource: Described {
             .required("sources", .count, "How many it has."),
             .required("endpoints", .count, "How many it has."),
             .optional("created_at", .time, "When; absent for the `default` of a new data folder."),
+            .optional(
+                "rate_limit", .object(RateLimitResource.schema),
+                "What its sources and publishers may send together; absent where nothing limits them."),
             .optional("signing_secret", .text, "Of its own webhooks; shown once, to the call that made it."),
         ])
 }
@@ -50,9 +55,11 @@ extension TenantResource: Described {
 package struct TenantDraft: Codable, Equatable, Sendable {
     package var name: String
     package var uid: String?
-    package init(name: String, uid: String? = nil) {
+    package var rateLimit: RateLimitResource?
+    package init(name: String, uid: String? = nil, rateLimit: RateLimitResource? = nil) {
         self.name = name
         self.uid = uid
+        self.rateLimit = rateLimit
     }
 }
 
@@ -62,6 +69,9 @@ extension TenantDraft: Described {
         [
             .required("name", .text, "1 to 64 of `a-z A-Z 0-9 . _ -`, unique."),
             .optional("uid", .text, "The caller's own id, unique; 1 to 256 of the same characters."),
+            .optional(
+                "rate_limit", .object(RateLimitResource.schema),
+                "What its sources and publishers may send together; by default what the configuration says."),
         ])
 }
 
@@ -70,6 +80,8 @@ package struct TenantPatch: Equatable, Sendable {
     package var name: String?
     /// `.some(nil)` takes it away.
     package var uid: String??
+    /// `.some(nil)` takes it away.
+    package var rateLimit: RateLimitConfiguration??
 
     /// `changes` holds against the schema.
     init(_ changes: JSONValue) {
@@ -80,12 +92,16 @@ package struct TenantPatch: Equatable, Sendable {
         case .null?: uid = .some(nil)
         default: break
         }
+        if let value = members["rate_limit"] { rateLimit = .some(RateLimitResource.limit(value)) }
     }
     static let schema = ObjectSchema(
         "TenantPatch", "What of a tenant is to change.",
         [
             .optional("name", .text, "Its sources keep the paths that they have."),
             .optional("uid", .text, "`null` takes it away."),
+            .optional(
+                "rate_limit", .object(RateLimitResource.schema),
+                "Replaces the limit as a whole; `null` takes it away."),
         ])
 }
 

@@ -13,6 +13,11 @@ struct Cursor: Equatable {
         case rejected = "r"
         case audit = "u"
         case keys = "k"
+        case audience = "a"
+        case preview = "p"
+        case repairs = "j"
+        case trace = "w"
+        case deadLetterCounts = "c"
     }
     let listing: Listing
     let parts: [UInt64]

@@ -9,43 +9,32 @@ import Engine
 
 package struct JSONReading {
     package static let depthMax = 64
-    /// Characters.
-    package static let numberMax = 512
-    private let text: [UInt8]
-    private var place = 0
+    private var at: JSONPlace
+    private var text: [UInt8] { at.text }
+    private var next: UInt8 { at.next }
+    private var place: Int {
+        get { at.place }
+        set { at.place = newValue }
+    }
 
     package static func value(_ text: [UInt8]) throws(JSONProblem) -> JSONValue {
         var reading = JSONReading(text: text)
         let value = try reading.value(0)
-        reading.passSpace()
-        guard reading.place == text.count else { throw .malformed(reading.place) }
+        reading.at.passSpace()
+        guard reading.at.isAtEnd else { throw .malformed(reading.place) }
         return value
     }
-    private init(text: [UInt8]) { self.text = text }
+    private init(text: [UInt8]) { at = JSONPlace(text) }
 
-    /// 0 behind the end, which is no byte of JSON.
-    private var next: UInt8 { place < text.count ? text[place] : 0 }
-    private mutating func passSpace() {
-        while place < text.count {
-            switch text[place] {
-            case 0x20, 0x09, 0x0A, 0x0D: place += 1
-            default: return
-            }
-        }
-    }
-    private mutating func pass(_ byte: UInt8) throws(JSONProblem) {
-        guard next == byte else { throw .malformed(place) }
-        place += 1
-    }
     private mutating func passed(_ byte: UInt8) -> Bool {
-        passSpace()
+        at.passSpace()
         guard next == byte else { return false }
         place += 1
         return true
     }
 
     private mutating func value(_ depth: Int) throws(JSONProblem) -> JSONValue {
-        passSpace()
+        at.passSpace()
         switch next {
         case UInt8(ascii: "{"):
             guard depth < JSONReading.depthMax else { throw .tooDeep }
@@ -66,14 +55,14 @@ package struct JSONReading {
         var members: [String: JSONValue] = [:]
         if passed(UInt8(ascii: "}")) { return members }
         repeat {
-            passSpace()
+            at.passSpace()
             let name = try string()
-            passSpace()
-            try pass(UInt8(ascii: ":"))
+            at.passSpace()
+            try at.pass(UInt8(ascii: ":"))
             guard members[name] == nil else { throw .repeated(name) }
             members[name] = try value(depth)
         } while passed(UInt8(ascii: ","))
-        try pass(UInt8(ascii: "}"))
+        try at.pass(UInt8(ascii: "}"))
         return members
     }
     private mutating func elements(_ depth: Int) throws(JSONProblem) -> [JSONValue] {
@@ -81,13 +70,11 @@ package struct JSONReading {
         var elements: [JSONValue] = []
         if passed(UInt8(ascii: "]")) { return elements }
         repeat { elements.append(try value(depth)) } while passed(UInt8(ascii: ","))
-        try pass(UInt8(ascii: "]"))
+        try at.pass(UInt8(ascii: "]"))
         return elements
     }
     private mutating func word(_ word: String, _ value: JSONValue) throws(JSONProblem) -> JSONValue {
-        let end = place + word.utf8.count
-        guard end <= text.count, text[place..<end].elementsEqual(word.utf8) else { throw .malformed(place) }
-        place = end
+        try at.passWord(word)
         return value
     }
 
@@ -96,37 +83,17 @@ package struct JSONReading {
     /// A whole one that fits is an integer, however it is written.
     private mutating func number() throws(JSONProblem) -> JSONValue {
         let start = place
-        var isWhole = true
-        if next == UInt8(ascii: "-") { place += 1 }
-        if next == UInt8(ascii: "0") { place += 1 } else { try passDigits() }
-        if next == UInt8(ascii: ".") {
-            place += 1
-            isWhole = false
-            try passDigits()
-        }
-        if next | 0x20 == UInt8(ascii: "e") {
-            place += 1
-            isWhole = false
-            if next == UInt8(ascii: "+") || next == UInt8(ascii: "-") { place += 1 }
-            try passDigits()
-        }
-        guard place - start <= JSONReading.numberMax else { throw .numberTooLong }
+        let isWhole = try at.passNumber()
         let digits = String(decoding: text[start..<place], as: UTF8.self)
         if isWhole, let integer = Int64(digits) { return .integer(integer) }
         guard let number = Double(digits), number.isFinite else { throw .numberOutOfRange }
         return Int64(exactly: number).map { .integer($0) } ?? .number(number)
     }
-    private mutating func passDigits() throws(JSONProblem) {
-        let start = place
-        while (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(next) { place += 1 }
-        guard place > start else { throw .malformed(place) }
-    }
-
     // MARK: texts
 
     private mutating func string() throws(JSONProblem) -> String {
-        try pass(UInt8(ascii: "\""))
-        let start = place
+        try at.pass(UInt8(ascii: "\""))
+        let (text, start) = (text, place)
         var plain: [UInt8]?
         while place < text.count {
             let byte = text[place]
@@ -163,7 +130,7 @@ package struct JSONReading {
         }
         var unit = try unit()
         if (0xD800..<0xDC00).contains(unit) {
-            try pass(UInt8(ascii: "\\"))
+            try at.pass(UInt8(ascii: "\\"))
             let low = try self.unit()
             guard (0xDC00..<0xE000).contains(low) else { throw .malformed(start) }
             unit = 0x10000 + (unit - 0xD800) << 10 + (low - 0xDC00)
@@ -172,7 +139,7 @@ package struct JSONReading {
         return Array(String(Character(scalar)).utf8)
     }
     private mutating func unit() throws(JSONProblem) -> UInt32 {
-        try pass(UInt8(ascii: "u"))
+        try at.pass(UInt8(ascii: "u"))
         guard place + 4 <= text.count,
             let unit = UInt32(String(decoding: text[place..<place + 4], as: UTF8.self), radix: 16),
             text[place] != UInt8(ascii: "+"), text[place] != UInt8(ascii: "-")

@@ -99,7 +99,7 @@ struct ErrorAnswers: RouterMiddleware {
         }
         switch error.code.status {
         case 401: response.headers[.wwwAuthenticate] = "Bearer realm=\"sluice\""
-        case 429: response.headers[.retryAfter] = "60"
+        case 429: response.headers[.retryAfter] = "\(error.retryAfterSeconds ?? 60)"
         case 503: response.headers[.retryAfter] = "1"
         default: break
         }

@@ -213,6 +213,7 @@ enum OpenAPIDocument {
         case .map(let element): ["type": "object", "additionalProperties": json(element, &schemas)]
         case .object(let schema): collect(schema, into: &schemas)
         case .flagOr(let schema): ["oneOf": [["type": "boolean"], collect(schema, into: &schemas)]]
+        case .integerOr(let range, let schema): ["oneOf": [integer(range), collect(schema, into: &schemas)]]
         case .orNull(let element): ["oneOf": [json(element, &schemas), ["type": "null"]]]
         case .anything: [:]
         }

@@ -24,10 +24,12 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case noSuchEvent = "no_such_event"
     case noSuchDelivery = "no_such_delivery"
     case noSuchRejected = "no_such_rejected"
+    case noSuchRepair = "no_such_repair"
     case noSuchWebhook = "no_such_webhook"
     case methodNotAllowed = "method_not_allowed"
     case managedByManifest = "managed_by_manifest"
     case alreadyPending = "already_pending"
+    case notPending = "not_pending"
     case endpointStopped = "endpoint_stopped"
     case tenantInUse = "tenant_in_use"
     case conflict
@@ -36,6 +38,8 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case notJSON = "not_json"
     case tooManyAttempts = "too_many_attempts"
     case tooManyReaders = "too_many_readers"
+    case rateLimited = "rate_limited"
+    case tooManyRepairs = "too_many_repairs"
     case wrongHost = "wrong_host"
     case invalid
     case badConfiguration = "bad_configuration"
@@ -51,15 +55,15 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .unauthorized: 401
         case .missingHeader, .forbidden: 403
         case .notFound, .noSuchTenant, .noSuchKey, .noSuchSource, .noSuchEndpoint, .noSuchEvent, .noSuchDelivery,
-            .noSuchRejected, .noSuchWebhook:
+            .noSuchRejected, .noSuchRepair, .noSuchWebhook:
             404
         case .methodNotAllowed: 405
-        case .managedByManifest, .alreadyPending, .endpointStopped, .tenantInUse, .conflict, .notKept:
+        case .managedByManifest, .alreadyPending, .notPending, .endpointStopped, .tenantInUse, .conflict, .notKept:
             409
         case .tooLarge: 413
         case .notJSON: 415
         case .wrongHost: 421
-        case .tooManyAttempts, .tooManyReaders: 429
+        case .tooManyAttempts, .tooManyReaders, .rateLimited, .tooManyRepairs: 429
         case .invalid, .badConfiguration: 422
         case .internalFault: 500
         case .busy, .logUnavailable, .storeUnavailable, .notRunning: 503
@@ -86,10 +90,12 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .noSuchEvent: "No such event"
         case .noSuchDelivery: "No such delivery"
         case .noSuchRejected: "No such rejected request"
+        case .noSuchRepair: "No such repair"
         case .noSuchWebhook: "No such webhook"
         case .methodNotAllowed: "Method not allowed"
         case .managedByManifest: "The configuration file manages this resource"
         case .alreadyPending: "The delivery is already pending"
+        case .notPending: "The delivery is not pending"
         case .endpointStopped: "The endpoint is paused or disabled"
         case .tenantInUse: "The tenant has sources or endpoints"
         case .conflict: "The change conflicts with the current state"
@@ -98,6 +104,8 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .notJSON: "The body's type is not JSON"
         case .tooManyAttempts: "Too many sign-ins have failed"
         case .tooManyReaders: "Too many streams are open"
+        case .rateLimited: "The tenant's limit is used up"
+        case .tooManyRepairs: "Too many repairs run"
         case .wrongHost: "This listener does not answer to that host"
         case .invalid: "Some fields are not valid"
         case .badConfiguration: "The configuration is not valid"
@@ -127,6 +135,8 @@ package struct ControlError: Error, Equatable, Sendable {
     /// What is wrong, where, and what would be right.
     package let message: String
     package let errors: [FieldProblem]
+    /// Of a 429; nil = a minute.
+    package var retryAfterSeconds: Int?
 
     package init(_ code: ProblemCode, _ message: String, errors: [FieldProblem] = []) {
         self.code = code

@@ -52,7 +52,7 @@ enum RequestForms {
     }
     private static func objects(in schema: Schema) -> [ObjectSchema] {
         switch schema {
-        case .object(let object), .flagOr(let object): [object]
+        case .object(let object), .flagOr(let object), .integerOr(_, let object): [object]
         case .list(let element, _), .map(let element), .orNull(let element): objects(in: element)
         default: []
         }

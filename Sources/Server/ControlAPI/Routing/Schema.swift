@@ -18,6 +18,8 @@ package indirect enum Schema: Sendable {
     case map(Schema)
     /// A flag, or more than that.
     case flagOr(ObjectSchema)
+    /// A whole number, or more than that.
+    case integerOr(ClosedRange<Int>, ObjectSchema)
     case object(ObjectSchema)
     case orNull(Schema)
     /// Not described further.

@@ -68,6 +68,9 @@ package struct SchemaCheck {
             if case .bool = value { return }
             if case .object = value { return object(value, schema, path) }
             report(path, "must be true, false or an object, not \(value.kind)")
+        case .integerOr(let range, let schema):
+            if case .object = value { return object(value, schema, path) }
+            integer(value, range, path, orElse: " or an object")
         case .orNull(let element): if value != .null { one(value, element, path) }
         case .anything: break
         }
@@ -78,11 +81,13 @@ package struct SchemaCheck {
         report(path, "must be a text, not \(value.kind)")
         return nil
     }
-    private mutating func integer(_ value: JSONValue, _ range: ClosedRange<Int>, _ path: String) {
+    private mutating func integer(
+        _ value: JSONValue, _ range: ClosedRange<Int>, _ path: String, orElse: String = ""
+    ) {
         if case .integer(let integer) = value, let number = Int(exactly: integer), range.contains(number) { return }
         let (low, high) = (range.lowerBound, range.upperBound)
         let bound = high == Int.max ? "of at least \(low)" : "from \(low) to \(high)"
-        report(path, "must be a whole number \(bound)")
+        report(path, "must be a whole number \(bound)\(orElse)")
     }
     private mutating func number(_ value: JSONValue, _ range: ClosedRange<Double>?, _ path: String) {
         let number: Double

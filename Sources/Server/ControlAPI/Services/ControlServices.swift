@@ -139,6 +139,9 @@ package struct DeliverySearch: Equatable, Sendable {
     /// A pattern with `*`.
     package var type: String?
     package var reason: String?
+    /// `DeadLetterClass.rawValue`.
+    package var failureClass: String?
+    package var statuses: ClosedRange<UInt16>?
     /// When the last attempt ended, nanoseconds since 1970.
     package var updated: Range<UInt64>?
     /// Those strictly behind it.
@@ -182,6 +185,8 @@ package protocol EventQueries: AnyObject, Sendable {
     func events(_ query: EventQuery, _ caller: Caller) throws -> EventPage
     /// With credentials masked unless `reveal`.
     func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent
+    /// Why it went where it went; `after` is the number of the endpoint before. Of a refused request: why it was.
+    func trace(_ id: String, _ paging: Paging, _ caller: Caller) throws -> EventTrace
 }
 
 package protocol EventPublishing: AnyObject, Sendable {
@@ -195,6 +200,13 @@ package protocol RejectedQueries: AnyObject, Sendable {
     func rejected(id: String, reveal: Bool, _ caller: Caller) throws -> RejectedDetail?
     /// Verifies rejected requests again; those that pass become events unless it is a dry run.
     func reverify(_ request: ReverifyRequest, _ caller: Caller) throws -> ReverifyResponse
+}
+
+/// Transformations and redactions before they are saved; nothing is sent and nothing kept.
+package protocol TransformationTrials: AnyObject, Sendable {
+    func test(_ test: TransformationTest, _ caller: Caller) throws -> TransformationTestAnswer
+    /// Looks at a bounded number of records, for a bounded time.
+    func survey(_ survey: TransformationSurvey, _ caller: Caller) throws -> TransformationSurveyAnswer
 }
 
 package protocol AuditQueries: AnyObject, Sendable {
@@ -230,12 +242,15 @@ package struct ControlServices: Sendable {
     package var registry: any RegistryControl
     package var deliveries: any DeliveryQueries
     package var replays: any ReplayControl
+    package var repairs: any RepairControl
     package var events: any EventQueries
+    package var transformations: any TransformationTrials
     package var streams: any EventStreaming
     package var publishing: any EventPublishing
     package var rejected: any RejectedQueries
     package var audit: any AuditQueries
     package var secrets: any SecretControl
+    package var filters: any FilterTrials
     package var outbound: OutboundServices
     package var opsCenter: any OpsCenterWebhooks
     package var operational: any OperationalWebhooks
@@ -243,10 +258,11 @@ package struct ControlServices: Sendable {
     /// When one object does it all.
     package init(
         _ all: some SignInService & GatewayHealth & TenantDirectory & TenantControl & KeyControl & SourceDirectory
-            & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & EventQueries
+            & EndpointDirectory & EndpointControl & RegistryControl & DeliveryQueries & ReplayControl & RepairControl
+            & EventQueries
             & EventStreaming & EventPublishing & RejectedQueries & AuditQueries & SecretControl & SvixApplications
             & SvixEventTypes & SvixEndpoints & SvixMessages & SvixAttempts & SvixPollers & SvixReplays
-            & SvixStatistics & OpsCenterWebhooks
+            & SvixStatistics & OpsCenterWebhooks & FilterTrials & TransformationTrials
             & OperationalWebhooks
     ) {
         signIn = all
@@ -260,12 +276,15 @@ package struct ControlServices: Sendable {
         registry = all
         deliveries = all
         replays = all
+        repairs = all
         events = all
+        transformations = all
         streams = all
         publishing = all
         rejected = all
         audit = all
         secrets = all
+        filters = all
         outbound = OutboundServices(
             applications: all, eventTypes: all, endpoints: all, operational: all, messages: all, attempts: all,
             pollers: all, replays: all, statistics: all)
@@ -277,9 +296,12 @@ package struct ControlServices: Sendable {
         tenantControl: any TenantControl,
         keys: any KeyControl, sources: any SourceDirectory,
         endpoints: any EndpointDirectory, endpointControl: any EndpointControl, registry: any RegistryControl,
-        deliveries: any DeliveryQueries, replays: any ReplayControl, events: any EventQueries,
+        deliveries: any DeliveryQueries, replays: any ReplayControl, repairs: any RepairControl,
+        events: any EventQueries,
+        transformations: any TransformationTrials,
         streams: any EventStreaming, publishing: any EventPublishing, rejected: any RejectedQueries,
-        audit: any AuditQueries, secrets: any SecretControl, outbound: OutboundServices,
+        audit: any AuditQueries, secrets: any SecretControl, filters: any FilterTrials,
+        outbound: OutboundServices,
         opsCenter: any OpsCenterWebhooks, operational: any OperationalWebhooks
     ) {
         self.signIn = signIn
@@ -293,12 +315,15 @@ package struct ControlServices: Sendable {
         self.registry = registry
         self.deliveries = deliveries
         self.replays = replays
+        self.repairs = repairs
         self.events = events
+        self.transformations = transformations
         self.streams = streams
         self.publishing = publishing
         self.rejected = rejected
         self.audit = audit
         self.secrets = secrets
+        self.filters = filters
         self.outbound = outbound
         self.opsCenter = opsCenter
         self.operational = operational

@@ -50,6 +50,7 @@ package struct StreamFrames {
         if row.status != 0 { json.number("status", Int64(row.status)) }
         json.text("result", row.result.code)
         if let reason = row.reason { json.text("reason", reason.name) }
+        if row.state == .dead { json.text("class", DeadLetterClass(row).rawValue) }
         if row.state == .pending, row.dueMillis > 0 { json.text("next_attempt_at", times.text(millis: row.dueMillis)) }
         json.text("updated_at", times.text(millis: row.updatedMillis))
         if row.timing != AttemptTiming() { json.timing(row.timing) }

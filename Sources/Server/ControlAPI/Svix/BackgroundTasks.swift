@@ -40,6 +40,8 @@ package final class BackgroundTasks: Sendable {
         var byTenant: [String?: [String]] = [:]
         var bytes = 0
         var waiting: [Job] = []
+        /// Those that have their turn and are not waiting for it yet.
+        var beginning: [String: String?] = [:]
         var running: [String: String?] = [:]
         var lastNanos: UInt64 = 0
         var isLoaded = false
@@ -75,6 +77,14 @@ package final class BackgroundTasks: Sendable {
     package func begin(
         _ kind: BackgroundTask.Kind, tenant: String?, _ work: @escaping BackgroundWork
     ) throws -> BackgroundTask {
+        try begin(kind, tenant: tenant, after: {}) { _ in work }
+    }
+    /// `first` is done when the task has its turn and its line on disk, before it is answered with: whoever is told
+    /// that there is no turn has lost nothing by asking. What it throws ends the task.
+    package func begin<Done>(
+        _ kind: BackgroundTask.Kind, tenant: String?, after first: () throws -> Done,
+        _ work: (Done) -> BackgroundWork
+    ) throws -> BackgroundTask {
         try load()
         let now = nowNanos()
         let task = try state.withLock { state in
@@ -85,28 +95,33 @@ package final class BackgroundTasks: Sendable {
                 updatedMillis: Int64(now / 1_000_000))
             BackgroundTasks.put(task, in: &state)
             BackgroundTasks.shed(&state, tenant, nowMillis: task.updatedMillis)
-            state.waiting.append(Job(id: task.id, tenant: tenant, work: work))
+            state.beginning.updateValue(tenant, forKey: task.id)
             return task
         }
         guard write(task) else {
             state.withLock { state in
-                state.waiting.removeAll { $0.id == task.id }
+                state.beginning.removeValue(forKey: task.id)
                 BackgroundTasks.drop([task.id], from: &state)
             }
             throw SvixError(503, "unavailable", "the task cannot be kept at the moment, and was not begun; try again")
         }
+        let job: Job
+        do { job = Job(id: task.id, tenant: tenant, work: work(try first())) } catch {
+            end(task.id, .failed) { $0.data["error"] = .text(BackgroundTask.text(of: error)) }
+            throw error
+        }
+        // Also while the process ends: what was done first is done, and the work says how far it came.
+        state.withLock { state in
+            state.beginning.removeValue(forKey: task.id)
+            state.waiting.append(job)
+        }
         next()
         return task
     }
-    /// Throws what `begin` would.
-    package func askTurn(tenant: String?) throws {
-        try load()
-        try state.withLock { try BackgroundTasks.checkTurn($0, tenant) }
-    }
     private static func checkTurn(_ state: State, _ tenant: String?) throws {
         guard !state.isEnding else { throw ControlError.notRunning }
-        let own = state.waiting.count { $0.tenant == tenant }
-        guard state.waiting.count < waitingMax, own < tenantWaitingMax else {
+        let own = state.waiting.count { $0.tenant == tenant } + state.beginning.values.count { $0 == tenant }
+        guard state.waiting.count + state.beginning.count < waitingMax, own < tenantWaitingMax else {
             throw SvixError(
                 429, "rate_limited", "\(own) tasks wait for their turn already; begin another when some are over")
         }
@@ -156,6 +171,7 @@ package final class BackgroundTasks: Sendable {
         }
         let ended = state.withLock { state in
             state.running.removeValue(forKey: id)
+            state.beginning.removeValue(forKey: id)
             return state.tasks[id]
         }
         // When the disk fails, the next start says that it was left running.

@@ -82,7 +82,7 @@ package final class KeptAnswers: Sendable {
     }
 
     package func once(_ scope: Scope, _ make: () async throws -> SvixReply) async throws -> SvixReply {
-        await load()
+        try await load()
         for _ in 0..<KeptAnswers.waitCountMax {
             switch turn(scope) {
             case .kept(let reply): return reply
@@ -148,12 +148,9 @@ package final class KeptAnswers: Sendable {
     private static func line(_ scope: Scope, _ millis: Int64, _ reply: SvixReply) -> Data {
         Data((JSONText.of(Line(scope: scope.text, millis: millis, status: reply.status, body: reply.body)) + "\n").utf8)
     }
-    private func onQueue(_ work: @escaping @Sendable () -> Void) async {
-        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-            queue.async {
-                work()
-                continuation.resume()
-            }
+    private func onQueue<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in
+            queue.async { continuation.resume(returning: work()) }
         }
     }
     private func append(_ line: Data, _ path: String, _ now: Int64) {
@@ -175,31 +172,45 @@ package final class KeptAnswers: Sendable {
             }
         }
     }
-    /// The first call reads the file, and others wait for it.
-    private func load() async {
+    /// The first call reads the file, and others wait for it. What cannot be read is not taken for nothing: a call that
+    /// comes again would be done again.
+    private func load() async throws {
         guard let path, !state.withLock({ $0.isLoaded }) else { return }
-        await onQueue { [self] in
-            guard !state.withLock({ $0.isLoaded }) else { return }
+        let isLoaded = await onQueue { [self] in
+            guard !state.withLock({ $0.isLoaded }) else { return true }
             let now = nowMillis()
-            let read = KeptAnswers.read(path, now)
+            guard let read = KeptAnswers.read(path, now) else { return false }
             state.withLock { state in
                 for (scope, kept) in read { KeptAnswers.keep(scope, kept, in: &state, now) }
                 state.isLoaded = true
             }
             rewrite(path, now)
+            return true
+        }
+        guard isLoaded else {
+            throw SvixError(503, "unavailable", "what was answered before cannot be read at the moment; try again")
         }
     }
-    private static func read(_ path: String, _ now: Int64) -> [(Scope, Kept)] {
-        let data = (try? Data(contentsOf: URL(fileURLWithPath: path))) ?? Data()
+    /// The newest that may be kept, in the order of time; nil when the file cannot be read.
+    private static func read(_ path: String, _ now: Int64) -> [(Scope, Kept)]? {
+        let data: Data
+        do { data = try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
+            return (error as? CocoaError)?.code == .fileReadNoSuchFile ? [] : nil
+        }
         let decoder = JSONDecoder()
-        // A line that was cut off is the last one, and says nothing.
-        return data.split(separator: UInt8(ascii: "\n")).compactMap { text -> (Scope, Kept)? in
+        var found: [(Scope, Kept)] = []
+        var byteCount = 0
+        for text in data.split(separator: UInt8(ascii: "\n")).reversed() {
+            guard found.count < countMax, byteCount < bytesMax else { break }
+            // A line that was cut off is the last one, and says nothing.
             guard let line = try? decoder.decode(Line.self, from: text), now - line.millis < ageMillisMax,
                 let digest = TextEncoding.bytes(of: line.scope, as: .hex)
-            else { return nil }
+            else { continue }
+            byteCount += text.count + 1
             let kept = Kept(millis: line.millis, reply: SvixReply(line.status, line.body), byteCount: text.count + 1)
-            return (Scope(digest: digest), kept)
+            found.append((Scope(digest: digest), kept))
         }
+        return found.reversed()
     }
     /// Another file takes the place of the old one in one step, so that whenever the process ends one of them is there.
     private func rewrite(_ path: String, _ now: Int64) {
@@ -219,8 +230,9 @@ package final class KeptAnswers: Sendable {
             do {
                 try handle.write(contentsOf: data)
                 try handle.synchronize()
+                guard unsafe rename(draft, path) == 0 else { return }
+                try PrivateFile.syncFolder(of: path)
             } catch { return }
-            guard unsafe rename(draft, path) == 0 else { return }
             file = File(handle: handle, byteCount: data.count, triedMillis: now)
         }
     }

@@ -107,9 +107,12 @@ extension LiveOutbound {
     // MARK: secrets
 
     func secret(_ application: String, _ ref: String, _ caller: Caller) throws -> String {
-        guard let secret = try lookup(caller).endpoint(application, ref).settings.secrets.first else {
+        let endpoint = try lookup(caller).endpoint(application, ref)
+        guard let secret = endpoint.settings.secrets.first else {
             throw SvixError.notFound("the deliveries of this endpoint are not signed")
         }
+        let what = [FieldChange(field: "secret", before: "", after: "shown")]
+        try gateway.note(.reveal, on: endpoint, of: endpoint.tenant, what, caller)
         return EndpointSecret.verifierText(secret)
     }
     private static let oldSecretCountMax = 10

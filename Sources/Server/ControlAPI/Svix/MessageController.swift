@@ -23,16 +23,14 @@ struct MessageController {
         ) { call in
             let application = call.parameter("app")
             let withContent = try call.svix.flag("with_content", default: true)
+            let key = call.idempotencyKey
+            if let key, !IdempotencyKey.isRight(key) {
+                throw SvixError.generic("`idempotency-key` \(IdempotencyKey.form)")
+            }
             let read: @Sendable () throws -> SvixMessageDraft = {
-                try SvixMessageDraft(call.body, application: application)
+                try SvixMessageDraft(call.body, application: application, idempotencyKey: key)
             }
-            var draft = try await call.body.count > MessageController.quickBytesMax ? worker.run(read) : read()
-            if let key = call.idempotencyKey {
-                guard IdempotencyKey.isRight(key) else {
-                    throw SvixError.generic("`idempotency-key` \(IdempotencyKey.form)")
-                }
-                draft.idempotencyKey = key
-            }
+            let draft = try await call.body.count > MessageController.quickBytesMax ? worker.run(read) : read()
             let message = try await messages.publish(draft, application: application, call.caller)
             return SvixReply(202, text: message.text(withContent: withContent))
         }

@@ -155,6 +155,7 @@ package struct SvixAttemptSearch: Equatable, Sendable {
     }
     package func takes(_ message: SvixMessage) -> Bool {
         if !messages.eventTypes.isEmpty, !messages.eventTypes.contains(message.eventType) { return false }
+        if let tag = messages.tag, !message.tags.contains(tag) { return false }
         return messages.channel.map { message.channels.contains($0) } ?? true
     }
     static let query =

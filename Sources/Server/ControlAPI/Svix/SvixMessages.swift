@@ -2,6 +2,7 @@
 //
 // Invariant: a payload's text is kept and delivered as it came; it is never parsed and printed again.
 import Engine
+import FastPath
 
 package struct SvixMessage: Equatable, Sendable {
     package enum Payload: Equatable, Sendable {
@@ -13,6 +14,9 @@ package struct SvixMessage: Equatable, Sendable {
     package var eventId: String?
     package var eventType: String
     package var channels: [String]
+    package var tags: [String] = []
+    /// Milliseconds since 1970: it is sent no sooner. Nil = at once.
+    package var deliverAtMillis: Int64?
     /// Nanoseconds since 1970.
     package var timestamp: UInt64
     package var payload: Payload
@@ -48,16 +52,22 @@ package struct SvixMessage: Equatable, Sendable {
         let head =
             "{\"channels\":\(list),\"eventId\":\(eventId.map(quoted) ?? "null"),\"eventType\":\(quoted(eventType)),"
             + "\"id\":\""
-        let tail = "\",\"timestamp\":\(quoted(TimeText.of(nanoseconds: timestamp)))\(more),\"payload\":\(shown)}"
+        var tail = "\",\"timestamp\":\(quoted(TimeText.of(nanoseconds: timestamp)))"
+        if !tags.isEmpty { tail += ",\"tags\":[\(tags.map(quoted).joined(separator: ","))]" }
+        if let deliverAtMillis { tail += ",\"deliverAt\":\(quoted(TimeText.of(epochMillis: deliverAtMillis)))" }
+        tail += "\(more),\"payload\":\(shown)}"
         return (head, tail)
     }
     /// The same as a value, with `{}` for the payload.
     var jsonWithoutContent: JSONValue {
-        [
+        var members: [String: JSONValue] = [
             "channels": channels.isEmpty ? .null : .list(channels.map { .text($0) }),
             "eventId": eventId.map { .text($0) } ?? .null, "eventType": .text(eventType), "id": .text(id),
             "timestamp": .text(TimeText.of(nanoseconds: timestamp)), "payload": [:],
         ]
+        if !tags.isEmpty { members["tags"] = .list(tags.map { .text($0) }) }
+        if let deliverAtMillis { members["deliverAt"] = .text(TimeText.of(epochMillis: deliverAtMillis)) }
+        return .object(members)
     }
     static let schema = ObjectSchema("MessageOut", "A message: an event that was published.", fields)
     static let fields: [ObjectSchema.Field] = [
@@ -67,6 +77,8 @@ package struct SvixMessage: Equatable, Sendable {
         .required(
             "payload", .map(.anything), "As it was sent; `{}` without content, `{\"expired\": true}` when it is gone."),
         .optional("channels", .orNull(.list(.text)), "For endpoints that ask for channels."),
+        .optional("tags", .list(.text), "By which it is found."),
+        .optional("deliverAt", .time, "It is sent then, and no sooner."),
         .required("timestamp", .time, "When it was published."),
     ]
 }
@@ -74,10 +86,15 @@ package struct SvixMessage: Equatable, Sendable {
 /// A message that is to be.
 package struct SvixMessageDraft: Equatable, Sendable {
     package static let channelCountMax = 5
+    package static let tagCountMax = PublishRules.tagCountMax
     package static let eventTypeBytesMax = 256
     package var eventType = ""
     package var eventId: String?
     package var channels: [String] = []
+    package var tags: [String] = []
+    /// Milliseconds since 1970.
+    package var deliverAtMillis: Int64?
+    package var retentionHours: Int?
     package var body: [UInt8] = []
     /// Made when the path names none.
     package var application: SvixApplicationDraft?
@@ -88,17 +105,23 @@ package struct SvixMessageDraft: Equatable, Sendable {
         self.body = body
     }
     /// Throws 422 with all that is wrong. `application` is the path's.
-    package init(_ bytes: [UInt8], application: String) throws {
+    package init(
+        _ bytes: [UInt8], application: String, idempotencyKey: String? = nil,
+        nowNanos: UInt64 = ProcessResources.wallNanos
+    ) throws {
         let read: JSONMembers
         do throws(JSONProblem) { read = try JSONMembers(bytes) } catch {
             throw SvixError.invalid([SvixIssue(["body"], "the body \(error.message)", .decode)])
         }
-        var reading = MessageReading(members: read)
+        var reading = MessageReading(members: read, nowNanos: nowNanos)
         eventType = reading.eventType()
         eventId = reading.eventId()
-        channels = reading.channels()
+        channels = reading.labels("channels", count: 1...SvixMessageDraft.channelCountMax)
+        tags = reading.labels("tags", count: 0...SvixMessageDraft.tagCountMax)
+        self.idempotencyKey = idempotencyKey
+        deliverAtMillis = reading.deliverAtMillis(isRepeatable: eventId != nil || idempotencyKey != nil)
+        retentionHours = reading.retentionHours()
         body = reading.payload()
-        reading.retention()
         self.application = try reading.application(application)
         guard reading.issues.isEmpty else { throw SvixError.invalid(reading.issues) }
     }
@@ -112,114 +135,23 @@ package struct SvixMessageDraft: Equatable, Sendable {
             .optional(
                 "channels", .orNull(.list(.text, countMax: channelCountMax)), "For endpoints that ask for channels."),
             .optional("application", .orNull(.object(SvixApplication.draftSchema)), "Made when there is none."),
-            .optional("payloadRetentionPeriod", .integer(5...90), "Taken and not heeded: the log's retention holds."),
+            .optional("tags", .orNull(.list(.text, countMax: tagCountMax)), "By which it is found; as channels."),
+            .optional(
+                "deliverAt", .orNull(.time), "Sent then and no sooner: one minute to 24 hours from now."),
+            .optional(
+                "payloadRetentionPeriod", .orNull(.integer(PublishRules.retentionDays)),
+                "For so many days its payload is shown and sent by hand; without it as long as the log has it."),
+            .optional(
+                "payloadRetentionHours", .orNull(.integer(PublishRules.retentionHours)),
+                "The same in hours; one of the two."),
         ])
-}
-
-/// The fields of a message one by one; what is wrong is gathered.
-private struct MessageReading {
-    let members: JSONMembers
-    var issues: [SvixIssue] = []
-
-    init(members: JSONMembers) { self.members = members }
-
-    /// Nil where it is absent or null.
-    private func given(_ name: String) -> JSONMembers.Member? {
-        members[name].flatMap { $0.form == .null ? nil : $0 }
-    }
-    private mutating func missing(_ name: String) {
-        issues.append(SvixIssue(["body", "", ""], "the field `\(name)` is missing", .decode))
-    }
-    private mutating func wrong(_ name: String, _ form: String) {
-        issues.append(SvixIssue(["body", name], "must be \(form)", .decode))
-    }
-    mutating func eventType() -> String {
-        guard let member = members["eventType"] else {
-            missing("eventType")
-            return ""
-        }
-        guard let text = members.string(of: member) else {
-            wrong("eventType", "a text")
-            return ""
-        }
-        if !SvixRules.isLabel(text, bytesMax: SvixMessageDraft.eventTypeBytesMax) {
-            issues.append(SvixIssue(["body", "eventType"], SvixRules.aboutLabel()))
-        }
-        return text
-    }
-    mutating func eventId() -> String? {
-        guard let member = given("eventId") else { return nil }
-        guard let text = members.string(of: member) else {
-            wrong("eventId", "a text")
-            return nil
-        }
-        if let problem = SvixRules.uidProblem(text, idPrefix: MessageID.prefix) {
-            issues.append(SvixIssue(["body", "eventId"], problem))
-        }
-        return text
-    }
-    mutating func channels() -> [String] {
-        guard let member = given("channels") else { return [] }
-        guard let texts = members.strings(of: member) else {
-            wrong("channels", "a list of texts")
-            return []
-        }
-        var seen: Set<String> = []
-        let unique = texts.filter { seen.insert($0).inserted }
-        guard (1...SvixMessageDraft.channelCountMax).contains(unique.count) else {
-            issues.append(
-                SvixIssue(["body", "channels"], "must have 1 to \(SvixMessageDraft.channelCountMax) items"))
-            return []
-        }
-        let misspelt = texts.indices.filter { !PublishRules.isLabel(texts[$0]) }
-        for index in misspelt.prefix(SvixBody.issueCountMax) {
-            let about = SvixRules.aboutLabel(PublishRules.labelBytesMax)
-            issues.append(SvixIssue(["body", "channels", "[\(index)]"], about))
-        }
-        return unique
-    }
-    /// What is delivered: the payload's text, or the raw one that stands for it.
-    mutating func payload() -> [UInt8] {
-        var body: [UInt8] = []
-        if let member = members["payload"] ?? members["data"] {
-            if member.form == .object { body = members.bytes(of: member) } else { wrong("payload", "an object") }
-        } else {
-            missing("payload")
-        }
-        guard let parameters = given("transformationsParams"), parameters.form == .object,
-            let inner = try? JSONMembers(members.bytes(of: parameters)), let raw = inner["rawPayload"],
-            let text = inner.string(of: raw)
-        else { return body }
-        return Array(text.utf8)
-    }
-    mutating func retention() {
-        guard let member = members["payloadRetentionPeriod"] else { return }
-        guard let days = Int(String(decoding: members.bytes(of: member), as: UTF8.self)) else {
-            return wrong("payloadRetentionPeriod", "a whole number")
-        }
-        if !(5...90).contains(days) {
-            issues.append(SvixIssue(["body", "payloadRetentionPeriod"], "must be from 5 to 90"))
-        }
-    }
-    /// Its uid is that of the path.
-    mutating func application(_ path: String) throws -> SvixApplicationDraft? {
-        guard let member = given("application") else { return nil }
-        guard member.form == .object else {
-            wrong("application", "an object")
-            return nil
-        }
-        let wrapped = Array("{\"application\":".utf8) + members.bytes(of: member) + Array("}".utf8)
-        var outer = try SvixBody(wrapped)
-        let draft = outer.application(for: path)
-        issues += outer.issues
-        return draft
-    }
 }
 
 /// Which messages of an application; all parts must hold.
 package struct SvixMessageSearch: Equatable, Sendable {
     package var paging: SvixPaging
     package var channel: String?
+    package var tag: String?
     /// Empty = all.
     package var eventTypes: [String] = []
     /// Nanoseconds since 1970; both are strict.
@@ -230,11 +162,13 @@ package struct SvixMessageSearch: Equatable, Sendable {
     package init(_ query: SvixQuery, isIterator: (String) -> Bool) throws {
         paging = try query.paging(isAscending: false, isIterator: isIterator)
         channel = query.text("channel")
+        tag = query.text("tag")
         eventTypes = query.list("event_types")
         before = try query.time("before")
         after = try query.time("after")
-        if let channel, !PublishRules.isLabel(channel) {
-            throw SvixError.invalid(["query", "channel"], SvixRules.aboutLabel(PublishRules.labelBytesMax))
+        for (name, label) in [("channel", channel), ("tag", tag)] {
+            guard let label, !PublishRules.isLabel(label) else { continue }
+            throw SvixError.invalid(["query", name], SvixRules.aboutLabel(PublishRules.labelBytesMax))
         }
         for type in eventTypes where !SvixRules.isLabel(type) {
             throw SvixError.invalid(["query", "event_types"], SvixRules.aboutLabel())
@@ -242,6 +176,7 @@ package struct SvixMessageSearch: Equatable, Sendable {
     }
     static let query = [
         QueryParameter("channel", .text, "Only messages that have it."),
+        QueryParameter("tag", .text, "Only messages that have it."),
         QueryParameter("event_types", .text, "Only messages of these types; comma-separated or repeated."),
         QueryParameter("before", .time, "Only what is older."),
         QueryParameter("after", .time, "Only what is younger; alone, the oldest of those come first."),

@@ -4,6 +4,8 @@ import Engine
 
 /// What one call asks for.
 package struct SvixPoll: Equatable, Sendable {
+    /// Of sinks that are no endpoint's.
+    static let namedPrefix = "poll_"
     package var limit = SvixPaging.limitDefault
     /// What `iterator` said; nil = from the consumer's position, or the beginning.
     package var iterator: String?

@@ -171,7 +171,7 @@ final class LiveOpsCenter: OpsCenterWebhooks {
             case .accepted, .alreadyPending: return
             case .unknownEndpoint:
                 throw ControlError(.noSuchWebhook, "there is no webhook `\(id)`; it was just removed")
-            case .busy, .notReached, .unknownEvent, .requestOfSeveral:
+            case .busy, .notReached, .endpointDisabled, .unknownEvent, .requestOfSeveral:
                 throw ControlError(.busy, "delivery cannot take more at the moment; try again")
             }
         }

@@ -1,0 +1,323 @@
+#!/usr/bin/env python3
+"""The policies of an endpoint's lane, from outside: what they make of its deliveries, what the API shows of them, what
+is kept over a restart, and what is refused.
+
+The receiver is a Python server of our own; times are tenths of seconds where they can be."""
+
+import json
+import socket
+import tempfile
+import threading
+import time
+
+import supportpath  # noqa: F401  (puts the shared modules on the path)
+from receiver import Receiver
+from report import Report, arguments, stays_true, wait_until
+from serverutil import Gateway, endpoint, free_port, open_source, request
+
+QUICK = {"delays": ["300ms"] * 40, "jitter": 0}
+
+
+def send(gateway, count, start=1):
+    for number in range(start, start + count):
+        status, _, answer = gateway.post("/in/test", json.dumps({"n": number, "at": time.time_ns()}).encode())
+        assert status in (200, 202), f"{status} {answer[:200]}"
+
+
+def call(gateway, method, path, body=None):
+    """(status, the answer's JSON)."""
+    headers = {"Content-Type": "application/json", "X-Sluice-Request": "1"}
+    text = None if body is None else json.dumps(body)
+    status, _, answer = request(gateway.admin_port, path, text, headers, method)
+    return status, json.loads(answer or "null")
+
+
+def done(gateway, method, path, body=None):
+    status, answer = call(gateway, method, path, body)
+    assert status in (200, 201, 202), f"{method} {path}: {status} {answer}"
+    return answer
+
+
+def numbers(receiver):
+    return [json.loads(d.body)["n"] for d in receiver.snapshot()]
+
+
+def status_of(gateway, name="first"):
+    return gateway.api(f"/api/v1/endpoints/{name}")["status"]
+
+
+def event_count(gateway, policy, event):
+    return gateway.metric_sum("sluice_delivery_policy_events_total", policy=policy, event=event)
+
+
+class Refusing:
+    """A listener that takes each connection and cuts it at once, and counts them."""
+
+    def __init__(self):
+        self.count, self.open = 0, True
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", 0))
+        self.socket.listen(512)
+        self.port = self.socket.getsockname()[1]
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while self.open:
+            try:
+                connection, _ = self.socket.accept()
+            except OSError:
+                return
+            self.count += 1
+            connection.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.open = False
+        # A thread that accepts holds the socket: a shutdown wakes it.
+        self.socket.shutdown(socket.SHUT_RDWR)
+        self.socket.close()
+
+
+def breaker(report):
+    settings = {"failures": 5, "cooldown": "1s", "probes": 3}
+    with report.case("a thousand events wait for a dead endpoint at the cost of its probes") as notes:
+        with Refusing() as dead, Receiver() as other:
+            ends = [
+                endpoint("first", f"http://127.0.0.1:{dead.port}/", retry=QUICK, breaker=settings),
+                endpoint("other", other.url),
+            ]
+            with Gateway([open_source()], ends) as gateway:
+                send(gateway, 1000)
+                wait_until(lambda: other.count() == 1000, 30, lambda: f"{other.count()} at the other endpoint")
+                wait_until(lambda: status_of(gateway).get("reason") == "breaker_open", 10, "the breaker is closed")
+                before, began = dead.count, time.monotonic()
+                # Of the sixteen that may be out, those that were when it opened have come back by now.
+                assert before <= 40, f"{before} connections"
+                time.sleep(4)
+                probes, seconds = dead.count - before, time.monotonic() - began
+                assert 2 <= probes <= seconds / 1.0 + 2, f"{probes} connections in {seconds:.1f} s"
+                shown = status_of(gateway)
+                assert shown["state"] in ("paused", "failing"), shown
+                assert shown["waiting"] + shown["lag_events"] >= 1000 and shown["dead"] == 0, shown
+                notes.append(f"{probes} connections in {seconds:.0f} s")
+    with report.case("probes close it, and everything follows in order") as notes:
+        broken = threading.Event()
+        broken.set()
+        with Receiver(lambda d, number: 503 if broken.is_set() else 204) as receiver:
+            ends = [endpoint("first", receiver.url, retry=QUICK, breaker=settings, ordered=True)]
+            with Gateway([open_source()], ends) as gateway:
+                send(gateway, 60)
+                wait_until(lambda: event_count(gateway, "breaker", "opened") >= 1, 20, "it does not open")
+                assert gateway.metric_sum("sluice_endpoint_breakers") == 1
+                broken.clear()
+                wanted = list(range(1, 61))
+                wait_until(lambda: numbers(receiver)[-60:] == wanted, 20, lambda: f"{numbers(receiver)}")
+                assert set(numbers(receiver)[:-60]) == {1}, numbers(receiver)
+                wait_until(lambda: status_of(gateway)["state"] == "active", 5, lambda: f"{status_of(gateway)}")
+                wait_until(lambda: event_count(gateway, "breaker", "closed") == 1, 5, "it does not close")
+                wait_until(lambda: gateway.metric_sum("sluice_endpoint_breakers") == 0, 5, "it counts as open")
+    with report.case("an open breaker outlives a restart; enable closes it, retry-now tries at once"):
+        with Receiver(lambda d, number: 500) as receiver, tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+            long = {**settings, "cooldown": "1h"}
+            ends = [endpoint("first", receiver.url, retry=QUICK, breaker=long, concurrency=1)]
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                send(gateway, 20)
+                wait_until(lambda: status_of(gateway).get("reason") == "breaker_open", 10, "the breaker is closed")
+                assert receiver.count() == 5, receiver.count()
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                stays_true(lambda: receiver.count() == 5, 1, "it sends")
+                shown = status_of(gateway)
+                assert shown["reason"] == "breaker_open" and shown["until"] > shown["since"], shown
+                done(gateway, "POST", "/api/v1/endpoints/first/retry-now")
+                wait_until(lambda: receiver.count() == 6, 5, lambda: f"{receiver.count()} requests")
+                stays_true(lambda: receiver.count() == 6, 0.7, "more than a probe")
+                receiver.script = lambda d, number: 204
+                done(gateway, "POST", "/api/v1/endpoints/first/enable")
+                wait_until(lambda: receiver.count() == 26, 10, lambda: f"{receiver.count()} requests")
+                wait_until(lambda: status_of(gateway)["state"] == "active", 5, lambda: f"{status_of(gateway)}")
+
+
+def retries(report):
+    with report.case("an exponential backoff has its number of attempts"):
+        with Receiver(lambda d, number: 500) as receiver:
+            retry = {"backoff": {"first": "50ms", "factor": 2, "max": "200ms", "attempts": 4}}
+            with Gateway([open_source()], [endpoint("first", receiver.url, retry=retry)]) as gateway:
+                send(gateway, 3)
+                wait_until(lambda: status_of(gateway)["dead"] == 3, 20, lambda: f"{status_of(gateway)}")
+                assert receiver.count() == 12, receiver.count()
+    with report.case("a budget holds retries back and gives up none") as notes:
+        with Receiver(lambda d, number: 500) as receiver:
+            retry = {"delays": ["100ms"] * 60, "jitter": 0, "budget": 0.1}
+            with Gateway([open_source()], [endpoint("first", receiver.url, retry=retry)]) as gateway:
+                send(gateway, 200)
+                time.sleep(3)
+                count = receiver.count()
+                # A tenth of 200, the reserve of ten, and what the seconds bring.
+                assert 215 <= count <= 235, f"{count} requests for 200 events"
+                shown = status_of(gateway)
+                assert shown["dead"] == 0 and shown["waiting"] == 200, shown
+                assert event_count(gateway, "retry_budget", "held") > 0
+                notes.append(f"{count} requests for 200 events")
+
+
+def classes(report):
+    with report.case("failures go by their class: a preset, and a rule above it"):
+        answers = {1: 401, 2: 422, 3: 429, 4: 500}
+        with Receiver(lambda d, number: answers[json.loads(d.body)["n"]]) as receiver:
+            quick = {"first": "20ms", "factor": 2, "max": "100ms"}
+            errors = {"preset": "contract", "server": {"retries": 2, "backoff": quick},
+                      "limit": {"retries": 1, "backoff": quick}, "validation": {"retries": 1, "backoff": quick}}
+            with Gateway([open_source()], [endpoint("first", receiver.url, errors=errors)]) as gateway:
+                send(gateway, 4)
+                wait_until(lambda: status_of(gateway)["dead"] == 4, 30, lambda: f"{status_of(gateway)}")
+                got = numbers(receiver)
+                assert [got.count(n) for n in (1, 2, 3, 4)] == [1, 2, 2, 3], got
+                dead = wait_until(
+                    lambda: len(found := gateway.api("/api/v1/deliveries?state=dead")["items"]) == 4 and found, 10,
+                    "all four in the listing")
+                reasons = sorted(d["reason"] for d in dead)
+                assert reasons == ["permanent_answer"] + ["retries_exhausted"] * 3, reasons
+                wanted = {"authentication": 1, "validation": 2, "limit": 2, "server": 3, "network": 0}
+
+                def counts():
+                    return {name: gateway.metric_sum("sluice_delivery_failures_total", **{"class": name})
+                            for name in wanted}
+
+                wait_until(lambda: counts() == wanted, 10, lambda: f"{counts()}")
+
+
+def rate(report):
+    with report.case("a rate is held") as notes:
+        with Receiver() as receiver:
+            ends = [endpoint("first", receiver.url, rate={"per_second": 50, "burst": 10})]
+            with Gateway([open_source()], ends) as gateway:
+                send(gateway, 400)
+                wait_until(lambda: receiver.count() >= 250, 20, lambda: f"{receiver.count()} requests")
+                times = [d.at for d in receiver.snapshot()][:250]
+                # What is behind the burst, by the receiver's clock, which a busy machine delays.
+                speed = (len(times) - 11) / (times[-1] - times[10])
+                assert 45 <= speed <= 55, f"{speed:.1f} a second"
+                notes.append(f"{speed:.1f} a second")
+
+
+def times(report):
+    with report.case("what is older than its deadline dies as `expired`, and a replay is not held to it"):
+        with Receiver(lambda d, number: 500) as receiver:
+            ends = [endpoint("first", receiver.url, retry={"delays": ["700ms"] * 5, "jitter": 0}, deadline="1s")]
+            with Gateway([open_source()], ends) as gateway:
+                send(gateway, 2)
+                wait_until(lambda: status_of(gateway)["dead"] == 2, 10, lambda: f"{status_of(gateway)}")
+                assert receiver.count() == 4, receiver.count()
+                expired = "/api/v1/deliveries?state=dead&reason=expired"
+                dead = wait_until(
+                    lambda: len(found := gateway.api(expired)["items"]) == 2 and found, 10, "both in the listing")
+                assert all(d["attempts"] == 2 for d in dead), dead
+                receiver.script = lambda d, number: 204
+                done(gateway, "POST", "/api/v1/replays", {"event": dead[0]["event"], "dry_run": False})
+                wait_until(lambda: status_of(gateway)["dead"] == 1, 10, lambda: f"{status_of(gateway)}")
+    with report.case("a delayed delivery waits, also over a restart"):
+        with Receiver() as receiver, tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+            ends = [endpoint("first", receiver.url, delay="3s")]
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                began = time.monotonic()
+                send(gateway, 3)
+                wait_until(lambda: status_of(gateway)["pending"] == 3, 2, lambda: f"{status_of(gateway)}")
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                wait_until(lambda: receiver.count() == 3, 10, lambda: f"{receiver.count()} requests")
+                assert min(d.at for d in receiver.snapshot()) - began >= 2.9, "too early"
+                assert sorted(numbers(receiver)) == [1, 2, 3]
+
+
+def shadow(report):
+    with report.case("a shadow gets its share, each once, and leaves nothing behind") as notes:
+        with Receiver(lambda d, number: 500) as receiver, Receiver() as other:
+            ends = [
+                endpoint("first", receiver.url, retry=QUICK, shadow={"share": 0.25}), endpoint("other", other.url),
+            ]
+            with Gateway([open_source()], ends) as gateway:
+                send(gateway, 400)
+                wait_until(lambda: other.count() == 400, 20, lambda: f"{other.count()} at the other endpoint")
+                stays_true(lambda: len(set(numbers(receiver))) == receiver.count(), 1.5, "an event came twice")
+                assert 60 <= receiver.count() <= 140, receiver.count()
+                shown = status_of(gateway)
+                assert shown["dead"] == 0 and shown["pending"] == 0, shown
+                wait_until(
+                    lambda: event_count(gateway, "shadow", "failed") == receiver.count(), 5, "not all are counted")
+                notes.append(f"{receiver.count()} of 400")
+
+
+def concurrency(report):
+    with report.case("a slow endpoint gets fewer at once"):
+        def slow(delivery, number):
+            time.sleep(0.15)
+            return 204
+
+        with Receiver(slow) as receiver:
+            ends = [endpoint("first", receiver.url, concurrency={"max": 32, "min": 2, "target": "50ms"})]
+            with Gateway([open_source()], ends) as gateway:
+                send(gateway, 200)
+                wait_until(lambda: event_count(gateway, "concurrency", "lowered") >= 4, 20, "it is not lowered")
+                wait_until(lambda: status_of(gateway)["in_flight"] <= 2, 10, lambda: f"{status_of(gateway)}")
+                assert receiver.count() > 30
+
+
+def api(report):
+    with report.case("the API makes, shows, changes and takes away policies"):
+        port = free_port()
+        with Gateway([open_source()], delivery={"allow": ["127.0.0.0/8"]}) as gateway:
+            body = {
+                "name": "e", "url": f"http://127.0.0.1:{port}/", "breaker": True, "retry": {"preset": "slack"},
+                "rate": {"per_minute": 30}, "deadline": "1d", "concurrency": {"max": 9}, "disable_after": "5d",
+            }
+            made = done(gateway, "POST", "/api/v1/endpoints", body)
+            assert made["breaker"]["failures"] == 5 and made["breaker"]["cooldown"] == "1m", made["breaker"]
+            assert made["retry"] == {"preset": "slack"}, made["retry"]
+            assert made["rate"] == {"per_minute": 30, "burst": 1} and made["concurrency"]["min"] == 1, made
+            assert made["deadline"] == "1d" and made["disable_after"] == "5d", made
+            changed = done(
+                gateway, "PATCH", "/api/v1/endpoints/e",
+                {"breaker": {"probes": 1}, "rate": None, "concurrency": 4, "retry": {"preset": None}})
+            assert changed["breaker"]["probes"] == 1 and changed["breaker"]["failures"] == 5, changed
+            assert "rate" not in changed and changed["concurrency"] == 4, changed
+            assert len(changed["retry"]["delays"]) == 9, changed["retry"]
+            plain = done(
+                gateway, "PUT", "/api/v1/endpoints/e", {"name": "e", "url": f"http://127.0.0.1:{port}/"})
+            assert plain["breaker"] is False and "deadline" not in plain and plain["concurrency"] == 16, plain
+            audit = json.dumps(gateway.api("/api/v1/audit"))
+            assert "breaker" in audit and "disable_after" in audit
+    with report.case("what is wrong is refused with its place"):
+        with Gateway([open_source()], delivery={"allow": ["127.0.0.0/8"]}) as gateway:
+            wrong = [
+                ({"breaker": {"failures": 0}}, "breaker.failures"),
+                ({"breaker": {"on": ["5xx", "slow"]}}, "breaker.on[1]"),
+                ({"errors": {"limit": {}}}, "errors.limit"), ({"errors": {}}, "errors"),
+                ({"rate": {"burst": 2}}, "rate"),
+                ({"rate": {"per_second": 1, "per_minute": 1}}, "rate"),
+                ({"retry": {"preset": "svix", "delays": ["1s"]}}, "retry.delays"),
+                ({"retry": {"preset": "svix", "backoff": {}}}, "retry.backoff"),
+                ({"retry": {"backoff": {"first": "2s", "max": "1s"}}}, "retry.backoff.max"),
+                ({"concurrency": {"max": 2, "min": 3}}, "concurrency.min"), ({"deadline": "1ms"}, "deadline"),
+                ({"deadline": "5s", "delay": "5s"}, "deadline"),
+                ({"shadow": {"share": 0.5}, "ordered": True}, "shadow"),
+                ({"delay": "1s", "retry": {"budget": 0.5}}, "retry.budget"), ({"disable_after": "1s"}, "disable_after"),
+            ]
+            for fields, path in wrong:
+                body = {"name": "e", "url": "http://127.0.0.1:9/", **fields}
+                status, answer = call(gateway, "POST", "/api/v1/endpoints", body)
+                paths = [error["path"] for error in answer.get("errors", [])]
+                assert status == 422 and paths == [path], f"{fields}: {status} {answer}"
+
+
+def main():
+    arguments(__doc__)
+    report = Report("policies")
+    for part in (breaker, retries, classes, rate, times, shadow, concurrency, api):
+        part(report)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
