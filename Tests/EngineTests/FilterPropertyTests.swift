@@ -25,8 +25,8 @@ private enum Step { case key(String), index(Int), any }
 
 private indirect enum Rule {
     case all([Rule]), any([Rule]), not(Rule)
-    case body([Step], String, FilterValue)
-    case type(String, FilterValue)
+    case body([Step], String, PlainJSON)
+    case type(String, PlainJSON)
 }
 
 private struct Generator {
@@ -108,7 +108,7 @@ private struct Generator {
         }
         return .body(steps, op, operand(op, isOfBody: true))
     }
-    private mutating func operand(_ op: String, isOfBody: Bool) -> FilterValue {
+    private mutating func operand(_ op: String, isOfBody: Bool) -> PlainJSON {
         switch op {
         case "$in", "$nin": return .list((0..<Int.random(in: 1...3, using: &random)).map { _ in scalar(isOfBody) })
         case "$exist": return .bool(chance(2))
@@ -122,7 +122,7 @@ private struct Generator {
         default: return scalar(isOfBody)
         }
     }
-    private mutating func scalar(_ isOfBody: Bool) -> FilterValue {
+    private mutating func scalar(_ isOfBody: Bool) -> PlainJSON {
         switch Int.random(in: 0..<(isOfBody ? 4 : 3), using: &random) {
         case 0: return .text(pick(Generator.texts))
         case 1: return value(pick([0, 1000, 1500, 100_000]))
@@ -130,21 +130,21 @@ private struct Generator {
         default: return .null
         }
     }
-    private func value(_ thousandths: Int) -> FilterValue {
+    private func value(_ thousandths: Int) -> PlainJSON {
         thousandths % 1000 == 0 ? .integer(Int64(thousandths / 1000)) : .number(Double(thousandths) / 1000)
     }
 }
 
 extension Rule {
     /// As one would write it.
-    func written(_ generator: inout Generator) -> FilterValue {
+    func written(_ generator: inout Generator) -> PlainJSON {
         switch self {
         case .all(let rules): return .object(["$and": .list(rules.map { $0.written(&generator) })])
         case .any(let rules): return .object(["$or": .list(rules.map { $0.written(&generator) })])
         case .not(let rule): return .object(["$not": rule.written(&generator)])
         case .type(let op, let operand): return .object(["type": .object([op: operand])])
         case .body(let steps, let op, let operand):
-            var inner = FilterValue.object([op: operand])
+            var inner = PlainJSON.object([op: operand])
             if op == "$eq", generator.chance(2) { inner = operand }
             for step in steps.reversed() {
                 switch step {
@@ -193,7 +193,7 @@ extension Rule {
         case tree(Tree)
     }
     private static func ask(
-        _ op: String, _ operand: FilterValue, _ values: [Candidate], _ elements: [Candidate]
+        _ op: String, _ operand: PlainJSON, _ values: [Candidate], _ elements: [Candidate]
     ) -> Bool {
         switch op {
         case "$neq": return !ask("$eq", operand, values, elements)
@@ -204,7 +204,7 @@ extension Rule {
         default: return (values + elements).contains { meets($0, op, operand) }
         }
     }
-    private static func contains(_ candidate: Candidate, _ operand: FilterValue) -> Bool {
+    private static func contains(_ candidate: Candidate, _ operand: PlainJSON) -> Bool {
         guard let text = text(candidate), case .text(let part) = operand else { return false }
         return Array(text.utf8).firstRange(of: Array(part.utf8)) != nil
     }
@@ -221,14 +221,14 @@ extension Rule {
         default: nil
         }
     }
-    private static func number(_ operand: FilterValue) -> Int? {
+    private static func number(_ operand: PlainJSON) -> Int? {
         switch operand {
         case .integer(let integer): Int(integer) * 1000
         case .number(let number): Int((number * 1000).rounded())
         default: nil
         }
     }
-    private static func isEqual(_ candidate: Candidate, _ operand: FilterValue) -> Bool {
+    private static func isEqual(_ candidate: Candidate, _ operand: PlainJSON) -> Bool {
         switch operand {
         case .null: if case .tree(.null) = candidate { return true }
         case .bool(let flag):
@@ -240,7 +240,7 @@ extension Rule {
         }
         return false
     }
-    private static func meets(_ candidate: Candidate, _ op: String, _ operand: FilterValue) -> Bool {
+    private static func meets(_ candidate: Candidate, _ op: String, _ operand: PlainJSON) -> Bool {
         if op == "$eq" { return isEqual(candidate, operand) }
         if op == "$in", case .list(let list) = operand { return list.contains { isEqual(candidate, $0) } }
         var order: Int?

@@ -5,8 +5,8 @@ import Foundation
 import TestSupport
 import Testing
 
-func filterValue(_ json: String) throws -> FilterValue {
-    try JSONDecoder().decode(FilterValue.self, from: Data(json.utf8))
+func filterValue(_ json: String) throws -> PlainJSON {
+    try JSONDecoder().decode(PlainJSON.self, from: Data(json.utf8))
 }
 
 /// An event of texts, for filters.

@@ -1,4 +1,5 @@
 // The control API over a real socket: what holds for every route, and the routes of before `/api/v1`.
+import Engine
 import Foundation
 import Server
 import Synchronization

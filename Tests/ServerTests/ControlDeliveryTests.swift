@@ -1,4 +1,5 @@
 // Deliveries, dead letters, replays, events and rejected requests over the control API.
+import Engine
 import Foundation
 import Server
 import Synchronization

@@ -1,4 +1,5 @@
 // Endpoints, tenants, sources, configuration and audit over the control API.
+import Engine
 import Foundation
 import Server
 import Synchronization

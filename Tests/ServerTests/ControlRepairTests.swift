@@ -1,4 +1,5 @@
 // Repairs over the control API: what is ordered and counted by default, what is refused with its place.
+import Engine
 import Foundation
 import Server
 import Synchronization

@@ -1,4 +1,5 @@
 // Answers to calls with an idempotency key: given again, over a restart too, and bounded.
+import Engine
 import Foundation
 import Server
 import Synchronization

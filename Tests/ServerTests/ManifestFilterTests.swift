@@ -19,7 +19,7 @@ import Testing
     }
 
     @Test func readsAMappingAndJSONAlike() throws {
-        let wanted = FilterValue.object([
+        let wanted = PlainJSON.object([
             "body": .object(["$.a": .object(["$gte": .number(1.5)]), "b": .text("${a}"), "c": .bool(true)]),
             "type": .object(["$in": .list([.text("x"), .integer(5), .text("5")])]),
         ])

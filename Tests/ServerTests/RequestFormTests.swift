@@ -1,5 +1,6 @@
 // What the published document says of bodies of requests and of answers, beside the fields; and which routes are at a
 // path.
+import Engine
 import Foundation
 import Logging
 import Server

@@ -145,6 +145,7 @@ import Testing
             event: id, endpoint: endpoint, state: .dead, attempts: 1, result: "connect_failed",
             updatedAt: "2023-11-14T22:13:20.000Z")
         resource.reason = "retries_exhausted"
+        resource.class = "network"
         try same(try parts(frames.delivery(bare, nil, at: endpoint)).data, resource)
     }
     @Test func endpointsHaveTheFieldsOfTheirSchema() throws {

@@ -1,4 +1,5 @@
 // The Svix-shaped API over a real socket: what holds for every call, and what each call asks of the gateway.
+import Engine
 import Foundation
 import Server
 import Synchronization

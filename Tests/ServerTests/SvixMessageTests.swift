@@ -1,4 +1,5 @@
 // Messages and attempts over a real socket, in the form that the field's SDKs speak.
+import Engine
 import Foundation
 import Server
 import Synchronization

@@ -8,7 +8,7 @@ package struct EndpointPolicies: Equatable, Codable, Sendable {
     /// Nil = by Standard Webhooks.
     package var signature: SignatureConfiguration?
     /// Which of the events that its sources, types and channels choose it gets; see docs/filters.md.
-    package var filter: FilterValue?
+    package var filter: PlainJSON?
     /// What is taken out of what is sent.
     package var redaction: RedactionSettings?
     /// What is made of a body before it is sent, in this order.

@@ -230,11 +230,20 @@ extension Dispatcher {
             let attempt = TriedDelivery(place: place, attempts: attempts)
             tell(.failing, attempt, outcome, of: lane, nextMillis: due, now: now)
         }
+        schedule(lane, place: place, attempts: attempts, outcome: outcome, origin: origin, due: due, now: now)
+    }
+    /// The row of an attempt that is made at `due`, and the lane comes back for it. `origin` as above.
+    func schedule(
+        _ lane: Lane, place: EventLocation, attempts: UInt16, outcome: DeliveryOutcome? = nil, origin: AttemptOrigin?,
+        due: Int64, now: UInt64
+    ) {
+        // Before the row counts as pending: a queue that is made now has all that the store has.
+        let work = lane.working
         write(
             lane, place: place, state: .pending, attempts: attempts, outcome: outcome, origin: origin, due: due,
             now: now)
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
-        lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
+        work.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
         scheduler.wake(lane, at: clock.nanos(at: due))
     }
     /// `origin` as above.

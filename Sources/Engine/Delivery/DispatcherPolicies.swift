@@ -52,10 +52,7 @@ extension Dispatcher {
             let key = lane.working.order?.key(of: place.sequence) ?? order.key(of: event)
             lane.working.order?.enrol(place.sequence, key: key)
         }
-        write(lane, place: place, state: .pending, attempts: attempts, outcome: nil, origin: origin, due: due, now: now)
-        let key = RetryKey(dueMillis: due, sequence: place.sequence)
-        lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
-        scheduler.wake(lane, at: clock.nanos(at: due))
+        schedule(lane, place: place, attempts: attempts, origin: origin, due: due, now: now)
     }
 
     // MARK: As it goes

@@ -12,15 +12,9 @@ extension Dispatcher {
     func postpones(_ event: StoredEvent, _ lane: Lane, now: UInt64) -> Bool {
         let nowMillis = clock.millis(at: now)
         guard let due = event.deliverAtMillis, due > nowMillis else { return false }
-        // Before the row counts as pending: a queue that is made now has all that the store has.
-        let work = lane.working
-        write(
-            lane, place: event.place, state: .pending, attempts: 0, outcome: nil, origin: nil, due: due, now: now)
-        let key = RetryKey(dueMillis: due, sequence: event.place.sequence)
-        work.retries.schedule(RetryEntry(key: key, position: event.place.position, attempts: 0))
-        scheduler.wake(lane, at: clock.nanos(at: due))
+        schedule(lane, place: event.place, attempts: 0, origin: nil, due: due, now: now)
         // It may have gone to the store alone, and an order wants all of them here.
-        if work.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: limits.retryAheadMillis) != nil {
+        if lane.working.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: limits.retryAheadMillis) != nil {
             scheduler.makeReady(lane)
         }
         return true

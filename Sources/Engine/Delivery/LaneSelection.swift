@@ -4,7 +4,7 @@
 // at zero, and what a lane counted outside stays with the others: no counter ever goes back.
 
 package struct LaneSelection {
-    package static let countMax = 46
+    package static let countMax = 50
     /// Refreshes between two looks for busier lanes.
     private static let refreshCount = 240
     private static let swapCountMax = 8

@@ -1,6 +1,5 @@
-// Why an endpoint does not want an event, said for people: the same questions that `Subscription` answers, one by one.
-// What later decides whether an endpoint wants an event (a filter) gets its case and its question here, so that the
-// trace says it too. Pure.
+// Why an endpoint does not want an event, said for people: the questions that `Subscription` answers, one by one, and
+// its filter's where nothing else keeps the event away. Pure.
 
 import FastPath
 
@@ -15,24 +14,21 @@ package enum MatchRefusal: String, CaseIterable, Sendable {
     case type
     /// The endpoint asks for channels, and the event has none of them.
     case channel
+    /// Its filter does not let the event through.
+    case filter
 
-    /// All that hold; empty exactly when the endpoint wants it. `sourceID` as its record says, or as its name was
-    /// looked up.
+    /// All that hold but for the filter, which is asked last; empty exactly when its subscription has the event.
+    /// `sourceID` as its record says, or as its name was looked up.
     package static func all(
         _ endpoint: EndpointSpec, sourceID: SourceID, type: String, channels: [String], isRequestOfSeveral: Bool
     ) -> [MatchRefusal] {
         guard !isRequestOfSeveral else { return [.requestOfSeveral] }
+        let wanted = endpoint.subscription
         var refusals: [MatchRefusal] = []
-        if endpoint.sourceIDs.isEmpty {
-            if sourceID.isClosed { refusals.append(.closedSource) }
-        } else if !endpoint.sourceIDs.contains(sourceID) {
-            refusals.append(.source)
-        }
-        let settings = endpoint.settings
-        if !settings.types.isEmpty, !settings.types.contains(where: { TypePattern($0).matches(type) }) {
-            refusals.append(.type)
-        }
-        if !settings.channels.isEmpty, Set(settings.channels).isDisjoint(with: channels) { refusals.append(.channel) }
+        if !wanted.takes(source: sourceID) { refusals.append(endpoint.sourceIDs.isEmpty ? .closedSource : .source) }
+        if !wanted.takes(type: Array(type.utf8)) { refusals.append(.type) }
+        let list = Array(channels.joined(separator: ",").utf8)
+        if !list.withView({ wanted.takes(channels: $0) }) { refusals.append(.channel) }
         return refusals
     }
     /// One sentence.
@@ -43,6 +39,7 @@ package enum MatchRefusal: String, CaseIterable, Sendable {
         case .closedSource: "it names no source, and events of this one go to endpoints that name it"
         case .type: "it takes types that match \(MatchRefusal.list(endpoint.settings.types))"
         case .channel: "it takes events of the channels \(MatchRefusal.list(endpoint.settings.channels))"
+        case .filter: "its filter, as it is now, does not let it through"
         }
     }
     private static func list(_ words: [String]) -> String {

@@ -55,13 +55,18 @@ package struct Subscription: Equatable, Sendable {
     }
     /// `channels`: of the event, comma-separated.
     package func wants(source: SourceID, type: [UInt8], channels: ByteView) -> Bool {
-        wants(source: source, type: type) && (self.channels.isEmpty || shares(channels))
+        wants(source: source, type: type) && takes(channels: channels)
     }
-    fileprivate func wants(source: SourceID, type: [UInt8]) -> Bool {
-        (sources.isEmpty ? !source.isClosed : sources.contains(source))
-            && (types.isEmpty || types.contains { TypePattern($0).matches(type) })
+    fileprivate func wants(source: SourceID, type: [UInt8]) -> Bool { takes(source: source) && takes(type: type) }
+
+    // MARK: one question at a time, for whoever says why
+
+    package func takes(source: SourceID) -> Bool { sources.isEmpty ? !source.isClosed : sources.contains(source) }
+    package func takes(type: [UInt8]) -> Bool { types.isEmpty || types.contains { TypePattern($0).matches(type) } }
+    /// `list`: of the event, comma-separated.
+    package func takes(channels list: ByteView) -> Bool {
+        channels.isEmpty || PublishedFields.share(channels, list)
     }
-    fileprivate func shares(_ list: ByteView) -> Bool { PublishedFields.share(channels, list) }
 }
 
 /// All subscriptions, by tenant. `Subscriber` is the lane.
@@ -138,7 +143,7 @@ package struct Matcher<Subscriber: AnyObject> {
         guard channels.count > 0, !entry.channelled.isEmpty else { return entry.subscribers }
         var found: [Subscriber] = []
         var next = 0
-        for one in entry.channelled where one.subscription.shares(channels) {
+        for one in entry.channelled where one.subscription.takes(channels: channels) {
             found += entry.subscribers[next..<one.place]
             found.append(one.subscriber)
             next = one.place

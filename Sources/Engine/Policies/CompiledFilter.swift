@@ -50,7 +50,7 @@ package final class CompiledFilter: Sendable {
     private let walk: JSONWalk?
 
     /// Where in the filter what is wrong is the path of the issue. `withheld`: fields that carry a source's secret.
-    package init(_ filter: FilterValue, withheld: [HeaderName] = []) throws(ValidationIssue) {
+    package init(_ filter: PlainJSON, withheld: [HeaderName] = []) throws(ValidationIssue) {
         var compiler = FilterCompiler(withheld: withheld)
         root = try compiler.compile(filter)
         conditions = compiler.conditions

@@ -38,18 +38,13 @@ package struct EventAudience {
     /// Whatever its filter says. O(types of the endpoint).
     package func subscription(_ record: RecordView) -> Reason {
         let source = SourceID(record.sourceNumber)
-        let settings = spec.settings
         if TenantID(record.tenantNumber) != spec.tenant { return .tenant }
         if record.isRequestOfBatch { return .request }
         if source.isDirected { return .directed }
-        let channels = FilterInput(record).channels
-        func wants(_ one: Subscription) -> Bool {
-            one.wants(source: source, type: record.eventType.array, channels: channels)
-        }
-        if !wants(Subscription(sources: spec.sourceIDs, types: [])) { return .source }
-        if !wants(Subscription(sources: spec.sourceIDs, types: settings.types)) { return .type }
-        let all = Subscription(sources: spec.sourceIDs, types: settings.types, channels: settings.channels)
-        return wants(all) ? .matched : .channels
+        let wanted = spec.subscription
+        if !wanted.takes(source: source) { return .source }
+        if !wanted.takes(type: record.eventType.array) { return .type }
+        return wanted.takes(channels: FilterInput(record).channels) ? .matched : .channels
     }
     package func reason(_ record: RecordView) -> Reason {
         let reason = subscription(record)
@@ -65,6 +60,9 @@ package struct EventAudience {
 }
 
 extension EndpointSpec {
+    var subscription: Subscription {
+        Subscription(sources: sourceIDs, types: settings.types, channels: settings.channels)
+    }
     /// `sources`: of its tenant, whose secrets no filter reads.
     package func compiledFilter(_ sources: [SourceConfiguration]) -> CompiledFilter? {
         settings.policies.filter.flatMap { filter in

@@ -61,7 +61,7 @@ struct FilterCompiler {
 
     init(withheld: [HeaderName]) { self.withheld = withheld }
 
-    mutating func compile(_ filter: FilterValue) throws(ValidationIssue) -> FilterNode {
+    mutating func compile(_ filter: PlainJSON) throws(ValidationIssue) -> FilterNode {
         let size = filter.json.utf8.count
         guard size <= FilterLimits.bytesMax else {
             throw ValidationIssue(FieldPath(), "has \(size) bytes; at most \(FilterLimits.bytesMax)")
@@ -72,7 +72,7 @@ struct FilterCompiler {
     // MARK: objects
 
     private mutating func node(
-        _ value: FilterValue, _ context: Context, _ place: FieldPath, _ depth: Int
+        _ value: PlainJSON, _ context: Context, _ place: FieldPath, _ depth: Int
     ) throws(ValidationIssue) -> FilterNode {
         guard depth <= FilterLimits.depthMax else {
             throw ValidationIssue(place, "is nested more than \(FilterLimits.depthMax) deep")
@@ -91,7 +91,7 @@ struct FilterCompiler {
         return nodes.count == 1 ? nodes[0] : .all(nodes)
     }
     private mutating func combined(
-        _ name: String, _ value: FilterValue, _ context: Context, _ place: FieldPath, _ depth: Int
+        _ name: String, _ value: PlainJSON, _ context: Context, _ place: FieldPath, _ depth: Int
     ) throws(ValidationIssue) -> FilterNode {
         if name == "$not" { return .not(try node(value, context, place, depth + 1)) }
         guard case .list(let list) = value, !list.isEmpty else {
@@ -105,7 +105,7 @@ struct FilterCompiler {
         return name == "$and" ? .all(nodes) : .any(nodes)
     }
     private mutating func member(
-        _ name: String, _ value: FilterValue, _ context: Context, _ place: FieldPath, _ depth: Int
+        _ name: String, _ value: PlainJSON, _ context: Context, _ place: FieldPath, _ depth: Int
     ) throws(ValidationIssue) -> FilterNode {
         switch context {
         case .event: return try node(value, try part(name, place), place, depth + 1)
@@ -120,7 +120,7 @@ struct FilterCompiler {
     }
     /// A value alone is compared with.
     private mutating func bare(
-        _ value: FilterValue, _ context: Context, _ place: FieldPath
+        _ value: PlainJSON, _ context: Context, _ place: FieldPath
     ) throws(ValidationIssue) -> FilterNode {
         if case .list = value, !context.isPart {
             throw ValidationIssue(place, "is a list; write { $in: […] } for one of several")
@@ -135,7 +135,7 @@ struct FilterCompiler {
         }
     }
     private mutating func equality(
-        _ value: FilterValue, _ subject: FilterCondition.Subject, _ place: FieldPath
+        _ value: PlainJSON, _ subject: FilterCondition.Subject, _ place: FieldPath
     ) throws(ValidationIssue) -> FilterNode {
         .condition(try add(.equal, value, subject, place))
     }
@@ -215,7 +215,7 @@ struct FilterCompiler {
     // MARK: conditions
 
     private mutating func condition(
-        _ name: String, _ value: FilterValue, _ subject: FilterCondition.Subject, _ place: FieldPath
+        _ name: String, _ value: PlainJSON, _ subject: FilterCondition.Subject, _ place: FieldPath
     ) throws(ValidationIssue) -> Int {
         guard let op = FilterOperator(rawValue: name) else {
             throw unknown(name, among: FilterCompiler.operators + FilterCompiler.logic, place)
@@ -223,7 +223,7 @@ struct FilterCompiler {
         return try add(op, value, subject, place)
     }
     private mutating func add(
-        _ op: FilterOperator, _ value: FilterValue, _ subject: FilterCondition.Subject, _ place: FieldPath
+        _ op: FilterOperator, _ value: PlainJSON, _ subject: FilterCondition.Subject, _ place: FieldPath
     ) throws(ValidationIssue) -> Int {
         guard conditions.count < FilterLimits.conditionCountMax else {
             throw ValidationIssue(
@@ -237,7 +237,7 @@ struct FilterCompiler {
         return conditions.count - 1
     }
     private mutating func test(
-        _ op: FilterOperator, _ value: FilterValue, isOfBody: Bool, _ place: FieldPath
+        _ op: FilterOperator, _ value: PlainJSON, isOfBody: Bool, _ place: FieldPath
     ) throws(ValidationIssue) -> (FilterCondition.Test, isNegated: Bool) {
         switch op {
         case .equal, .unequal: return (.equals(try operand(value, isOfBody, place)), op == .unequal)
@@ -260,7 +260,7 @@ struct FilterCompiler {
         }
     }
     private func operand(
-        _ value: FilterValue, _ isOfBody: Bool, _ place: FieldPath
+        _ value: PlainJSON, _ isOfBody: Bool, _ place: FieldPath
     ) throws(ValidationIssue) -> FilterOperand {
         switch value {
         case .null where isOfBody: return .null
@@ -272,7 +272,7 @@ struct FilterCompiler {
         }
     }
     private func operands(
-        _ value: FilterValue, _ isOfBody: Bool, _ place: FieldPath
+        _ value: PlainJSON, _ isOfBody: Bool, _ place: FieldPath
     ) throws(ValidationIssue) -> [FilterOperand] {
         guard case .list(let list) = value, !list.isEmpty else {
             throw ValidationIssue(place, "takes a list of at least one value, such as [eu, us]")
@@ -284,14 +284,14 @@ struct FilterCompiler {
         for (index, one) in list.enumerated() { operands.append(try operand(one, isOfBody, place[index])) }
         return operands
     }
-    private func orderedOperand(_ value: FilterValue, _ place: FieldPath) throws(ValidationIssue) -> FilterOperand {
+    private func orderedOperand(_ value: PlainJSON, _ place: FieldPath) throws(ValidationIssue) -> FilterOperand {
         switch value {
         case .integer, .number: return .number(Array(value.json.utf8))
         case .text(let text): return .text(try bounded(text, place))
         case .null, .bool, .list, .object: throw ValidationIssue(place, "takes a number or a text")
         }
     }
-    private func text(_ value: FilterValue, _ place: FieldPath) throws(ValidationIssue) -> [UInt8] {
+    private func text(_ value: PlainJSON, _ place: FieldPath) throws(ValidationIssue) -> [UInt8] {
         guard case .text(let text) = value, !text.isEmpty else { throw ValidationIssue(place, "takes a text") }
         return try bounded(text, place)
     }
@@ -302,7 +302,7 @@ struct FilterCompiler {
         }
         return Array(text.utf8)
     }
-    private mutating func pattern(_ value: FilterValue, _ place: FieldPath) throws(ValidationIssue) -> LinearPattern {
+    private mutating func pattern(_ value: PlainJSON, _ place: FieldPath) throws(ValidationIssue) -> LinearPattern {
         let spelled = String(decoding: try text(value, place), as: UTF8.self)
         let pattern: LinearPattern
         do throws(LinearPatternError) { pattern = try LinearPattern(spelled) } catch {

@@ -12,15 +12,15 @@ package struct SignatureVector: Decodable, Sendable {
     package struct Response: Decodable, Sendable {
         struct Choice: Decodable, Sendable {
             let body: String?
-            let json: JSONNode?
+            let json: PlainJSON?
         }
         let status: Int?
         let content_type: String?
         let body: String?
-        let json: JSONNode?
+        let json: PlainJSON?
         let any_of: [Choice]?
         /// A value, several of which any will do, or `<…>` and `contains …`, which say what it must be like.
-        let headers: [String: JSONNode]?
+        let headers: [String: PlainJSON]?
     }
     package let id: String
     package let provider: String
@@ -40,33 +40,6 @@ package struct SignatureVector: Decodable, Sendable {
     let expect_headers: [[String]]?
     let expect_qsh: String?
     let msg_id: String?
-}
-
-/// A JSON value as far as vectors need it.
-enum JSONNode: Decodable, Equatable, Sendable {
-    case null
-    case bool(Bool)
-    case number(Double)
-    case string(String)
-    case array([JSONNode])
-    case object([String: JSONNode])
-
-    init(from decoder: any Decoder) throws {
-        let container = try decoder.singleValueContainer()
-        if container.decodeNil() {
-            self = .null
-        } else if let value = try? container.decode(Bool.self) {
-            self = .bool(value)
-        } else if let value = try? container.decode(Double.self) {
-            self = .number(value)
-        } else if let value = try? container.decode(String.self) {
-            self = .string(value)
-        } else if let value = try? container.decode([JSONNode].self) {
-            self = .array(value)
-        } else {
-            self = .object(try container.decode([String: JSONNode].self))
-        }
-    }
 }
 
 /// What became of a vector.

@@ -8,7 +8,7 @@ enum VectorResponse {
         if let status = wanted.status, status != answer.status { return false }
         if let type = wanted.content_type, !answer.contentType.lowercased().hasPrefix(type) { return false }
         if let body = wanted.body, Array(body.utf8) != answer.body { return false }
-        let json = try? JSONDecoder().decode(JSONNode.self, from: Data(answer.body))
+        let json = try? JSONDecoder().decode(PlainJSON.self, from: Data(answer.body))
         if let want = wanted.json, want != json { return false }
         if let choices = wanted.any_of {
             let isOne = choices.contains { choice in
@@ -32,10 +32,10 @@ enum VectorResponse {
         return nil
     }
 
-    private static func matches(_ line: String, _ wanted: JSONNode) -> Bool {
+    private static func matches(_ line: String, _ wanted: PlainJSON) -> Bool {
         switch wanted {
-        case .array(let choices): return choices.contains { matches(line, $0) }
-        case .string(let text):
+        case .list(let choices): return choices.contains { matches(line, $0) }
+        case .text(let text):
             if text == "<positive integer or *>" { return line == "*" || (Int(line) ?? 0) > 0 }
             if text.hasPrefix("contains ") { return line.contains(text.dropFirst("contains ".count)) }
             return line == text

@@ -4,6 +4,9 @@
 // Invariant: half a surrogate pair and anything else that is no escape spell nothing; a step always goes forward.
 
 package enum JSONEscape {
+    /// `\uXXXX`
+    private static let escapeBytesMax = 6
+
     /// The character that the escape at `place` (its backslash) spells, and `place` moved behind it; nil when it is
     /// malformed.
     package static func scalar(_ text: ByteView, _ place: inout Int) -> UInt32? {
@@ -50,6 +53,11 @@ package enum JSONEscape {
         }
     }
 
+    /// Whether a name of a document, as it lies there, is the one wanted. An escape is longer than what it spells, so a
+    /// name that has some is longer than the one wanted.
+    @inline(__always) static func isName(_ key: ByteView, _ wanted: ByteView) -> Bool {
+        key.count == wanted.count ? key.equals(wanted) : key.count > wanted.count && spells(key, wanted)
+    }
     /// True exactly when `text`, decoded, is `plain`; a text with an escape that is none spells nothing.
     package static func spells(_ text: ByteView, _ plain: ByteView) -> Bool {
         var place = 0
@@ -73,8 +81,9 @@ package enum JSONEscape {
         return matched == plain.count
     }
 
-    /// What a text spells; nil when an escape in it spells nothing. Allocates: for worker threads.
-    package static func decoded(_ text: ByteView) -> [UInt8]? {
+    /// What a text spells; nil when an escape in it spells nothing, unless a character stands in for it, and for what
+    /// room such an escape has. Allocates: for worker threads.
+    package static func decoded(_ text: ByteView, malformed replacement: UInt32? = nil) -> [UInt8]? {
         var decoded: [UInt8] = []
         decoded.reserveCapacity(text.count)
         var place = 0
@@ -84,7 +93,10 @@ package enum JSONEscape {
                 place += 1
                 continue
             }
-            guard let scalar = scalar(text, &place) else { return nil }
+            let start = place
+            let read = scalar(text, &place)
+            if read == nil { place = min(start + escapeBytesMax, text.count) }
+            guard let scalar = read ?? replacement else { return nil }
             var (bytes, count) = utf8(scalar)
             while count > 0 {
                 decoded.append(UInt8(truncatingIfNeeded: bytes))

@@ -183,17 +183,12 @@ struct JSONPathScan {
         cursor.advance()
         while rest != 0 {
             let path = rest.trailingZeroBitCount
-            if unsafe JSONPathScan.isName(key, set.steps[path * JSONPath.stepCountMax + depth - 1].key) {
+            if unsafe JSONEscape.isName(key, set.steps[path * JSONPath.stepCountMax + depth - 1].key) {
                 here |= 1 << path
             }
             rest &= rest - 1
         }
         return .value
-    }
-
-    /// An escape is longer than what it spells, so a name that has some is longer than the one wanted.
-    @inline(__always) private static func isName(_ key: ByteView, _ wanted: ByteView) -> Bool {
-        key.count == wanted.count ? key.equals(wanted) : key.count > wanted.count && JSONEscape.spells(key, wanted)
     }
 
     @inline(__always) private mutating func record(_ paths: UInt8, _ kind: JSONKind, _ start: Int, _ end: Int) {

@@ -72,26 +72,7 @@ package enum JSONSyntax {
 
     /// What a text spells, escapes read; half a surrogate pair is the replacement character.
     package static func decoded(_ text: ByteView) -> [UInt8] {
-        var out: [UInt8] = []
-        out.reserveCapacity(text.count)
-        var place = 0
-        while place < text.count {
-            guard text[place] == ASCII.backslash else {
-                out.append(text[place])
-                place += 1
-                continue
-            }
-            let start = place
-            var scalar: UInt32 = 0xFFFD
-            if let read = JSONEscape.scalar(text, &place) { scalar = read } else { place = min(start + 6, text.count) }
-            var (bytes, count) = JSONEscape.utf8(scalar)
-            while count > 0 {
-                out.append(UInt8(truncatingIfNeeded: bytes))
-                bytes >>= 8
-                count -= 1
-            }
-        }
-        return out
+        JSONEscape.decoded(text, malformed: 0xFFFD) ?? []
     }
     /// The same the other way about, without quotes.
     package static func write(_ text: ByteView, into out: inout [UInt8]) {

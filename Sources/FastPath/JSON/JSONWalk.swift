@@ -103,13 +103,14 @@ struct JSONWalkReader {
             guard cursor.skipString() else { return .broken }
             show(visit, ending, elements, .string, start + 1, cursor.position - 1)
         case 0x2D, 0x30...0x39:
+            var end = start
             cursor.skipScalar()
-            guard JSONWalkReader.isNumber(cursor.body.slice(start, cursor.position - start)) else { return .broken }
+            guard JSONSyntax.passNumber(cursor.body, &end), end == cursor.position else { return .broken }
             show(visit, ending, elements, .number, start, cursor.position)
         case 0x74, 0x66, 0x6E:
+            var end = start
             cursor.skipScalar()
-            let word = cursor.body.slice(start, cursor.position - start)
-            guard word.equals("null") || word.equals("true") || word.equals("false") else { return .broken }
+            guard JSONSyntax.passWord(cursor.body, &end), end == cursor.position else { return .broken }
             show(visit, ending, elements, .literal, start, cursor.position)
         default: return .broken
         }
@@ -157,7 +158,7 @@ struct JSONWalkReader {
         while rest != 0 {
             let path = rest.trailingZeroBitCount
             let wanted = unsafe set.steps[path * JSONWalkPath.stepCountMax + depth - 1].key
-            if JSONWalkReader.isName(key, wanted) { here |= 1 << UInt32(path) }
+            if JSONEscape.isName(key, wanted) { here |= 1 << UInt32(path) }
             rest &= rest - 1
         }
         frames[depth - 1].active &= ~here
@@ -180,32 +181,6 @@ struct JSONWalkReader {
         return .value
     }
 
-    /// RFC 8259 §6.
-    private static func isNumber(_ text: ByteView) -> Bool {
-        var place = text[0] == 0x2D ? 1 : 0
-        func digits() -> Int {
-            let start = place
-            while place < text.count, text[place] &- 0x30 < 10 { place += 1 }
-            return place - start
-        }
-        let start = place
-        let whole = digits()
-        guard whole == 1 || whole > 1 && text[start] != 0x30 else { return false }
-        if place < text.count, text[place] == 0x2E {
-            place += 1
-            guard digits() > 0 else { return false }
-        }
-        if place < text.count, text[place] | 0x20 == 0x65 {
-            place += 1
-            if place < text.count, text[place] == 0x2B || text[place] == 0x2D { place += 1 }
-            guard digits() > 0 else { return false }
-        }
-        return place == text.count
-    }
-    /// An escape is longer than what it spells, so a name that has some is longer than the one wanted.
-    @inline(__always) private static func isName(_ key: ByteView, _ wanted: ByteView) -> Bool {
-        key.count == wanted.count ? key.equals(wanted) : key.count > wanted.count && JSONEscape.spells(key, wanted)
-    }
     @inline(__always) private func show(
         _ visit: (JSONVisit) -> Void, _ ending: UInt32, _ elements: UInt32, _ kind: JSONKind, _ start: Int, _ end: Int
     ) {

@@ -154,10 +154,6 @@ package final class Redactor: Sendable {
         let digest = key?.mac(over: text.array) ?? Digest.sha256(text.array)
         return TextEncoding.hex(digest).prefix(count).utf8
     }
-    /// More than any replacement takes.
-    package var replacementBytesMax: Int {
-        max(64, custom.map(\.replacement.count).max() ?? 0)
-    }
 }
 
 /// One body on its way: what was replaced is counted by kind, once, as it was found in what came.

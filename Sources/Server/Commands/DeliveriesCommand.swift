@@ -47,11 +47,7 @@ struct DeliveriesCommand: AsyncParsableCommand {
         var json = false
 
         func validate() throws {
-            for (name, value) in [("--from", from), ("--until", until)] {
-                if let value, TimeText.parse(value) == nil {
-                    throw ValidationError("\(name) takes a time such as 2026-01-31T00:00:00Z")
-                }
-            }
+            try TimeOption.check([("--from", from), ("--until", until)])
         }
         func run() async throws {
             let query = [

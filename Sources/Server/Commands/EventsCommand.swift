@@ -190,11 +190,7 @@ struct EventsCommand: AsyncParsableCommand {
             if let event, EventID(event) == nil {
                 throw ValidationError("`\(event)` is not an event id: expected evt_ followed by 21 characters")
             }
-            for (name, value) in [("--from", from), ("--until", until)] {
-                if let value, TimeText.parse(value) == nil {
-                    throw ValidationError("\(name) takes a time such as 2026-01-31T00:00:00Z")
-                }
-            }
+            try TimeOption.check([("--from", from), ("--until", until)])
         }
         func run() async throws {
             var request = ReplayRequest()

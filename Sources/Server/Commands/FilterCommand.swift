@@ -95,7 +95,7 @@ struct FilterCommand: ParsableCommand {
             let value = try filter.map { try FilterCommand.read($0) }
             if let value, event == nil {
                 let compiled: CompiledFilter
-                do throws(ValidationIssue) { compiled = try CompiledFilter(FilterValue(value)) } catch {
+                do throws(ValidationIssue) { compiled = try CompiledFilter(value.asStored) } catch {
                     throw ValidationError("\(error.under(FieldPath("filter")))")
                 }
                 return FilterResult(compiled.trace(try given()))

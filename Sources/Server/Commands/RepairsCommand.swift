@@ -41,13 +41,9 @@ struct RepairsCommand: AsyncParsableCommand {
         var failedUntil: String?
 
         func validate() throws {
-            for (name, value) in [
+            try TimeOption.check([
                 ("--from", from), ("--until", until), ("--failed-from", failedFrom), ("--failed-until", failedUntil),
-            ] {
-                if let value, TimeText.parse(value) == nil {
-                    throw ValidationError("\(name) takes a time such as 2026-01-31T00:00:00Z")
-                }
-            }
+            ])
             if let wrong = event.first(where: { EventID($0) == nil }) {
                 throw ValidationError("`\(wrong)` is not an event id: evt_ and 21 characters")
             }
@@ -62,6 +58,21 @@ struct RepairsCommand: AsyncParsableCommand {
             (draft.status, draft.from, draft.until) = (status, from, until)
             draft.events = event.isEmpty ? nil : event
             (draft.failedFrom, draft.failedUntil) = (failedFrom, failedUntil)
+            return draft
+        }
+    }
+
+    /// Of what is sent once more: which of what has ended.
+    struct Ended: ParsableArguments {
+        @Option(help: "Only dead letters of this reason, such as retries_exhausted.")
+        var reason: String?
+        @Flag(help: "What succeeded too; asks for --endpoint.")
+        var delivered = false
+
+        func narrowed(_ draft: RepairDraft) -> RepairDraft {
+            var draft = draft
+            draft.reason = reason
+            if delivered { draft.states = [.dead, .delivered] }
             return draft
         }
     }
@@ -138,17 +149,9 @@ struct RepairsCommand: AsyncParsableCommand {
                 """)
         @OptionGroup var doing: Doing
         @OptionGroup var selection: Selection
-        @Option(help: "Only dead letters of this reason, such as retries_exhausted.")
-        var reason: String?
-        @Flag(help: "What succeeded too; asks for --endpoint.")
-        var delivered = false
+        @OptionGroup var ended: Ended
 
-        func run() async throws {
-            var draft = selection.draft(.retry)
-            draft.reason = reason
-            if delivered { draft.states = [.dead, .delivered] }
-            try await doing.run(draft)
-        }
+        func run() async throws { try await doing.run(ended.narrowed(selection.draft(.retry))) }
     }
 
     struct Cancel: AsyncParsableCommand {
@@ -175,16 +178,11 @@ struct RepairsCommand: AsyncParsableCommand {
         @OptionGroup var selection: Selection
         @Option(help: "Where they go: id, uid or name of an endpoint of the same tenant.")
         var to: String
-        @Option(help: "Only dead letters of this reason, such as retries_exhausted.")
-        var reason: String?
-        @Flag(help: "What succeeded too; asks for --endpoint.")
-        var delivered = false
+        @OptionGroup var ended: Ended
 
         func run() async throws {
-            var draft = selection.draft(.forward)
+            var draft = ended.narrowed(selection.draft(.forward))
             draft.to = to
-            draft.reason = reason
-            if delivered { draft.states = [.dead, .delivered] }
             try await doing.run(draft)
         }
     }

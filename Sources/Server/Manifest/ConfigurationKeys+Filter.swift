@@ -14,13 +14,13 @@ extension ConfigurationKeys {
                 return reading.report(node, "`filter` has no value; set one or remove the line")
             }
             do throws(JSONProblem) {
-                endpoint.policies.filter = FilterValue(try JSONReading.value(Array(text.utf8)))
+                endpoint.policies.filter = try JSONReading.value(Array(text.utf8)).asStored
             } catch {
                 reading.report(node, "`filter` is neither a mapping nor JSON: it \(error.message)")
             }
             return
         }
-        do throws(YAMLValue.Problem) { endpoint.policies.filter = FilterValue(try YAMLValue.json(node)) } catch {
+        do throws(YAMLValue.Problem) { endpoint.policies.filter = try YAMLValue.json(node).asStored } catch {
             reading.report(error.line > 0 ? error.line : node.mark?.line ?? 0, "`filter` \(error.message)")
         }
     }

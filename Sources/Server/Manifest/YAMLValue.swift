@@ -2,6 +2,7 @@
 //
 // Invariant: the value is bounded by a count of its nodes and by the bytes of its texts, aliases written out, and so is
 // the work before it is one: aliases are few, since what they stand for grows with every anchor between.
+import Engine
 import Foundation
 import Yams
 

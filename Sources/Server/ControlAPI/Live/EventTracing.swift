@@ -44,8 +44,8 @@ struct EventTracing {
         let attempts = rows.isEmpty ? [] : try access.delivery.store.attempts(sequence: subject.id.sequence)
         let own = Dictionary(grouping: attempts) { $0.endpoint }
         let lanes = try access.delivery.trace(subject.id, at: found.items.map(\.id))
-        let endpoints = found.items.map { spec in
-            endpoint(spec, subject, rows[spec.id], own[spec.id] ?? [], lanes[spec.id])
+        let endpoints = try found.items.map { spec in
+            try endpoint(spec, subject, rows[spec.id], own[spec.id] ?? [], lanes[spec.id])
         }
         return EventTrace(
             event: subject.row, receipt: receipt(subject), endpoints: endpoints,
@@ -55,31 +55,20 @@ struct EventTracing {
     // MARK: the receipt
 
     private func subject(_ text: String) throws -> Subject {
-        guard let event = access.eventID(text) else { throw ControlError.noSuchEvent(text) }
-        var reader = access.makeReader(from: event.sequence)
-        let record: RecordView
-        switch reader.read(event.sequence, through: access.tail.snapshot) {
-        case .record(let found, _): record = found
-        case .failed: throw ControlError.logUnavailable
-        case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
-        case .damaged, .missing, .caughtUp: throw ControlError.noSuchEvent(text)
+        try access.withEvent(text, of: try lookup.scope) { event, record in
+            let tenant = TenantID(record.tenantNumber)
+            var sourceID = SourceID(record.sourceNumber)
+            if sourceID.number == 0 {
+                sourceID = lookup.state.sources.named(record.source.text, tenant: tenant)?.id ?? sourceID
+            }
+            // Whatever fields a provider's request carries.
+            let channels = sourceID.isPublishing ? PublishedFields.channelList(in: record.fieldLines) : []
+            return Subject(
+                id: event, row: EventRow(record, logIdentity: access.identity), sourceID: sourceID, tenant: tenant,
+                receivedMillis: Int64(record.receivedAt / 1_000_000), channels: channels,
+                isRequestOfSeveral: record.isRequestOfBatch, isGone: access.isGone(record),
+                dedupSeconds: record.dedupWindowSeconds, keyIsBody: record.keyIsBody)
         }
-        let scope = try lookup.scope
-        let tenant = TenantID(record.tenantNumber)
-        guard record.sequence == event.sequence, scope == nil || scope == tenant else {
-            throw ControlError.noSuchEvent(text)
-        }
-        var sourceID = SourceID(record.sourceNumber)
-        if sourceID.number == 0 {
-            sourceID = lookup.state.sources.named(record.source.text, tenant: tenant)?.id ?? sourceID
-        }
-        return Subject(
-            id: event, row: EventRow(record, logIdentity: access.identity), sourceID: sourceID, tenant: tenant,
-            receivedMillis: Int64(record.receivedAt / 1_000_000),
-            channels: PublishedFields.channelList(in: record.fieldLines),
-            isRequestOfSeveral: record.isRequestOfBatch,
-            isGone: access.isGone(record),
-            dedupSeconds: record.dedupWindowSeconds, keyIsBody: record.keyIsBody)
     }
     private func receipt(_ subject: Subject) -> [TraceStep] {
         let row = subject.row
@@ -126,39 +115,34 @@ struct EventTracing {
     private func endpoint(
         _ spec: EndpointSpec, _ subject: Subject, _ record: DeliveryRecord?, _ attempts: [AttemptRow],
         _ lane: LaneTrace?
-    ) -> EndpointTrace {
-        let refusals = MatchRefusal.all(
-            spec, sourceID: subject.sourceID, type: subject.row.type, channels: subject.channels,
-            isRequestOfSeveral: subject.isRequestOfSeveral)
-        let unwanted = refusals.map { TraceStep("not_matched_\($0.rawValue)", $0.text(spec)) }
-        var trace = EndpointTrace(
-            endpoint: Reference(id: spec.publicID.text, name: spec.qualifiedName), outcome: .notMatched, why: unwanted)
+    ) throws -> EndpointTrace {
+        let name = Reference(id: spec.publicID.text, name: spec.qualifiedName)
+        var trace = EndpointTrace(endpoint: name, outcome: .notMatched, why: [])
         if let record {
             trace.delivery = DeliveryResource(record, lookup.state)
             trace.attempts = attempts.map { AttemptResource($0) }
             (trace.outcome, trace.why) = met(record.row, lane)
             return trace
         }
+        var refusals = MatchRefusal.all(
+            spec, sourceID: subject.sourceID, type: subject.row.type, channels: subject.channels,
+            isRequestOfSeveral: subject.isRequestOfSeveral)
+        if refusals.isEmpty, try isFilteredOut(spec, subject) { refusals = [.filter] }
+        trace.why = refusals.map { TraceStep("not_matched_\($0.rawValue)", $0.text(spec)) }
         let standing = lane?.standing ?? .behind
         guard refusals.isEmpty || standing == .attempting || standing == .queued else { return trace }
         switch standing {
         case .attempting: (trace.outcome, trace.why) = (.attempting, [EventTracing.attempting])
         case .queued, .heldByOrder, .scheduled, .notReached:
             (trace.outcome, trace.why) = (.waiting, holds(lane, spec))
-        case .behind where isKeptAway(spec, subject):
-            trace.why = [TraceStep("not_matched_filter", "its filter, as it is now, does not let it through")]
         case .behind: (trace.outcome, trace.why) = (.notSent, [missing(spec, subject)])
         }
         return trace
     }
-    /// By its filter, which asks what is read anew: views of a record do not last.
-    private func isKeptAway(_ spec: EndpointSpec, _ subject: Subject) -> Bool {
+    /// The filter asks what is read anew: views of a record do not last.
+    private func isFilteredOut(_ spec: EndpointSpec, _ subject: Subject) throws -> Bool {
         guard !subject.isGone, let filter = spec.compiledFilter(lookup.sources(of: spec.tenant)) else { return false }
-        var reader = access.makeReader(from: subject.id.sequence)
-        guard case .record(let record, _) = reader.read(subject.id.sequence, through: access.tail.snapshot) else {
-            return false
-        }
-        return !filter.matches(FilterInput(record))
+        return try access.withRecord(at: subject.id.sequence) { !filter.matches(FilterInput($0)) } ?? false
     }
     private static let erased = TraceStep("erased", "its content was erased, or was not to be kept any longer")
     private static let attempting = TraceStep("attempting", "an attempt is being made at this moment")

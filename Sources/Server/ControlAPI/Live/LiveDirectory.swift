@@ -117,7 +117,7 @@ extension EndpointResource {
         sources = settings.sources
         types = settings.types
         channels = settings.channels
-        filter = settings.policies.filter.map { JSONValue($0) }
+        filter = settings.policies.filter
         secretCount = settings.secrets.count
         signature = settings.policies.signature.map { SignatureResource($0) }
         tls = settings.tls.map { EndpointTLSResource($0) }

@@ -46,26 +46,16 @@ final class LiveEvents: EventQueries {
     }
     func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent {
         let access = try gateway.accessNow()
-        guard let event = access.eventID(id) else { throw ControlError.noSuchEvent(id) }
-        var reader = access.makeReader(from: event.sequence)
-        let record: RecordView
-        switch reader.read(event.sequence, through: access.tail.snapshot) {
-        case .record(let found, _): record = found
-        case .failed: throw ControlError.logUnavailable
-        case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
-        case .damaged, .missing, .caughtUp: throw ControlError.noSuchEvent(id)
+        return try access.withEvent(id, of: try RegistryLookup(gateway, caller).scope) { event, record in
+            if reveal {
+                let what = [FieldChange(field: "event", before: "", after: id)]
+                try gateway.note(.reveal, on: nil, of: TenantID(record.tenantNumber), what, caller)
+            }
+            let detail = EventDetail(record, logIdentity: access.identity, deliveries: [])
+            let shown =
+                reveal ? detail : detail.masked(CredentialMask(sources: gateway.currentConfiguration.sources))
+            return EventContent(
+                shown, isExpunged: access.isGone(record), deliveries: try deliveries.deliveries(of: event, caller))
         }
-        let scope = try RegistryLookup(gateway, caller).scope
-        guard record.sequence == event.sequence, scope == nil || scope?.number == record.tenantNumber else {
-            throw ControlError.noSuchEvent(id)
-        }
-        if reveal {
-            let what = [FieldChange(field: "event", before: "", after: id)]
-            try gateway.note(.reveal, on: nil, of: TenantID(record.tenantNumber), what, caller)
-        }
-        let detail = EventDetail(record, logIdentity: access.identity, deliveries: [])
-        let shown = reveal ? detail : detail.masked(CredentialMask(sources: gateway.currentConfiguration.sources))
-        return EventContent(
-            shown, isExpunged: access.isGone(record), deliveries: try deliveries.deliveries(of: event, caller))
     }
 }

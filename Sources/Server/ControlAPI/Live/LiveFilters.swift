@@ -42,7 +42,7 @@ final class LiveFilters: FilterTrials {
     }
     private static func compiled(_ value: JSONValue, _ sources: [SourceConfiguration]) throws -> CompiledFilter {
         do throws(ValidationIssue) {
-            return try CompiledFilter(FilterValue(value), withheld: FilterRules.withheld(sources))
+            return try CompiledFilter(value.asStored, withheld: FilterRules.withheld(sources))
         } catch {
             let issue = error.under(FieldPath("filter"))
             throw ControlError.invalid([FieldProblem(path: issue.path.description, reason: issue.reason)])
@@ -53,21 +53,10 @@ final class LiveFilters: FilterTrials {
         _ id: String, _ lookup: RegistryLookup, of tenant: TenantID?, _ body: (RecordView) throws -> Answer
     ) throws -> Answer {
         let access = try gateway.accessNow()
-        guard let event = access.eventID(id) else { throw ControlError.noSuchEvent(id) }
-        var reader = access.makeReader(from: event.sequence)
-        let record: RecordView
-        switch reader.read(event.sequence, through: access.tail.snapshot) {
-        case .record(let found, _): record = found
-        case .failed: throw ControlError.logUnavailable
-        case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
-        case .damaged, .missing, .caughtUp: throw ControlError.noSuchEvent(id)
+        return try access.withEvent(id, of: try lookup.scope ?? tenant) { _, record in
+            guard !access.isGone(record) else { throw ControlError.noSuchEvent(id) }
+            return try body(record)
         }
-        let owner = TenantID(record.tenantNumber)
-        let scope = try lookup.scope ?? tenant
-        guard record.sequence == event.sequence, scope == nil || scope == owner,
-            !access.isGone(record)
-        else { throw ControlError.noSuchEvent(id) }
-        return try body(record)
     }
 
     func endpoints(of event: String, _ paging: Paging, _ caller: Caller) throws -> Found<EventEndpoint, UInt64> {

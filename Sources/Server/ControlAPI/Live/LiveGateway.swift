@@ -130,6 +130,29 @@ extension GatewayAccess {
             record.sequence, of: TenantID(record.tenantNumber), source: SourceID(record.sourceNumber),
             receivedAt: record.receivedAt, fieldLines: record.fieldLines)
     }
+    /// The record of a place; nil when it is not in the log, or no longer. Its views last as long as the call.
+    func withRecord<Answer>(at sequence: UInt64, _ body: (RecordView) throws -> Answer) throws -> Answer? {
+        var reader = makeReader(from: sequence)
+        switch reader.read(sequence, through: tail.snapshot) {
+        case .record(let record, _): return record.sequence == sequence ? try body(record) : nil
+        case .failed: throw ControlError.logUnavailable
+        case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
+        case .damaged, .missing, .caughtUp: return nil
+        }
+    }
+    /// An event by its id, of the tenant `scope`, or of any where that is nil; another's is not found.
+    func withEvent<Answer>(
+        _ id: String, of scope: @autoclosure () throws -> TenantID?, _ body: (EventID, RecordView) throws -> Answer
+    ) throws -> Answer {
+        guard let event = eventID(id) else { throw ControlError.noSuchEvent(id) }
+        let answer = try withRecord(at: event.sequence) { record -> Answer in
+            let scope = try scope()
+            guard scope == nil || scope?.number == record.tenantNumber else { throw ControlError.noSuchEvent(id) }
+            return try body(event, record)
+        }
+        guard let answer else { throw ControlError.noSuchEvent(id) }
+        return answer
+    }
     /// Whose an event is; nil when it is not in the log, or no longer.
     func owner(of event: EventID) throws -> (tenant: TenantID, isRequestOfSeveral: Bool, isExpunged: Bool)? {
         var reader = makeReader(from: event.sequence)

@@ -140,7 +140,7 @@ extension EndpointConfiguration {
         sources = draft.sources ?? sources
         types = draft.types ?? types
         channels = draft.channels ?? channels
-        policies.filter = draft.filter.map { FilterValue($0) }
+        policies.filter = draft.filter?.asStored
         secrets = draft.secrets ?? secrets
         policies.signature = draft.signature?.configuration
         connectMillisMax = draft.timeouts?.connect.flatMap { TimeSpan.parse($0) } ?? connectMillisMax
@@ -178,7 +178,7 @@ extension EndpointDraft {
         sources = settings.sources
         types = settings.types
         channels = settings.channels
-        filter = settings.policies.filter.map { JSONValue($0) }
+        filter = settings.policies.filter
         secrets = settings.secrets
         signature = settings.policies.signature.map { SignatureResource($0) }
         concurrency = ConcurrencyResource(settings)

@@ -50,20 +50,10 @@ final class LiveTransformations: TransformationTrials {
         _ id: String, of endpoint: String?, _ lookup: RegistryLookup
     ) throws -> (fieldLines: [UInt8], body: [UInt8]) {
         let access = try gateway.accessNow()
-        guard let event = access.eventID(id) else { throw ControlError.noSuchEvent(id) }
-        var reader = access.makeReader(from: event.sequence)
-        let record: RecordView
-        switch reader.read(event.sequence, through: access.tail.snapshot) {
-        case .record(let found, _): record = found
-        case .failed: throw ControlError.logUnavailable
-        case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
-        case .damaged, .missing, .caughtUp: throw ControlError.noSuchEvent(id)
+        return try access.withEvent(id, of: try tenant(of: endpoint, lookup)) { _, record in
+            guard !access.isGone(record) else { throw ControlError.noSuchEvent(id) }
+            return (record.fieldLines.array, record.body.array)
         }
-        let scope = try tenant(of: endpoint, lookup)
-        guard record.sequence == event.sequence, scope == nil || scope?.number == record.tenantNumber,
-            !access.isGone(record)
-        else { throw ControlError.noSuchEvent(id) }
-        return (record.fieldLines.array, record.body.array)
     }
     private func answer(
         _ result: Result<PreparedEvent, PreparationFailure>, _ received: [UInt8]

@@ -93,13 +93,7 @@ struct MessageBrowser {
     }
     /// Nil when there is none, or it is another's.
     private func read<Value>(_ sequence: UInt64, _ body: (RecordView) -> Value) throws -> Value? {
-        var reader = access.makeReader(from: sequence)
-        switch reader.read(sequence, through: access.tail.snapshot) {
-        case .record(let record, _): return record.sequence == sequence && isOwn(record) ? body(record) : nil
-        case .failed: throw ControlError.logUnavailable
-        case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
-        case .damaged, .missing, .caughtUp: return nil
-        }
+        try access.withRecord(at: sequence) { isOwn($0) ? body($0) : nil } ?? nil
     }
     private func isOwn(_ record: RecordView) -> Bool {
         record.tenantNumber == tenant.number && SourceID(record.sourceNumber).isMessage

@@ -124,13 +124,16 @@ package struct BackoffResource: Codable, Equatable, Sendable {
         settings.attempts = attempts ?? settings.attempts
         return settings
     }
+    static let about = "Delays at random between nothing and a bound that grows with each attempt."
+    static let delayFields: [ObjectSchema.Field] = [
+        .optional("first", .duration(BackoffSettings.firstRange), "The bound of the first delay."),
+        .optional("factor", .number(BackoffSettings.factorRange), "By which it grows."),
+        .optional("max", .duration(BackoffSettings.maxRange), "It never grows beyond this."),
+    ]
     static let schema = ObjectSchema(
-        "Backoff", "Delays at random between nothing and a bound that grows with each attempt.",
-        [
-            .optional("first", .duration(BackoffSettings.firstRange), "The bound of the first delay."),
-            .optional("factor", .number(BackoffSettings.factorRange), "By which it grows."),
-            .optional("max", .duration(BackoffSettings.maxRange), "It never grows beyond this."),
-            .optional("attempts", .integer(BackoffSettings.attemptsRange), "How many there are, with the first."),
+        "Backoff", about,
+        delayFields + [
+            .optional("attempts", .integer(BackoffSettings.attemptsRange), "How many there are, with the first.")
         ])
 }
 

@@ -47,12 +47,7 @@ package struct ErrorRuleResource: Codable, Equatable, Sendable {
                 "Since the event came; no retry is planned for later than that."),
         ])
     private static let backoffSchema = ObjectSchema(
-        "ErrorBackoff", "Delays at random between nothing and a bound that grows with each attempt.",
-        [
-            .optional("first", .duration(BackoffSettings.firstRange), "The bound of the first delay."),
-            .optional("factor", .number(BackoffSettings.factorRange), "By which it grows."),
-            .optional("max", .duration(BackoffSettings.maxRange), "It never grows beyond this."),
-        ])
+        "ErrorBackoff", BackoffResource.about, BackoffResource.delayFields)
 }
 
 package struct ErrorsResource: Codable, Equatable, Sendable {

@@ -5,35 +5,6 @@
 import Engine
 import FastPath
 
-extension FilterValue {
-    package init(_ value: JSONValue) {
-        switch value {
-        case .null: self = .null
-        case .bool(let flag): self = .bool(flag)
-        case .integer(let integer): self = .integer(integer)
-        // As it is read again where it is kept: `1.0` of a file is 1.
-        case .number(let number): self = Int64(exactly: number).map { .integer($0) } ?? .number(number)
-        case .text(let text): self = .text(text)
-        case .list(let list): self = .list(list.map { FilterValue($0) })
-        case .object(let members): self = .object(members.mapValues { FilterValue($0) })
-        }
-    }
-}
-
-extension JSONValue {
-    package init(_ value: FilterValue) {
-        switch value {
-        case .null: self = .null
-        case .bool(let flag): self = .bool(flag)
-        case .integer(let integer): self = .integer(integer)
-        case .number(let number): self = .number(number)
-        case .text(let text): self = .text(text)
-        case .list(let list): self = .list(list.map { JSONValue($0) })
-        case .object(let members): self = .object(members.mapValues { JSONValue($0) })
-        }
-    }
-}
-
 enum FilterForm {
     static let schema = Schema.map(.anything)
     static let about = "Only events that this filter lets through (docs/filters.md); none = all."

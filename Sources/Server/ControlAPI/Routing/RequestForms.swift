@@ -3,6 +3,7 @@
 //
 // Invariant: the document refuses what the readers of bodies refuse (`SchemaCheck`, `WebhookBody`), and takes what
 // they take. The Svix-shaped API leaves alone what it does not know, so that nothing is closed there.
+import Engine
 
 enum RequestForms {
     /// Marks the schemas of objects that bodies have in them.

@@ -1,4 +1,5 @@
 // Health as the Svix-shaped API's clients ask for it.
+import Engine
 import HTTPTypes
 
 struct OutboundHealthController {

@@ -1,5 +1,6 @@
 // Whether a value is a JSON Schema of draft 7: each keyword that the draft knows has the form that its meta-schema asks
 // for. What it does not know is an annotation and may be anything. Pure.
+import Engine
 
 package enum SchemaDraft7 {
     private static let depthMax = 64

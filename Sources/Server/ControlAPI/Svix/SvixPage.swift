@@ -3,6 +3,7 @@
 // other. Pure.
 //
 // Invariant: a page is in the list's own order, whichever way it was reached; `done` is about the way that was walked.
+import Engine
 
 package struct SvixPaging: Equatable, Sendable {
     package static let limitDefault = 50

@@ -1,29 +1,37 @@
-// A filter as it was written, in a manifest or through the API: JSON as a value. `CompiledFilter` says what it means.
-//
-// Invariant: what is stored is what was said, so that it is shown as it was given.
+// JSON as a value: a filter as it was written, bodies that are checked before they are decoded, documents that are
+// compared. For what is small and read now and then; events are never made into one. Pure.
 
-package indirect enum FilterValue: Equatable, Sendable {
+package indirect enum PlainJSON: Equatable, Sendable {
     case null
     case bool(Bool)
     case integer(Int64)
     case number(Double)
     case text(String)
-    case list([FilterValue])
-    case object([String: FilterValue])
+    case list([PlainJSON])
+    case object([String: PlainJSON])
 
-    /// JSON on one line, names sorted, so that the same filter is the same text.
+    /// On one line, names sorted, so that the same value is the same text.
     package var json: String {
         switch self {
         case .null: "null"
         case .bool(let flag): "\(flag)"
         case .integer(let integer): "\(integer)"
         case .number(let number): "\(number)"
-        case .text(let text): FilterValue.quoted(text)
+        case .text(let text): PlainJSON.quoted(text)
         case .list(let list): "[" + list.map(\.json).joined(separator: ",") + "]"
         case .object(let members):
             "{"
-                + members.sorted { $0.key < $1.key }.map { "\(FilterValue.quoted($0.key)):\($0.value.json)" }
+                + members.sorted { $0.key < $1.key }.map { "\(PlainJSON.quoted($0.key)):\($0.value.json)" }
                 .joined(separator: ",") + "}"
+        }
+    }
+    /// As it is read again where it is stored: `1.0` is 1 there.
+    package var asStored: PlainJSON {
+        switch self {
+        case .number(let number): Int64(exactly: number).map { .integer($0) } ?? self
+        case .list(let list): .list(list.map(\.asStored))
+        case .object(let members): .object(members.mapValues(\.asStored))
+        case .null, .bool, .integer, .text: self
         }
     }
     private static func quoted(_ text: String) -> String {
@@ -42,7 +50,7 @@ package indirect enum FilterValue: Equatable, Sendable {
     }
 }
 
-extension FilterValue: Codable {
+extension PlainJSON: Codable {
     package init(from decoder: any Decoder) throws {
         let value = try decoder.singleValueContainer()
         if value.decodeNil() {
@@ -55,10 +63,10 @@ extension FilterValue: Codable {
             self = .number(number)
         } else if let text = try? value.decode(String.self) {
             self = .text(text)
-        } else if let list = try? value.decode([FilterValue].self) {
+        } else if let list = try? value.decode([PlainJSON].self) {
             self = .list(list)
         } else {
-            self = .object(try value.decode([String: FilterValue].self))
+            self = .object(try value.decode([String: PlainJSON].self))
         }
     }
     package func encode(to encoder: any Encoder) throws {
