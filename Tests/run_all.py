@@ -50,6 +50,7 @@ SUITES = [
     ("Conformance/suites/edge.py", [], [], 120),
     ("Conformance/suites/limits.py", [], [], 120),
     ("Conformance/suites/signing.py", [], [], 120),
+    ("Conformance/suites/authorization.py", [], [], 180),
     ("Conformance/suites/tls_in.py", [], [], 180),
     ("Conformance/suites/senders.py", [], [], 120),
     ("Conformance/suites/delivery.py", [], [], 240),

@@ -319,3 +319,13 @@ int sluice_socket_wait(int fd, int writes, int millis) {
     const int count = poll(&place, 1, millis);
     return count < 0 ? -errno : count;
 }
+static int64_t moved(ssize_t count) {
+    if (count >= 0) return count;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? SLUICE_SOCKET_WAITS : -errno;
+}
+int64_t sluice_socket_receive(int fd, uint8_t *bytes, size_t room) {
+    return moved(recv(fd, bytes, room, MSG_DONTWAIT));
+}
+int64_t sluice_socket_send(int fd, const uint8_t *bytes, size_t count) {
+    return moved(send(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL));
+}

@@ -43,7 +43,7 @@ private func outcome(_ result: DeliveryResult, status: UInt16 = 0, retryAfter: U
             default: .retry
             }
         #expect(decided.decision == expected, "\(result)")
-        let slows = result == .nameNotResolved || result == .addressRefused
+        let slows = [.nameNotResolved, .addressRefused, .authorizationFailed].contains(result)
         #expect(decided.pace == (slows ? .backOff : .unchanged), "\(result)")
     }
 }

@@ -112,6 +112,8 @@ import Testing
         signature.secretEncoding = "hex"
         try check(SignatureResource(signature))
         endpoint.signature = SignatureResource(signature)
+        let authorization = try authorization()
+        (endpoint.headers, endpoint.authorization) = (["X-Api_Key": "***"], authorization)
         var rate = RateResource()
         (rate.perSecond, rate.burst) = (5, 2)
         (endpoint.breaker, endpoint.rate) = (.settings(BreakerForm()), rate)
@@ -129,6 +131,7 @@ import Testing
         (draft.sources, draft.types, draft.secrets, draft.concurrency) = (["s"], ["t"], ["x"], 1)
         (draft.timeouts, draft.retry, draft.forwardHeaders, draft.disabled) = (timeouts, retry, true, false)
         draft.signature = SignatureResource(signature)
+        (draft.headers, draft.authorization) = (["X-Api_Key": "k"], authorization)
         (draft.tls, draft.filter) = (tls, ["body": ["camelCase": ["$startsWith": "a"]]])
         (draft.redact, draft.transform) = (.flag(true), [TransformStepResource(.pick(paths: ["$.a"]))])
         (draft.breaker, draft.rate, draft.shadow) = (.flag(true), rate, ShadowResource(share: 0.5))
@@ -141,6 +144,18 @@ import Testing
         try check(published)
         #expect(published.text == APIText.of(published))
         try check(PauseOrder(for: "1h"))
+    }
+    /// All that an endpoint may have one of, with every field.
+    private func authorization() throws -> AuthorizationResource {
+        var (authorization, basic) = (EndpointAuthorization(), BasicCredentials())
+        (basic.username, basic.password) = ("u", "p")
+        var oauth = ClientCredentialsSettings()
+        (oauth.tokenURL, oauth.clientID, oauth.clientSecret) = ("https://l.example/t", "c", "s")
+        (oauth.scopes, oauth.audience, oauth.authStyle) = (["a"], "x", .body)
+        (authorization.basic, authorization.bearer, authorization.oauth2) = (basic, "t", oauth)
+        let resource = AuthorizationResource(authorization)
+        try check(resource)
+        return resource
     }
     @Test func filtersHaveTheFieldsOfTheirSchema() throws {
         var given = GivenEvent()
@@ -175,6 +190,7 @@ import Testing
         var attempt = AttemptResource(number: 1, endedAt: time, timing: timing, result: "connect_failed")
         (attempt.status, attempt.systemError, attempt.answer, attempt.answerBase64) = (500, "refused", "no", "bm8=")
         (attempt.tlsError, attempt.proxyStatus, attempt.preparationError) = ("expired", 407, "not_json")
+        (attempt.authorizationError, attempt.tokenStatus) = ("refused", 401)
         try check(attempt)
         try check(DeliveryDetail(delivery: delivery, attempts: [attempt]))
         try check(RetryAnswer(event: "evt_1", endpoint: Reference(id: "ep_1", name: "a")))

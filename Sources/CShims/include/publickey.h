@@ -1,6 +1,6 @@
 // Public keys, certificates and one TLS client connection over OpenSSL: thin wrappers for worker threads. No policy:
 // which key, host or certificate is taken is decided in FastPath/Crypto/PublicKey.swift, Certificate.swift and
-// FastPath/Net/SecureFetch.swift. Every failing call leaves OpenSSL's error queue empty.
+// FastPath/Net (SecureFetch, CheckedExchange). Every failing call leaves OpenSSL's error queue empty.
 #ifndef SLUICE_PUBLICKEY_H
 #define SLUICE_PUBLICKEY_H
 #include <stddef.h>
@@ -74,4 +74,8 @@ int sluice_tcp_begin(const uint8_t *address, size_t address_bytes, uint32_t scop
 int sluice_tcp_error(int fd);
 // Waits until `fd` can be read (or written, when `writes`): 1; 0 after `millis`; -errno.
 int sluice_socket_wait(int fd, int writes, int millis);
+// Bytes moved, 0 when the peer has closed (receive), SLUICE_SOCKET_WAITS when nothing can be moved now, or -errno.
+enum { SLUICE_SOCKET_WAITS = -4096 };
+int64_t sluice_socket_receive(int fd, uint8_t *bytes, size_t room);
+int64_t sluice_socket_send(int fd, const uint8_t *bytes, size_t count);
 #endif

@@ -7,6 +7,8 @@
 package struct EndpointPolicies: Equatable, Codable, Sendable {
     /// Nil = by Standard Webhooks.
     package var signature: SignatureConfiguration?
+    /// How the gateway proves to the endpoint who it is; nil = not at all, or by header fields of the endpoint's own.
+    package var authorization: EndpointAuthorization?
     /// Which of the events that its sources, types and channels choose it gets; see docs/filters.md.
     package var filter: PlainJSON?
     /// What is taken out of what is sent.

@@ -147,6 +147,7 @@ package struct DeliveryMetrics: Sendable {
     /// Attempts that failed in TLS; `TLSFailure.rawValue` is the index.
     package var tlsFailures = [UInt64](repeating: 0, count: TLSFailure.allCases.count)
     package var preparation = PreparationFigures()
+    package var tokens = TokenFigures()
     package var payloadBytesLeased = 0
     package var payloadBytes = 0
     package var ordersOut = 0

@@ -71,6 +71,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     private let worker: StoreWorker
     private let resolver: HostResolver?
     private let preparer: PreparationWorkers
+    private let tokenWorkers: TokenWorkers
     private let logger: Logger
     /// Touched by `start` before the thread runs, then by that thread alone.
     private let dispatcher: Engine
@@ -113,6 +114,8 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
             clock: clock, shared: opened.shared ?? parts.log.committedEnd, seed: .random(in: .min ... .max))
         preparer = PreparationWorkers(threadCount: DeliveryService.preparerCount, wakeup: parts.outcomes.wakeup)
         dispatcher.preparer = preparer
+        tokenWorkers = TokenWorkers(wakeup: parts.outcomes.wakeup)
+        dispatcher.tokenPort = tokenWorkers
         dispatcher.feed = parts.feed
         dispatcher.stream = parts.stream
     }
@@ -190,6 +193,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         wakeup.signal()
         while !mailbox.withLock({ $0.isClosed }) { Thread.sleep(forTimeInterval: 0.001) }
         preparer.stop()
+        tokenWorkers.stop()
         worker.stop()
         resolver?.stop()
     }
@@ -319,6 +323,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
                 published.withLock { $0 = metrics }
                 tellPassedOver()
                 tellNotices()
+                tellTokenNotices()
             }
             if now >= nextPrune {
                 nextPrune = now + 60_000_000_000
@@ -363,6 +368,24 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
                 logger.warning("endpoint is \(notice.state.condition.name)", metadata: metadata)
             }
         }
+    }
+    /// A line when a client's requests for tokens begin to fail, and when they succeed again.
+    private func tellTokenNotices() {
+        guard !dispatcher.tokens.notices.isEmpty else { return }
+        for notice in dispatcher.tokens.notices {
+            let client = notice.credentials.settings
+            let metadata: Logger.Metadata = [
+                "client": "\(client.clientID)", "token_url": "\(PublicURL.of(client.tokenURL))",
+                "tenant": "\(notice.credentials.tenant)",
+            ]
+            guard let failure = notice.failure else {
+                logger.notice("access tokens are given again", metadata: metadata)
+                continue
+            }
+            logger.warning(
+                "no access token was given", metadata: metadata.merging(["why": "\(failure.description)"]) { $1 })
+        }
+        dispatcher.tokens.notices.removeAll()
     }
     private func openMail(now: UInt64) {
         let letters = mailbox.withLock { box in

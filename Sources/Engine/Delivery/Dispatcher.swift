@@ -110,6 +110,14 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     /// Who prepares events for the endpoints that ask for it; nil = those get nothing.
     package var preparer: (any PreparationPort)?
     var preparationFigures = PreparationFigures()
+    /// Access tokens of endpoints that ask for some.
+    var tokens = TokenCache()
+    /// Who asks token endpoints; nil = nobody, and whoever needs a token waits.
+    package var tokenPort: (any TokenPort)?
+    /// By client, the lanes that wait for its token.
+    var awaitingToken: [ClientCredentials: [EndpointID: Lane]] = [:]
+    /// Deliveries that go again after a 401, until they come back.
+    var reauthorized: Set<PreparedKey> = []
     /// Of deliveries that turned out larger than what was taken for them, until they are prepared again.
     var preparedSizes: [PreparedKey: Int] = [:]
     /// Who hears of failures; nil = nobody.
@@ -171,6 +179,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         seenEnd = log.committedEnd.sequence
         takeReplies(now: now)
         takeHosts()
+        takeTokens(now: now)
         var isBusy = takeOutcomes(now: now)
         isBusy = takePrepared(now: now) || isBusy
         resubmit()
@@ -188,6 +197,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     package var hasWork: Bool {
         egress.hasOutcome || store.hasReply || hosts.hasReply || log.committedEnd.sequence != seenEnd
             || preparationFigures.out > 0 && preparer?.hasPrepared == true
+            || tokens.askedCount > 0 && tokenPort?.hasAnswer == true
     }
     /// No new orders from now on; what is out comes back and is written.
     package func beginDrain() { isDraining = true }

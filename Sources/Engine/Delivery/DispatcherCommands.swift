@@ -107,9 +107,10 @@ extension Dispatcher {
         let (old, new) = (lane.endpoint.configuration, endpoint.configuration)
         let hasMoved = new.url != old.url
         let hasOtherOrder = new.ordered != old.ordered || new.orderKey != old.orderKey
-        let wasDeaf = lane.isDeaf
+        let (wasDeaf, before) = (lane.isDeaf, lane.endpoint)
         if endpoint.tenant != lane.endpoint.tenant { matcher.remove(lane.id, tenant: lane.endpoint.tenant) }
         lane.endpoint = endpoint
+        changeCredentials(of: lane, from: before, now: now)
         subscribe(lane)
         lane.renewDestination()
         if hasOtherOrder { lane.work?.reorder(isOrdered: endpoint.order != nil, isBusy: lane.inFlight > 0) }
@@ -161,6 +162,7 @@ extension Dispatcher {
                 count(reason: .none, of: lane)
                 committedMarks[id] = nil
                 forgetPreparedSizes(of: id)
+                if !reauthorized.isEmpty { reauthorized = reauthorized.filter { $0.endpoint != id } }
                 dirty.removeAll { $0 === lane }
                 lane.isDirty = false
             } else if !forgetting, lane.health.removed(nowMillis: clock.millis(at: now)) {
@@ -325,6 +327,7 @@ extension Dispatcher {
         metrics.eventsUnreadable = eventsUnreadable
         metrics.tlsFailures = tlsFailures
         metrics.preparation = preparationFigures
+        metrics.tokens = tokens.figures
         metrics.payloadBytesLeased = pool.leasedBytes
         metrics.payloadBytes = pool.byteCount
         metrics.ordersOut = slots.outCount

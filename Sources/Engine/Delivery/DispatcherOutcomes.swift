@@ -11,6 +11,7 @@ extension Dispatcher {
             outcome, wasRepeated: slots[slot].wasRepeated, by: lane.endpoint.outcomes)
         let decision = lane.endpoint.policies?.errors?.revised(judged, outcome) ?? judged
         if !isDraining, goesOnElsewhere(slot, lane, outcome, decision, now: now) { return }
+        if asksForToken(slot, lane, outcome, now: now) { return }
         count(lane) { $0.record(outcome) }
         if outcome.result == .tlsFailed { tlsFailures[Int(outcome.tlsFailure.rawValue)] += 1 }
         let order = slots[slot]
@@ -62,7 +63,7 @@ extension Dispatcher {
         submit(slot)
         return true
     }
-    private func release(_ slot: Int, _ lane: Lane) {
+    func release(_ slot: Int, _ lane: Lane) {
         let order = slots[slot]
         guard let lease = order.lease else { preconditionFailure("an order without memory") }
         let bytes = pool.bytes(of: lease)
@@ -281,7 +282,10 @@ extension Dispatcher {
             lane.working.retries.resolved(place.sequence)
         case nil: break
         }
-        if state != .pending { forgetPreparedSize(of: lane, place.sequence) }
+        if state != .pending {
+            forgetPreparedSize(of: lane, place.sequence)
+            forgetReauthorized(lane, place.sequence)
+        }
         leaveOrder(lane, place.sequence, isDone: state != .pending)
     }
     /// Of the rows that the store keeps.
@@ -342,6 +346,7 @@ extension DeliveryOutcome {
         case .proxyRefused:
             systemError == 0 ? "the proxy's answer is not HTTP/1.1" : "the proxy answered \(systemError)"
         case .notPrepared: "not sent: \(preparationFailure?.explanation ?? "it cannot be prepared")"
+        case .authorizationFailed: "no access token: \(tokenFault?.explanation ?? "none was given")"
         }
     }
 }

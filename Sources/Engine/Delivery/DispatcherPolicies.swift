@@ -215,6 +215,7 @@ extension Dispatcher {
     func loseToShadow(_ lane: Lane, _ place: EventLocation, _ origin: AttemptOrigin?) {
         note(.shadowFailed)
         forgetPreparedSize(of: lane, place.sequence)
+        forgetReauthorized(lane, place.sequence)
         guard case .first(let ticket)? = origin else { return }
         lane.working.outstanding.resolve(ticket)
         markDirty(lane)
@@ -244,7 +245,7 @@ extension FailureClass {
     var isOfLoad: Bool {
         switch self {
         case .network, .timeout, .tls, .limit, .server: true
-        case .blockedAddress, .validation, .authentication: false
+        case .blockedAddress, .validation, .authentication, .authorizationFailed: false
         }
     }
 }

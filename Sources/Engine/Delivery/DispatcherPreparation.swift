@@ -117,7 +117,8 @@ extension Dispatcher {
                                 tenant: lane.endpoint.tenant, sourceID: order.sourceID, source: source,
                                 eventType: type, fieldLines: lines, body: body, verdict: order.verdict,
                                 clientSubject: subject)
-                            return write(event, lane, attempt: attempt, to: lease, now: now)
+                            return write(
+                                event, lane, attempt: attempt, token: slots[slot].token, to: lease, now: now)
                         }
                     }
                 }

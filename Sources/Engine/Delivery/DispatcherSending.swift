@@ -34,7 +34,7 @@ extension Dispatcher {
     }
 
     /// The lane's destination with addresses that are allowed now.
-    func way(to lane: Lane, now: UInt64) -> KnownWay {
+    func addressWay(to lane: Lane, now: UInt64) -> KnownWay {
         guard let host = lane.endpoint.host else {
             // Nothing of it changes, so its URL is not taken apart again.
             if lane.endpoint.environment.proxy?.host == nil, let destination = lane.destination {
@@ -162,8 +162,9 @@ extension Dispatcher {
             notSent(event, lane, attempts: attempts, origin: origin, result: result, now: now)
             return .ended(byteCount: 64)
         }
+        let token = lane.endpoint.policies == nil ? nil : token(of: lane)
         let bytes = requestBytes(
-            room: roomBytes(for: event, lane), lane, sourceBytes: event.source.count,
+            room: roomBytes(for: event, lane) + (token?.line.count ?? 0), lane, sourceBytes: event.source.count,
             typeBytes: event.eventType.count, subjectBytes: event.clientSubject.count)
         guard let block = pool.blockBytes(for: bytes) else {
             deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .tooLarge, now: now)
@@ -177,7 +178,8 @@ extension Dispatcher {
         let (idEnd, linesEnd, bodyEnd) =
             preparation != nil
             ? (idEnd: 0, linesEnd: 0, bodyEnd: 0)
-            : write(event, lane, attempt: UInt32(AttemptCount.number(of: attempts)) + 1, to: lease, now: now)
+            : write(
+                event, lane, attempt: UInt32(AttemptCount.number(of: attempts)) + 1, token: token, to: lease, now: now)
         let known = origin ?? .first(ticket: lane.working.outstanding.append(event.place))
         if origin == nil { markDirty(lane) }
         let wasHeld = key.flatMap { lane.working.order?.began(event.place.sequence, key: $0) } ?? false
@@ -196,7 +198,7 @@ extension Dispatcher {
                 addressIndex: lane.addressIndex, keepsAttempt: event.sourceID.isMessage || keepsTally,
                 talliedType: keepsTally ? event.eventType.text : nil, wasProven: lane.isProven,
                 isProbe: lane.endpoint.policies != nil && lane.breakerPhase == .halfOpen,
-                bornMillis: event.bornMillis))
+                bornMillis: event.bornMillis, token: token))
         if let preparation { prepare(event, lane, preparation, slot: slot) } else { submit(slot) }
         return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
     }
@@ -223,7 +225,7 @@ extension Dispatcher {
         if !unsent.isEmpty || !egress.submit(slots.request(slot, pool: pool)) { unsent.append(slot) }
     }
     func write(
-        _ event: StoredEvent, _ lane: Lane, attempt: UInt32, to lease: PayloadLease, now: UInt64
+        _ event: StoredEvent, _ lane: Lane, attempt: UInt32, token: AccessToken?, to lease: PayloadLease, now: UInt64
     ) -> (idEnd: Int, linesEnd: Int, bodyEnd: Int) {
         let endpoint = lane.endpoint
         let id = EventID(logIdentity: log.identity, sequence: event.place.sequence)
@@ -240,6 +242,7 @@ extension Dispatcher {
                     names: endpoint.names, to: pool, lease: lease, at: idEnd)
             }
         }
+        if let token { linesEnd = token.line.withView { pool.write($0, to: lease, at: linesEnd) } }
         if let signer = endpoint.signer {
             let seconds = UInt64(max(0, clock.millis(at: now)) / 1000)
             let lines = signer.lines(id: idView.array, body: event.body, seconds: seconds, names: endpoint.names)
@@ -252,7 +255,8 @@ extension Dispatcher {
         _ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, result: DeliveryResult,
         now: UInt64
     ) {
-        let outcome = DeliveryOutcome(token: 0, result: result)
+        var outcome = DeliveryOutcome(token: 0, result: result)
+        let said = explain(&outcome, lane)
         count(lane) { $0.record(outcome) }
         failures[FailureClass(outcome).index] += 1
         lane.isProven = false
@@ -263,11 +267,12 @@ extension Dispatcher {
             if isLostToShadow(lane, origin, .retry) { return loseToShadow(lane, event.place, origin) }
         }
         keepAttempt(
-            lane, event.place.sequence, number: attempts + 1, outcome: outcome, answer: [],
+            lane, event.place.sequence, number: attempts + 1, outcome: outcome, answer: said,
             type: lane.endpoint.family.keepsTally ? event.eventType.text : nil, now: now)
         failed(
             lane, place: event.place, attempts: attempts + 1, origin: origin, outcome: outcome,
-            lastReason: .retriesExhausted, bornMillis: event.bornMillis, now: now)
+            lastReason: result == .authorizationFailed ? .authorizationFailed : .retriesExhausted,
+            bornMillis: event.bornMillis, now: now)
         endAfterDays(lane, TriedDelivery(place: event.place, attempts: attempts + 1), outcome, now: now)
     }
     func count(_ lane: Lane, _ body: (inout LaneCounters) -> Void) {

@@ -32,6 +32,8 @@ package enum LaneHold: Equatable, Sendable {
     case concurrency
     /// The addresses of its host are being looked up.
     case address
+    /// An access token is being asked for.
+    case authorization
 }
 
 package struct LaneTrace: Equatable, Sendable {
@@ -81,6 +83,7 @@ extension Dispatcher {
         }
         if lane.inFlight >= lane.allowance { holds.append(.concurrency) }
         if lane.isAwaitingHost { holds.append(.address) }
+        if isAwaitingToken(lane) { holds.append(.authorization) }
         return holds
     }
 }

@@ -31,7 +31,7 @@ package struct EndpointHealth: Sendable {
         state.lastFailureMillis = nowMillis
         state.lastError = EndpointHealth.bounded(error)
         guard state.condition == .active else { return false }
-        guard failuresInRow >= EndpointHealth.failureCountMin || reason == .unresolved else { return false }
+        guard failuresInRow >= EndpointHealth.failureCountMin || reason != .attemptsFailed else { return false }
         return become(.failing, reason, nowMillis)
     }
     /// For how long it has done nothing but fail; nil while it does not.

@@ -171,7 +171,7 @@ package final class HostResolver: HostLookup, @unchecked Sendable {
             wakeup.signal()
         }
     }
-    private static func text(of error: ResolveError) -> String {
+    static func text(of error: ResolveError) -> String {
         switch error {
         case .failed(let why): why
         case .noAddress: "no address"

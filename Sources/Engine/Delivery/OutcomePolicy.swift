@@ -35,6 +35,8 @@ package enum DeadLetterReason: UInt8, CaseIterable, Sendable {
     case cancelled = 8
     /// It cannot be made into what its endpoint is to get.
     case transformationFailed = 9
+    /// There was no access token for its endpoint, as often as it may be tried.
+    case authorizationFailed = 10
 
     /// Places that a table by raw value has.
     package static let placeCount = Int(allCases.map(\.rawValue).max() ?? 0) + 1
@@ -49,6 +51,7 @@ package enum DeadLetterReason: UInt8, CaseIterable, Sendable {
         case .expired: "expired"
         case .transformationFailed: "transformation_failed"
         case .cancelled: "cancelled"
+        case .authorizationFailed: "authorization_failed"
         }
     }
 }
@@ -90,7 +93,7 @@ package enum OutcomePolicy {
         case .connectFailed, .connectTimedOut, .headTimedOut, .totalTimedOut, .connectionLost, .badAnswer,
             .answerTooLarge, .tlsFailed, .proxyRefused:
             return OutcomeDecision(.retry)
-        case .nameNotResolved, .addressRefused: return OutcomeDecision(.retry, .backOff)
+        case .nameNotResolved, .addressRefused, .authorizationFailed: return OutcomeDecision(.retry, .backOff)
         }
     }
     private static func judge(_ meaning: OutcomeMeaning, retryAfterSeconds: UInt32) -> OutcomeDecision {

@@ -16,6 +16,8 @@ package enum FailureClass: String, CaseIterable, Codable, Sendable {
     case validation
     /// 401, 403, 407.
     case authentication
+    /// There is no access token for it: its token endpoint refuses, or does not answer. Nothing was sent.
+    case authorizationFailed = "authorization-failed"
     /// 429.
     case limit
     /// 5xx, 408, 425, and the 3xx, which are not followed.
@@ -33,6 +35,7 @@ package enum FailureClass: String, CaseIterable, Codable, Sendable {
         case .connectTimedOut, .headTimedOut, .totalTimedOut: self = .timeout
         case .tlsFailed: self = .tls
         case .addressRefused: self = .blockedAddress
+        case .authorizationFailed: self = .authorizationFailed
         // What was to be sent could not be made: the fault is the event's.
         case .notPrepared: self = .validation
         }

@@ -23,10 +23,13 @@ package final class LanePolicies: Sendable {
     package let shadow: ShadowSettings?
     package let disableAfterMillis: Int64?
     package let errors: ErrorTable?
+    /// For whom access tokens are asked; nil = deliveries need none.
+    package let credentials: ClientCredentials?
 
     /// Nil when the endpoint has none of them.
-    package init?(_ policies: EndpointPolicies) {
-        guard policies.hasLanePolicies else { return nil }
+    package init?(_ policies: EndpointPolicies, credentials: ClientCredentials? = nil) {
+        guard policies.hasLanePolicies || credentials != nil else { return nil }
+        self.credentials = credentials
         breaker = policies.breaker
         triggers = BreakerTriggers(policies.breaker?.on ?? [])
         schedule = policies.retry?.schedule

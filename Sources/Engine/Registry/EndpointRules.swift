@@ -17,6 +17,7 @@ struct EndpointRules {
         let family = endpoint.extras.family
         issues += familyIssues(endpoint, path)
         issues += SignatureRules.issues(of: endpoint, at: path)
+        issues += AuthorizationRules.issues(of: endpoint, addresses, at: path)
         let isStandard = SignatureRules.takesStandardSecrets(endpoint)
         for (index, secret) in endpoint.secrets.enumerated() where isStandard {
             if let problem = family.problem(ofSecret: secret, index: index) {

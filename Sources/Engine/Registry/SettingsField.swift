@@ -112,6 +112,11 @@ extension EndpointConfiguration {
     private static let channelsField: SettingsField<EndpointConfiguration> = SettingsField("channels") { $0.channels }
     private static let signatureField: SettingsField<EndpointConfiguration> = SettingsField(
         "signature", { $0.policies.signature }, text: { $0?.text ?? "none" })
+    private static let headersField: SettingsField<EndpointConfiguration> = SettingsField(
+        "headers", { $0.extras.fields },
+        text: { $0.isEmpty ? "none" : $0.map(\.name).joined(separator: ", ") })
+    private static let authorizationField: SettingsField<EndpointConfiguration> = SettingsField(
+        "authorization", { $0.policies.authorization }, text: { $0?.text ?? "none" })
     private static let filterField: SettingsField<EndpointConfiguration> = SettingsField(
         "filter", { $0.policies.filter }, text: { $0?.json ?? "none" })
     private static let redactField: SettingsField<EndpointConfiguration> = SettingsField(
@@ -129,7 +134,7 @@ extension EndpointConfiguration {
         channelsField.apart(.whenSet),
         filterField.apart(.whenSet),
         SettingsField("secret", { $0.secrets }, text: { countText($0.count) }),
-        signatureField.apart(.whenSet),
+        signatureField.apart(.whenSet), headersField.apart(.whenSet), authorizationField.apart(.whenSet),
         SettingsField("concurrency") { $0.concurrency },
         SettingsField("timeouts.connect", { $0.connectMillisMax }, text: millisText),
         SettingsField("timeouts.head", { $0.headMillisMax }, text: millisText),
@@ -155,7 +160,6 @@ extension EndpointConfiguration {
         SettingsField("metadata", { $0.extras.metadata }, text: keysText),
         SettingsField("throttle_rate", { $0.extras.throttleRate }, text: { $0.map { "\($0)" } ?? "none" }),
         SettingsField("version") { $0.extras.version },
-        SettingsField("headers", { $0.extras.fields }, text: { $0.map(\.name).joined(separator: ", ") }),
         SettingsField("credentials", { $0.extras.userInformation }, text: { $0.isEmpty ? "none" : "1 secret" }),
         SettingsField("old_secrets", { $0.extras.oldSecrets }, text: { countText($0.count) }),
         SettingsField("signature_names", { $0.extras.signatureNames }, text: { "\($0)" }),

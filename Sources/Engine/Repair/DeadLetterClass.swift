@@ -13,7 +13,7 @@ package enum DeadLetterClass: Hashable, Sendable {
         case .tooLarge, .eventMissing, .endpointDisabled, .cancelled, .transformationFailed: self = .local
         // Without an attempt there is no failure. What expires after one keeps what came of that.
         case .expired where row.result == .abandoned: self = .local
-        case .permanentAnswer, .retriesExhausted, .endpointGone, .expired, nil:
+        case .permanentAnswer, .retriesExhausted, .endpointGone, .expired, .authorizationFailed, nil:
             self = .failure(FailureClass(row.result, status: row.status))
         }
     }

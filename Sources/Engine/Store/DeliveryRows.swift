@@ -170,6 +170,8 @@ package enum EndpointReason: UInt8, CaseIterable, Sendable {
     /// Its circuit breaker is open, and while it is half-open.
     case breakerOpen = 11
     case breakerProbing = 12
+    /// There is no access token for it.
+    case authorizationFailed = 13
 
     package var isBreaker: Bool { self == .breakerOpen || self == .breakerProbing }
     package var breakerPhase: BreakerPhase {
@@ -196,6 +198,7 @@ package enum EndpointReason: UInt8, CaseIterable, Sendable {
         case .unresolved: "unresolved"
         case .configuration: "configuration"
         case .failedForDays: "failed_for_days"
+        case .authorizationFailed: "authorization_failed"
         case .breakerOpen: "breaker_open"
         case .breakerProbing: "breaker_probing"
         case .removed, .removedWhilePaused, .removedWhileDisabled: "removed"

@@ -39,6 +39,8 @@ package enum EndpointError: Error, Equatable, Sendable {
     case address(EndpointAddressError)
     case tls(EndpointTLSError)
     case filter(ValidationIssue)
+    /// Of the place where access tokens are asked for.
+    case authorization(String)
 
     package func issue(at path: FieldPath) -> ValidationIssue {
         switch self {
@@ -47,6 +49,8 @@ package enum EndpointError: Error, Equatable, Sendable {
             let field = error.file.map { path["tls"][$0.rawValue] } ?? path["url"]
             return ValidationIssue(field, error.message, about: .nothing)
         case .filter(let issue): return issue.under(path["filter"])
+        case .authorization(let reason):
+            return ValidationIssue(path["authorization"]["oauth2"]["token_url"], reason, about: .nothing)
         }
     }
 }
@@ -94,10 +98,16 @@ package final class CompiledEndpoint: Sendable {
         self.environment = environment
         family = spec.settings.extras.family
         spacingNanos = spec.settings.extras.throttleRate.map { DeliverySpacing.intervalNanos(perSecond: $0) }
-        policies = family == .registry ? LanePolicies(spec.settings.policies) : nil
+        let authorization = family == .registry ? spec.settings.policies.authorization : nil
+        let credentials = try authorization?.oauth2.map { (settings) throws(EndpointError) in
+            do throws(EndpointError) { return try ClientCredentials(settings, of: spec, environment) } catch {
+                throw .authorization(error.issue(at: FieldPath([])).reason)
+            }
+        }
+        policies = family == .registry ? LanePolicies(spec.settings.policies, credentials: credentials) : nil
         outcomes = family.outcomes.map { OutcomeTable($0) } ?? OutcomeTable(spec.settings.outcomes)
         order = DeliveryOrder(spec.settings)
-        fieldLines = spec.settings.extras.fieldLines
+        fieldLines = spec.settings.extras.fieldLines + Array((authorization?.fieldLine ?? "").utf8)
         names =
             spec.settings.policies.signature?.form == .svix
             ? .svix : family.signatureNames ?? spec.settings.extras.signatureNames

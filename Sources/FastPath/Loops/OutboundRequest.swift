@@ -80,6 +80,8 @@ package enum DeliveryResult: UInt8, CaseIterable, Sendable, BitwiseCopyable {
     /// Its body cannot be made into what the endpoint is to get; `systemError` has the reason. Never the loop's:
     /// nothing was sent.
     case notPrepared
+    /// There is no access token for its endpoint; `systemError` has the reason. Never the loop's: nothing was sent.
+    case authorizationFailed
 }
 
 package struct DeliveryOutcome: Sendable, BitwiseCopyable {
@@ -95,7 +97,7 @@ package struct DeliveryOutcome: Sendable, BitwiseCopyable {
     /// `Retry-After` in seconds (a date is turned into seconds by the loop), `UInt32.max` when there is none.
     package var retryAfterSeconds: UInt32
     /// errno of a failed connect, send or receive; the raw value of a `TLSFailure` when `result` is `tlsFailed`; the
-    /// status of a proxy that refused; the reason when `result` is `notPrepared`; else 0.
+    /// status of a proxy that refused; the reason when `result` is `notPrepared` or `authorizationFailed`; else 0.
     package var systemError: Int32
     /// From the order's arrival in the loop to the outcome, microseconds; the part until connected; and until the first
     /// byte.

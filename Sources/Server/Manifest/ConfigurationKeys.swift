@@ -228,6 +228,8 @@ package enum ConfigurationKeys {
             filter,
             .secrets("secret", \.secrets),
             signature,
+            headers,
+            authorization,
             concurrency,
             .section("timeouts", \.self, keys: timeouts),
             .section(

@@ -128,6 +128,9 @@ endpoints:
     url: http://127.0.0.1:9000/hooks
     secret: "${SLUICE_EXAMPLE_SECRET}"      # signs by Standard Webhooks; a list while it rotates
 #   signature: standard-webhooks  # or svix, sha256, github, stripe, or { form: sha256, header: X-Signature, … }
+#   headers: { X-Api-Key: "${BILLING_KEY}" }   # of its deliveries; values are secrets
+#   authorization: { bearer: "${TOKEN}" }   # or { basic: { username: u, password: "${PASSWORD}" } }, or OAuth 2:
+#   authorization: { oauth2: { token_url: "https://login.example/token", client_id: c, client_secret: "${SECRET}" } }
 #   sources: [github]             # which sources; none = all
 #   types: ["push", "pull_request.*"]       # which event types; none = all
 #   channels: [project_1]         # of published events, those that share one of these; none = all

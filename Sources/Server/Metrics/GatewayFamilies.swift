@@ -297,7 +297,7 @@ package enum GatewayFamilies {
             MetricFamily(
                 "sluice_store_failures_total", .counter, help: "Those that failed and are tried again.",
                 value: Double(metrics.store.failures)),
-        ] + PreparationFamilies.of(metrics.preparation)
+        ] + PreparationFamilies.of(metrics.preparation) + TokenFamilies.of(metrics.tokens)
     }
 }
 
@@ -319,6 +319,7 @@ extension DeliveryResult {
         case .tlsFailed: "tls_failed"
         case .proxyRefused: "proxy_refused"
         case .notPrepared: "not_prepared"
+        case .authorizationFailed: "authorization_failed"
         }
     }
 }

@@ -13,6 +13,7 @@ import signal
 import stat
 import threading
 import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
 from receiver import Receiver
@@ -70,12 +71,42 @@ class Marks:
         ]
 
 
+class Tokens:
+    """A token endpoint that gives one client its token, and tells the other what it sent."""
+
+    def __init__(self, token):
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                sent = self.rfile.read(int(self.headers["Content-Length"])).decode()
+                form = urllib.parse.parse_qs(sent)
+                if form.get("client_id") == ["refused"]:
+                    words = f"no client {form['client_secret'][0]} {sent} {self.headers['Authorization']}"
+                    status, answer = 401, {"error": "invalid_client", "error_description": words}
+                else:
+                    status, answer = 200, {"access_token": token, "token_type": "Bearer", "expires_in": 600}
+                self.send_response(status)
+                self.end_headers()
+                self.wfile.write(json.dumps(answer).encode())
+
+            def log_message(self, *arguments):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}/token"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+
 class Bench:
     def __init__(self, receiver):
         self.marks, self.receiver, self.app, self.ids = Marks(), receiver, {}, {}
         add = self.marks.add
         source = github_source("github", secret=add("a source's secret", "marker-source-secret-3f9a1c"))
-        hook = endpoint("file-hook", receiver.url, secret=add("a file's endpoint secret", whsec("marker-file-hook")))
+        hook = endpoint(
+            "file-hook", receiver.url, secret=add("a file's endpoint secret", whsec("marker-file-hook")),
+            headers={"X-Api-Key": add("a file's header", "marker-file-header-7c41")},
+            authorization={"bearer": add("a file's bearer token", "marker-file-bearer-5ae9")})
+        self.tokens = Tokens(add("an access token", "marker-access-token-e09b"))
         self.gateway = Gateway([source], [hook], delivery={"allow": ["127.0.0.0/8", "::1/128"]})
 
     def call(self, method, path, body=None, token=None, headers=None, wanted=(200, 201, 202, 204)):
@@ -96,6 +127,7 @@ class Bench:
         for name, path in (("good", "/good"), ("bad", "/bad"), ("dead", "/dead")):
             draft = {"name": name, "tenant": "acme", "url": url + path, "secrets": [own]}
             self.ids[name] = call("POST", "/api/v1/endpoints", draft)["id"]
+        self.authorize(url)
         app = f"/api/v1/app/{made['id']}"
         portal = call("POST", f"/api/v1/auth/app-portal-access/{made['id']}", {}, headers={"idempotency-key": "one"})
         add("a portal's token", portal["token"])
@@ -122,6 +154,31 @@ class Bench:
         add("a secret that was made here", key["key"], "v1.endpoint.get-secret")
         self.app.update(path=app, id=made["id"], endpoint=out, secret=path)
 
+    def authorize(self, url):
+        """Endpoints with credentials of each kind; one's token endpoint gives nothing, and says the secret again."""
+        add, oauth = self.marks.add, {"token_url": self.tokens.url, "client_id": "client"}
+        basic = {"username": "user", "password": add("a basic password", "marker-basic-password-31fd")}
+        kinds = {
+            "basic": {"basic": basic},
+            "bearer": {"bearer": add("a bearer token", "marker-bearer-token-c2d8")},
+            "oauth": {"oauth2": {**oauth, "client_secret": add("a client's secret", "marker-client-secret-a94e")}},
+            "refused": {
+                "oauth2": {
+                    **oauth, "client_id": "refused", "auth_style": "body",
+                    "client_secret": add("a client's secret that is refused", "marker-refused-secret-58b0"),
+                }
+            },
+        }
+        header = add("an own header", "marker-own-header-d07c")
+        for name, authorization in kinds.items():
+            draft = {"name": name, "tenant": "acme", "url": f"{url}/{name}", "headers": {"X-Key": header}}
+            made = self.call("POST", "/api/v1/endpoints", {**draft, "authorization": authorization})
+            self.ids[name] = made["id"]
+        bad = {"authorization": {"bearer": "marker-basic-password-31fd \n"}, "headers": {"X-Key": header + "\n"}}
+        path = f"/api/v1/endpoints/{self.ids['bearer']}"
+        said = json.dumps(self.call("PATCH", path, bad, wanted=(422,))).encode()
+        assert not self.marks.found(said), said
+
     def use(self):
         """Deliveries that succeed, fail, wait and die; a request that is refused; keys that are wrong."""
         for number in range(4):
@@ -138,8 +195,20 @@ class Bench:
         self.app["event"] = dead[0]["event"] if isinstance(dead[0]["event"], str) else dead[0]["event"]["id"]
         wait_until(lambda: sum("/out" in d.path for d in self.receiver.snapshot()) >= 4, 20, "deliveries")
         wait_until(lambda: self.items("/api/v1/deliveries?state=pending"), 20, "a delivery that waits")
+        self.credentials_are_used()
         self.call("POST", f"/api/v1/endpoints/{self.ids['bad']}/retry-now", wanted=(200, 404))
         self.call("POST", f"/api/v1/replays", {"event": self.app["event"], "dry_run": False}, wanted=(200, 404, 409))
+
+    def credentials_are_used(self):
+        def field(name, path):
+            return {d.headers.get(name) for d in self.receiver.snapshot() if d.path.endswith("/" + path)}
+
+        wait_until(lambda: field("authorization", "oauth") == {"Bearer marker-access-token-e09b"}, 20, "a token")
+        assert field("authorization", "bearer") == {"Bearer marker-bearer-token-c2d8"}
+        assert field("x-key", "basic") == {"marker-own-header-d07c"}
+        refused = f"/api/v1/deliveries?endpoint={self.ids['refused']}"
+        said = wait_until(lambda: self.items(refused), 20, "an attempt without a token")
+        assert said[0]["result"] == "authorization_failed", said
 
     def items(self, path):
         return self.call("GET", path)["items"]

@@ -201,6 +201,7 @@ struct EventTracing {
                 until: TimeText.of(millis: until))
         case .concurrency: TraceStep("concurrency", "as many requests are out as the endpoint takes at once")
         case .address: TraceStep("address", "its host name is being looked up")
+        case .authorization: TraceStep("authorization", "an access token is being asked for")
         }
     }
     /// It wants it, has it behind itself, and there is no row.

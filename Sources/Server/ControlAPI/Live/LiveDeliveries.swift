@@ -129,6 +129,9 @@ extension AttemptResource {
         case .tlsFailed: tlsError = TLSFailure(row.result, row.systemError).code
         case .proxyRefused: proxyStatus = row.systemError == 0 ? nil : Int(row.systemError)
         case .notPrepared: preparationError = PreparationFailure(rawValue: row.systemError)?.name
+        case .authorizationFailed:
+            authorizationError = AccessTokenFault(row.result, row.systemError)?.name
+            tokenStatus = row.systemError >> 8 == 0 ? nil : Int(row.systemError >> 8)
         default: systemError = row.systemError == 0 ? nil : systemText(row.systemError)
         }
         guard !row.answer.isEmpty else { return }

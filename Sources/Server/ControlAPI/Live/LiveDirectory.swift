@@ -126,6 +126,7 @@ extension EndpointResource {
         redact = RedactResource(settings.policies.redaction)
         transform = (settings.policies.transform ?? []).map { TransformStepResource($0) }
         show(settings.policies)
+        show(credentialsOf: settings)
         forwardHeaders = settings.forwardsHeaders
         disabled = settings.disabled
     }

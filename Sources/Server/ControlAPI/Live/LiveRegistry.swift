@@ -18,7 +18,10 @@ final class LiveRegistry: RegistryControl, AuditQueries {
 
     func create(_ drafts: [EndpointDraft], _ caller: Caller) throws -> [EndpointResource] {
         let lookup = try RegistryLookup(gateway, caller)
-        let errors = drafts.enumerated().flatMap { $1.preparationErrors(at: "endpoints[\($0)].", isNew: true) }
+        let errors = drafts.enumerated().flatMap {
+            $1.preparationErrors(at: "endpoints[\($0)].", isNew: true)
+                + $1.credentialErrors(at: "endpoints[\($0)].")
+        }
         guard errors.isEmpty else { throw ControlError.invalid(errors) }
         let settings = try drafts.map { draft in
             try lookup.mayName(filesOf: draft)
@@ -46,7 +49,9 @@ final class LiveRegistry: RegistryControl, AuditQueries {
     ) throws -> EndpointResource {
         let lookup = try RegistryLookup(gateway, caller)
         let endpoint = try lookup.endpoint(ref)
-        let errors = draft.preparationErrors(isNew: endpoint.settings.policies.redaction?.key == nil)
+        let errors =
+            draft.preparationErrors(isNew: endpoint.settings.policies.redaction?.key == nil)
+            + draft.credentialErrors()
         guard errors.isEmpty else { throw ControlError.invalid(errors) }
         try lookup.mayName(filesOf: draft, before: endpoint.settings)
         var settings = EndpointConfiguration(draft)
@@ -156,13 +161,16 @@ extension EndpointConfiguration {
         }
         take(draft.redact, draft.transform)
         take(policiesOf: draft)
+        take(credentialsOf: draft)
         forwardsHeaders = draft.forwardHeaders ?? forwardsHeaders
         disabled = draft.disabled ?? disabled
     }
     /// What this API does not show is not its to take away. But the credentials of a URL are a part of it: another URL
     /// must not get them.
     package mutating func keepWhatIsHidden(of old: EndpointConfiguration) {
+        let fields = extras.fields
         extras = old.extras
+        extras.fields = fields
         if url != old.url { extras.userInformation = "" }
     }
 }
@@ -189,6 +197,7 @@ extension EndpointDraft {
         redact = RedactResource(settings.policies.redaction)
         transform = settings.policies.transform?.map { TransformStepResource($0) }
         show(settings.policies)
+        show(credentialsOf: settings)
         forwardHeaders = settings.forwardsHeaders
         disabled = settings.disabled
     }

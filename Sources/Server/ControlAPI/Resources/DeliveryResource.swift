@@ -67,7 +67,7 @@ extension DeliveryResource: Described {
     static let resultAbout =
         "`answered`, `connect_failed`, `connect_timed_out`, `head_timed_out`, `total_timed_out`, "
         + "`connection_lost`, `bad_answer`, `answer_too_large`, `name_not_resolved`, `address_refused`, "
-        + "`tls_failed`, `proxy_refused`, `not_prepared` or `abandoned`."
+        + "`tls_failed`, `proxy_refused`, `not_prepared`, `authorization_failed` or `abandoned`."
     package static let schema = ObjectSchema(
         "Delivery", "One event at one endpoint.",
         [
@@ -105,6 +105,9 @@ package struct AttemptResource: Codable, Equatable, Sendable {
     package var proxyStatus: Int?
     /// Why the event could not be transformed or redacted, such as `not_json`.
     package var preparationError: String?
+    package var authorizationError: String?
+    /// What the token endpoint answered.
+    package var tokenStatus: Int?
     /// The first 4 KiB of the answer's body when they are UTF-8, else nil and `answerBase64` has them.
     package var answer: String?
     package var answerBase64: String?
@@ -134,7 +137,13 @@ extension AttemptResource: Described {
             .optional(
                 "preparation_error", .word(PreparationFailure.allCases.map(\.name)),
                 "Why the event could not be transformed or redacted, when `result` is `not_prepared`."),
-            .optional("answer", .text, "The first 4 KiB of the answer's body, when they are text."),
+            .optional(
+                "authorization_error", .word(AccessTokenFault.allCases.map(\.name)),
+                "Why there was no access token, when `result` is `authorization_failed`."),
+            .optional("token_status", .integer(100...999), "What the token endpoint answered then."),
+            .optional(
+                "answer", .text,
+                "The first 4 KiB of the answer's body, when they are text; what a token endpoint said of its error."),
             .optional("answer_base64", .text, "The same when they are not text."),
         ])
 }

@@ -44,7 +44,7 @@ extension EndpointStatusResource: Described {
                 "Why: `gone` (it answered 410, or what its `outcomes` call `disable`), `operator_request`, "
                     + "`asked_for_less` (`Retry-After`, 429, 502, 504), `attempts_failed`, `failed_for_days`, "
                     + "`breaker_open`, `breaker_probing` (its `breaker`), `unresolved` (its host "
-                    + "name), `configuration` (`disabled: true`)."
+                    + "name), `authorization_failed` (no access token for it), `configuration` (`disabled: true`)."
             ),
             .optional("since", .time, "Since when it is in this state."),
             .optional("until", .time, "When a pause ends; absent when it does not end by itself."),
@@ -168,6 +168,8 @@ package struct EndpointDraft: Codable, Equatable, Sendable {
     /// Never shown again.
     package var secrets: [String]?
     package var signature: SignatureResource?
+    package var headers: [String: String]?
+    package var authorization: AuthorizationResource?
     package var concurrency: ConcurrencyResource?
     package var timeouts: TimeoutsResource?
     package var retry: RetryResource?
@@ -223,7 +225,7 @@ extension EndpointDraft: Described {
             .optional("breaker", .flagOr(BreakerForm.schema), BreakerResource.about),
             .optional("forward_headers", .flag, "Send the provider's own header fields along."),
             .optional("disabled", .flag, "Keeps its position in the log and receives nothing."),
-        ] + ObjectSchema.lanePolicyFields)
+        ] + ObjectSchema.credentialFields + ObjectSchema.lanePolicyFields)
 }
 
 package struct EndpointBatch: Codable, Equatable, Sendable {
@@ -259,6 +261,8 @@ package struct EndpointResource: Codable, Equatable, Sendable {
     /// How many secrets sign; the secrets themselves are not shown.
     package var secretCount = 0
     package var signature: SignatureResource?
+    package var headers: [String: String] = [:]
+    package var authorization: AuthorizationResource?
     package var concurrency: ConcurrencyResource
     package var timeouts: TimeoutsResource
     package var retry: RetryResource
@@ -318,6 +322,9 @@ extension EndpointResource: Described {
             .required("secret_count", .count, "How many secrets sign; they are not shown."),
             .optional(
                 "signature", .object(SignatureResource.schema), "How it is signed; absent: by Standard Webhooks."),
+            .required("headers", .map(.text), ObjectSchema.aboutHeaders),
+            .optional(
+                "authorization", .object(AuthorizationResource.schema), "How the gateway proves to it who it is."),
             .required(
                 "concurrency", .integerOr(ConcurrencyResource.range, ConcurrencyResource.schema),
                 ConcurrencyResource.about),

@@ -58,6 +58,7 @@ package struct ErrorsResource: Codable, Equatable, Sendable {
     package var blockedAddress: ErrorRuleResource?
     package var validation: ErrorRuleResource?
     package var authentication: ErrorRuleResource?
+    package var authorizationFailed: ErrorRuleResource?
     package var limit: ErrorRuleResource?
     package var server: ErrorRuleResource?
     package init() {}
@@ -65,6 +66,7 @@ package struct ErrorsResource: Codable, Equatable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case preset, network, timeout, tls, validation, authentication, limit, server
         case blockedAddress = "blocked-address"
+        case authorizationFailed = "authorization-failed"
     }
     init(_ settings: ErrorSettings) {
         preset = settings.preset?.rawValue
@@ -88,6 +90,7 @@ package struct ErrorsResource: Codable, Equatable, Sendable {
         case .blockedAddress: \.blockedAddress
         case .validation: \.validation
         case .authentication: \.authentication
+        case .authorizationFailed: \.authorizationFailed
         case .limit: \.limit
         case .server: \.server
         }
@@ -100,6 +103,7 @@ package struct ErrorsResource: Codable, Equatable, Sendable {
         case .blockedAddress: "The host's address may not be delivered to."
         case .validation: "4xx but for those of other classes."
         case .authentication: "401, 403, 407."
+        case .authorizationFailed: "No access token was given for the endpoint; nothing was sent."
         case .limit: "429."
         case .server: "5xx, 408, 425 and 3xx."
         }

@@ -1,0 +1,51 @@
+// Answers of the blocking client: byte by byte, and what is none.
+import FastPath
+import Testing
+
+private func read(
+    _ text: String, isOver: Bool = false, bytesMax: Int = 1000
+) throws(ExchangeFailure) -> ExchangeAnswer? {
+    try ExchangeReading.answer(in: Array(text.utf8), isOver: isOver, bytesMax: bytesMax)
+}
+
+@Suite struct CheckedExchangeTests {
+    @Test(arguments: [
+        "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\n\r\n",
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\nHTTP/1.1 200 OK\r\n"
+            + "Content-Length: 4\r\n\r\nbody",
+    ]) func isWholeWithItsLastByte(_ text: String) throws {
+        for count in 0..<text.utf8.count {
+            #expect(try read(String(text.prefix(count))) == nil, "\(count)")
+            #expect(throws: ExchangeFailure.connectionLost) { try read(String(text.prefix(count)), isOver: true) }
+        }
+        let answer = try #require(try read(text))
+        #expect(answer.status == 200 && answer.body == Array("body".utf8))
+        #expect(try read(text, isOver: true) == answer)
+    }
+    @Test func withoutALengthItEndsWithTheConnection() throws {
+        let text = "HTTP/1.1 401 Unauthorized\r\nRetry-After: 7\r\n\r\nbody"
+        #expect(try read(text) == nil)
+        let answer = try #require(try read(text, isOver: true))
+        #expect(answer.status == 401 && answer.body == Array("body".utf8) && answer.retryAfterSeconds == 7)
+        #expect(try read("HTTP/1.1 204 No Content\r\n\r\n")?.body == [])
+    }
+    @Test func hasABound() throws {
+        let large = String(repeating: "b", count: 11)
+        #expect(throws: ExchangeFailure.answerTooLarge) {
+            try read("HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n", bytesMax: 10)
+        }
+        #expect(throws: ExchangeFailure.answerTooLarge) { try read("HTTP/1.1 200 OK\r\n\r\n" + large, bytesMax: 10) }
+        #expect(throws: ExchangeFailure.answerTooLarge) {
+            try read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n", bytesMax: 10)
+        }
+    }
+    @Test(arguments: [
+        "SSH-2.0-OpenSSH\r\n", "HTTP/2 200\r\n\r\n", "HTTP/1.1 200 OK\nContent-Length: 0\n\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 4\r\n\r\n0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ]) func whatIsInDoubtIsNone(_ text: String) {
+        #expect(throws: ExchangeFailure.badAnswer) { try read(text) }
+    }
+}
