@@ -50,7 +50,7 @@ class Sink:
         return endpoint(name, f"http://127.0.0.1:{self.port}/hooks", secret=SECRET, **more)
 
 
-def filled(folder, targets, events, body, **keys):
+def filled(folder, targets, events, body, pad="x", **keys):
     """A log with at least `events` events that nobody has had yet; how many they are (more than were answered: the
     generator leaves out what was in flight when it stopped)."""
     waiting = [{**target, "disabled": True} for target in targets]
@@ -58,7 +58,7 @@ def filled(folder, targets, events, body, **keys):
         total, number = 0, 0
         while total < events:
             number += 1
-            total += fill(gateway, FILL_SECONDS, body=body, run=f"f{number}")[0]
+            total += fill(gateway, FILL_SECONDS, body=body, run=f"f{number}", pad=pad)[0]
     return log_stats(gateway.data)["records"]
 
 

@@ -1,5 +1,5 @@
-"""The scenarios of what an endpoint's deliveries go by: what policies, a filter and a redaction take from the rate, what
-waits behind an open breaker and how it comes out, and a tenant beside one that sends fifty times as much.
+"""The scenarios of what an endpoint's deliveries go by: what policies, a filter and a redaction take from the rate,
+what waits behind an open breaker and how it comes out, and a tenant beside one that sends fifty times as much.
 """
 
 import os
@@ -23,16 +23,20 @@ POLICIES = {"ordered": {"key": "json:$.id"}, "rate": {"per_second": 1_000_000, "
 FILTER = {"body": {"id": {"$startsWith": "f", "$neq": "f"}, "pad": {"$exist": True}, "absent": {"$exist": False}}}
 
 
+# What a redaction finds in each body, a few dozen times in 4 KiB.
+SECRETS = "mail alice@example.com from 10.20.30.40 with Bearer abcdefghijklmnopqrstuvwxyz012345 and words in between; "
+
+
 # MARK: what a policy takes from the rate
 
 
-def drained(what, outcome, name, events, policy):
+def drained(what, outcome, name, events, policy, pad):
     """A full log to one endpoint that has this policy: (deliveries a second, processor microseconds of each)."""
     folder, sink = data_folder(), Sink()
     try:
         with sink:
             targets = [sink.endpoint("sink", concurrency=what["concurrency"], **policy)]
-            total = filled(folder, targets, events, what["body"])
+            total = filled(folder, targets, events, what["body"], pad)
             gateway = Gateway([open_source()], targets, folder=folder, log=LARGE, loops=1, wrapper=pinned("0", []))
             with gateway:
                 # Deliveries begin before /ready is seen: what was done by then counts for neither side.
@@ -46,12 +50,12 @@ def drained(what, outcome, name, events, policy):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def compared(what, outcome, scale, name, policy, least):
+def compared(what, outcome, scale, name, policy, least, pad="x"):
     """The rate without the policy and with it, in turns; the share that is left, from the rounds' own pairs."""
     events, rates, used = max(1000, int(what["events"] * scale)), {}, {}
     for turn in range(what["rounds"]):
         for one in ("plain", name) if turn % 2 == 0 else (name, "plain"):
-            rate, cpu = drained(what, outcome, one, events, policy if one == name else {})
+            rate, cpu = drained(what, outcome, one, events, policy if one == name else {}, pad)
             rates.setdefault(one, []).append(rate)
             used.setdefault(one, []).append(cpu)
     for one in ("plain", name):
@@ -73,7 +77,7 @@ def filtered(what, outcome, scale):
 
 
 def redaction(what, outcome, scale):
-    rate = compared(what, outcome, scale, "redaction", {"redact": True}, None)
+    rate = compared(what, outcome, scale, "redaction", {"redact": True}, None, SECRETS)
     outcome.check("at least 10,000 redacted deliveries a second", rate >= 10_000)
 
 
@@ -169,18 +173,69 @@ def beside(what, outcome, gateway, name, ledgers):
         url = f"http://127.0.0.1:{sink.port}/hooks"
         draft = {"name": name, "url": url, "secrets": [SECRET], "sources": ["s0"]}
         call(gateway, "POST", "/api/v1/endpoints", draft)
-        arguments = ["--rate", what["rate"], "--duration", f"{what['seconds']}s", "--warmup", "0s"]
-        arguments += ["--connections", 32, "--size", "1KiB", "--provider", "github", "--secret", driver.SECRET]
-        done = driver.drive_load(f"http://127.0.0.1:{gateway.port}/in/s0", arguments)
-        wait_until(lambda: delivered(gateway, endpoint=name) >= done["accepted"], 120, f"{name}: the other's events")
+        sent = load(gateway, "s0", what["rate"], what["seconds"])
+        wait_until(lambda: delivered(gateway, endpoint=name) >= sent, 120, f"{name}: the other's events")
         sink.end()
         call(gateway, "POST", f"/api/v1/endpoints/{name}/disable", None)
     spans = spans_of(ledgers[name], gateway.data)
-    outcome.check(f"{name}: the other endpoint has all {done['accepted']}", len(spans) >= done["accepted"])
+    outcome.check(f"{name}: the other endpoint has all {sent}", len(spans) >= sent)
     return spans[int(len(spans) * 0.99)] / 1e3
 
 
+# MARK: tenants
+
+
+def fairness(what, outcome, scale):
+    """The 99th percentile from receipt to the endpoint of a tenant that sends a little, alone and beside one that sends
+    many times as much, in turns."""
+    p99 = {"alone": [], "beside": []}
+    for turn in range(what["rounds"]):
+        for name in ("alone", "beside") if turn % 2 == 0 else ("beside", "alone"):
+            p99[name].append(small_tenant(what, outcome, name, max(2, round(what["seconds"] * scale))))
+    for name, found in p99.items():
+        outcome.figure(f"{name}.p99_ms", statistics.median(found), 2)
+    ratio = statistics.median(beside / alone for alone, beside in zip(p99["alone"], p99["beside"]))
+    outcome.figure("beside.p99_ratio", ratio)
+    outcome.check("the small tenant's p99 within twice of alone", ratio <= 2)
+
+
+def small_tenant(what, outcome, name, seconds):
+    folder = data_folder()
+    ledger = os.path.join(folder, "ledger")
+    sources = [
+        {"name": one, "tenant": one, "path": f"/in/{one}", "provider": "github", "secrets": [driver.SECRET]}
+        for one in ("small", "large")
+    ]
+    try:
+        with Sink("--ledger", ledger) as small, Sink() as large:
+            targets = [small.endpoint("small", tenant="small"), large.endpoint("large", tenant="large")]
+            gateway = Gateway(sources, targets, folder=folder, loops=1, wrapper=pinned("0", []), grace="1s", **ROOM)
+            with gateway:
+                other = threading.Thread(
+                    target=load, args=(gateway, "large", what["rate"] * what["times"], seconds), daemon=True)
+                if name == "beside":
+                    other.start()
+                sent = load(gateway, "small", what["rate"], seconds)
+                if name == "beside":
+                    other.join()
+                wait_until(lambda: delivered(gateway, endpoint="small/small") >= sent, 60, "the small tenant's events")
+            small.end()
+        spans = spans_of(ledger, gateway.data)
+        outcome.check(f"{name}: the small tenant's endpoint has all {sent}", len(spans) >= sent)
+        return spans[int(len(spans) * 0.99)] / 1e3
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def load(gateway, source, rate, seconds):
+    """A steady load on a source, 1 KiB each; how many were accepted."""
+    arguments = ["--rate", rate, "--duration", f"{seconds}s", "--warmup", "0s", "--connections", 32]
+    arguments += ["--size", "1KiB", "--provider", "github", "--secret", driver.SECRET]
+    return driver.drive_load(f"http://127.0.0.1:{gateway.port}/in/{source}", arguments)["accepted"]
+
+
 KINDS = {
+    "fairness": (fairness, {"rate": 200, "times": 50, "seconds": 10, "rounds": 3}),
     "filter": (filtered, {"events": 200_000, "body": 1024, "concurrency": 64, "rounds": 3}),
     "policies": (policies, {"events": 100_000, "body": 1024, "concurrency": 64, "rounds": 3}),
     "redaction": (redaction, {"events": 100_000, "body": 4096, "concurrency": 64, "rounds": 1}),
