@@ -37,6 +37,8 @@ package struct DispatcherLimits: Sendable {
     /// How far ahead of their due time retries are fetched from the store.
     package var retryAheadMillis: Int64 = 5000
     package init() {}
+    /// An order's part of the memory: what takes less counts as much, since it takes an order.
+    func orderUnit(of byteCount: Int) -> Int { max(1, byteCount / orderCountMax) }
 }
 
 /// The dispatcher's own time: milliseconds since 1970 as the wall clock stood at start, moved by the monotonic clock
@@ -74,7 +76,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     var matcher = Matcher<Lane>()
     /// For records that name their source only: sources of the default tenant.
     package var sourceNames: [[UInt8]: SourceID] = [:]
-    var scheduler = LaneScheduler()
+    var scheduler: LaneScheduler
     var shares: ResourceShares
     var pools: PoolDirectory
     var slots: SlotTable
@@ -161,6 +163,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         committedShared = shared
         generator = SeededGenerator(seed: seed)
         slots = SlotTable(count: limits.orderCountMax)
+        scheduler = LaneScheduler(unit: limits.orderUnit(of: pool.byteCount))
         shares = ResourceShares(orderCountMax: limits.orderCountMax, byteCountMax: pool.byteCount)
         pools = PoolDirectory(poolCount: limits.poolCountMax)
     }

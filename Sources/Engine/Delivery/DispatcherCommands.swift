@@ -179,6 +179,11 @@ extension Dispatcher {
         removedCount -= 1
     }
 
+    /// Of tenants; all others have 1. O(tenants that hold or want something).
+    package func set(weights: [TenantID: Int], replacing: Bool) {
+        scheduler.set(weights: weights, replacing: replacing)
+    }
+
     // MARK: Conditions
 
     /// Durable with the next batch. False for an endpoint that is not there.

@@ -68,10 +68,12 @@ extension Dispatcher {
         let bytes = pool.bytes(of: lease)
         lane.attemptEnded(order.origin, bytes: bytes)
         shares.giveBack(bytes, wasProven: order.wasProven)
+        if let tenant = order.tenant { scheduler.gaveBack(bytes, tenant, isLastOfLane: lane.inFlight == 0) }
         pool.free(lease)
         slots.giveBack(slot)
         if lane.inFlight == 0 { pools.rest(lane) }
-        scheduler.wakeStarved(2)
+        // With nothing out nobody else would wake them.
+        scheduler.wakeStarved(slots.outCount == 0 ? scheduler.starvedCount : 2)
     }
     /// The endpoint's pace and health.
     private func judge(

@@ -169,8 +169,7 @@ extension Dispatcher {
             deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .tooLarge, now: now)
             return .ended(byteCount: 64)
         }
-        guard slots.hasFree, mayPrepare(event, lane),
-            shares.allows(block, held: lane.held, isProven: lane.isProven),
+        guard slots.hasFree, mayPrepare(event, lane), shares.allows(block, asking(lane)),
             let lease = pool.allocate(bytes)
         else { return .blocked }
         let preparation = lane.endpoint.preparation
@@ -185,6 +184,10 @@ extension Dispatcher {
             count(lane) { $0.recordQueueWait(millis: clock.millis(at: now) - Int64(event.receivedAt / 1_000_000)) }
         }
         shares.take(block, isProven: lane.isProven)
+        let tenant = scheduler.took(block, of: lane.endpoint.tenant, isFirstOfLane: lane.inFlight == 0)
+        let byteCount = 64 + event.fieldLines.count + event.body.count
+        // What its tenant pays for is what it holds; the bytes are paid by whoever has called.
+        scheduler.charge(max(block, limits.orderUnit(of: pool.byteCount)) - byteCount)
         if let interval = lane.endpoint.spacingNanos { lane.working.spacing.took(now: now, intervalNanos: interval) }
         if let policies = lane.endpoint.policies { began(lane, policies, attempts: attempts, now: now) }
         lane.attemptBegan(known, bytes: block)
@@ -195,10 +198,19 @@ extension Dispatcher {
                 attempts: attempts, lease: lease, idEnd: idEnd, linesEnd: linesEnd, bodyEnd: bodyEnd,
                 addressIndex: lane.addressIndex, keepsAttempt: event.sourceID.isMessage || keepsTally,
                 talliedType: keepsTally ? event.eventType.text : nil, wasProven: lane.isProven,
+                tenant: tenant,
                 isProbe: lane.endpoint.policies != nil && lane.breakerPhase == .halfOpen,
                 bornMillis: event.bornMillis))
         if let preparation { prepare(event, lane, preparation, slot: slot) } else { submit(slot) }
-        return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
+        return .ended(byteCount: byteCount)
+    }
+    private func asking(_ lane: Lane) -> ResourceShares.Asking {
+        let tenant = scheduler.share(of: lane.endpoint.tenant)
+        var asking = ResourceShares.Asking()
+        (asking.lane, asking.isProven) = (lane.held, lane.isProven)
+        (asking.tenant, asking.holderCount) = (tenant.held, tenant.holderCount)
+        (asking.weight, asking.weightSum) = (tenant.weight, scheduler.tenants.weightSum)
+        return asking
     }
     /// Until those before it in the lane's order are done. One that the store does not know gets its row now, so that
     /// nothing holds the lane's mark back for as long as that takes.

@@ -83,6 +83,7 @@ extension TenantResource {
             endpoints: state.endpoints.numbers(of: tenant.id).count)
         createdAt = TimeText.of(millis: tenant.createdMillis)
         rateLimit = state.rateLimit(of: tenant).map { RateLimitResource($0) }
+        weight = state.weight(of: tenant)
     }
 }
 
