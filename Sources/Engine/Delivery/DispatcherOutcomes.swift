@@ -115,8 +115,12 @@ extension Dispatcher {
     func endAfterDays(_ lane: Lane, _ attempt: TriedDelivery, _ outcome: DeliveryOutcome, now: UInt64) {
         let own = lane.endpoint.policies?.disableAfterMillis
         guard let limit = own ?? (lane.endpoint.family.endsAfterDays ? EndpointHealth.failingMillisMax : nil),
-            lane.health.ended(afterMillis: limit, nowMillis: clock.millis(at: now))
+            lane.health.failingMillis(nowMillis: clock.millis(at: now)) != nil
         else { return }
+        guard lane.health.ended(afterMillis: limit, nowMillis: clock.millis(at: now)) else {
+            return tellOfEnd(lane, attempt, outcome, limit: limit, now: now)
+        }
+        note(.failingAt100)
         tell(.failedForDays, attempt, outcome, of: lane, now: now)
         note(lane, now: now)
     }
