@@ -88,6 +88,7 @@ extension Dispatcher {
         if decision.pace != .unchanged, decision.pace != .recovered || lane.work?.pace.isFull == false {
             lane.working.pace.adjust(decision.pace, concurrency: lane.endpoint.concurrency, now: now)
         }
+        if decision.decision != .retryAtOnce { noteRefusal(lane, outcome, decision, now: now) }
         var hasChanged = false
         switch decision.decision {
         case .delivered: hasChanged = lane.health.succeeded(nowMillis: nowMillis)

@@ -144,7 +144,7 @@ extension Dispatcher {
     func send(
         _ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, way: Way, now: UInt64
     ) -> SendResult {
-        if origin == nil, postpones(event, lane, now: now) { return .ended(byteCount: 64) }
+        if postpones(event, lane, attempts: attempts, origin: origin, now: now) { return .ended(byteCount: 64) }
         if let policies = lane.endpoint.policies,
             isSettled(event, lane, policies, attempts: attempts, origin: origin, now: now)
         {
@@ -154,6 +154,11 @@ extension Dispatcher {
         let key = lane.endpoint.order.map { lane.working.order?.key(of: event.place.sequence) ?? $0.key(of: event) }
         if let key, lane.working.order?.mayGo(event.place.sequence, key: key) == false {
             hold(event, lane, key: key, attempts: attempts, origin: origin, now: now)
+            return .ended(byteCount: 64)
+        }
+        if isRefusedUnmade(lane, attempts, now: now) {
+            if let key { lane.working.order?.enrol(event.place.sequence, key: key) }
+            failUnmade(event, lane, attempts: attempts, origin: origin, now: now)
             return .ended(byteCount: 64)
         }
         guard case .to(let destination) = way else {
@@ -190,6 +195,7 @@ extension Dispatcher {
         scheduler.charge(max(block, limits.orderUnit(of: pool.byteCount)) - byteCount)
         if let interval = lane.endpoint.spacingNanos { lane.working.spacing.took(now: now, intervalNanos: interval) }
         if let policies = lane.endpoint.policies { began(lane, policies, attempts: attempts, now: now) }
+        if lane.work?.refusals.isOn == true { lane.working.refusals.began(now: now) }
         lane.attemptBegan(known, bytes: block)
         let keepsTally = lane.endpoint.family.keepsTally
         let slot = slots.take(

@@ -47,6 +47,8 @@ package final class LaneWork {
     package var backlog = PlaceQueue()
     package var pace = LanePace()
     package var spacing = DeliverySpacing()
+    /// While every attempt of the last moments was refused.
+    package var refusals = RefusalStreak()
     /// What its endpoint's policies remember; nil when that is nothing.
     package var memory: LaneMemory?
     /// Nil when the endpoint asks for none.

@@ -84,6 +84,8 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
     case concurrencyRaised, concurrencyLowered, shadowDelivered, shadowFailed
     /// Hundredths of `disable_after` that have passed with nothing but failures; at the last it is disabled.
     case failingAt50, failingAt70, failingAt90, failingAt100
+    /// An attempt that was not made: see `RefusalStreak`.
+    case refusedUnmade
 
     package var policy: String {
         switch self {
@@ -95,6 +97,7 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .concurrencyRaised, .concurrencyLowered: "concurrency"
         case .shadowDelivered, .shadowFailed: "shadow"
         case .failingAt50, .failingAt70, .failingAt90, .failingAt100: "disable_after"
+        case .refusedUnmade: "refusal"
         }
     }
     package var name: String {
@@ -109,6 +112,7 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .failingAt70: "at_70_percent"
         case .failingAt90: "at_90_percent"
         case .failingAt100: "disabled"
+        case .refusedUnmade: "not_tried"
         case .concurrencyRaised: "raised"
         case .concurrencyLowered: "lowered"
         case .shadowDelivered: "delivered"
