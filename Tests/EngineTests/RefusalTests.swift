@@ -1,30 +1,31 @@
-// Endpoints that refuse everybody: how many attempts are made, and that the deliveries that wait still go by their time.
+// Endpoints that refuse everybody: how many attempts are made, and that the deliveries that wait still go by their
+// time.
 
 import Engine
 import FastPath
 import Testing
 
-private let second: UInt64 = 1_000_000_000
+private let pause = RefusalStreak.probeNanos
 
 @Suite struct RefusalTests {
     private var refused: DeliveryOutcome { DeliveryOutcome(token: 0, result: .connectFailed) }
 
-    @Test func aStreakBeginsWithTheFifthInARow() {
+    @Test func aStreakBeginsWithTheSixteenthInARow() {
         var streak = RefusalStreak()
-        for count in 1...4 {
+        for count in 1..<RefusalStreak.countMin {
             streak.ended(refused, isRefusal: true, now: 100)
             #expect(!streak.isOn && !streak.holds(now: 100), "\(count)")
         }
         streak.ended(refused, isRefusal: true, now: 100)
-        #expect(streak.isOn && streak.holds(now: 100 + second - 1) && !streak.holds(now: 100 + second))
-        streak.began(now: 200 + second)
-        #expect(streak.holds(now: 199 + 2 * second) && !streak.holds(now: 200 + 2 * second), "one at a time")
-        streak.ended(DeliveryOutcome(token: 0, result: .answered), isRefusal: false, now: 300 + second)
-        #expect(streak.isEmpty && !streak.holds(now: 300 + second))
+        #expect(streak.isOn && streak.holds(now: 99 + pause) && !streak.holds(now: 100 + pause))
+        streak.began(now: 200 + pause)
+        #expect(streak.holds(now: 199 + 2 * pause) && !streak.holds(now: 200 + 2 * pause), "one at a time")
+        streak.ended(DeliveryOutcome(token: 0, result: .answered), isRefusal: false, now: 300 + pause)
+        #expect(streak.isEmpty && !streak.holds(now: 300 + pause))
     }
     @Test func anythingElseInBetweenIsNoStreak() {
         var streak = RefusalStreak()
-        for turn in 0..<40 { streak.ended(refused, isRefusal: turn % 5 != 4, now: 1) }
+        for turn in 0..<100 { streak.ended(refused, isRefusal: turn % 5 != 4, now: 1) }
         #expect(!streak.isOn)
     }
 
@@ -41,7 +42,7 @@ private let second: UInt64 = 1_000_000_000
     }
     private func bare503(_ outcome: inout DeliveryOutcome) { outcome.status = 503 }
 
-    @Test(arguments: [false, true]) func waitingDeliveriesCostOneAttemptASecond(answers: Bool) throws {
+    @Test(arguments: [false, true]) func waitingDeliveriesCostAFewAttempts(answers: Bool) throws {
         let bench = try Bench()
         try bench.apply([settings])
         bench.log.append(count: 2000)
@@ -91,7 +92,8 @@ private let second: UInt64 = 1_000_000_000
     }
     /// A 503 that says when to come again is the endpoint's pace; a time-out may be of the one request.
     @Test func whatIsNoRefusalIsTriedEachTime() throws {
-        for change in [failing(.headTimedOut), { $0.status = 500 }] {
+        let changes: [(inout DeliveryOutcome) -> Void] = [failing(.headTimedOut), { $0.status = 500 }]
+        for change in changes {
             let bench = try Bench()
             try bench.apply([settings])
             bench.log.append(count: 200)

@@ -32,6 +32,9 @@ package struct DispatcherLimits: Sendable {
     package var lanesPerStep = 1024
     /// What a lane may take in one turn.
     package var quantumBytes = 64 * 1024
+    /// Work of filters (`CompiledFilter.verdict`) in one step, some milliseconds: outcomes are never further away,
+    /// however many endpoints have one. One event at one endpoint may be over it.
+    package var filterWorkPerStep = 1 << 20
     /// Longest sleep: a signal that nobody sent costs so much.
     package var idleNanosMax: UInt64 = 100_000_000
     /// How far ahead of their due time retries are fetched from the store.
@@ -120,6 +123,9 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     package var stream: StreamFeed?
     /// Turns of lanes by themselves; for the proof that idle ones get none.
     package var lanesServed: UInt64 = 0
+    /// Of filters in this step, and the most of any; for the proof of its bound.
+    var filterWork = 0
+    package private(set) var filterWorkMax = 0
     var eventsRead: UInt64 = 0
     var eventsUnreadable: UInt64 = 0
     /// Attempts that failed in TLS; `TLSFailure.rawValue` is the index.
@@ -172,6 +178,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     /// once.
     package func step(now: UInt64) -> UInt64 {
         seenEnd = log.committedEnd.sequence
+        filterWorkMax = max(filterWorkMax, filterWork)
+        filterWork = 0
         takeReplies(now: now)
         takeHosts()
         var isBusy = takeOutcomes(now: now)

@@ -1,7 +1,7 @@
 // Endpoints that take nobody: attempts that are not made, because the one before them was refused a moment ago.
 //
-// Invariant: what an operator sends by hand is always tried, and so is the first that falls due a second after the last
-// that was; an endpoint that takes connections again is found within that second, if anything falls due for it.
+// Invariant: what an operator sends by hand is always tried, and so is the first that falls due a tenth of a second
+// after the last that was; an endpoint that takes connections again is found then, if anything falls due for it.
 
 import FastPath
 
@@ -13,11 +13,12 @@ extension Dispatcher {
         lane.working.refusals.ended(outcome, isRefusal: isRefusal, now: now)
     }
     func isRefusedUnmade(_ lane: Lane, _ attempts: UInt16, now: UInt64) -> Bool {
-        guard let work = lane.work, work.refusals.holds(now: now), !AttemptCount.isManual(attempts) else { return false }
+        guard let work = lane.work, work.refusals.holds(now: now), !AttemptCount.isManual(attempts)
+        else { return false }
         return lane.endpoint.policies?.breaker == nil
     }
-    /// As if it had been tried with the same result, but for the endpoint's condition and the policies, which go by what
-    /// was tried.
+    /// As if it had been tried with the same result, but for the endpoint's condition and the policies, which go by
+    /// what was tried.
     func failUnmade(_ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, now: UInt64) {
         let streak = lane.working.refusals
         var outcome = DeliveryOutcome(token: 0, result: streak.result)

@@ -24,6 +24,8 @@ extension Dispatcher {
         case unavailable
     }
     private static var heldRetriesMax: Int { 64 }
+    /// Of filters, for as much of a turn as a byte.
+    private static var workPerByte: Int { 16 }
     private static var orderReadsMax: Int { 64 }
     private static var unavailableNanos: UInt64 { 100_000_000 }
 
@@ -31,7 +33,7 @@ extension Dispatcher {
     /// want it too.
     func serveReady(now: UInt64) -> Bool {
         var count = limits.lanesPerStep
-        while count > 0, slots.hasFree, let lane = scheduler.popStarved() {
+        while count > 0, slots.hasFree, mayFilter, let lane = scheduler.popStarved() {
             count -= 1
             let outBefore = slots.outCount
             let end = served(lane, now: now)
@@ -39,12 +41,14 @@ extension Dispatcher {
             if end != .starved, slots.outCount == outBefore { scheduler.wakeStarved(1) }
         }
         count = min(scheduler.readyCount, limits.lanesPerStep)
-        while count > 0, let lane = scheduler.popReady() {
+        while count > 0, mayFilter, let lane = scheduler.popReady() {
             count -= 1
             _ = served(lane, now: now)
         }
         return scheduler.readyCount > 0 || slots.hasFree && scheduler.tryCount > 0
     }
+    /// What is over the step's budget of filters waits for the next.
+    private var mayFilter: Bool { filterWork < limits.filterWorkPerStep }
     private func served(_ lane: Lane, now: UInt64) -> TurnEnd {
         lanesServed += 1
         let end = serve(lane, now: now)
@@ -298,8 +302,10 @@ extension Dispatcher {
             case .event(let event):
                 eventsRead += 1
                 // What a lane does not want costs it the reading only.
-                var cost = event.readingCost
-                if wants(lane, event), !work.wasRecorded(event.place.sequence) {
+                let before = filterWork
+                let isWanted = wants(lane, event)
+                var cost = event.readingCost + (filterWork - before) / Self.workPerByte
+                if isWanted, !work.wasRecorded(event.place.sequence) {
                     guard case .ended(let byteCount) = send(event, lane, attempts: 0, origin: nil, way: way, now: now)
                     else { return .starved }
                     cost = max(cost, byteCount)
@@ -324,7 +330,7 @@ extension Dispatcher {
             return false
         }
         guard let filter = lane.endpoint.filter else { return true }
-        guard !filter.matches(FilterInput(event)) else { return true }
+        guard filter.verdict(on: FilterInput(event), work: &filterWork) != .matches else { return true }
         count(lane) { $0.filtered += 1 }
         return false
     }
@@ -387,7 +393,14 @@ extension Dispatcher {
         guard !event.isRequestOfBatch else { return }
         let subscribers = matcher.subscribers(
             tenant: event.tenant, source: sourceID(of: event), type: event.eventType, channels: event.channels)
-        for lane in subscribers where lane.reading == .shared && !lane.isDeaf && passesFilter(lane, event) {
+        for lane in subscribers where lane.reading == .shared && !lane.isDeaf {
+            // It asks its filter in a turn of its own, and is back when it has caught up.
+            guard lane.endpoint.filter == nil || mayFilter else {
+                leaveShared(lane, at: event.place)
+                scheduler.makeReady(lane)
+                continue
+            }
+            guard passesFilter(lane, event) else { continue }
             if let work = lane.work {
                 guard !work.wasRecorded(event.place.sequence) else { continue }
                 if work.backlog.isEmpty, offer(event, lane, now: now) { continue }

@@ -1,7 +1,7 @@
 // An endpoint that refuses every connection, or answers each request with a bare 503: while its last attempts were all
-// refused, one a second is made and shows how it does; what else falls due meanwhile fails as that one did, without a
-// connection. So two thousand deliveries that wait for a dead endpoint cost one connection a second and not two thousand
-// a round, and each still goes by its schedule and ends by its time. Passive.
+// refused, one each tenth of a second is made and shows how it does; what else falls due meanwhile fails as that one
+// did, without a connection. So two thousand deliveries that wait for a dead endpoint cost a few connections and not
+// two thousand a round, and each still goes by its schedule and ends by its time. Passive.
 //
 // No setting: a breaker, where there is one, does more, and comes first.
 //
@@ -11,9 +11,10 @@ import FastPath
 
 package struct RefusalStreak: Sendable {
     /// So many in a row: a restart of the endpoint that refuses a few is none.
-    package static let countMin = 5
-    /// Between two attempts that are made.
-    package static let probeNanos: UInt64 = 1_000_000_000
+    package static let countMin = 16
+    /// Between two attempts that are made: so seldom that they cost nothing, so often that one delivery with a schedule
+    /// of its own finds each of its attempts made.
+    package static let probeNanos: UInt64 = 100_000_000
 
     private var count = 0
     private var probeAt: UInt64 = 0
@@ -41,7 +42,8 @@ package struct RefusalStreak: Sendable {
 }
 
 extension DeliveryOutcome {
-    /// It says nothing of the event: the endpoint takes nobody now. `decision`: what the endpoint's own table makes of it.
+    /// It says nothing of the event: the endpoint takes nobody now. `decision`: what the endpoint's own table makes of
+    /// it.
     func isRefusal(_ decision: OutcomeDecision) -> Bool {
         guard decision == OutcomeDecision(.retry) else { return false }
         return result == .connectFailed || result == .answered && status == 503

@@ -132,6 +132,16 @@ extension EndpointResource {
     }
 }
 
+extension EndpointResource {
+    /// Texts that a transformation sets are for those who may write them.
+    func shown(to role: KeyRole) -> EndpointResource {
+        guard !role.includes(.operator) else { return self }
+        var copy = self
+        copy.transform = transform.map(\.withoutTexts)
+        return copy
+    }
+}
+
 extension OrderResource {
     init(_ settings: EndpointConfiguration) {
         self = settings.orderKey.isEmpty ? .flag(settings.ordered) : .byKey(settings.orderKey)
