@@ -69,7 +69,7 @@ private struct Holder {
         while other.take(1024, &shares, beside: count) {}
         #expect(other.held.orders > 0)
     }
-    /// Each of `count` tenants with so many lanes takes what it may, in turn.
+    /// Each tenant takes what it may, as many in its turn as it has weight, its lanes one after the other.
     private func fill(_ tenants: [(lanes: Int, weight: Int)], _ shares: inout ResourceShares) -> [Int] {
         var held = tenants.map { [ResourceShares.Amount](repeating: ResourceShares.Amount(), count: $0.lanes) }
         let sum = tenants.reduce(0) { $0 + $1.weight }
@@ -77,7 +77,8 @@ private struct Holder {
         while goesOn {
             goesOn = false
             for (tenant, (lanes, weight)) in tenants.enumerated() {
-                for lane in 0..<lanes {
+                for turn in 0..<weight {
+                    let lane = (held[tenant].reduce(0) { $0 + $1.orders } + turn) % lanes
                     var asking = ResourceShares.Asking()
                     (asking.lane, asking.isProven) = (held[tenant][lane], true)
                     (asking.weight, asking.weightSum) = (weight, sum)

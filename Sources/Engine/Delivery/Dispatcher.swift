@@ -81,6 +81,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     package var sourceNames: [[UInt8]: SourceID] = [:]
     var scheduler: LaneScheduler
     var shares: ResourceShares
+    /// Tenants that have their part wait until those that have less have had what they want.
+    var keepsToParts = false
     var pools: PoolDirectory
     var slots: SlotTable
     /// Where all lanes that keep up read. Never goes back.

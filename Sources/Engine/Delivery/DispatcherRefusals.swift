@@ -1,7 +1,8 @@
 // Endpoints that take nobody: attempts that are not made, because the one before them was refused a moment ago.
 //
 // Invariant: what an operator sends by hand is always tried, and so is the first that falls due a tenth of a second
-// after the last that was; an endpoint that takes connections again is found then, if anything falls due for it.
+// after the last refusal; an endpoint that takes connections again is found then, and everything else that is due goes
+// to it.
 
 import FastPath
 

@@ -195,7 +195,6 @@ extension Dispatcher {
         scheduler.charge(max(block, limits.orderUnit(of: pool.byteCount)) - byteCount)
         if let interval = lane.endpoint.spacingNanos { lane.working.spacing.took(now: now, intervalNanos: interval) }
         if let policies = lane.endpoint.policies { began(lane, policies, attempts: attempts, now: now) }
-        if lane.work?.refusals.isOn == true { lane.working.refusals.began(now: now) }
         lane.attemptBegan(known, bytes: block)
         let keepsTally = lane.endpoint.family.keepsTally
         let slot = slots.take(
@@ -216,6 +215,7 @@ extension Dispatcher {
         (asking.lane, asking.isProven) = (lane.held, lane.isProven)
         (asking.tenant, asking.holderCount) = (tenant.held, tenant.holderCount)
         (asking.weight, asking.weightSum) = (tenant.weight, scheduler.tenants.weightSum)
+        asking.mayExceed = !keepsToParts
         return asking
     }
     /// Until those before it in the lane's order are done. One that the store does not know gets its row now, so that

@@ -32,20 +32,32 @@ extension Dispatcher {
     /// True when lanes are left that are ready. What has come free goes to those that wait for it, before others may
     /// want it too.
     func serveReady(now: UInt64) -> Bool {
-        var count = limits.lanesPerStep
-        while count > 0, slots.hasFree, mayFilter, let lane = scheduler.popStarved() {
-            count -= 1
-            let outBefore = slots.outCount
-            let end = served(lane, now: now)
-            // It wanted nothing after all: another may try in its place.
-            if end != .starved, slots.outCount == outBefore { scheduler.wakeStarved(1) }
+        if scheduler.tryCount > 0, scheduler.isContended {
+            keepsToParts = true
+            let refused = serveStarved(now: now)
+            keepsToParts = false
+            scheduler.wakeStarved(refused)
         }
-        count = min(scheduler.readyCount, limits.lanesPerStep)
+        _ = serveStarved(now: now)
+        var count = min(scheduler.readyCount, limits.lanesPerStep)
         while count > 0, mayFilter, let lane = scheduler.popReady() {
             count -= 1
             _ = served(lane, now: now)
         }
         return scheduler.readyCount > 0 || slots.hasFree && scheduler.tryCount > 0
+    }
+    /// Returns how many could not take what there is.
+    private func serveStarved(now: UInt64) -> Int {
+        var (count, refused) = (limits.lanesPerStep, 0)
+        while count > 0, slots.hasFree, mayFilter, let lane = scheduler.popStarved() {
+            count -= 1
+            let outBefore = slots.outCount
+            let end = served(lane, now: now)
+            if end == .starved { refused += 1 }
+            // It wanted nothing after all: another may try in its place.
+            if end != .starved, slots.outCount == outBefore { scheduler.wakeStarved(1) }
+        }
+        return refused
     }
     /// What is over the step's budget of filters waits for the next.
     private var mayFilter: Bool { filterWork < limits.filterWorkPerStep }

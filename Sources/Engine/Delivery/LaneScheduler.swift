@@ -47,6 +47,8 @@ package struct LaneScheduler {
 
     package var readyCount: Int { ready.laneCount }
     package var starvedCount: Int { starved.laneCount }
+    /// Lanes of more than one tenant wait for what others hold.
+    package var isContended: Bool { starved.isContended }
     /// Starved lanes that may try again now.
     package var tryCount: Int { min(tries, starved.laneCount) }
     /// Entries of the heap, stale ones included.
@@ -82,7 +84,11 @@ package struct LaneScheduler {
         starved.append(lane, to: tenants.share(of: lane.endpoint.tenant).starved)
     }
     /// A resource came free: `count` of those that wait may try again.
-    package mutating func wakeStarved(_ count: Int) { tries = min(tries + count, starved.laneCount) }
+    package mutating func wakeStarved(_ count: Int) {
+        // One that cannot take what there is may be asked again before others are.
+        tries = min(tries + count, max(starved.laneCount, LaneScheduler.triesMax))
+    }
+    private static let triesMax = 64
     /// The next that may try again, as `popReady`.
     package mutating func popStarved() -> Lane? {
         while tries > 0, let next = starved.popFirst() {
@@ -95,6 +101,7 @@ package struct LaneScheduler {
                 return lane
             }
         }
+        if starved.laneCount == 0 { tries = 0 }
         return nil
     }
 

@@ -2,11 +2,11 @@
 // arithmetic over what is taken and what is free.
 //
 // Dynamic thresholds (Choudhury and Hahne, 1998), first between tenants and then between the lanes of one: who holds
-// something may take more only while it holds less than its part of eight times what is still free. A tenant's part
-// goes by its weight among those that hold or want something, a lane's by the number of its tenant's lanes that hold
-// some. So whoever is greedy, and however many they are, a ninth is left: whoever comes new finds room at once. And
-// lanes whose last attempt did not succeed (failing, silent, or never tried) have half of everything together, so that
-// they cannot crowd out those that work.
+// something may take more only while it holds less than its part of eight times what is still free, or, as a tenant,
+// less than its part of eight ninths of all. A tenant's part goes by its weight among those that hold or want
+// something, a lane's by the number of its tenant's lanes that hold some. So whoever is greedy, and however many they
+// are, a ninth is left: whoever comes new finds room at once. And lanes whose last attempt did not succeed (failing,
+// silent, or never tried) have half of everything together, so that they cannot crowd out those that work.
 //
 // Invariant: `taken` and `takenByUnproven` are the sums over all orders in flight. If they drifted, lanes would starve.
 
@@ -14,7 +14,7 @@ package struct ResourceShares: Sendable {
     package struct Amount: Equatable, Sendable {
         package var orders = 0
         package var bytes = 0
-        package init() {}
+        package init(orders: Int = 0, bytes: Int = 0) { (self.orders, self.bytes) = (orders, bytes) }
     }
     package let orderCountMax: Int
     package let byteCountMax: Int
@@ -36,6 +36,8 @@ package struct ResourceShares: Sendable {
         package var weight = 1
         /// Of all tenants that hold or want something, this one included.
         package var weightSum = 1
+        /// Whether its tenant may have more than its part of eight ninths of all.
+        package var mayExceed = true
         package init() {}
 
         fileprivate var isAlone: Bool { weightSum <= weight }
@@ -55,33 +57,31 @@ package struct ResourceShares: Sendable {
             freeBytes = min(freeBytes, byteCountMax / 2 - takenByUnproven.bytes)
             spareOrders /= 2
         }
-        guard mayHold(block, asking, freeOrders, freeBytes, spareOrders) else { return false }
+        let spare = Amount(orders: spareOrders, bytes: 0)
+        guard mayHold(block, asking, free: Amount(orders: freeOrders, bytes: freeBytes), spare) else { return false }
         guard asking.lane.orders == 0 else {
             return block <= freeBytes && mayHoldMore(block, asking, freeOrders, freeBytes)
         }
         return mayBegin(block, freeOrders, freeBytes, isProven: asking.isProven)
     }
-    /// A tenant that has something leaves others their parts, and the last few orders to those that have none.
-    private func mayHold(
-        _ block: Int, _ asking: Asking, _ freeOrders: Int, _ freeBytes: Int, _ spareOrders: Int
-    ) -> Bool {
+    /// A tenant that has something leaves the last few orders to those that have none, and others their parts: what it
+    /// may have beyond its part of eight ninths of all goes by what is free.
+    private func mayHold(_ block: Int, _ asking: Asking, free: Amount, _ spare: Amount) -> Bool {
         guard asking.tenant.orders > 0 else { return true }
-        guard freeOrders > spareOrders else { return false }
+        guard free.orders > spare.orders else { return false }
         guard !asking.isAlone else { return true }
         let most = ResourceShares.ofFree * asking.part
-        return Double(asking.tenant.orders + 1) <= most * Double(freeOrders)
-            && Double(asking.tenant.bytes + block) <= most * Double(freeBytes - block)
+        let whole = most / (ResourceShares.ofFree + 1) / (asking.isProven ? 1 : 2)
+        let (orders, bytes) = (Double(asking.tenant.orders + 1), Double(asking.tenant.bytes + block))
+        let beyond = asking.mayExceed ? most : 0
+        return orders <= max(beyond * Double(free.orders), whole * Double(orderCountMax))
+            && bytes <= max(beyond * Double(free.bytes - block), whole * Double(byteCountMax))
     }
     /// A lane that has something leaves its tenant's other lanes theirs.
     private func mayHoldMore(_ block: Int, _ asking: Asking, _ freeOrders: Int, _ freeBytes: Int) -> Bool {
-        var (orders, bytes) = (Double(freeOrders), Double(freeBytes - block))
-        if !asking.isAlone {
-            let most = ResourceShares.ofFree * asking.part
-            orders = min(orders, most * orders - Double(asking.tenant.orders))
-            bytes = min(bytes, most * bytes - Double(asking.tenant.bytes))
-        }
         let most = ResourceShares.ofFree / Double(max(asking.holderCount, 1))
-        return Double(asking.lane.orders + 1) <= most * orders && Double(asking.lane.bytes + block) <= most * bytes
+        return Double(asking.lane.orders + 1) <= most * Double(freeOrders)
+            && Double(asking.lane.bytes + block) <= most * Double(freeBytes - block)
     }
     /// The first of a lane.
     private func mayBegin(_ block: Int, _ freeOrders: Int, _ freeBytes: Int, isProven: Bool) -> Bool {
