@@ -67,6 +67,7 @@ SUITES = [
     ("Conformance/suites/gate.py", [], [], 420),
     ("Crash/kill9.py", ["--rounds", "5"], ["--rounds", "50"], 240),
     ("Crash/api_kill9.py", ["--rounds", "2"], ["--rounds", "50"], 150),
+    ("Crash/policies_kill9.py", ["--rounds", "3"], ["--rounds", "50"], 240),
     ("Crash/powercut.py", ["--rounds", "3"], ["--rounds", "30"], 180),
     ("Crash/crashstates.py", ["--states", "40"], ["--states", "300"], 300),
     ("Crash/disk_faults.py", [], [], 300),

@@ -148,6 +148,14 @@ final class MemoryStore: DeliveryStore {
             }
         }
     }
+    func advance(_ endpoint: EndpointID, byMillis millis: Int64, nowMillis: Int64) throws {
+        try write { state in
+            state.eachRow { row in
+                guard row.endpoint == endpoint, row.isPostponed, row.dueMillis > nowMillis else { return }
+                row.dueMillis = max(row.dueMillis - millis, nowMillis)
+            }
+        }
+    }
     func cancel(_ keys: [DeliveryKey], nowMillis: Int64) throws -> [DeliveryRow] {
         try write { state in
             keys.compactMap { key in
@@ -305,6 +313,9 @@ final class PumpedStore: StorePort {
                 replies.append(.pending(endpoint: endpoint, rows: rows, limit: limit))
             case .expedite(let endpoint, let due):
                 try store.expedite(endpoint, due: due)
+                replies.append(.expedited(endpoint))
+            case .advance(let endpoint, let millis, let nowMillis):
+                try store.advance(endpoint, byMillis: millis, nowMillis: nowMillis)
                 replies.append(.expedited(endpoint))
             case .cancel(let keys, let nowMillis):
                 replies.append(.cancelled(try store.cancel(keys, nowMillis: nowMillis)))

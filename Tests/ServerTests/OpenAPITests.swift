@@ -242,7 +242,9 @@ import Testing
         try check(limit)
         tenant.rateLimit = limit
         try check(tenant)
-        try check(TenantDraft(name: "a", uid: "u", rateLimit: limit))
+        var draft = TenantDraft(name: "a", uid: "u", rateLimit: limit)
+        draft.weight = 2
+        try check(draft)
         var key = KeyResource(keyId: "key_1", name: "ci", role: "viewer", tenantId: "*", createdAt: time)
         (key.expiresAt, key.lastUsedAt, key.token) = (time, time, "sluice_")
         key.tenant = Reference(id: "app_1", name: "a")

@@ -123,7 +123,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     /// here on. `retired` ones are not delivered to and keep their place.
     package func start(
         _ endpoints: [CompiledEndpoint], new: Set<EndpointID>, retired: [EndpointID] = [],
-        sourceNames: [String: SourceID]
+        sourceNames: [String: SourceID], weights: [TenantID: Int] = [:]
     ) throws {
         let planner = LanePlanner(store: store)
         let nowMillis = clock.millis(at: DeliveryService.now)
@@ -134,6 +134,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         let plans = try planner.plans(
             endpoints, new: new, in: opened, end: opened.rebuiltFrom ?? dispatcher.log.committedEnd)
         dispatcher.sourceNames = DeliveryService.bytes(sourceNames)
+        dispatcher.set(weights: weights, replacing: true)
         dispatcher.publish(plans, now: DeliveryService.now)
         opened = DeliverySnapshot()
         worker.start()
@@ -156,8 +157,10 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     package func publish(_ change: DeliveryChange) {
         let plans = change.upserted
         let names = change.sourceNames.map(DeliveryService.bytes)
+        let weights = change.weights
         try? perform { dispatcher, now in
             if let names { dispatcher.sourceNames = names }
+            if let weights { dispatcher.set(weights: weights.weights, replacing: weights.isWhole) }
             dispatcher.remove(change.removed, forgetting: false, now: now)
             dispatcher.remove(change.deleted, forgetting: true, now: now)
             dispatcher.publish(plans, now: now)
@@ -446,6 +449,8 @@ package struct DeliveryChange: Sendable {
     package var deleted: [EndpointID] = []
     /// Sources of the default tenant; nil = unchanged.
     package var sourceNames: [String: SourceID]?
+    /// Nil = unchanged.
+    package var weights: TenantWeights?
 
     package init() {}
 }

@@ -32,11 +32,16 @@ package struct DispatcherLimits: Sendable {
     package var lanesPerStep = 1024
     /// What a lane may take in one turn.
     package var quantumBytes = 64 * 1024
+    /// Work of filters (`CompiledFilter.verdict`) in one step, some milliseconds: outcomes are never further away,
+    /// however many endpoints have one. One event at one endpoint may be over it.
+    package var filterWorkPerStep = 1 << 20
     /// Longest sleep: a signal that nobody sent costs so much.
     package var idleNanosMax: UInt64 = 100_000_000
     /// How far ahead of their due time retries are fetched from the store.
     package var retryAheadMillis: Int64 = 5000
     package init() {}
+    /// An order's part of the memory: what takes less counts as much, since it takes an order.
+    func orderUnit(of byteCount: Int) -> Int { max(1, byteCount / orderCountMax) }
 }
 
 /// The dispatcher's own time: milliseconds since 1970 as the wall clock stood at start, moved by the monotonic clock
@@ -74,8 +79,10 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     var matcher = Matcher<Lane>()
     /// For records that name their source only: sources of the default tenant.
     package var sourceNames: [[UInt8]: SourceID] = [:]
-    var scheduler = LaneScheduler()
+    var scheduler: LaneScheduler
     var shares: ResourceShares
+    /// Tenants that have their part wait until those that have less have had what they want.
+    var keepsToParts = false
     var pools: PoolDirectory
     var slots: SlotTable
     /// Where all lanes that keep up read. Never goes back.
@@ -118,6 +125,9 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     package var stream: StreamFeed?
     /// Turns of lanes by themselves; for the proof that idle ones get none.
     package var lanesServed: UInt64 = 0
+    /// Of filters in this step, and the most of any; for the proof of its bound.
+    var filterWork = 0
+    package private(set) var filterWorkMax = 0
     var eventsRead: UInt64 = 0
     var eventsUnreadable: UInt64 = 0
     /// Attempts that failed in TLS; `TLSFailure.rawValue` is the index.
@@ -161,6 +171,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         committedShared = shared
         generator = SeededGenerator(seed: seed)
         slots = SlotTable(count: limits.orderCountMax)
+        scheduler = LaneScheduler(unit: limits.orderUnit(of: pool.byteCount))
         shares = ResourceShares(orderCountMax: limits.orderCountMax, byteCountMax: pool.byteCount)
         pools = PoolDirectory(poolCount: limits.poolCountMax)
     }
@@ -169,6 +180,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     /// once.
     package func step(now: UInt64) -> UInt64 {
         seenEnd = log.committedEnd.sequence
+        filterWorkMax = max(filterWorkMax, filterWork)
+        filterWork = 0
         takeReplies(now: now)
         takeHosts()
         var isBusy = takeOutcomes(now: now)

@@ -122,10 +122,12 @@ extension Dispatcher {
             }
         }
         lane.work?.memory?.settingsChanged(from: old.policies, to: new.policies)
+        delayChanged(lane, from: old.policies.delayMillis, to: new.policies.delayMillis, now: now)
         if endpoint.preparation == nil { forgetPreparedSizes(of: lane.id) }
         // Whatever the old place asked for or did, the new one has not.
         if hasMoved, lane.health.state.reason != .operatorRequest {
             lane.work?.pace = LanePace()
+            lane.work?.refusals = RefusalStreak()
             lane.work?.memory = nil
             lane.isProven = false
             let staysDisabled = endpoint.family.dropsWhileDisabled && lane.health.state.condition == .disabled
@@ -179,6 +181,11 @@ extension Dispatcher {
         removedCount -= 1
     }
 
+    /// Of tenants; all others have 1. O(tenants that hold or want something).
+    package func set(weights: [TenantID: Int], replacing: Bool) {
+        scheduler.set(weights: weights, replacing: replacing)
+    }
+
     // MARK: Conditions
 
     /// Durable with the next batch. False for an endpoint that is not there.
@@ -190,6 +197,7 @@ extension Dispatcher {
         switch command {
         case .enable:
             lane.work?.pace = LanePace()
+            lane.work?.refusals = RefusalStreak()
             lane.work?.memory?.breaker = CircuitBreaker()
             hasChanged = lane.health.enabled(nowMillis: nowMillis)
         case .disable: hasChanged = lane.health.disabled(.operatorRequest, nowMillis: nowMillis)
@@ -198,6 +206,7 @@ extension Dispatcher {
                 .operatorRequest, untilMillis: millis.map { nowMillis + $0 } ?? 0, nowMillis: nowMillis)
         case .retryNow:
             lane.work?.pace = LanePace()
+            lane.work?.refusals = RefusalStreak()
             if lane.health.state.condition == .paused, lane.health.state.reason == .askedForLess {
                 hasChanged = lane.health.enabled(nowMillis: nowMillis)
             } else if lane.breakerPhase == .open {

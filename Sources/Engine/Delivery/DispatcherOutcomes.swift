@@ -68,10 +68,12 @@ extension Dispatcher {
         let bytes = pool.bytes(of: lease)
         lane.attemptEnded(order.origin, bytes: bytes)
         shares.giveBack(bytes, wasProven: order.wasProven)
+        if let tenant = order.tenant { scheduler.gaveBack(bytes, tenant, isLastOfLane: lane.inFlight == 0) }
         pool.free(lease)
         slots.giveBack(slot)
         if lane.inFlight == 0 { pools.rest(lane) }
-        scheduler.wakeStarved(2)
+        // With nothing out nobody else would wake them.
+        scheduler.wakeStarved(slots.outCount == 0 ? scheduler.starvedCount : 2)
     }
     /// The endpoint's pace and health.
     private func judge(
@@ -86,6 +88,7 @@ extension Dispatcher {
         if decision.pace != .unchanged, decision.pace != .recovered || lane.work?.pace.isFull == false {
             lane.working.pace.adjust(decision.pace, concurrency: lane.endpoint.concurrency, now: now)
         }
+        if decision.decision != .retryAtOnce { noteRefusal(lane, outcome, decision, now: now) }
         var hasChanged = false
         switch decision.decision {
         case .delivered: hasChanged = lane.health.succeeded(nowMillis: nowMillis)
@@ -113,8 +116,12 @@ extension Dispatcher {
     func endAfterDays(_ lane: Lane, _ attempt: TriedDelivery, _ outcome: DeliveryOutcome, now: UInt64) {
         let own = lane.endpoint.policies?.disableAfterMillis
         guard let limit = own ?? (lane.endpoint.family.endsAfterDays ? EndpointHealth.failingMillisMax : nil),
-            lane.health.ended(afterMillis: limit, nowMillis: clock.millis(at: now))
+            lane.health.failingMillis(nowMillis: clock.millis(at: now)) != nil
         else { return }
+        guard lane.health.ended(afterMillis: limit, nowMillis: clock.millis(at: now)) else {
+            return tellOfEnd(lane, attempt, outcome, limit: limit, now: now)
+        }
+        note(.failingAt100)
         tell(.failedForDays, attempt, outcome, of: lane, now: now)
         note(lane, now: now)
     }

@@ -144,7 +144,7 @@ extension Dispatcher {
     func send(
         _ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, way: Way, now: UInt64
     ) -> SendResult {
-        if origin == nil, postpones(event, lane, now: now) { return .ended(byteCount: 64) }
+        if postpones(event, lane, attempts: attempts, origin: origin, now: now) { return .ended(byteCount: 64) }
         if let policies = lane.endpoint.policies,
             isSettled(event, lane, policies, attempts: attempts, origin: origin, now: now)
         {
@@ -154,6 +154,11 @@ extension Dispatcher {
         let key = lane.endpoint.order.map { lane.working.order?.key(of: event.place.sequence) ?? $0.key(of: event) }
         if let key, lane.working.order?.mayGo(event.place.sequence, key: key) == false {
             hold(event, lane, key: key, attempts: attempts, origin: origin, now: now)
+            return .ended(byteCount: 64)
+        }
+        if isRefusedUnmade(lane, attempts, now: now) {
+            if let key { lane.working.order?.enrol(event.place.sequence, key: key) }
+            failUnmade(event, lane, attempts: attempts, origin: origin, now: now)
             return .ended(byteCount: 64)
         }
         guard case .to(let destination) = way else {
@@ -169,8 +174,7 @@ extension Dispatcher {
             deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .tooLarge, now: now)
             return .ended(byteCount: 64)
         }
-        guard slots.hasFree, mayPrepare(event, lane),
-            shares.allows(block, held: lane.held, isProven: lane.isProven),
+        guard slots.hasFree, mayPrepare(event, lane), shares.allows(block, asking(lane)),
             let lease = pool.allocate(bytes)
         else { return .blocked }
         let preparation = lane.endpoint.preparation
@@ -185,6 +189,10 @@ extension Dispatcher {
             count(lane) { $0.recordQueueWait(millis: clock.millis(at: now) - Int64(event.receivedAt / 1_000_000)) }
         }
         shares.take(block, isProven: lane.isProven)
+        let tenant = scheduler.took(block, of: lane.endpoint.tenant, isFirstOfLane: lane.inFlight == 0)
+        let byteCount = 64 + event.fieldLines.count + event.body.count
+        // What its tenant pays for is what it holds; the bytes are paid by whoever has called.
+        scheduler.charge(max(block, limits.orderUnit(of: pool.byteCount)) - byteCount)
         if let interval = lane.endpoint.spacingNanos { lane.working.spacing.took(now: now, intervalNanos: interval) }
         if let policies = lane.endpoint.policies { began(lane, policies, attempts: attempts, now: now) }
         lane.attemptBegan(known, bytes: block)
@@ -195,10 +203,20 @@ extension Dispatcher {
                 attempts: attempts, lease: lease, idEnd: idEnd, linesEnd: linesEnd, bodyEnd: bodyEnd,
                 addressIndex: lane.addressIndex, keepsAttempt: event.sourceID.isMessage || keepsTally,
                 talliedType: keepsTally ? event.eventType.text : nil, wasProven: lane.isProven,
+                tenant: tenant,
                 isProbe: lane.endpoint.policies != nil && lane.breakerPhase == .halfOpen,
                 bornMillis: event.bornMillis))
         if let preparation { prepare(event, lane, preparation, slot: slot) } else { submit(slot) }
-        return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
+        return .ended(byteCount: byteCount)
+    }
+    private func asking(_ lane: Lane) -> ResourceShares.Asking {
+        let tenant = scheduler.share(of: lane.endpoint.tenant)
+        var asking = ResourceShares.Asking()
+        (asking.lane, asking.isProven) = (lane.held, lane.isProven)
+        (asking.tenant, asking.holderCount) = (tenant.held, tenant.holderCount)
+        (asking.weight, asking.weightSum) = (tenant.weight, scheduler.tenants.weightSum)
+        asking.mayExceed = !keepsToParts
+        return asking
     }
     /// Until those before it in the lane's order are done. One that the store does not know gets its row now, so that
     /// nothing holds the lane's mark back for as long as that takes.

@@ -47,6 +47,8 @@ package final class LaneWork {
     package var backlog = PlaceQueue()
     package var pace = LanePace()
     package var spacing = DeliverySpacing()
+    /// While every attempt of the last moments was refused.
+    package var refusals = RefusalStreak()
     /// What its endpoint's policies remember; nil when that is nothing.
     package var memory: LaneMemory?
     /// Nil when the endpoint asks for none.
@@ -243,7 +245,7 @@ package final class Lane {
     /// Requests that it may have out at once now.
     package var allowance: Int { allowance(work) }
     private func allowance(_ work: LaneWork?) -> Int {
-        let whole = work?.pace.allowance(endpoint.concurrency) ?? endpoint.concurrency
+        let whole = work.map { $0.refusals.isOn ? 1 : $0.pace.allowance(endpoint.concurrency) } ?? endpoint.concurrency
         guard endpoint.policies != nil else { return whole }
         // One probe at a time.
         if breakerPhase == .halfOpen { return min(whole, 1) }

@@ -26,6 +26,8 @@ struct OrderSlot {
     var talliedType: String?
     /// What the shares were told.
     var wasProven = false
+    /// Of the tenant that the order counts for.
+    var tenant: TenantShare?
     /// True exactly when it tries an endpoint whose breaker is half-open.
     var isProbe = false
     /// Of its event.
@@ -63,6 +65,7 @@ struct SlotTable {
         slots[slot].lease = nil
         slots[slot].lane = nil
         slots[slot].destination = nil
+        slots[slot].tenant = nil
         slots[slot].talliedType = nil
         free.append(slot)
     }

@@ -18,6 +18,7 @@ final class EndpointParticipant: TopologyParticipant {
         let new: Set<EndpointID>
         let retired: [EndpointID]
         let sourceNames: [String: SourceID]
+        let weights: [TenantID: Int]
     }
     private struct State {
         /// All of them, until the start has taken them.
@@ -27,6 +28,7 @@ final class EndpointParticipant: TopologyParticipant {
         /// Those that the manifest does not name and that may come back.
         var retired: [EndpointID] = []
         var sourceNames: [String: SourceID] = [:]
+        var weights: [TenantID: Int] = [:]
         var environment: (compilation: EndpointCompilation, shared: EndpointEnvironment)?
         var running: Running?
     }
@@ -39,10 +41,11 @@ final class EndpointParticipant: TopologyParticipant {
                 state.awaiting = [:]
                 state.new = []
                 state.retired = []
+                state.weights = [:]
             }
             return Start(
                 endpoints: state.awaiting.values.sorted { $0.id < $1.id }, new: state.new, retired: state.retired,
-                sourceNames: state.sourceNames)
+                sourceNames: state.sourceNames, weights: state.weights)
         }
     }
     func run(_ running: Running) { state.withLock { $0.running = running } }
@@ -98,6 +101,7 @@ final class EndpointParticipant: TopologyParticipant {
             next.removed = change.removedEndpoints
             next.deleted = change.deletedEndpoints
             next.sourceNames = names
+            next.weights = change.weights
             running.delivery.publish(next)
             running.delivery.keepHistory(millis: change.live.historyMillis)
             running.commitSignal.setWanted(change.after.endpoints.count > 0)
@@ -112,6 +116,10 @@ final class EndpointParticipant: TopologyParticipant {
                 }
                 state.retired = change.after.endpoints.retired.values.map { EndpointID($0.number) }
                 if let names { state.sourceNames = names }
+                if let weights = change.weights {
+                    if weights.isWhole { state.weights = [:] }
+                    state.weights.merge(weights.weights) { _, new in new }
+                }
             }
         }
     }

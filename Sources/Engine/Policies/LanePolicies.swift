@@ -82,6 +82,10 @@ package final class LaneMemory {
 package enum PolicyEvent: Int, CaseIterable, Sendable {
     case breakerOpened, breakerProbed, breakerClosed, rateHeld, budgetHeld, deadlineExpired, delayed
     case concurrencyRaised, concurrencyLowered, shadowDelivered, shadowFailed
+    /// Hundredths of `disable_after` that have passed with nothing but failures; at the last it is disabled.
+    case failingAt50, failingAt70, failingAt90, failingAt100
+    /// An attempt that was not made: see `RefusalStreak`.
+    case refusedUnmade
 
     package var policy: String {
         switch self {
@@ -92,6 +96,8 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .delayed: "delay"
         case .concurrencyRaised, .concurrencyLowered: "concurrency"
         case .shadowDelivered, .shadowFailed: "shadow"
+        case .failingAt50, .failingAt70, .failingAt90, .failingAt100: "disable_after"
+        case .refusedUnmade: "refusal"
         }
     }
     package var name: String {
@@ -102,6 +108,11 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .rateHeld, .budgetHeld: "held"
         case .deadlineExpired: "expired"
         case .delayed: "delayed"
+        case .failingAt50: "at_50_percent"
+        case .failingAt70: "at_70_percent"
+        case .failingAt90: "at_90_percent"
+        case .failingAt100: "disabled"
+        case .refusedUnmade: "not_tried"
         case .concurrencyRaised: "raised"
         case .concurrencyLowered: "lowered"
         case .shadowDelivered: "delivered"

@@ -198,6 +198,7 @@ enum GatewayRules {
                 issues.append(ValidationIssue(path["name"], "is already the name of tenants[\(first)]", about: .value))
             }
             issues += tenant.rateLimit?.issues(at: path["rate_limit"]) ?? []
+            issues += [TenantWeights.issue(tenant.weight, at: path)].compactMap(\.self)
         }
         return issues
     }

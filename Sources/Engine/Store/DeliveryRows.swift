@@ -217,6 +217,8 @@ package struct EndpointState: Equatable, Sendable {
     package var lastSuccessMillis: Int64 = 0
     /// One line for an operator: the class and, where there is one, the status or system error. At most 200 bytes.
     package var lastError = ""
+    /// The last mark of `EndpointHealth.alertMarks` that was told of this spell of failures; 0 = none.
+    package var alertedPercent = 0
 
     package init(endpoint: EndpointID) { self.endpoint = endpoint }
     /// True exactly when nothing is to be sent because of it.

@@ -29,7 +29,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 # health_path: /health           # the ingest port answers GET and HEAD there with 200
 # publish: false                  # true: the ingest port takes published events and messages too, by a key
 # tenants:                        # what a tenant's sources and publishers may send together
-#   - { name: acme, rate_limit: token-bucket }
+#   - { name: acme, rate_limit: token-bucket, weight: 5 }   # weight: its part of what all tenants deliver by; 1
 #   - { name: "*", rate_limit: { per_minute: 6000 } }   # each tenant without a limit of its own
 # proxy_protocol: false           # true, or a list of listeners: connections begin with a PROXY preamble
 # loops: auto                     # ingest threads

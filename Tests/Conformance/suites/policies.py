@@ -264,6 +264,69 @@ def concurrency(report):
                 assert receiver.count() > 30
 
 
+def failed_connects():
+    """Connections of this machine that were refused since it started."""
+    with open("/proc/net/snmp") as file:
+        names, values = [line.split() for line in file if line.startswith("Tcp:")]
+    return int(values[names.index("AttemptFails")])
+
+
+def refusing(report):
+    count = 2000
+    with report.case(f"{count} events for a port that refuses cost a few connections, and end by their time") as notes:
+        settings = {"retry": {"delays": ["1s", "1s"], "jitter": 0}}
+        with Gateway([open_source()], [endpoint("first", f"http://127.0.0.1:{free_port()}/", **settings)]) as gateway:
+            before = failed_connects()
+            send(gateway, count)
+            wait_until(lambda: status_of(gateway)["dead"] == count, 40, lambda: f"{status_of(gateway)}")
+            connects = failed_connects() - before
+            unmade = event_count(gateway, "refusal", "not_tried")
+            # Three attempts each; other suites beside this one have a few refusals of their own.
+            assert connects < count / 4 and unmade > 2 * count, f"{connects} connections, {unmade} attempts not made"
+            notes.append(f"{connects} connections for {3 * count} attempts")
+    with report.case("an endpoint that is back gets what waits, in its own time") as notes:
+        port = free_port()
+        settings = {"retry": {"delays": ["1s"] * 60, "jitter": 0}}
+        with Gateway([open_source()], [endpoint("first", f"http://127.0.0.1:{port}/hooks", **settings)]) as gateway:
+            send(gateway, 200)
+            wait_until(lambda: event_count(gateway, "refusal", "not_tried") > 0, 20, "every attempt is made")
+            with Receiver(port=port) as receiver:
+                wait_until(lambda: len(set(numbers(receiver))) == 200, 30, lambda: f"{receiver.count()} of 200")
+                wait_until(lambda: status_of(gateway)["waiting"] == 0, 10, lambda: f"{status_of(gateway)}")
+
+
+def weights(report):
+    with report.case("a tenant has a weight, by the file or the API"):
+        tenants = [{"name": "acme", "weight": 5}, {"name": "*", "weight": 2}]
+        with Gateway([open_source(), open_source("other", tenant="acme")], tenants=tenants) as gateway:
+            assert gateway.api("/api/v1/tenants/acme")["weight"] == 5
+            made = done(gateway, "POST", "/api/v1/tenants", {"name": "beta"})
+            assert made["weight"] == 2, made
+            changed = done(gateway, "PATCH", "/api/v1/tenants/beta", {"weight": 1000})
+            assert changed["weight"] == 1000, changed
+            changed = done(gateway, "PATCH", "/api/v1/tenants/beta", {"weight": None})
+            assert changed["weight"] == 2, changed
+            for value in (0, 1001, 1.5, "much"):
+                status, answer = call(gateway, "PATCH", "/api/v1/tenants/beta", {"weight": value})
+                paths = [error["path"] for error in answer.get("errors", [])]
+                assert status == 422 and paths == ["weight"], f"{value}: {status} {answer}"
+    with report.case("one tenant's five hundred deliveries a moment do not keep another's waiting"):
+        slow = threading.Event()
+        with Receiver(lambda d, number: 204 if d.path.endswith("b") else (slow.wait(0.2), 204)[1]) as receiver:
+            base = receiver.url.rsplit("/", 1)[0]
+            ends = [endpoint(f"a{n}", f"{base}/a", tenant="much", concurrency=64) for n in range(8)]
+            ends.append(endpoint("b", f"{base}/b", tenant="little"))
+            sources = [open_source("test", tenant="much"), open_source("two", tenant="little", path="/in/two")]
+            with Gateway(sources, ends) as gateway:
+                for number in range(60):
+                    gateway.post("/in/much/test", json.dumps({"n": number}).encode())
+                for number in range(20):
+                    began = time.monotonic()
+                    gateway.post("/in/two", json.dumps({"n": 1000 + number}).encode())
+                    wait_until(lambda: 1000 + number in numbers(receiver), 5, f"{number} does not come")
+                    assert time.monotonic() - began < 4, "it waits for the others"
+
+
 def api(report):
     with report.case("the API makes, shows, changes and takes away policies"):
         port = free_port()
@@ -314,7 +377,7 @@ def api(report):
 def main():
     arguments(__doc__)
     report = Report("policies")
-    for part in (breaker, retries, classes, rate, times, shadow, concurrency, api):
+    for part in (breaker, retries, classes, rate, times, shadow, concurrency, refusing, weights, api):
         part(report)
     report.finish()
 

@@ -72,7 +72,10 @@ final class LiveStreams: EventStreaming {
                 let spec = gateway.registry?.state.endpoints[id]
                 return Reference(id: spec?.publicID.text ?? "", name: spec?.qualifiedName ?? "removed endpoint \(id)")
             },
-            isServing: { [gateway] in gateway.isServing })
+            isServing: { [gateway] in gateway.isServing },
+            stored: { [store = access.delivery.store] key in
+                (try? store.rows(sequence: key.sequence))?.first { $0.endpoint == key.endpoint }
+            })
     }
     /// Of a gateway that stops.
     func awaitEnd() { hub.awaitEnd(withinMillis: 500) }

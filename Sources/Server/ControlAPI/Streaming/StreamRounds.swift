@@ -296,10 +296,15 @@ package final class StreamRounds {
         }
         var frame: [UInt8] = []
         for place in asking where seats[place].filter.takes(row, event) {
-            if frame.isEmpty { frame = frames.delivery(row, event, at: world.endpoint(row.endpoint)) }
+            if frame.isEmpty { frame = frames.delivery(whole(row), event, at: world.endpoint(row.endpoint)) }
             put(frame, to: place)
         }
         return true
+    }
+    /// With what its last attempt came to, where it ended without another one: the row of that is in the store since.
+    private func whole(_ row: DeliveryRow) -> DeliveryRow {
+        guard row.keepsLastFailure, let last = world.stored(DeliveryKey(row)) else { return row }
+        return row.withLastFailure(of: last)
     }
     private func olderEvent(at place: EventLocation) -> StreamedEvent? {
         guard case .event(let event) = older.read(at: place), event.place.sequence == place.sequence else { return nil }

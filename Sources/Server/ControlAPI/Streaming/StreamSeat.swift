@@ -12,11 +12,14 @@ package struct StreamWorld: Sendable {
     package var makeReaders: @Sendable () -> LogReaders
     package var endpoint: @Sendable (EndpointID) -> Reference
     package var isServing: @Sendable () -> Bool
+    /// As the store has it: for the few deliveries whose end says nothing of their last attempt.
+    package var stored: @Sendable (DeliveryKey) -> DeliveryRow?
     package var clock: @Sendable () -> UInt64
 
     package init(
         folder: LogFolder, tail: CommittedTail, feed: StreamFeed, makeReaders: @escaping @Sendable () -> LogReaders,
         endpoint: @escaping @Sendable (EndpointID) -> Reference, isServing: @escaping @Sendable () -> Bool,
+        stored: @escaping @Sendable (DeliveryKey) -> DeliveryRow? = { _ in nil },
         clock: @escaping @Sendable () -> UInt64 = { ProcessResources.monotonicNanos }
     ) {
         self.folder = folder
@@ -25,6 +28,7 @@ package struct StreamWorld: Sendable {
         self.makeReaders = makeReaders
         self.endpoint = endpoint
         self.isServing = isServing
+        self.stored = stored
         self.clock = clock
     }
 }
