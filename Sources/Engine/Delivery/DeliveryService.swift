@@ -123,7 +123,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     /// here on. `retired` ones are not delivered to and keep their place.
     package func start(
         _ endpoints: [CompiledEndpoint], new: Set<EndpointID>, retired: [EndpointID] = [],
-        sourceNames: [String: SourceID]
+        sourceNames: [String: SourceID], groups: EventGroups = EventGroups()
     ) throws {
         let planner = LanePlanner(store: store)
         let nowMillis = clock.millis(at: DeliveryService.now)
@@ -133,6 +133,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         // In a rebuilt store every endpoint is new, and yet begins with what the log still has.
         let plans = try planner.plans(
             endpoints, new: new, in: opened, end: opened.rebuiltFrom ?? dispatcher.log.committedEnd)
+        dispatcher.groups = groups
         dispatcher.sourceNames = DeliveryService.bytes(sourceNames)
         dispatcher.publish(plans, now: DeliveryService.now)
         opened = DeliverySnapshot()
@@ -156,8 +157,11 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     package func publish(_ change: DeliveryChange) {
         let plans = change.upserted
         let names = change.sourceNames.map(DeliveryService.bytes)
+        let groups = change.groups
         try? perform { dispatcher, now in
-            if let names { dispatcher.sourceNames = names }
+            let known = dispatcher.sourceNames
+            if let groups { dispatcher.groups = groups }
+            dispatcher.sourceNames = names ?? known
             dispatcher.remove(change.removed, forgetting: false, now: now)
             dispatcher.remove(change.deleted, forgetting: true, now: now)
             dispatcher.publish(plans, now: now)
@@ -446,6 +450,8 @@ package struct DeliveryChange: Sendable {
     package var deleted: [EndpointID] = []
     /// Sources of the default tenant; nil = unchanged.
     package var sourceNames: [String: SourceID]?
+    /// What groups the events of sources have; nil = unchanged.
+    package var groups: EventGroups?
 
     package init() {}
 }

@@ -73,7 +73,12 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     var lanes = PagedTable<Lane>()
     var matcher = Matcher<Lane>()
     /// For records that name their source only: sources of the default tenant.
-    package var sourceNames: [[UInt8]: SourceID] = [:]
+    package var sourceNames: [[UInt8]: SourceID] {
+        get { groups.sourceNames }
+        set { groups.sourceNames = newValue }
+    }
+    /// What groups the events of sources have.
+    package var groups = EventGroups()
     var scheduler = LaneScheduler()
     var shares: ResourceShares
     var pools: PoolDirectory

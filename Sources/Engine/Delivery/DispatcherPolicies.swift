@@ -49,7 +49,7 @@ extension Dispatcher {
         note(.delayed)
         let place = event.place
         if let order = lane.endpoint.order {
-            let key = lane.working.order?.key(of: place.sequence) ?? order.key(of: event)
+            let key = lane.working.order?.key(of: place.sequence) ?? order.key(of: event, in: groups)
             lane.working.order?.enrol(place.sequence, key: key)
         }
         schedule(lane, place: place, attempts: attempts, origin: origin, due: due, now: now)

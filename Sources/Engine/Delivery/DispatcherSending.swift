@@ -151,7 +151,9 @@ extension Dispatcher {
             return .ended(byteCount: 64)
         }
         // A member's key was found in the event before.
-        let key = lane.endpoint.order.map { lane.working.order?.key(of: event.place.sequence) ?? $0.key(of: event) }
+        let key = lane.endpoint.order.map {
+            lane.working.order?.key(of: event.place.sequence) ?? $0.key(of: event, in: groups)
+        }
         if let key, lane.working.order?.mayGo(event.place.sequence, key: key) == false {
             hold(event, lane, key: key, attempts: attempts, origin: origin, now: now)
             return .ended(byteCount: 64)

@@ -140,7 +140,7 @@ extension Dispatcher {
             }
             switch log.read(at: place) {
             case .event(let event) where event.place.sequence == place.sequence:
-                work.order?.enrol(place.sequence, key: order.key(of: event))
+                work.order?.enrol(place.sequence, key: order.key(of: event, in: groups))
             case .unavailable:
                 work.order?.note(place)
                 return .unavailable
@@ -356,10 +356,7 @@ extension Dispatcher {
         scheduler.makeReady(lane)
         return false
     }
-    func sourceID(of event: StoredEvent) -> SourceID {
-        guard event.sourceID.number == 0 else { return event.sourceID }
-        return sourceNames[event.source.array] ?? event.sourceID
-    }
+    func sourceID(of event: StoredEvent) -> SourceID { groups.source(of: event) }
     private func offerShared(_ event: StoredEvent, now: UInt64) {
         guard !event.isRequestOfBatch else { return }
         let subscribers = matcher.subscribers(

@@ -52,7 +52,8 @@ final class DeliveryComponent: Component {
         let first = endpoints.takeStart()
         do {
             try service.start(
-                first.endpoints, new: first.new, retired: first.retired, sourceNames: first.sourceNames)
+                first.endpoints, new: first.new, retired: first.retired, sourceNames: first.sourceNames,
+                groups: first.groups)
         } catch { throw GatewayError.delivery(error) }
         logKeeper.worker.setLowWater { service.retentionLowWater }
         running.set(service)

@@ -264,6 +264,43 @@ def concurrency(report):
                 assert receiver.count() > 30
 
 
+def group(report):
+    with report.case("an order by the group: of sources that say it in different places, and of what is published"):
+        def script(delivery, number):
+            at = json.loads(delivery.body)
+            return 503 if at["n"] == 1 and number < 6 else 204
+
+        with Receiver(script) as receiver, tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+            sources = [
+                open_source("body", event={"group": "json:$.account"}),
+                open_source("header", event={"group": "header:X-Account"}),
+            ]
+            ends = [endpoint("first", receiver.url, retry=QUICK, ordered={"key": "group"})]
+            with Gateway(sources, ends, folder=folder) as gateway:
+                def of(n, source, group):
+                    body = {"n": n, "account": group if source == "body" else "other"}
+                    headers = {"X-Account": group} if source == "header" else {}
+                    if source == "published":
+                        order = {"type": "t", "payload": body, "group": group}
+                        done(gateway, "POST", "/api/v1/events", order)
+                        return
+                    status, _, _ = request(gateway.port, f"/in/{source}", json.dumps(body), headers, "POST")
+                    assert status == 202, status
+
+                for n, (source, key) in enumerate(
+                        [("body", "7"), ("header", "7"), ("published", "7"), ("body", "8"), ("published", "8"),
+                         ("header", "9")], 1):
+                    of(n, source, key)
+                wait_until(lambda: set(numbers(receiver)) >= {1, 4, 5, 6}, 10, lambda: f"{numbers(receiver)}")
+                gateway.kill()
+            with Gateway(sources, ends, folder=folder) as gateway:
+                wait_until(lambda: {2, 3} <= set(numbers(receiver)), 20, lambda: f"{numbers(receiver)}")
+                got = numbers(receiver)
+                last = {n: len(got) - 1 - got[::-1].index(n) for n in got}
+                assert last[1] < got.index(2) < got.index(3), got
+                assert got.index(4) < got.index(5), got
+
+
 def api(report):
     with report.case("the API makes, shows, changes and takes away policies"):
         port = free_port()
@@ -302,6 +339,7 @@ def api(report):
                 ({"concurrency": {"max": 2, "min": 3}}, "concurrency.min"), ({"deadline": "1ms"}, "deadline"),
                 ({"deadline": "5s", "delay": "5s"}, "deadline"),
                 ({"shadow": {"share": 0.5}, "ordered": True}, "shadow"),
+                ({"ordered": {"key": ["group", "query:a"]}}, "ordered.key[1]"),
                 ({"delay": "1s", "retry": {"budget": 0.5}}, "retry.budget"), ({"disable_after": "1s"}, "disable_after"),
             ]
             for fields, path in wrong:
@@ -314,7 +352,7 @@ def api(report):
 def main():
     arguments(__doc__)
     report = Report("policies")
-    for part in (breaker, retries, classes, rate, times, shadow, concurrency, api):
+    for part in (breaker, retries, classes, rate, times, shadow, concurrency, group, api):
         part(report)
     report.finish()
 

@@ -142,8 +142,8 @@ package enum OrderResource: Codable, Equatable, Sendable {
         [
             .required(
                 "key", .list(.text, countMax: 4),
-                "`header:NAME` or `json:$.PATH`, the first that has a value; deliveries with the same value keep "
-                    + "their order, and do not wait for others."
+                "`header:NAME`, `json:$.PATH` or `group`, the first that has a value; deliveries with the same value "
+                    + "keep their order, and do not wait for others."
             )
         ])
     static let about = """
