@@ -116,6 +116,10 @@ import Testing
         (rate.perSecond, rate.burst) = (5, 2)
         (endpoint.breaker, endpoint.rate) = (.settings(BreakerForm()), rate)
         endpoint.shadow = ShadowResource(share: 0.5)
+        var coalesce = CoalesceResource(key: ["group"])
+        coalesce.within = "5s"
+        try check(coalesce)
+        endpoint.coalesce = coalesce
         endpoint.errors = ErrorsResource()
         (endpoint.deadline, endpoint.delay, endpoint.disableAfter) = ("1d", "1m", "5d")
         try check(endpoint)
@@ -132,6 +136,7 @@ import Testing
         (draft.tls, draft.filter) = (tls, ["body": ["camelCase": ["$startsWith": "a"]]])
         (draft.redact, draft.transform) = (.flag(true), [TransformStepResource(.pick(paths: ["$.a"]))])
         (draft.breaker, draft.rate, draft.shadow) = (.flag(true), rate, ShadowResource(share: 0.5))
+        draft.coalesce = coalesce
         draft.errors = ErrorsResource()
         (draft.deadline, draft.delay, draft.disableAfter) = ("1d", "1m", "5d")
         (draft.outcomes, draft.ordered, draft.channels) = (["preset": "ops-center", "4xx": "dead"], .flag(true), ["c"])

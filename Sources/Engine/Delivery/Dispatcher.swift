@@ -184,6 +184,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
             scheduler.fireTimers(now: now)
             isBusy = serveReady(now: now) || isBusy
             isBusy = serveShared(now: now) || isBusy
+            // What was met there, and has its row now, may go.
+            isBusy = scheduler.readyCount > 0 || isBusy
         }
         sealIfDue(now: now, isForced: isDraining && slots.outCount == 0)
         egress.flush()
@@ -224,7 +226,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                         attempts: $0.attempts)
                 }
                 lane.working.retries.loaded(entries, limit: limit)
-                for row in rows where !row.isPostponed { lane.working.order?.note(row.place) }
+                for row in rows where lane.coalesces || !row.isPostponed { note(waiting: row, lane) }
                 reconsider(lane, now: now)
             case .expedited(let endpoint):
                 guard let lane = lanes[endpoint.number] else { continue }

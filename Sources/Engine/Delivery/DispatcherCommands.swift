@@ -106,13 +106,19 @@ extension Dispatcher {
     private func change(_ lane: Lane, to endpoint: CompiledEndpoint, now: UInt64) {
         let (old, new) = (lane.endpoint.configuration, endpoint.configuration)
         let hasMoved = new.url != old.url
-        let hasOtherOrder = new.ordered != old.ordered || new.orderKey != old.orderKey
+        let hasOtherOrder =
+            new.ordered != old.ordered || new.orderKey != old.orderKey
+            || new.policies.coalesce?.key != old.policies.coalesce?.key
         let wasDeaf = lane.isDeaf
         if endpoint.tenant != lane.endpoint.tenant { matcher.remove(lane.id, tenant: lane.endpoint.tenant) }
         lane.endpoint = endpoint
         subscribe(lane)
         lane.renewDestination()
-        if hasOtherOrder { lane.work?.reorder(isOrdered: endpoint.order != nil, isBusy: lane.inFlight > 0) }
+        if hasOtherOrder {
+            lane.work?.reorder(isOrdered: endpoint.order != nil, isBusy: lane.inFlight > 0)
+            // Nothing may be out that would bring it back, and what waits is to be read.
+            scheduler.makeReady(lane)
+        }
         if lane.isRemoved {
             lane.isRemoved = false
             removedCount -= 1
@@ -270,7 +276,7 @@ extension Dispatcher {
         batch.isDurable = true
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
         lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
-        if !row.isPostponed { lane.working.order?.note(place) }
+        if !row.isPostponed { note(waiting: row, lane) }
         scheduler.makeReady(lane)
         return .accepted
     }

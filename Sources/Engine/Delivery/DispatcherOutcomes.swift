@@ -146,14 +146,15 @@ extension Dispatcher {
                 now: now)
         case .notAttempted, .retryAtOnce:
             // While draining this stays unwritten: the next start meets it again.
-            lane.working.deferred.append(DeferredAttempt(place: place, attempts: order.attempts, origin: origin))
+            putOff(DeferredAttempt(place: place, attempts: order.attempts, origin: origin), lane)
             leaveOrder(lane, place.sequence, isDone: false)
         }
     }
     /// The attempt is over, or was not made: where an order is kept, another one may go now.
     func leaveOrder(_ lane: Lane, _ sequence: UInt64, isDone: Bool) {
+        if isDone, lane.coalesces { lane.work?.coalescing.ended(sequence) }
         guard let next = lane.work?.order?.ended(sequence, isDone: isDone) else { return }
-        lane.working.deferred.append(next)
+        putOff(next, lane)
     }
     /// The state's row, and a notice for the log.
     func note(_ lane: Lane, now: UInt64) {
@@ -208,6 +209,7 @@ extension Dispatcher {
         _ lane: Lane, place: EventLocation, attempts: UInt16, origin: AttemptOrigin?, outcome: DeliveryOutcome?,
         lastReason: DeadLetterReason, bornMillis: Int64? = nil, now: UInt64
     ) {
+        if endIfSuperseded(place, lane, attempts: attempts, origin: origin, now: now) { return }
         guard let delay = delayMillis(lane, attempts, outcome) else {
             deadLetter(
                 lane, place: place, attempts: attempts, origin: origin, reason: lastReason, outcome: outcome, now: now)
@@ -244,6 +246,7 @@ extension Dispatcher {
             now: now)
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
         work.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
+        if lane.coalesces { work.coalescing.scheduled(place.sequence, attempts: attempts, dueMillis: due) }
         scheduler.wake(lane, at: clock.nanos(at: due))
     }
     /// `origin` as above.

@@ -147,6 +147,7 @@ extension Dispatcher {
         if origin == nil, postpones(event, lane, now: now) { return .ended(byteCount: 64) }
         if let policies = lane.endpoint.policies,
             isSettled(event, lane, policies, attempts: attempts, origin: origin, now: now)
+                || isTakenIn(event, lane, policies, attempts: attempts, origin: origin, now: now)
         {
             return .ended(byteCount: 64)
         }

@@ -51,6 +51,10 @@ package final class LaneWork {
     package var memory: LaneMemory?
     /// Nil when the endpoint asks for none.
     package var order: LaneOrder?
+    /// Of an endpoint that wants only the newest of each key.
+    package var coalescing = LaneCoalescing()
+    /// Turns in which it only read, one behind the other.
+    package var readTurns: UInt8 = 0
     package var retriesInFlight = 0
     /// Bytes it may still take in this round.
     package var deficit = 0
@@ -71,6 +75,7 @@ package final class LaneWork {
             let key = RetryKey(dueMillis: due, sequence: held.place.sequence)
             retries.putBack(RetryEntry(key: key, position: held.place.position, attempts: held.attempts))
         }
+        coalescing = LaneCoalescing()
         retries.setWantsAll(isOrdered)
         order = isOrdered ? LaneOrder(awaitsReturn: isBusy || !deferred.isEmpty || !retries.isEmpty) : nil
     }
@@ -215,6 +220,8 @@ package final class Lane {
     package func forgetPool() { route = nil }
     package var id: EndpointID { endpoint.id }
     package var inFlight: Int { held.orders }
+    /// Its endpoint wants only the newest event of each key.
+    package var coalesces: Bool { endpoint.policies?.coalesce != nil }
     /// Gets nothing now, whatever it wants.
     package var isStopped: Bool {
         if endpoint.family.dropsWhileDisabled { return isRemoved || past?.health.state.condition == .paused }
@@ -249,8 +256,10 @@ package final class Lane {
         if breakerPhase == .halfOpen { return min(whole, 1) }
         return work?.memory?.concurrency.map { min(whole, $0.allowance) } ?? whole
     }
-    /// Whether one more attempt may go out: a first one, or one that was put off.
+    /// Whether one more attempt may go out: a first one, or one that was put off. Where only the newest of a key is
+    /// wanted: whether one more event may be met.
     package func hasRoom(now: UInt64) -> Bool {
+        if coalesces, let order = endpoint.order { return !isStopped && working.takesNew(in: order) }
         guard !isStopped, inFlight < allowance(work) else { return false }
         if let order = endpoint.order, !working.takesNew(in: order) { return false }
         guard let work else { return true }
@@ -277,7 +286,9 @@ package final class Lane {
     package func hasRoomForRetry(now: UInt64) -> Bool {
         let allowance = allowance(work)
         guard !isStopped, inFlight < allowance, let work, work.mayRetry else { return false }
-        return work.retriesInFlight < max(1, allowance / 2) && !isHeld(work, now: now)
+        // Where only the newest is wanted, everything that is sent is sent as a retry is.
+        let most = coalesces ? allowance : max(1, allowance / 2)
+        return work.retriesInFlight < most && !isHeld(work, now: now)
     }
     /// A deferred attempt is already in the outstanding window or scheduled, so it needs neither.
     package func hasRoomForDeferred(now: UInt64) -> Bool {

@@ -14,6 +14,10 @@ package enum DeliveryOrder: Sendable {
 
     /// Nil when the endpoint asks for none.
     init?(_ settings: EndpointConfiguration) {
+        if let coalesce = settings.policies.coalesce, let key = OrderKey(coalesce.key) {
+            self = .byKey(key)
+            return
+        }
         guard settings.ordered else { return nil }
         self = OrderKey(settings.orderKey).map { .byKey($0) } ?? .ofAll
     }
@@ -58,8 +62,9 @@ package final class OrderKey: Sendable {
     }
 
     package func hash(of event: StoredEvent, in groups: EventGroups) -> UInt64 {
-        withValue(of: event, in: groups) { $0.hashed(from: OrderKey.seed) } ?? OrderKey.seed
+        withValue(of: event, in: groups) { OrderKey.hash(of: $0) } ?? OrderKey.seed
     }
+    static func hash(of value: ByteView) -> UInt64 { value.hashed(from: seed) }
     private static let seed: UInt64 = 0x5EED
 
     /// The value that makes the event's key; nil when it has none.

@@ -23,6 +23,8 @@ package final class LanePolicies: Sendable {
     package let shadow: ShadowSettings?
     package let disableAfterMillis: Int64?
     package let errors: ErrorTable?
+    /// Its key is the lane's order.
+    package let coalesce: CoalesceSettings?
 
     /// Nil when the endpoint has none of them.
     package init?(_ policies: EndpointPolicies) {
@@ -38,6 +40,7 @@ package final class LanePolicies: Sendable {
         shadow = policies.shadow
         disableAfterMillis = policies.disableAfterMillis.map { Int64($0) }
         errors = policies.errors.map { ErrorTable($0) }
+        coalesce = policies.coalesce
     }
 }
 
@@ -45,7 +48,7 @@ extension EndpointPolicies {
     var hasLanePolicies: Bool {
         breaker != nil || retry != nil || rate != nil || concurrency != nil || deadlineMillis != nil
             || delayMillis != nil || shadow != nil || disableAfterMillis != nil
-            || errors != nil
+            || errors != nil || coalesce != nil
     }
 }
 
@@ -81,7 +84,7 @@ package final class LaneMemory {
 /// What policies did, for metrics: one counter each.
 package enum PolicyEvent: Int, CaseIterable, Sendable {
     case breakerOpened, breakerProbed, breakerClosed, rateHeld, budgetHeld, deadlineExpired, delayed
-    case concurrencyRaised, concurrencyLowered, shadowDelivered, shadowFailed
+    case concurrencyRaised, concurrencyLowered, shadowDelivered, shadowFailed, superseded
 
     package var policy: String {
         switch self {
@@ -92,6 +95,7 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .delayed: "delay"
         case .concurrencyRaised, .concurrencyLowered: "concurrency"
         case .shadowDelivered, .shadowFailed: "shadow"
+        case .superseded: "coalesce"
         }
     }
     package var name: String {
@@ -106,6 +110,7 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .concurrencyLowered: "lowered"
         case .shadowDelivered: "delivered"
         case .shadowFailed: "failed"
+        case .superseded: "superseded"
         }
     }
 }

@@ -292,6 +292,7 @@ def group(report):
                          ("header", "9")], 1):
                     of(n, source, key)
                 wait_until(lambda: set(numbers(receiver)) >= {1, 4, 5, 6}, 10, lambda: f"{numbers(receiver)}")
+                gateway.expect_clean = False
                 gateway.kill()
             with Gateway(sources, ends, folder=folder) as gateway:
                 wait_until(lambda: {2, 3} <= set(numbers(receiver)), 20, lambda: f"{numbers(receiver)}")
@@ -299,6 +300,70 @@ def group(report):
                 last = {n: len(got) - 1 - got[::-1].index(n) for n in got}
                 assert last[1] < got.index(2) < got.index(3), got
                 assert got.index(4) < got.index(5), got
+
+
+def coalesce(report):
+    def keyed(gateway, n, key):
+        status, _, _ = gateway.post("/in/test", json.dumps({"n": n, "id": key}).encode())
+        assert status in (200, 202), status
+
+    def superseded(gateway):
+        return sorted(
+            d["event"] for d in gateway.api("/api/v1/deliveries?state=superseded&limit=500")["items"])
+
+    with report.case("after an outage and kill -9 it gets the newest of each key, and the others are traced") as notes:
+        broken, good = threading.Event(), []
+        broken.set()
+
+        def script(delivery, number):
+            if broken.is_set():
+                return 503
+            good.append(json.loads(delivery.body)["n"])
+            return 204
+
+        with Receiver(script) as receiver, \
+                tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+            ends = [endpoint("first", receiver.url, retry={"delays": ["2s"] * 40, "jitter": 0},
+                             coalesce={"key": ["json:$.id"]}, concurrency=4)]
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                for n in range(1, 201):
+                    keyed(gateway, n, n % 5)
+                wait_until(lambda: status_of(gateway)["pending"] <= 9 and len(superseded(gateway)) >= 190, 20,
+                           lambda: f"{status_of(gateway)} {len(superseded(gateway))}")
+                gateway.expect_clean = False
+                gateway.kill()
+            tried = receiver.count()
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                for n in range(201, 211):
+                    keyed(gateway, n, n % 5)
+                time.sleep(0.5)
+                broken.clear()
+                done(gateway, "POST", "/api/v1/endpoints/first/retry-now")
+                wait_until(lambda: status_of(gateway)["pending"] == 0, 20, lambda: f"{status_of(gateway)}")
+                assert sorted(set(good) & set(range(206, 211))) == list(range(206, 211)), good
+                assert not set(good) & set(range(1, 196)), good
+                assert status_of(gateway)["dead"] == 0, status_of(gateway)
+                gone = superseded(gateway)
+                assert len(gone) >= 200, len(gone)
+                trace = gateway.api(f"/api/v1/events/{gone[0]}/trace")["endpoints"][0]
+                assert trace["outcome"] == "superseded" and trace["why"][0]["code"] == "superseded", trace
+                listed = gateway.api("/api/v1/deliveries?state=delivered&limit=500")["items"]
+                assert {d["state"] for d in listed} == {"delivered"} and len(listed) <= 15, listed
+                assert event_count(gateway, "coalesce", "superseded") >= 5
+                notes.append(f"{tried} attempts while it was down, {len(set(good))} events of 210 delivered")
+    with report.case("the first of a key waits for newer ones as long as `within` says"):
+        with Receiver() as receiver:
+            ends = [endpoint("first", receiver.url, coalesce={"key": "group", "within": "2s"})]
+            with Gateway([open_source(event={"group": "json:$.id"})], ends) as gateway:
+                began = time.monotonic()
+                for n in range(1, 8):
+                    keyed(gateway, n, "a")
+                    time.sleep(0.1)
+                wait_until(lambda: receiver.count() == 1, 10, "nothing goes")
+                assert numbers(receiver) == [7], numbers(receiver)
+                assert receiver.snapshot()[0].at - began >= 1.9, "too early"
+                keyed(gateway, 8, "b")
+                wait_until(lambda: numbers(receiver) == [7, 8], 10, lambda: f"{numbers(receiver)}")
 
 
 def api(report):
@@ -340,6 +405,9 @@ def api(report):
                 ({"deadline": "5s", "delay": "5s"}, "deadline"),
                 ({"shadow": {"share": 0.5}, "ordered": True}, "shadow"),
                 ({"ordered": {"key": ["group", "query:a"]}}, "ordered.key[1]"),
+                ({"coalesce": {"key": []}}, "coalesce.key"),
+                ({"coalesce": {"key": ["group"]}, "delay": "1s"}, "coalesce"),
+                ({"coalesce": {"key": ["group"]}, "ordered": True}, "coalesce"),
                 ({"delay": "1s", "retry": {"budget": 0.5}}, "retry.budget"), ({"disable_after": "1s"}, "disable_after"),
             ]
             for fields, path in wrong:
@@ -352,7 +420,7 @@ def api(report):
 def main():
     arguments(__doc__)
     report = Report("policies")
-    for part in (breaker, retries, classes, rate, times, shadow, concurrency, group, api):
+    for part in (breaker, retries, classes, rate, times, shadow, concurrency, group, coalesce, api):
         part(report)
     report.finish()
 

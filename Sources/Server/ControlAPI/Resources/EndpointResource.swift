@@ -181,6 +181,7 @@ package struct EndpointDraft: Codable, Equatable, Sendable {
     package var deadline: String?
     package var delay: String?
     package var shadow: ShadowResource?
+    package var coalesce: CoalesceResource?
     package var disableAfter: String?
     package var forwardHeaders: Bool?
     package var disabled: Bool?
@@ -272,6 +273,7 @@ package struct EndpointResource: Codable, Equatable, Sendable {
     package var deadline: String?
     package var delay: String?
     package var shadow: ShadowResource?
+    package var coalesce: CoalesceResource?
     package var disableAfter: String?
     package var forwardHeaders = true
     package var disabled = false
