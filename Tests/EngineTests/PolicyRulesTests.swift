@@ -73,6 +73,36 @@ import Testing
             }
         ),
         ("errors", { $0.policies.errors = ErrorSettings() }),
+        (
+            "batch.events",
+            {
+                $0.policies.batch = BatchSettings(); $0.policies.batch?.events = 1
+            }
+        ),
+        (
+            "batch.bytes",
+            {
+                $0.policies.batch = BatchSettings(); $0.policies.batch?.bytes = 100
+            }
+        ),
+        (
+            "batch.within",
+            {
+                $0.policies.batch = BatchSettings(); $0.policies.batch?.withinMillis = 1
+            }
+        ),
+        (
+            "batch",
+            {
+                $0.policies.batch = BatchSettings(); $0.ordered = true; $0.orderKey = ["group"]
+            }
+        ),
+        (
+            "batch",
+            {
+                $0.policies.batch = BatchSettings(); $0.policies.delayMillis = 1000
+            }
+        ),
         ("coalesce.key", { $0.policies.coalesce = CoalesceSettings() }),
         (
             "coalesce.key[1]",

@@ -118,8 +118,11 @@ import Testing
         endpoint.shadow = ShadowResource(share: 0.5)
         var coalesce = CoalesceResource(key: ["group"])
         coalesce.within = "5s"
+        var batch = BatchResource()
+        (batch.events, batch.within, batch.bytes, batch.format) = (10, "1s", 4096, .ndjson)
         try check(coalesce)
-        endpoint.coalesce = coalesce
+        try check(batch)
+        (endpoint.coalesce, endpoint.batch) = (coalesce, batch)
         endpoint.errors = ErrorsResource()
         (endpoint.deadline, endpoint.delay, endpoint.disableAfter) = ("1d", "1m", "5d")
         try check(endpoint)
@@ -136,7 +139,7 @@ import Testing
         (draft.tls, draft.filter) = (tls, ["body": ["camelCase": ["$startsWith": "a"]]])
         (draft.redact, draft.transform) = (.flag(true), [TransformStepResource(.pick(paths: ["$.a"]))])
         (draft.breaker, draft.rate, draft.shadow) = (.flag(true), rate, ShadowResource(share: 0.5))
-        draft.coalesce = coalesce
+        (draft.coalesce, draft.batch) = (coalesce, batch)
         draft.errors = ErrorsResource()
         (draft.deadline, draft.delay, draft.disableAfter) = ("1d", "1m", "5d")
         (draft.outcomes, draft.ordered, draft.channels) = (["preset": "ops-center", "4xx": "dead"], .flag(true), ["c"])

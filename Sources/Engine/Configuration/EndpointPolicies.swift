@@ -29,5 +29,7 @@ package struct EndpointPolicies: Equatable, Codable, Sendable {
     package var errors: ErrorSettings?
     /// Only the newest of what waits with one key.
     package var coalesce: CoalesceSettings?
+    /// Several events in one request.
+    package var batch: BatchSettings?
     package init() {}
 }

@@ -231,6 +231,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
             case .expedited(let endpoint):
                 guard let lane = lanes[endpoint.number] else { continue }
                 lane.working.retries.reload()
+                lane.working.window.reloaded()
                 scheduler.makeReady(lane)
             case .cancelled(let rows): cancelled(rows, now: now)
             case .dropped(let deliveries):

@@ -25,17 +25,28 @@ extension Dispatcher {
         judge(
             lane, TriedDelivery(place: order.place, attempts: attempts), outcome, decision, isProbe: order.isProbe,
             now: now)
-        if decision.decision != .notAttempted, decision.decision != .retryAtOnce {
+        if let members = order.members {
+            endBatch(members, lane, decision.decision, outcome: outcome, answer: answer, now: now)
+        } else {
+            keepAndApply(order, lane, decision.decision, attempts: attempts, outcome: outcome, answer: answer, now: now)
+        }
+        reconsider(lane, now: now)
+        if lane.isRemoved, lane.inFlight == 0 { end(lane) }
+    }
+    private func keepAndApply(
+        _ order: OrderSlot, _ lane: Lane, _ decision: DeliveryDecision, attempts: UInt16, outcome: DeliveryOutcome,
+        answer: [UInt8], now: UInt64
+    ) {
+        let isPlain = decision == .delivered && !order.keepsAttempt
+        if decision != .notAttempted, decision != .retryAtOnce {
             // A delivery that succeeds at once costs its row and nothing else, unless it is a message's.
-            if !isPlain || attempts > 1, !isLostToShadow(lane, order.origin, decision.decision) {
+            if !isPlain || attempts > 1, !isLostToShadow(lane, order.origin, decision) {
                 keepAttempt(
                     lane, order.place.sequence, number: attempts, outcome: outcome, answer: answer,
                     type: order.talliedType, now: now)
             }
         }
-        apply(decision.decision, lane, order, attempts: attempts, outcome: outcome, now: now)
-        reconsider(lane, now: now)
-        if lane.isRemoved, lane.inFlight == 0 { end(lane) }
+        apply(decision, lane, order, attempts: attempts, outcome: outcome, now: now)
     }
     /// Once over a fresh connection when a kept one was found dead, and at the next address when one does not take
     /// connections; neither counts as an attempt.

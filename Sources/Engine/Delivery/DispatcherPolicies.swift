@@ -33,11 +33,15 @@ extension Dispatcher {
         putOff(event, lane, attempts: attempts, until: received + delay, origin: origin, now: now)
         return true
     }
-    /// True when it has its row, and goes as the newest of its key, or not at all.
+    /// True when it has its row, and goes in a batch, or as the newest of its key, or not at all.
     func isTakenIn(
         _ event: StoredEvent, _ lane: Lane, _ policies: LanePolicies, attempts: UInt16, origin: AttemptOrigin?,
         now: UInt64
     ) -> Bool {
+        if origin == nil, let batch = policies.batch {
+            takeIn(event, lane, batch, now: now)
+            return true
+        }
         guard let settings = policies.coalesce else { return false }
         guard let origin else {
             takeIn(event, lane, settings, now: now)

@@ -10,7 +10,7 @@ import FastPath
 
 extension Dispatcher {
     /// Why a lane's turn ended.
-    private enum TurnEnd {
+    enum TurnEnd {
         /// Nothing is left that could go out now.
         case done
         /// Its own bound: an outcome of its own brings it back.
@@ -86,6 +86,7 @@ extension Dispatcher {
             scheduler.wake(lane, at: end)
             due = work.retries.nextFirstMillis
         }
+        if lane.batchesInOrder, let repeated = work.retries.nextRepeatMillis { due = repeated }
         if let due, due > nowMillis { scheduler.wake(lane, at: clock.nanos(at: due)) }
     }
 
@@ -99,7 +100,14 @@ extension Dispatcher {
         work.deficit += limits.quantumBytes
         var end = sendDeferred(lane, way: way, now: now)
         if end == .done { end = findOrder(lane, now: now) }
-        if lane.coalesces {
+        if let batch = lane.endpoint.policies?.batch {
+            if end == .done { end = serveBatches(lane, batch, way: way, now: now) }
+            if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
+            if end == .done { end = readAlone(lane, way: way, now: now) }
+            // What was read may have filled one.
+            let isWaiting = lane.hasUnsentBatch(nowMillis: clock.millis(at: now))
+            if end == .done || end == .laneFull, isWaiting, lane.hasRoomForRetry(now: now) { end = .more }
+        } else if lane.coalesces {
             if end == .done { end = readOn(lane, way: way, now: now) }
             if end == .done { end = serveRetries(lane, way: way, now: now) }
         } else {

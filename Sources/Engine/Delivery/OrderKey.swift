@@ -18,7 +18,8 @@ package enum DeliveryOrder: Sendable {
             self = .byKey(key)
             return
         }
-        guard settings.ordered else { return nil }
+        // One batch after the other needs no lines: see `Lane.batchesInOrder`.
+        guard settings.ordered, settings.policies.batch == nil else { return nil }
         self = OrderKey(settings.orderKey).map { .byKey($0) } ?? .ofAll
     }
     package func key(of event: StoredEvent, in groups: EventGroups) -> UInt64 {

@@ -165,6 +165,21 @@ package struct RetryQueue {
         }
         return nil
     }
+    /// What goes in one request: see `RetryHeap.popGroup`. First attempts that are due at `firstsUntil` may go now;
+    /// `inOrder`: none while others wait that have failed.
+    package mutating func popGroup(
+        nowMillis: Int64, firstsUntil: Int64, withRepeats: Bool, inOrder: Bool, countMax: Int
+    ) -> [RetryEntry] {
+        compact()
+        let holdsFirsts = inOrder && heap.firstRepeat != nil
+        return heap.popGroup(
+            repeatsUntil: withRepeats ? nowMillis : nil, firstsUntil: holdsFirsts ? nil : max(nowMillis, firstsUntil),
+            countMax: countMax)
+    }
+    /// Of first attempts here, not in the store.
+    package var unsentDueMillis: Int64? { heap.firstUnsent?.key.dueMillis }
+    /// First attempts that wait here.
+    package var firstCount: Int { heap.firstCount }
     /// Back again as it was: the attempt could not be made now.
     package mutating func putBack(_ entry: RetryEntry) { insert(entry) }
 

@@ -25,6 +25,7 @@ package final class LanePolicies: Sendable {
     package let errors: ErrorTable?
     /// Its key is the lane's order.
     package let coalesce: CoalesceSettings?
+    package let batch: BatchSettings?
 
     /// Nil when the endpoint has none of them.
     package init?(_ policies: EndpointPolicies) {
@@ -41,6 +42,7 @@ package final class LanePolicies: Sendable {
         disableAfterMillis = policies.disableAfterMillis.map { Int64($0) }
         errors = policies.errors.map { ErrorTable($0) }
         coalesce = policies.coalesce
+        batch = policies.batch
     }
 }
 
@@ -48,7 +50,7 @@ extension EndpointPolicies {
     var hasLanePolicies: Bool {
         breaker != nil || retry != nil || rate != nil || concurrency != nil || deadlineMillis != nil
             || delayMillis != nil || shadow != nil || disableAfterMillis != nil
-            || errors != nil || coalesce != nil
+            || errors != nil || coalesce != nil || batch != nil
     }
 }
 
@@ -84,7 +86,7 @@ package final class LaneMemory {
 /// What policies did, for metrics: one counter each.
 package enum PolicyEvent: Int, CaseIterable, Sendable {
     case breakerOpened, breakerProbed, breakerClosed, rateHeld, budgetHeld, deadlineExpired, delayed
-    case concurrencyRaised, concurrencyLowered, shadowDelivered, shadowFailed, superseded
+    case concurrencyRaised, concurrencyLowered, shadowDelivered, shadowFailed, superseded, batchSent
 
     package var policy: String {
         switch self {
@@ -96,6 +98,7 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .concurrencyRaised, .concurrencyLowered: "concurrency"
         case .shadowDelivered, .shadowFailed: "shadow"
         case .superseded: "coalesce"
+        case .batchSent: "batch"
         }
     }
     package var name: String {
@@ -111,6 +114,7 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .shadowDelivered: "delivered"
         case .shadowFailed: "failed"
         case .superseded: "superseded"
+        case .batchSent: "sent"
         }
     }
 }

@@ -148,6 +148,7 @@ endpoints:
 #   delay: 10m                    # no delivery before its event is so old
 #   shadow: { share: 0.1 }        # a tenth of the events, each once, never retried
 #   coalesce: { key: "json:$.id", within: 5s }   # of what waits with one key only the newest goes
+#   batch: { events: 100, within: 1s, bytes: 256KiB, format: json }   # several events in one request; or ndjson
 #   disable_after: 5d             # of nothing but failures
 #   tls: { ca: ca.pem, certificate: client.pem, key: client.key, crl: revoked.pem }   # of an https URL, where needed
 #   forward_headers: true         # the provider's own headers go along

@@ -366,6 +366,56 @@ def coalesce(report):
                 wait_until(lambda: numbers(receiver) == [7, 8], 10, lambda: f"{numbers(receiver)}")
 
 
+def batch(report):
+    def items(delivery):
+        return [item["data"]["n"] for item in json.loads(delivery.body)]
+
+    with report.case("events go in batches; one that fails goes again as it was, over kill -9") as notes:
+        broken = threading.Event()
+        broken.set()
+        with Receiver(lambda d, number: 503 if broken.is_set() else 204) as receiver, \
+                tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+            ends = [endpoint("first", receiver.url, retry={"delays": ["1s"] * 40, "jitter": 0}, ordered=True,
+                             batch={"events": 10, "within": "300ms"})]
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                send(gateway, 25)
+                wait_until(lambda: receiver.count() >= 2, 20, lambda: f"{receiver.count()} requests")
+                tried = receiver.snapshot()
+                assert len({tuple(items(d)) for d in tried}) == 1 and len(items(tried[0])) <= 10, tried
+                assert {d.id for d in tried} == {tried[0].id} and tried[0].id.startswith("bat_"), tried
+                gateway.expect_clean = False
+                gateway.kill()
+            before = receiver.count()
+            broken.clear()
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                def got():
+                    return [n for d in receiver.snapshot()[before:] for n in items(d)]
+
+                wait_until(lambda: set(got()) == set(range(1, 26)), 20, lambda: f"{got()}")
+                assert got() == sorted(got()), got()
+                first = receiver.snapshot()[before]
+                assert first.headers["sluice-batch"] == str(len(items(first))), dict(first.headers)
+                assert first.headers["content-type"] == "application/json", dict(first.headers)
+                wait_until(lambda: status_of(gateway)["pending"] == 0, 10, lambda: f"{status_of(gateway)}")
+                listed = gateway.api("/api/v1/deliveries?state=delivered")["items"]
+                assert len(listed) == 25 and all(d["status"] == 204 for d in listed), listed
+                wait_until(lambda: event_count(gateway, "batch", "sent") == receiver.count() - before, 10,
+                           lambda: f"{event_count(gateway, 'batch', 'sent')} of {receiver.count() - before}")
+                notes.append(f"{receiver.count() - before} requests for 25 events")
+    with report.case("a line for each event, and what is not JSON as base 64"):
+        with Receiver() as receiver:
+            ends = [endpoint("first", receiver.url, batch={"events": 3, "within": "1m", "format": "ndjson"},
+                             transform=[{"remove": ["$.secret"]}])]
+            with Gateway([open_source()], ends) as gateway:
+                for body in (b'{"secret":1,\n"n":1}', b'{"n":2}', b'{"n":3}'):
+                    assert gateway.post("/in/test", body)[0] in (200, 202)
+                wait_until(lambda: receiver.count() == 1, 10, "it waits for its time")
+                delivery = receiver.snapshot()[0]
+                lines = [json.loads(line) for line in delivery.body.split(b"\n") if line]
+                assert [line["data"] for line in lines] == [{"n": 1}, {"n": 2}, {"n": 3}], lines
+                assert all(line["id"].startswith("evt_") and line["source"] == "test" for line in lines), lines
+
+
 def api(report):
     with report.case("the API makes, shows, changes and takes away policies"):
         port = free_port()
@@ -406,6 +456,8 @@ def api(report):
                 ({"shadow": {"share": 0.5}, "ordered": True}, "shadow"),
                 ({"ordered": {"key": ["group", "query:a"]}}, "ordered.key[1]"),
                 ({"coalesce": {"key": []}}, "coalesce.key"),
+                ({"batch": {}, "ordered": {"key": ["group"]}}, "batch"),
+                ({"batch": {}, "coalesce": {"key": ["group"]}}, "batch"),
                 ({"coalesce": {"key": ["group"]}, "delay": "1s"}, "coalesce"),
                 ({"coalesce": {"key": ["group"]}, "ordered": True}, "coalesce"),
                 ({"delay": "1s", "retry": {"budget": 0.5}}, "retry.budget"), ({"disable_after": "1s"}, "disable_after"),
@@ -420,7 +472,7 @@ def api(report):
 def main():
     arguments(__doc__)
     report = Report("policies")
-    for part in (breaker, retries, classes, rate, times, shadow, concurrency, group, coalesce, api):
+    for part in (breaker, retries, classes, rate, times, shadow, concurrency, group, coalesce, batch, api):
         part(report)
     report.finish()
 

@@ -182,6 +182,7 @@ package struct EndpointDraft: Codable, Equatable, Sendable {
     package var delay: String?
     package var shadow: ShadowResource?
     package var coalesce: CoalesceResource?
+    package var batch: BatchResource?
     package var disableAfter: String?
     package var forwardHeaders: Bool?
     package var disabled: Bool?
@@ -274,6 +275,7 @@ package struct EndpointResource: Codable, Equatable, Sendable {
     package var delay: String?
     package var shadow: ShadowResource?
     package var coalesce: CoalesceResource?
+    package var batch: BatchResource?
     package var disableAfter: String?
     package var forwardHeaders = true
     package var disabled = false
