@@ -75,8 +75,8 @@ final class MemoryStore: DeliveryStore {
                 state.states[id] = nil
                 state.tallies[id] = nil
                 state.attemptTallies.removeAll { $0.endpoint == id }
-                let open = state.rows[id, default: [:]].filter { $0.value.state != .delivered }
-                state.rows[id] = state.rows[id]?.filter { $0.value.state == .delivered }
+                let open = state.rows[id, default: [:]].filter { !$0.value.state.isFinished }
+                state.rows[id] = state.rows[id]?.filter { $0.value.state.isFinished }
                 state.attempts.removeAll { $0.endpoint == id && open[$0.sequence] != nil }
             }
         }

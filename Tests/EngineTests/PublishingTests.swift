@@ -114,6 +114,7 @@ import Testing
         event.contentType = "text/plain"
         (event.channels, event.tags, event.eventID) = (["eu", "b.2"], ["vip"], "id-1")
         event.repetition = .init(caller: "key_1", key: "k")
+        event.group = "cust:7"
         (event.deliverAtMillis, event.retentionHours) = (1_800_000_060_123, 24)
         let record = event.injected(windowSeconds: 60)
         #expect(record.dedupKey == Array("id-1".utf8) && record.dedupWindowSeconds == 60)
@@ -122,6 +123,7 @@ import Testing
             let lines = ByteView($0)
             #expect(PublishedFields.channelList(in: lines) == ["eu", "b.2"])
             #expect(PublishedFields.tagList(in: lines) == ["vip"])
+            #expect(PublishedFields.group(in: lines).text == "cust:7")
             #expect(PublishedFields.eventID(in: lines) == "id-1")
             #expect(PublishedFields.idempotencyKey(in: lines) == "key_1 k")
             #expect(PublishedFields.deliverAtMillis(in: lines) == 1_800_000_060_123)

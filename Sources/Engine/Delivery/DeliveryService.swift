@@ -123,7 +123,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     /// here on. `retired` ones are not delivered to and keep their place.
     package func start(
         _ endpoints: [CompiledEndpoint], new: Set<EndpointID>, retired: [EndpointID] = [],
-        sourceNames: [String: SourceID], weights: [TenantID: Int] = [:]
+        sourceNames: [String: SourceID], groups: EventGroups = EventGroups(), weights: [TenantID: Int] = [:]
     ) throws {
         let planner = LanePlanner(store: store)
         let nowMillis = clock.millis(at: DeliveryService.now)
@@ -133,6 +133,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         // In a rebuilt store every endpoint is new, and yet begins with what the log still has.
         let plans = try planner.plans(
             endpoints, new: new, in: opened, end: opened.rebuiltFrom ?? dispatcher.log.committedEnd)
+        dispatcher.groups = groups
         dispatcher.sourceNames = DeliveryService.bytes(sourceNames)
         dispatcher.set(weights: weights, replacing: true)
         dispatcher.publish(plans, now: DeliveryService.now)
@@ -157,9 +158,12 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     package func publish(_ change: DeliveryChange) {
         let plans = change.upserted
         let names = change.sourceNames.map(DeliveryService.bytes)
+        let groups = change.groups
         let weights = change.weights
         try? perform { dispatcher, now in
-            if let names { dispatcher.sourceNames = names }
+            let known = dispatcher.sourceNames
+            if let groups { dispatcher.groups = groups }
+            dispatcher.sourceNames = names ?? known
             if let weights { dispatcher.set(weights: weights.weights, replacing: weights.isWhole) }
             dispatcher.remove(change.removed, forgetting: false, now: now)
             dispatcher.remove(change.deleted, forgetting: true, now: now)
@@ -451,6 +455,8 @@ package struct DeliveryChange: Sendable {
     package var sourceNames: [String: SourceID]?
     /// Nil = unchanged.
     package var weights: TenantWeights?
+    /// What groups the events of sources have; nil = unchanged.
+    package var groups: EventGroups?
 
     package init() {}
 }

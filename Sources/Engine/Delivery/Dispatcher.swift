@@ -78,7 +78,12 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     var lanes = PagedTable<Lane>()
     var matcher = Matcher<Lane>()
     /// For records that name their source only: sources of the default tenant.
-    package var sourceNames: [[UInt8]: SourceID] = [:]
+    package var sourceNames: [[UInt8]: SourceID] {
+        get { groups.sourceNames }
+        set { groups.sourceNames = newValue }
+    }
+    /// What groups the events of sources have.
+    package var groups = EventGroups()
     var scheduler: LaneScheduler
     var shares: ResourceShares
     /// Tenants that have their part wait until those that have less have had what they want.
@@ -192,6 +197,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
             scheduler.fireTimers(now: now)
             isBusy = serveReady(now: now) || isBusy
             isBusy = serveShared(now: now) || isBusy
+            // What was met there, and has its row now, may go.
+            isBusy = scheduler.readyCount > 0 || isBusy
         }
         sealIfDue(now: now, isForced: isDraining && slots.outCount == 0)
         egress.flush()
@@ -232,11 +239,12 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                         attempts: $0.attempts)
                 }
                 lane.working.retries.loaded(entries, limit: limit)
-                for row in rows where !row.isPostponed { lane.working.order?.note(row.place) }
+                for row in rows where lane.coalesces || !row.isPostponed { note(waiting: row, lane) }
                 reconsider(lane, now: now)
             case .expedited(let endpoint):
                 guard let lane = lanes[endpoint.number] else { continue }
                 lane.working.retries.reload()
+                lane.working.window.reloaded()
                 scheduler.makeReady(lane)
             case .cancelled(let rows): cancelled(rows, now: now)
             case .dropped(let deliveries):

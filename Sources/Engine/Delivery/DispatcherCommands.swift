@@ -76,7 +76,8 @@ extension Dispatcher {
         adjust(lane, pending: plan.open.pending, dead: plan.open.dead)
         if !plan.recorded.isEmpty {
             lane.work = LaneWork(
-                storeHasRows: lane.pendingCount > 0, recorded: plan.recorded, isOrdered: lane.endpoint.order != nil)
+                storeHasRows: lane.pendingCount > 0, recorded: plan.recorded, isOrdered: lane.endpoint.order != nil,
+                wantsAll: lane.batchesInOrder)
         }
         recallTrouble(of: lane)
         lanes[lane.id.number] = lane
@@ -96,7 +97,7 @@ extension Dispatcher {
         if lane.health.state.condition == .paused { rest(lane, now: now) }
         guard lane.pendingCount > 0 else { return }
         // What waits holds back what comes, so all of it must be known first.
-        guard lane.endpoint.order == nil else { return scheduler.makeReady(lane) }
+        guard lane.endpoint.order == nil, !lane.batchesInOrder else { return scheduler.makeReady(lane) }
         scheduler.wake(lane, at: clock.nanos(at: plan.open.dueMillis - limits.retryAheadMillis))
     }
     private func subscribe(_ lane: Lane) {
@@ -106,13 +107,21 @@ extension Dispatcher {
     private func change(_ lane: Lane, to endpoint: CompiledEndpoint, now: UInt64) {
         let (old, new) = (lane.endpoint.configuration, endpoint.configuration)
         let hasMoved = new.url != old.url
-        let hasOtherOrder = new.ordered != old.ordered || new.orderKey != old.orderKey
+        let hasOtherOrder =
+            new.ordered != old.ordered || new.orderKey != old.orderKey
+            || new.policies.coalesce?.key != old.policies.coalesce?.key
+            || (new.policies.batch == nil) != (old.policies.batch == nil)
         let wasDeaf = lane.isDeaf
         if endpoint.tenant != lane.endpoint.tenant { matcher.remove(lane.id, tenant: lane.endpoint.tenant) }
         lane.endpoint = endpoint
         subscribe(lane)
         lane.renewDestination()
-        if hasOtherOrder { lane.work?.reorder(isOrdered: endpoint.order != nil, isBusy: lane.inFlight > 0) }
+        if hasOtherOrder {
+            lane.work?.reorder(
+                isOrdered: endpoint.order != nil, wantsAll: lane.batchesInOrder, isBusy: lane.inFlight > 0)
+            // Nothing may be out that would bring it back, and what waits is to be read.
+            scheduler.makeReady(lane)
+        }
         if lane.isRemoved {
             lane.isRemoved = false
             removedCount -= 1
@@ -279,7 +288,7 @@ extension Dispatcher {
         batch.isDurable = true
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
         lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
-        if !row.isPostponed { lane.working.order?.note(place) }
+        if !row.isPostponed { note(waiting: row, lane) }
         scheduler.makeReady(lane)
         return .accepted
     }

@@ -25,17 +25,28 @@ extension Dispatcher {
         judge(
             lane, TriedDelivery(place: order.place, attempts: attempts), outcome, decision, isProbe: order.isProbe,
             now: now)
-        if decision.decision != .notAttempted, decision.decision != .retryAtOnce {
+        if let members = order.members {
+            endBatch(members, lane, decision.decision, outcome: outcome, answer: answer, now: now)
+        } else {
+            keepAndApply(order, lane, decision.decision, attempts: attempts, outcome: outcome, answer: answer, now: now)
+        }
+        reconsider(lane, now: now)
+        if lane.isRemoved, lane.inFlight == 0 { end(lane) }
+    }
+    private func keepAndApply(
+        _ order: OrderSlot, _ lane: Lane, _ decision: DeliveryDecision, attempts: UInt16, outcome: DeliveryOutcome,
+        answer: [UInt8], now: UInt64
+    ) {
+        let isPlain = decision == .delivered && !order.keepsAttempt
+        if decision != .notAttempted, decision != .retryAtOnce {
             // A delivery that succeeds at once costs its row and nothing else, unless it is a message's.
-            if !isPlain || attempts > 1, !isLostToShadow(lane, order.origin, decision.decision) {
+            if !isPlain || attempts > 1, !isLostToShadow(lane, order.origin, decision) {
                 keepAttempt(
                     lane, order.place.sequence, number: attempts, outcome: outcome, answer: answer,
                     type: order.talliedType, now: now)
             }
         }
-        apply(decision.decision, lane, order, attempts: attempts, outcome: outcome, now: now)
-        reconsider(lane, now: now)
-        if lane.isRemoved, lane.inFlight == 0 { end(lane) }
+        apply(decision, lane, order, attempts: attempts, outcome: outcome, now: now)
     }
     /// Once over a fresh connection when a kept one was found dead, and at the next address when one does not take
     /// connections; neither counts as an attempt.
@@ -153,14 +164,15 @@ extension Dispatcher {
                 now: now)
         case .notAttempted, .retryAtOnce:
             // While draining this stays unwritten: the next start meets it again.
-            lane.working.deferred.append(DeferredAttempt(place: place, attempts: order.attempts, origin: origin))
+            putOff(DeferredAttempt(place: place, attempts: order.attempts, origin: origin), lane)
             leaveOrder(lane, place.sequence, isDone: false)
         }
     }
     /// The attempt is over, or was not made: where an order is kept, another one may go now.
     func leaveOrder(_ lane: Lane, _ sequence: UInt64, isDone: Bool) {
+        if isDone, lane.coalesces { lane.work?.coalescing.ended(sequence) }
         guard let next = lane.work?.order?.ended(sequence, isDone: isDone) else { return }
-        lane.working.deferred.append(next)
+        putOff(next, lane)
     }
     /// The state's row, and a notice for the log.
     func note(_ lane: Lane, now: UInt64) {
@@ -215,6 +227,7 @@ extension Dispatcher {
         _ lane: Lane, place: EventLocation, attempts: UInt16, origin: AttemptOrigin?, outcome: DeliveryOutcome?,
         lastReason: DeadLetterReason, bornMillis: Int64? = nil, now: UInt64
     ) {
+        if endIfSuperseded(place, lane, attempts: attempts, origin: origin, now: now) { return }
         guard let delay = delayMillis(lane, attempts, outcome) else {
             deadLetter(
                 lane, place: place, attempts: attempts, origin: origin, reason: lastReason, outcome: outcome, now: now)
@@ -251,6 +264,7 @@ extension Dispatcher {
             now: now)
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
         work.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
+        if lane.coalesces { work.coalescing.scheduled(place.sequence, attempts: attempts, dueMillis: due) }
         scheduler.wake(lane, at: clock.nanos(at: due))
     }
     /// `origin` as above.

@@ -33,6 +33,22 @@ extension Dispatcher {
         putOff(event, lane, attempts: attempts, until: received + delay, origin: origin, now: now)
         return true
     }
+    /// True when it has its row, and goes in a batch, or as the newest of its key, or not at all.
+    func isTakenIn(
+        _ event: StoredEvent, _ lane: Lane, _ policies: LanePolicies, attempts: UInt16, origin: AttemptOrigin?,
+        now: UInt64
+    ) -> Bool {
+        if origin == nil, let batch = policies.batch {
+            takeIn(event, lane, batch, now: now)
+            return true
+        }
+        guard let settings = policies.coalesce else { return false }
+        guard let origin else {
+            takeIn(event, lane, settings, now: now)
+            return true
+        }
+        return isSuperseded(event, lane, attempts: attempts, origin: origin, now: now)
+    }
     /// At the time that it has when so many milliseconds have passed.
     func isPastDeadline(
         _ lane: Lane, _ attempts: UInt16, _ bornMillis: Int64, inMillis: Int64, now: UInt64
@@ -49,7 +65,7 @@ extension Dispatcher {
         note(.delayed)
         let place = event.place
         if let order = lane.endpoint.order {
-            let key = lane.working.order?.key(of: place.sequence) ?? order.key(of: event)
+            let key = lane.working.order?.key(of: place.sequence) ?? order.key(of: event, in: groups)
             lane.working.order?.enrol(place.sequence, key: key)
         }
         schedule(lane, place: place, attempts: attempts, origin: origin, due: due, now: now)

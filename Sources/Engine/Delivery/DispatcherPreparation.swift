@@ -60,6 +60,7 @@ extension Dispatcher {
     private func take(_ prepared: PreparedDelivery, now: UInt64) {
         let order = prepared.order
         guard let slot = slots.slot(of: order.token), let lane = slots[slot].lane else { return }
+        guard order.batch == nil else { return takeBatch(prepared, lane, slot: slot, now: now) }
         let key = PreparedKey(endpoint: lane.id, sequence: order.place.sequence)
         let known = preparedSizes.removeValue(forKey: key)
         // Paused, disabled, removed or broken meanwhile: it waits like everything else of the lane.

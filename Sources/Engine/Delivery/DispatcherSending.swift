@@ -147,11 +147,14 @@ extension Dispatcher {
         if postpones(event, lane, attempts: attempts, origin: origin, now: now) { return .ended(byteCount: 64) }
         if let policies = lane.endpoint.policies,
             isSettled(event, lane, policies, attempts: attempts, origin: origin, now: now)
+                || isTakenIn(event, lane, policies, attempts: attempts, origin: origin, now: now)
         {
             return .ended(byteCount: 64)
         }
         // A member's key was found in the event before.
-        let key = lane.endpoint.order.map { lane.working.order?.key(of: event.place.sequence) ?? $0.key(of: event) }
+        let key = lane.endpoint.order.map {
+            lane.working.order?.key(of: event.place.sequence) ?? $0.key(of: event, in: groups)
+        }
         if let key, lane.working.order?.mayGo(event.place.sequence, key: key) == false {
             hold(event, lane, key: key, attempts: attempts, origin: origin, now: now)
             return .ended(byteCount: 64)

@@ -11,7 +11,7 @@ import FastPath
 
 extension Dispatcher {
     /// Why a lane's turn ended.
-    private enum TurnEnd {
+    enum TurnEnd {
         /// Nothing is left that could go out now.
         case done
         /// Its own bound: an outcome of its own brings it back.
@@ -27,6 +27,7 @@ extension Dispatcher {
     /// Of filters, for as much of a turn as a byte.
     private static var workPerByte: Int { 16 }
     private static var orderReadsMax: Int { 64 }
+    private static var readTurnsMax: UInt8 { 64 }
     private static var unavailableNanos: UInt64 { 100_000_000 }
 
     /// True when lanes are left that are ready. What has come free goes to those that wait for it, before others may
@@ -117,6 +118,7 @@ extension Dispatcher {
             scheduler.wake(lane, at: end)
             due = work.retries.nextFirstMillis
         }
+        if lane.batchesInOrder, let repeated = work.retries.nextRepeatMillis { due = repeated }
         if let due, due > nowMillis { scheduler.wake(lane, at: clock.nanos(at: due)) }
     }
 
@@ -130,10 +132,22 @@ extension Dispatcher {
         work.deficit = min(work.deficit, 0) + limits.quantumBytes
         var end = sendDeferred(lane, way: way, now: now)
         if end == .done { end = findOrder(lane, now: now) }
-        if end == .done { end = serveRetries(lane, way: way, now: now) }
-        // Retries at their bound do not stop what is new.
-        if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
-        if end == .done { end = readAlone(lane, way: way, now: now) }
+        if let batch = lane.endpoint.policies?.batch {
+            if end == .done { end = serveBatches(lane, batch, way: way, now: now) }
+            if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
+            if end == .done { end = readAlone(lane, way: way, now: now) }
+            // What was read may have filled one.
+            let isWaiting = lane.hasUnsentBatch(nowMillis: clock.millis(at: now))
+            if end == .done || end == .laneFull, isWaiting, lane.hasRoomForRetry(now: now) { end = .more }
+        } else if lane.coalesces {
+            if end == .done { end = readOn(lane, way: way, now: now) }
+            if end == .done { end = serveRetries(lane, way: way, now: now) }
+        } else {
+            if end == .done { end = serveRetries(lane, way: way, now: now) }
+            // Retries at their bound do not stop what is new.
+            if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
+            if end == .done { end = readAlone(lane, way: way, now: now) }
+        }
         // What was sent may have ended at once and let another one go.
         let hasTurn = end == .done || end == .laneFull && lane.hasRoomForDeferred(now: now)
         if hasTurn, !work.deferred.isEmpty { end = .more }
@@ -145,6 +159,24 @@ extension Dispatcher {
     private func pay(_ byteCount: Int, _ work: LaneWork) {
         work.deficit -= byteCount
         scheduler.charge(byteCount)
+    }
+    /// As far as the log goes, or the lane's bound, so that what is sent is the newest; not for ever, where more comes
+    /// than it reads. `.done`: what waits may go.
+    private func readOn(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
+        let work = lane.working
+        guard work.readTurns < Self.readTurnsMax else {
+            work.readTurns = 0
+            return .done
+        }
+        var end = serveBacklog(lane, way: way, now: now)
+        if end == .done { end = readAlone(lane, way: way, now: now) }
+        if end == .done, lane.reading == .shared, shared.sequence < log.committedEnd.sequence {
+            // Others read for it in this step.
+            work.deficit = 0
+            end = .more
+        }
+        work.readTurns = end == .more ? work.readTurns + 1 : 0
+        return end == .laneFull ? .done : end
     }
     /// Every row that a queue left to the store must be on its way there before the page is asked for, and so must what
     /// is to be cancelled: a page that was read before that would bring it back.
@@ -176,9 +208,18 @@ extension Dispatcher {
                 work.order?.enrol(place.sequence, key: DeliveryOrder.commonKey)
                 continue
             }
+            // It may end here.
+            guard makeRoomInBatch(now: now) else {
+                work.order?.note(place)
+                return .starved
+            }
             switch log.read(at: place) {
             case .event(let event) where event.place.sequence == place.sequence:
-                work.order?.enrol(place.sequence, key: order.key(of: event))
+                if lane.coalesces {
+                    enter(pending: event, lane, now: now)
+                } else {
+                    work.order?.enrol(place.sequence, key: order.key(of: event, in: groups))
+                }
             case .unavailable:
                 work.order?.note(place)
                 return .unavailable
@@ -262,7 +303,10 @@ extension Dispatcher {
                 break serving
             }
         }
-        for entry in held { lane.working.retries.putBack(entry) }
+        // Some may have been superseded since.
+        for entry in held where lane.working.retries.isScheduled(entry.key.sequence) {
+            lane.working.retries.putBack(entry)
+        }
         if !held.isEmpty, end == .done { scheduler.wake(lane, at: now + Self.unavailableNanos) }
         return end
     }
@@ -397,10 +441,7 @@ extension Dispatcher {
         scheduler.makeReady(lane)
         return false
     }
-    func sourceID(of event: StoredEvent) -> SourceID {
-        guard event.sourceID.number == 0 else { return event.sourceID }
-        return sourceNames[event.source.array] ?? event.sourceID
-    }
+    func sourceID(of event: StoredEvent) -> SourceID { groups.source(of: event) }
     private func offerShared(_ event: StoredEvent, now: UInt64) {
         guard !event.isRequestOfBatch else { return }
         let subscribers = matcher.subscribers(

@@ -147,7 +147,7 @@ package struct ReplayWalk<Log: EventLog> {
         if let reason = filter.reason, row.reason != reason { return false }
         if let updated = filter.updated, !updated.contains(row.updatedMillis) { return false }
         guard let wanted = filter.failureClass else { return true }
-        return row.state != .delivered && DeadLetterClass(row) == wanted
+        return !row.state.isFinished && DeadLetterClass(row) == wanted
     }
     private mutating func nextOfLog() throws -> ReplayPage {
         var page = ReplayPage()

@@ -32,6 +32,8 @@ struct OrderSlot {
     var isProbe = false
     /// Of its event.
     var bornMillis: Int64 = 0
+    /// Of a request with several events, `place` and `origin` being the first's; nil for one event.
+    var members: [BatchMember]?
 }
 
 struct SlotTable {
@@ -67,6 +69,7 @@ struct SlotTable {
         slots[slot].destination = nil
         slots[slot].tenant = nil
         slots[slot].talliedType = nil
+        slots[slot].members = nil
         free.append(slot)
     }
     func token(_ slot: Int) -> UInt64 { UInt64(generations[slot]) << 32 | UInt64(slot) }

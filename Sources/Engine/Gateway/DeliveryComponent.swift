@@ -53,7 +53,7 @@ final class DeliveryComponent: Component {
         do {
             try service.start(
                 first.endpoints, new: first.new, retired: first.retired, sourceNames: first.sourceNames,
-                weights: first.weights)
+                groups: first.groups, weights: first.weights)
         } catch { throw GatewayError.delivery(error) }
         logKeeper.worker.setLowWater { service.retentionLowWater }
         running.set(service)

@@ -19,6 +19,7 @@ final class EndpointParticipant: TopologyParticipant {
         let retired: [EndpointID]
         let sourceNames: [String: SourceID]
         let weights: [TenantID: Int]
+        let groups: EventGroups
     }
     private struct State {
         /// All of them, until the start has taken them.
@@ -29,6 +30,7 @@ final class EndpointParticipant: TopologyParticipant {
         var retired: [EndpointID] = []
         var sourceNames: [String: SourceID] = [:]
         var weights: [TenantID: Int] = [:]
+        var groups = EventGroups()
         var environment: (compilation: EndpointCompilation, shared: EndpointEnvironment)?
         var running: Running?
     }
@@ -45,7 +47,7 @@ final class EndpointParticipant: TopologyParticipant {
             }
             return Start(
                 endpoints: state.awaiting.values.sorted { $0.id < $1.id }, new: state.new, retired: state.retired,
-                sourceNames: state.sourceNames, weights: state.weights)
+                sourceNames: state.sourceNames, groups: state.groups, weights: state.weights)
         }
     }
     func run(_ running: Running) { state.withLock { $0.running = running } }
@@ -94,19 +96,24 @@ final class EndpointParticipant: TopologyParticipant {
         }
         func publish() {
             var names: [String: SourceID]?
-            if change.sources != nil { names = change.after.sourceNamesOfDefaultTenant }
-            guard let running else { return keep(names) }
+            var groups: EventGroups?
+            if change.sources != nil {
+                names = change.after.sourceNamesOfDefaultTenant
+                groups = change.after.eventGroups
+            }
+            guard let running else { return keep(names, groups) }
             var next = DeliveryChange()
             next.upserted = plans.withLock { $0 }
             next.removed = change.removedEndpoints
             next.deleted = change.deletedEndpoints
             next.sourceNames = names
             next.weights = change.weights
+            next.groups = groups
             running.delivery.publish(next)
             running.delivery.keepHistory(millis: change.live.historyMillis)
             running.commitSignal.setWanted(change.after.endpoints.count > 0)
         }
-        private func keep(_ names: [String: SourceID]?) {
+        private func keep(_ names: [String: SourceID]?, _ groups: EventGroups?) {
             participant.state.withLock { state in
                 for endpoint in compiled { state.awaiting[endpoint.id] = endpoint }
                 state.new.formUnion(change.addedEndpoints)
@@ -120,6 +127,7 @@ final class EndpointParticipant: TopologyParticipant {
                     if weights.isWhole { state.weights = [:] }
                     state.weights.merge(weights.weights) { _, new in new }
                 }
+                if let groups { state.groups = groups }
             }
         }
     }

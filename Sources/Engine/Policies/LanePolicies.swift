@@ -23,6 +23,9 @@ package final class LanePolicies: Sendable {
     package let shadow: ShadowSettings?
     package let disableAfterMillis: Int64?
     package let errors: ErrorTable?
+    /// Its key is the lane's order.
+    package let coalesce: CoalesceSettings?
+    package let batch: BatchSettings?
 
     /// Nil when the endpoint has none of them.
     package init?(_ policies: EndpointPolicies) {
@@ -38,6 +41,8 @@ package final class LanePolicies: Sendable {
         shadow = policies.shadow
         disableAfterMillis = policies.disableAfterMillis.map { Int64($0) }
         errors = policies.errors.map { ErrorTable($0) }
+        coalesce = policies.coalesce
+        batch = policies.batch
     }
 }
 
@@ -45,7 +50,7 @@ extension EndpointPolicies {
     var hasLanePolicies: Bool {
         breaker != nil || retry != nil || rate != nil || concurrency != nil || deadlineMillis != nil
             || delayMillis != nil || shadow != nil || disableAfterMillis != nil
-            || errors != nil
+            || errors != nil || coalesce != nil || batch != nil
     }
 }
 
@@ -81,7 +86,7 @@ package final class LaneMemory {
 /// What policies did, for metrics: one counter each.
 package enum PolicyEvent: Int, CaseIterable, Sendable {
     case breakerOpened, breakerProbed, breakerClosed, rateHeld, budgetHeld, deadlineExpired, delayed
-    case concurrencyRaised, concurrencyLowered, shadowDelivered, shadowFailed
+    case concurrencyRaised, concurrencyLowered, shadowDelivered, shadowFailed, superseded, batchSent
     /// Hundredths of `disable_after` that have passed with nothing but failures; at the last it is disabled.
     case failingAt50, failingAt70, failingAt90, failingAt100
     /// An attempt that was not made: see `RefusalStreak`.
@@ -98,6 +103,8 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .shadowDelivered, .shadowFailed: "shadow"
         case .failingAt50, .failingAt70, .failingAt90, .failingAt100: "disable_after"
         case .refusedUnmade: "refusal"
+        case .superseded: "coalesce"
+        case .batchSent: "batch"
         }
     }
     package var name: String {
@@ -117,6 +124,8 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .concurrencyLowered: "lowered"
         case .shadowDelivered: "delivered"
         case .shadowFailed: "failed"
+        case .superseded: "superseded"
+        case .batchSent: "sent"
         }
     }
 }

@@ -13,6 +13,8 @@ package struct PublishedEvent: Equatable, Sendable {
     package var eventID: String?
     package var channels: [String] = []
     package var tags: [String] = []
+    /// What it belongs to; endpoints may ask for an order by it.
+    package var group: String?
     /// Wall clock, milliseconds since 1970: its deliveries begin then. Nil = at once.
     package var deliverAtMillis: Int64?
     /// Hours from its arrival for which its content is shown and sent by hand. Nil = as long as the log has it.
@@ -69,6 +71,7 @@ package struct PublishedEvent: Equatable, Sendable {
         if let deliverAtMillis { lines += "\(PublishedFields.deliverAt)\(deliverAtMillis)\r\n" }
         if !channels.isEmpty { lines += PublishedFields.channels + channels.joined(separator: ",") + "\r\n" }
         if !tags.isEmpty { lines += PublishedFields.tags + tags.joined(separator: ",") + "\r\n" }
+        if let group { lines += PublishedFields.group + group + "\r\n" }
         if let retentionHours { lines += "\(PublishedFields.retention)\(retentionHours)\r\n" }
         if let eventID { lines += PublishedFields.eventID + eventID + "\r\n" }
         if let repetition { lines += PublishedFields.idempotencyKey + repetition.text + "\r\n" }

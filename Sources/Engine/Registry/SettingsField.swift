@@ -176,6 +176,7 @@ extension SourceConfiguration {
         SettingsField("scheme", { $0.scheme }, text: { $0.map { "\($0)" } ?? "none" }),
         SettingsField("event.id") { $0.eventID },
         SettingsField("event.type") { $0.eventType },
+        eventGroupField.apart(.whenSet),
         SettingsField("dedup.key") { $0.dedupKey },
         SettingsField(
             "dedup.window", { $0.dedupWindowSeconds }, text: { $0.map { millisText(Int($0) * 1000) } ?? "none" }),
@@ -194,6 +195,8 @@ extension SourceConfiguration {
         SettingsField("allowed_origins") { $0.allowedOrigins },
         rateLimitField.apart(.whenSet),
     ]
+    private static let eventGroupField: SettingsField<SourceConfiguration> = SettingsField(
+        "event.group", { $0.eventGroup })
     private static let rateLimitField: SettingsField<SourceConfiguration> = SettingsField(
         "rate_limit", { $0.rateLimit }, text: { $0?.text ?? "none" })
 }

@@ -7,12 +7,17 @@ package enum DeliveryState: UInt8, CaseIterable, Sendable {
     case delivered = 1
     case pending = 2
     case dead = 3
+    /// A newer event of its key is delivered in its place; nothing more becomes of it.
+    case superseded = 4
 
+    /// It is kept in history.
+    package var isFinished: Bool { self == .delivered || self == .superseded }
     package var name: String {
         switch self {
         case .delivered: "delivered"
         case .pending: "pending"
         case .dead: "dead"
+        case .superseded: "superseded"
         }
     }
 }
@@ -269,7 +274,7 @@ package struct OpenDeliveries: Equatable, Sendable {
             switch state {
             case .pending: found[endpoint, default: OpenDeliveries(endpoint: endpoint)].pending += 1
             case .dead: found[endpoint, default: OpenDeliveries(endpoint: endpoint)].dead += 1
-            case .delivered: break
+            case .delivered, .superseded: break
             }
         }
         return found.values.sorted { $0.endpoint < $1.endpoint }
@@ -296,7 +301,7 @@ package struct DeliverySnapshot: Sendable {
 package struct DeliveryQuery: Sendable {
     /// Nil = all endpoints.
     package var endpoint: EndpointID?
-    package var states: Set<DeliveryState> = [.delivered, .pending, .dead]
+    package var states: Set<DeliveryState> = Set(DeliveryState.allCases)
     /// Deliveries with at least one failed attempt.
     package var failedOnly = false
     package var reason: DeadLetterReason?

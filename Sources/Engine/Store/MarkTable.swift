@@ -137,7 +137,7 @@ struct BatchParts {
         }
         for (index, row) in rows.enumerated() {
             if index + 1 < rows.count, DeliveryKey(rows[index + 1]) == DeliveryKey(row) { continue }
-            if row.state == .delivered { finished.append(row) } else { open.append(row) }
+            if row.state.isFinished { finished.append(row) } else { open.append(row) }
         }
         guard !batch.attempts.isEmpty else { return }
         let keys = Set(finished.map(DeliveryKey.init))

@@ -6,7 +6,7 @@ import GRDB
 
 extension OpenTable {
     func nextEndpoint(after endpoint: EndpointID, states: Set<DeliveryState>, _ db: Database) throws -> EndpointID? {
-        let kinds = states.subtracting([.delivered]).map { "\($0.rawValue)" }.sorted().joined(separator: ", ")
+        let kinds = states.filter { !$0.isFinished }.map { "\($0.rawValue)" }.sorted().joined(separator: ", ")
         // One step of the index an endpoint: those whose open deliveries are all of another kind are stepped over.
         let sql = """
             SELECT endpoint FROM open_delivery INDEXED BY open_by_endpoint

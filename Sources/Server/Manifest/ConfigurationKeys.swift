@@ -138,6 +138,7 @@ package enum ConfigurationKeys {
         let initial = SourceConfiguration()
         let event: [ConfigurationKey<SourceConfiguration>] = [
             .texts("id", \.eventID, of: initial), .texts("type", \.eventType, of: initial),
+            .texts("group", \.eventGroup, of: initial),
         ]
         let window = ConfigurationKey<OptionalNumber>.time(
             "window", \.value, of: OptionalNumber(), 0...windowMillisMax)

@@ -116,7 +116,7 @@ sources:
 #    secrets: ["${PARTNER_SECRET}", { value: "${PARTNER_SECRET_OLD}", not_after: 2026-01-31T00:00:00Z }]
 #    scheme: { algorithm: hmac-sha256, header: X-Signature, prefix: "sha256=", encoding: hex,
 #              signed: "{timestamp}.{body}", timestamp: { header: X-Timestamp, unit: seconds, tolerance: 5m } }
-#    event: { id: "header:X-Event-Id", type: "json:$.type" }
+#    event: { id: "header:X-Event-Id", type: "json:$.type", group: "json:$.account" }
 #    dedup: { key: ["header:X-Event-Id", "json:$.source + json:$.id"], window: 24h }   # the first that is there
 
 #  - name: internal               # no signature at all: say so
@@ -138,7 +138,7 @@ endpoints:
 #   retry: { preset: svix, budget: 0.1 }    # or standard-webhooks, ops-center, slack; retries ≤ a tenth of the firsts
 #   retry: { backoff: { first: 5s, factor: 2, max: 1h, attempts: 10 } }
 #   outcomes: { 404: retry, "4xx": dead }   # what answers mean; or default, standard-webhooks, ops-center
-#   ordered: { key: "json:$.customer" }     # or true: each delivery when the one before it is done
+#   ordered: { key: "json:$.customer" }     # or group; or true: each delivery when the one before it is done
 #   redact: { patterns: [email, ip], hash: [email], key: "${REDACT_KEY}" }   # or true: all patterns, masked
 #   transform: [{ remove: [$.internal] }, { rename: { path: $.user.mail, to: contact } }]   # before it is sent
 #   breaker: { failures: 5, cooldown: 60s, probes: 3 }   # or on: a dead endpoint is left alone, then probed
@@ -147,6 +147,8 @@ endpoints:
 #   deadline: 24h                 # older deliveries die
 #   delay: 10m                    # no delivery before its event is so old
 #   shadow: { share: 0.1 }        # a tenth of the events, each once, never retried
+#   coalesce: { key: "json:$.id", within: 5s }   # of what waits with one key only the newest goes
+#   batch: { events: 100, within: 1s, bytes: 256KiB, format: json }   # several events in one request; or ndjson
 #   disable_after: 5d             # of nothing but failures
 #   tls: { ca: ca.pem, certificate: client.pem, key: client.key, crl: revoked.pem }   # of an https URL, where needed
 #   forward_headers: true         # the provider's own headers go along

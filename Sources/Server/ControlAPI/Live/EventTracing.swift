@@ -152,6 +152,9 @@ struct EventTracing {
         let tries = count == 1 ? "1 attempt" : "\(count) attempts"
         switch row.state {
         case .delivered: return (.delivered, [TraceStep("delivered", "delivered after \(tries)")])
+        case .superseded:
+            let text = "a newer event of its key is delivered in its place; it had \(tries)"
+            return (.superseded, [TraceStep("superseded", text)])
         case .dead:
             let reason = row.reason?.name ?? "unknown"
             let kind = DeadLetterClass(row).rawValue
@@ -161,6 +164,11 @@ struct EventTracing {
             var why: [TraceStep] = []
             if lane?.standing == .heldByOrder {
                 why.append(TraceStep("order", "it waits for those before it in the endpoint's order"))
+            } else if count == 0 {
+                why.append(
+                    TraceStep(
+                        "queued", "it waits for its time, or for room at the endpoint",
+                        until: TimeText.of(millis: row.dueMillis)))
             } else {
                 why.append(
                     TraceStep(
