@@ -139,7 +139,7 @@ extension Dispatcher {
                 continue
             }
             switch log.read(at: place) {
-            case .event(let event) where event.place.sequence == place.sequence:
+            case .event(let event) where event.place.sequence == place.sequence && !event.isErased:
                 work.order?.enrol(place.sequence, key: order.key(of: event))
             case .unavailable:
                 work.order?.note(place)
@@ -290,7 +290,7 @@ extension Dispatcher {
         return .done
     }
     private func wants(_ lane: Lane, _ event: StoredEvent) -> Bool {
-        event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch && !lane.isDeaf
+        event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch && !event.isErased && !lane.isDeaf
             && lane.endpoint.subscription.wants(
                 source: sourceID(of: event), type: event.eventType.array, channels: event.channels)
             && passesFilter(lane, event)
@@ -361,7 +361,7 @@ extension Dispatcher {
         return sourceNames[event.source.array] ?? event.sourceID
     }
     private func offerShared(_ event: StoredEvent, now: UInt64) {
-        guard !event.isRequestOfBatch else { return }
+        guard !event.isRequestOfBatch, !event.isErased else { return }
         let subscribers = matcher.subscribers(
             tenant: event.tenant, source: sourceID(of: event), type: event.eventType, channels: event.channels)
         for lane in subscribers where lane.reading == .shared && !lane.isDeaf && passesFilter(lane, event) {
