@@ -61,6 +61,7 @@ SUITES = [
     ("Conformance/suites/isolation.py", [], [], 180),
     ("Conformance/suites/rejected.py", [], [], 180),
     ("Conformance/suites/repair.py", [], [], 180),
+    ("Conformance/suites/erasure.py", ["--rounds", "4"], ["--rounds", "50"], 180),
     ("Conformance/suites/load.py", [], [], 240),
     ("Conformance/suites/bundle.py", [], [], 300),
     ("Conformance/suites/benchmarks.py", [], [], 600),

@@ -156,11 +156,11 @@ final class MemoryStore: DeliveryStore {
             }
         }
     }
-    func cancel(_ keys: [DeliveryKey], nowMillis: Int64) throws -> [DeliveryRow] {
+    func cancel(_ keys: [DeliveryKey], reason: DeadLetterReason, nowMillis: Int64) throws -> [DeliveryRow] {
         try write { state in
             keys.compactMap { key in
                 guard var row = state.rows[key.endpoint]?[key.sequence], row.state == .pending else { return nil }
-                (row.state, row.reason, row.dueMillis, row.updatedMillis) = (.dead, .cancelled, 0, nowMillis)
+                (row.state, row.reason, row.dueMillis, row.updatedMillis) = (.dead, reason, 0, nowMillis)
                 state.rows[key.endpoint]?[key.sequence] = row
                 return row
             }
@@ -317,8 +317,8 @@ final class PumpedStore: StorePort {
             case .advance(let endpoint, let millis, let nowMillis):
                 try store.advance(endpoint, byMillis: millis, nowMillis: nowMillis)
                 replies.append(.expedited(endpoint))
-            case .cancel(let keys, let nowMillis):
-                replies.append(.cancelled(try store.cancel(keys, nowMillis: nowMillis)))
+            case .cancel(let keys, let reason, let nowMillis):
+                replies.append(.cancelled(try store.cancel(keys, reason: reason, nowMillis: nowMillis)))
             case .forget(let endpoints): try store.forget(endpoints)
             }
         } catch {

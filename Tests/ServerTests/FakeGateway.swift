@@ -229,6 +229,11 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
         one.attempts = []
         return EventTrace(event: event(1), receipt: [TraceStep("received", "at")], endpoints: [one], next: nil)
     }
+    func erase(_ id: String, _ caller: Caller) throws -> ErasureAnswer {
+        try note("erase \(id)", caller)
+        guard id != "evt_none" else { throw ControlError(.noSuchEvent, "there is no event `\(id)` in the log") }
+        return ErasureAnswer(event: id)
+    }
     func events(_ query: EventQuery, _ caller: Caller) throws -> EventPage {
         try note("follow", caller)
         asked.withLock { $0.eventQueries.append(query) }

@@ -219,8 +219,9 @@ import Testing
     @Test func eventsHaveTheFieldsOfTheirSchema() throws {
         let event = EventRow(
             id: "evt_1", sequence: 1, source: "s", type: "t", receivedAt: time, bodyBytes: 1, providerId: "p",
-            clientSubject: "CN=c", part: "event")
+            clientSubject: "CN=c", part: "event", erased: true)
         try check(event)
+        try check(ErasureAnswer(event: "evt_1"))
         let detail = EventDetail(
             event: event, method: "POST", target: "/", headers: [["A", "b"]], body: [0x61], deliveries: [])
         var content = EventContent(detail, deliveries: [])

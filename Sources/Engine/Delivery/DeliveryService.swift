@@ -289,11 +289,13 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     }
     /// Pending deliveries are given up, durably when this returns: those that were, as they are now, and how many are
     /// being attempted at this moment. Nil while the store fails.
-    package func cancel(_ keys: [DeliveryKey]) throws -> (rows: [DeliveryRow], attempted: Int)? {
+    package func cancel(
+        _ keys: [DeliveryKey], reason: DeadLetterReason = .cancelled
+    ) throws -> (rows: [DeliveryRow], attempted: Int)? {
         guard !worker.metrics.isFailing else { return nil }
         let answer = ResultBox<[DeliveryRow]?>()
         let results = try perform { dispatcher, now in
-            dispatcher.cancel(keys, now: now) { answer.set($0) }
+            dispatcher.cancel(keys, reason: reason, now: now) { answer.set($0) }
         }
         let attempted = results.count { $0 == .attempted }
         while true {

@@ -122,6 +122,8 @@ extension Dispatcher {
             return .ended(byteCount: 64)
         }
         switch log.read(at: place) {
+        case .event(let event) where event.place.sequence == place.sequence && event.isErased:
+            deadLetter(lane, place: place, attempts: attempts, origin: origin, reason: .erased, now: now)
         case .event(let event) where event.place.sequence == place.sequence:
             let result = send(event, lane, attempts: attempts, origin: origin, way: way, now: now)
             // One that was not sent has been read.

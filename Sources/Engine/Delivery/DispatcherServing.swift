@@ -214,7 +214,7 @@ extension Dispatcher {
                 return .starved
             }
             switch log.read(at: place) {
-            case .event(let event) where event.place.sequence == place.sequence:
+            case .event(let event) where event.place.sequence == place.sequence && !event.isErased:
                 if lane.coalesces {
                     enter(pending: event, lane, now: now)
                 } else {
@@ -374,7 +374,7 @@ extension Dispatcher {
         return .done
     }
     private func wants(_ lane: Lane, _ event: StoredEvent) -> Bool {
-        event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch && !lane.isDeaf
+        event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch && !event.isErased && !lane.isDeaf
             && lane.endpoint.subscription.wants(
                 source: sourceID(of: event), type: event.eventType.array, channels: event.channels)
             && passesFilter(lane, event)
@@ -443,7 +443,7 @@ extension Dispatcher {
     }
     func sourceID(of event: StoredEvent) -> SourceID { groups.source(of: event) }
     private func offerShared(_ event: StoredEvent, now: UInt64) {
-        guard !event.isRequestOfBatch else { return }
+        guard !event.isRequestOfBatch, !event.isErased else { return }
         let subscribers = matcher.subscribers(
             tenant: event.tenant, source: sourceID(of: event), type: event.eventType, channels: event.channels)
         for lane in subscribers where lane.reading == .shared && !lane.isDeaf {

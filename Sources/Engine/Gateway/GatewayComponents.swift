@@ -23,6 +23,7 @@ final class GatewayComponents: Sendable {
     let ingest: IngestComponent
     let injector: InjectorComponent
     let publisher: PublisherComponent
+    let eraser: EraserComponent
     let repairs: RepairComponent
     let listenerCertificates: ListenerCertificates
     let feed = OperationalFeed()
@@ -72,6 +73,7 @@ final class GatewayComponents: Sendable {
         let conditions = ConditionComponent(
             configuration.process.conditions, feed: feed, registry: registry, log: log, delivery: delivery,
             ingest: ingest, certificates: listenerCertificates)
+        eraser = EraserComponent(log: log, delivery: delivery, publisher: publisher, logger: logger)
         repairs = RepairComponent(
             registry: registry, store: store, delivery: delivery, publisher: publisher, logger: logger)
         participation = ParticipationComponent(
@@ -81,7 +83,7 @@ final class GatewayComponents: Sendable {
             dataFolder, store, registry, TicketKeyComponent(listenerCertificates, logger: logger), log, logKeeper,
             listeners, egress, delivery, verifiers, certificates, rejected,
             journal, ingest, injector, publisher, operational, participation,
-            repairs, conditions,
+            eraser, repairs, conditions,
         ]
     }
 

@@ -72,6 +72,7 @@ package struct GatewayAccess: Sendable {
     /// Puts events into the log, many at once, for callers that suspend.
     package let publisher: EventPublisher
     package let expunged: ExpungedContent
+    package let eraser: PayloadEraser
     /// Nil when nothing of what is refused is kept.
     package let rejected: RejectedWorker?
     package let repairs: RepairService<LogReaders>
@@ -86,6 +87,7 @@ extension Gateway {
                     delivery: $0.delivery.service, stream: $0.delivery.stream, store: $0.store.store,
                     folder: $0.log.folder, tail: $0.log.tail,
                     injector: $0.injector.injector, publisher: $0.publisher.publisher, expunged: $0.publisher.expunged,
+                    eraser: $0.eraser.eraser,
                     rejected: $0.rejected.worker, repairs: $0.repairs.service)
             }
         }

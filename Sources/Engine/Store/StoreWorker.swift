@@ -132,7 +132,8 @@ package final class StoreWorker: StorePort, @unchecked Sendable {
         case .advance(let endpoint, let millis, let nowMillis):
             try store.advance(endpoint, byMillis: millis, nowMillis: nowMillis)
             reply(.expedited(endpoint))
-        case .cancel(let keys, let nowMillis): reply(.cancelled(try store.cancel(keys, nowMillis: nowMillis)))
+        case .cancel(let keys, let reason, let nowMillis):
+            reply(.cancelled(try store.cancel(keys, reason: reason, nowMillis: nowMillis)))
         case .forget(let endpoints): try store.forget(endpoints)
         }
     }

@@ -82,6 +82,8 @@ package final class LogFolder: Sendable {
     package let identity: LogIdentity
     /// Descriptor of `log/`, for the names in a `CommitRoll`.
     package let directory: Int32
+    /// What is being erased from it.
+    package let erasures: LogErasures
     private let root: Int32
     private let lock: Int32
     private let isLocked = Atomic<Bool>(false)
@@ -94,6 +96,8 @@ package final class LogFolder: Sendable {
             lock = access == .exclusive ? try LogFolder.takeLock(root, path, &opened) : -1
             directory = try LogFolder.openLog(root, path, access, &opened)
             identity = try LogFolder.findIdentity(directory, path, access)
+            erasures = try LogErasures(
+                directory: directory, path: path, identity: identity.identity, isForeign: access == .readOnly)
         } catch {
             for file in opened { _ = sluice_file_close(file) }
             throw error

@@ -1,10 +1,11 @@
 // Opens a data folder for writing: lock, identity, every segment's header, the records of the dedup window; then makes
 // the end of the log what a crash must leave: durable up to the last whole record, zeros behind it.
 //
-// Order, each step before the next: read everything → write the last group again and zeros over the torn tail → sync →
-// sync the folder → hand out the segment for appending. The last group is written again because a reader may have found
-// it in the page cache only: when the process died between write and sync (or the sync failed) it is not on disk yet,
-// and the dedup table is about to answer for it. Appending before the sync could bring a torn tail back to life.
+// Order, each step before the next: overwrite what a crash left half erased → read everything → write the last group
+// again and zeros over the torn tail → sync → sync the folder → hand out the segment for appending. The last group is
+// written again because a reader may have found it in the page cache only: when the process died between write and sync
+// (or the sync failed) it is not on disk yet, and the dedup table is about to answer for it. Appending before the sync
+// could bring a torn tail back to life.
 // Invariants: nothing is truncated or removed but empty files and spares; what is cut, set aside or damaged is in the
 // report. Running it twice, or being killed in it, gives the same log.
 // Safety: buffers handed to C live through the call.
@@ -41,6 +42,10 @@ package struct RecoveryReport: Equatable, Sendable {
     package var removedEmptySegments: [UInt64] = []
     /// Files without a readable header, renamed and kept for the operator.
     package var setAside: [String] = []
+    /// Records that were being erased when the process ended, and are now.
+    package var finishedErasureCount = 0
+    /// Why some of them are not.
+    package var erasureFailure: String?
     /// Where the log would have gone on, when others had met later sequences than it holds.
     package var raisedFrom: UInt64?
 
@@ -56,6 +61,14 @@ package struct RecoveryReport: Equatable, Sendable {
         }
         lines += setAside.map {
             "segment without a readable header, none of its records can be verified: now log/\($0)"
+        }
+        if finishedErasureCount > 0 {
+            lines.append("erasure: \(finishedErasureCount) records whose overwriting was cut off were overwritten")
+        }
+        if let erasureFailure {
+            lines.append(
+                "erasure: records that somebody had erased cannot be overwritten, are shown to nobody and are tried "
+                    + "again with the next erasure: \(erasureFailure)")
         }
         if let raisedFrom {
             lines.append(
@@ -113,6 +126,7 @@ package enum Recovery {
             throw .noMemory(bytes: settings.dedupEntryCount * DedupTable.entryBytes)
         }
         var run = RecoveryRun(folder: folder, dedup: dedup, settings: settings)
+        run.finishErasures()
         try run.removeSpares()
         try run.openSegments()
         try run.settleLastSegment()
@@ -129,7 +143,7 @@ private struct RecoveryRun: ~Copyable {
     let settings: RecoverySettings
     var report = RecoveryReport()
     var segments: [ScannedSegment] = []
-    var log = LogScan()
+    var log: LogScan
     var lastFile: Int32 = -1
     var keepsLastFile = false
     var folderChanged = false
@@ -139,9 +153,16 @@ private struct RecoveryRun: ~Copyable {
         self.folder = folder
         self.dedup = consume dedup
         self.settings = settings
+        log = LogScan(erasures: folder.erasures)
     }
     deinit { if lastFile >= 0 && !keepsLastFile { _ = sluice_file_close(lastFile) } }
 
+    /// What cannot be overwritten now is read as erased, and the next erasure tries it again.
+    mutating func finishErasures() {
+        let (count, failure) = RecordEraser(folder).finish()
+        report.finishedErasureCount = count
+        report.erasureFailure = failure?.description
+    }
     mutating func removeSpares() throws(LogOpenError) {
         for name in try folder.names() where SegmentName.isSpare(name) {
             let removed = unsafe sluice_file_remove(folder.directory, name)

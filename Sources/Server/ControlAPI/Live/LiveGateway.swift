@@ -126,9 +126,10 @@ extension GatewayAccess {
 extension GatewayAccess {
     /// Its content is shown and sent by hand no more.
     func isGone(_ record: RecordView) -> Bool {
-        expunged.isGone(
-            record.sequence, of: TenantID(record.tenantNumber), source: SourceID(record.sourceNumber),
-            receivedAt: record.receivedAt, fieldLines: record.fieldLines)
+        record.isErased
+            || expunged.isGone(
+                record.sequence, of: TenantID(record.tenantNumber), source: SourceID(record.sourceNumber),
+                receivedAt: record.receivedAt, fieldLines: record.fieldLines)
     }
     /// The record of a place; nil when it is not in the log, or no longer. Its views last as long as the call.
     func withRecord<Answer>(at sequence: UInt64, _ body: (RecordView) throws -> Answer) throws -> Answer? {

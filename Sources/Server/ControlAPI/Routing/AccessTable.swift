@@ -81,6 +81,7 @@ package enum AccessTable {
         "getEvent": .tenant(.viewer),
         "listEventEndpoints": .tenant(.viewer),
         "traceEvent": .tenant(.viewer),
+        "eraseEvent": .tenant(.admin),
         "streamEvents": .tenant(.viewer),
         "publishEvent": .tenant(.publisher),
 

@@ -187,6 +187,8 @@ package protocol EventQueries: AnyObject, Sendable {
     func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent
     /// Why it went where it went; `after` is the number of the endpoint before. Of a refused request: why it was.
     func trace(_ id: String, _ paging: Paging, _ caller: Caller) throws -> EventTrace
+    /// Takes its content out of the log, and gives up what waits for delivery of it. The same for one that is erased.
+    func erase(_ id: String, _ caller: Caller) throws -> ErasureAnswer
 }
 
 package protocol EventPublishing: AnyObject, Sendable {

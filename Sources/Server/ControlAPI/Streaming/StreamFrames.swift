@@ -33,6 +33,7 @@ package struct StreamFrames {
         if record.isRequestOfBatch { json.text("part", "request") } else if record.isElement {
             json.text("part", "event")
         }
+        if record.isErased { json.flag("erased", true) }
         return json.closed(with: "\n\n")
     }
     /// As `DeliveryResource` has it; `event` is nil when it has left the log.
@@ -193,6 +194,10 @@ private struct JSONWriter {
     mutating func number(_ name: StaticString, _ value: Int64) {
         self.name(name)
         bytes += String(value).utf8
+    }
+    mutating func flag(_ name: StaticString, _ value: Bool) {
+        self.name(name)
+        bytes += (value ? "true" : "false").utf8
     }
     mutating func timing(_ timing: AttemptTiming) {
         name("timing")
