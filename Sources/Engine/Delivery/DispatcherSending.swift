@@ -250,9 +250,16 @@ extension Dispatcher {
     ) -> (idEnd: Int, linesEnd: Int, bodyEnd: Int) {
         let endpoint = lane.endpoint
         let id = EventID(logIdentity: log.identity, sequence: event.place.sequence)
+        let isContract = endpoint.family == .contract
         let idEnd =
-            event.sourceID.isMessage
-            ? MessageID(id).bytes.withView { pool.write($0, to: lease, at: 0) } : pool.write(id, to: lease, at: 0)
+            if isContract {
+                // The attempt's own id is what the signature goes over.
+                Array(ContractID.make().utf8).withView { pool.write($0, to: lease, at: 0) }
+            } else if event.sourceID.isMessage {
+                MessageID(id).bytes.withView { pool.write($0, to: lease, at: 0) }
+            } else {
+                pool.write(id, to: lease, at: 0)
+            }
         let idView = pool.view(lease, start: 0, count: idEnd)
         var linesEnd = endpoint.fieldLines.withView { configured in
             (endpoint.signature?.barred ?? []).withView { barred in
@@ -261,6 +268,12 @@ extension Dispatcher {
                     eventType: event.eventType, verdict: event.verdict, clientSubject: event.clientSubject,
                     attempt: attempt, withheld: endpoint.environment.withheld, configured: configured, barred: barred,
                     names: endpoint.names, to: pool, lease: lease, at: idEnd)
+            }
+        }
+        if isContract {
+            let key = ContractID.idempotencyKey(of: id, at: lane.id)
+            linesEnd = Array("X-Idempotency-Key: \(key)\r\n".utf8).withView {
+                pool.write($0, to: lease, at: linesEnd)
             }
         }
         if let signer = endpoint.signer {

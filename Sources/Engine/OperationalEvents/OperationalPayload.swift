@@ -170,13 +170,14 @@ extension EndpointSpec {
     /// As the surface that it was made by calls it.
     package var outsideID: String {
         switch settings.extras.family {
-        case .opsCenter, .operational: publicID.uuid
+        case .opsCenter, .operational, .contract: publicID.uuid
         case .registry: isOutbound ? OutboundID.text(publicID, number: id.number) : publicID.text
         }
     }
     package var outsideKind: String {
         switch settings.extras.family {
         case .opsCenter, .operational: settings.extras.family.rawValue
+        case .contract: "registry"
         case .registry: isOutbound ? "outbound" : "endpoint"
         }
     }

@@ -50,7 +50,7 @@ enum PolicyRules {
     /// What a family of webhooks fixes is not an endpoint's to choose.
     private static func familyIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
         let policies = endpoint.policies
-        guard endpoint.extras.family != .registry else {
+        guard !endpoint.extras.family.takesPolicies else {
             return []
         }
         let set = [

@@ -30,6 +30,8 @@ package struct PublishedEvent: Equatable, Sendable {
         }
         package var text: String { "\(caller) \(key)" }
     }
+    /// Of what came over the contract edge.
+    package var contract: ContractStamp?
     /// Where it was published.
     package var target = "/api/v1/events"
     /// Of those that are the API's own.
@@ -64,7 +66,8 @@ package struct PublishedEvent: Equatable, Sendable {
     }
     /// Nil when it is nobody's duplicate. No id has a space.
     package var dedupKey: String? {
-        eventID ?? repetition.map { "idempotency-key \($0.text)" }
+        if let contract { return "contract \(contract.key)" }
+        return eventID ?? repetition.map { "idempotency-key \($0.text)" }
     }
     private var fieldLines: [UInt8] {
         var lines = ""
@@ -73,6 +76,7 @@ package struct PublishedEvent: Equatable, Sendable {
         if !tags.isEmpty { lines += PublishedFields.tags + tags.joined(separator: ",") + "\r\n" }
         if let group { lines += PublishedFields.group + group + "\r\n" }
         if let retentionHours { lines += "\(PublishedFields.retention)\(retentionHours)\r\n" }
+        if let contract { lines += contract.fieldLines }
         if let eventID { lines += PublishedFields.eventID + eventID + "\r\n" }
         if let repetition { lines += PublishedFields.idempotencyKey + repetition.text + "\r\n" }
         return Array((lines + "Content-Type: " + contentType + "\r\n").utf8)

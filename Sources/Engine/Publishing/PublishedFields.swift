@@ -49,11 +49,11 @@ package enum PublishedFields {
         return false
     }
 
-    private static func text(_ view: ByteView) -> String? { view.count == 0 ? nil : view.text }
+    static func text(_ view: ByteView) -> String? { view.count == 0 ? nil : view.text }
     private static func list(_ view: ByteView) -> [String] {
         view.count == 0 ? [] : view.text.split(separator: ",").map(String.init)
     }
-    private static func value(of name: String, in lines: ByteView) -> ByteView {
+    static func value(of name: String, in lines: ByteView) -> ByteView {
         let name = name.utf8
         var start = 0
         while start < lines.count {

@@ -160,6 +160,7 @@ extension EndpointConfiguration {
         SettingsField("old_secrets", { $0.extras.oldSecrets }, text: { countText($0.count) }),
         SettingsField("signature_names", { $0.extras.signatureNames }, text: { "\($0)" }),
         SettingsField("family", { $0.extras.family }, text: { $0.rawValue }),
+        SettingsField("contract", { $0.extras.contract }, text: { $0?.value.text ?? "none" }),
     ]
 }
 

@@ -78,6 +78,11 @@ delivery:
 # operational:                    # webhooks of /api/v1/operational_webhooks
 #   retry_delays: [5s, 20s, 80s, 320s]
 #   attempt_timeout: 30s
+# contract:                       # /v1/webhooks: see docs/contract.md
+#   cors_origins: []              # of browsers
+#   heartbeat: 15s                # of its stream
+#   rate_capacity: 100            # requests of a tenant at once
+#   rate_refill: 10               # and how many come back in a second
 # conditions:                     # when operational webhooks say that something is wrong
 #   refused_share: 50             # percent of a source's requests within a minute, for their signature
 #   refused_count: 20             # and at least so many

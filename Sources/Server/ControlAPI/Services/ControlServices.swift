@@ -10,6 +10,8 @@ package protocol GatewayHealth: AnyObject, Sendable {
     /// Empty exactly when new events are taken and all that is needed works.
     func readiness() -> [ReadinessProblem]
     func status() -> StatusResource
+    /// What the gateway stands on.
+    func vitals() -> GatewayVitals
 }
 
 /// A page by number: items with a greater number than `after`.
@@ -256,6 +258,7 @@ package struct ControlServices: Sendable {
     package var outbound: OutboundServices
     package var opsCenter: any OpsCenterWebhooks
     package var operational: any OperationalWebhooks
+    package var contract: any ContractWebhooks
 
     /// When one object does it all.
     package init(
@@ -264,7 +267,7 @@ package struct ControlServices: Sendable {
             & EventQueries
             & EventStreaming & EventPublishing & RejectedQueries & AuditQueries & SecretControl & SvixApplications
             & SvixEventTypes & SvixEndpoints & SvixMessages & SvixAttempts & SvixPollers & SvixReplays
-            & SvixStatistics & OpsCenterWebhooks & FilterTrials & TransformationTrials
+            & SvixStatistics & ContractWebhooks & OpsCenterWebhooks & FilterTrials & TransformationTrials
             & OperationalWebhooks
     ) {
         signIn = all
@@ -292,6 +295,7 @@ package struct ControlServices: Sendable {
             pollers: all, replays: all, statistics: all)
         opsCenter = all
         operational = all
+        contract = all
     }
     package init(
         signIn: any SignInService, health: any GatewayHealth, tenants: any TenantDirectory,
@@ -304,7 +308,8 @@ package struct ControlServices: Sendable {
         streams: any EventStreaming, publishing: any EventPublishing, rejected: any RejectedQueries,
         audit: any AuditQueries, secrets: any SecretControl, filters: any FilterTrials,
         outbound: OutboundServices,
-        opsCenter: any OpsCenterWebhooks, operational: any OperationalWebhooks
+        opsCenter: any OpsCenterWebhooks, operational: any OperationalWebhooks,
+        contract: any ContractWebhooks
     ) {
         self.signIn = signIn
         self.health = health
@@ -329,6 +334,7 @@ package struct ControlServices: Sendable {
         self.outbound = outbound
         self.opsCenter = opsCenter
         self.operational = operational
+        self.contract = contract
     }
 }
 

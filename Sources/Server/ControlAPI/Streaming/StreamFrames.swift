@@ -73,8 +73,11 @@ package struct StreamFrames {
     package static func place(_ sequence: UInt64) -> [UInt8] {
         Array(": \nid: \(Cursor(.following, sequence).text)\n\n".utf8)
     }
-    package static func opening(_ sequence: UInt64) -> [UInt8] {
-        Array("retry: 1000\n".utf8) + place(sequence)
+    package static func opening(_ sequence: UInt64, _ form: StreamForm = .own) -> [UInt8] {
+        switch form {
+        case .own: Array("retry: 1000\n".utf8) + place(sequence)
+        case .contract(let tenant, _): ready(tenant)
+        }
     }
     /// Events that are not in the log any more, or cannot be read.
     package static func gap(_ first: UInt64, through last: UInt64) -> [UInt8] {

@@ -43,6 +43,10 @@ package struct StreamSeat: Sendable {
     package let hangUp: @Sendable () -> Void
     /// It is told what is behind this sequence.
     let after: UInt64
+    /// How it is told.
+    package var form = StreamForm.own
+    /// When a contract's reader had its last heartbeat.
+    var beatAt: UInt64 = 0
     /// All that is for it up to here is told, or on its way in `out`.
     var place: UInt64 = 0
     /// Of the record that was read last for it alone.
@@ -68,6 +72,13 @@ package struct StreamSeat: Sendable {
     }
     /// Nil = all tenants.
     var shownTenant: TenantID? { tenant ?? filter.tenant }
+}
+
+/// Whose words a reader is told in.
+package enum StreamForm: Sendable {
+    case own
+    /// Of the contract edge: the tenant's UUID, and the longest time between two heartbeats.
+    case contract(tenant: String, heartbeatNanos: UInt64)
 }
 
 package enum StreamLimits {
