@@ -21,6 +21,8 @@ package struct StoredEvent {
     package var clientSubject: ByteView
     /// It is a request that holds several events, which are records of their own: nobody wants it.
     package var isRequestOfBatch = false
+    /// Of its request; empty where nobody asks.
+    package var method = ByteView.empty
 
     package init(
         place: EventLocation, next: EventLocation, receivedAt: UInt64, tenant: TenantID = .main,

@@ -169,6 +169,7 @@ package final class LogReaders: EventLog {
             fieldLines: record.fieldLines, body: record.body,
             verdict: record.verdict, clientSubject: record.clientSubject)
         event.isRequestOfBatch = record.isRequestOfBatch
+        event.method = record.method
         return event
     }
 }

@@ -30,6 +30,8 @@ struct OrderSlot {
     var isProbe = false
     /// Of its event.
     var bornMillis: Int64 = 0
+    /// Nil where its event is not traced.
+    var trace: AttemptTrace?
 }
 
 struct SlotTable {
