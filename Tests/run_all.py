@@ -56,6 +56,7 @@ SUITES = [
     ("Conformance/suites/transform.py", [], [], 120),
     ("Conformance/suites/policies.py", [], [], 180),
     ("Conformance/suites/tls_out.py", [], [], 180),
+    ("Conformance/suites/traces.py", [], [], 150),
     ("Conformance/suites/ssrf.py", [], [], 90),
     ("Conformance/suites/answers.py", [], [], 120),
     ("Conformance/suites/isolation.py", [], [], 180),

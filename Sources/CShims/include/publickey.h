@@ -74,4 +74,7 @@ int sluice_tcp_begin(const uint8_t *address, size_t address_bytes, uint32_t scop
 int sluice_tcp_error(int fd);
 // Waits until `fd` can be read (or written, when `writes`): 1; 0 after `millis`; -errno.
 int sluice_socket_wait(int fd, int writes, int millis);
+// Of a connection that stands, without TLS: as the two of a TLS session.
+int64_t sluice_socket_read(int fd, uint8_t *bytes, size_t room);
+int64_t sluice_socket_write(int fd, const uint8_t *bytes, size_t count);
 #endif

@@ -35,6 +35,8 @@ package struct ProcessSettings: Equatable, Sendable {
     package var schedules = FamilySchedules()
     package var conditions = ConditionSettings()
     package var contract = ContractSettings()
+    /// Nil = no traces.
+    package var traces: TraceSettings?
     package init() {}
 }
 
@@ -89,6 +91,7 @@ extension ProcessSettings {
         Field("conditions.free_space") { $0.conditions.freeBytesMin },
         Field("conditions.lagging") { $0.conditions.laggingMillis },
         Field("conditions.certificate_days") { $0.conditions.certificateDays },
+        Field("traces") { $0.traces },
     ]
 }
 

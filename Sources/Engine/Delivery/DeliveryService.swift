@@ -27,6 +27,8 @@ package struct DeliveryComponents<Log: EventLog> {
     package var feed: OperationalFeed?
     /// Who watches deliveries live; nil = nobody ever.
     package var stream: StreamFeed?
+    /// Who makes spans of what is traced; nil = nothing is.
+    package var tracing: (tracer: EventTracer, feed: SpanFeed)?
     package var limits = DispatcherLimits()
 
     package init(
@@ -115,6 +117,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         dispatcher.preparer = preparer
         dispatcher.feed = parts.feed
         dispatcher.stream = parts.stream
+        dispatcher.spans = parts.tracing.map { SpanRecorder(tracer: $0.tracer, feed: $0.feed) }
     }
 
     // MARK: Life

@@ -57,6 +57,9 @@ package struct StoreClock: Sendable {
     package func millis(at monotonicNanos: UInt64) -> Int64 {
         millisAtStart + Int64(monotonicNanos &- monotonicAtStart) / 1_000_000
     }
+    package func wallNanos(at monotonicNanos: UInt64) -> UInt64 {
+        UInt64(clamping: millisAtStart) * 1_000_000 &+ (monotonicNanos &- monotonicAtStart)
+    }
     /// The monotonic time of `millis`; `.max` for what is far away.
     package func nanos(at millis: Int64) -> UInt64 {
         let distance = max(millis - millisAtStart, 0)
@@ -128,6 +131,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     package var feed: OperationalFeed?
     /// Who watches deliveries live; nil = nobody ever.
     package var stream: StreamFeed?
+    /// Who hears of what is traced; nil = nothing is.
+    package var spans: SpanRecorder?
     /// Turns of lanes by themselves; for the proof that idle ones get none.
     package var lanesServed: UInt64 = 0
     /// Of filters in this step, and the most of any; for the proof of its bound.
@@ -187,6 +192,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         seenEnd = log.committedEnd.sequence
         filterWorkMax = max(filterWorkMax, filterWork)
         filterWork = 0
+        spans?.committed(end: seenEnd, nanos: clock.wallNanos(at: now))
         takeReplies(now: now)
         takeHosts()
         var isBusy = takeOutcomes(now: now)

@@ -14,6 +14,8 @@ struct BatchMember {
     let attempts: UInt16
     let dueMillis: Int64
     let bornMillis: Int64
+    /// Nil where its event is not traced.
+    var trace: AttemptTrace?
     var origin: AttemptOrigin { .retry(dueMillis: dueMillis) }
     var entry: RetryEntry {
         RetryEntry(
@@ -54,13 +56,13 @@ extension Dispatcher {
                 withRepeats: lane.budgetEnd(now: now) == nil, inOrder: lane.batchesInOrder,
                 countMax: min(settings.events, work.window.countMax))
             guard let first = group.first else { return .done }
-            guard work.deficit > 0 else {
+            guard hasTurn(work) else {
                 putBack(group, lane)
                 return .more
             }
             if first.isRepeat { work.window.taken(first.key.dueMillis) }
             switch send(group, lane, settings, way: way, now: now) {
-            case .ended(let byteCount): work.deficit -= byteCount
+            case .ended(let byteCount): pay(byteCount, work)
             case .blocked: return .starved
             case .unavailable: return .unavailable
             }
@@ -91,19 +93,23 @@ extension Dispatcher {
             return sendLess(draft.members, lane, settings, way: way, now: now)
         }
         guard draft.items.isEmpty || preparer?.hasRoom(for: draft.itemBytes) == true,
-            shares.allows(block, held: lane.held, isProven: lane.isProven), let lease = pool.allocate(bytes)
+            shares.allows(block, asking(lane)), let lease = pool.allocate(bytes)
         else {
             putBack(draft.members.map(\.entry), lane)
             return .blocked
         }
         shares.take(block, isProven: lane.isProven)
+        let tenant = scheduler.took(block, of: lane.endpoint.tenant, isFirstOfLane: lane.inFlight == 0)
+        let byteCount = 64 * group.count + room
+        scheduler.charge(max(block, limits.orderUnit(of: pool.byteCount)) - byteCount)
         if let interval = lane.endpoint.spacingNanos { lane.working.spacing.took(now: now, intervalNanos: interval) }
         began(lane, policies, attempts: first.attempts, now: now)
         lane.attemptBegan(first.origin, bytes: block)
         var order = OrderSlot(
             lane: lane, destination: destination, pool: pools.pool(for: lane), origin: first.origin,
             place: first.place, attempts: first.attempts, lease: lease, addressIndex: lane.addressIndex,
-            wasProven: lane.isProven, isProbe: lane.breakerPhase == .halfOpen, bornMillis: first.bornMillis)
+            wasProven: lane.isProven, tenant: tenant, isProbe: lane.breakerPhase == .halfOpen,
+            bornMillis: first.bornMillis)
         order.members = draft.members
         let slot = slots.take(order)
         if let preparation = lane.endpoint.preparation {
@@ -115,7 +121,7 @@ extension Dispatcher {
         } else {
             submit(draft.body.closed, lane, settings, slot: slot, now: now)
         }
-        return .ended(byteCount: 64 * group.count + room)
+        return .ended(byteCount: byteCount)
     }
     /// More than the delivery memory takes at once.
     private func sendLess(
@@ -141,9 +147,12 @@ extension Dispatcher {
         while let entry = rest.first {
             let origin = AttemptOrigin.retry(dueMillis: entry.key.dueMillis)
             switch log.read(at: entry.place) {
+            case .event(let event) where event.place.sequence == entry.key.sequence && event.isErased:
+                deadLetter(
+                    lane, place: entry.place, attempts: entry.attempts, origin: origin, reason: .erased, now: now)
             case .event(let event) where event.place.sequence == entry.key.sequence:
                 let isOver = isSettled(event, lane, policies, attempts: entry.attempts, origin: origin, now: now)
-                guard isOver || add(event, entry, to: &draft, lane, settings) else {
+                guard isOver || add(event, entry, to: &draft, lane, settings, now: now) else {
                     putBack(rest, lane)
                     return true
                 }
@@ -166,7 +175,8 @@ extension Dispatcher {
     }
     /// False when there is no room for it beside the others.
     private func add(
-        _ event: StoredEvent, _ entry: RetryEntry, to draft: inout BatchDraft, _ lane: Lane, _ settings: BatchSettings
+        _ event: StoredEvent, _ entry: RetryEntry, to draft: inout BatchDraft, _ lane: Lane, _ settings: BatchSettings,
+        now: UInt64
     ) -> Bool {
         let id = EventID(logIdentity: log.identity, sequence: event.place.sequence)
         let item = PreparationBatch.Item(event, id: event.sourceID.isMessage ? MessageID(id).text : id.text)
@@ -183,7 +193,7 @@ extension Dispatcher {
         draft.members.append(
             BatchMember(
                 place: entry.place, attempts: entry.attempts, dueMillis: entry.key.dueMillis,
-                bornMillis: event.bornMillis))
+                bornMillis: event.bornMillis, trace: traced(event, lane, attempts: entry.attempts, now: now)))
         return true
     }
     /// As much memory as such a request takes.
@@ -242,6 +252,8 @@ extension Dispatcher {
     private func setAside(_ member: BatchMember, _ lane: Lane, _ outcome: DeliveryOutcome, now: UInt64) {
         count(lane) { $0.record(outcome) }
         let attempts = member.attempts < .max ? member.attempts + 1 : member.attempts
+        tellAttempt(
+            member.trace, member.place, lane, attempts: member.attempts, outcome, isDelivered: false, now: now)
         keepAttempt(lane, member.place.sequence, number: attempts, outcome: outcome, answer: [], type: nil, now: now)
         deadLetter(
             lane, place: member.place, attempts: attempts, origin: member.origin, reason: .transformationFailed,
@@ -262,6 +274,7 @@ extension Dispatcher {
         shares.giveBack(before, wasProven: order.wasProven)
         pool.free(old)
         shares.take(after, isProven: order.wasProven)
+        if let tenant = order.tenant { scheduler.enlarged(from: before, to: after, tenant) }
         lane.attemptBegan(order.origin, bytes: after)
         slots[slot].lease = lease
         return true
@@ -280,8 +293,11 @@ extension Dispatcher {
         case .notAttempted, .retryAtOnce: return putBack(members.map(\.entry), lane)
         case .delivered, .retry, .deadLetter, .endpointGone: break
         }
-        if decision != .delivered || attempts > 1 {
-            for one in members {
+        for one in members {
+            tellAttempt(
+                one.trace, one.place, lane, attempts: one.attempts, outcome, isDelivered: decision == .delivered,
+                now: now)
+            if decision != .delivered || attempts > 1 {
                 keepAttempt(
                     lane, one.place.sequence, number: attempts, outcome: outcome, answer: answer, type: nil, now: now)
             }

@@ -74,6 +74,7 @@ extension Dispatcher {
             noteBatchStart(now: now)
             tally(lane, .givenUp)
             show(.delivery(lane.endpoint.tenant, row), of: lane)
+            tellEnd(row, now: now)
         }
     }
 }

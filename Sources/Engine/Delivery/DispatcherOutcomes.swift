@@ -39,6 +39,9 @@ extension Dispatcher {
     ) {
         let isPlain = decision == .delivered && !order.keepsAttempt
         if decision != .notAttempted, decision != .retryAtOnce {
+            tellAttempt(
+                order.trace, order.place, lane, attempts: order.attempts, outcome,
+                isDelivered: decision == .delivered, now: now)
             // A delivery that succeeds at once costs its row and nothing else, unless it is a message's.
             if !isPlain || attempts > 1, !isLostToShadow(lane, order.origin, decision) {
                 keepAttempt(
@@ -141,7 +144,7 @@ extension Dispatcher {
         now: UInt64
     ) {
         let (place, origin) = (order.place, order.origin)
-        if isLostToShadow(lane, origin, decision) { return loseToShadow(lane, place, origin) }
+        if isLostToShadow(lane, origin, decision) { return loseToShadow(lane, place, origin, now: now) }
         switch decision {
         case .delivered:
             count(lane) { $0.delivered += 1 }
@@ -292,6 +295,7 @@ extension Dispatcher {
             updatedMillis: clock.millis(at: now), timing: outcome.map(AttemptTiming.init) ?? AttemptTiming())
         record(row, lane, now: now)
         show(.delivery(lane.endpoint.tenant, row), of: lane)
+        tellEnd(row, now: now)
         adjust(lane, pending: state == .pending ? 1 : 0, dead: state == .dead ? 1 : 0)
         switch origin {
         case .first(let ticket):

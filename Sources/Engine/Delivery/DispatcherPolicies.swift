@@ -20,7 +20,7 @@ extension Dispatcher {
         if isPastDeadline(lane, attempts, event.bornMillis, inMillis: 0, now: now) {
             note(.deadlineExpired)
             if isLostToShadow(lane, origin ?? .first(ticket: 0), .retry) {
-                if origin != nil { loseToShadow(lane, event.place, origin) }
+                if origin != nil { loseToShadow(lane, event.place, origin, now: now) }
             } else {
                 deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .expired, now: now)
             }
@@ -228,8 +228,9 @@ extension Dispatcher {
         case .delivered, .retryAtOnce, .notAttempted: return false
         }
     }
-    func loseToShadow(_ lane: Lane, _ place: EventLocation, _ origin: AttemptOrigin?) {
+    func loseToShadow(_ lane: Lane, _ place: EventLocation, _ origin: AttemptOrigin?, now: UInt64) {
         note(.shadowFailed)
+        tellLostToShadow(lane, place, now: now)
         forgetPreparedSize(of: lane, place.sequence)
         guard case .first(let ticket)? = origin else { return }
         lane.working.outstanding.resolve(ticket)

@@ -94,6 +94,7 @@ extension Dispatcher {
     func requestBytes(room: Int, _ lane: Lane, sourceBytes: Int, typeBytes: Int, subjectBytes: Int) -> Int {
         MessageID.byteCount + sourceBytes + typeBytes + subjectBytes + ForwardedFields.ownBytesMax
             + lane.endpoint.fieldLines.count + (lane.endpoint.signer?.lineBytesMax ?? 0) + room
+            + (spans == nil ? 0 : TraceContext.lineBytes)
     }
     /// As if it had never been handed over.
     private func putBack(_ order: PreparationOrder, now: UInt64) {
@@ -118,7 +119,8 @@ extension Dispatcher {
                                 tenant: lane.endpoint.tenant, sourceID: order.sourceID, source: source,
                                 eventType: type, fieldLines: lines, body: body, verdict: order.verdict,
                                 clientSubject: subject)
-                            return write(event, lane, attempt: attempt, to: lease, now: now)
+                            return write(
+                                event, lane, attempt: attempt, trace: slots[slot].trace, to: lease, now: now)
                         }
                     }
                 }

@@ -183,10 +183,12 @@ extension Dispatcher {
             let lease = pool.allocate(bytes)
         else { return .blocked }
         let preparation = lane.endpoint.preparation
+        let trace = traced(event, lane, attempts: attempts, now: now)
         let (idEnd, linesEnd, bodyEnd) =
             preparation != nil
             ? (idEnd: 0, linesEnd: 0, bodyEnd: 0)
-            : write(event, lane, attempt: UInt32(AttemptCount.number(of: attempts)) + 1, to: lease, now: now)
+            : write(
+                event, lane, attempt: UInt32(AttemptCount.number(of: attempts)) + 1, trace: trace, to: lease, now: now)
         let known = origin ?? .first(ticket: lane.working.outstanding.append(event.place))
         if origin == nil { markDirty(lane) }
         let wasHeld = key.flatMap { lane.working.order?.began(event.place.sequence, key: $0) } ?? false
@@ -210,11 +212,11 @@ extension Dispatcher {
                 talliedType: keepsTally ? event.eventType.text : nil, wasProven: lane.isProven,
                 tenant: tenant,
                 isProbe: lane.endpoint.policies != nil && lane.breakerPhase == .halfOpen,
-                bornMillis: event.bornMillis))
+                bornMillis: event.bornMillis, trace: trace))
         if let preparation { prepare(event, lane, preparation, slot: slot) } else { submit(slot) }
         return .ended(byteCount: byteCount)
     }
-    private func asking(_ lane: Lane) -> ResourceShares.Asking {
+    func asking(_ lane: Lane) -> ResourceShares.Asking {
         let tenant = scheduler.share(of: lane.endpoint.tenant)
         var asking = ResourceShares.Asking()
         (asking.lane, asking.isProven) = (lane.held, lane.isProven)
@@ -246,7 +248,7 @@ extension Dispatcher {
         if !unsent.isEmpty || !egress.submit(slots.request(slot, pool: pool)) { unsent.append(slot) }
     }
     func write(
-        _ event: StoredEvent, _ lane: Lane, attempt: UInt32, to lease: PayloadLease, now: UInt64
+        _ event: StoredEvent, _ lane: Lane, attempt: UInt32, trace: AttemptTrace?, to lease: PayloadLease, now: UInt64
     ) -> (idEnd: Int, linesEnd: Int, bodyEnd: Int) {
         let endpoint = lane.endpoint
         let id = EventID(logIdentity: log.identity, sequence: event.place.sequence)
@@ -261,8 +263,11 @@ extension Dispatcher {
                 pool.write(id, to: lease, at: 0)
             }
         let idView = pool.view(lease, start: 0, count: idEnd)
+        let traceLine = traceLine(trace, endpoint)
+        // What came of that name does not pass where ours does.
+        let bars = traceLine.isEmpty ? endpoint.signature?.barred ?? [] : (endpoint.signature?.barred ?? []) + traceLine
         var linesEnd = endpoint.fieldLines.withView { configured in
-            (endpoint.signature?.barred ?? []).withView { barred in
+            bars.withView { barred in
                 ForwardedFields.write(
                     received: event.fieldLines, forwarding: endpoint.forwarding, id: idView, source: event.source,
                     eventType: event.eventType, verdict: event.verdict, clientSubject: event.clientSubject,
@@ -276,6 +281,7 @@ extension Dispatcher {
                 pool.write($0, to: lease, at: linesEnd)
             }
         }
+        if !traceLine.isEmpty { linesEnd = traceLine.withView { pool.write($0, to: lease, at: linesEnd) } }
         if let signer = endpoint.signer {
             let seconds = UInt64(max(0, clock.millis(at: now)) / 1000)
             let lines = signer.lines(id: idView.array, body: event.body, seconds: seconds, names: endpoint.names)
@@ -289,6 +295,9 @@ extension Dispatcher {
         now: UInt64
     ) {
         let outcome = DeliveryOutcome(token: 0, result: result)
+        tellAttempt(
+            traced(event, lane, attempts: attempts, now: now), event.place, lane, attempts: attempts, outcome,
+            isDelivered: false, now: now)
         count(lane) { $0.record(outcome) }
         failures[FailureClass(outcome).index] += 1
         lane.isProven = false
@@ -296,7 +305,7 @@ extension Dispatcher {
         if let policies = lane.endpoint.policies {
             let isProbe = lane.breakerPhase == .halfOpen
             if judge(lane, policies, outcome, isDelivered: false, isProbe: isProbe, now: now) { note(lane, now: now) }
-            if isLostToShadow(lane, origin, .retry) { return loseToShadow(lane, event.place, origin) }
+            if isLostToShadow(lane, origin, .retry) { return loseToShadow(lane, event.place, origin, now: now) }
         }
         keepAttempt(
             lane, event.place.sequence, number: attempts + 1, outcome: outcome, answer: [],

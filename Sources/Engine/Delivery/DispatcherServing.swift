@@ -155,8 +155,8 @@ extension Dispatcher {
         return end
     }
     /// Of the lane, and of its tenant where others wait.
-    private func hasTurn(_ work: LaneWork) -> Bool { work.deficit > 0 && !scheduler.isTurnOver }
-    private func pay(_ byteCount: Int, _ work: LaneWork) {
+    func hasTurn(_ work: LaneWork) -> Bool { work.deficit > 0 && !scheduler.isTurnOver }
+    func pay(_ byteCount: Int, _ work: LaneWork) {
         work.deficit -= byteCount
         scheduler.charge(byteCount)
     }

@@ -23,6 +23,8 @@ package struct StoredEvent {
     package var isRequestOfBatch = false
     /// Its content is gone from the log: nobody is sent it.
     package var isErased = false
+    /// Of its request; empty where nobody asks.
+    package var method = ByteView.empty
 
     package init(
         place: EventLocation, next: EventLocation, receivedAt: UInt64, tenant: TenantID = .main,

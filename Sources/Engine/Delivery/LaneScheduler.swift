@@ -131,6 +131,10 @@ package struct LaneScheduler {
     package mutating func gaveBack(_ block: Int, _ share: TenantShare, isLastOfLane: Bool) {
         tenants.gaveBack(block, share, isLastOfLane: isLastOfLane)
     }
+    /// An order takes another block than it had.
+    package mutating func enlarged(from before: Int, to after: Int, _ share: TenantShare) {
+        tenants.enlarged(from: before, to: after, share)
+    }
     package mutating func share(of tenant: TenantID) -> TenantShare { tenants.share(of: tenant) }
     package mutating func set(weights: [TenantID: Int], replacing: Bool) {
         tenants.set(weights, replacing: replacing)

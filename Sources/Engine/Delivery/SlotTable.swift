@@ -34,6 +34,8 @@ struct OrderSlot {
     var bornMillis: Int64 = 0
     /// Of a request with several events, `place` and `origin` being the first's; nil for one event.
     var members: [BatchMember]?
+    /// Nil where its event is not traced.
+    var trace: AttemptTrace?
 }
 
 struct SlotTable {

@@ -143,6 +143,10 @@ package struct TenantShares {
         share.held.bytes += block
         if isFirstOfLane { share.holderCount += 1 }
     }
+    mutating func enlarged(from before: Int, to after: Int, _ share: TenantShare) {
+        precondition(share.held.bytes >= before)
+        share.held.bytes += after - before
+    }
     mutating func gaveBack(_ block: Int, _ share: TenantShare, isLastOfLane: Bool) {
         precondition(share.held.orders > 0 && share.held.bytes >= block)
         share.held.orders -= 1

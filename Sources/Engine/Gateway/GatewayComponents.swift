@@ -16,6 +16,7 @@ final class GatewayComponents: Sendable {
     let logKeeper: LogKeeperComponent
     let listeners: ListenerComponent
     let egress: EgressComponent
+    let traces: TraceComponent
     let delivery: DeliveryComponent
     let verifiers: VerifierComponent
     let rejected: RejectedComponent
@@ -54,9 +55,10 @@ final class GatewayComponents: Sendable {
             configuration.log, log: log, driverWakeup: controls.driverWakeup, logger: logger)
         listeners = ListenerComponent(addresses: configuration.listen, loopCount: loopCount, logger: logger)
         egress = EgressComponent(connectionCountMax: configuration.deliveryConnectionCountMax)
+        traces = TraceComponent(configuration.process.traces, log: log, registry: registry, logger: logger)
         delivery = DeliveryComponent(
-            configuration.delivery, endpoints: endpoints, feed: feed, log: log, store: store, logKeeper: logKeeper,
-            egress: egress, logger: logger)
+            configuration.delivery, endpoints: endpoints, feed: feed, traces: traces, log: log, store: store,
+            logKeeper: logKeeper, egress: egress, logger: logger)
         verifiers = try VerifierComponent(configuration, registry: known, loops: controls.loops)
         let certificates = CertificateComponent(known)
         rejected = try RejectedComponent(
@@ -81,7 +83,7 @@ final class GatewayComponents: Sendable {
             headBytesMax: configuration.limits.headBytesMax, endpoints: endpoints, sources: sources)
         all = [
             dataFolder, store, registry, TicketKeyComponent(listenerCertificates, logger: logger), log, logKeeper,
-            listeners, egress, delivery, verifiers, certificates, rejected,
+            listeners, egress, traces, delivery, verifiers, certificates, rejected,
             journal, ingest, injector, publisher, operational, participation,
             eraser, repairs, conditions,
         ]

@@ -52,6 +52,7 @@ package struct GatewayStatus: Sendable {
     package var offloadedCount: UInt64 = 0
     package var offloadedMicros: UInt64 = 0
     package var rejected = RejectedMetrics()
+    package var traces = TraceMetrics()
     /// What the listeners show.
     package var certificates: [ListenerCertificate] = []
     /// By `TLSFailure`.
@@ -126,6 +127,7 @@ extension Gateway {
         status.offloadedCount = verified.count
         status.offloadedMicros = verified.micros
         if let rejected = running.rejected.worker { status.rejected = rejected.metrics }
+        if let traces = running.traces.service { status.traces = traces.metrics }
         status.delivery = running.delivery.service.metrics
         status.committedSequence = running.log.tail.snapshot.sequence
         let log = running.logKeeper.worker.current

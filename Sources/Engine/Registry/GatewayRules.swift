@@ -7,6 +7,7 @@ enum GatewayRules {
         listenerIssues(configuration.process) + boundIssues(configuration) + edgeIssues(configuration)
             + healthIssues(configuration) + publicationIssues(configuration)
             + liveIssues(configuration.live)
+            + (configuration.process.traces?.issues(at: FieldPath("traces")) ?? [])
     }
 
     private static func listenerIssues(_ process: ProcessSettings) -> [ValidationIssue] {

@@ -36,7 +36,7 @@ package enum ConfigurationKeys {
             .section("dedup", \.self, keys: dedup),
             .section("delivery", \.self, keys: delivery),
             opsCenter,
-            operational, contract, conditions,
+            operational, contract, conditions, traces,
             .items("sources", called: "source", \.sources, keys: source),
             .items("endpoints", called: "endpoint", \.endpoints, keys: endpoint),
         ]

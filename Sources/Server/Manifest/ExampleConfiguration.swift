@@ -89,6 +89,13 @@ delivery:
 #   free_space: 1GiB              # of the data folder's disk
 #   lagging: 5m                   # age of the oldest event that an endpoint has not been given
 #   certificate_days: 14          # that a listener's certificate is still valid
+# traces:                         # spans to an OpenTelemetry collector; without it there are none
+#   endpoint: http://127.0.0.1:4318   # OTLP over HTTP: /v1/traces comes behind it
+#   ratio: 0.01                   # of the traces that begin here
+#   parent: true                  # a sender's traceparent says whether its trace is sampled
+#   headers: { Authorization: "file:/run/secrets/collector" }
+#   service_name: sluice
+#   timeout: 10s                  # of one request to it
 
 sources:
   - name: github                  # POST /in/github

@@ -416,6 +416,10 @@ def monitoring(report):
                     assert label in bases[name] | {"instance"}, f"{name} has no label {label}: {expression}"
                 tried.add(name)
         assert len(expressions) > 50 and len(tried) > 30, (len(expressions), len(tried))
+        kinds = "policy|breaker|filtered|limited|prepar|redact|delivery_failures|trace"
+        policies = {name for name in bases if re.search(kinds, name)}
+        assert len(policies) >= 8, policies
+        assert policies <= tried, f"neither alerts nor the dashboard name {sorted(policies - tried)}"
         for name in ("WebhookHighFailureRate", "WebhookDLQSize", "WebhookHighLatency", "WebhookQueueBacklog",
                      "WebhookSecurityIssue", "HighErrorRate", "SignatureFailures", "DeliveryLatencyP95"):
             assert f"alert: {name}\n" in alerts, name
