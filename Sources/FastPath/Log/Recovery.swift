@@ -248,6 +248,14 @@ private struct RecoveryRun: ~Copyable {
             if isLast { lastFile = file } else { _ = sluice_file_close(file) }
             report.scannedSegmentCount += 1
         }
+        if log.tornTail != nil { forgetCut() }
+    }
+    /// Records behind a tear were read before it was known to be one. They are cut with it, so they count as not seen:
+    /// a sender that comes again would be told of a duplicate, and of the event nothing would be left.
+    private mutating func forgetCut() {
+        guard var table = dedup.take() else { return }
+        table.removeAll(from: log.nextSequence)
+        dedup = consume table
     }
     private mutating func scanOne(_ index: Int, _ file: Int32, _ nextFirst: UInt64?) {
         let now = settings.nowSeconds
