@@ -68,7 +68,7 @@ extension Dispatcher {
         let bytes = pool.bytes(of: lease)
         lane.attemptEnded(order.origin, bytes: bytes)
         shares.giveBack(bytes, wasProven: order.wasProven)
-        pool.free(lease)
+        if !isPlanted(.keepPayload) { pool.free(lease) }
         slots.giveBack(slot)
         if lane.inFlight == 0 { pools.rest(lane) }
         scheduler.wakeStarved(2)
@@ -300,6 +300,7 @@ extension Dispatcher {
     func record(_ row: DeliveryRow, _ lane: Lane, now: UInt64) {
         guard !lane.isForgotten else { return }
         noteBatchStart(now: now)
+        if isPlanted(.forgetRetryRow), row.state == .pending { return }
         batch.rows.append(row)
     }
 }
