@@ -290,6 +290,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         while count < limits.outcomesPerStep {
             guard makeRoomInBatch(now: now) else { return false }
             guard let outcome = egress.nextOutcome() else { return false }
+            if isPlanted(.loseOutcome), eventsRead % 16 == 15 { continue }
             complete(outcome, now: now)
             count += 1
         }

@@ -83,7 +83,7 @@ extension Dispatcher {
         lane.attemptEnded(order.origin, bytes: bytes)
         shares.giveBack(bytes, wasProven: order.wasProven)
         if let tenant = order.tenant { scheduler.gaveBack(bytes, tenant, isLastOfLane: lane.inFlight == 0) }
-        pool.free(lease)
+        if !isPlanted(.keepPayload) { pool.free(lease) }
         slots.giveBack(slot)
         if lane.inFlight == 0 { pools.rest(lane) }
         // With nothing out nobody else would wake them.
@@ -325,6 +325,7 @@ extension Dispatcher {
     func record(_ row: DeliveryRow, _ lane: Lane, now: UInt64) {
         guard !lane.isForgotten else { return }
         noteBatchStart(now: now)
+        if isPlanted(.forgetRetryRow), row.state == .pending { return }
         batch.rows.append(row)
     }
 }

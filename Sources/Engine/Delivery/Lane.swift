@@ -361,7 +361,9 @@ package final class Lane {
     }
     /// Where a restart would go on; nil = with the shared mark. Places in the backlog are behind every outstanding one.
     package func mark() -> EventLocation? {
-        if let held = work?.outstanding.oldest ?? work?.backlog.first { return held }
+        if !isPlanted(.markPassesOutstanding), let held = work?.outstanding.oldest ?? work?.backlog.first {
+            return held
+        }
         switch reading {
         case .shared: return nil
         case .alone(let place): return place

@@ -269,6 +269,14 @@ private struct RecoveryRun: ~Copyable {
             if isLast { lastFile = file } else { _ = sluice_file_close(file) }
             report.scannedSegmentCount += 1
         }
+        if log.tornTail != nil { forgetCut() }
+    }
+    /// Records behind a tear were read before it was known to be one. They are cut with it, so they count as not seen:
+    /// a sender that comes again would be told of a duplicate, and of the event nothing would be left.
+    private mutating func forgetCut() {
+        guard var table = dedup.take() else { return }
+        table.removeAll(from: log.nextSequence)
+        dedup = consume table
     }
     private mutating func scanOne(_ index: Int, _ file: Int32, _ nextFirst: UInt64?) {
         let now = settings.nowSeconds
@@ -277,7 +285,7 @@ private struct RecoveryRun: ~Copyable {
             let window = record.dedupWindowSeconds
             let received = record.receivedSeconds
             let isWithin = received >= now || now - received < window
-            if window > 0 && isWithin {
+            if window > 0 && isWithin && !isPlanted(.forgetWindow) {
                 // One from the future was received before the clock was set back: its window ends one window from now.
                 table.insert(
                     record.fingerprint, sequence: record.sequence, nowSeconds: min(received, now),
@@ -308,8 +316,10 @@ private struct RecoveryRun: ~Copyable {
             let name = SegmentName.segment(last.firstSequence)
             try rewrite(0..<RecordFormat.blockBytes, name)
             if let group = log.lastGroup { try rewrite(group, name) }
-            if let torn = log.tornTail { try zero(torn.offset..<torn.offset + torn.byteCount, name) }
-            let synced = sluice_file_sync(lastFile)
+            if let torn = log.tornTail, !isPlanted(.forgetTornTail) {
+                try zero(torn.offset..<torn.offset + torn.byteCount, name)
+            }
+            let synced = isPlanted(.forgetRecoverySync) ? 0 : sluice_file_sync(lastFile)
             if synced < 0 { throw failure(name, "fsync", synced) }
         }
         let synced = sluice_file_sync(folder.directory)
@@ -352,7 +362,7 @@ private struct RecoveryRun: ~Copyable {
 
     mutating func finish() -> RecoveredLog {
         guard let dedup = dedup.take() else { preconditionFailure("finished twice") }
-        let next = max(log.nextSequence, nextAtLeast)
+        let next = max(log.nextSequence, nextAtLeast) - (isPlanted(.reuseSequence) && log.nextSequence > 2 ? 1 : 0)
         report.recordCount = log.recordCount
         report.recordBytes = log.recordBytes
         report.damages = log.damages
@@ -364,7 +374,7 @@ private struct RecoveryRun: ~Copyable {
             let isWhole = last.byteCount >= Int(clamping: header.segmentBytes)
             // A gap would make the file's own sequences jump without damage in it; a short file has no zeros to append
             // into.
-            if isWhole && next == log.nextSequence {
+            if isWhole && (next == log.nextSequence || isPlanted(.reuseSequence)) {
                 let descriptor = SegmentDescriptor(
                     file: lastFile, spareNumber: 0, byteCount: Int(header.segmentBytes), salt: header.salt)
                 current = PlacedSegment(
