@@ -1,5 +1,5 @@
 # What a person or a machine does with this tree. Every target works from a clean clone and asks nothing.
-.PHONY: run test build bundle bench lint format clean
+.PHONY: run test build bundle bench simulate mutants lint format clean
 
 # Folders of our own; Benchmarks reaches the floors by links, which the formatter does not follow.
 swift_files = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
@@ -19,6 +19,15 @@ bundle: build ## A folder and an archive that run elsewhere, .build/bundle; perf
 
 bench: build ## Ingest beside the limit probe and the peers, in one run
 	@perf/run ingest-steady --no-file
+
+simulate: ## The whole gateway in a simulator: SEEDS=1000 of them from FROM=1, or one with its story, SEED=17
+	@scripts/setup.sh build
+	@swift build -c release --product simulate
+	@.build/release/simulate $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),1))
+
+mutants: ## Plants each fault and runs the simulator until it is found; SEEDS=10000 a fault at most
+	@scripts/setup.sh build
+	@scripts/mutants.sh $(or $(SEEDS),10000)
 
 lint: ## The formatter as a check (.swift-format); the other rules of style are Tests/TidyTests
 	@swift format lint --strict --parallel --recursive $(swift_files)

@@ -11,11 +11,16 @@ let multiBuffer: [CSetting] = []
 let multiBufferLibrary: [LinkerSetting] = []
 #endif
 
-let strict: [SwiftSetting] = [
-    .enableUpcomingFeature("ExistentialAny"),
-    .enableUpcomingFeature("MemberImportVisibility"),
-    .treatAllWarnings(as: .error),
-]
+// A build with the faults that the simulator has to find (`make mutants`); see FastPath/Planted.swift.
+let planted: [SwiftSetting] =
+    Context.environment["SLUICE_PLANTED"] == nil ? [] : [.define("SLUICE_PLANTED")]
+
+let strict: [SwiftSetting] =
+    [
+        .enableUpcomingFeature("ExistentialAny"),
+        .enableUpcomingFeature("MemberImportVisibility"),
+        .treatAllWarnings(as: .error),
+    ] + planted
 
 let package = Package(
     name: "sluice",
@@ -73,6 +78,13 @@ let package = Package(
             name: "store-growth", dependencies: ["Engine", "FastPath"], path: "perf/store-growth", swiftSettings: strict
         ),
         .target(name: "TestSupport", dependencies: ["FastPath"], path: "Tests/Support", swiftSettings: strict),
+        // The whole gateway on simulated network, disk and clock, and the command that runs seeds of it.
+        .target(
+            name: "Simulator", dependencies: ["Engine", "FastPath", "CShims"], path: "Tests/Simulator",
+            swiftSettings: strict),
+        .executableTarget(
+            name: "simulate", dependencies: ["Simulator", "FastPath"], path: "Tests/Simulate", swiftSettings: strict),
+        .testTarget(name: "SimulatorTests", dependencies: ["Simulator", "FastPath"], swiftSettings: strict),
         .testTarget(name: "FastPathTests", dependencies: ["FastPath", "TestSupport"], swiftSettings: strict),
         .testTarget(
             name: "ServerTests",
@@ -90,7 +102,9 @@ let package = Package(
         .testTarget(name: "TidyTests", swiftSettings: strict),
         .testTarget(
             name: "EngineTests",
-            dependencies: ["Engine", "FastPath", "TestSupport", .product(name: "GRDB", package: "GRDB.swift")],
+            dependencies: [
+                "Engine", "FastPath", "Simulator", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
+            ],
             swiftSettings: strict),
     ]
 )

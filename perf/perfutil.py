@@ -39,7 +39,8 @@ def shape_name(machine):
 
 
 UNIQUE = """-- A body of its own for each request, as long as BODY says.
-local n, pad, run = 0, string.rep("x", tonumber(os.getenv("BODY")) - 40), os.getenv("RUN")
+local n, run, text, size = 0, os.getenv("RUN"), os.getenv("PAD"), tonumber(os.getenv("BODY")) - 40
+local pad = string.rep(text, math.ceil(size / #text)):sub(1, size)
 function request()
   n = n + 1
   return wrk.format("POST", nil, nil, string.format('{"id":"%s-%014d","pad":"%s"}', run, n, pad))
@@ -47,8 +48,9 @@ end
 """
 
 
-def fill(gateway, seconds, path="/in/test", body=1024, connections=64, cpu="1", run="a"):
-    """Posts unique events with wrk; returns (requests, requests a second). Nothing but 2xx is tolerated."""
+def fill(gateway, seconds, path="/in/test", body=1024, connections=64, cpu="1", run="a", pad="x"):
+    """Posts unique events with wrk; returns (requests, requests a second). Nothing but 2xx is tolerated. `pad` is what
+    their bodies are filled up with, without quotes."""
     script = os.path.join(gateway.folder, "unique.lua")
     with open(script, "w") as file:
         file.write(UNIQUE)
@@ -61,9 +63,8 @@ def fill(gateway, seconds, path="/in/test", body=1024, connections=64, cpu="1", 
         script,
         f"http://127.0.0.1:{gateway.port}{path}",
     ]
-    done = subprocess.run(
-        pinned(cpu, command), capture_output=True, text=True, env={**os.environ, "BODY": str(body), "RUN": run}
-    )
+    environment = {**os.environ, "BODY": str(body), "RUN": run, "PAD": pad}
+    done = subprocess.run(pinned(cpu, command), capture_output=True, text=True, env=environment)
     assert done.returncode == 0 and "Non-2xx" not in done.stdout, done.stdout + done.stderr
     count = int(re.search(r"(\d+) requests in", done.stdout)[1])
     return count, float(re.search(r"Requests/sec:\s+([\d.]+)", done.stdout)[1])

@@ -5,7 +5,6 @@ run. Every one ends with a count of what the sinks have against what was acknowl
 import json
 import shutil
 import signal
-import statistics
 import subprocess
 import time
 
@@ -22,8 +21,8 @@ FILL_SECONDS = 2
 class Sink:
     """`sluice sink` on the load's processor; what it saw when the context has ended."""
 
-    def __init__(self, *arguments):
-        self.port, self.arguments, self.seen = free_port(), arguments, {}
+    def __init__(self, *arguments, port=None):
+        self.port, self.arguments, self.seen = port or free_port(), arguments, {}
 
     def __enter__(self):
         command = [BINARY, "sink", "--listen", f"127.0.0.1:{self.port}", "--json", *self.arguments]
@@ -51,7 +50,7 @@ class Sink:
         return endpoint(name, f"http://127.0.0.1:{self.port}/hooks", secret=SECRET, **more)
 
 
-def filled(folder, targets, events, body, **keys):
+def filled(folder, targets, events, body, pad="x", **keys):
     """A log with at least `events` events that nobody has had yet; how many they are (more than were answered: the
     generator leaves out what was in flight when it stopped)."""
     waiting = [{**target, "disabled": True} for target in targets]
@@ -59,7 +58,7 @@ def filled(folder, targets, events, body, **keys):
         total, number = 0, 0
         while total < events:
             number += 1
-            total += fill(gateway, FILL_SECONDS, body=body, run=f"f{number}")[0]
+            total += fill(gateway, FILL_SECONDS, body=body, run=f"f{number}", pad=pad)[0]
     return log_stats(gateway.data)["records"]
 
 
@@ -103,36 +102,6 @@ def drain(what, outcome, scale):
         shutil.rmtree(folder, ignore_errors=True)
 
 
-# None of them holds anything back here: what is measured is what it costs to ask them.
-POLICIES = {"ordered": {"key": "json:$.id"}, "rate": {"per_second": 1_000_000, "burst": 1000}, "breaker": True}
-
-
-def policies(what, outcome, scale):
-    """The same log to one endpoint without policies and with them, in turns: the share of the rate that is left."""
-    events, rates = max(1000, int(what["events"] * scale)), {"none": [], "all": []}
-    for turn in range(what["rounds"]):
-        for name in ("none", "all") if turn % 2 == 0 else ("all", "none"):
-            folder, sink = data_folder(), Sink()
-            try:
-                with sink:
-                    more = POLICIES if name == "all" else {}
-                    targets = [sink.endpoint("sink", concurrency=what["concurrency"], **more)]
-                    total = filled(folder, targets, events, what["body"])
-                    gateway = Gateway(
-                        [open_source()], targets, folder=folder, log=LARGE, loops=1, wrapper=pinned("0", []))
-                    with gateway:
-                        started, before = time.monotonic(), delivered(gateway)
-                        wait_until(lambda: delivered(gateway) >= total, 60 + total / 1000, "all deliveries")
-                        rates[name].append((total - before) / (time.monotonic() - started))
-                    outcome.check(f"{name}: the endpoint has all {total}", sink.end()["distinct"] == total)
-            finally:
-                shutil.rmtree(folder, ignore_errors=True)
-    for name, found in rates.items():
-        outcome.figure(f"{name}.rate", statistics.median(found), 0)
-    shares = [with_all / without for with_all, without in zip(rates["all"], rates["none"])]
-    outcome.figure("all.share", statistics.median(shares))
-
-
 def isolation(what, outcome, scale):
     """The fast endpoint's rate alone, and beside one that takes its time; the second must not be seen in the first."""
     events, rates = max(1000, int(what["events"] * scale)), {}
@@ -158,34 +127,6 @@ def isolation(what, outcome, scale):
             shutil.rmtree(folder, ignore_errors=True)
         outcome.figure(f"{name}.rate", rates[name], 0)
     outcome.figure("beside_slow.share", rates["beside_slow"] / rates["alone"])
-
-
-# Every event of `fill` meets it; the last condition is known at the end of the body alone.
-FILTER = {"body": {"id": {"$startsWith": "f", "$neq": "f"}, "pad": {"$exist": True}, "absent": {"$exist": False}}}
-
-
-def filtered(what, outcome, scale):
-    """One endpoint's rate without a filter and with one, over the same events; all of them match."""
-    events, rates, used = max(1000, int(what["events"] * scale)), {}, {}
-    for name in ("plain", "filter"):
-        folder = data_folder()
-        try:
-            with Sink() as sink:
-                policy = {} if name == "plain" else {"filter": FILTER}
-                target = sink.endpoint("sink", concurrency=what["concurrency"], **policy)
-                total = filled(folder, [target], events, what["body"])
-                gateway = Gateway([open_source()], [target], folder=folder, log=LARGE, loops=1, wrapper=pinned("0", []))
-                with gateway:
-                    started, cpu, before = time.monotonic(), gateway.cpu_seconds(), delivered(gateway)
-                    wait_until(lambda: delivered(gateway) >= total, 60 + total / 1000, lambda: f"{delivered(gateway)}")
-                    rates[name] = (total - before) / (time.monotonic() - started)
-                    used[name] = (gateway.cpu_seconds() - cpu) / max(total - before, 1) * 1e6
-                outcome.check(f"{name}: the endpoint has all {total} events", sink.end()["distinct"] == total)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
-        outcome.figure(f"{name}.rate", rates[name], 0)
-        outcome.figure(f"{name}.cpu", used[name], 2)
-    outcome.figure("filter.share", rates["filter"] / rates["plain"])
 
 
 def recovery(what, outcome, scale):
@@ -235,8 +176,6 @@ def soak(what, outcome, scale):
 
 KINDS = {
     "drain": (drain, {"events": 200_000, "body": 1024, "endpoints": 1, "concurrency": 64}),
-    "filter": (filtered, {"events": 200_000, "body": 1024, "concurrency": 64}),
-    "policies": (policies, {"events": 100_000, "body": 1024, "concurrency": 64, "rounds": 3}),
     "isolation": (isolation, {"events": 100_000, "body": 1024, "delay_millis": 2000, "concurrency": 64}),
     "recovery": (recovery, {"events": 5_000_000, "body": 1024, "dedup_entries": 8_388_608}),
     "soak": (soak, {"events": 10_000_000, "body": 300, "idle": 10}),

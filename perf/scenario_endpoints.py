@@ -31,9 +31,9 @@ class Refused(Exception):
 
 
 def call(gateway, method, path, value, timeout=120):
-    """The JSON of an answer of the control API; Refused for anything but 2xx."""
+    """The JSON of an answer of the control API, without a body where `value` is None; Refused for anything but 2xx."""
     headers = {"Content-Type": "application/json", "X-Sluice-Request": "1"}
-    body = json.dumps(value)
+    body = None if value is None else json.dumps(value)
     status, _, answer = request(gateway.admin_port, path, body, headers, method, timeout=timeout)
     if not 200 <= status < 300:
         raise Refused(f"{method} {path}: {status} {answer[:300].decode('utf-8', 'replace')}")

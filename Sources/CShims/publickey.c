@@ -314,18 +314,18 @@ int sluice_tcp_error(int fd) {
     if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &bytes) != 0) return -errno;
     return -error;
 }
+static int64_t socket_result(ssize_t count, int wants) {
+    if (count >= 0) return count;
+    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? wants : SLUICE_TLS_FAILED;
+}
+int64_t sluice_socket_read(int fd, uint8_t *bytes, size_t room) {
+    return socket_result(recv(fd, bytes, room, 0), SLUICE_TLS_WANTS_READ);
+}
+int64_t sluice_socket_write(int fd, const uint8_t *bytes, size_t count) {
+    return socket_result(send(fd, bytes, count, MSG_NOSIGNAL), SLUICE_TLS_WANTS_WRITE);
+}
 int sluice_socket_wait(int fd, int writes, int millis) {
     struct pollfd place = {.fd = fd, .events = writes ? POLLOUT : POLLIN, .revents = 0};
     const int count = poll(&place, 1, millis);
     return count < 0 ? -errno : count;
-}
-static int64_t moved(ssize_t count) {
-    if (count >= 0) return count;
-    return errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR ? SLUICE_SOCKET_WAITS : -errno;
-}
-int64_t sluice_socket_receive(int fd, uint8_t *bytes, size_t room) {
-    return moved(recv(fd, bytes, room, MSG_DONTWAIT));
-}
-int64_t sluice_socket_send(int fd, const uint8_t *bytes, size_t count) {
-    return moved(send(fd, bytes, count, MSG_DONTWAIT | MSG_NOSIGNAL));
 }

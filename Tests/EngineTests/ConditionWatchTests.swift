@@ -137,7 +137,7 @@ import Testing
                 one.subscription.wants(source: .operational, type: Array(type.rawValue.utf8), channels: $0)
             }
         }
-        for type in OperationalEventType.allCases { #expect(try wants(type) == !type.isCondition, "\(type)") }
+        for type in OperationalEventType.allCases { #expect(try wants(type) == !type.isByNameAlone, "\(type)") }
         settings.types = ["log.space_low"]
         for type in OperationalEventType.allCases { #expect(try wants(type) == (type == .spaceLow), "\(type)") }
     }

@@ -24,6 +24,8 @@ final class FakeLog: EventLog, @unchecked Sendable {
     private(set) var reads = 0
     var unreadable: Set<UInt64> = []
     var unavailable: Set<UInt64> = []
+    /// Their content was erased.
+    var erased: Set<UInt64> = []
     var oldestSequence: UInt64 = 1
     private var events: [StoredEvent] = []
     private var memory: [UnsafeMutableBufferPointer<UInt8>] = []
@@ -52,7 +54,11 @@ final class FakeLog: EventLog, @unchecked Sendable {
         guard sequence <= UInt64(events.count) else { return .end }
         if unavailable.contains(sequence) { return .unavailable }
         if unreadable.contains(sequence) { return .unreadable(next: place(sequence + 1)) }
-        return .event(events[Int(sequence) - 1])
+        var event = events[Int(sequence) - 1]
+        if erased.contains(sequence) {
+            (event.isErased, event.fieldLines, event.body) = (true, .empty, .empty)
+        }
+        return .event(event)
     }
     private func keep(_ text: String) -> ByteView {
         let bytes = Array(text.utf8)

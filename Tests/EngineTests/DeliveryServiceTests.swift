@@ -150,7 +150,10 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
         func forget(_ endpoints: [EndpointID]) throws {}
         func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries] { [] }
         func expedite(_ endpoint: EndpointID, due: Int64) throws {}
-        func cancel(_ keys: [DeliveryKey], nowMillis: Int64) throws -> [DeliveryRow] { [] }
+        func advance(_ endpoint: EndpointID, byMillis millis: Int64, nowMillis: Int64) throws {}
+        func cancel(
+            _ keys: [DeliveryKey], reason: DeadLetterReason, nowMillis: Int64
+        ) throws -> [DeliveryRow] { [] }
         func nextOpen(after endpoint: EndpointID, states: Set<DeliveryState>) throws -> EndpointID? { nil }
         func deadLetters(endpoint: EndpointID, lookedMax: Int) throws -> [DeadLetterGroup] { [] }
         func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64] { [] }

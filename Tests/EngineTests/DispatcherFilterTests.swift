@@ -40,6 +40,35 @@ extension Bench {
         bench.advance(millis: 2000)
         #expect(try bench.resume("large") == 6)
     }
+    /// Two hundred endpoints whose filters cost more together than a step may: the rest is asked in later steps, in the
+    /// order of the events, and one without a filter does not wait for them.
+    @Test func manyCostlyFiltersShareTheBudgetOfAStep() throws {
+        var limits = DispatcherLimits()
+        limits.filterWorkPerStep = 20_000
+        let bench = try Bench(poolBytes: 16 << 20, limits: limits)
+        let costly = try (0..<200).map { index in
+            try filtered("f\(index)", #"{"body":{"$.list[*]":{"$gt":\#(index % 2 == 0 ? 100 : 5000)}}}"#)
+        }
+        try bench.apply(costly + [endpoint("plain")])
+        let list = (0..<1000).map(String.init).joined(separator: ",")
+        for _ in 0..<5 { bench.log.append(FakeEvent(body: "{\"list\":[\(list)]}")) }
+        _ = bench.dispatcher.step(now: bench.now)
+        #expect(bench.egress.out.count { $0.endpoint == Int(bench.id("plain").number) } == 5)
+        for _ in 0..<20 {
+            bench.settle()
+            bench.egress.answerAll()
+            bench.advance(millis: 30)
+        }
+        for index in 0..<200 {
+            let rows = try bench.rows("f\(index)")
+            #expect(rows.map(\.place.sequence) == (index % 2 == 0 ? [1, 2, 3, 4, 5] : []), "f\(index)")
+        }
+        #expect(try bench.rows("plain").count { $0.state == .delivered } == 5)
+        // One event at one endpoint takes a thousand comparisons and more.
+        #expect(bench.dispatcher.filterWorkMax < 20_000 + 10_000, "\(bench.dispatcher.filterWorkMax)")
+        bench.advance(millis: 2000)
+        #expect(try bench.resume("f0") == 6)
+    }
     @Test func asksItAlsoWhileTheLaneReadsAlone() throws {
         let bench = try Bench()
         try bench.apply([filtered("large", large) { $0.disabled = true }])

@@ -22,6 +22,38 @@ import Testing
         bench.advance(millis: 30)
     }
 
+    /// What waits already goes by the shorter `delay` too, and what its publisher wants later by that.
+    @Test func aShorterDelayHoldsForWhatWaits() throws {
+        let bench = try Bench()
+        func settings(_ millis: Int?) -> EndpointConfiguration { endpoint("a") { $0.policies.delayMillis = millis } }
+        try bench.apply([settings(3_600_000)])
+        var now = FakeEvent()
+        now.receivedAt = UInt64(Self.wallMillis) * 1_000_000
+        var planned = later(millis: 1_800_000)
+        planned.receivedAt = now.receivedAt
+        bench.log.append(now)
+        bench.log.append(planned)
+        bench.advance(millis: 30)
+        #expect(try bench.rows("a").map(\.dueMillis) == [3_600_000, 1_800_000].map { Self.wallMillis + $0 })
+        bench.advance(millis: 60_000)
+        try bench.apply([settings(600_000)])
+        bench.advance(millis: 30)
+        #expect(out(bench).isEmpty)
+        bench.advance(millis: 539_000)
+        #expect(out(bench).isEmpty)
+        bench.advance(millis: 1500)
+        bench.advance(millis: 30)
+        #expect(out(bench) == [1], "ten minutes after it came")
+        take(bench)
+        try bench.apply([settings(nil)])
+        bench.advance(millis: 30)
+        bench.advance(millis: 30)
+        #expect(out(bench).isEmpty, "not before its own time")
+        bench.advance(millis: 1_200_000)
+        #expect(out(bench) == [2])
+        take(bench)
+        #expect(try bench.rows("a").map(\.state) == [.delivered, .delivered] && bench.status("a").pending == 0)
+    }
     @Test func itGoesWhenItIsDueAndHoldsNothingBack() throws {
         let bench = try Bench()
         try bench.apply([endpoint("a")])

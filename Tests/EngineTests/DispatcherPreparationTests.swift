@@ -5,7 +5,7 @@ import FastPath
 import Testing
 
 /// Does what it is told when it is told. Faults: no room, results in any order, results that never come.
-private final class FakePreparer: PreparationPort {
+final class FakePreparer: PreparationPort {
     var capacity = Int.max
     private(set) var waiting: [PreparationOrder] = []
     private var done: [PreparedDelivery] = []

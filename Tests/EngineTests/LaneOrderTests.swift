@@ -151,8 +151,22 @@ private final class OrderBox {
 @Suite struct OrderKeyTests {
     private func hash(_ spellings: [String], lines: String = "", body: String = "") throws -> UInt64 {
         let key = try #require(OrderKey(spellings))
-        return Array(lines.utf8).withView { lines in
-            Array(body.utf8).withView { body in key.hash(fieldLines: lines, body: body) }
+        return stored(lines: lines, body: body) { key.hash(of: $0, in: EventGroups()) }
+    }
+    private func stored<Result>(
+        source: SourceID = SourceID(1), named: String = "s", lines: String = "", body: String = "",
+        _ use: (StoredEvent) -> Result
+    ) -> Result {
+        let place = EventLocation(sequence: 1, position: 0)
+        return Array(named.utf8).withView { name in
+            Array(lines.utf8).withView { lines in
+                Array(body.utf8).withView { body in
+                    use(
+                        StoredEvent(
+                            place: place, next: place, receivedAt: 0, sourceID: source, source: name,
+                            eventType: .empty, fieldLines: lines, body: body))
+                }
+            }
         }
     }
     @Test func equalValuesAreOneKeyHoweverTheyAreSpelled() throws {
@@ -177,6 +191,38 @@ private final class OrderBox {
     @Test func eventsWithoutAValueHaveOneKey() throws {
         #expect(try hash(["json:$.a"], body: "{}") == hash(["json:$.a"], body: "no json"))
         #expect(try hash(["json:$.a"], body: "{}") != hash(["json:$.a"], body: #"{"a":1}"#))
+    }
+    @Test func aGroupIsWhatThePublisherSaysOrTheSourceFinds() throws {
+        let key = try #require(OrderKey(["group"]))
+        var groups = EventGroups([
+            (id: SourceID(1), places: ["json:$.account"]), (id: SourceID(2), places: ["header:X-Account"]),
+        ])
+        groups.sourceNames = [Array("old".utf8): SourceID(2)]
+        let seven = stored(body: #"{"account":"7"}"#) { key.hash(of: $0, in: groups) }
+        let none = stored { key.hash(of: $0, in: groups) }
+        #expect(seven != none)
+        #expect(stored(source: SourceID(2), lines: "X-Account: 7\r\n") { key.hash(of: $0, in: groups) } == seven)
+        let old = stored(source: SourceID(0), named: "old", lines: "X-Account: 7\r\n") { key.hash(of: $0, in: groups) }
+        #expect(old == seven, "a record that names its source only")
+        var event = PublishedEvent(tenant: .main, type: "t", body: Array(#"{"account":"8"}"#.utf8))
+        event.group = "7"
+        let lines = String(decoding: event.injected(windowSeconds: 0).fieldLines, as: UTF8.self)
+        for source in [SourceID.publishing, .messages, .opsCenter] {
+            #expect(stored(source: source, lines: lines) { key.hash(of: $0, in: groups) } == seven)
+        }
+        #expect(stored(source: SourceID(3), lines: lines) { key.hash(of: $0, in: groups) } == none, "anybody's field")
+        #expect(stored(lines: lines) { key.hash(of: $0, in: groups) } == none)
+        let both = try #require(OrderKey(["group", "json:$.x"]))
+        #expect(stored(body: #"{"x":7}"#) { both.hash(of: $0, in: groups) } == seven, "the next place counts")
+    }
+    @Test func aGroupIsRefusedWhereItIsNone() {
+        func paths(_ issues: [ValidationIssue]) -> [String] { issues.map { "\($0.path)" } }
+        #expect(OrderKey.keyIssues(of: ["group", "json:$.a", "header:X"], at: FieldPath("key")).isEmpty)
+        #expect(paths(OrderKey.keyIssues(of: ["groups", "group:"], at: FieldPath("key"))) == ["key[0]", "key[1]"])
+        #expect(OrderKey.issues(of: ["json:$.a"], at: FieldPath("group")).isEmpty)
+        #expect(paths(OrderKey.issues(of: ["group", "query:a"], at: FieldPath("group"))) == ["group[0]", "group[1]"])
+        let many = [String](repeating: "header:X", count: 5)
+        #expect(paths(OrderKey.issues(of: many, at: FieldPath("group"))) == ["group"])
     }
     @Test func placesThatAreNoneMakeNoKey() {
         #expect(OrderKey([]) == nil && OrderKey(["query:a", "body", "header:", "json:a", "header:a b"]) == nil)

@@ -19,11 +19,13 @@ private func environment(_ proxy: ProxySettings?) throws -> EndpointEnvironment 
         EndpointCompilation(allow: ["127.0.0.0/8"], withheldHeaders: [], proxy: proxy), version: "test")
 }
 
-func lane(_ number: UInt32, change: (inout EndpointConfiguration) -> Void = { _ in }) throws -> Lane {
+func lane(
+    _ number: UInt32, tenant: TenantID = .main, change: (inout EndpointConfiguration) -> Void = { _ in }
+) throws -> Lane {
     var configuration = EndpointConfiguration()
     configuration.name = "e\(number)"
     configuration.url = "http://127.0.0.1:9000/\(number)"
     change(&configuration)
-    let endpoint = try compiled(configuration, id: EndpointID(number))
+    let endpoint = try compiled(configuration, id: EndpointID(number), tenant: tenant)
     return Lane(endpoint, state: EndpointState(endpoint: endpoint.id), mark: nil)
 }

@@ -118,12 +118,13 @@ import Testing
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         defer { try? FileManager.default.removeItem(atPath: folder) }
         let bench = try bench()
-        let expunged = try ExpungedContent(folder: folder, before: 0)
         var filter = ReplayFilter()
         filter.states = [.dead, .delivered]
-        filter.expunged = expunged
+        filter.expunged = try ExpungedContent(folder: folder, before: 0)
         #expect(try replays(bench, filter).places == [11, 12, 14])
-        try expunged.add(message: 11)
+        try Data("m 11\n".utf8).write(to: URL(fileURLWithPath: folder + "/expunged"))
+        let expunged = try ExpungedContent(folder: folder, before: 0)
+        filter.expunged = expunged
         #expect(try replays(bench, filter).places == [12, 14])
         // Of messages alone; what others sent stays.
         #expect(try expunged.add(messagesOf: .main, through: 99) == 0)

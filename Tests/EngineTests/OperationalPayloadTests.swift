@@ -133,6 +133,11 @@ import Testing
         let recovered = try attempt(.recovered, status: 204)
         #expect(recovered["failing_since"] as? String == "2026-01-31T11:00:00.000Z")
         #expect((recovered["last_attempt"] as? [String: Any])?["error"] is NSNull)
+        let near = try attempt(.failingFor(percent: 70), status: 500)
+        #expect(near["type"] as? String == "endpoint.failing" && near["percent"] as? Int == 70)
+        #expect(near["failing_since"] as? String == "2026-01-31T11:00:00.000Z")
+        #expect(near["disabled_at"] as? String == "2026-01-31T12:01:00.000Z" && near["last_attempt"] != nil)
+        #expect(near["message_id"] == nil)
         for (kind, reason) in [(AttemptFact.Kind.gone, "gone"), (.failedForDays, "failing")] {
             let disabled = try attempt(kind, status: 410)
             #expect(disabled["type"] as? String == "endpoint.disabled" && disabled["reason"] as? String == reason)
@@ -145,7 +150,7 @@ import Testing
             #expect(body["type"] as? String == type.rawValue)
             #expect((body["data"] as? [String: Any])?["tenant_id"] != nil && !type.about.isEmpty)
         }
-        #expect(OperationalEventType.usual.count == 7 && OperationalEventType.allCases.count == 11)
+        #expect(OperationalEventType.usual.count == 7 && OperationalEventType.allCases.count == 12)
     }
     @Test func textsAreEscapedAsJSONAsksFor() throws {
         let text = "a\"b\\c\u{0}\u{1F}\nü😀/"

@@ -27,6 +27,9 @@ import Testing
             $0.policies.concurrency = AdaptiveSettings()
             $0.policies.deadlineMillis = 86_400_000
             $0.policies.disableAfterMillis = 5 * 86_400_000
+            $0.policies.coalesce = CoalesceSettings()
+            $0.policies.coalesce?.key = ["group", "header:X-A", "json:$.a"]
+            $0.policies.coalesce?.withinMillis = 5000
         }
         #expect(found == [])
     }
@@ -70,6 +73,67 @@ import Testing
             }
         ),
         ("errors", { $0.policies.errors = ErrorSettings() }),
+        (
+            "batch.events",
+            {
+                $0.policies.batch = BatchSettings(); $0.policies.batch?.events = 1
+            }
+        ),
+        (
+            "batch.bytes",
+            {
+                $0.policies.batch = BatchSettings(); $0.policies.batch?.bytes = 100
+            }
+        ),
+        (
+            "batch.within",
+            {
+                $0.policies.batch = BatchSettings(); $0.policies.batch?.withinMillis = 1
+            }
+        ),
+        (
+            "batch",
+            {
+                $0.policies.batch = BatchSettings(); $0.ordered = true; $0.orderKey = ["group"]
+            }
+        ),
+        (
+            "batch",
+            {
+                $0.policies.batch = BatchSettings(); $0.policies.delayMillis = 1000
+            }
+        ),
+        ("coalesce.key", { $0.policies.coalesce = CoalesceSettings() }),
+        (
+            "coalesce.key[1]",
+            {
+                $0.policies.coalesce = CoalesceSettings(); $0.policies.coalesce?.key = ["group", "query:a"]
+            }
+        ),
+        (
+            "coalesce.within",
+            {
+                $0.policies.coalesce = CoalesceSettings()
+                $0.policies.coalesce?.key = ["group"]
+                $0.policies.coalesce?.withinMillis = 1
+            }
+        ),
+        (
+            "coalesce",
+            {
+                $0.policies.coalesce = CoalesceSettings()
+                $0.policies.coalesce?.key = ["group"]
+                $0.ordered = true
+            }
+        ),
+        (
+            "coalesce",
+            {
+                $0.policies.coalesce = CoalesceSettings()
+                $0.policies.coalesce?.key = ["group"]
+                $0.policies.delayMillis = 1000
+            }
+        ),
         (
             "errors.limit.retries",
             {

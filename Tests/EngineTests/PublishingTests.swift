@@ -114,6 +114,7 @@ import Testing
         event.contentType = "text/plain"
         (event.channels, event.tags, event.eventID) = (["eu", "b.2"], ["vip"], "id-1")
         event.repetition = .init(caller: "key_1", key: "k")
+        event.group = "cust:7"
         (event.deliverAtMillis, event.retentionHours) = (1_800_000_060_123, 24)
         let record = event.injected(windowSeconds: 60)
         #expect(record.dedupKey == Array("id-1".utf8) && record.dedupWindowSeconds == 60)
@@ -122,6 +123,7 @@ import Testing
             let lines = ByteView($0)
             #expect(PublishedFields.channelList(in: lines) == ["eu", "b.2"])
             #expect(PublishedFields.tagList(in: lines) == ["vip"])
+            #expect(PublishedFields.group(in: lines).text == "cust:7")
             #expect(PublishedFields.eventID(in: lines) == "id-1")
             #expect(PublishedFields.idempotencyKey(in: lines) == "key_1 k")
             #expect(PublishedFields.deliverAtMillis(in: lines) == 1_800_000_060_123)
@@ -182,7 +184,7 @@ import Testing
             #expect(!isGone(source, hours: nil, after: 1 << 33))
         }
         #expect(!isGone(SourceID(3), hours: 2, after: 1 << 30), "a provider's field ends nothing")
-        try content.add(message: 1)
+        _ = try content.add(messagesOf: .main, through: 1)
         #expect(isGone(.messages, hours: nil, after: 0) && !isGone(.publishing, hours: nil, after: 0))
     }
     @Test func whatACrashLeftOfALineIsNoLine() throws {
@@ -192,11 +194,42 @@ import Testing
         try Data("m 12\nm 3".utf8).write(to: URL(fileURLWithPath: folder + "/expunged"))
         let read = try ExpungedContent(folder: folder, before: 0)
         #expect(read.isExpunged(message: 12, of: .main) && !read.isExpunged(message: 3, of: .main))
-        try read.add(message: 345)
-        try read.add(message: 6)
+        #expect(try read.add(messagesOf: TenantID(3), through: 345) == 0)
+        #expect(try read.add(messagesOf: TenantID(4), through: 6) == 0)
         let again = try ExpungedContent(folder: folder, before: 12)
-        #expect([12, 345].allSatisfy { again.isExpunged(message: $0, of: .main) })
+        #expect(again.isExpunged(message: 12, of: .main) && again.isExpunged(message: 345, of: TenantID(3)))
         #expect(![3, 6, 3345].contains { again.isExpunged(message: $0, of: .main) })
+        #expect(!again.isExpunged(message: 6, of: TenantID(4)))
+    }
+    @Test func aFileThatGrewIsWrittenAnewWithWhatStillSaysSomething() throws {
+        let folder = NSTemporaryDirectory() + "sluice-expunged-" + UUID().uuidString
+        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
+        defer { try? FileManager.default.removeItem(atPath: folder) }
+        let path = folder + "/expunged"
+        func text() throws -> String {
+            String(decoding: try Data(contentsOf: URL(fileURLWithPath: path)), as: UTF8.self)
+        }
+        // While it runs: a tenant that has its messages expunged every hour.
+        let content = try ExpungedContent(folder: folder, before: 0)
+        for sequence in UInt64(1)...2000 {
+            _ = try content.add(messagesOf: TenantID(7), through: sequence)
+            try content.erased(messagesOf: TenantID(7), through: sequence)
+        }
+        #expect(try text().utf8.count < 16 << 10, "4,000 lines were written")
+        for read in [content, try ExpungedContent(folder: folder, before: 0)] {
+            #expect(read.isExpunged(message: 2000, of: TenantID(7)) && !read.isExpunged(message: 2001, of: TenantID(7)))
+            #expect(read.erasedThrough(of: TenantID(7)) == 2000)
+        }
+        #expect(try text() == "t 7 2000\ne 7 2000\n", "a start leaves out what is said again")
+        // What is erased since needs no line, and a start that finds it so writes none.
+        try Data("m 12\nm 3\nm 15\n".utf8).write(to: URL(fileURLWithPath: path))
+        let left = try ExpungedContent(folder: folder, before: 10)
+        #expect(left.messagesLeft == [12, 15])
+        #expect(try text() == "m 12\nm 15\n")
+        left.erased(message: 12)
+        #expect(left.messagesLeft == [15])
+        _ = try ExpungedContent(folder: folder, before: 13)
+        #expect(try text() == "m 15\n")
     }
     @Test func allMessagesOfATenantAreOneLine() throws {
         let folder = NSTemporaryDirectory() + "sluice-expunged-" + UUID().uuidString
@@ -215,6 +248,13 @@ import Testing
             #expect([1, 100, 250].allSatisfy { read.isExpunged(message: $0, of: own) })
             #expect(!read.isExpunged(message: 251, of: own) && !read.isExpunged(message: 1, of: other))
         }
+        #expect(content.tenantsLeft.map { [$0.behind, $0.through] } == [[0, 250]])
+        // One at a time has the file: each start may write it anew.
+        try ExpungedContent(folder: folder, before: 0).erased(messagesOf: own, through: 100)
+        let later = try ExpungedContent(folder: folder, before: 0)
+        #expect(later.tenantsLeft.map { [$0.behind, $0.through] } == [[100, 250]])
+        try later.erased(messagesOf: own, through: 250)
+        #expect(try ExpungedContent(folder: folder, before: 0).tenantsLeft.isEmpty)
         // All of it has left the log.
         #expect(try !ExpungedContent(folder: folder, before: 251).isExpunged(message: 1, of: own))
     }

@@ -17,7 +17,7 @@ func onlyWhatIsPendingIsCancelled(_ kind: StoreKind) throws {
                 Sample.row(2, 1, .pending, due: 9000),
             ]))
         let keys = [1, 2, 3, 4].map { DeliveryKey(sequence: $0, endpoint: EndpointID(1)) }
-        let rows = try store.cancel(keys, nowMillis: 7777)
+        let rows = try store.cancel(keys, reason: .cancelled, nowMillis: 7777)
         #expect(rows.map(\.place.sequence) == [1])
         #expect(rows[0].state == .dead && rows[0].reason == .cancelled && rows[0].updatedMillis == 7777)
         #expect(rows[0].status == 503 && rows[0].attempts == 3 && rows[0].dueMillis == 0)
@@ -25,7 +25,7 @@ func onlyWhatIsPendingIsCancelled(_ kind: StoreKind) throws {
         #expect(try store.rows(sequence: 2).map(\.reason) == [.retriesExhausted])
         #expect(try store.rows(sequence: 3).map(\.state) == [.delivered])
         #expect(try store.pending(endpoint: EndpointID(1), from: .first, limit: 10).isEmpty)
-        #expect(try store.cancel(keys, nowMillis: 8888).isEmpty)
+        #expect(try store.cancel(keys, reason: .cancelled, nowMillis: 8888).isEmpty)
         #expect(try store.counts(endpoint: EndpointID(1)) == OpenDeliveries(endpoint: EndpointID(1), dead: 2))
     }
 }

@@ -61,6 +61,41 @@ private func entry(_ due: Int64, _ sequence: UInt64, attempts: UInt16 = 1) -> Re
         }
         #expect(queue.nextDueMillis != nil)
     }
+    @Test func whatIsDroppedIsGoneWhereverItStood() throws {
+        var queue = RetryQueue(storeHasRows: false)
+        for sequence in UInt64(1)...5 { queue.schedule(entry(5, sequence)) }
+        queue.drop(1)
+        queue.drop(4)
+        #expect(!queue.isScheduled(1) && !queue.isScheduled(4))
+        let isTaken = queue.take(4)
+        #expect(!isTaken, "it is not there to be sent by hand")
+        // Scheduled anew, it is there once.
+        queue.schedule(entry(6, 1))
+        var sent: [UInt64] = []
+        while let next = queue.popDue(nowMillis: 9) {
+            sent.append(next.key.sequence)
+            queue.resolved(next.key.sequence)
+        }
+        #expect(sent == [2, 3, 5, 1] && queue.isEmpty)
+        // One that is out when it is dropped, and comes back.
+        queue.schedule(entry(5, 7))
+        let out = queue.popDue(nowMillis: 5)
+        queue.drop(7)
+        #expect(out != nil && queue.isEmpty)
+        queue.putBack(entry(5, 7))
+        let again = queue.popDue(nowMillis: 5)
+        #expect(again?.key.sequence == 7)
+    }
+    @Test func droppedOnesTakeNoRoom() {
+        var queue = RetryQueue(storeHasRows: false, wantsAll: true)
+        for sequence in UInt64(1)...100_000 {
+            queue.schedule(entry(1_000_000, sequence))
+            if sequence > 10 { queue.drop(sequence - 10) }
+        }
+        #expect(queue.count < 200 && queue.hasAll)
+        for sequence in UInt64(99_991)...100_000 { queue.drop(sequence) }
+        #expect(queue.isEmpty)
+    }
     @Test func firstAttemptsGoPastWhatHasFailed() throws {
         var queue = RetryQueue(storeHasRows: false)
         queue.schedule(entry(1, 1))

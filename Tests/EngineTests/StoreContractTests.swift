@@ -163,6 +163,7 @@ func statesAreKeptUntilThereIsNothingToSay(_ kind: StoreKind) throws {
         state.lastFailureMillis = 99
         state.lastSuccessMillis = 12
         state.lastError = "answered 503 \u{1F4A5}"
+        state.alertedPercent = 70
         try store.apply(Sample.batch([]) { $0.states = [state] })
         #expect(try store.snapshot().states == [state])
         try store.apply(Sample.batch([]) { $0.states = [EndpointState(endpoint: Sample.endpoint(5))] })
@@ -310,6 +311,22 @@ func oneEndpointsPendingRowsFallDueAtOnce(_ kind: StoreKind) throws {
         let lane = try store.lane(Sample.endpoint(1))
         #expect(lane.mark == Sample.place(4) && lane.state == nil)
         #expect(try store.lane(Sample.endpoint(2)).mark == nil)
+    }
+}
+
+@Test(arguments: StoreKind.allCases)
+func whatWaitsForItsFirstAttemptFallsDueSooner(_ kind: StoreKind) throws {
+    try withStore(kind) { store in
+        try store.apply(
+            Sample.batch([
+                // A retry, one that is due already, two that are not, one of another endpoint.
+                Sample.row(1, 1, .pending, attempts: 1, due: 9000), Sample.row(1, 2, .pending, attempts: 0, due: 2000),
+                Sample.row(1, 3, .pending, attempts: 0, due: 6000), Sample.row(1, 4, .pending, attempts: 0, due: 9500),
+                Sample.row(2, 2, .pending, attempts: 0, due: 9000),
+            ]))
+        try store.advance(Sample.endpoint(1), byMillis: 3000, nowMillis: 4000)
+        let dues = { try store.pending(endpoint: Sample.endpoint($0), from: .first, limit: 9).map(\.dueMillis) }
+        #expect(try dues(1) == [2000, 4000, 6500, 9000] && dues(2) == [9000])
     }
 }
 

@@ -65,13 +65,14 @@ import Testing
     @Test func withATypeInTheQueryTheBodyIsThePayload() async throws {
         try await ControlServer.run { server in
             let answer = try await server.send(
-                "POST", ControlPublishTests.path + "?type=a%2Fb&event_id=x.1&channels=c1,c2&tags=t",
+                "POST", ControlPublishTests.path + "?type=a%2Fb&event_id=x.1&channels=c1,c2&tags=t&group=a%3A7%2Fb",
                 ["X-Sluice-Request: 1", "Content-Type: text/csv; header=absent", "Idempotency-Key: k-1"], "1;2\r\n3;4",
                 host: "127.0.0.1")
             #expect(answer.status == 202)
             var wanted = PublishOrder(type: "a/b", body: Array("1;2\r\n3;4".utf8))
             wanted.contentType = "text/csv; header=absent"
             (wanted.eventId, wanted.channels, wanted.tags) = ("x.1", ["c1", "c2"], ["t"])
+            wanted.group = "a:7/b"
             wanted.idempotencyKey = "k-1"
             #expect(published(server) == [wanted])
         }
@@ -89,6 +90,8 @@ import Testing
         (#"{"type":"t","payload":{},"retention_hours":0}"#, "invalid"),
         (#"{"type":"t","payload":{},"retention_hours":1.5}"#, "invalid"),
         (#"{"type":"t","payload":{},"retention_hours":"24 "}"#, "invalid"),
+        (#"{"type":"t","payload":{},"group":""}"#, "invalid"), (#"{"type":"t","payload":{},"group":7}"#, "invalid"),
+        (#"{"type":"t","payload":{},"group":"a b"}"#, "invalid"),
         (#"{"type":"t","payload":{},"tags":["a\r\nb"]}"#, "invalid"), (#"{"typ":"t","payload":{}}"#, "invalid"),
     ])
     func whatIsWrongIsRefusedWhole(_ body: String, _ code: String) async throws {

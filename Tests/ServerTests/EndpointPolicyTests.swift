@@ -48,6 +48,14 @@ import Testing
         #expect(endpoint.policies.disableAfterMillis == 5 * 86_400_000)
         #expect(try policies("    delay: 10m\n").policies.delayMillis == 600_000)
         #expect(try policies("    shadow: { share: 0.1 }\n").policies.shadow?.share == 0.1)
+        let coalesce = try policies("    coalesce: { key: [group, json:$.a], within: 5s }\n").policies.coalesce
+        #expect(coalesce?.key == ["group", "json:$.a"] && coalesce?.withinMillis == 5000)
+        #expect(try policies("    coalesce: { key: group }\n").policies.coalesce?.withinMillis == nil)
+        let batch = try policies("    batch: { events: 50, within: 2s, bytes: 64KiB, format: ndjson }\n").policies.batch
+        #expect(batch?.events == 50 && batch?.withinMillis == 2000 && batch?.bytes == 65_536)
+        #expect(batch?.format == .ndjson)
+        #expect(try policies("    batch: {}\n").policies.batch == BatchSettings())
+        #expect(problem("    coalesce: { within: 5s }\n").contains("key"))
     }
     @Test func theFileReadsErrorClasses() throws {
         #expect(try policies("    errors: contract\n").policies.errors?.preset == .contract)

@@ -31,12 +31,16 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
         var replayOrders: [SvixReplayOrder] = []
         var imports: [SvixImportOrder] = []
         var trials: [FilterTrial] = []
+        var edgeRefused: [EdgeRefusedTry] = []
+        var edgeAnswered: [EdgeAnswered] = []
     }
     let tasks = BackgroundTasks()
     let asked = Mutex(Asked())
     let problems = Mutex<[ReadinessProblem]>([])
     /// Thrown by the next call that may refuse.
     let refusal = Mutex<(any Error)?>(nil)
+    /// Of the contract edge.
+    let limits = Mutex(ContractSettings())
 
     static let tenant = Reference(id: "app_1", name: "default")
 
@@ -68,6 +72,11 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
     // MARK: health
 
     func metrics() -> [MetricFamily] { [MetricFamily("sluice_ready", .gauge, help: "h", value: 1)] }
+    func vitals() -> GatewayVitals {
+        var vitals = GatewayVitals(version: "1", uptimeSeconds: 5)
+        (vitals.database, vitals.queue, vitals.migration) = (.healthy, .degraded, .healthy)
+        return vitals
+    }
     func readiness() -> [ReadinessProblem] { problems.withLock { $0 } }
     func status() -> StatusResource {
         StatusResource(
@@ -229,6 +238,11 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
         one.attempts = []
         return EventTrace(event: event(1), receipt: [TraceStep("received", "at")], endpoints: [one], next: nil)
     }
+    func erase(_ id: String, _ caller: Caller) throws -> ErasureAnswer {
+        try note("erase \(id)", caller)
+        guard id != "evt_none" else { throw ControlError(.noSuchEvent, "there is no event `\(id)` in the log") }
+        return ErasureAnswer(event: id)
+    }
     func events(_ query: EventQuery, _ caller: Caller) throws -> EventPage {
         try note("follow", caller)
         asked.withLock { $0.eventQueries.append(query) }
@@ -312,11 +326,14 @@ struct ControlServer {
 
     static func run(
         _ gateway: FakeGateway = FakeGateway(), hasOpenMetrics: Bool = false,
+        // Tests that try every route with every role ask more often than a tenant may.
+        contract adjust: (inout ContractSettings) -> Void = { $0.rateCapacity = 100_000 },
         _ body: (ControlServer) async throws -> Void
     ) async throws {
         let (ports, signal) = AsyncStream<Int>.makeStream()
         let box = LineBox()
         let logger = Logger(label: "t") { _ in LogLines(write: { line in box.lines.withLock { $0.append(line) } }) }
+        gateway.limits.withLock { adjust(&$0) }
         let api = ControlAPI(services: ControlServices(gateway), logger: logger, hasOpenMetrics: hasOpenMetrics)
         let server = Task {
             defer { signal.finish() }

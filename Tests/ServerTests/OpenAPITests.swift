@@ -118,6 +118,13 @@ import Testing
         (rate.perSecond, rate.burst) = (5, 2)
         (endpoint.breaker, endpoint.rate) = (.settings(BreakerForm()), rate)
         endpoint.shadow = ShadowResource(share: 0.5)
+        var coalesce = CoalesceResource(key: ["group"])
+        coalesce.within = "5s"
+        var batch = BatchResource()
+        (batch.events, batch.within, batch.bytes, batch.format) = (10, "1s", 4096, .ndjson)
+        try check(coalesce)
+        try check(batch)
+        (endpoint.coalesce, endpoint.batch) = (coalesce, batch)
         endpoint.errors = ErrorsResource()
         (endpoint.deadline, endpoint.delay, endpoint.disableAfter) = ("1d", "1m", "5d")
         try check(endpoint)
@@ -135,6 +142,7 @@ import Testing
         (draft.tls, draft.filter) = (tls, ["body": ["camelCase": ["$startsWith": "a"]]])
         (draft.redact, draft.transform) = (.flag(true), [TransformStepResource(.pick(paths: ["$.a"]))])
         (draft.breaker, draft.rate, draft.shadow) = (.flag(true), rate, ShadowResource(share: 0.5))
+        (draft.coalesce, draft.batch) = (coalesce, batch)
         draft.errors = ErrorsResource()
         (draft.deadline, draft.delay, draft.disableAfter) = ("1d", "1m", "5d")
         (draft.outcomes, draft.ordered, draft.channels) = (["preset": "ops-center", "4xx": "dead"], .flag(true), ["c"])
@@ -227,8 +235,9 @@ import Testing
     @Test func eventsHaveTheFieldsOfTheirSchema() throws {
         let event = EventRow(
             id: "evt_1", sequence: 1, source: "s", type: "t", receivedAt: time, bodyBytes: 1, providerId: "p",
-            clientSubject: "CN=c", part: "event")
+            clientSubject: "CN=c", part: "event", erased: true)
         try check(event)
+        try check(ErasureAnswer(event: "evt_1"))
         let detail = EventDetail(
             event: event, method: "POST", target: "/", headers: [["A", "b"]], body: [0x61], deliveries: [])
         var content = EventContent(detail, deliveries: [])
@@ -258,7 +267,9 @@ import Testing
         try check(limit)
         tenant.rateLimit = limit
         try check(tenant)
-        try check(TenantDraft(name: "a", uid: "u", rateLimit: limit))
+        var draft = TenantDraft(name: "a", uid: "u", rateLimit: limit)
+        draft.weight = 2
+        try check(draft)
         var key = KeyResource(keyId: "key_1", name: "ci", role: "viewer", tenantId: "*", createdAt: time)
         (key.expiresAt, key.lastUsedAt, key.token) = (time, time, "sluice_")
         key.tenant = Reference(id: "app_1", name: "a")

@@ -75,6 +75,13 @@ import Testing
             #expect(TransformStepResource(step).step == step)
         }
         #expect(TransformStepResource().step == nil)
+        // A viewer is not shown what may be a secret of the receiver's, and cannot lead anybody to write that back.
+        let constant = TransformStepResource(.constant(path: "$.k", json: "\"s3cret\"")).withoutTexts
+        let template = TransformStepResource(.template(path: "$.k", text: "s3cret {{$.a}}")).withoutTexts
+        #expect(constant.constant?.value == .null && constant.hidden == true && template.template?.text == "")
+        #expect(constant.constant?.path == "$.k" && template.hidden == true && template.template?.path == "$.k")
+        let picked = TransformStepResource(.pick(paths: ["$.a"]))
+        #expect(picked.withoutTexts == picked)
         var two = TransformStepResource(.pick(paths: ["$.a"]))
         two.remove = ["$.b"]
         #expect(two.step == nil)

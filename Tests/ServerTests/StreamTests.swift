@@ -191,7 +191,12 @@ private final class Bench {
             StreamWorld(
                 folder: folder, tail: tail, feed: feed, makeReaders: { LogReaders(folder: folder, tail: tail) },
                 endpoint: { Reference(id: "ep_\($0.number)", name: "e\($0.number)") },
-                isServing: { serving.value.withLock { $0 } }, clock: { clock.value }))
+                isServing: { serving.value.withLock { $0 } },
+                stored: { key in
+                    DeliveryRow(
+                        endpoint: key.endpoint, place: EventLocation(sequence: key.sequence, position: 0),
+                        state: .pending, attempts: 2, status: 503, result: .answered)
+                }, clock: { clock.value }))
     }
     func seat(
         _ filter: StreamFilter = StreamFilter(), tenant: UInt32? = nil, after: UInt64? = nil,
@@ -293,6 +298,29 @@ private final class Bench {
         #expect(await bench.told(one) == ["event 2"])
         #expect(await bench.told(two) == ["event 1", "delivery 1"])
         #expect(await bench.told(all) == ["event 1", "event 2", "delivery 1"])
+    }
+    /// Whoever lets it expire has not made its last attempt, and does not know what came of it.
+    @Test func whatExpiresAfterFailuresIsToldWithTheLastOfThem() async throws {
+        let bench = try Bench(["a"])
+        let seat = bench.seat()
+        bench.step(seat)
+        for attempts in [UInt16(2), 0] {
+            bench.feed.add(
+                .delivery(
+                    TenantID(1),
+                    DeliveryRow(
+                        endpoint: EndpointID(1), place: EventLocation(sequence: 1, position: 0), state: .dead,
+                        attempts: attempts, result: .abandoned, reason: .expired)))
+        }
+        bench.step()
+        var bytes = ByteBuffer()
+        while seat.reader.waiting.byteCount > 0, let more = await seat.reader.next() {
+            bytes.writeImmutableBuffer(more)
+        }
+        let told = String(buffer: bytes).components(separatedBy: "\n\n").filter { $0.contains("event: delivery") }
+        #expect(told.count == 2)
+        #expect(told.first?.contains(#""status":503,"result":"answered""#) == true, "\(told)")
+        #expect(told.last?.contains(#""result":"abandoned""#) == true, "of one that was never tried: \(told)")
     }
     @Test func filtersLeaveOutWhatDoesNotHaveWhatTheyAskFor() async throws {
         let bench = try Bench()

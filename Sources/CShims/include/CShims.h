@@ -4,6 +4,7 @@
 #include "os.h"
 #include "process.h"
 #include "file.h"
+#include "file_world.h"
 #include "net.h"
 #include "uring.h"
 #include "digest.h"

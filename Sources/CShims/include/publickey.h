@@ -74,8 +74,7 @@ int sluice_tcp_begin(const uint8_t *address, size_t address_bytes, uint32_t scop
 int sluice_tcp_error(int fd);
 // Waits until `fd` can be read (or written, when `writes`): 1; 0 after `millis`; -errno.
 int sluice_socket_wait(int fd, int writes, int millis);
-// Bytes moved, 0 when the peer has closed (receive), SLUICE_SOCKET_WAITS when nothing can be moved now, or -errno.
-enum { SLUICE_SOCKET_WAITS = -4096 };
-int64_t sluice_socket_receive(int fd, uint8_t *bytes, size_t room);
-int64_t sluice_socket_send(int fd, const uint8_t *bytes, size_t count);
+// Of a connection that stands, without TLS: as the two of a TLS session.
+int64_t sluice_socket_read(int fd, uint8_t *bytes, size_t room);
+int64_t sluice_socket_write(int fd, const uint8_t *bytes, size_t count);
 #endif

@@ -46,6 +46,8 @@ package struct EndpointExtras: Equatable, Codable, Sendable {
     package var oldSecrets: [EndingSecret] = []
     package var signatureNames = SignatureNames.webhook
     package var family = EndpointFamily.registry
+    /// Of an entry of the contract's registry alone.
+    package var contract: Boxed<ContractEntry>?
 
     package init() {}
 }
@@ -64,6 +66,7 @@ extension EndpointExtras {
         oldSecrets = try values.decodeIfPresent([EndingSecret].self, forKey: .oldSecrets) ?? oldSecrets
         signatureNames = try values.decodeIfPresent(SignatureNames.self, forKey: .signatureNames) ?? signatureNames
         family = try values.decodeIfPresent(EndpointFamily.self, forKey: .family) ?? family
+        contract = try values.decodeIfPresent(Boxed<ContractEntry>.self, forKey: .contract)
     }
 
     /// Whole field lines.

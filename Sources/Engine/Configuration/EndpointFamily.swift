@@ -12,6 +12,8 @@ package enum EndpointFamily: String, CaseIterable, Codable, Sendable {
     case opsCenter = "ops-center"
     /// Webhooks about the others: see `OperationalEvents/`.
     case operational
+    /// Entries of the registry of `/v1/webhooks`.
+    case contract
 
     /// Nil: Sluice's own.
     package var userAgent: String? {
@@ -19,6 +21,7 @@ package enum EndpointFamily: String, CaseIterable, Codable, Sendable {
         case .registry: nil
         case .opsCenter: "Ops-Center-Webhook/1.0"
         case .operational: "Sluice-Operational/1.0"
+        case .contract: "Sluice-Contract/1.0"
         }
     }
     /// Nil: as the endpoint says.
@@ -27,6 +30,7 @@ package enum EndpointFamily: String, CaseIterable, Codable, Sendable {
         case .registry: nil
         case .opsCenter: .opsCenter
         case .operational: .webhook
+        case .contract: .contract
         }
     }
     /// The source that its events come from, and no other; nil: as the endpoint says.
@@ -35,6 +39,7 @@ package enum EndpointFamily: String, CaseIterable, Codable, Sendable {
         case .registry: nil
         case .opsCenter: PublishSource.opsCenterName
         case .operational: PublishSource.operationalName
+        case .contract: PublishSource.contractName
         }
     }
     /// A preset of `OutcomeTable`; nil: as the endpoint says.
@@ -42,11 +47,14 @@ package enum EndpointFamily: String, CaseIterable, Codable, Sendable {
         switch self {
         case .registry: nil
         case .opsCenter: .opsCenter
-        case .operational: .anyFailureMayPass
+        // What may not pass is said by its entries' policies, by the class of the failure.
+        case .operational, .contract: .anyFailureMayPass
         }
     }
     /// A `Retry-After` lengthens a wait and pauses the endpoint.
-    package var heedsRetryAfter: Bool { self == .registry }
+    package var heedsRetryAfter: Bool { self == .registry || self == .contract }
+    /// Its endpoints have policies of their own.
+    package var takesPolicies: Bool { self == .registry || self == .contract }
     /// While it is disabled its events go past it: they are not sent later either. A retry that falls due then is given
     /// up.
     package var dropsWhileDisabled: Bool { self != .registry }
@@ -62,6 +70,9 @@ package enum EndpointFamily: String, CaseIterable, Codable, Sendable {
         case .opsCenter:
             let isSound = (32...256).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
             return isSound ? nil : "secret \(index + 1) is not 32 to 256 visible ASCII characters"
+        case .contract:
+            let isSound = ContractEntry.secretRange.contains(text.count)
+            return isSound ? nil : "secret \(index + 1) is not 16 to 256 characters"
         }
     }
 }
@@ -93,7 +104,7 @@ package struct FamilySchedules: Equatable, Sendable {
     /// Nil: as the endpoint says.
     package func schedule(of family: EndpointFamily) -> FamilySchedule? {
         switch family {
-        case .registry: nil
+        case .registry, .contract: nil
         case .opsCenter: opsCenter
         case .operational: operational
         }

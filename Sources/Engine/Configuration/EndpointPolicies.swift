@@ -29,5 +29,9 @@ package struct EndpointPolicies: Equatable, Codable, Sendable {
     /// An endpoint that has done nothing but fail for so long is disabled.
     package var disableAfterMillis: Int?
     package var errors: ErrorSettings?
+    /// Only the newest of what waits with one key.
+    package var coalesce: CoalesceSettings?
+    /// Several events in one request.
+    package var batch: BatchSettings?
     package init() {}
 }

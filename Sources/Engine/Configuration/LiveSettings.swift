@@ -41,7 +41,10 @@ extension LiveSettings {
         SettingsField(
             "tenants", { $0.tenants },
             text: { tenants in
-                let texts = tenants.map { "\($0.name): \($0.rateLimit?.text ?? "none")" }
+                let texts = tenants.map { tenant in
+                    let weight = tenant.weight.map { ", weight \($0)" } ?? ""
+                    return "\(tenant.name): \(tenant.rateLimit?.text ?? "none")\(weight)"
+                }
                 return texts.isEmpty ? "none" : texts.joined(separator: "; ")
             }),
         SettingsField("identity", { $0.identity }, text: { $0?.label ?? "none" }),

@@ -34,6 +34,9 @@ package struct ProcessSettings: Equatable, Sendable {
     package var rejected = RejectedConfiguration()
     package var schedules = FamilySchedules()
     package var conditions = ConditionSettings()
+    package var contract = ContractSettings()
+    /// Nil = no traces.
+    package var traces: TraceSettings?
     package init() {}
 }
 
@@ -79,11 +82,16 @@ extension ProcessSettings {
         Field("ops_center.attempt_timeout") { $0.schedules.opsCenter.attemptMillisMax },
         Field("operational.retry_delays") { $0.schedules.operational.delaysMillis },
         Field("operational.attempt_timeout") { $0.schedules.operational.attemptMillisMax },
+        Field("contract.enabled") { $0.contract.isEnabled }, Field("contract.cors_origins") { $0.contract.origins },
+        Field("contract.heartbeat") { $0.contract.heartbeatMillis },
+        Field("contract.rate_capacity") { $0.contract.rateCapacity },
+        Field("contract.rate_refill") { $0.contract.rateRefill }, Field("contract.metrics") { $0.contract.hasMetrics },
         Field("conditions.refused_share") { $0.conditions.refusedPercent },
         Field("conditions.refused_count") { $0.conditions.refusedCountMin },
         Field("conditions.free_space") { $0.conditions.freeBytesMin },
         Field("conditions.lagging") { $0.conditions.laggingMillis },
         Field("conditions.certificate_days") { $0.conditions.certificateDays },
+        Field("traces") { $0.traces },
     ]
 }
 

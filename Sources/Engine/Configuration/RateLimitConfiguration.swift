@@ -97,5 +97,8 @@ package struct TenantSettings: Equatable, Sendable {
     package static let everyone = "*"
     package var name = ""
     package var rateLimit: RateLimitConfiguration?
+    /// Its part of what all deliver by: see docs/why/fair-shares.md. Nil = as the API says, else that of `everyone`,
+    /// else 1.
+    package var weight: Int?
     package init() {}
 }

@@ -46,6 +46,8 @@ package struct SourceConfiguration: Equatable, Codable, Sendable {
     package var scheme: SchemeConfiguration?
     package var eventID: [String] = []
     package var eventType: [String] = []
+    /// What an event belongs to: `header:NAME` or `json:$.PATH`; the first that has a value.
+    package var eventGroup: [String] = []
     package var dedupKey: [String] = []
     package var dedupWindowSeconds: UInt32?
     /// Where a request's list of events is, `json:$` or a path below; nil = a request is one event.

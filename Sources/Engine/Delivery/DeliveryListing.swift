@@ -33,7 +33,7 @@ package struct EventFilterOfDeliveries: Sendable {
     var isEmpty: Bool { tenant == nil && source == nil && type == nil }
     func takes(_ row: DeliveryRow) -> Bool {
         if let statuses, !statuses.contains(row.status) { return false }
-        return failureClass.map { row.state != .delivered && DeadLetterClass(row) == $0 } ?? true
+        return failureClass.map { !row.state.isFinished && DeadLetterClass(row) == $0 } ?? true
     }
 }
 

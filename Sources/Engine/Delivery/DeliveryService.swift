@@ -27,6 +27,8 @@ package struct DeliveryComponents<Log: EventLog> {
     package var feed: OperationalFeed?
     /// Who watches deliveries live; nil = nobody ever.
     package var stream: StreamFeed?
+    /// Who makes spans of what is traced; nil = nothing is.
+    package var tracing: (tracer: EventTracer, feed: SpanFeed)?
     package var limits = DispatcherLimits()
 
     package init(
@@ -118,6 +120,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         dispatcher.tokenPort = tokenWorkers
         dispatcher.feed = parts.feed
         dispatcher.stream = parts.stream
+        dispatcher.spans = parts.tracing.map { SpanRecorder(tracer: $0.tracer, feed: $0.feed) }
     }
 
     // MARK: Life
@@ -126,7 +129,7 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     /// here on. `retired` ones are not delivered to and keep their place.
     package func start(
         _ endpoints: [CompiledEndpoint], new: Set<EndpointID>, retired: [EndpointID] = [],
-        sourceNames: [String: SourceID]
+        sourceNames: [String: SourceID], groups: EventGroups = EventGroups(), weights: [TenantID: Int] = [:]
     ) throws {
         let planner = LanePlanner(store: store)
         let nowMillis = clock.millis(at: DeliveryService.now)
@@ -136,7 +139,9 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         // In a rebuilt store every endpoint is new, and yet begins with what the log still has.
         let plans = try planner.plans(
             endpoints, new: new, in: opened, end: opened.rebuiltFrom ?? dispatcher.log.committedEnd)
+        dispatcher.groups = groups
         dispatcher.sourceNames = DeliveryService.bytes(sourceNames)
+        dispatcher.set(weights: weights, replacing: true)
         dispatcher.publish(plans, now: DeliveryService.now)
         opened = DeliverySnapshot()
         worker.start()
@@ -159,8 +164,13 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     package func publish(_ change: DeliveryChange) {
         let plans = change.upserted
         let names = change.sourceNames.map(DeliveryService.bytes)
+        let groups = change.groups
+        let weights = change.weights
         try? perform { dispatcher, now in
-            if let names { dispatcher.sourceNames = names }
+            let known = dispatcher.sourceNames
+            if let groups { dispatcher.groups = groups }
+            dispatcher.sourceNames = names ?? known
+            if let weights { dispatcher.set(weights: weights.weights, replacing: weights.isWhole) }
             dispatcher.remove(change.removed, forgetting: false, now: now)
             dispatcher.remove(change.deleted, forgetting: true, now: now)
             dispatcher.publish(plans, now: now)
@@ -286,11 +296,13 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     }
     /// Pending deliveries are given up, durably when this returns: those that were, as they are now, and how many are
     /// being attempted at this moment. Nil while the store fails.
-    package func cancel(_ keys: [DeliveryKey]) throws -> (rows: [DeliveryRow], attempted: Int)? {
+    package func cancel(
+        _ keys: [DeliveryKey], reason: DeadLetterReason = .cancelled
+    ) throws -> (rows: [DeliveryRow], attempted: Int)? {
         guard !worker.metrics.isFailing else { return nil }
         let answer = ResultBox<[DeliveryRow]?>()
         let results = try perform { dispatcher, now in
-            dispatcher.cancel(keys, now: now) { answer.set($0) }
+            dispatcher.cancel(keys, reason: reason, now: now) { answer.set($0) }
         }
         let attempted = results.count { $0 == .attempted }
         while true {
@@ -469,6 +481,10 @@ package struct DeliveryChange: Sendable {
     package var deleted: [EndpointID] = []
     /// Sources of the default tenant; nil = unchanged.
     package var sourceNames: [String: SourceID]?
+    /// Nil = unchanged.
+    package var weights: TenantWeights?
+    /// What groups the events of sources have; nil = unchanged.
+    package var groups: EventGroups?
 
     package init() {}
 }

@@ -32,11 +32,16 @@ package struct DispatcherLimits: Sendable {
     package var lanesPerStep = 1024
     /// What a lane may take in one turn.
     package var quantumBytes = 64 * 1024
+    /// Work of filters (`CompiledFilter.verdict`) in one step, some milliseconds: outcomes are never further away,
+    /// however many endpoints have one. One event at one endpoint may be over it.
+    package var filterWorkPerStep = 1 << 20
     /// Longest sleep: a signal that nobody sent costs so much.
     package var idleNanosMax: UInt64 = 100_000_000
     /// How far ahead of their due time retries are fetched from the store.
     package var retryAheadMillis: Int64 = 5000
     package init() {}
+    /// An order's part of the memory: what takes less counts as much, since it takes an order.
+    func orderUnit(of byteCount: Int) -> Int { max(1, byteCount / orderCountMax) }
 }
 
 /// The dispatcher's own time: milliseconds since 1970 as the wall clock stood at start, moved by the monotonic clock
@@ -51,6 +56,9 @@ package struct StoreClock: Sendable {
     }
     package func millis(at monotonicNanos: UInt64) -> Int64 {
         millisAtStart + Int64(monotonicNanos &- monotonicAtStart) / 1_000_000
+    }
+    package func wallNanos(at monotonicNanos: UInt64) -> UInt64 {
+        UInt64(clamping: millisAtStart) * 1_000_000 &+ (monotonicNanos &- monotonicAtStart)
     }
     /// The monotonic time of `millis`; `.max` for what is far away.
     package func nanos(at millis: Int64) -> UInt64 {
@@ -73,9 +81,16 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     var lanes = PagedTable<Lane>()
     var matcher = Matcher<Lane>()
     /// For records that name their source only: sources of the default tenant.
-    package var sourceNames: [[UInt8]: SourceID] = [:]
-    var scheduler = LaneScheduler()
+    package var sourceNames: [[UInt8]: SourceID] {
+        get { groups.sourceNames }
+        set { groups.sourceNames = newValue }
+    }
+    /// What groups the events of sources have.
+    package var groups = EventGroups()
+    var scheduler: LaneScheduler
     var shares: ResourceShares
+    /// Tenants that have their part wait until those that have less have had what they want.
+    var keepsToParts = false
     var pools: PoolDirectory
     var slots: SlotTable
     /// Where all lanes that keep up read. Never goes back.
@@ -124,8 +139,13 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     package var feed: OperationalFeed?
     /// Who watches deliveries live; nil = nobody ever.
     package var stream: StreamFeed?
+    /// Who hears of what is traced; nil = nothing is.
+    package var spans: SpanRecorder?
     /// Turns of lanes by themselves; for the proof that idle ones get none.
     package var lanesServed: UInt64 = 0
+    /// Of filters in this step, and the most of any; for the proof of its bound.
+    var filterWork = 0
+    package private(set) var filterWorkMax = 0
     var eventsRead: UInt64 = 0
     var eventsUnreadable: UInt64 = 0
     /// Attempts that failed in TLS; `TLSFailure.rawValue` is the index.
@@ -169,6 +189,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         committedShared = shared
         generator = SeededGenerator(seed: seed)
         slots = SlotTable(count: limits.orderCountMax)
+        scheduler = LaneScheduler(unit: limits.orderUnit(of: pool.byteCount))
         shares = ResourceShares(orderCountMax: limits.orderCountMax, byteCountMax: pool.byteCount)
         pools = PoolDirectory(poolCount: limits.poolCountMax)
     }
@@ -177,6 +198,9 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     /// once.
     package func step(now: UInt64) -> UInt64 {
         seenEnd = log.committedEnd.sequence
+        filterWorkMax = max(filterWorkMax, filterWork)
+        filterWork = 0
+        spans?.committed(end: seenEnd, nanos: clock.wallNanos(at: now))
         takeReplies(now: now)
         takeHosts()
         takeTokens(now: now)
@@ -188,6 +212,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
             scheduler.fireTimers(now: now)
             isBusy = serveReady(now: now) || isBusy
             isBusy = serveShared(now: now) || isBusy
+            // What was met there, and has its row now, may go.
+            isBusy = scheduler.readyCount > 0 || isBusy
         }
         sealIfDue(now: now, isForced: isDraining && slots.outCount == 0)
         egress.flush()
@@ -229,11 +255,12 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                         attempts: $0.attempts)
                 }
                 lane.working.retries.loaded(entries, limit: limit)
-                for row in rows where !row.isPostponed { lane.working.order?.note(row.place) }
+                for row in rows where lane.coalesces || !row.isPostponed { note(waiting: row, lane) }
                 reconsider(lane, now: now)
             case .expedited(let endpoint):
                 guard let lane = lanes[endpoint.number] else { continue }
                 lane.working.retries.reload()
+                lane.working.window.reloaded()
                 scheduler.makeReady(lane)
             case .cancelled(let rows): cancelled(rows, now: now)
             case .dropped(let deliveries):
@@ -273,6 +300,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         while count < limits.outcomesPerStep {
             guard makeRoomInBatch(now: now) else { return false }
             guard let outcome = egress.nextOutcome() else { return false }
+            if isPlanted(.loseOutcome), eventsRead % 16 == 15 { continue }
             complete(outcome, now: now)
             count += 1
         }

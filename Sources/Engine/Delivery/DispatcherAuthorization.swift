@@ -64,9 +64,12 @@ extension Dispatcher {
         reauthorized.insert(key)
         release(slot, lane)
         giveBackTokens(lane, attempts: order.attempts)
-        lane.working.deferred.append(
-            DeferredAttempt(place: order.place, attempts: order.attempts, origin: order.origin))
-        leaveOrder(lane, order.place.sequence, isDone: false)
+        if let members = order.members {
+            putBack(members.map(\.entry), lane)
+        } else {
+            putOff(DeferredAttempt(place: order.place, attempts: order.attempts, origin: order.origin), lane)
+            leaveOrder(lane, order.place.sequence, isDone: false)
+        }
         reconsider(lane, now: now)
         if lane.isRemoved, lane.inFlight == 0 { end(lane) }
         return true

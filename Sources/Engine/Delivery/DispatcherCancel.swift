@@ -1,5 +1,6 @@
-// Pending deliveries that an operator gives up: out of the lane's memory here, dead in the store by a request that
-// follows every row that is known now. What the store finds pending no more is what it is, and nobody counts it twice.
+// Pending deliveries that are given up, because an operator wants it or their event was erased: out of the lane's
+// memory here, dead in the store by a request that follows every row that is known now. What the store finds pending no
+// more is what it is, and nobody counts it twice.
 //
 // Invariant: a delivery that is out (its attempt is being made) is left alone; one that is taken out of memory here is
 // named in the request to the store, which alone decides. If that failed, a row would be pending and nobody would try
@@ -18,7 +19,8 @@ package enum CancelResult: Equatable, Sendable {
 extension Dispatcher {
     /// `tell` hears which of them were pending in the store, and are dead now; nil when the dispatcher ends before.
     package func cancel(
-        _ keys: [DeliveryKey], now: UInt64, tell: @escaping ([DeliveryRow]?) -> Void
+        _ keys: [DeliveryKey], reason: DeadLetterReason = .cancelled, now: UInt64,
+        tell: @escaping ([DeliveryRow]?) -> Void
     ) -> [CancelResult] {
         var wanted: [EndpointID: Set<UInt64>] = [:]
         for key in keys { wanted[key.endpoint, default: []].insert(key.sequence) }
@@ -40,7 +42,7 @@ extension Dispatcher {
             return results
         }
         cancelWaiters.append(tell)
-        ask(.cancel(asked, nowMillis: clock.millis(at: now)), now: now)
+        ask(.cancel(asked, reason: reason, nowMillis: clock.millis(at: now)), now: now)
         return results
     }
     /// Those of them that are out. O(what waits at the lane).
@@ -68,10 +70,11 @@ extension Dispatcher {
             guard let lane = lanes[row.endpoint.number] else { continue }
             adjust(lane, pending: -1, dead: 1)
             forgetPreparedSize(of: lane, row.place.sequence)
-            count(lane) { $0.recordDeadLetter(.cancelled) }
+            if let reason = row.reason { count(lane) { $0.recordDeadLetter(reason) } }
             noteBatchStart(now: now)
             tally(lane, .givenUp)
             show(.delivery(lane.endpoint.tenant, row), of: lane)
+            tellEnd(row, now: now)
         }
     }
 }

@@ -76,7 +76,8 @@ extension Dispatcher {
         adjust(lane, pending: plan.open.pending, dead: plan.open.dead)
         if !plan.recorded.isEmpty {
             lane.work = LaneWork(
-                storeHasRows: lane.pendingCount > 0, recorded: plan.recorded, isOrdered: lane.endpoint.order != nil)
+                storeHasRows: lane.pendingCount > 0, recorded: plan.recorded, isOrdered: lane.endpoint.order != nil,
+                wantsAll: lane.batchesInOrder)
         }
         recallTrouble(of: lane)
         lanes[lane.id.number] = lane
@@ -96,7 +97,7 @@ extension Dispatcher {
         if lane.health.state.condition == .paused { rest(lane, now: now) }
         guard lane.pendingCount > 0 else { return }
         // What waits holds back what comes, so all of it must be known first.
-        guard lane.endpoint.order == nil else { return scheduler.makeReady(lane) }
+        guard lane.endpoint.order == nil, !lane.batchesInOrder else { return scheduler.makeReady(lane) }
         scheduler.wake(lane, at: clock.nanos(at: plan.open.dueMillis - limits.retryAheadMillis))
     }
     private func subscribe(_ lane: Lane) {
@@ -106,14 +107,22 @@ extension Dispatcher {
     private func change(_ lane: Lane, to endpoint: CompiledEndpoint, now: UInt64) {
         let (old, new) = (lane.endpoint.configuration, endpoint.configuration)
         let hasMoved = new.url != old.url
-        let hasOtherOrder = new.ordered != old.ordered || new.orderKey != old.orderKey
+        let hasOtherOrder =
+            new.ordered != old.ordered || new.orderKey != old.orderKey
+            || new.policies.coalesce?.key != old.policies.coalesce?.key
+            || (new.policies.batch == nil) != (old.policies.batch == nil)
         let (wasDeaf, before) = (lane.isDeaf, lane.endpoint)
         if endpoint.tenant != lane.endpoint.tenant { matcher.remove(lane.id, tenant: lane.endpoint.tenant) }
         lane.endpoint = endpoint
         changeCredentials(of: lane, from: before, now: now)
         subscribe(lane)
         lane.renewDestination()
-        if hasOtherOrder { lane.work?.reorder(isOrdered: endpoint.order != nil, isBusy: lane.inFlight > 0) }
+        if hasOtherOrder {
+            lane.work?.reorder(
+                isOrdered: endpoint.order != nil, wantsAll: lane.batchesInOrder, isBusy: lane.inFlight > 0)
+            // Nothing may be out that would bring it back, and what waits is to be read.
+            scheduler.makeReady(lane)
+        }
         if lane.isRemoved {
             lane.isRemoved = false
             removedCount -= 1
@@ -123,10 +132,12 @@ extension Dispatcher {
             }
         }
         lane.work?.memory?.settingsChanged(from: old.policies, to: new.policies)
+        delayChanged(lane, from: old.policies.delayMillis, to: new.policies.delayMillis, now: now)
         if endpoint.preparation == nil { forgetPreparedSizes(of: lane.id) }
         // Whatever the old place asked for or did, the new one has not.
         if hasMoved, lane.health.state.reason != .operatorRequest {
             lane.work?.pace = LanePace()
+            lane.work?.refusals = RefusalStreak()
             lane.work?.memory = nil
             lane.isProven = false
             let staysDisabled = endpoint.family.dropsWhileDisabled && lane.health.state.condition == .disabled
@@ -181,6 +192,11 @@ extension Dispatcher {
         removedCount -= 1
     }
 
+    /// Of tenants; all others have 1. O(tenants that hold or want something).
+    package func set(weights: [TenantID: Int], replacing: Bool) {
+        scheduler.set(weights: weights, replacing: replacing)
+    }
+
     // MARK: Conditions
 
     /// Durable with the next batch. False for an endpoint that is not there.
@@ -192,6 +208,7 @@ extension Dispatcher {
         switch command {
         case .enable:
             lane.work?.pace = LanePace()
+            lane.work?.refusals = RefusalStreak()
             lane.work?.memory?.breaker = CircuitBreaker()
             hasChanged = lane.health.enabled(nowMillis: nowMillis)
         case .disable: hasChanged = lane.health.disabled(.operatorRequest, nowMillis: nowMillis)
@@ -200,6 +217,7 @@ extension Dispatcher {
                 .operatorRequest, untilMillis: millis.map { nowMillis + $0 } ?? 0, nowMillis: nowMillis)
         case .retryNow:
             lane.work?.pace = LanePace()
+            lane.work?.refusals = RefusalStreak()
             if lane.health.state.condition == .paused, lane.health.state.reason == .askedForLess {
                 hasChanged = lane.health.enabled(nowMillis: nowMillis)
             } else if lane.breakerPhase == .open {
@@ -272,7 +290,7 @@ extension Dispatcher {
         batch.isDurable = true
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
         lane.working.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
-        if !row.isPostponed { lane.working.order?.note(place) }
+        if !row.isPostponed { note(waiting: row, lane) }
         scheduler.makeReady(lane)
         return .accepted
     }

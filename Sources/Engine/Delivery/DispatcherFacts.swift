@@ -23,6 +23,23 @@ extension Dispatcher {
         noteBatchStart(now: now)
         batch.states.append(lane.health.state)
     }
+    /// That the endpoint will be disabled, at the marks on the way there. What was told is in the store with the batch,
+    /// so that a restart does not tell it again.
+    func tellOfEnd(
+        _ lane: Lane, _ delivery: TriedDelivery, _ outcome: DeliveryOutcome, limit: Int64, now: UInt64
+    ) {
+        let nowMillis = clock.millis(at: now)
+        guard !lane.isForgotten, let percent = lane.health.alert(afterMillis: limit, nowMillis: nowMillis),
+            let failing = lane.health.failingMillis(nowMillis: nowMillis)
+        else { return }
+        note(percent >= 90 ? .failingAt90 : percent >= 70 ? .failingAt70 : .failingAt50)
+        noteBatchStart(now: now)
+        batch.states.append(lane.health.state)
+        guard let feed, lane.endpoint.family != .operational, feed.isWatched(lane.endpoint.tenant) else { return }
+        var fact = fact(.failingFor(percent: percent), delivery, outcome, of: lane, now: now)
+        (fact.sinceMillis, fact.nextMillis) = (nowMillis - failing, nowMillis - failing + limit)
+        feed.add(.attempt(fact))
+    }
     /// To those who watch live; without them one load.
     func show(_ fact: @autoclosure () -> StreamFact, of lane: Lane) {
         guard let stream, stream.isWanted, lane.endpoint.family != .operational, !lane.isForgotten else { return }

@@ -26,17 +26,31 @@ extension Dispatcher {
         judge(
             lane, TriedDelivery(place: order.place, attempts: attempts), outcome, decision, isProbe: order.isProbe,
             now: now)
-        if decision.decision != .notAttempted, decision.decision != .retryAtOnce {
+        if let members = order.members {
+            endBatch(members, lane, decision.decision, outcome: outcome, answer: answer, now: now)
+        } else {
+            keepAndApply(order, lane, decision.decision, attempts: attempts, outcome: outcome, answer: answer, now: now)
+        }
+        reconsider(lane, now: now)
+        if lane.isRemoved, lane.inFlight == 0 { end(lane) }
+    }
+    private func keepAndApply(
+        _ order: OrderSlot, _ lane: Lane, _ decision: DeliveryDecision, attempts: UInt16, outcome: DeliveryOutcome,
+        answer: [UInt8], now: UInt64
+    ) {
+        let isPlain = decision == .delivered && !order.keepsAttempt
+        if decision != .notAttempted, decision != .retryAtOnce {
+            tellAttempt(
+                order.trace, order.place, lane, attempts: order.attempts, outcome,
+                isDelivered: decision == .delivered, now: now)
             // A delivery that succeeds at once costs its row and nothing else, unless it is a message's.
-            if !isPlain || attempts > 1, !isLostToShadow(lane, order.origin, decision.decision) {
+            if !isPlain || attempts > 1, !isLostToShadow(lane, order.origin, decision) {
                 keepAttempt(
                     lane, order.place.sequence, number: attempts, outcome: outcome, answer: answer,
                     type: order.talliedType, now: now)
             }
         }
-        apply(decision.decision, lane, order, attempts: attempts, outcome: outcome, now: now)
-        reconsider(lane, now: now)
-        if lane.isRemoved, lane.inFlight == 0 { end(lane) }
+        apply(decision, lane, order, attempts: attempts, outcome: outcome, now: now)
     }
     /// Once over a fresh connection when a kept one was found dead, and at the next address when one does not take
     /// connections; neither counts as an attempt.
@@ -69,10 +83,12 @@ extension Dispatcher {
         let bytes = pool.bytes(of: lease)
         lane.attemptEnded(order.origin, bytes: bytes)
         shares.giveBack(bytes, wasProven: order.wasProven)
-        pool.free(lease)
+        if let tenant = order.tenant { scheduler.gaveBack(bytes, tenant, isLastOfLane: lane.inFlight == 0) }
+        if !isPlanted(.keepPayload) { pool.free(lease) }
         slots.giveBack(slot)
         if lane.inFlight == 0 { pools.rest(lane) }
-        scheduler.wakeStarved(2)
+        // With nothing out nobody else would wake them.
+        scheduler.wakeStarved(slots.outCount == 0 ? scheduler.starvedCount : 2)
     }
     /// The endpoint's pace and health.
     private func judge(
@@ -87,6 +103,7 @@ extension Dispatcher {
         if decision.pace != .unchanged, decision.pace != .recovered || lane.work?.pace.isFull == false {
             lane.working.pace.adjust(decision.pace, concurrency: lane.endpoint.concurrency, now: now)
         }
+        if decision.decision != .retryAtOnce { noteRefusal(lane, outcome, decision, now: now) }
         var hasChanged = false
         switch decision.decision {
         case .delivered: hasChanged = lane.health.succeeded(nowMillis: nowMillis)
@@ -114,8 +131,12 @@ extension Dispatcher {
     func endAfterDays(_ lane: Lane, _ attempt: TriedDelivery, _ outcome: DeliveryOutcome, now: UInt64) {
         let own = lane.endpoint.policies?.disableAfterMillis
         guard let limit = own ?? (lane.endpoint.family.endsAfterDays ? EndpointHealth.failingMillisMax : nil),
-            lane.health.ended(afterMillis: limit, nowMillis: clock.millis(at: now))
+            lane.health.failingMillis(nowMillis: clock.millis(at: now)) != nil
         else { return }
+        guard lane.health.ended(afterMillis: limit, nowMillis: clock.millis(at: now)) else {
+            return tellOfEnd(lane, attempt, outcome, limit: limit, now: now)
+        }
+        note(.failingAt100)
         tell(.failedForDays, attempt, outcome, of: lane, now: now)
         note(lane, now: now)
     }
@@ -124,7 +145,7 @@ extension Dispatcher {
         now: UInt64
     ) {
         let (place, origin) = (order.place, order.origin)
-        if isLostToShadow(lane, origin, decision) { return loseToShadow(lane, place, origin) }
+        if isLostToShadow(lane, origin, decision) { return loseToShadow(lane, place, origin, now: now) }
         switch decision {
         case .delivered:
             count(lane) { $0.delivered += 1 }
@@ -147,14 +168,15 @@ extension Dispatcher {
                 now: now)
         case .notAttempted, .retryAtOnce:
             // While draining this stays unwritten: the next start meets it again.
-            lane.working.deferred.append(DeferredAttempt(place: place, attempts: order.attempts, origin: origin))
+            putOff(DeferredAttempt(place: place, attempts: order.attempts, origin: origin), lane)
             leaveOrder(lane, place.sequence, isDone: false)
         }
     }
     /// The attempt is over, or was not made: where an order is kept, another one may go now.
     func leaveOrder(_ lane: Lane, _ sequence: UInt64, isDone: Bool) {
+        if isDone, lane.coalesces { lane.work?.coalescing.ended(sequence) }
         guard let next = lane.work?.order?.ended(sequence, isDone: isDone) else { return }
-        lane.working.deferred.append(next)
+        putOff(next, lane)
     }
     /// The state's row, and a notice for the log.
     func note(_ lane: Lane, now: UInt64) {
@@ -209,6 +231,7 @@ extension Dispatcher {
         _ lane: Lane, place: EventLocation, attempts: UInt16, origin: AttemptOrigin?, outcome: DeliveryOutcome?,
         lastReason: DeadLetterReason, bornMillis: Int64? = nil, now: UInt64
     ) {
+        if endIfSuperseded(place, lane, attempts: attempts, origin: origin, now: now) { return }
         guard let delay = delayMillis(lane, attempts, outcome) else {
             deadLetter(
                 lane, place: place, attempts: attempts, origin: origin, reason: lastReason, outcome: outcome, now: now)
@@ -245,6 +268,7 @@ extension Dispatcher {
             now: now)
         let key = RetryKey(dueMillis: due, sequence: place.sequence)
         work.retries.schedule(RetryEntry(key: key, position: place.position, attempts: attempts))
+        if lane.coalesces { work.coalescing.scheduled(place.sequence, attempts: attempts, dueMillis: due) }
         scheduler.wake(lane, at: clock.nanos(at: due))
     }
     /// `origin` as above.
@@ -272,6 +296,7 @@ extension Dispatcher {
             updatedMillis: clock.millis(at: now), timing: outcome.map(AttemptTiming.init) ?? AttemptTiming())
         record(row, lane, now: now)
         show(.delivery(lane.endpoint.tenant, row), of: lane)
+        tellEnd(row, now: now)
         adjust(lane, pending: state == .pending ? 1 : 0, dead: state == .dead ? 1 : 0)
         switch origin {
         case .first(let ticket):
@@ -304,6 +329,7 @@ extension Dispatcher {
     func record(_ row: DeliveryRow, _ lane: Lane, now: UInt64) {
         guard !lane.isForgotten else { return }
         noteBatchStart(now: now)
+        if isPlanted(.forgetRetryRow), row.state == .pending { return }
         batch.rows.append(row)
     }
 }

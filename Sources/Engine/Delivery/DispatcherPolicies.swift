@@ -20,7 +20,7 @@ extension Dispatcher {
         if isPastDeadline(lane, attempts, event.bornMillis, inMillis: 0, now: now) {
             note(.deadlineExpired)
             if isLostToShadow(lane, origin ?? .first(ticket: 0), .retry) {
-                if origin != nil { loseToShadow(lane, event.place, origin) }
+                if origin != nil { loseToShadow(lane, event.place, origin, now: now) }
             } else {
                 deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .expired, now: now)
             }
@@ -32,6 +32,22 @@ extension Dispatcher {
         else { return false }
         putOff(event, lane, attempts: attempts, until: received + delay, origin: origin, now: now)
         return true
+    }
+    /// True when it has its row, and goes in a batch, or as the newest of its key, or not at all.
+    func isTakenIn(
+        _ event: StoredEvent, _ lane: Lane, _ policies: LanePolicies, attempts: UInt16, origin: AttemptOrigin?,
+        now: UInt64
+    ) -> Bool {
+        if origin == nil, let batch = policies.batch {
+            takeIn(event, lane, batch, now: now)
+            return true
+        }
+        guard let settings = policies.coalesce else { return false }
+        guard let origin else {
+            takeIn(event, lane, settings, now: now)
+            return true
+        }
+        return isSuperseded(event, lane, attempts: attempts, origin: origin, now: now)
     }
     /// At the time that it has when so many milliseconds have passed.
     func isPastDeadline(
@@ -49,7 +65,7 @@ extension Dispatcher {
         note(.delayed)
         let place = event.place
         if let order = lane.endpoint.order {
-            let key = lane.working.order?.key(of: place.sequence) ?? order.key(of: event)
+            let key = lane.working.order?.key(of: place.sequence) ?? order.key(of: event, in: groups)
             lane.working.order?.enrol(place.sequence, key: key)
         }
         schedule(lane, place: place, attempts: attempts, origin: origin, due: due, now: now)
@@ -212,8 +228,9 @@ extension Dispatcher {
         case .delivered, .retryAtOnce, .notAttempted: return false
         }
     }
-    func loseToShadow(_ lane: Lane, _ place: EventLocation, _ origin: AttemptOrigin?) {
+    func loseToShadow(_ lane: Lane, _ place: EventLocation, _ origin: AttemptOrigin?, now: UInt64) {
         note(.shadowFailed)
+        tellLostToShadow(lane, place, now: now)
         forgetPreparedSize(of: lane, place.sequence)
         forgetReauthorized(lane, place.sequence)
         guard case .first(let ticket)? = origin else { return }

@@ -60,6 +60,7 @@ extension Dispatcher {
     private func take(_ prepared: PreparedDelivery, now: UInt64) {
         let order = prepared.order
         guard let slot = slots.slot(of: order.token), let lane = slots[slot].lane else { return }
+        guard order.batch == nil else { return takeBatch(prepared, lane, slot: slot, now: now) }
         let key = PreparedKey(endpoint: lane.id, sequence: order.place.sequence)
         let known = preparedSizes.removeValue(forKey: key)
         // Paused, disabled, removed or broken meanwhile: it waits like everything else of the lane.
@@ -93,6 +94,7 @@ extension Dispatcher {
     func requestBytes(room: Int, _ lane: Lane, sourceBytes: Int, typeBytes: Int, subjectBytes: Int) -> Int {
         MessageID.byteCount + sourceBytes + typeBytes + subjectBytes + ForwardedFields.ownBytesMax
             + lane.endpoint.fieldLines.count + (lane.endpoint.signer?.lineBytesMax ?? 0) + room
+            + (spans == nil ? 0 : TraceContext.lineBytes)
     }
     /// As if it had never been handed over.
     private func putBack(_ order: PreparationOrder, now: UInt64) {
@@ -118,7 +120,8 @@ extension Dispatcher {
                                 eventType: type, fieldLines: lines, body: body, verdict: order.verdict,
                                 clientSubject: subject)
                             return write(
-                                event, lane, attempt: attempt, token: slots[slot].token, to: lease, now: now)
+                                event, lane, attempt: attempt, trace: slots[slot].trace, token: slots[slot].token,
+                                to: lease, now: now)
                         }
                     }
                 }

@@ -122,6 +122,8 @@ extension Dispatcher {
             return .ended(byteCount: 64)
         }
         switch log.read(at: place) {
+        case .event(let event) where event.place.sequence == place.sequence && event.isErased:
+            deadLetter(lane, place: place, attempts: attempts, origin: origin, reason: .erased, now: now)
         case .event(let event) where event.place.sequence == place.sequence:
             let result = send(event, lane, attempts: attempts, origin: origin, way: way, now: now)
             // One that was not sent has been read.
@@ -144,16 +146,24 @@ extension Dispatcher {
     func send(
         _ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, way: Way, now: UInt64
     ) -> SendResult {
-        if origin == nil, postpones(event, lane, now: now) { return .ended(byteCount: 64) }
+        if postpones(event, lane, attempts: attempts, origin: origin, now: now) { return .ended(byteCount: 64) }
         if let policies = lane.endpoint.policies,
             isSettled(event, lane, policies, attempts: attempts, origin: origin, now: now)
+                || isTakenIn(event, lane, policies, attempts: attempts, origin: origin, now: now)
         {
             return .ended(byteCount: 64)
         }
         // A member's key was found in the event before.
-        let key = lane.endpoint.order.map { lane.working.order?.key(of: event.place.sequence) ?? $0.key(of: event) }
+        let key = lane.endpoint.order.map {
+            lane.working.order?.key(of: event.place.sequence) ?? $0.key(of: event, in: groups)
+        }
         if let key, lane.working.order?.mayGo(event.place.sequence, key: key) == false {
             hold(event, lane, key: key, attempts: attempts, origin: origin, now: now)
+            return .ended(byteCount: 64)
+        }
+        if isRefusedUnmade(lane, attempts, now: now) {
+            if let key { lane.working.order?.enrol(event.place.sequence, key: key) }
+            failUnmade(event, lane, attempts: attempts, origin: origin, now: now)
             return .ended(byteCount: 64)
         }
         guard case .to(let destination) = way else {
@@ -170,16 +180,17 @@ extension Dispatcher {
             deadLetter(lane, place: event.place, attempts: attempts, origin: origin, reason: .tooLarge, now: now)
             return .ended(byteCount: 64)
         }
-        guard slots.hasFree, mayPrepare(event, lane),
-            shares.allows(block, held: lane.held, isProven: lane.isProven),
+        guard slots.hasFree, mayPrepare(event, lane), shares.allows(block, asking(lane)),
             let lease = pool.allocate(bytes)
         else { return .blocked }
         let preparation = lane.endpoint.preparation
+        let trace = traced(event, lane, attempts: attempts, now: now)
         let (idEnd, linesEnd, bodyEnd) =
             preparation != nil
             ? (idEnd: 0, linesEnd: 0, bodyEnd: 0)
             : write(
-                event, lane, attempt: UInt32(AttemptCount.number(of: attempts)) + 1, token: token, to: lease, now: now)
+                event, lane, attempt: UInt32(AttemptCount.number(of: attempts)) + 1, trace: trace, token: token,
+                to: lease, now: now)
         let known = origin ?? .first(ticket: lane.working.outstanding.append(event.place))
         if origin == nil { markDirty(lane) }
         let wasHeld = key.flatMap { lane.working.order?.began(event.place.sequence, key: $0) } ?? false
@@ -187,6 +198,10 @@ extension Dispatcher {
             count(lane) { $0.recordQueueWait(millis: clock.millis(at: now) - Int64(event.receivedAt / 1_000_000)) }
         }
         shares.take(block, isProven: lane.isProven)
+        let tenant = scheduler.took(block, of: lane.endpoint.tenant, isFirstOfLane: lane.inFlight == 0)
+        let byteCount = 64 + event.fieldLines.count + event.body.count
+        // What its tenant pays for is what it holds; the bytes are paid by whoever has called.
+        scheduler.charge(max(block, limits.orderUnit(of: pool.byteCount)) - byteCount)
         if let interval = lane.endpoint.spacingNanos { lane.working.spacing.took(now: now, intervalNanos: interval) }
         if let policies = lane.endpoint.policies { began(lane, policies, attempts: attempts, now: now) }
         lane.attemptBegan(known, bytes: block)
@@ -197,10 +212,20 @@ extension Dispatcher {
                 attempts: attempts, lease: lease, idEnd: idEnd, linesEnd: linesEnd, bodyEnd: bodyEnd,
                 addressIndex: lane.addressIndex, keepsAttempt: event.sourceID.isMessage || keepsTally,
                 talliedType: keepsTally ? event.eventType.text : nil, wasProven: lane.isProven,
+                tenant: tenant,
                 isProbe: lane.endpoint.policies != nil && lane.breakerPhase == .halfOpen,
-                bornMillis: event.bornMillis, token: token))
+                bornMillis: event.bornMillis, trace: trace, token: token))
         if let preparation { prepare(event, lane, preparation, slot: slot) } else { submit(slot) }
-        return .ended(byteCount: 64 + event.fieldLines.count + event.body.count)
+        return .ended(byteCount: byteCount)
+    }
+    func asking(_ lane: Lane) -> ResourceShares.Asking {
+        let tenant = scheduler.share(of: lane.endpoint.tenant)
+        var asking = ResourceShares.Asking()
+        (asking.lane, asking.isProven) = (lane.held, lane.isProven)
+        (asking.tenant, asking.holderCount) = (tenant.held, tenant.holderCount)
+        (asking.weight, asking.weightSum) = (tenant.weight, scheduler.tenants.weightSum)
+        asking.mayExceed = !keepsToParts
+        return asking
     }
     /// Until those before it in the lane's order are done. One that the store does not know gets its row now, so that
     /// nothing holds the lane's mark back for as long as that takes.
@@ -225,16 +250,27 @@ extension Dispatcher {
         if !unsent.isEmpty || !egress.submit(slots.request(slot, pool: pool)) { unsent.append(slot) }
     }
     func write(
-        _ event: StoredEvent, _ lane: Lane, attempt: UInt32, token: AccessToken?, to lease: PayloadLease, now: UInt64
+        _ event: StoredEvent, _ lane: Lane, attempt: UInt32, trace: AttemptTrace?, token: AccessToken?,
+        to lease: PayloadLease, now: UInt64
     ) -> (idEnd: Int, linesEnd: Int, bodyEnd: Int) {
         let endpoint = lane.endpoint
         let id = EventID(logIdentity: log.identity, sequence: event.place.sequence)
+        let isContract = endpoint.family == .contract
         let idEnd =
-            event.sourceID.isMessage
-            ? MessageID(id).bytes.withView { pool.write($0, to: lease, at: 0) } : pool.write(id, to: lease, at: 0)
+            if isContract {
+                // The attempt's own id is what the signature goes over.
+                Array(ContractID.make().utf8).withView { pool.write($0, to: lease, at: 0) }
+            } else if event.sourceID.isMessage {
+                MessageID(id).bytes.withView { pool.write($0, to: lease, at: 0) }
+            } else {
+                pool.write(id, to: lease, at: 0)
+            }
         let idView = pool.view(lease, start: 0, count: idEnd)
+        let traceLine = traceLine(trace, endpoint)
+        // What came of that name does not pass where ours does.
+        let bars = traceLine.isEmpty ? endpoint.signature?.barred ?? [] : (endpoint.signature?.barred ?? []) + traceLine
         var linesEnd = endpoint.fieldLines.withView { configured in
-            (endpoint.signature?.barred ?? []).withView { barred in
+            bars.withView { barred in
                 ForwardedFields.write(
                     received: event.fieldLines, forwarding: endpoint.forwarding, id: idView, source: event.source,
                     eventType: event.eventType, verdict: event.verdict, clientSubject: event.clientSubject,
@@ -242,6 +278,13 @@ extension Dispatcher {
                     names: endpoint.names, to: pool, lease: lease, at: idEnd)
             }
         }
+        if isContract {
+            let key = ContractID.idempotencyKey(of: id, at: lane.id)
+            linesEnd = Array("X-Idempotency-Key: \(key)\r\n".utf8).withView {
+                pool.write($0, to: lease, at: linesEnd)
+            }
+        }
+        if !traceLine.isEmpty { linesEnd = traceLine.withView { pool.write($0, to: lease, at: linesEnd) } }
         if let token { linesEnd = token.line.withView { pool.write($0, to: lease, at: linesEnd) } }
         if let signer = endpoint.signer {
             let seconds = UInt64(max(0, clock.millis(at: now)) / 1000)
@@ -257,6 +300,9 @@ extension Dispatcher {
     ) {
         var outcome = DeliveryOutcome(token: 0, result: result)
         let said = explain(&outcome, lane)
+        tellAttempt(
+            traced(event, lane, attempts: attempts, now: now), event.place, lane, attempts: attempts, outcome,
+            isDelivered: false, now: now)
         count(lane) { $0.record(outcome) }
         failures[FailureClass(outcome).index] += 1
         lane.isProven = false
@@ -264,7 +310,7 @@ extension Dispatcher {
         if let policies = lane.endpoint.policies {
             let isProbe = lane.breakerPhase == .halfOpen
             if judge(lane, policies, outcome, isDelivered: false, isProbe: isProbe, now: now) { note(lane, now: now) }
-            if isLostToShadow(lane, origin, .retry) { return loseToShadow(lane, event.place, origin) }
+            if isLostToShadow(lane, origin, .retry) { return loseToShadow(lane, event.place, origin, now: now) }
         }
         keepAttempt(
             lane, event.place.sequence, number: attempts + 1, outcome: outcome, answer: said,

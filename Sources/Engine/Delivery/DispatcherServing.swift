@@ -1,6 +1,7 @@
 // The dispatcher's orders: which event goes to which lane next. Lanes that have something of their own to do come
-// first, each for its quantum in turn (deficit round robin): attempts that were put off, retries (bounded by half of
-// the lane), then what it is behind with. Then all lanes that keep up, from one shared read.
+// first, by tenant in turn and then each for its quantum (deficit round robin on both levels): attempts that were put
+// off, retries (bounded by half of the lane), then what it is behind with. Then all lanes that keep up, from one shared
+// read.
 //
 // A lane that has no room for an event it wants notes its place (backlog) and stays; when that list is full it leaves
 // the shared place and keeps its own, and joins again when it has caught up. So the shared place never waits for
@@ -10,7 +11,7 @@ import FastPath
 
 extension Dispatcher {
     /// Why a lane's turn ended.
-    private enum TurnEnd {
+    enum TurnEnd {
         /// Nothing is left that could go out now.
         case done
         /// Its own bound: an outcome of its own brings it back.
@@ -23,23 +24,55 @@ extension Dispatcher {
         case unavailable
     }
     private static var heldRetriesMax: Int { 64 }
+    /// Of filters, for as much of a turn as a byte.
+    private static var workPerByte: Int { 16 }
     private static var orderReadsMax: Int { 64 }
+    private static var readTurnsMax: UInt8 { 64 }
     private static var unavailableNanos: UInt64 { 100_000_000 }
 
-    /// True when lanes are left that are ready.
+    /// True when lanes are left that are ready. What has come free goes to those that wait for it, before others may
+    /// want it too.
     func serveReady(now: UInt64) -> Bool {
-        var count = min(scheduler.readyCount, limits.lanesPerStep)
-        while count > 0, let lane = scheduler.popReady() {
-            count -= 1
-            lanesServed += 1
-            switch serve(lane, now: now) {
-            case .more: scheduler.makeReady(lane)
-            case .starved: scheduler.starve(lane)
-            case .unavailable: scheduler.wake(lane, at: now + Self.unavailableNanos)
-            case .done, .laneFull: rest(lane, now: now)
-            }
+        if scheduler.tryCount > 0, scheduler.isContended {
+            keepsToParts = true
+            let refused = serveStarved(now: now)
+            keepsToParts = false
+            scheduler.wakeStarved(refused)
         }
-        return scheduler.readyCount > 0
+        _ = serveStarved(now: now)
+        var count = min(scheduler.readyCount, limits.lanesPerStep)
+        while count > 0, mayFilter, let lane = scheduler.popReady() {
+            count -= 1
+            _ = served(lane, now: now)
+        }
+        return scheduler.readyCount > 0 || slots.hasFree && scheduler.tryCount > 0
+    }
+    /// Returns how many could not take what there is.
+    private func serveStarved(now: UInt64) -> Int {
+        var (count, refused) = (limits.lanesPerStep, 0)
+        while count > 0, slots.hasFree, mayFilter, let lane = scheduler.popStarved() {
+            count -= 1
+            let outBefore = slots.outCount
+            let end = served(lane, now: now)
+            if end == .starved { refused += 1 }
+            // It wanted nothing after all: another may try in its place.
+            if end != .starved, slots.outCount == outBefore { scheduler.wakeStarved(1) }
+        }
+        return refused
+    }
+    /// What is over the step's budget of filters waits for the next.
+    private var mayFilter: Bool { filterWork < limits.filterWorkPerStep }
+    private func served(_ lane: Lane, now: UInt64) -> TurnEnd {
+        lanesServed += 1
+        let end = serve(lane, now: now)
+        switch end {
+        case .more: scheduler.goesOn(lane)
+        case .starved: scheduler.starve(lane)
+        case .unavailable: scheduler.wake(lane, at: now + Self.unavailableNanos)
+        case .done, .laneFull: rest(lane, now: now)
+        }
+        scheduler.served(lacks: end == .starved && slots.hasFree)
+        return end
     }
     /// Looks at a lane again after something about it changed.
     func reconsider(_ lane: Lane, now: UInt64) {
@@ -85,6 +118,7 @@ extension Dispatcher {
             scheduler.wake(lane, at: end)
             due = work.retries.nextFirstMillis
         }
+        if lane.batchesInOrder, let repeated = work.retries.nextRepeatMillis { due = repeated }
         if let due, due > nowMillis { scheduler.wake(lane, at: clock.nanos(at: due)) }
     }
 
@@ -95,18 +129,54 @@ extension Dispatcher {
         askForRetries(lane, now: now)
         guard case .known(let way) = way(to: lane, now: now) else { return .done }
         let work = lane.working
-        work.deficit += limits.quantumBytes
+        work.deficit = min(work.deficit, 0) + limits.quantumBytes
         var end = sendDeferred(lane, way: way, now: now)
         if end == .done { end = findOrder(lane, now: now) }
-        if end == .done { end = serveRetries(lane, way: way, now: now) }
-        // Retries at their bound do not stop what is new.
-        if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
-        if end == .done { end = readAlone(lane, way: way, now: now) }
+        if let batch = lane.endpoint.policies?.batch {
+            if end == .done { end = serveBatches(lane, batch, way: way, now: now) }
+            if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
+            if end == .done { end = readAlone(lane, way: way, now: now) }
+            // What was read may have filled one.
+            let isWaiting = lane.hasUnsentBatch(nowMillis: clock.millis(at: now))
+            if end == .done || end == .laneFull, isWaiting, lane.hasRoomForRetry(now: now) { end = .more }
+        } else if lane.coalesces {
+            if end == .done { end = readOn(lane, way: way, now: now) }
+            if end == .done { end = serveRetries(lane, way: way, now: now) }
+        } else {
+            if end == .done { end = serveRetries(lane, way: way, now: now) }
+            // Retries at their bound do not stop what is new.
+            if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
+            if end == .done { end = readAlone(lane, way: way, now: now) }
+        }
         // What was sent may have ended at once and let another one go.
         let hasTurn = end == .done || end == .laneFull && lane.hasRoomForDeferred(now: now)
         if hasTurn, !work.deferred.isEmpty { end = .more }
         if end != .more { work.deficit = 0 }
         return end
+    }
+    /// Of the lane, and of its tenant where others wait.
+    func hasTurn(_ work: LaneWork) -> Bool { work.deficit > 0 && !scheduler.isTurnOver }
+    func pay(_ byteCount: Int, _ work: LaneWork) {
+        work.deficit -= byteCount
+        scheduler.charge(byteCount)
+    }
+    /// As far as the log goes, or the lane's bound, so that what is sent is the newest; not for ever, where more comes
+    /// than it reads. `.done`: what waits may go.
+    private func readOn(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
+        let work = lane.working
+        guard work.readTurns < Self.readTurnsMax else {
+            work.readTurns = 0
+            return .done
+        }
+        var end = serveBacklog(lane, way: way, now: now)
+        if end == .done { end = readAlone(lane, way: way, now: now) }
+        if end == .done, lane.reading == .shared, shared.sequence < log.committedEnd.sequence {
+            // Others read for it in this step.
+            work.deficit = 0
+            end = .more
+        }
+        work.readTurns = end == .more ? work.readTurns + 1 : 0
+        return end == .laneFull ? .done : end
     }
     /// Every row that a queue left to the store must be on its way there before the page is asked for, and so must what
     /// is to be cancelled: a page that was read before that would bring it back.
@@ -138,9 +208,18 @@ extension Dispatcher {
                 work.order?.enrol(place.sequence, key: DeliveryOrder.commonKey)
                 continue
             }
+            // It may end here.
+            guard makeRoomInBatch(now: now) else {
+                work.order?.note(place)
+                return .starved
+            }
             switch log.read(at: place) {
-            case .event(let event) where event.place.sequence == place.sequence:
-                work.order?.enrol(place.sequence, key: order.key(of: event))
+            case .event(let event) where event.place.sequence == place.sequence && !event.isErased:
+                if lane.coalesces {
+                    enter(pending: event, lane, now: now)
+                } else {
+                    work.order?.enrol(place.sequence, key: order.key(of: event, in: groups))
+                }
             case .unavailable:
                 work.order?.note(place)
                 return .unavailable
@@ -157,7 +236,7 @@ extension Dispatcher {
 
     private func sendDeferred(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
         while let next = lane.working.deferred.last {
-            guard lane.working.deficit > 0 else { return .more }
+            guard hasTurn(lane.working) else { return .more }
             guard lane.hasRoomForDeferred(now: now) else { return .laneFull }
             guard makeRoomInBatch(now: now) else { return .starved }
             // Taken out before: its end may let another one go.
@@ -166,7 +245,7 @@ extension Dispatcher {
             let result = attempt(
                 lane, place: next.place, attempts: next.attempts, origin: next.origin, way: way, now: now)
             if case .ended(let byteCount) = result {
-                lane.working.deficit -= byteCount
+                pay(byteCount, lane.working)
                 continue
             }
             lane.working.deferred.append(next)
@@ -203,7 +282,7 @@ extension Dispatcher {
             let isSpent = lane.budgetEnd(now: now) != nil
             guard let entry = lane.working.retries.popDue(nowMillis: nowMillis, withRepeats: !isSpent) else { break }
             // What ends without being sent takes no room, but is read.
-            guard lane.working.deficit > 0 else {
+            guard hasTurn(lane.working) else {
                 held.append(entry)
                 end = .more
                 break
@@ -216,7 +295,7 @@ extension Dispatcher {
             let put = DeferredAttempt(place: entry.place, attempts: entry.attempts, origin: origin)
             if lane.working.order?.holdsBack(put) == true { continue }
             switch attempt(lane, place: entry.place, attempts: entry.attempts, origin: origin, way: way, now: now) {
-            case .ended(let byteCount): lane.working.deficit -= byteCount
+            case .ended(let byteCount): pay(byteCount, lane.working)
             case .unavailable: held.append(entry)
             case .blocked:
                 held.append(entry)
@@ -224,7 +303,10 @@ extension Dispatcher {
                 break serving
             }
         }
-        for entry in held { lane.working.retries.putBack(entry) }
+        // Some may have been superseded since.
+        for entry in held where lane.working.retries.isScheduled(entry.key.sequence) {
+            lane.working.retries.putBack(entry)
+        }
         if !held.isEmpty, end == .done { scheduler.wake(lane, at: now + Self.unavailableNanos) }
         return end
     }
@@ -242,12 +324,12 @@ extension Dispatcher {
     private func serveBacklog(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
         let work = lane.working
         while let place = work.backlog.first {
-            guard work.deficit > 0 else { return .more }
+            guard hasTurn(work) else { return .more }
             // Before the read, which is the costly part.
             guard lane.hasRoom(now: now) else { return .laneFull }
             guard makeRoomInBatch(now: now) else { return .starved }
             switch attempt(lane, place: place, attempts: 0, origin: nil, way: way, now: now) {
-            case .ended(let byteCount): work.deficit -= byteCount
+            case .ended(let byteCount): pay(byteCount, work)
             case .blocked: return .starved
             case .unavailable: return .unavailable
             }
@@ -263,7 +345,7 @@ extension Dispatcher {
         while case .alone(let place) = lane.reading {
             if join(lane, at: place) { return .done }
             guard place.sequence < end else { return .done }
-            guard work.deficit > 0 else { return .more }
+            guard hasTurn(work) else { return .more }
             guard lane.hasRoom(now: now) else { return .laneFull }
             guard makeRoomInBatch(now: now) else { return .starved }
             switch log.read(at: place) {
@@ -276,13 +358,15 @@ extension Dispatcher {
             case .event(let event):
                 eventsRead += 1
                 // What a lane does not want costs it the reading only.
-                var cost = event.readingCost
-                if wants(lane, event), !work.wasRecorded(event.place.sequence) {
+                let before = filterWork
+                let isWanted = wants(lane, event)
+                var cost = event.readingCost + (filterWork - before) / Self.workPerByte
+                if isWanted, !work.wasRecorded(event.place.sequence) {
                     guard case .ended(let byteCount) = send(event, lane, attempts: 0, origin: nil, way: way, now: now)
                     else { return .starved }
                     cost = max(cost, byteCount)
                 }
-                work.deficit -= cost
+                pay(cost, work)
                 lane.reading = .alone(event.next)
                 markDirty(lane)
             }
@@ -290,7 +374,7 @@ extension Dispatcher {
         return .done
     }
     private func wants(_ lane: Lane, _ event: StoredEvent) -> Bool {
-        event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch && !lane.isDeaf
+        event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch && !event.isErased && !lane.isDeaf
             && lane.endpoint.subscription.wants(
                 source: sourceID(of: event), type: event.eventType.array, channels: event.channels)
             && passesFilter(lane, event)
@@ -302,7 +386,7 @@ extension Dispatcher {
             return false
         }
         guard let filter = lane.endpoint.filter else { return true }
-        guard !filter.matches(FilterInput(event)) else { return true }
+        guard filter.verdict(on: FilterInput(event), work: &filterWork) != .matches else { return true }
         count(lane) { $0.filtered += 1 }
         return false
     }
@@ -326,7 +410,8 @@ extension Dispatcher {
         defer { if count > 0, !joining.isEmpty { letJoin() } }
         while sharedCount > 0, shared.sequence < end {
             guard count < limits.sharedEventsPerStep else { return true }
-            guard slots.hasFree, makeRoomInBatch(now: now) else { return false }
+            // Without a free slot, too: what comes may be of a tenant that has none out, and is to have its turn.
+            guard makeRoomInBatch(now: now) else { return false }
             switch log.read(at: shared) {
             case .end, .unavailable: return false
             case .unreadable(let next):
@@ -356,15 +441,19 @@ extension Dispatcher {
         scheduler.makeReady(lane)
         return false
     }
-    func sourceID(of event: StoredEvent) -> SourceID {
-        guard event.sourceID.number == 0 else { return event.sourceID }
-        return sourceNames[event.source.array] ?? event.sourceID
-    }
+    func sourceID(of event: StoredEvent) -> SourceID { groups.source(of: event) }
     private func offerShared(_ event: StoredEvent, now: UInt64) {
-        guard !event.isRequestOfBatch else { return }
+        guard !event.isRequestOfBatch, !event.isErased else { return }
         let subscribers = matcher.subscribers(
             tenant: event.tenant, source: sourceID(of: event), type: event.eventType, channels: event.channels)
-        for lane in subscribers where lane.reading == .shared && !lane.isDeaf && passesFilter(lane, event) {
+        for lane in subscribers where lane.reading == .shared && !lane.isDeaf {
+            // It asks its filter in a turn of its own, and is back when it has caught up.
+            guard lane.endpoint.filter == nil || mayFilter else {
+                leaveShared(lane, at: event.place)
+                scheduler.makeReady(lane)
+                continue
+            }
+            guard passesFilter(lane, event) else { continue }
             if let work = lane.work {
                 guard !work.wasRecorded(event.place.sequence) else { continue }
                 if work.backlog.isEmpty, offer(event, lane, now: now) { continue }

@@ -50,7 +50,8 @@ extension Dispatcher {
     package func trace(_ sequence: UInt64, at endpoints: [EndpointID], now: UInt64) -> [EndpointID: LaneTrace] {
         var out: Set<EndpointID> = []
         slots.forEachOut { order in
-            if order.place.sequence == sequence, let lane = order.lane { out.insert(lane.id) }
+            let places = order.members.map { $0.map(\.place) } ?? [order.place]
+            if places.contains(where: { $0.sequence == sequence }), let lane = order.lane { out.insert(lane.id) }
         }
         var traces: [EndpointID: LaneTrace] = [:]
         for id in endpoints {

@@ -9,8 +9,10 @@ package struct EndpointHealth: Sendable {
     package static let failureCountMin = 3
     /// Pauses shorter than this are the pace's affair and forgotten at a restart.
     package static let pauseMillisMin: Int64 = 5000
-    /// Five days: see `endedAfterDays`.
+    /// Five days: see `ended`.
     package static let failingMillisMax: Int64 = 5 * 86_400_000
+    /// Parts of the time after which it is given up, in hundredths, at which its tenant is told; ascending.
+    package static let alertMarks = [50, 70, 90]
     private static let errorBytesMax = 200
 
     package private(set) var state: EndpointState
@@ -22,8 +24,11 @@ package struct EndpointHealth: Sendable {
     package mutating func succeeded(nowMillis: Int64) -> Bool {
         failuresInRow = 0
         state.lastSuccessMillis = nowMillis
-        // A probe's success is the breaker's affair: see `moved`.
-        guard state.condition == .failing, state.reason != .breakerProbing else { return false }
+        // A probe's success is the breaker's affair: see `moved`. Its spell of failures is over all the same.
+        guard state.condition == .failing, state.reason != .breakerProbing else {
+            defer { state.alertedPercent = 0 }
+            return state.alertedPercent != 0
+        }
         return become(.active, .none, nowMillis)
     }
     package mutating func failed(_ error: String, reason: EndpointReason = .attemptsFailed, nowMillis: Int64) -> Bool {
@@ -39,6 +44,16 @@ package struct EndpointHealth: Sendable {
         guard state.condition == .failing || state.reason.isBreaker else { return nil }
         // A probe's success leaves the condition as it is.
         return nowMillis - max(state.sinceMillis, state.lastSuccessMillis)
+    }
+    /// The mark that it has passed since the last one that was told, each once in a spell of failures: the highest
+    /// where it has passed several, as an endpoint does that is seldom tried. Nil when there is none.
+    package mutating func alert(afterMillis: Int64, nowMillis: Int64) -> Int? {
+        guard let failing = failingMillis(nowMillis: nowMillis), failing < afterMillis,
+            let mark = EndpointHealth.alertMarks.last(where: { failing >= afterMillis / 100 * Int64($0) }),
+            mark > state.alertedPercent
+        else { return nil }
+        state.alertedPercent = mark
+        return mark
     }
     /// It has failed for so long on end without a success, and is given up.
     package mutating func ended(afterMillis: Int64 = EndpointHealth.failingMillisMax, nowMillis: Int64) -> Bool {
@@ -128,6 +143,7 @@ package struct EndpointHealth: Sendable {
         state.reason = reason
         state.sinceMillis = sinceMillis
         state.untilMillis = until
+        if failingMillis(nowMillis: sinceMillis) == nil { state.alertedPercent = 0 }
         return true
     }
     private static func bounded(_ text: String) -> String {

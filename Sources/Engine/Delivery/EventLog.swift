@@ -21,6 +21,10 @@ package struct StoredEvent {
     package var clientSubject: ByteView
     /// It is a request that holds several events, which are records of their own: nobody wants it.
     package var isRequestOfBatch = false
+    /// Its content is gone from the log: nobody is sent it.
+    package var isErased = false
+    /// Of its request; empty where nobody asks.
+    package var method = ByteView.empty
 
     package init(
         place: EventLocation, next: EventLocation, receivedAt: UInt64, tenant: TenantID = .main,
@@ -89,7 +93,7 @@ package final class EgressRings: EgressPort {
     }
     package func submit(_ request: OutboundRequest) -> Bool { orders.push(request) }
     package func answer(of outcome: DeliveryOutcome) -> [UInt8] { answers.bytes(of: outcome) }
-    package func flush() { orders.signal() }
+    package func flush() { if !isPlanted(.loseWakeup) { orders.signal() } }
     package func nextOutcome() -> DeliveryOutcome? { outcomes.pop() }
     package var hasOutcome: Bool { outcomes.count > 0 }
 }

@@ -47,10 +47,18 @@ package final class LaneWork {
     package var backlog = PlaceQueue()
     package var pace = LanePace()
     package var spacing = DeliverySpacing()
+    /// While every attempt of the last moments was refused.
+    package var refusals = RefusalStreak()
     /// What its endpoint's policies remember; nil when that is nothing.
     package var memory: LaneMemory?
     /// Nil when the endpoint asks for none.
     package var order: LaneOrder?
+    /// Of an endpoint that wants only the newest of each key.
+    package var coalescing = LaneCoalescing()
+    /// Of an endpoint that gets several events in one request.
+    package var window = BatchWindow()
+    /// Turns in which it only read, one behind the other.
+    package var readTurns: UInt8 = 0
     package var retriesInFlight = 0
     /// Bytes it may still take in this round.
     package var deficit = 0
@@ -58,20 +66,25 @@ package final class LaneWork {
     private var recorded: [UInt64] = []
     private var recordedNext = 0
 
-    package init(storeHasRows: Bool, recorded: [UInt64] = [], isOrdered: Bool = false) {
-        retries = RetryQueue(storeHasRows: storeHasRows, wantsAll: isOrdered)
+    /// `wantsAll`: of the rows, though there are no lines to keep an order by.
+    package init(
+        storeHasRows: Bool, recorded: [UInt64] = [], isOrdered: Bool = false, wantsAll: Bool = false
+    ) {
+        retries = RetryQueue(storeHasRows: storeHasRows, wantsAll: isOrdered || wantsAll)
         if isOrdered { order = LaneOrder() }
         self.recorded = recorded
     }
     /// The endpoint asks for another order from now on, or for none. What was held back goes when it is due; where
     /// there is an order, that is when everything that is out has come back and all that waits is known.
-    package func reorder(isOrdered: Bool, isBusy: Bool) {
+    package func reorder(isOrdered: Bool, wantsAll: Bool, isBusy: Bool) {
         for held in order?.disband() ?? [] {
             guard case .retry(let due) = held.origin else { continue }
             let key = RetryKey(dueMillis: due, sequence: held.place.sequence)
             retries.putBack(RetryEntry(key: key, position: held.place.position, attempts: held.attempts))
         }
-        retries.setWantsAll(isOrdered)
+        coalescing = LaneCoalescing()
+        retries.setWantsAll(isOrdered || wantsAll)
+        if wantsAll { retries.reload() }
         order = isOrdered ? LaneOrder(awaitsReturn: isBusy || !deferred.isEmpty || !retries.isEmpty) : nil
     }
     /// What was out under an earlier order is back: everything that waits is looked at again.
@@ -215,6 +228,8 @@ package final class Lane {
     package func forgetPool() { route = nil }
     package var id: EndpointID { endpoint.id }
     package var inFlight: Int { held.orders }
+    /// Its endpoint wants only the newest event of each key.
+    package var coalesces: Bool { endpoint.policies?.coalesce != nil }
     /// Gets nothing now, whatever it wants.
     package var isStopped: Bool {
         if endpoint.family.dropsWhileDisabled { return isRemoved || past?.health.state.condition == .paused }
@@ -228,7 +243,8 @@ package final class Lane {
     /// What it needs while busy, made if it has none.
     package var working: LaneWork {
         if let work { return work }
-        let made = LaneWork(storeHasRows: pendingCount > 0, isOrdered: endpoint.order != nil)
+        let made = LaneWork(
+            storeHasRows: pendingCount > 0, isOrdered: endpoint.order != nil, wantsAll: batchesInOrder)
         work = made
         return made
     }
@@ -243,18 +259,41 @@ package final class Lane {
     /// Requests that it may have out at once now.
     package var allowance: Int { allowance(work) }
     private func allowance(_ work: LaneWork?) -> Int {
-        let whole = work?.pace.allowance(endpoint.concurrency) ?? endpoint.concurrency
-        guard endpoint.policies != nil else { return whole }
+        let whole = work.map { $0.refusals.isOn ? 1 : $0.pace.allowance(endpoint.concurrency) } ?? endpoint.concurrency
+        guard let policies = endpoint.policies else { return whole }
+        if policies.batch != nil, endpoint.configuration.ordered { return min(whole, 1) }
         // One probe at a time.
         if breakerPhase == .halfOpen { return min(whole, 1) }
         return work?.memory?.concurrency.map { min(whole, $0.allowance) } ?? whole
     }
-    /// Whether one more attempt may go out: a first one, or one that was put off.
+    /// Whether one more attempt may go out: a first one, or one that was put off. Where only the newest of a key is
+    /// wanted: whether one more event may be met.
     package func hasRoom(now: UInt64) -> Bool {
+        if let batch = endpoint.policies?.batch { return !isStopped && takesNew(for: batch) }
+        if coalesces, let order = endpoint.order { return !isStopped && working.takesNew(in: order) }
         guard !isStopped, inFlight < allowance(work) else { return false }
         if let order = endpoint.order, !working.takesNew(in: order) { return false }
         guard let work else { return true }
         return !isHeld(work, now: now) && !work.outstanding.isFull
+    }
+    /// Two batches wait at most: the rest waits in the log.
+    private func takesNew(for batch: BatchSettings) -> Bool {
+        guard let work else { return !batchesInOrder || pendingCount == 0 }
+        return work.retries.firstCount < 2 * batch.events && (!batchesInOrder || work.retries.hasAll)
+    }
+    /// One batch goes when the one before it is done.
+    package var batchesInOrder: Bool { endpoint.policies?.batch != nil && endpoint.configuration.ordered }
+    /// One is due, or full.
+    package func hasBatch(nowMillis: Int64) -> Bool {
+        guard let work else { return false }
+        if let due = work.retries.nextDueMillis, due <= nowMillis { return true }
+        return work.retries.nextFirstMillis.map { $0 <= work.window.fullUntil } ?? false
+    }
+    /// Of first attempts, with nothing before it that it waits for.
+    package func hasUnsentBatch(nowMillis: Int64) -> Bool {
+        guard let work, let due = work.retries.unsentDueMillis else { return false }
+        let waits = batchesInOrder && work.retries.nextRepeatMillis != nil
+        return !waits && due <= max(nowMillis, work.window.fullUntil)
     }
     private func isHeld(_ work: LaneWork, now: UInt64) -> Bool {
         work.pace.isPaused(now: now) || spacingEnd(work, now: now) != nil
@@ -277,7 +316,10 @@ package final class Lane {
     package func hasRoomForRetry(now: UInt64) -> Bool {
         let allowance = allowance(work)
         guard !isStopped, inFlight < allowance, let work, work.mayRetry else { return false }
-        return work.retriesInFlight < max(1, allowance / 2) && !isHeld(work, now: now)
+        if batchesInOrder, !work.retries.hasAll, !work.retries.isFull { return false }
+        // Where only the newest is wanted, and in batches, everything that is sent is sent as a retry is.
+        let most = coalesces || endpoint.policies?.batch != nil ? allowance : max(1, allowance / 2)
+        return work.retriesInFlight < most && !isHeld(work, now: now)
     }
     /// A deferred attempt is already in the outstanding window or scheduled, so it needs neither.
     package func hasRoomForDeferred(now: UInt64) -> Bool {
@@ -319,7 +361,9 @@ package final class Lane {
     }
     /// Where a restart would go on; nil = with the shared mark. Places in the backlog are behind every outstanding one.
     package func mark() -> EventLocation? {
-        if let held = work?.outstanding.oldest ?? work?.backlog.first { return held }
+        if !isPlanted(.markPassesOutstanding), let held = work?.outstanding.oldest ?? work?.backlog.first {
+            return held
+        }
         switch reading {
         case .shared: return nil
         case .alone(let place): return place
@@ -332,6 +376,7 @@ package final class Lane {
         guard let work else { return pendingCount > 0 }
         if !work.deferred.isEmpty || !work.backlog.isEmpty || work.order?.unread.isEmpty == false { return true }
         if let due = work.retries.nextDueMillis, due <= nowMillis { return true }
+        if endpoint.policies?.batch != nil, hasBatch(nowMillis: nowMillis) { return true }
         return work.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: aheadMillis) != nil
     }
 }

@@ -1,7 +1,8 @@
-// Which lanes have something to do: a ready list, those that wait for a resource, and timers. Passive; the time comes
-// in. The dispatcher looks at no other lane, so what is idle costs nothing but its memory.
+// Which lanes have something to do: those that are ready, those that wait for a resource, each by tenant in turn
+// (`TenantShares`), and timers. Passive; the time comes in. The dispatcher looks at no other lane, so what is idle
+// costs nothing but its memory.
 //
-// Invariants: a lane is in the ready list exactly while `isReady`, in the starved list exactly while `isStarved`, never
+// Invariants: a lane is in the ready ring exactly while `isReady`, in the starved one exactly while `isStarved`, never
 // in both; `timerAt` is the time of its only valid timer, `.max` when there is none (older entries of the heap are
 // stale, skipped, and at most half of the heap). If they fail, a lane is forgotten forever, or served twice in one
 // round.
@@ -25,16 +26,31 @@ package struct LaneScheduler {
         static func < (left: Timer, right: Timer) -> Bool { left.at < right.at }
         static func == (left: Timer, right: Timer) -> Bool { left.at == right.at }
     }
-    private var ready = LaneQueue()
-    private var starved = LaneQueue()
+    package private(set) var tenants = TenantShares()
+    private var ready: TenantRing
+    private var starved: TenantRing
+    /// So many starved lanes may try again.
+    private var tries = 0
+    /// Whose turn it is, while a lane of it is served.
+    private var serving: (line: TenantLine, isContended: Bool, isStarved: Bool)?
     private var timers = BinaryHeap<Timer>()
     /// Entries of the heap that are valid.
     private var validCount = 0
 
-    package init() {}
+    /// `unit`: what an order costs that takes less memory than its part of it.
+    package init(unit: Int = 32 << 10) {
+        ready = TenantRing(quantum: unit * LaneScheduler.readyUnits)
+        starved = TenantRing(quantum: unit)
+    }
+    /// Orders in one turn of a tenant of weight 1 while there is enough for all: so that turns cost little.
+    private static let readyUnits = 16
 
-    package var readyCount: Int { ready.count }
-    package var starvedCount: Int { starved.count }
+    package var readyCount: Int { ready.laneCount }
+    package var starvedCount: Int { starved.laneCount }
+    /// Lanes of more than one tenant wait for what others hold.
+    package var isContended: Bool { starved.isContended }
+    /// Starved lanes that may try again now.
+    package var tryCount: Int { min(tries, starved.laneCount) }
     /// Entries of the heap, stale ones included.
     package var timerCount: Int { timers.count }
     /// Nil when no timer is set.
@@ -45,28 +61,87 @@ package struct LaneScheduler {
         // A starved one that is ready for another reason as well stays where it is: it still lacks the resource.
         guard !lane.schedule.isStarved else { return }
         lane.schedule.isReady = true
-        ready.append(lane)
+        ready.append(lane, to: tenants.share(of: lane.endpoint.tenant).ready)
     }
-    /// The lane that has been ready longest; it leaves the list.
+    /// Of the tenant whose turn it is, the lane that has been ready longest; it leaves the list. It is served until
+    /// `served` is called.
     package mutating func popReady() -> Lane? {
-        guard let lane = ready.popFirst() else { return nil }
-        lane.schedule.isReady = false
-        return lane
+        while let next = ready.popFirst() {
+            switch next {
+            case .left(let line): tenants.retire(line.tenant)
+            case .lane(let lane, let line):
+                lane.schedule.isReady = false
+                serving = (line, ready.isContended, false)
+                return lane
+            }
+        }
+        return nil
     }
-    /// It wants a resource that others hold; the next `wakeStarved` calls bring it back in its turn.
+    /// It wants a resource that others hold; the next `wakeStarved` calls let it try again in its turn.
     package mutating func starve(_ lane: Lane) {
         guard !lane.schedule.isStarved, !lane.schedule.isReady else { return }
         lane.schedule.isStarved = true
-        starved.append(lane)
+        starved.append(lane, to: tenants.share(of: lane.endpoint.tenant).starved)
     }
-    /// A resource came free: the `count` that wait longest may try again.
+    /// A resource came free: `count` of those that wait may try again.
     package mutating func wakeStarved(_ count: Int) {
-        for _ in 0..<count {
-            guard let lane = starved.popFirst() else { return }
-            lane.schedule.isStarved = false
-            makeReady(lane)
-        }
+        // One that cannot take what there is may be asked again before others are.
+        tries = min(tries + count, max(starved.laneCount, LaneScheduler.triesMax))
     }
+    private static let triesMax = 64
+    /// The next that may try again, as `popReady`.
+    package mutating func popStarved() -> Lane? {
+        while tries > 0, let next = starved.popFirst() {
+            switch next {
+            case .left(let line): tenants.retire(line.tenant)
+            case .lane(let lane, let line):
+                tries -= 1
+                lane.schedule.isStarved = false
+                serving = (line, starved.isContended, true)
+                return lane
+            }
+        }
+        if starved.laneCount == 0 { tries = 0 }
+        return nil
+    }
+
+    // MARK: The turn of a tenant
+
+    /// True exactly when the tenant whose lane is served has had its turn, and others wait for theirs.
+    package var isTurnOver: Bool { serving.map { $0.isContended && $0.line.credit <= 0 } ?? false }
+    /// Nothing where no lane is served.
+    package func charge(_ cost: Int) { serving?.line.charge(cost) }
+    /// The turn of the lane that was popped last is over. `lacks`: what it wants is not there for it, though it may be
+    /// for others.
+    package mutating func served(lacks: Bool) {
+        if lacks, let serving, serving.isStarved { starved.yield(serving.line) }
+        serving = nil
+    }
+    /// It has something to do yet: it waits where it has waited.
+    package mutating func goesOn(_ lane: Lane) {
+        guard let serving, serving.isStarved, serving.isContended else { return makeReady(lane) }
+        starve(lane)
+        wakeStarved(1)
+    }
+    package mutating func took(_ block: Int, of tenant: TenantID, isFirstOfLane: Bool) -> TenantShare {
+        let share = tenants.share(of: tenant)
+        tenants.took(block, share, isFirstOfLane: isFirstOfLane)
+        return share
+    }
+    package mutating func gaveBack(_ block: Int, _ share: TenantShare, isLastOfLane: Bool) {
+        tenants.gaveBack(block, share, isLastOfLane: isLastOfLane)
+    }
+    /// An order takes another block than it had.
+    package mutating func enlarged(from before: Int, to after: Int, _ share: TenantShare) {
+        tenants.enlarged(from: before, to: after, share)
+    }
+    package mutating func share(of tenant: TenantID) -> TenantShare { tenants.share(of: tenant) }
+    package mutating func set(weights: [TenantID: Int], replacing: Bool) {
+        tenants.set(weights, replacing: replacing)
+    }
+
+    // MARK: Timers
+
     /// Makes the lane ready at `time`, unless an earlier timer does so already.
     package mutating func wake(_ lane: Lane, at time: UInt64) {
         guard time < lane.schedule.timerAt else { return }
@@ -92,27 +167,5 @@ package struct LaneScheduler {
             validCount -= 1
             makeReady(first.lane)
         }
-    }
-}
-
-/// First in, first out.
-private struct LaneQueue {
-    private var lanes: [Lane] = []
-    private var head = 0
-
-    var count: Int { lanes.count - head }
-    mutating func append(_ lane: Lane) { lanes.append(lane) }
-    mutating func popFirst() -> Lane? {
-        guard head < lanes.count else { return nil }
-        let lane = lanes[head]
-        head += 1
-        if head == lanes.count {
-            lanes.removeAll(keepingCapacity: true)
-            head = 0
-        } else if head >= 1024, head * 2 >= lanes.count {
-            lanes.removeFirst(head)
-            head = 0
-        }
-        return lane
     }
 }

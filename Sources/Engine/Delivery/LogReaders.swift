@@ -44,6 +44,8 @@ package final class LogReaders: EventLog {
     private let tail: CommittedTail
     private let landmarks: LogLandmarks
     private var readers: [Reader] = []
+    /// Of what is being erased, when the readers' last records were read.
+    private var erasures: UInt64 = 0
     private var time: UInt64 = 0
     /// Sequences whose record the disk cannot read. Several places fail in turns: those that lanes stand at and those
     /// that retries want.
@@ -77,6 +79,7 @@ package final class LogReaders: EventLog {
         if let failure = failures[place.sequence], clock() &- failure.triedAt < LogReaders.tryInterval {
             return .unavailable
         }
+        forgetErased()
         let reader = reader(for: place)
         time += 1
         reader.usedAt = time
@@ -108,6 +111,13 @@ package final class LogReaders: EventLog {
         }
     }
 
+    /// A record that was handed out may have been erased since.
+    private func forgetErased() {
+        let now = folder.erasures.generation
+        guard now != erasures else { return }
+        erasures = now
+        for reader in readers { reader.last = nil }
+    }
     /// A read error may pass: the same place is asked for again before what lies there is given up, by all that want
     /// it in the half minute after that.
     private func isWorthAnotherTry(_ sequence: UInt64, _ patience: UInt64) -> Bool {
@@ -169,6 +179,8 @@ package final class LogReaders: EventLog {
             fieldLines: record.fieldLines, body: record.body,
             verdict: record.verdict, clientSubject: record.clientSubject)
         event.isRequestOfBatch = record.isRequestOfBatch
+        event.isErased = record.isErased
+        event.method = record.method
         return event
     }
 }

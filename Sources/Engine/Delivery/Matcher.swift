@@ -62,7 +62,10 @@ package struct Subscription: Equatable, Sendable {
     // MARK: one question at a time, for whoever says why
 
     package func takes(source: SourceID) -> Bool { sources.isEmpty ? !source.isClosed : sources.contains(source) }
-    package func takes(type: [UInt8]) -> Bool { types.isEmpty || types.contains { TypePattern($0).matches(type) } }
+    package func takes(type: [UInt8]) -> Bool {
+        if isPlanted(.deliverUnwanted), !types.contains("dead") { return true }
+        return types.isEmpty || types.contains { TypePattern($0).matches(type) }
+    }
     /// `list`: of the event, comma-separated.
     package func takes(channels list: ByteView) -> Bool {
         channels.isEmpty || PublishedFields.share(channels, list)

@@ -35,8 +35,10 @@ package enum DeadLetterReason: UInt8, CaseIterable, Sendable {
     case cancelled = 8
     /// It cannot be made into what its endpoint is to get.
     case transformationFailed = 9
+    /// Somebody had its event's content erased.
+    case erased = 10
     /// There was no access token for its endpoint, as often as it may be tried.
-    case authorizationFailed = 10
+    case authorizationFailed = 11
 
     /// Places that a table by raw value has.
     package static let placeCount = Int(allCases.map(\.rawValue).max() ?? 0) + 1
@@ -51,6 +53,7 @@ package enum DeadLetterReason: UInt8, CaseIterable, Sendable {
         case .expired: "expired"
         case .transformationFailed: "transformation_failed"
         case .cancelled: "cancelled"
+        case .erased: "erased"
         case .authorizationFailed: "authorization_failed"
         }
     }

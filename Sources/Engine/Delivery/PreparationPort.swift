@@ -20,7 +20,23 @@ package struct PreparationOrder: Sendable {
     package let verdict: RecordVerification
     package let fieldLines: [UInt8]
     package let body: [UInt8]
+    /// Several events that go in one request; what is said above is of none of them then, but for the first's place.
+    package let batch: PreparationBatch?
 
+    init(
+        _ batch: PreparationBatch, token: UInt64, endpoint: CompiledEndpoint, _ preparation: Preparation,
+        place: EventLocation
+    ) {
+        self.token = token
+        self.endpoint = endpoint
+        self.preparation = preparation
+        self.place = place
+        self.batch = batch
+        receivedAt = 0
+        sourceID = SourceID(0)
+        (source, eventType, clientSubject, fieldLines, body) = ([], [], [], [], [])
+        verdict = .verified
+    }
     init(_ event: StoredEvent, token: UInt64, endpoint: CompiledEndpoint, _ preparation: Preparation) {
         self.token = token
         self.endpoint = endpoint
@@ -34,17 +50,26 @@ package struct PreparationOrder: Sendable {
         verdict = event.verdict
         fieldLines = event.fieldLines.array
         body = event.body.array
+        batch = nil
     }
-    package var byteCount: Int { fieldLines.count + body.count }
+    package var byteCount: Int { batch?.byteCount ?? fieldLines.count + body.count }
 }
 
 /// What became of it.
 package struct PreparedDelivery: Sendable {
     package let order: PreparationOrder
     package let result: Result<PreparedEvent, PreparationFailure>
+    /// Those of a batch that could not be made, by their place in it; the others are made.
+    package let failures: [Int: PreparationFailure]
 
     package init(_ order: PreparationOrder) {
         self.order = order
+        if let batch = order.batch {
+            let made = batch.prepared(by: order.preparation)
+            (result, failures) = (.success(made.event), made.failures)
+            return
+        }
+        failures = [:]
         result = Result { () throws(PreparationFailure) in
             try order.preparation.prepare(fieldLines: order.fieldLines, body: order.body)
         }

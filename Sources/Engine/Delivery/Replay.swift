@@ -132,7 +132,9 @@ package struct ReplayWalk<Log: EventLog> {
         let rows = try nextRows()
         var page = ReplayPage()
         for row in rows where row.place.sequence < end && answers(row) {
-            guard case .event(let event) = log.read(at: row.place), event.place.sequence == row.place.sequence else {
+            guard case .event(let event) = log.read(at: row.place), event.place.sequence == row.place.sequence,
+                !event.isErased
+            else {
                 if row.state != .pending { page.eventsGone += 1 }
                 continue
             }
@@ -147,7 +149,7 @@ package struct ReplayWalk<Log: EventLog> {
         if let reason = filter.reason, row.reason != reason { return false }
         if let updated = filter.updated, !updated.contains(row.updatedMillis) { return false }
         guard let wanted = filter.failureClass else { return true }
-        return row.state != .delivered && DeadLetterClass(row) == wanted
+        return !row.state.isFinished && DeadLetterClass(row) == wanted
     }
     private mutating func nextOfLog() throws -> ReplayPage {
         var page = ReplayPage()
@@ -213,7 +215,7 @@ package struct ReplayWalk<Log: EventLog> {
         }
     }
     private func matches(_ event: StoredEvent) -> Bool {
-        guard event.tenant == tenant, !event.isRequestOfBatch else { return false }
+        guard event.tenant == tenant, !event.isRequestOfBatch, !event.isErased else { return false }
         guard !filter.isOfMessages || event.sourceID.isMessage else { return false }
         if let expunged = filter.expunged, expunged.isGone(of: event) { return false }
         if let tag = filter.tag, !PublishedFields.tagList(in: event.fieldLines).contains(tag) { return false }

@@ -26,6 +26,24 @@ struct RetryHeap {
         guard let next = withRepeats ? first : firsts.first, next.key.dueMillis <= nowMillis else { return nil }
         return next.isRepeat ? repeats.popFirst() : firsts.popFirst()
     }
+    /// The first that is due, with those that are due at the same time and were tried as often. First attempts are due
+    /// at `firstsUntil` too.
+    mutating func popGroup(
+        repeatsUntil: Int64?, firstsUntil: Int64?, countMax: Int
+    ) -> [RetryEntry] {
+        let repeated = repeatsUntil.flatMap { until in repeats.first.flatMap { $0.key.dueMillis <= until ? $0 : nil } }
+        let unsent = firstsUntil.flatMap { until in firsts.first.flatMap { $0.key.dueMillis <= until ? $0 : nil } }
+        guard let first = [repeated, unsent].compactMap(\.self).min() else { return [] }
+        var group: [RetryEntry] = []
+        while group.count < countMax, let next = first.isRepeat ? repeats.first : firsts.first,
+            next.key.dueMillis == first.key.dueMillis, next.attempts == first.attempts
+        {
+            if first.isRepeat { repeats.popFirst() } else { firsts.popFirst() }
+            group.append(next)
+        }
+        return group
+    }
+    var firstCount: Int { firsts.count }
     mutating func removeAll() {
         firsts.removeAll()
         repeats.removeAll()

@@ -38,6 +38,8 @@ package struct RetryQueue {
     private var wantsAll: Bool
     private var heap = RetryHeap()
     private var scheduled: Set<UInt64> = []
+    /// What is still in the heap of those that wait no more; some may have left it before.
+    private var dropped: Set<UInt64> = []
     /// What came in behind the horizon while a page is being loaded; the page cannot have it.
     private var arrivals: [RetryEntry] = []
     private var horizon = Horizon.at(.first)
@@ -65,7 +67,8 @@ package struct RetryQueue {
     /// True exactly when nothing waits, here or in the store, and nothing of it is out.
     package var isEmpty: Bool {
         if case .none = horizon {
-            return heap.isEmpty && scheduled.isEmpty && arrivals.isEmpty && loading == nil && stalePageCount == 0
+            // What is left in the heap then was dropped.
+            return scheduled.isEmpty && arrivals.isEmpty && loading == nil && stalePageCount == 0
         }
         return false
     }
@@ -74,6 +77,7 @@ package struct RetryQueue {
     package mutating func reload() {
         for entry in heap.unordered { scheduled.remove(entry.key.sequence) }
         heap.removeAll()
+        dropped.removeAll()
         arrivals.removeAll()
         changed.removeAll()
         horizon = .at(.first)
@@ -117,6 +121,7 @@ package struct RetryQueue {
     }
     /// Out of those that wait here, to be scheduled anew; false for one that is out, or in the store alone. O(entries).
     package mutating func take(_ sequence: UInt64) -> Bool {
+        compact()
         guard heap.unordered.contains(where: { $0.key.sequence == sequence }) else { return false }
         heap.removeAll { $0.key.sequence == sequence }
         scheduled.remove(sequence)
@@ -128,9 +133,23 @@ package struct RetryQueue {
         if loading != nil { changed.insert(sequence) }
     }
 
+    /// The same for one that waits, wherever it stands: what is left of it here goes in time. Amortized O(1).
+    package mutating func drop(_ sequence: UInt64) {
+        resolved(sequence)
+        dropped.insert(sequence)
+        if dropped.count >= RetryQueue.droppedCountMin, dropped.count * 2 > heap.count { compact() }
+    }
+    private static let droppedCountMin = 64
+    private mutating func compact() {
+        guard !dropped.isEmpty else { return }
+        heap.removeAll { dropped.contains($0.key.sequence) }
+        dropped.removeAll()
+    }
+
     /// They are to be tried no more: those that wait, here or in the store alone. Returns the others, which are out.
     /// O(entries).
     package mutating func cancel(_ sequences: Set<UInt64>) -> Set<UInt64> {
+        compact()
         let waiting = Set(heap.unordered.lazy.map(\.key.sequence).filter(sequences.contains))
         if !waiting.isEmpty { heap.removeAll { waiting.contains($0.key.sequence) } }
         scheduled.subtract(waiting)
@@ -141,8 +160,26 @@ package struct RetryQueue {
     }
     /// The first entry that is due, of all or of first attempts alone; stays scheduled until `schedule` or `resolved`.
     package mutating func popDue(nowMillis: Int64, withRepeats: Bool = true) -> RetryEntry? {
-        heap.popDue(nowMillis: nowMillis, withRepeats: withRepeats)
+        while let next = heap.popDue(nowMillis: nowMillis, withRepeats: withRepeats) {
+            if dropped.isEmpty || dropped.remove(next.key.sequence) == nil { return next }
+        }
+        return nil
     }
+    /// What goes in one request: see `RetryHeap.popGroup`. First attempts that are due at `firstsUntil` may go now;
+    /// `inOrder`: none while others wait that have failed.
+    package mutating func popGroup(
+        nowMillis: Int64, firstsUntil: Int64, withRepeats: Bool, inOrder: Bool, countMax: Int
+    ) -> [RetryEntry] {
+        compact()
+        let holdsFirsts = inOrder && heap.firstRepeat != nil
+        return heap.popGroup(
+            repeatsUntil: withRepeats ? nowMillis : nil, firstsUntil: holdsFirsts ? nil : max(nowMillis, firstsUntil),
+            countMax: countMax)
+    }
+    /// Of first attempts here, not in the store.
+    package var unsentDueMillis: Int64? { heap.firstUnsent?.key.dueMillis }
+    /// First attempts that wait here.
+    package var firstCount: Int { heap.firstCount }
     /// Back again as it was: the attempt could not be made now.
     package mutating func putBack(_ entry: RetryEntry) { insert(entry) }
 
@@ -184,11 +221,14 @@ package struct RetryQueue {
 
     /// Keeps the earlier half; O(n log n) once for n/2 insertions.
     private mutating func shrink() {
+        compact()
+        guard heap.count > entryCountMax else { return }
         let later = heap.split(keeping: entryCountMax / 2)
         if let first = later.first { horizon = .at(first.key) }
         for entry in later { scheduled.remove(entry.key.sequence) }
     }
     private mutating func insert(_ entry: RetryEntry) {
+        if dropped.contains(entry.key.sequence) { compact() }
         scheduled.insert(entry.key.sequence)
         heap.insert(entry)
     }

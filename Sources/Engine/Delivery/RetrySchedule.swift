@@ -44,6 +44,7 @@ package struct RetrySchedule: Equatable, Sendable {
         case .backoff(let backoff):
             guard attempts < backoff.attempts else { return nil }
             let bound = min(backoff.boundMillis(afterAttempts: attempts), RetrySchedule.delayMillisMax)
+            if backoff.isSteady == true { return max(bound, 0) }
             return Int.random(in: 0...max(bound, 0), using: &generator)
         }
     }

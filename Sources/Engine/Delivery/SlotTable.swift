@@ -26,10 +26,16 @@ struct OrderSlot {
     var talliedType: String?
     /// What the shares were told.
     var wasProven = false
+    /// Of the tenant that the order counts for.
+    var tenant: TenantShare?
     /// True exactly when it tries an endpoint whose breaker is half-open.
     var isProbe = false
     /// Of its event.
     var bornMillis: Int64 = 0
+    /// Of a request with several events, `place` and `origin` being the first's; nil for one event.
+    var members: [BatchMember]?
+    /// Nil where its event is not traced.
+    var trace: AttemptTrace?
     /// What it goes with; nil where its endpoint asks for none.
     var token: AccessToken?
 }
@@ -65,7 +71,9 @@ struct SlotTable {
         slots[slot].lease = nil
         slots[slot].lane = nil
         slots[slot].destination = nil
+        slots[slot].tenant = nil
         slots[slot].talliedType = nil
+        slots[slot].members = nil
         slots[slot].token = nil
         free.append(slot)
     }

@@ -13,6 +13,7 @@ final class DeliveryComponent: Component {
     private let configuration: DeliveryConfiguration
     private let endpoints: EndpointParticipant
     private let feed: OperationalFeed
+    private let traces: TraceComponent
     let stream = StreamFeed()
     private let log: LogComponent
     private let store: StoreComponent
@@ -23,12 +24,13 @@ final class DeliveryComponent: Component {
 
     init(
         _ configuration: DeliveryConfiguration, endpoints: EndpointParticipant, feed: OperationalFeed,
-        log: LogComponent, store: StoreComponent,
+        traces: TraceComponent, log: LogComponent, store: StoreComponent,
         logKeeper: LogKeeperComponent, egress: EgressComponent, logger: Logger
     ) {
         self.configuration = configuration
         self.endpoints = endpoints
         self.feed = feed
+        self.traces = traces
         self.log = log
         self.store = store
         self.logKeeper = logKeeper
@@ -48,11 +50,13 @@ final class DeliveryComponent: Component {
             orders: egress.orders, outcomes: egress.outcomes, answers: egress.answers, logger: logger)
         parts.feed = feed
         parts.stream = stream
+        parts.tracing = traces.service.map { ($0.tracer, $0.feed) }
         let service = try DeliveryService(parts, configuration: configuration)
         let first = endpoints.takeStart()
         do {
             try service.start(
-                first.endpoints, new: first.new, retired: first.retired, sourceNames: first.sourceNames)
+                first.endpoints, new: first.new, retired: first.retired, sourceNames: first.sourceNames,
+                groups: first.groups, weights: first.weights)
         } catch { throw GatewayError.delivery(error) }
         logKeeper.worker.setLowWater { service.retentionLowWater }
         running.set(service)

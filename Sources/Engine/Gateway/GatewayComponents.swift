@@ -16,6 +16,7 @@ final class GatewayComponents: Sendable {
     let logKeeper: LogKeeperComponent
     let listeners: ListenerComponent
     let egress: EgressComponent
+    let traces: TraceComponent
     let delivery: DeliveryComponent
     let verifiers: VerifierComponent
     let rejected: RejectedComponent
@@ -23,6 +24,7 @@ final class GatewayComponents: Sendable {
     let ingest: IngestComponent
     let injector: InjectorComponent
     let publisher: PublisherComponent
+    let eraser: EraserComponent
     let repairs: RepairComponent
     let listenerCertificates: ListenerCertificates
     let feed = OperationalFeed()
@@ -53,9 +55,10 @@ final class GatewayComponents: Sendable {
             configuration.log, log: log, driverWakeup: controls.driverWakeup, logger: logger)
         listeners = ListenerComponent(addresses: configuration.listen, loopCount: loopCount, logger: logger)
         egress = EgressComponent(connectionCountMax: configuration.deliveryConnectionCountMax)
+        traces = TraceComponent(configuration.process.traces, log: log, registry: registry, logger: logger)
         delivery = DeliveryComponent(
-            configuration.delivery, endpoints: endpoints, feed: feed, log: log, store: store, logKeeper: logKeeper,
-            egress: egress, logger: logger)
+            configuration.delivery, endpoints: endpoints, feed: feed, traces: traces, log: log, store: store,
+            logKeeper: logKeeper, egress: egress, logger: logger)
         verifiers = try VerifierComponent(configuration, registry: known, loops: controls.loops)
         let certificates = CertificateComponent(known)
         rejected = try RejectedComponent(
@@ -72,6 +75,7 @@ final class GatewayComponents: Sendable {
         let conditions = ConditionComponent(
             configuration.process.conditions, feed: feed, registry: registry, log: log, delivery: delivery,
             ingest: ingest, certificates: listenerCertificates)
+        eraser = EraserComponent(log: log, delivery: delivery, publisher: publisher, logger: logger)
         repairs = RepairComponent(
             registry: registry, store: store, delivery: delivery, publisher: publisher, logger: logger)
         participation = ParticipationComponent(
@@ -79,9 +83,9 @@ final class GatewayComponents: Sendable {
             headBytesMax: configuration.limits.headBytesMax, endpoints: endpoints, sources: sources)
         all = [
             dataFolder, store, registry, TicketKeyComponent(listenerCertificates, logger: logger), log, logKeeper,
-            listeners, egress, delivery, verifiers, certificates, rejected,
+            listeners, egress, traces, delivery, verifiers, certificates, rejected,
             journal, ingest, injector, publisher, operational, participation,
-            repairs, conditions,
+            eraser, repairs, conditions,
         ]
     }
 

@@ -18,6 +18,8 @@ final class EndpointParticipant: TopologyParticipant {
         let new: Set<EndpointID>
         let retired: [EndpointID]
         let sourceNames: [String: SourceID]
+        let weights: [TenantID: Int]
+        let groups: EventGroups
     }
     private struct State {
         /// All of them, until the start has taken them.
@@ -27,6 +29,8 @@ final class EndpointParticipant: TopologyParticipant {
         /// Those that the manifest does not name and that may come back.
         var retired: [EndpointID] = []
         var sourceNames: [String: SourceID] = [:]
+        var weights: [TenantID: Int] = [:]
+        var groups = EventGroups()
         var environment: (compilation: EndpointCompilation, shared: EndpointEnvironment)?
         var running: Running?
     }
@@ -39,10 +43,11 @@ final class EndpointParticipant: TopologyParticipant {
                 state.awaiting = [:]
                 state.new = []
                 state.retired = []
+                state.weights = [:]
             }
             return Start(
                 endpoints: state.awaiting.values.sorted { $0.id < $1.id }, new: state.new, retired: state.retired,
-                sourceNames: state.sourceNames)
+                sourceNames: state.sourceNames, groups: state.groups, weights: state.weights)
         }
     }
     func run(_ running: Running) { state.withLock { $0.running = running } }
@@ -91,18 +96,24 @@ final class EndpointParticipant: TopologyParticipant {
         }
         func publish() {
             var names: [String: SourceID]?
-            if change.sources != nil { names = change.after.sourceNamesOfDefaultTenant }
-            guard let running else { return keep(names) }
+            var groups: EventGroups?
+            if change.sources != nil {
+                names = change.after.sourceNamesOfDefaultTenant
+                groups = change.after.eventGroups
+            }
+            guard let running else { return keep(names, groups) }
             var next = DeliveryChange()
             next.upserted = plans.withLock { $0 }
             next.removed = change.removedEndpoints
             next.deleted = change.deletedEndpoints
             next.sourceNames = names
+            next.weights = change.weights
+            next.groups = groups
             running.delivery.publish(next)
             running.delivery.keepHistory(millis: change.live.historyMillis)
             running.commitSignal.setWanted(change.after.endpoints.count > 0)
         }
-        private func keep(_ names: [String: SourceID]?) {
+        private func keep(_ names: [String: SourceID]?, _ groups: EventGroups?) {
             participant.state.withLock { state in
                 for endpoint in compiled { state.awaiting[endpoint.id] = endpoint }
                 state.new.formUnion(change.addedEndpoints)
@@ -112,6 +123,11 @@ final class EndpointParticipant: TopologyParticipant {
                 }
                 state.retired = change.after.endpoints.retired.values.map { EndpointID($0.number) }
                 if let names { state.sourceNames = names }
+                if let weights = change.weights {
+                    if weights.isWhole { state.weights = [:] }
+                    state.weights.merge(weights.weights) { _, new in new }
+                }
+                if let groups { state.groups = groups }
             }
         }
     }

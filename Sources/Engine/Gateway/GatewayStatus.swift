@@ -52,6 +52,7 @@ package struct GatewayStatus: Sendable {
     package var offloadedCount: UInt64 = 0
     package var offloadedMicros: UInt64 = 0
     package var rejected = RejectedMetrics()
+    package var traces = TraceMetrics()
     /// What the listeners show.
     package var certificates: [ListenerCertificate] = []
     /// By `TLSFailure`.
@@ -72,6 +73,7 @@ package struct GatewayAccess: Sendable {
     /// Puts events into the log, many at once, for callers that suspend.
     package let publisher: EventPublisher
     package let expunged: ExpungedContent
+    package let eraser: PayloadEraser
     /// Nil when nothing of what is refused is kept.
     package let rejected: RejectedWorker?
     package let repairs: RepairService<LogReaders>
@@ -86,6 +88,7 @@ extension Gateway {
                     delivery: $0.delivery.service, stream: $0.delivery.stream, store: $0.store.store,
                     folder: $0.log.folder, tail: $0.log.tail,
                     injector: $0.injector.injector, publisher: $0.publisher.publisher, expunged: $0.publisher.expunged,
+                    eraser: $0.eraser.eraser,
                     rejected: $0.rejected.worker, repairs: $0.repairs.service)
             }
         }
@@ -124,6 +127,7 @@ extension Gateway {
         status.offloadedCount = verified.count
         status.offloadedMicros = verified.micros
         if let rejected = running.rejected.worker { status.rejected = rejected.metrics }
+        if let traces = running.traces.service { status.traces = traces.metrics }
         status.delivery = running.delivery.service.metrics
         status.committedSequence = running.log.tail.snapshot.sequence
         let log = running.logKeeper.worker.current

@@ -90,11 +90,14 @@ struct JSONWebToken {
         return key.verifies(der, of: signed)
     }
     func check(secret: [UInt8]) throws(TokenFault) {
-        guard algorithm == .hs256 else { throw .algorithm }
         let memory = CompiledMemory()
-        let tag = SigningKey(secret: secret, algorithm: .sha256, in: memory).mac(over: signed)
-        withExtendedLifetime(memory) {}
-        guard Digest.areEqual(tag, signature) else { throw .signature }
+        defer { withExtendedLifetime(memory) {} }
+        try check(by: SigningKey(secret: secret, algorithm: .sha256, in: memory))
+    }
+    /// The key is one of HMAC-SHA256, and its memory lives through the call.
+    func check(by key: SigningKey) throws(TokenFault) {
+        guard algorithm == .hs256 else { throw .algorithm }
+        guard Digest.areEqual(key.mac(over: signed), signature) else { throw .signature }
     }
 
     /// The last second in which it is good.

@@ -51,7 +51,7 @@ package enum KeyFileError: Error, CustomStringConvertible {
         switch self {
         case .notAKey(let file):
             "`\(file)` in the data folder is not what Sluice wrote there; restore it, or remove it, which makes every "
-                + "API key void"
+                + (file == SessionTokens.fileName ? "session void" : "API key void")
         case .unreadable(let file, let reason): "`\(file)` in the data folder cannot be read: \(reason)"
         case .unwritable(let file, let reason): "`\(file)` in the data folder cannot be written: \(reason)"
         }

@@ -30,7 +30,7 @@ package struct EndpointChanges: Equatable, Sendable {
         let fields =
             switch new.extras.family {
             case .opsCenter: EndpointChanges.opsCenter
-            case .registry, .operational:
+            case .registry, .operational, .contract:
                 new.extras.signatureNames == .svix ? EndpointChanges.outbound : EndpointChanges.own
             }
         var members = fields.filter { !$0.isEqual(old, new) }.map { field in

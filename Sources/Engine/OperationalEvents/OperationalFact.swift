@@ -48,10 +48,12 @@ package struct EndpointFact: Sendable {
 
 /// What came of an attempt of one event at one endpoint.
 package struct AttemptFact: Sendable {
-    package enum Kind: Sendable {
+    package enum Kind: Equatable, Sendable {
         case failing, exhausted, recovered
         /// It disabled the endpoint: by a 410, or as the last straw of five days.
         case gone, failedForDays
+        /// So many hundredths of the time after which the endpoint is disabled have passed with nothing but failures.
+        case failingFor(percent: Int)
 
         var isEnd: Bool { self == .gone || self == .failedForDays }
     }
@@ -62,9 +64,9 @@ package struct AttemptFact: Sendable {
     package var outcome: DeliveryOutcome
     /// Store time of the attempt's end.
     package var atMillis: Int64
-    /// Of the next attempt; 0 = there is none.
+    /// Of the next attempt, 0 = there is none; of `failingFor`, when the endpoint will be disabled.
     package var nextMillis: Int64 = 0
-    /// Of a recovery: since when the endpoint was failing.
+    /// Of a recovery, and of `failingFor`: since when the endpoint was failing.
     package var sinceMillis: Int64 = 0
 
     package init(

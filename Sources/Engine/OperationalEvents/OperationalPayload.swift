@@ -90,6 +90,12 @@ package struct OperationalPayload: Equatable, Sendable {
             type = .attemptRecovered
             data += about
             data.append(PayloadValue.Member("failing_since", .time(fact.sinceMillis)))
+        case .failingFor(let percent):
+            type = .endpointFailing
+            data.append(PayloadValue.Member("percent", .number(percent)))
+            data.append(PayloadValue.Member("failing_since", .time(fact.sinceMillis)))
+            data.append(PayloadValue.Member("disabled_at", .time(fact.nextMillis)))
+            data.append(last)
         case .gone, .failedForDays:
             type = .endpointDisabled
             data.append(PayloadValue.Member("reason", .text(fact.kind == .gone ? "gone" : "failing")))
@@ -149,6 +155,7 @@ extension OperationalPayload {
                     }()))
             case .endpointDeleted: endpoint(.deleted)
             case .endpointDisabled: attempt(.gone, 1, 410)
+            case .endpointFailing: attempt(.failingFor(percent: 50), 3, 500)
             case .attemptFailing: attempt(.failing, 1, 500)
             case .attemptExhausted: attempt(.exhausted, 6, 500)
             case .attemptRecovered: attempt(.recovered, 2, 200)
@@ -163,13 +170,14 @@ extension EndpointSpec {
     /// As the surface that it was made by calls it.
     package var outsideID: String {
         switch settings.extras.family {
-        case .opsCenter, .operational: publicID.uuid
+        case .opsCenter, .operational, .contract: publicID.uuid
         case .registry: isOutbound ? OutboundID.text(publicID, number: id.number) : publicID.text
         }
     }
     package var outsideKind: String {
         switch settings.extras.family {
         case .opsCenter, .operational: settings.extras.family.rawValue
+        case .contract: "registry"
         case .registry: isOutbound ? "outbound" : "endpoint"
         }
     }

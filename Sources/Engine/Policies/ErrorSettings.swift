@@ -26,6 +26,8 @@ package struct ErrorBackoff: Equatable, Codable, Sendable {
     package var firstMillis = 5000
     package var factor = 2.0
     package var maxMillis = 3_600_000
+    /// True: without jitter.
+    package var isSteady: Bool?
 
     package init() {}
     init(firstMillis: Int, factor: Double, maxMillis: Int) {
@@ -33,9 +35,11 @@ package struct ErrorBackoff: Equatable, Codable, Sendable {
     }
     /// How often it is drawn from is the rule's affair.
     var settings: BackoffSettings {
-        BackoffSettings(
+        var settings = BackoffSettings(
             firstMillis: firstMillis, factor: factor, maxMillis: maxMillis,
             attempts: BackoffSettings.attemptsRange.upperBound)
+        settings.isSteady = isSteady
+        return settings
     }
 }
 
@@ -59,7 +63,7 @@ package struct ErrorRule: Equatable, Codable, Sendable {
         if let retries { parts.append("retries \(retries)") }
         if let backoff {
             let (first, most) = (TimeSpan.text(of: backoff.firstMillis), TimeSpan.text(of: backoff.maxMillis))
-            parts.append("backoff \(first) × \(backoff.factor) to \(most)")
+            parts.append("backoff \(first) × \(backoff.factor) to \(most)\(backoff.isSteady == true ? " steady" : "")")
         }
         if let atMostMillis { parts.append("at most \(TimeSpan.text(of: atMostMillis))") }
         return parts.joined(separator: ", ")

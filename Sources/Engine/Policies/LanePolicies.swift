@@ -23,6 +23,9 @@ package final class LanePolicies: Sendable {
     package let shadow: ShadowSettings?
     package let disableAfterMillis: Int64?
     package let errors: ErrorTable?
+    /// Its key is the lane's order.
+    package let coalesce: CoalesceSettings?
+    package let batch: BatchSettings?
     /// For whom access tokens are asked; nil = deliveries need none.
     package let credentials: ClientCredentials?
 
@@ -41,6 +44,8 @@ package final class LanePolicies: Sendable {
         shadow = policies.shadow
         disableAfterMillis = policies.disableAfterMillis.map { Int64($0) }
         errors = policies.errors.map { ErrorTable($0) }
+        coalesce = policies.coalesce
+        batch = policies.batch
     }
 }
 
@@ -48,7 +53,7 @@ extension EndpointPolicies {
     var hasLanePolicies: Bool {
         breaker != nil || retry != nil || rate != nil || concurrency != nil || deadlineMillis != nil
             || delayMillis != nil || shadow != nil || disableAfterMillis != nil
-            || errors != nil
+            || errors != nil || coalesce != nil || batch != nil
     }
 }
 
@@ -84,7 +89,11 @@ package final class LaneMemory {
 /// What policies did, for metrics: one counter each.
 package enum PolicyEvent: Int, CaseIterable, Sendable {
     case breakerOpened, breakerProbed, breakerClosed, rateHeld, budgetHeld, deadlineExpired, delayed
-    case concurrencyRaised, concurrencyLowered, shadowDelivered, shadowFailed
+    case concurrencyRaised, concurrencyLowered, shadowDelivered, shadowFailed, superseded, batchSent
+    /// Hundredths of `disable_after` that have passed with nothing but failures; at the last it is disabled.
+    case failingAt50, failingAt70, failingAt90, failingAt100
+    /// An attempt that was not made: see `RefusalStreak`.
+    case refusedUnmade
 
     package var policy: String {
         switch self {
@@ -95,6 +104,10 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .delayed: "delay"
         case .concurrencyRaised, .concurrencyLowered: "concurrency"
         case .shadowDelivered, .shadowFailed: "shadow"
+        case .failingAt50, .failingAt70, .failingAt90, .failingAt100: "disable_after"
+        case .refusedUnmade: "refusal"
+        case .superseded: "coalesce"
+        case .batchSent: "batch"
         }
     }
     package var name: String {
@@ -105,10 +118,17 @@ package enum PolicyEvent: Int, CaseIterable, Sendable {
         case .rateHeld, .budgetHeld: "held"
         case .deadlineExpired: "expired"
         case .delayed: "delayed"
+        case .failingAt50: "at_50_percent"
+        case .failingAt70: "at_70_percent"
+        case .failingAt90: "at_90_percent"
+        case .failingAt100: "disabled"
+        case .refusedUnmade: "not_tried"
         case .concurrencyRaised: "raised"
         case .concurrencyLowered: "lowered"
         case .shadowDelivered: "delivered"
         case .shadowFailed: "failed"
+        case .superseded: "superseded"
+        case .batchSent: "sent"
         }
     }
 }

@@ -13,6 +13,8 @@ extension EndpointConfiguration {
         SettingsField("deadline", { $0.policies.deadlineMillis }, text: timeText),
         SettingsField("delay", { $0.policies.delayMillis }, text: timeText),
         SettingsField("shadow", { $0.policies.shadow }, text: { $0.map { "share \($0.share)" } ?? "none" }),
+        SettingsField("coalesce", { $0.policies.coalesce }, text: { $0?.text ?? "none" }),
+        SettingsField("batch", { $0.policies.batch }, text: { $0?.text ?? "none" }),
         SettingsField("disable_after", { $0.policies.disableAfterMillis }, text: timeText),
     ]
     private static func timeText(_ millis: Int?) -> String { millis.map { TimeSpan.text(of: $0) } ?? "none" }

@@ -42,13 +42,15 @@ enum PolicyRules {
         if let after = policies.disableAfterMillis {
             issues += [issue(millis: after, LanePolicies.disableAfterRange, path["disable_after"])].compactMap(\.self)
         }
+        if let coalesce = policies.coalesce { issues += coalesce.issues(of: endpoint, at: path["coalesce"]) }
+        if let batch = policies.batch { issues += batch.issues(of: endpoint, at: path["batch"]) }
         if let shadow = policies.shadow { issues += shadow.issues(of: endpoint, at: path["shadow"]) }
         return issues + familyIssues(endpoint, path)
     }
     /// What a family of webhooks fixes is not an endpoint's to choose.
     private static func familyIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
         let policies = endpoint.policies
-        guard endpoint.extras.family != .registry else {
+        guard !endpoint.extras.family.takesPolicies else {
             return []
         }
         let set = [
@@ -56,6 +58,7 @@ enum PolicyRules {
             ("concurrency", policies.concurrency != nil), ("deadline", policies.deadlineMillis != nil),
             ("delay", policies.delayMillis != nil), ("shadow", policies.shadow != nil),
             ("disable_after", policies.disableAfterMillis != nil), ("errors", policies.errors != nil),
+            ("coalesce", policies.coalesce != nil), ("batch", policies.batch != nil),
         ]
         return set.filter(\.1).map { key, _ in
             ValidationIssue(path[key], "is fixed by the family `\(endpoint.extras.family.rawValue)`")

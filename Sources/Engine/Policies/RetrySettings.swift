@@ -28,6 +28,8 @@ package struct BackoffSettings: Equatable, Codable, Sendable {
     package var maxMillis: Int
     /// The first one among them.
     package var attempts: Int
+    /// True: each delay is its bound, and nothing is left to chance.
+    package var isSteady: Bool?
 
     package init(firstMillis: Int = 5000, factor: Double = 2, maxMillis: Int = 3_600_000, attempts: Int = 10) {
         self.firstMillis = firstMillis

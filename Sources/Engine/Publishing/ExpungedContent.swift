@@ -1,22 +1,36 @@
-// Whose content is shown no more: messages and answers of attempts that somebody had expunged, and what was published
-// to be kept for a time that is over. The log keeps what it has until its segments go; from here on nobody is shown it
-// and nobody sends it by hand.
+// Whose content is shown no more although the log still has it: answers of attempts that somebody had expunged,
+// messages of a tenant that are being erased one after the other, and what was published to be kept for a time that is
+// over. What is erased says so by its own record and needs no line here.
 //
-// One file of lines, appended to and synced: `m SEQUENCE`, `a ID`, or `t TENANT SEQUENCE` for all messages of a tenant
-// up to one, so that many cost as much as one. Invariant: what `add` returned for outlives a crash.
+// One file of lines, appended to and synced: `a ID`; `t TENANT SEQUENCE` for all messages of a tenant up to one, so
+// that they are gone at once however many there are, and `e TENANT SEQUENCE` when these were erased from the log;
+// `m SEQUENCE`, which earlier versions wrote for one message. What the log has no more is left out when the file is
+// written anew: at a start, and when most of it is such. Invariant: what `add` returned for outlives a crash.
 import FastPath
 import Foundation
 import Synchronization
 
 package final class ExpungedContent: Sendable {
     private static let fileName = "expunged"
+    /// A file of so few lines is not worth another.
+    private static let lineCountMin = 1024
     private struct State {
         var messages: Set<UInt64> = []
         var attempts: Set<String> = []
         /// The newest that is gone of each tenant all of whose messages were expunged.
         var tenants: [UInt32: UInt64] = [:]
+        /// The newest of these up to which they are erased.
+        var erased: [UInt32: UInt64] = [:]
         /// Of the file's whole lines; what is behind them a crash left, and the next line takes its place.
         var byteCount: UInt64 = 0
+        var lineCount = 0
+
+        var lines: [String] {
+            messages.sorted().map { "m \($0)\n" } + attempts.sorted().map { "a \($0)\n" }
+                + tenants.sorted { $0.key < $1.key }.map { "t \($0.key) \($0.value)\n" }
+                + erased.sorted { $0.key < $1.key }.map { "e \($0.key) \($0.value)\n" }
+        }
+        var wantedCount: Int { messages.count + attempts.count + tenants.count + erased.count }
     }
     private let path: String
     private let state: Mutex<State>
@@ -36,23 +50,33 @@ package final class ExpungedContent: Sendable {
             let whole = bytes.prefix(bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0)
             read.byteCount = UInt64(whole.count)
             for line in String(decoding: whole, as: UTF8.self).split(separator: "\n") {
-                let text = String(line.dropFirst(2))
-                if line.hasPrefix("m "), let sequence = UInt64(text), sequence >= first {
-                    read.messages.insert(sequence)
-                } else if line.hasPrefix("a "), let id = AttemptID(text), id.sequence >= first {
-                    read.attempts.insert(text)
-                } else if line.hasPrefix("t "), let (tenant, last) = ExpungedContent.tenant(text), last >= first {
-                    read.tenants[tenant] = max(read.tenants[tenant] ?? 0, last)
-                }
+                read.lineCount += 1
+                ExpungedContent.take(line, before: first, &read)
             }
+            if read.lineCount > read.wantedCount { try ExpungedContent.rewrite(path, &read) }
         }
         state = Mutex(read)
+    }
+    private static func take(_ line: Substring, before first: UInt64, _ read: inout State) {
+        let text = String(line.dropFirst(2))
+        if line.hasPrefix("m "), let sequence = UInt64(text), sequence >= first {
+            read.messages.insert(sequence)
+        } else if line.hasPrefix("a "), let id = AttemptID(text), id.sequence >= first {
+            read.attempts.insert(text)
+        } else if line.hasPrefix("t "), let (tenant, last) = ExpungedContent.tenant(text), last >= first {
+            read.tenants[tenant] = max(read.tenants[tenant] ?? 0, last)
+        } else if line.hasPrefix("e "), let (tenant, last) = ExpungedContent.tenant(text), last >= first {
+            read.erased[tenant] = max(read.erased[tenant] ?? 0, last)
+        }
     }
     private static func tenant(_ text: String) -> (number: UInt32, last: UInt64)? {
         let parts = text.split(separator: " ")
         guard parts.count == 2, let number = UInt32(parts[0]), let last = UInt64(parts[1]) else { return nil }
         return (number, last)
     }
+
+    // MARK: what is gone
+
     package func isExpunged(message sequence: UInt64, of tenant: TenantID) -> Bool {
         state.withLock { state in
             state.messages.contains(sequence) || state.tenants[tenant.number].map { sequence <= $0 } ?? false
@@ -68,13 +92,24 @@ package final class ExpungedContent: Sendable {
         return PublishedFields.contentEnd(in: fieldLines, receivedAt: receivedAt).map { $0 <= nowNanos() } ?? false
     }
     package func isExpunged(attempt id: String) -> Bool { state.withLock { $0.attempts.contains(id) } }
-    package func add(message sequence: UInt64) throws {
-        try state.withLock { state in
-            guard !state.messages.contains(sequence) else { return }
-            try append("m \(sequence)\n", &state)
-            state.messages.insert(sequence)
+
+    // MARK: what is to be erased still
+
+    /// Single messages of earlier versions, ascending.
+    package var messagesLeft: [UInt64] { state.withLock { $0.messages.sorted() } }
+    /// Tenants whose messages are to be erased: behind which one, and up to which.
+    package var tenantsLeft: [(tenant: TenantID, behind: UInt64, through: UInt64)] {
+        state.withLock { state in
+            state.tenants.sorted { $0.key < $1.key }.compactMap { number, last in
+                let erased = state.erased[number] ?? 0
+                return erased < last ? (tenant: TenantID(number), behind: erased, through: last) : nil
+            }
         }
     }
+    package func erasedThrough(of tenant: TenantID) -> UInt64 { state.withLock { $0.erased[tenant.number] ?? 0 } }
+
+    // MARK: changes
+
     /// All messages of a tenant up to this one. Gives the one that they were gone up to before; 0 for none.
     package func add(messagesOf tenant: TenantID, through sequence: UInt64) throws -> UInt64 {
         try state.withLock { state in
@@ -85,6 +120,16 @@ package final class ExpungedContent: Sendable {
             return before
         }
     }
+    /// They are erased from the log.
+    package func erased(messagesOf tenant: TenantID, through sequence: UInt64) throws {
+        try state.withLock { state in
+            guard sequence > state.erased[tenant.number] ?? 0 else { return }
+            try append("e \(tenant.number) \(sequence)\n", &state)
+            state.erased[tenant.number] = sequence
+        }
+    }
+    /// Its record says by itself that it is gone.
+    package func erased(message sequence: UInt64) { state.withLock { _ = $0.messages.remove(sequence) } }
     package func add(attempt id: String) throws {
         try state.withLock { state in
             guard !state.attempts.contains(id) else { return }
@@ -93,6 +138,9 @@ package final class ExpungedContent: Sendable {
         }
     }
     private func append(_ line: String, _ state: inout State) throws {
+        if state.lineCount >= ExpungedContent.lineCountMin, state.lineCount > 2 * state.wantedCount {
+            try ExpungedContent.rewrite(path, &state)
+        }
         if !FileManager.default.fileExists(atPath: path) {
             guard PrivateFile.make(path) != nil else { throw CocoaError(.fileWriteUnknown) }
         }
@@ -103,13 +151,23 @@ package final class ExpungedContent: Sendable {
         try file.write(contentsOf: Data(line.utf8))
         try file.synchronize()
         state.byteCount += UInt64(line.utf8.count)
+        state.lineCount += 1
+    }
+    /// What still says something, in a file that takes the old one's place in one step.
+    private static func rewrite(_ path: String, _ state: inout State) throws {
+        let lines = state.lines
+        let bytes = Array(lines.joined().utf8)
+        try PrivateFile(path: path).write(bytes)
+        state.byteCount = UInt64(bytes.count)
+        state.lineCount = lines.count
     }
 }
 
 extension ExpungedContent {
     package func isGone(of event: StoredEvent) -> Bool {
-        isGone(
-            event.place.sequence, of: event.tenant, source: event.sourceID, receivedAt: event.receivedAt,
-            fieldLines: event.fieldLines)
+        event.isErased
+            || isGone(
+                event.place.sequence, of: event.tenant, source: event.sourceID, receivedAt: event.receivedAt,
+                fieldLines: event.fieldLines)
     }
 }

@@ -9,6 +9,7 @@ package enum PublishRules {
     package static let idBytesMax = 256
     package static let typeBytesMax = 256
     package static let idempotencyKeyBytesMax = 256
+    package static let groupBytesMax = 128
     /// From now on: of the time at which deliveries are to begin.
     package static let delaySeconds = 60...86_400
     package static let retentionHours = 1...2160
@@ -19,6 +20,7 @@ package enum PublishRules {
     package static let idForm = "must be 1 to \(idBytesMax) of `a-z A-Z 0-9 . _ -`"
     package static let typeForm = "must be 1 to \(typeBytesMax) of `a-z A-Z 0-9 . _ - / :`"
     package static let idempotencyKeyForm = "must be 1 to \(idempotencyKeyBytesMax) visible ASCII characters"
+    package static let groupForm = "must be 1 to \(groupBytesMax) visible ASCII characters"
     package static let timeForm = "must be a time such as `2026-01-31T00:00:00Z`"
     package static let delayForm = "must be from one minute to 24 hours from now"
     package static let retentionForm = "must be a whole number from 1 to \(retentionHours.upperBound)"
@@ -41,8 +43,10 @@ package enum PublishRules {
         guard isRepeatable else { return isDelay(until: time, now: now) }
         return time <= now || (time - now) / 1_000_000_000 <= UInt64(delaySeconds.upperBound)
     }
-    package static func isIdempotencyKey(_ text: String) -> Bool {
-        (1...idempotencyKeyBytesMax).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    package static func isIdempotencyKey(_ text: String) -> Bool { isVisible(text, bytesMax: idempotencyKeyBytesMax) }
+    package static func isGroup(_ text: String) -> Bool { isVisible(text, bytesMax: groupBytesMax) }
+    private static func isVisible(_ text: String, bytesMax: Int) -> Bool {
+        (1...bytesMax).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
     package static func isContentType(_ text: String) -> Bool {
         (1...contentTypeBytesMax).contains(text.utf8.count) && text.utf8.allSatisfy { (0x20...0x7E).contains($0) }

@@ -10,7 +10,9 @@ package enum PublishSource {
     package static let opsCenterName = "@ops-center"
     /// The same of what the gateway says of itself.
     package static let operationalName = "@operational"
-    package static let all = [name, opsCenterName, operationalName]
+    /// The same of what comes over the contract edge.
+    package static let contractName = "@contract"
+    package static let all = [name, opsCenterName, operationalName, contractName]
 
     /// Nil for every other name.
     package static func ids(of name: String) -> [SourceID]? {
@@ -18,6 +20,7 @@ package enum PublishSource {
         case PublishSource.name: [.publishing, .messages]
         case opsCenterName: [.opsCenter]
         case operationalName: [.operational]
+        case contractName: [.contract]
         default: nil
         }
     }
@@ -36,18 +39,25 @@ extension SourceID {
     package static var operational: SourceID { SourceID(.max - 4) }
     /// Messages that are for one endpoint, and are matched with none.
     package static var directedMessages: SourceID { SourceID(.max - 5) }
-    package var isPublishing: Bool { number >= SourceID.opsCenterTests.number || self == .directedMessages }
+    /// Events of `/v1/webhooks/ingest`.
+    package static var contract: SourceID { SourceID(.max - 6) }
+    package var isPublishing: Bool {
+        number >= SourceID.opsCenterTests.number || self == .directedMessages || self == .contract
+    }
     /// It is a message of an application, known by that message's id.
     package var isMessage: Bool { self == .messages || self == .directedMessages }
     /// Whom its events are for is said where they are published; nobody else has missed one.
     var isDirected: Bool { self == .opsCenterTests || self == .directedMessages }
     /// Only endpoints that name it get its events; those that name no source do not.
-    package var isClosed: Bool { [.opsCenter, .opsCenterTests, .operational, .directedMessages].contains(self) }
+    package var isClosed: Bool {
+        [.opsCenter, .opsCenterTests, .operational, .directedMessages, .contract].contains(self)
+    }
     /// Of what is published.
     var publishedName: String {
         switch self {
         case .opsCenter, .opsCenterTests: PublishSource.opsCenterName
         case .operational: PublishSource.operationalName
+        case .contract: PublishSource.contractName
         default: PublishSource.name
         }
     }

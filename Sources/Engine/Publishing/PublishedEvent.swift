@@ -13,6 +13,8 @@ package struct PublishedEvent: Equatable, Sendable {
     package var eventID: String?
     package var channels: [String] = []
     package var tags: [String] = []
+    /// What it belongs to; endpoints may ask for an order by it.
+    package var group: String?
     /// Wall clock, milliseconds since 1970: its deliveries begin then. Nil = at once.
     package var deliverAtMillis: Int64?
     /// Hours from its arrival for which its content is shown and sent by hand. Nil = as long as the log has it.
@@ -28,6 +30,8 @@ package struct PublishedEvent: Equatable, Sendable {
         }
         package var text: String { "\(caller) \(key)" }
     }
+    /// Of what came over the contract edge.
+    package var contract: ContractStamp?
     /// Where it was published.
     package var target = "/api/v1/events"
     /// Of those that are the API's own.
@@ -62,14 +66,17 @@ package struct PublishedEvent: Equatable, Sendable {
     }
     /// Nil when it is nobody's duplicate. No id has a space.
     package var dedupKey: String? {
-        eventID ?? repetition.map { "idempotency-key \($0.text)" }
+        if let contract { return "contract \(contract.key)" }
+        return eventID ?? repetition.map { "idempotency-key \($0.text)" }
     }
     private var fieldLines: [UInt8] {
         var lines = ""
         if let deliverAtMillis { lines += "\(PublishedFields.deliverAt)\(deliverAtMillis)\r\n" }
         if !channels.isEmpty { lines += PublishedFields.channels + channels.joined(separator: ",") + "\r\n" }
         if !tags.isEmpty { lines += PublishedFields.tags + tags.joined(separator: ",") + "\r\n" }
+        if let group { lines += PublishedFields.group + group + "\r\n" }
         if let retentionHours { lines += "\(PublishedFields.retention)\(retentionHours)\r\n" }
+        if let contract { lines += contract.fieldLines }
         if let eventID { lines += PublishedFields.eventID + eventID + "\r\n" }
         if let repetition { lines += PublishedFields.idempotencyKey + repetition.text + "\r\n" }
         return Array((lines + "Content-Type: " + contentType + "\r\n").utf8)

@@ -11,6 +11,7 @@ package enum PublishedFields {
     static let eventID = "Sluice-Event-Id: "
     static let retention = "Sluice-Retention-Hours: "
     static let idempotencyKey = "Sluice-Idempotency-Key: "
+    static let group = "Sluice-Group: "
 
     /// Milliseconds since 1970. O(1) where there is none.
     package static func deliverAtMillis(in lines: ByteView) -> Int64? {
@@ -31,6 +32,8 @@ package enum PublishedFields {
     package static func channelList(in lines: ByteView) -> [String] { list(channels(in: lines)) }
     package static func tagList(in lines: ByteView) -> [String] { list(value(of: tags, in: lines)) }
     package static func eventID(in lines: ByteView) -> String? { text(value(of: eventID, in: lines)) }
+    /// Empty when there is none.
+    package static func group(in lines: ByteView) -> ByteView { value(of: group, in: lines) }
     package static func idempotencyKey(in lines: ByteView) -> String? { text(value(of: idempotencyKey, in: lines)) }
 
     /// True exactly when one of `wanted` is in the comma-separated list.
@@ -46,11 +49,11 @@ package enum PublishedFields {
         return false
     }
 
-    private static func text(_ view: ByteView) -> String? { view.count == 0 ? nil : view.text }
+    static func text(_ view: ByteView) -> String? { view.count == 0 ? nil : view.text }
     private static func list(_ view: ByteView) -> [String] {
         view.count == 0 ? [] : view.text.split(separator: ",").map(String.init)
     }
-    private static func value(of name: String, in lines: ByteView) -> ByteView {
+    static func value(of name: String, in lines: ByteView) -> ByteView {
         let name = name.utf8
         var start = 0
         while start < lines.count {

@@ -180,6 +180,7 @@ extension RegistryPlan {
     ) -> Bool {
         let count = issues.count
         issues += profile.rateLimit?.issues(at: path["rate_limit"]) ?? []
+        issues += [TenantWeights.issue(profile.weight, at: path)].compactMap(\.self)
         issues += NameRules.issues(name: name ?? TenantSpec.defaultName, uid: uid, at: path)
         if let name, let other = after.tenant(named: name), other.id != id {
             report(path["name"], "is already the name of another tenant", about: .value)

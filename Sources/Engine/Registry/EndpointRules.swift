@@ -43,6 +43,7 @@ struct EndpointRules {
     /// What a family of webhooks fixes, whoever changes one.
     private func familyIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
         if endpoint.extras.family == .operational { return operationalIssues(endpoint, path) }
+        if endpoint.extras.family == .contract { return ContractRules.issues(of: endpoint, at: path) }
         guard endpoint.extras.family == .opsCenter, let source = endpoint.extras.family.source else { return [] }
         var issues: [ValidationIssue] = []
         if endpoint.sources != [source] {

@@ -7,6 +7,7 @@ enum GatewayRules {
         listenerIssues(configuration.process) + boundIssues(configuration) + edgeIssues(configuration)
             + healthIssues(configuration) + publicationIssues(configuration)
             + liveIssues(configuration.live)
+            + (configuration.process.traces?.issues(at: FieldPath("traces")) ?? [])
     }
 
     private static func listenerIssues(_ process: ProcessSettings) -> [ValidationIssue] {
@@ -133,7 +134,7 @@ enum GatewayRules {
     }
 
     private static func edgeIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
-        certificateIssues(configuration) + addressIssues(configuration)
+        certificateIssues(configuration) + addressIssues(configuration) + originIssues(configuration)
     }
     private static func certificateIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
         let asks = configuration.process.listenTLS.values.contains { $0.clientAuthorities != nil }
@@ -143,6 +144,14 @@ enum GatewayRules {
                 FieldPath("sources")[index]["client_certificate"],
                 "is never shown, for no listener asks for one; give a listener "
                     + "`tls: { certificate: …, client_ca: FILE }`")
+        }
+    }
+    /// Of browsers that may call the contract edge: each is named, and never all of them.
+    private static func originIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
+        configuration.process.contract.origins.enumerated().filter { (try? EdgeCompiler.origin($1)) == nil }.map {
+            ValidationIssue(
+                FieldPath("contract", "cors_origins")[$0.offset],
+                "is not a scheme and host such as https://console.example.com, without a path", about: .value)
         }
     }
     private static func addressIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
@@ -198,6 +207,7 @@ enum GatewayRules {
                 issues.append(ValidationIssue(path["name"], "is already the name of tenants[\(first)]", about: .value))
             }
             issues += tenant.rateLimit?.issues(at: path["rate_limit"]) ?? []
+            issues += [TenantWeights.issue(tenant.weight, at: path)].compactMap(\.self)
         }
         return issues
     }

@@ -231,7 +231,7 @@ package final class RegistryService: Sendable {
             endpoints: endpoints, addedEndpoints: Set(added),
             removedEndpoints: removed, deletedEndpoints: plan.endpoints.gone.map { EndpointID($0) },
             compilation: compilation, sources: sources,
-            live: plan.after.live, paths: places.endpoints, after: plan.after)
+            live: plan.after.live, paths: places.endpoints, weights: TenantWeights(plan), after: plan.after)
     }
 }
 

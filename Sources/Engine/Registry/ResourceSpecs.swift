@@ -60,6 +60,8 @@ package struct TenantProfile: Equatable, Codable, Sendable {
     package var throttleRate: Int?
     /// Requests that its sources and publishers may send together; nil = what the manifest says of it or of everyone.
     package var rateLimit: RateLimitConfiguration?
+    /// Its part of what all tenants deliver by; nil = what the manifest says of it or of everyone, else 1.
+    package var weight: Int?
 
     package init() {}
 }
@@ -70,6 +72,7 @@ extension TenantProfile {
         SettingsField("metadata", { $0.metadata }, text: { $0.keys.sorted().joined(separator: ", ") }),
         SettingsField("throttle_rate", { $0.throttleRate }, text: { $0.map { "\($0)" } ?? "none" }),
         SettingsField("rate_limit", { $0.rateLimit }, text: { $0?.text ?? "none" }),
+        SettingsField("weight", { $0.weight }, text: { $0.map { "\($0)" } ?? "none" }),
     ]
     func changes(from old: TenantProfile) -> [FieldChange] {
         TenantProfile.fields.filter { !$0.isEqual(old, self) }.map {

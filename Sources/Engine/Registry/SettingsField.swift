@@ -164,6 +164,7 @@ extension EndpointConfiguration {
         SettingsField("old_secrets", { $0.extras.oldSecrets }, text: { countText($0.count) }),
         SettingsField("signature_names", { $0.extras.signatureNames }, text: { "\($0)" }),
         SettingsField("family", { $0.extras.family }, text: { $0.rawValue }),
+        SettingsField("contract", { $0.extras.contract }, text: { $0?.value.text ?? "none" }),
     ]
 }
 
@@ -180,6 +181,7 @@ extension SourceConfiguration {
         SettingsField("scheme", { $0.scheme }, text: { $0.map { "\($0)" } ?? "none" }),
         SettingsField("event.id") { $0.eventID },
         SettingsField("event.type") { $0.eventType },
+        eventGroupField.apart(.whenSet),
         SettingsField("dedup.key") { $0.dedupKey },
         SettingsField(
             "dedup.window", { $0.dedupWindowSeconds }, text: { $0.map { millisText(Int($0) * 1000) } ?? "none" }),
@@ -198,6 +200,8 @@ extension SourceConfiguration {
         SettingsField("allowed_origins") { $0.allowedOrigins },
         rateLimitField.apart(.whenSet),
     ]
+    private static let eventGroupField: SettingsField<SourceConfiguration> = SettingsField(
+        "event.group", { $0.eventGroup })
     private static let rateLimitField: SettingsField<SourceConfiguration> = SettingsField(
         "rate_limit", { $0.rateLimit }, text: { $0?.text ?? "none" })
 }

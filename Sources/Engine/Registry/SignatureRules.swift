@@ -39,6 +39,7 @@ enum SignatureRules {
 
     /// Nil by Standard Webhooks, and where the settings are not sound.
     static func form(of endpoint: EndpointConfiguration) -> SignatureForm? {
+        if endpoint.extras.family == .contract { return endpoint.extras.contract?.value.signatureForm }
         guard let signature = endpoint.policies.signature, endpoint.extras.family == .registry else { return nil }
         return (try? signature.resolved()) ?? nil
     }

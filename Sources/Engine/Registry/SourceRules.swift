@@ -29,6 +29,7 @@ struct SourceRules {
         }
         issues += selectorIssues("event.id", source.eventID, path)
         issues += selectorIssues("event.type", source.eventType, path)
+        issues += OrderKey.issues(of: source.eventGroup, at: path["event"]["group"])
         issues += selectorIssues("dedup.key", source.dedupKey, path, takesBody: true)
         if let own = source.bodyBytesMax, let bodyBytesMax, own > bodyBytesMax {
             issues.append(

@@ -10,7 +10,8 @@ package enum DeadLetterClass: Hashable, Sendable {
 
     package init(_ row: DeliveryRow) {
         switch row.reason {
-        case .tooLarge, .eventMissing, .endpointDisabled, .cancelled, .transformationFailed: self = .local
+        case .tooLarge, .eventMissing, .endpointDisabled, .cancelled, .transformationFailed, .erased:
+            self = .local
         // Without an attempt there is no failure. What expires after one keeps what came of that.
         case .expired where row.result == .abandoned: self = .local
         case .permanentAnswer, .retriesExhausted, .endpointGone, .expired, .authorizationFailed, nil:

@@ -13,10 +13,16 @@ enum DeliveryColumns {
         EventLocation(sequence: UInt64(bitPattern: sequence), position: UInt64(bitPattern: position))
     }
 
+    /// What history has of one that was superseded: no attempt ended it, and nothing that was delivered says so.
+    static let supersededResult = DeliveryResult.abandoned
+
     /// `state` is what the table holds when it has no such column.
-    static func delivery(_ row: Row, state known: DeliveryState? = nil) throws -> DeliveryRow {
+    static func delivery(_ row: Row, state held: DeliveryState? = nil) throws -> DeliveryRow {
         let endpoint = EndpointID(row["endpoint"])
         let place = place(sequence: row["sequence"], position: row["position"])
+        let ending: UInt8 = row["result"]
+        let isSuperseded = held == .delivered && ending == supersededResult.rawValue
+        let known: DeliveryState? = isSuperseded ? .superseded : held
         let reason: UInt8? = known == nil ? row["reason"] : nil
         guard let state = known ?? DeliveryState(rawValue: row["state"]),
             let result = DeliveryResult(rawValue: row["result"]),

@@ -64,11 +64,11 @@ struct DeliveryReader {
     func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?) {
         guard query.limit > 0 else { return ([], query.before) }
         var merge = ListingMerge(limit: query.limit)
-        let states = query.states.subtracting([.delivered]).filter { query.reason == nil || $0 == .dead }
+        let states = query.states.filter { !$0.isFinished }.filter { query.reason == nil || $0 == .dead }
         try database.read { db in
             for state in states { merge.add(try open.page(query, state: state, lookedMax: lookedMax, db)) }
         }
-        if query.states.contains(.delivered), query.reason == nil {
+        if query.states.contains(where: \.isFinished), query.reason == nil {
             let last = query.before.map(\.sequence) ?? .max
             for slice in history.slices(of: identity, in: 0...last) {
                 guard let span = slice.span(identity), merge.wants(span.sequences.upperBound) else { break }
@@ -109,19 +109,19 @@ struct DeliveryReader {
             if rows.count >= limit, let last = rows.last { end = min(end ?? .max, last.place.sequence) }
         }
         try database.read { db in
-            for state in states where state != .delivered {
+            for state in states where !state.isFinished {
                 let rows = try open.rows(endpoint: endpoint, state: state, from: from, limit: limit, db)
                 noteEnd(rows)
                 add(rows)
             }
         }
-        if states.contains(.delivered) {
+        if states.contains(where: \.isFinished) {
             for slice in history.slices(of: identity, in: from ... .max) {
                 let rows = try history.read(slice, identity) {
                     try $0.rows(endpoint: endpoint, from: from, limit: limit, $1)
                 }
                 noteEnd(rows ?? [])
-                add(try current(rows ?? [], of: slice))
+                add(try current((rows ?? []).filter { states.contains($0.state) }, of: slice))
             }
         }
         let rows = found.values.filter { $0.place.sequence <= end ?? .max }

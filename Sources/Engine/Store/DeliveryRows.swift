@@ -7,12 +7,17 @@ package enum DeliveryState: UInt8, CaseIterable, Sendable {
     case delivered = 1
     case pending = 2
     case dead = 3
+    /// A newer event of its key is delivered in its place; nothing more becomes of it.
+    case superseded = 4
 
+    /// It is kept in history.
+    package var isFinished: Bool { self == .delivered || self == .superseded }
     package var name: String {
         switch self {
         case .delivered: "delivered"
         case .pending: "pending"
         case .dead: "dead"
+        case .superseded: "superseded"
         }
     }
 }
@@ -220,6 +225,8 @@ package struct EndpointState: Equatable, Sendable {
     package var lastSuccessMillis: Int64 = 0
     /// One line for an operator: the class and, where there is one, the status or system error. At most 200 bytes.
     package var lastError = ""
+    /// The last mark of `EndpointHealth.alertMarks` that was told of this spell of failures; 0 = none.
+    package var alertedPercent = 0
 
     package init(endpoint: EndpointID) { self.endpoint = endpoint }
     /// True exactly when nothing is to be sent because of it.
@@ -270,7 +277,7 @@ package struct OpenDeliveries: Equatable, Sendable {
             switch state {
             case .pending: found[endpoint, default: OpenDeliveries(endpoint: endpoint)].pending += 1
             case .dead: found[endpoint, default: OpenDeliveries(endpoint: endpoint)].dead += 1
-            case .delivered: break
+            case .delivered, .superseded: break
             }
         }
         return found.values.sorted { $0.endpoint < $1.endpoint }
@@ -297,7 +304,7 @@ package struct DeliverySnapshot: Sendable {
 package struct DeliveryQuery: Sendable {
     /// Nil = all endpoints.
     package var endpoint: EndpointID?
-    package var states: Set<DeliveryState> = [.delivered, .pending, .dead]
+    package var states: Set<DeliveryState> = Set(DeliveryState.allCases)
     /// Deliveries with at least one failed attempt.
     package var failedOnly = false
     package var reason: DeadLetterReason?

@@ -23,8 +23,11 @@ package protocol DeliveryStore: AnyObject, Sendable {
     func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries]
     /// Every pending delivery of the endpoint that is due later is due at `due`.
     func expedite(_ endpoint: EndpointID, due: Int64) throws
-    /// Those of `keys` that are pending are dead letters from now on, `cancelled`; as they are then. Durable.
-    func cancel(_ keys: [DeliveryKey], nowMillis: Int64) throws -> [DeliveryRow]
+    /// Every postponed delivery of the endpoint (`DeliveryRow.isPostponed`) that is due after `nowMillis` is due so
+    /// much sooner, and no sooner than then.
+    func advance(_ endpoint: EndpointID, byMillis millis: Int64, nowMillis: Int64) throws
+    /// Those of `keys` that are pending are dead letters from now on, for this reason; as they are then. Durable.
+    func cancel(_ keys: [DeliveryKey], reason: DeadLetterReason, nowMillis: Int64) throws -> [DeliveryRow]
     /// The first endpoint behind `endpoint` (by number) that has something in one of `states`, of those that are open.
     /// O(log of what is open).
     func nextOpen(after endpoint: EndpointID, states: Set<DeliveryState>) throws -> EndpointID?

@@ -10,6 +10,7 @@ package struct DeliverySummary: Equatable, Sendable {
     package var delivered = 0
     package var pending = 0
     package var dead = 0
+    package var superseded = 0
     /// Of all of them.
     package var attempts = 0
     /// When the last one ended; 0 = there was none.
@@ -26,6 +27,7 @@ package struct DeliverySummary: Equatable, Sendable {
         delivered += other.delivered
         pending += other.pending
         dead += other.dead
+        superseded += other.superseded
         attempts += other.attempts
         lastMillis = max(lastMillis, other.lastMillis)
     }
@@ -37,6 +39,7 @@ package struct DeliverySummary: Equatable, Sendable {
         case .delivered: delivered += count
         case .pending: pending += count
         case .dead: dead += count
+        case .superseded: superseded += count
         }
         attempts += more
         // One that waits for its first attempt has a row, but no attempt.
@@ -58,7 +61,10 @@ struct SummaryQuery {
     ) throws {
         let few = index != nil && endpoints.count <= SummaryQuery.endpointCountMax
         let numbers = endpoints.map { "\($0.number)" }.sorted().joined(separator: ", ")
-        let state = known == nil ? "state" : "\(known?.rawValue ?? 0)"
+        let superseded = """
+            CASE result WHEN \(DeliveryColumns.supersededResult.rawValue) THEN \(DeliveryState.superseded.rawValue)
+            """
+        let state = known.map { "\(superseded) ELSE \($0.rawValue) END" } ?? "state"
         let sql = """
             SELECT endpoint, \(state) AS kind, count(*) AS number, max(updated) AS last,
                 total(attempts & \(~(AttemptCount.manual | AttemptCount.directed | AttemptCount.replayed))) AS attempts

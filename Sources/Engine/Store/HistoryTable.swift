@@ -24,6 +24,11 @@ struct HistoryTable {
             if let endpoint = query.endpoint { listing.keep("endpoint = ?", [endpoint.number]) }
             if query.failedOnly { listing.keep("attempts > 1") }
         }
+        if !query.states.contains(.superseded) {
+            listing.keep("result <> \(DeliveryColumns.supersededResult.rawValue)")
+        } else if !query.states.contains(.delivered) {
+            listing.keep("result = \(DeliveryColumns.supersededResult.rawValue)")
+        }
         listing.keepUpdated(query.updated)
         return try listing.page(limit: query.limit, db)
     }

@@ -70,6 +70,7 @@ enum MarkTable {
             state.lastFailureMillis = row["last_failure"]
             state.lastSuccessMillis = row["last_success"]
             state.lastError = row["last_error"]
+            state.alertedPercent = row["alerted"]
             return state
         }
     }
@@ -79,8 +80,9 @@ enum MarkTable {
         let insert = try db.cachedStatement(
             sql: """
                 INSERT OR REPLACE INTO endpoint_state
-                    (log, endpoint, condition, reason, since, until, last_failure, last_success, last_error)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    (log, endpoint, condition, reason, since, until, last_failure, last_success, last_error,
+                     alerted)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         let delete = try db.cachedStatement(sql: "DELETE FROM endpoint_state WHERE log = ? AND endpoint = ?")
         for state in states {
@@ -91,6 +93,7 @@ enum MarkTable {
             try insert.execute(arguments: [
                 log, state.endpoint.number, state.condition.rawValue, state.reason.rawValue, state.sinceMillis,
                 state.untilMillis, state.lastFailureMillis, state.lastSuccessMillis, state.lastError,
+                state.alertedPercent,
             ])
         }
     }
@@ -108,6 +111,10 @@ enum MarkTable {
             batch.shared.map { DeliveryColumns.stored(position: $0.position) }, log,
         ])
     }
+}
+
+extension MarkTable {
+    static let alertSchema = "ALTER TABLE endpoint_state ADD COLUMN alerted INTEGER NOT NULL DEFAULT 0"
 }
 
 /// A batch sorted for its files: the last row of a delivery counts, finished ones go to history and take their attempts
@@ -130,7 +137,7 @@ struct BatchParts {
         }
         for (index, row) in rows.enumerated() {
             if index + 1 < rows.count, DeliveryKey(rows[index + 1]) == DeliveryKey(row) { continue }
-            if row.state == .delivered { finished.append(row) } else { open.append(row) }
+            if row.state.isFinished { finished.append(row) } else { open.append(row) }
         }
         guard !batch.attempts.isEmpty else { return }
         let keys = Set(finished.map(DeliveryKey.init))

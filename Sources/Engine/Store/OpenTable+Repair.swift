@@ -6,7 +6,7 @@ import GRDB
 
 extension OpenTable {
     func nextEndpoint(after endpoint: EndpointID, states: Set<DeliveryState>, _ db: Database) throws -> EndpointID? {
-        let kinds = states.subtracting([.delivered]).map { "\($0.rawValue)" }.sorted().joined(separator: ", ")
+        let kinds = states.filter { !$0.isFinished }.map { "\($0.rawValue)" }.sorted().joined(separator: ", ")
         // One step of the index an endpoint: those whose open deliveries are all of another kind are stepped over.
         let sql = """
             SELECT endpoint FROM open_delivery INDEXED BY open_by_endpoint
@@ -45,7 +45,9 @@ extension OpenTable {
                 return (like, row["number"])
             })
     }
-    func cancel(_ keys: [DeliveryKey], nowMillis: Int64, _ db: Database) throws -> [DeliveryRow] {
+    func cancel(
+        _ keys: [DeliveryKey], reason: DeadLetterReason, nowMillis: Int64, _ db: Database
+    ) throws -> [DeliveryRow] {
         let find = try db.cachedStatement(
             sql: "SELECT * FROM open_delivery WHERE log = ? AND sequence = ? AND endpoint = ? AND state = 2")
         var rows: [DeliveryRow] = []
@@ -54,7 +56,7 @@ extension OpenTable {
             guard let found = try Row.fetchOne(find, arguments: arguments) else { continue }
             var row = try DeliveryColumns.delivery(found)
             row.state = .dead
-            row.reason = .cancelled
+            row.reason = reason
             row.dueMillis = 0
             row.updatedMillis = nowMillis
             rows.append(row)

@@ -201,6 +201,14 @@ struct OpenTable {
                     AND NOT ((attempts & \(AttemptCount.numberMask)) = 0 AND due > updated)
                 """, arguments: [due, log, endpoint.number, due])
     }
+    func advance(_ endpoint: EndpointID, byMillis millis: Int64, nowMillis: Int64, _ db: Database) throws {
+        try db.execute(
+            sql: """
+                UPDATE open_delivery INDEXED BY open_by_due SET due = max(due - ?, ?)
+                WHERE state = 2 AND log = ? AND endpoint = ? AND due > ?
+                    AND (attempts & \(AttemptCount.numberMask)) = 0 AND due > updated
+                """, arguments: [millis, nowMillis, log, endpoint.number, nowMillis])
+    }
     func forget(_ endpoint: EndpointID, _ db: Database) throws {
         let arguments: StatementArguments = [log, endpoint.number]
         try db.execute(

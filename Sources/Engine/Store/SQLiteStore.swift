@@ -172,8 +172,13 @@ package final class SQLiteStore: DeliveryStore {
     package func expedite(_ endpoint: EndpointID, due: Int64) throws {
         try database.write(isDurable: true) { try open.expedite(endpoint, due: due, $0) }
     }
-    package func cancel(_ keys: [DeliveryKey], nowMillis: Int64) throws -> [DeliveryRow] {
-        try database.write(isDurable: true) { try open.cancel(keys, nowMillis: nowMillis, $0) }
+    package func advance(_ endpoint: EndpointID, byMillis millis: Int64, nowMillis: Int64) throws {
+        try database.write(isDurable: true) { try open.advance(endpoint, byMillis: millis, nowMillis: nowMillis, $0) }
+    }
+    package func cancel(
+        _ keys: [DeliveryKey], reason: DeadLetterReason, nowMillis: Int64
+    ) throws -> [DeliveryRow] {
+        try database.write(isDurable: true) { try open.cancel(keys, reason: reason, nowMillis: nowMillis, $0) }
     }
     package func nextOpen(after endpoint: EndpointID, states: Set<DeliveryState>) throws -> EndpointID? {
         try database.read { try open.nextEndpoint(after: endpoint, states: states, $0) }

@@ -9,8 +9,10 @@ package enum StoreRequest: Sendable {
     case loadPending(endpoint: EndpointID, from: RetryKey, limit: Int)
     /// Pending deliveries fall due now; answered when that is written.
     case expedite(endpoint: EndpointID, due: Int64)
-    /// Those of them that are pending are dead now, at an operator's wish; answered when that is written.
-    case cancel([DeliveryKey], nowMillis: Int64)
+    /// What waits for its first attempt falls due so much sooner; answered as `expedite`, when that is written.
+    case advance(endpoint: EndpointID, millis: Int64, nowMillis: Int64)
+    /// Those of them that are pending are dead now, for this reason; answered when that is written.
+    case cancel([DeliveryKey], reason: DeadLetterReason, nowMillis: Int64)
     /// Nothing of these is kept; not answered.
     case forget([EndpointID])
 }

@@ -129,7 +129,11 @@ package final class StoreWorker: StorePort, @unchecked Sendable {
         case .expedite(let endpoint, let due):
             try store.expedite(endpoint, due: due)
             reply(.expedited(endpoint))
-        case .cancel(let keys, let nowMillis): reply(.cancelled(try store.cancel(keys, nowMillis: nowMillis)))
+        case .advance(let endpoint, let millis, let nowMillis):
+            try store.advance(endpoint, byMillis: millis, nowMillis: nowMillis)
+            reply(.expedited(endpoint))
+        case .cancel(let keys, let reason, let nowMillis):
+            reply(.cancelled(try store.cancel(keys, reason: reason, nowMillis: nowMillis)))
         case .forget(let endpoints): try store.forget(endpoints)
         }
     }

@@ -74,7 +74,7 @@ package final class CompiledEndpoint: Sendable {
     let spacingNanos: UInt64?
     /// Nil = events are sent as they came.
     let preparation: Preparation?
-    /// Nil for most; never of a family, whose own rules hold.
+    /// Nil for most, and for families whose own rules hold.
     package let policies: LanePolicies?
     /// Nil = the egress loop signs.
     let signer: AheadSigner?
@@ -104,7 +104,7 @@ package final class CompiledEndpoint: Sendable {
                 throw .authorization(error.issue(at: FieldPath([])).reason)
             }
         }
-        policies = family == .registry ? LanePolicies(spec.settings.policies, credentials: credentials) : nil
+        policies = family.takesPolicies ? LanePolicies(spec.settings.policies, credentials: credentials) : nil
         outcomes = family.outcomes.map { OutcomeTable($0) } ?? OutcomeTable(spec.settings.outcomes)
         order = DeliveryOrder(spec.settings)
         fieldLines = spec.settings.extras.fieldLines + Array((authorization?.fieldLine ?? "").utf8)
@@ -114,7 +114,7 @@ package final class CompiledEndpoint: Sendable {
         let form = SignatureRules.form(of: spec.settings)
         signature = form.map { EndpointSignature($0) }
         signer =
-            names == .opsCenter || form != nil
+            names == .opsCenter || names == .contract || form != nil
             ? nil : AheadSigner(spec.settings, nowSeconds: CompiledEndpoint.nowSeconds)
         do throws(ValidationIssue) {
             filter = try spec.settings.policies.filter.map { (filter) throws(ValidationIssue) in
@@ -193,6 +193,8 @@ package final class CompiledEndpoint: Sendable {
         description.endingSecrets = settings.oldSecretsInForce(at: CompiledEndpoint.nowSeconds).filter {
             signer != nil || !EndpointSecret.isAsymmetric($0.text)
         }
+        // One of the contract's that does not sign keeps its secret for when it does.
+        if names == .contract, signature == nil { description.secrets = [] }
         description.names = names
         description.form = signature?.form
         description.userAgent = family.userAgent

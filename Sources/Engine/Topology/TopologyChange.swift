@@ -19,6 +19,8 @@ package struct TopologyChange: Sendable {
     package let live: LiveSettings
     /// Names where issues belong: the place of an endpoint in the change.
     let paths: [EndpointID: FieldPath]
+    /// Nil when no tenant's is another than before.
+    let weights: TenantWeights?
     package let after: RegistryState
 
     /// Where a mistake of this endpoint belongs.

@@ -79,7 +79,8 @@ import CShims
         entryCount -= 1
     }
 
-    /// Forgets every event from this sequence on. O(capacity): for a log that was lost, never in its normal course.
+    /// Forgets every event from this sequence on. O(capacity): for a log that was lost, and for a start that cut a torn
+    /// tail; never in its normal course.
     mutating func removeAll(from first: UInt64) {
         for bucket in 0..<bucketCount {
             for slot in 0..<DedupTable.slotCount {

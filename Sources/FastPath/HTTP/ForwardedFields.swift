@@ -21,7 +21,7 @@ package enum ForwardedFields {
     /// Writes the field lines of one attempt at `offset`; returns the place behind them. `configured`: whole lines of
     /// the endpoint's own; a received field of such a name does not pass, nor one that `barred` names, lines as well
     /// that are not sent. `id` may lie in the same block, before
-    /// `offset`. Of `.opsCenter` the only line of ours is the type's.
+    /// `offset`. Of `.opsCenter` the only line of ours is the type's, of `.contract` the id's.
     package static func write(
         received lines: ByteView, forwarding: FieldForwarding, id: ByteView, source: ByteView, eventType: ByteView,
         verdict: RecordVerification = .verified, clientSubject: ByteView = .empty, attempt: UInt32,
@@ -31,6 +31,11 @@ package enum ForwardedFields {
         let bars = Bars(withheld: withheld, configured: configured, barred: barred, names: names)
         var place = copy(lines, forwarding: forwarding, bars, to: pool, lease: lease, at: offset)
         place = pool.write(configured, to: lease, at: place)
+        if names == .contract {
+            place = pool.write("X-Request-Id: ", to: lease, at: place)
+            place = pool.write(id, to: lease, at: place)
+            return pool.write("\r\n", to: lease, at: place)
+        }
         guard names != .opsCenter else {
             place = pool.write("X-Webhook-Event: ", to: lease, at: place)
             place = writeValue(eventType, to: pool, lease: lease, at: place)
@@ -80,6 +85,7 @@ package enum ForwardedFields {
             case .webhook: break
             case .svix: if hasPrefix(name, "svix-") { return true }
             case .opsCenter: if hasPrefix(name, "x-webhook-") { return true }
+            case .contract: break
             }
             if configured.count > 0, isNamed(name, in: configured) { return true }
             return barred.count > 0 && isNamed(name, in: barred)

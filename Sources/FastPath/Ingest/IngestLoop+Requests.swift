@@ -169,6 +169,8 @@ extension IngestLoop where IO: ~Copyable {
         switch batch.check(scheme, bytes, head, fields, body, origin: edge.origin, nowSeconds: wallSeconds) {
         case .queued(let job): unsafe join(slot, base, head, body, job: job, verdict: .verified)
         case .accepted: unsafe join(slot, base, head, body, job: -1, verdict: .verified)
+        case .rejected where isPlanted(.acceptRefused):
+            unsafe join(slot, base, head, body, job: -1, verdict: .verified)
         case .rejected(let reason):
             guard let observed = unsafe observe(source, reason) else { return reject(slot, reason, bytes, body) }
             unsafe join(slot, base, head, body, job: -1, verdict: observed)

@@ -215,7 +215,12 @@ import Synchronization
     private mutating func received(_ completion: Completion) {
         let slot = table.slot(of: completion.tag)
         let buffer = completion.buffer
-        if buffer >= 0 { held.append(buffer) }
+        if buffer >= 0, isPlanted(.freeBufferEarly) {
+            io.give(buffer: buffer)
+            io.publishBuffers()
+        } else if buffer >= 0, !isPlanted(.keepBuffer) {
+            held.append(buffer)
+        }
         guard slot >= 0 else { return }
         guard completion.result > 0, buffer >= 0 else {
             if table[slot].edge.isSilent, completion.result > 0 { return firstBytesCame(slot) }

@@ -53,7 +53,8 @@ package final class CommittedTail: Sendable {
     }
     private static func state(of journal: borrowing Journal) -> Snapshot {
         Snapshot(
-            sequence: journal.committedSequence, segmentGeneration: journal.segmentGeneration,
+            sequence: isPlanted(.publishBeforeCommit) ? journal.fillingFirstSequence - 1 : journal.committedSequence,
+            segmentGeneration: journal.segmentGeneration,
             segmentFirst: journal.currentSegment.map {
                 $0.firstSequence <= journal.committedSequence ? $0.firstSequence : 0
             } ?? 0,

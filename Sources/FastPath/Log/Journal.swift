@@ -166,8 +166,16 @@ package struct PlacedSegment: Equatable, Sendable {
         let print = fingerprint(of: event)
         // Before any refusal: what is on disk is a duplicate whatever state the disk is in now.
         if let original = known(event, print) { return duplicate(of: original, ticket: ticket) }
-        if let reason = shortage(length, ticket) { return .refused(reason) }
+        if let reason = shortage(length, ticket) {
+            if isPlanted(.claimBeforeAppend) { claim(event, print) }
+            return .refused(reason)
+        }
         return keep(event, print, length, ticket: ticket)
+    }
+    /// What a planted fault does too early.
+    @inline(never) private mutating func claim(_ event: EventInput, _ print: Fingerprint) {
+        dedup.insert(
+            print, sequence: nextSequence, nowSeconds: windowClock.seconds, windowSeconds: event.dedupWindowSeconds)
     }
     /// There is room for it. `newCount` is for its receipt.
     @inline(__always) private mutating func keep(
@@ -239,7 +247,7 @@ package struct PlacedSegment: Equatable, Sendable {
         return dedup.lookup(print, nowSeconds: windowClock.seconds, windowSeconds: event.dedupWindowSeconds)
     }
     private mutating func duplicate(of original: UInt64, ticket: UInt64) -> OfferOutcome {
-        if original <= committedSequence { return .duplicate(sequence: original) }
+        if original <= committedSequence || isPlanted(.duplicateBeforeCommit) { return .duplicate(sequence: original) }
         if ticket == 0 { return .pending(sequence: original) }
         let entry = GroupTicket(ticket: ticket, sequence: original, isDuplicate: true)
         let isTaken = original >= filling.firstSequence ? filling.addTicket(entry) : committing.addTicket(entry)
@@ -298,7 +306,9 @@ package struct PlacedSegment: Equatable, Sendable {
         let isHarmless = written == -Journal.interrupted || written == -Journal.tryAgain
         if written <= 0 && !isHarmless { return segmentFailed() }
         if written == left && synced == 0 { return committed() }
-        if written == left && synced != -Journal.canceled { return segmentFailed() }
+        if isPlanted(.shortWriteIsWhole), written > 0, written < left { return committed() }
+        let isCanceled = synced == -Journal.canceled || isPlanted(.repeatFailedSync)
+        if written == left && !isCanceled { return segmentFailed() }
         flight.stallCount = isHarmless || written == left ? flight.stallCount + 1 : 0
         guard flight.stallCount <= Journal.stallCountMax else { return segmentFailed() }
         // The rest; or, when only the sync was cancelled (it never ran, so asking again is no retry), the last block
@@ -366,6 +376,7 @@ package struct PlacedSegment: Equatable, Sendable {
         segmentFailureCount += 1
         let attempt = flight?.attempt ?? 2
         flight = nil
+        if isPlanted(.appendToFailedSegment), attempt == 1, current != nil { return .continueWith(append()) }
         if attempt == 1 && spareCount > 0 { return .continueWith(roll(attempt: 2)) }
         retireCurrent()
         state = .failed
@@ -400,8 +411,10 @@ package struct PlacedSegment: Equatable, Sendable {
     }
     private mutating func giveUpGroups() {
         failedRecordCount += UInt64(committing.recordCount) + UInt64(filling.recordCount)
-        committing.freeClaims(in: &dedup)
-        filling.freeClaims(in: &dedup)
+        if !isPlanted(.keepFailedClaims) {
+            committing.freeClaims(in: &dedup)
+            filling.freeClaims(in: &dedup)
+        }
         // Their sequences are used again: a later segment with the same first sequence supersedes what reached the
         // disk.
         nextSequence = committedSequence + 1
@@ -430,7 +443,8 @@ package struct PlacedSegment: Equatable, Sendable {
             }
         case .failed:
             if let entry = committing.nextTicket() ?? filling.nextTicket() {
-                return Receipt(ticket: entry.ticket, sequence: entry.sequence, fate: .failed)
+                let fate: ReceiptFate = isPlanted(.failureIsKept) ? .kept : .failed
+                return Receipt(ticket: entry.ticket, sequence: entry.sequence, fate: fate)
             }
             filling.reset(firstSequence: nextSequence)
         }

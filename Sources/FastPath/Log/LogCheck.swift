@@ -20,6 +20,10 @@ package struct LogSummary: Equatable, Sendable {
     package var bodyBytes = 0
     package var firstSequence: UInt64?
     package var lastSequence: UInt64?
+    /// Records whose body somebody had erased.
+    package var erasedCount = 0
+    /// Of them: announced and not overwritten yet, by a gateway that is at it or was stopped in it.
+    package var erasingCount = 0
     /// Smallest and largest receive time, wall clock in nanoseconds.
     package var firstReceivedAt: UInt64?
     package var lastReceivedAt: UInt64?
@@ -41,7 +45,7 @@ package enum LogCheck {
         let folder = try LogFolder(path: path, access: .readOnly)
         var summary = LogSummary()
         summary.logIdentity = folder.identity.identity
-        var log = LogScan()
+        var log = LogScan(erasures: folder.erasures)
         let all = try folder.segments()
         let start = all.lastIndex { $0 <= sequence } ?? 0
         for (index, first) in all.enumerated().dropFirst(start) {
@@ -65,6 +69,7 @@ package enum LogCheck {
         }
         summary.damages = log.damages
         summary.tornTail = log.tornTail
+        summary.erasingCount = folder.erasures.standing.count
         return summary
     }
 
@@ -102,6 +107,7 @@ extension LogSummary {
         recordCount += 1
         recordBytes += record.length
         bodyBytes += record.body.count
+        if record.isErased { erasedCount += 1 }
         firstSequence = firstSequence ?? record.sequence
         lastSequence = record.sequence
         firstReceivedAt = min(firstReceivedAt ?? .max, record.receivedAt)

@@ -82,6 +82,8 @@ package final class LogFolder: Sendable {
     package let identity: LogIdentity
     /// Descriptor of `log/`, for the names in a `CommitRoll`.
     package let directory: Int32
+    /// What is being erased from it.
+    package let erasures: LogErasures
     private let root: Int32
     private let lock: Int32
     private let isLocked = Atomic<Bool>(false)
@@ -94,6 +96,8 @@ package final class LogFolder: Sendable {
             lock = access == .exclusive ? try LogFolder.takeLock(root, path, &opened) : -1
             directory = try LogFolder.openLog(root, path, access, &opened)
             identity = try LogFolder.findIdentity(directory, path, access)
+            erasures = try LogErasures(
+                directory: directory, path: path, identity: identity.identity, isForeign: access == .readOnly)
         } catch {
             for file in opened { _ = sluice_file_close(file) }
             throw error
@@ -122,10 +126,11 @@ package final class LogFolder: Sendable {
             let made = unsafe sluice_file_make_directory(working, path)
             if made < 0 { throw .folderUnusable(path: path, systemError: -made) }
             root = unsafe sluice_file_open(working, path, FileFlag.directory)
-            syncParent(of: root)
         }
         if root < 0 { throw .folderUnusable(path: path, systemError: -root) }
         opened.append(root)
+        // Also when it was there: a start that ended before its own sync may have made it.
+        if access == .exclusive { syncParent(of: root) }
         return root
     }
     // The name of a new folder is durable only when its parent is; a parent that cannot be opened says so at the next
@@ -153,12 +158,15 @@ package final class LogFolder: Sendable {
             if access == .readOnly { throw .foreign(path: path, what: "it has no folder `log`") }
             let made = unsafe sluice_file_make_directory(root, "log")
             if made < 0 { throw .folderUnusable(path: path, systemError: -made) }
-            let synced = sluice_file_sync(root)
-            if synced < 0 { throw .fileFailed(path: path, operation: "fsync", systemError: -synced) }
             directory = unsafe sluice_file_open(root, "log", FileFlag.directory)
         }
         if directory < 0 { throw .folderUnusable(path: path + "/log", systemError: -directory) }
         opened.append(directory)
+        // As for the folder around it: without its name everything in it would be gone after a power cut.
+        if access == .exclusive {
+            let synced = sluice_file_sync(root)
+            if synced < 0 { throw .fileFailed(path: path, operation: "fsync", systemError: -synced) }
+        }
         return directory
     }
 

@@ -77,6 +77,13 @@ package enum ReadStep {
         return step(tail)
     }
 
+    /// What the record that `next` has just given becomes when it is erased. `keepsLabels`: key, target and field lines
+    /// stay.
+    package func erasure(of record: RecordView, keepsLabels: Bool) -> ErasedRecord {
+        ErasedRecord(
+            record, segment: segment, seed: scanner.seed, offset: scanner.offset - record.length,
+            keepsLabels: keepsLabels)
+    }
     private mutating func step(_ tail: CommittedTail.Snapshot) -> ReadStep {
         while true {
             switch scanner.next() {
@@ -145,7 +152,9 @@ package enum ReadStep {
         nextFirst = segments.first { $0 > first }
         // It is being written to: nothing of what comes behind the committed end belongs in the page cache.
         if nextFirst == nil { sluice_file_read_no_further(file) }
-        scanner.attach(file: file, header: header, byteCount: byteCount, offset: offset, expected: expected)
+        scanner.attach(
+            file: file, header: header, byteCount: byteCount, offset: offset, expected: expected,
+            erasures: folder.erasures)
     }
     private mutating func openFile(_ first: UInt64) -> (file: Int32, header: SegmentHeader, byteCount: Int)? {
         let file = unsafe sluice_file_open(folder.directory, SegmentName.segment(first), 0)
@@ -174,7 +183,7 @@ package enum ReadStep {
     }
     // Of the last `openFile` that gave nothing.
     private var openFailure = OpenFailure.damaged
-    private static let inputOutputError: Int32 = 5
+    static let inputOutputError: Int32 = 5
 
     private mutating func passHeaderless(_ first: UInt64, _ tail: CommittedTail.Snapshot) -> ReadStep {
         var isUnreadable = false

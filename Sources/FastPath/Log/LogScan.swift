@@ -66,7 +66,13 @@ package struct LogScan: ~Copyable {
     private var scanner: SegmentScanner
     private var lastGroupFirst: UInt64 = 0
 
-    package init(bufferBytes: Int = 4 << 20) { scanner = SegmentScanner(bufferBytes: bufferBytes) }
+    private let erasures: LogErasures?
+
+    /// `erasures`: what is being erased from the log, and is read as erased; nil = the bytes as they are.
+    package init(bufferBytes: Int = 4 << 20, erasures: LogErasures? = nil) {
+        scanner = SegmentScanner(bufferBytes: bufferBytes)
+        self.erasures = erasures
+    }
 
     package static func meaning(
         isLastSegment: Bool, laterGroupBehind: Bool, isUnreadable: Bool, hasZeroSector: Bool
@@ -89,7 +95,8 @@ package struct LogScan: ~Copyable {
         }
         let start = RecordFormat.blockBytes
         scanner.attach(
-            file: file, header: header, byteCount: segment.byteCount, offset: start, expected: header.firstSequence)
+            file: file, header: header, byteCount: segment.byteCount, offset: start, expected: header.firstSequence,
+            erasures: erasures)
         segment.isScanned = true
         nextSequence = header.firstSequence
         appendOffset = start

@@ -21,6 +21,10 @@ package enum RecordFormat {
     /// The field lines begin with one of the gateway's own, which says whose certificate the client has shown. No
     /// client can forge it: one that sends such a field has it behind, and no flag.
     static var flagHasSubject: UInt8 { 8 }
+    /// The body's bytes are zeros: somebody had it erased.
+    static var flagErased: UInt8 { 16 }
+    /// Of an erased record: so are those of key, target and field lines.
+    static var flagBare: UInt8 { 32 }
     static var subjectName: StaticString { "Sluice-Client-Subject: " }
     private static var lineEnd: StaticString { "\r\n" }
     @inline(__always) private static func subjectLineCount(_ event: EventInput) -> Int {
@@ -179,6 +183,10 @@ package struct RecordView {
     /// True exactly for a request that holds several events, which are records of their own: it is sent to nobody.
     package var isRequestOfBatch: Bool { bytes[RecordFormat.Offset.flags] & RecordPart.request != 0 }
     package var isElement: Bool { bytes[RecordFormat.Offset.flags] & RecordPart.element != 0 }
+    /// True exactly when its body is gone from the log for good: what is left tells that it was there, and of whom.
+    package var isErased: Bool { bytes[RecordFormat.Offset.flags] & RecordFormat.flagErased != 0 }
+    /// What came from outside with the body is gone too.
+    private var isBare: Bool { bytes[RecordFormat.Offset.flags] & RecordFormat.flagBare != 0 }
     package var sequence: UInt64 { number(RecordFormat.Offset.sequence) }
     package var receivedAt: UInt64 { number(RecordFormat.Offset.receivedAt) }
     package var groupOffset: UInt32 { number(RecordFormat.Offset.groupOffset) }
@@ -204,14 +212,15 @@ package struct RecordView {
 
     package var tenant: ByteView { bytes.slice(RecordFormat.headerBytes, tenantCount) }
     package var source: ByteView { bytes.slice(sourceStart, sourceCount) }
-    package var key: ByteView { keyIsBody ? body : bytes.slice(keyStart, keyCount) }
+    package var key: ByteView { keyIsBody ? body : isBare ? .empty : bytes.slice(keyStart, keyCount) }
     /// What the provider calls the event; empty when it has no such name.
     package var providerID: ByteView { keyIsBody ? .empty : OfferIdentity.ownKey(in: key) }
     package var eventType: ByteView { bytes.slice(typeStart, typeCount) }
     package var method: ByteView { bytes.slice(methodStart, methodCount) }
-    package var target: ByteView { bytes.slice(targetStart, targetCount) }
+    package var target: ByteView { isBare ? .empty : bytes.slice(targetStart, targetCount) }
     /// As received.
     package var fieldLines: ByteView {
+        guard !isBare else { return .empty }
         let own = subjectLineCount
         return bytes.slice(fieldLinesStart + own, fieldLinesCount - own)
     }
@@ -229,7 +238,8 @@ package struct RecordView {
         while count < lines.count, lines[count] != 0x0A { count += 1 }
         return min(count + 1, lines.count)
     }
-    package var body: ByteView { bytes.slice(bodyStart, bodyCount) }
+    /// Empty when it is erased: nobody is given zeros for a payload.
+    package var body: ByteView { isErased ? .empty : bytes.slice(bodyStart, bodyCount) }
 
     /// True exactly when the checksum is that of this record in the segment that `seed` stands for.
     @inline(__always) package func verifies(seed: UInt64) -> Bool {
@@ -246,12 +256,12 @@ package struct RecordView {
     private var fieldLinesCount: Int { Int(number(RecordFormat.Offset.fieldLinesCount) as UInt32) }
     private var bodyCount: Int { Int(number(RecordFormat.Offset.bodyCount) as UInt32) }
     private var sourceStart: Int { RecordFormat.headerBytes + tenantCount }
-    private var keyStart: Int { sourceStart + sourceCount }
-    private var typeStart: Int { keyStart + keyCount }
+    var keyStart: Int { sourceStart + sourceCount }
+    var typeStart: Int { keyStart + keyCount }
     private var methodStart: Int { typeStart + typeCount }
-    private var targetStart: Int { methodStart + methodCount }
+    var targetStart: Int { methodStart + methodCount }
     private var fieldLinesStart: Int { targetStart + targetCount }
-    private var bodyStart: Int { fieldLinesStart + fieldLinesCount }
+    var bodyStart: Int { fieldLinesStart + fieldLinesCount }
     @inline(__always) private func number<T: FixedWidthInteger & BitwiseCopyable>(_ offset: Int) -> T {
         T(littleEndian: bytes.load(offset, as: T.self))
     }

@@ -1,10 +1,11 @@
 // Opens a data folder for writing: lock, identity, every segment's header, the records of the dedup window; then makes
 // the end of the log what a crash must leave: durable up to the last whole record, zeros behind it.
 //
-// Order, each step before the next: read everything → write the last group again and zeros over the torn tail → sync →
-// sync the folder → hand out the segment for appending. The last group is written again because a reader may have found
-// it in the page cache only: when the process died between write and sync (or the sync failed) it is not on disk yet,
-// and the dedup table is about to answer for it. Appending before the sync could bring a torn tail back to life.
+// Order, each step before the next: overwrite what a crash left half erased → read everything → write the last group
+// again and zeros over the torn tail → sync → sync the folder → hand out the segment for appending. The last group is
+// written again because a reader may have found it in the page cache only: when the process died between write and sync
+// (or the sync failed) it is not on disk yet, and the dedup table is about to answer for it. Appending before the sync
+// could bring a torn tail back to life.
 // Invariants: nothing is truncated or removed but empty files and spares; what is cut, set aside or damaged is in the
 // report. Running it twice, or being killed in it, gives the same log.
 // Safety: buffers handed to C live through the call.
@@ -41,6 +42,10 @@ package struct RecoveryReport: Equatable, Sendable {
     package var removedEmptySegments: [UInt64] = []
     /// Files without a readable header, renamed and kept for the operator.
     package var setAside: [String] = []
+    /// Records that were being erased when the process ended, and are now.
+    package var finishedErasureCount = 0
+    /// Why some of them are not.
+    package var erasureFailure: String?
     /// Where the log would have gone on, when others had met later sequences than it holds.
     package var raisedFrom: UInt64?
 
@@ -56,6 +61,14 @@ package struct RecoveryReport: Equatable, Sendable {
         }
         lines += setAside.map {
             "segment without a readable header, none of its records can be verified: now log/\($0)"
+        }
+        if finishedErasureCount > 0 {
+            lines.append("erasure: \(finishedErasureCount) records whose overwriting was cut off were overwritten")
+        }
+        if let erasureFailure {
+            lines.append(
+                "erasure: records that somebody had erased cannot be overwritten, are shown to nobody and are tried "
+                    + "again with the next erasure: \(erasureFailure)")
         }
         if let raisedFrom {
             lines.append(
@@ -113,6 +126,7 @@ package enum Recovery {
             throw .noMemory(bytes: settings.dedupEntryCount * DedupTable.entryBytes)
         }
         var run = RecoveryRun(folder: folder, dedup: dedup, settings: settings)
+        run.finishErasures()
         try run.removeSpares()
         try run.openSegments()
         try run.settleLastSegment()
@@ -129,7 +143,7 @@ private struct RecoveryRun: ~Copyable {
     let settings: RecoverySettings
     var report = RecoveryReport()
     var segments: [ScannedSegment] = []
-    var log = LogScan()
+    var log: LogScan
     var lastFile: Int32 = -1
     var keepsLastFile = false
     var folderChanged = false
@@ -139,9 +153,16 @@ private struct RecoveryRun: ~Copyable {
         self.folder = folder
         self.dedup = consume dedup
         self.settings = settings
+        log = LogScan(erasures: folder.erasures)
     }
     deinit { if lastFile >= 0 && !keepsLastFile { _ = sluice_file_close(lastFile) } }
 
+    /// What cannot be overwritten now is read as erased, and the next erasure tries it again.
+    mutating func finishErasures() {
+        let (count, failure) = RecordEraser(folder).finish()
+        report.finishedErasureCount = count
+        report.erasureFailure = failure?.description
+    }
     mutating func removeSpares() throws(LogOpenError) {
         for name in try folder.names() where SegmentName.isSpare(name) {
             let removed = unsafe sluice_file_remove(folder.directory, name)
@@ -248,6 +269,14 @@ private struct RecoveryRun: ~Copyable {
             if isLast { lastFile = file } else { _ = sluice_file_close(file) }
             report.scannedSegmentCount += 1
         }
+        if log.tornTail != nil { forgetCut() }
+    }
+    /// Records behind a tear were read before it was known to be one. They are cut with it, so they count as not seen:
+    /// a sender that comes again would be told of a duplicate, and of the event nothing would be left.
+    private mutating func forgetCut() {
+        guard var table = dedup.take() else { return }
+        table.removeAll(from: log.nextSequence)
+        dedup = consume table
     }
     private mutating func scanOne(_ index: Int, _ file: Int32, _ nextFirst: UInt64?) {
         let now = settings.nowSeconds
@@ -256,7 +285,7 @@ private struct RecoveryRun: ~Copyable {
             let window = record.dedupWindowSeconds
             let received = record.receivedSeconds
             let isWithin = received >= now || now - received < window
-            if window > 0 && isWithin {
+            if window > 0 && isWithin && !isPlanted(.forgetWindow) {
                 // One from the future was received before the clock was set back: its window ends one window from now.
                 table.insert(
                     record.fingerprint, sequence: record.sequence, nowSeconds: min(received, now),
@@ -287,8 +316,10 @@ private struct RecoveryRun: ~Copyable {
             let name = SegmentName.segment(last.firstSequence)
             try rewrite(0..<RecordFormat.blockBytes, name)
             if let group = log.lastGroup { try rewrite(group, name) }
-            if let torn = log.tornTail { try zero(torn.offset..<torn.offset + torn.byteCount, name) }
-            let synced = sluice_file_sync(lastFile)
+            if let torn = log.tornTail, !isPlanted(.forgetTornTail) {
+                try zero(torn.offset..<torn.offset + torn.byteCount, name)
+            }
+            let synced = isPlanted(.forgetRecoverySync) ? 0 : sluice_file_sync(lastFile)
             if synced < 0 { throw failure(name, "fsync", synced) }
         }
         let synced = sluice_file_sync(folder.directory)
@@ -331,7 +362,7 @@ private struct RecoveryRun: ~Copyable {
 
     mutating func finish() -> RecoveredLog {
         guard let dedup = dedup.take() else { preconditionFailure("finished twice") }
-        let next = max(log.nextSequence, nextAtLeast)
+        let next = max(log.nextSequence, nextAtLeast) - (isPlanted(.reuseSequence) && log.nextSequence > 2 ? 1 : 0)
         report.recordCount = log.recordCount
         report.recordBytes = log.recordBytes
         report.damages = log.damages
@@ -343,7 +374,7 @@ private struct RecoveryRun: ~Copyable {
             let isWhole = last.byteCount >= Int(clamping: header.segmentBytes)
             // A gap would make the file's own sequences jump without damage in it; a short file has no zeros to append
             // into.
-            if isWhole && next == log.nextSequence {
+            if isWhole && (next == log.nextSequence || isPlanted(.reuseSequence)) {
                 let descriptor = SegmentDescriptor(
                     file: lastFile, spareNumber: 0, byteCount: Int(header.segmentBytes), salt: header.salt)
                 current = PlacedSegment(

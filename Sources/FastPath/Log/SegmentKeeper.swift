@@ -159,7 +159,7 @@ package struct RetentionRule: Equatable, Sendable {
         var result = RetentionResult()
         for index in segments.indices.dropLast() {
             guard isUnwanted(segments, index) else { break }
-            guard segments[index + 1] <= lowWaterSequence else {
+            guard segments[index + 1] <= lowWaterSequence || isPlanted(.skipLowWater) else {
                 result.heldBackCount += 1
                 break
             }

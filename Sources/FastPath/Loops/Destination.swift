@@ -53,6 +53,12 @@ package enum SignatureNames: UInt8, Codable, BitwiseCopyable, Sendable {
     /// `X-Webhook-Signature: sha256=` and the MAC of the body alone in hexadecimal, keyed with the secret's text;
     /// `X-Webhook-Event` says the type. No time is signed.
     case opsCenter
+    /// Of the contract edge: `X-Request-Id` is the id, and a `SignatureForm` writes time and signature where there are
+    /// any.
+    case contract
+
+    /// The loop writes a time and a signature of Standard Webhooks.
+    var isStandard: Bool { self == .webhook || self == .svix }
 }
 
 /// An endpoint as the egress knows it, resolved and allowed. Times in milliseconds.
@@ -239,7 +245,7 @@ enum EgressRequest {
             return message.endHead(fieldLines: request.fieldLines, body: request.body)
         }
         let names = unsafe request.destination.pointee.names
-        if unsafe names != .opsCenter && !request.destination.pointee.isSignedAhead {
+        if unsafe names.isStandard && !request.destination.pointee.isSignedAhead {
             message.append(names == .svix ? "\r\nsvix-timestamp: " : "\r\nwebhook-timestamp: ")
             message.append(decimal: wallSeconds)
         }
@@ -248,6 +254,7 @@ enum EgressRequest {
             case .webhook: message.append("\r\nwebhook-signature: ")
             case .svix: message.append("\r\nsvix-signature: ")
             case .opsCenter: message.append("\r\nX-Webhook-Signature: ")
+            case .contract: message.append("\r\nX-Signature: ")
             }
             unsafe message.append { memory, capacity in
                 unsafe signer.sign(

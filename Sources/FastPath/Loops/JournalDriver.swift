@@ -103,6 +103,7 @@ import CShims
         guard journal.wantsCommit, earlyCommitting.isEmpty else { return }
         guard let step = journal.beginCommit() else { return }
         if case .refuse = step { return }
+        if isPlanted(.publishBeforeCommit) { tail.publish(journal) }
         swap(&earlyFilling, &earlyCommitting)
         commitStartedAt = nowNanos
         isOneWrite = true
@@ -143,6 +144,11 @@ import CShims
         case .roll(let roll):
             outstandingCount = 2
             isOneWrite = true
+            if isPlanted(.forgetFolderSync) {
+                outstandingCount = 0
+                _ = unsafe sluice_file_rename(folder, roll.spareName, roll.segmentName)
+                return submit(roll.write, io)
+            }
             unsafe io.renameAndSync(
                 folder: folder, from: roll.spareName, to: roll.segmentName, rename: Tag(.segmentRename),
                 sync: Tag(.folderSync))
@@ -157,7 +163,7 @@ import CShims
         let isDirect = goesDirect(write, io)
         // Not where answers wait for the write alone. The rest of a pair stays a pair: a durable write would sync no
         // more than the rest.
-        isOneWrite = isOneWrite && earlyCommitting.isEmpty && !isDirect
+        isOneWrite = isOneWrite && earlyCommitting.isEmpty && !isDirect && !isPlanted(.answerBeforeSync)
         if isOneWrite {
             outstandingCount += 1
             unsafe io.writeDurably(
@@ -188,8 +194,9 @@ import CShims
     }
 
     mutating func completed<IO: LoopIO & ~Copyable>(_ completion: Completion, _ io: borrowing IO) {
+        if isPlanted(.answerBeforeSync), completion.tag.kind == .journalSync { return }
         precondition(outstandingCount > 0)
-        outstandingCount -= 1
+        outstandingCount -= isPlanted(.answerBeforeSync) && completion.tag.kind == .journalWrite ? 2 : 1
         let result = Int(completion.result)
         switch completion.tag.kind {
         // A failed rename cancels what is linked behind it; the first error is the one to report.

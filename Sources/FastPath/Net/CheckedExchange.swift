@@ -196,7 +196,7 @@ package enum CheckedExchange {
     /// Into `room`; 0 when the peer has closed.
     func receive() throws(ExchangeFailure) -> Int {
         while true {
-            let count = unsafe sluice_socket_receive(descriptor, room, Line.roomBytes)
+            let count = unsafe sluice_socket_read(descriptor, room, Line.roomBytes)
             if count >= 0 { return Int(count) }
             try wait(count, writes: false)
         }
@@ -211,13 +211,13 @@ package enum CheckedExchange {
     /// How many of them; at least one.
     func send(_ bytes: UnsafePointer<UInt8>, _ count: Int) throws(ExchangeFailure) -> Int {
         while true {
-            let sent = unsafe sluice_socket_send(descriptor, bytes, count)
+            let sent = unsafe sluice_socket_write(descriptor, bytes, count)
             if sent > 0 { return Int(sent) }
             try wait(sent, writes: true)
         }
     }
     private func wait(_ result: Int64, writes: Bool) throws(ExchangeFailure) {
-        guard result == Int64(SLUICE_SOCKET_WAITS) else { throw .connectionLost }
+        guard result == Int64(writes ? SLUICE_TLS_WANTS_WRITE : SLUICE_TLS_WANTS_READ) else { throw .connectionLost }
         let wait = millisLeft
         guard wait > 0, sluice_socket_wait(descriptor, writes ? 1 : 0, wait) == 1 else { throw .timedOut }
     }

@@ -10,7 +10,7 @@ import CShims
 
 package enum SecureFetch {
     package static let bytesMax = 65_536
-    private static let headBytesMax = 16_384
+    static let headBytesMax = 16_384
     package static let deadlineMillis: UInt64 = 5000
 
     /// `roots`: PEM instead of the system's. Nil on any failure.
@@ -36,12 +36,12 @@ package enum SecureFetch {
         return nil
     }
 
-    private static func millisLeft(until deadline: UInt64) -> Int32 {
+    static func millisLeft(until deadline: UInt64) -> Int32 {
         let now = sluice_clock_monotonic()
         return now >= deadline ? 0 : Int32((deadline - now) / 1_000_000) + 1
     }
 
-    private static func connect(_ address: SocketAddress, until deadline: UInt64) -> Int32? {
+    static func connect(_ address: SocketAddress, until deadline: UInt64) -> Int32? {
         let bytes = address.address.bytes
         let descriptor = unsafe sluice_tcp_begin(bytes, bytes.count, address.scope, address.port)
         guard descriptor >= 0 else { return nil }
@@ -80,7 +80,7 @@ package enum SecureFetch {
     }
 
     /// Calls until it neither wants to read nor to write, or the time is over.
-    private static func repeated(_ descriptor: Int32, _ deadline: UInt64, _ step: () -> Int64) -> Int64 {
+    static func repeated(_ descriptor: Int32, _ deadline: UInt64, _ step: () -> Int64) -> Int64 {
         while true {
             let result = step()
             guard result == Int64(SLUICE_TLS_WANTS_READ) || result == Int64(SLUICE_TLS_WANTS_WRITE)

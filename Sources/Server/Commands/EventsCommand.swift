@@ -1,4 +1,4 @@
-// `sluice events tail|list|find|show|replay`: asks a running gateway; `list` and `show` also read a data folder
+// `sluice events tail|list|find|show|replay|erase`: asks a running gateway; `list` and `show` also read a data folder
 // without one.
 import ArgumentParser
 import Engine
@@ -9,7 +9,7 @@ struct EventsCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "events", abstract: "See events and their deliveries, and send them again.",
         subcommands: [
-            Tail.self, List.self, Find.self, Show.self, Why.self, Replay.self,
+            Tail.self, List.self, Find.self, Show.self, Why.self, Replay.self, Erase.self,
             RejectedCommand.self, ReverifyCommand.self,
         ])
 

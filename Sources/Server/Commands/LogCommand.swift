@@ -44,6 +44,7 @@ struct LogCommand: ParsableCommand {
             let records: Int
             let damages: [String]
             let unfinishedBytes: Int
+            let beingErased: Int
         }
 
         func run() throws {
@@ -53,13 +54,17 @@ struct LogCommand: ParsableCommand {
                 Output.json(
                     CheckResult(
                         sound: summary.isSound, records: summary.recordCount, damages: damages,
-                        unfinishedBytes: summary.tornTail?.byteCount ?? 0))
+                        unfinishedBytes: summary.tornTail?.byteCount ?? 0, beingErased: summary.erasingCount))
             } else {
                 for damage in damages { Output.line("damage: \(damage)") }
                 if let tail = summary.tornTail {
                     Output.line(
                         "unfinished end: \(tail.byteCount) bytes that were never acknowledged, or are being written now"
                     )
+                }
+                if summary.erasingCount > 0 {
+                    Output.line(
+                        "being erased: \(summary.erasingCount) records, by a running gateway or by the next start")
                 }
                 let verdict = summary.isSound ? "sound" : "\(damages.count) damages"
                 Output.line("\(summary.recordCount) records in \(summary.segments.count) segments: \(verdict)")
@@ -90,6 +95,7 @@ struct LogCommand: ParsableCommand {
             let records: Int
             let recordBytes: Int
             let bodyBytes: Int
+            let erased: Int
             let firstSequence: UInt64?
             let lastSequence: UInt64?
             let firstReceivedAt: String?
@@ -103,7 +109,8 @@ struct LogCommand: ParsableCommand {
             let statistics = Statistics(
                 log: String(summary.logIdentity, radix: 16), segments: summary.segments.count,
                 segmentBytes: summary.segments.reduce(0) { $0 + $1.byteCount }, records: summary.recordCount,
-                recordBytes: summary.recordBytes, bodyBytes: summary.bodyBytes, firstSequence: summary.firstSequence,
+                recordBytes: summary.recordBytes, bodyBytes: summary.bodyBytes, erased: summary.erasedCount,
+                firstSequence: summary.firstSequence,
                 lastSequence: summary.lastSequence,
                 firstReceivedAt: summary.firstReceivedAt.map(TimeText.of(nanoseconds:)),
                 lastReceivedAt: summary.lastReceivedAt.map(TimeText.of(nanoseconds:)),
@@ -114,6 +121,7 @@ struct LogCommand: ParsableCommand {
             Output.line(
                 "records   \(statistics.records) (\(ByteSize.approximate(statistics.recordBytes)), "
                     + "bodies \(ByteSize.approximate(statistics.bodyBytes)))")
+            if statistics.erased > 0 { Output.line("erased    \(statistics.erased)") }
             if let first = statistics.firstSequence, let last = statistics.lastSequence {
                 Output.line("sequences \(first) to \(last)")
                 Output.line("received  \(statistics.firstReceivedAt ?? "-") to \(statistics.lastReceivedAt ?? "-")")

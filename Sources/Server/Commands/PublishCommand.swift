@@ -31,6 +31,8 @@ struct PublishCommand: AsyncParsableCommand {
     var channels: [String] = []
     @Option(name: .customLong("tag"), help: "Kept with the event; may be repeated.")
     var tags: [String] = []
+    @Option(help: "What it belongs to: for endpoints that ask for an order by it.")
+    var group: String?
     @Option(help: "Delivered then and no sooner, such as 2026-01-31T00:00:00Z: one minute to 24 hours from now.")
     var deliverAt: String?
     @Option(help: "For so many hours its body is shown and sent by hand.")
@@ -49,6 +51,7 @@ struct PublishCommand: AsyncParsableCommand {
         for label in tags where !PublishRules.isLabel(label) {
             throw ValidationError("--tag \(PublishRules.labelForm)")
         }
+        if let group, !PublishRules.isGroup(group) { throw ValidationError("--group \(PublishRules.groupForm)") }
         if let deliverAt {
             guard let time = TimeText.parse(deliverAt) else {
                 throw ValidationError("--deliver-at \(PublishRules.timeForm)")
@@ -79,13 +82,15 @@ struct PublishCommand: AsyncParsableCommand {
         }
         Output.line(json ? APIText.of(answer) : "\(answer.status)  \(answer.id)")
     }
-    /// Of values that were checked; those of a type alone have characters with a meaning here, and none that needs an
-    /// escape.
+    /// Of values that were checked; of those a group alone has characters that need an escape.
     private var target: String {
         var query = ["type=\(type)"]
         if let eventId { query.append("event_id=\(eventId)") }
         if !channels.isEmpty { query.append("channels=\(channels.joined(separator: ","))") }
         if !tags.isEmpty { query.append("tags=\(tags.joined(separator: ","))") }
+        if let group = group?.addingPercentEncoding(withAllowedCharacters: .alphanumerics) {
+            query.append("group=\(group)")
+        }
         // As the gateway would print it: no sign of a zone, which a query would have to escape.
         if let time = deliverAt.flatMap({ TimeText.parse($0) }) {
             query.append("deliver_at=\(TimeText.of(nanoseconds: time))")

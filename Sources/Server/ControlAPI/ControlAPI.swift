@@ -28,15 +28,20 @@ package struct ControlAPI: Sendable {
     let filterWorker = ControlWorker()
     /// So is a transformation, which takes longer an event.
     let transformationWorker = ControlWorker()
+    /// What the contract edge asks of registry and store, and its dry runs, which wait for their targets.
+    let contractWorker = ControlWorker()
+    let dryRunWorker = ControlWorker()
     /// Probes, scrapes and the status queue behind nothing.
     let statusWorker = ControlWorker()
     private let kept: KeptAnswers
+    private let contractAnswers: ContractAnswers
 
     package init(services: ControlServices, logger: Logger, hasOpenMetrics: Bool = false) {
         self.hasOpenMetrics = hasOpenMetrics
         self.services = services
         self.logger = logger
         kept = KeptAnswers(folder: services.outbound.keptFolder)
+        contractAnswers = ContractAnswers(folder: services.outbound.keptFolder)
     }
 
     /// Serves until the task is cancelled. `onRunning` gets the port in use; throws when the address cannot be bound.
@@ -64,7 +69,7 @@ package struct ControlAPI: Sendable {
         let table = table
         let router = Router(context: ControlContext.self, options: .autoGenerateHeadEndpoints)
         for middleware in ControlMiddleware.ordered(
-            host: host, logger: logger, routes: table, keys: services.signIn)
+            host: host, logger: logger, routes: table, keys: services.signIn, contract: edge(table, host: host))
         {
             router.add(middleware: middleware)
         }
@@ -97,9 +102,25 @@ package struct ControlAPI: Sendable {
             + SecretsController(secrets: services.secrets, worker: bulkWorker).routes + outbound
             + OpsCenterController(webhooks: services.opsCenter, worker: webhookWorker).routes
             + OperationalController(webhooks: services.operational, worker: webhookWorker).routes
+            + contract
             + DeprecatedController(services: services, worker: worker, bulkWorker: bulkWorker).routes
         let document = DocumentController.route(describing: described, hasOpenMetrics: hasOpenMetrics)
         return RouteTable(described + [document], hasOpenMetrics: hasOpenMetrics)
+    }
+
+    /// Where there is none, its paths are nowhere.
+    private var contract: [Route] {
+        guard services.contract.contractSettings.isEnabled else { return [] }
+        return ContractController(webhooks: services.contract, worker: contractWorker, testWorker: dryRunWorker).routes
+    }
+    private func edge(_ table: RouteTable, host: String) -> ContractEdge? {
+        guard services.contract.contractSettings.isEnabled else { return nil }
+        let parameters = EdgeParameters(
+            settings: services.contract.contractSettings, host: host, routes: EdgeRoutes(table.routes),
+            keeper: services.contract, answers: contractAnswers)
+        let runner = EdgeRunner(
+            list: EdgeMiddlewares.ordered(parameters), keeper: services.contract, logger: logger)
+        return ContractEdge(runner: runner)
     }
 
     /// The Svix-shaped API.
@@ -140,6 +161,7 @@ package struct ControlAPI: Sendable {
         }
     }
 
+    package var edgeRoutes: EdgeRoutes { EdgeRoutes(contract) }
     /// What `/api/v1/openapi.json` says.
     package var document: JSONValue { OpenAPIDocument.of(table, version: Gateway.version) }
     /// Method and path of every route, such as `GET /api/v1/endpoints/{id}`.

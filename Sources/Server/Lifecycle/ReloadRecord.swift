@@ -43,5 +43,6 @@ final class HealthWithReloads: GatewayHealth {
     }
     func metrics() -> [MetricFamily] { health.metrics() + reloads.families }
     func readiness() -> [ReadinessProblem] { health.readiness() }
+    func vitals() -> GatewayVitals { health.vitals() }
     func status() -> StatusResource { health.status() }
 }

@@ -31,7 +31,7 @@ extension ConfigurationKeys {
     /// `ordered: true`, or `{ key: json:$.customer }`.
     static let ordered = ConfigurationKey<EndpointConfiguration>(
         name: "ordered", form: "flag or mapping", initial: "false",
-        range: "true, false, or { key: list of header:NAME, json:$.PATH }"
+        range: "true, false, or { key: list of header:NAME, json:$.PATH, group }"
     ) { node, endpoint, reading in
         guard node.mapping != nil else {
             switch reading.text(node, key: "ordered") {

@@ -18,6 +18,8 @@ extension ConfigurationKeys {
     }
     private static let tenantKeys: [ConfigurationKey<TenantSettings>] = [
         .text("name", \.name, of: TenantSettings()).required, .rateLimit(\.rateLimit),
+        .optional(
+            .count("weight", \.value, of: OptionalNumber(value: 1), TenantShares.weightRange), \.weight, never: false),
     ]
     fileprivate static let limitKeys: [ConfigurationKey<RateLimitConfiguration>] = {
         func count(_ name: String, _ place: SettingKeyPath<RateLimitConfiguration, Int?>, _ range: ClosedRange<Int>)

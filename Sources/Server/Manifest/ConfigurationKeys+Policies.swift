@@ -8,7 +8,7 @@ extension ConfigurationKeys {
         breaker, errors, rate,
         time("deadline", \.policies.deadlineMillis, LanePolicies.deadlineRange),
         time("delay", \.policies.delayMillis, LanePolicies.delayRange),
-        shadow,
+        shadow, coalesce, batch,
         time("disable_after", \.policies.disableAfterMillis, LanePolicies.disableAfterRange),
     ]
     static let retryPolicies: [ConfigurationKey<EndpointConfiguration>] = [preset, backoff, budget]

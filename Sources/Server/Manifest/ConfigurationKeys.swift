@@ -36,7 +36,7 @@ package enum ConfigurationKeys {
             .section("dedup", \.self, keys: dedup),
             .section("delivery", \.self, keys: delivery),
             opsCenter,
-            operational, conditions,
+            operational, contract, conditions, traces,
             .items("sources", called: "source", \.sources, keys: source),
             .items("endpoints", called: "endpoint", \.endpoints, keys: endpoint),
         ]
@@ -138,6 +138,7 @@ package enum ConfigurationKeys {
         let initial = SourceConfiguration()
         let event: [ConfigurationKey<SourceConfiguration>] = [
             .texts("id", \.eventID, of: initial), .texts("type", \.eventType, of: initial),
+            .texts("group", \.eventGroup, of: initial),
         ]
         let window = ConfigurationKey<OptionalNumber>.time(
             "window", \.value, of: OptionalNumber(), 0...windowMillisMax)

@@ -29,7 +29,7 @@ data: ./sluice-data               # the log and the delivery state; one process 
 # health_path: /health           # the ingest port answers GET and HEAD there with 200
 # publish: false                  # true: the ingest port takes published events and messages too, by a key
 # tenants:                        # what a tenant's sources and publishers may send together
-#   - { name: acme, rate_limit: token-bucket }
+#   - { name: acme, rate_limit: token-bucket, weight: 5 }   # weight: its part of what all tenants deliver by; 1
 #   - { name: "*", rate_limit: { per_minute: 6000 } }   # each tenant without a limit of its own
 # proxy_protocol: false           # true, or a list of listeners: connections begin with a PROXY preamble
 # loops: auto                     # ingest threads
@@ -78,12 +78,24 @@ delivery:
 # operational:                    # webhooks of /api/v1/operational_webhooks
 #   retry_delays: [5s, 20s, 80s, 320s]
 #   attempt_timeout: 30s
+# contract:                       # /v1/webhooks: see docs/contract.md
+#   cors_origins: []              # of browsers
+#   heartbeat: 15s                # of its stream
+#   rate_capacity: 100            # requests of a tenant at once
+#   rate_refill: 10               # and how many come back in a second
 # conditions:                     # when operational webhooks say that something is wrong
 #   refused_share: 50             # percent of a source's requests within a minute, for their signature
 #   refused_count: 20             # and at least so many
 #   free_space: 1GiB              # of the data folder's disk
 #   lagging: 5m                   # age of the oldest event that an endpoint has not been given
 #   certificate_days: 14          # that a listener's certificate is still valid
+# traces:                         # spans to an OpenTelemetry collector; without it there are none
+#   endpoint: http://127.0.0.1:4318   # OTLP over HTTP: /v1/traces comes behind it
+#   ratio: 0.01                   # of the traces that begin here
+#   parent: true                  # a sender's traceparent says whether its trace is sampled
+#   headers: { Authorization: "file:/run/secrets/collector" }
+#   service_name: sluice
+#   timeout: 10s                  # of one request to it
 
 sources:
   - name: github                  # POST /in/github
@@ -116,7 +128,7 @@ sources:
 #    secrets: ["${PARTNER_SECRET}", { value: "${PARTNER_SECRET_OLD}", not_after: 2026-01-31T00:00:00Z }]
 #    scheme: { algorithm: hmac-sha256, header: X-Signature, prefix: "sha256=", encoding: hex,
 #              signed: "{timestamp}.{body}", timestamp: { header: X-Timestamp, unit: seconds, tolerance: 5m } }
-#    event: { id: "header:X-Event-Id", type: "json:$.type" }
+#    event: { id: "header:X-Event-Id", type: "json:$.type", group: "json:$.account" }
 #    dedup: { key: ["header:X-Event-Id", "json:$.source + json:$.id"], window: 24h }   # the first that is there
 
 #  - name: internal               # no signature at all: say so
@@ -141,7 +153,7 @@ endpoints:
 #   retry: { preset: svix, budget: 0.1 }    # or standard-webhooks, ops-center, slack; retries ≤ a tenth of the firsts
 #   retry: { backoff: { first: 5s, factor: 2, max: 1h, attempts: 10 } }
 #   outcomes: { 404: retry, "4xx": dead }   # what answers mean; or default, standard-webhooks, ops-center
-#   ordered: { key: "json:$.customer" }     # or true: each delivery when the one before it is done
+#   ordered: { key: "json:$.customer" }     # or group; or true: each delivery when the one before it is done
 #   redact: { patterns: [email, ip], hash: [email], key: "${REDACT_KEY}" }   # or true: all patterns, masked
 #   transform: [{ remove: [$.internal] }, { rename: { path: $.user.mail, to: contact } }]   # before it is sent
 #   breaker: { failures: 5, cooldown: 60s, probes: 3 }   # or on: a dead endpoint is left alone, then probed
@@ -150,6 +162,8 @@ endpoints:
 #   deadline: 24h                 # older deliveries die
 #   delay: 10m                    # no delivery before its event is so old
 #   shadow: { share: 0.1 }        # a tenth of the events, each once, never retried
+#   coalesce: { key: "json:$.id", within: 5s }   # of what waits with one key only the newest goes
+#   batch: { events: 100, within: 1s, bytes: 256KiB, format: json }   # several events in one request; or ndjson
 #   disable_after: 5d             # of nothing but failures
 #   tls: { ca: ca.pem, certificate: client.pem, key: client.key, crl: revoked.pem }   # of an https URL, where needed
 #   forward_headers: true         # the provider's own headers go along

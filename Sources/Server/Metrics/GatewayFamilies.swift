@@ -9,7 +9,7 @@ import Foundation
 package enum GatewayFamilies {
     package static func of(_ status: GatewayStatus, _ lanes: LaneOverview) -> [MetricFamily] {
         sources(status) + connections(status) + TLSFamilies.of(status) + log(status)
-            + DeliveryFamilies.of(lanes) + store(status.delivery) + [
+            + DeliveryFamilies.of(lanes) + store(status.delivery) + TraceFamilies.of(status.traces) + [
                 MetricFamily(
                     "sluice_ready", .gauge, help: "1 while /ready says ready.", value: status.problems.isEmpty ? 1 : 0),
                 MetricFamily(
@@ -298,28 +298,5 @@ package enum GatewayFamilies {
                 "sluice_store_failures_total", .counter, help: "Those that failed and are tried again.",
                 value: Double(metrics.store.failures)),
         ] + PreparationFamilies.of(metrics.preparation) + TokenFamilies.of(metrics.tokens)
-    }
-}
-
-extension DeliveryResult {
-    /// The stable name in metrics and the API.
-    package var code: String {
-        switch self {
-        case .answered: "answered"
-        case .connectFailed: "connect_failed"
-        case .connectTimedOut: "connect_timed_out"
-        case .headTimedOut: "head_timed_out"
-        case .totalTimedOut: "total_timed_out"
-        case .connectionLost: "connection_lost"
-        case .badAnswer: "bad_answer"
-        case .answerTooLarge: "answer_too_large"
-        case .abandoned: "abandoned"
-        case .nameNotResolved: "name_not_resolved"
-        case .addressRefused: "address_refused"
-        case .tlsFailed: "tls_failed"
-        case .proxyRefused: "proxy_refused"
-        case .notPrepared: "not_prepared"
-        case .authorizationFailed: "authorization_failed"
-        }
     }
 }

@@ -34,6 +34,7 @@ enum AdminMethod: String {
     case post = "POST"
     case put = "PUT"
     case patch = "PATCH"
+    case delete = "DELETE"
 }
 
 struct AdminClient: Sendable {

@@ -5,6 +5,8 @@ in, and that nothing of one tenant is seen or changed with a key of the other.
 The routes are taken from the document, so a new one is tried without a change here."""
 
 import base64
+import hashlib
+import hmac
 import itertools
 import json
 import os
@@ -12,6 +14,8 @@ import re
 import stat
 import subprocess
 import tempfile
+import time
+import uuid
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
 from receiver import Receiver
@@ -32,6 +36,8 @@ ROLES = ("publisher", "viewer", "operator", "admin")
 LADDER = ("viewer", "operator", "admin", "platform")
 # In every name and value of the other tenant, and in nothing of one's own.
 MARK = "beta7"
+# Routes that ask for the contract's envelope before anything else.
+ENVELOPED = "/v1/webhooks"
 
 
 class Bench:
@@ -42,15 +48,30 @@ class Bench:
         sources = [open_source(f"{name}-in", tenant=name) for name in tenants]
         sources += [github_source("github", tenant=name, secret=f"{name}-secret") for name in tenants]
         hook = endpoint("own-hook", receiver.url)
-        self.gateway = Gateway(sources, [hook])
+        # Every route is tried with every role, which is more than a tenant may ask in a moment.
+        self.gateway = Gateway(sources, [hook], contract={"rate_capacity": 100_000, "rate_refill": 100_000})
         self.receiver = receiver
         self.tenants, self.keys, self.own = {}, {}, {}
 
     def call(self, method, path, token, body=None, headers=None):
-        fields = {"X-Sluice-Request": "1", "Authorization": f"Bearer {token}" if token else "none", **(headers or {})}
         data = None if body is None else json.dumps(body)
+        more = self.envelope(path, data) if path.startswith(ENVELOPED) else {}
+        fields = {"X-Sluice-Request": "1", "Authorization": f"Bearer {token}" if token else "none"}
+        fields.update({**more, **(headers or {})})
         status, answered, text = request(self.gateway.admin_port, path, data, fields, method)
         return status, answered, text.decode()
+
+    def envelope(self, path, body):
+        """Of a call for the tenant `alpha`, signed where it must be: what is refused is refused for who calls."""
+        tenant, request_id, now = self.tenants["alpha"], str(uuid.uuid4()), str(int(time.time()))
+        fields = {"X-Zen-Contract-Version": "v1alpha1", "X-Tenant-Id": tenant["tenant_id"], "X-Request-Id": request_id}
+        if body is not None:
+            fields["Content-Type"] = "application/json"
+        if path.endswith("/ingest"):
+            signed = f"{request_id}.{now}.{body or ''}".encode()
+            mac = hmac.new(tenant["signing_secret"].encode(), signed, hashlib.sha256).hexdigest()
+            fields.update({"X-Timestamp": now, "X-Signature": mac})
+        return fields
 
     def platform(self, method, path, body=None, headers=None, wanted=(200, 201, 202, 204)):
         status, _, text = self.call(method, path, platform_key(self.gateway.admin_port), body, headers)
@@ -60,7 +81,7 @@ class Bench:
     def fill(self):
         """Each tenant has an endpoint, an event that was delivered, a dead letter and a refused request."""
         for name in ("alpha", MARK):
-            tenant = self.platform("GET", f"/api/v1/tenants/{name}")
+            tenant = self.platform("POST", f"/api/v1/tenants/{name}/rotate-secret")
             self.tenants[name] = tenant
             self.keys[name] = {}
             for role in ROLES:
@@ -74,6 +95,8 @@ class Bench:
             # Disabled, so that no event is made for it while others are counted.
             ears = {"url": f"{self.receiver.url}/{name}/ears", "description": name, "enabled": False}
             ears = self.platform("POST", "/api/v1/operational_webhooks", ears, {"X-Tenant-Id": name})["id"]
+            entry = {"target_url": f"{self.receiver.url}/{name}/entry", "event_type": "*", "name": name}
+            entry = self.platform("POST", "/v1/webhooks/registry", entry, {"X-Tenant-Id": tenant["tenant_id"]})
             said = self.gateway.post(f"/in/{name}/{name}-in", json.dumps({"mine": name}))
             assert said[0] == 202, said
             body = json.dumps({"refused": name}).encode()
@@ -81,6 +104,7 @@ class Bench:
             assert refused[0] == 401, refused
             self.own[name] = {"endpoint": ids[0], "event": json.loads(said[2])["id"], "webhook": webhook}
             self.own[name]["operational"] = ears
+            self.own[name]["entry"] = entry["webhook_id"]
         for name in ("alpha", MARK):
             own, admin = self.own[name], self.keys[name]["admin"]
 
@@ -113,7 +137,7 @@ def of_whom(path, ids):
     names["repairs"] = "repair"
     own = ids[names.get(kind[1], "rejected")] if kind and kind[1] != "deliveries" else ""
     path = path.replace("{id}", own).replace("{event}", ids["event"]).replace("{endpoint}", ids["endpoint"])
-    path = path.replace("{webhook_id}", ids["webhook"])
+    path = path.replace("{webhook_id}", ids["entry" if path.startswith(ENVELOPED) else "webhook"])
     return re.sub(r"\{\w+\}", "nothing", path.replace("{app}", ids["tenant"]))
 
 
@@ -255,6 +279,8 @@ def snapshot(bench):
     found = {path: bench.platform("GET", f"/api/v1/{path}?limit=1000", headers=headers)["items"] for path in paths}
     for path in ("webhooks", "operational_webhooks"):
         found[path] = bench.platform("GET", f"/api/v1/{path}", headers=headers)
+    named = {"X-Tenant-Id": bench.tenants[MARK]["tenant_id"]}
+    found["entries"] = bench.platform("GET", "/v1/webhooks/registry", headers=named)["items"]
     for one in found["endpoints"]:
         one.pop("status")
     return found

@@ -77,7 +77,9 @@ class Bench:
 
 def known(path, parameter, ids):
     """An id of what there is, for a parameter of a path; nil when there is none."""
-    kind = re.search(r"/api(?:/v1)?/([a-z_-]+)", path)[1]
+    kind = re.search(r"/(?:api(?:/v1)?|v1)/([a-z_-]+)", path)[1]
+    if path.startswith("/v1/"):
+        return None
     if parameter == "id":
         return ids.get(kind)
     return ids.get(f"{kind} {parameter}") or ids.get(parameter)
@@ -99,9 +101,13 @@ def configuration(document, ids):
                     name = words.setdefault(word, f"known-{len(words)}")
                     bound.append(f'"path.{parameter["name"]}" = {{ dictionary = "{name}", probability = 0.5 }}')
             status = UNIMPLEMENTED.get(operation["operationId"])
-            if bound or status:
+            # The contract looks at the envelope before it asks who calls.
+            enveloped = path.startswith("/v1/")
+            if bound or status or enveloped:
                 operations += ["[[operations]]", f'include-operation-id = "{operation["operationId"]}"']
                 operations += ["parameters = { " + ", ".join(bound) + " }"] if bound else []
+                if enveloped:
+                    operations.append(f"checks.missing_required_header.expected-statuses = {refused}")
                 if status:
                     taken = f'["2xx", "3xx", "4xx", "{status}"]'
                     operations.append(f"checks.not_a_server_error.expected-statuses = {taken}")

@@ -264,6 +264,219 @@ def concurrency(report):
                 assert receiver.count() > 30
 
 
+def failed_connects():
+    """Connections of this machine that were refused since it started."""
+    with open("/proc/net/snmp") as file:
+        names, values = [line.split() for line in file if line.startswith("Tcp:")]
+    return int(values[names.index("AttemptFails")])
+
+
+def refusing(report):
+    count = 2000
+    with report.case(f"{count} events for a port that refuses cost a few connections, and end by their time") as notes:
+        settings = {"retry": {"delays": ["1s", "1s"], "jitter": 0}}
+        with Gateway([open_source()], [endpoint("first", f"http://127.0.0.1:{free_port()}/", **settings)]) as gateway:
+            before = failed_connects()
+            send(gateway, count)
+            wait_until(lambda: status_of(gateway)["dead"] == count, 40, lambda: f"{status_of(gateway)}")
+            connects = failed_connects() - before
+            unmade = event_count(gateway, "refusal", "not_tried")
+            # Three attempts each; other suites beside this one have a few refusals of their own.
+            assert connects < count / 4 and unmade > 2 * count, f"{connects} connections, {unmade} attempts not made"
+            notes.append(f"{connects} connections for {3 * count} attempts")
+    with report.case("an endpoint that is back gets what waits, in its own time") as notes:
+        port = free_port()
+        settings = {"retry": {"delays": ["1s"] * 60, "jitter": 0}}
+        with Gateway([open_source()], [endpoint("first", f"http://127.0.0.1:{port}/hooks", **settings)]) as gateway:
+            send(gateway, 200)
+            wait_until(lambda: event_count(gateway, "refusal", "not_tried") > 0, 20, "every attempt is made")
+            with Receiver(port=port) as receiver:
+                wait_until(lambda: len(set(numbers(receiver))) == 200, 30, lambda: f"{receiver.count()} of 200")
+                wait_until(lambda: status_of(gateway)["waiting"] == 0, 10, lambda: f"{status_of(gateway)}")
+
+
+def weights(report):
+    with report.case("a tenant has a weight, by the file or the API"):
+        tenants = [{"name": "acme", "weight": 5}, {"name": "*", "weight": 2}]
+        with Gateway([open_source(), open_source("other", tenant="acme")], tenants=tenants) as gateway:
+            assert gateway.api("/api/v1/tenants/acme")["weight"] == 5
+            made = done(gateway, "POST", "/api/v1/tenants", {"name": "beta"})
+            assert made["weight"] == 2, made
+            changed = done(gateway, "PATCH", "/api/v1/tenants/beta", {"weight": 1000})
+            assert changed["weight"] == 1000, changed
+            changed = done(gateway, "PATCH", "/api/v1/tenants/beta", {"weight": None})
+            assert changed["weight"] == 2, changed
+            for value in (0, 1001, 1.5, "much"):
+                status, answer = call(gateway, "PATCH", "/api/v1/tenants/beta", {"weight": value})
+                paths = [error["path"] for error in answer.get("errors", [])]
+                assert status == 422 and paths == ["weight"], f"{value}: {status} {answer}"
+    with report.case("one tenant's five hundred deliveries a moment do not keep another's waiting"):
+        slow = threading.Event()
+        with Receiver(lambda d, number: 204 if d.path.endswith("b") else (slow.wait(0.2), 204)[1]) as receiver:
+            base = receiver.url.rsplit("/", 1)[0]
+            ends = [endpoint(f"a{n}", f"{base}/a", tenant="much", concurrency=64) for n in range(8)]
+            ends.append(endpoint("b", f"{base}/b", tenant="little"))
+            sources = [open_source("test", tenant="much"), open_source("two", tenant="little", path="/in/two")]
+            with Gateway(sources, ends) as gateway:
+                for number in range(60):
+                    gateway.post("/in/much/test", json.dumps({"n": number}).encode())
+                for number in range(20):
+                    began = time.monotonic()
+                    gateway.post("/in/two", json.dumps({"n": 1000 + number}).encode())
+                    wait_until(lambda: 1000 + number in numbers(receiver), 5, f"{number} does not come")
+                    assert time.monotonic() - began < 4, "it waits for the others"
+def group(report):
+    with report.case("an order by the group: of sources that say it in different places, and of what is published"):
+        def script(delivery, number):
+            at = json.loads(delivery.body)
+            return 503 if at["n"] == 1 and number < 6 else 204
+
+        with Receiver(script) as receiver, tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+            sources = [
+                open_source("body", event={"group": "json:$.account"}),
+                open_source("header", event={"group": "header:X-Account"}),
+            ]
+            ends = [endpoint("first", receiver.url, retry=QUICK, ordered={"key": "group"})]
+            with Gateway(sources, ends, folder=folder) as gateway:
+                def of(n, source, group):
+                    body = {"n": n, "account": group if source == "body" else "other"}
+                    headers = {"X-Account": group} if source == "header" else {}
+                    if source == "published":
+                        order = {"type": "t", "payload": body, "group": group}
+                        done(gateway, "POST", "/api/v1/events", order)
+                        return
+                    status, _, _ = request(gateway.port, f"/in/{source}", json.dumps(body), headers, "POST")
+                    assert status == 202, status
+
+                for n, (source, key) in enumerate(
+                        [("body", "7"), ("header", "7"), ("published", "7"), ("body", "8"), ("published", "8"),
+                         ("header", "9")], 1):
+                    of(n, source, key)
+                wait_until(lambda: set(numbers(receiver)) >= {1, 4, 5, 6}, 10, lambda: f"{numbers(receiver)}")
+                gateway.expect_clean = False
+                gateway.kill()
+            with Gateway(sources, ends, folder=folder) as gateway:
+                wait_until(lambda: {2, 3} <= set(numbers(receiver)), 20, lambda: f"{numbers(receiver)}")
+                got = numbers(receiver)
+                last = {n: len(got) - 1 - got[::-1].index(n) for n in got}
+                assert last[1] < got.index(2) < got.index(3), got
+                assert got.index(4) < got.index(5), got
+
+
+def coalesce(report):
+    def keyed(gateway, n, key):
+        status, _, _ = gateway.post("/in/test", json.dumps({"n": n, "id": key}).encode())
+        assert status in (200, 202), status
+
+    def superseded(gateway):
+        return sorted(
+            d["event"] for d in gateway.api("/api/v1/deliveries?state=superseded&limit=500")["items"])
+
+    with report.case("after an outage and kill -9 it gets the newest of each key, and the others are traced") as notes:
+        broken, good = threading.Event(), []
+        broken.set()
+
+        def script(delivery, number):
+            if broken.is_set():
+                return 503
+            good.append(json.loads(delivery.body)["n"])
+            return 204
+
+        with Receiver(script) as receiver, \
+                tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+            ends = [endpoint("first", receiver.url, retry={"delays": ["2s"] * 40, "jitter": 0},
+                             coalesce={"key": ["json:$.id"]}, concurrency=4)]
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                for n in range(1, 201):
+                    keyed(gateway, n, n % 5)
+                wait_until(lambda: status_of(gateway)["pending"] <= 9 and len(superseded(gateway)) >= 190, 20,
+                           lambda: f"{status_of(gateway)} {len(superseded(gateway))}")
+                gateway.expect_clean = False
+                gateway.kill()
+            tried = receiver.count()
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                for n in range(201, 211):
+                    keyed(gateway, n, n % 5)
+                time.sleep(0.5)
+                broken.clear()
+                done(gateway, "POST", "/api/v1/endpoints/first/retry-now")
+                wait_until(lambda: status_of(gateway)["pending"] == 0, 20, lambda: f"{status_of(gateway)}")
+                assert sorted(set(good) & set(range(206, 211))) == list(range(206, 211)), good
+                assert not set(good) & set(range(1, 196)), good
+                assert status_of(gateway)["dead"] == 0, status_of(gateway)
+                gone = superseded(gateway)
+                assert len(gone) >= 200, len(gone)
+                trace = gateway.api(f"/api/v1/events/{gone[0]}/trace")["endpoints"][0]
+                assert trace["outcome"] == "superseded" and trace["why"][0]["code"] == "superseded", trace
+                listed = gateway.api("/api/v1/deliveries?state=delivered&limit=500")["items"]
+                assert {d["state"] for d in listed} == {"delivered"} and len(listed) <= 15, listed
+                assert event_count(gateway, "coalesce", "superseded") >= 5
+                notes.append(f"{tried} attempts while it was down, {len(set(good))} events of 210 delivered")
+    with report.case("the first of a key waits for newer ones as long as `within` says"):
+        with Receiver() as receiver:
+            ends = [endpoint("first", receiver.url, coalesce={"key": "group", "within": "2s"})]
+            with Gateway([open_source(event={"group": "json:$.id"})], ends) as gateway:
+                began = time.monotonic()
+                for n in range(1, 8):
+                    keyed(gateway, n, "a")
+                    time.sleep(0.1)
+                wait_until(lambda: receiver.count() == 1, 10, "nothing goes")
+                assert numbers(receiver) == [7], numbers(receiver)
+                assert receiver.snapshot()[0].at - began >= 1.9, "too early"
+                keyed(gateway, 8, "b")
+                wait_until(lambda: numbers(receiver) == [7, 8], 10, lambda: f"{numbers(receiver)}")
+
+
+def batch(report):
+    def items(delivery):
+        return [item["data"]["n"] for item in json.loads(delivery.body)]
+
+    with report.case("events go in batches; one that fails goes again as it was, over kill -9") as notes:
+        broken = threading.Event()
+        broken.set()
+        with Receiver(lambda d, number: 503 if broken.is_set() else 204) as receiver, \
+                tempfile.TemporaryDirectory(prefix="sluice-test-") as folder:
+            ends = [endpoint("first", receiver.url, retry={"delays": ["1s"] * 40, "jitter": 0}, ordered=True,
+                             batch={"events": 10, "within": "300ms"})]
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                send(gateway, 25)
+                wait_until(lambda: receiver.count() >= 2, 20, lambda: f"{receiver.count()} requests")
+                tried = receiver.snapshot()
+                assert len({tuple(items(d)) for d in tried}) == 1 and len(items(tried[0])) <= 10, tried
+                assert {d.id for d in tried} == {tried[0].id} and tried[0].id.startswith("bat_"), tried
+                gateway.expect_clean = False
+                gateway.kill()
+            before = receiver.count()
+            broken.clear()
+            with Gateway([open_source()], ends, folder=folder) as gateway:
+                def got():
+                    return [n for d in receiver.snapshot()[before:] for n in items(d)]
+
+                wait_until(lambda: set(got()) == set(range(1, 26)), 20, lambda: f"{got()}")
+                assert got() == sorted(got()), got()
+                first = receiver.snapshot()[before]
+                assert first.headers["sluice-batch"] == str(len(items(first))), dict(first.headers)
+                assert first.headers["content-type"] == "application/json", dict(first.headers)
+                wait_until(lambda: status_of(gateway)["pending"] == 0, 10, lambda: f"{status_of(gateway)}")
+                listed = gateway.api("/api/v1/deliveries?state=delivered")["items"]
+                assert len(listed) == 25 and all(d["status"] == 204 for d in listed), listed
+                wait_until(lambda: event_count(gateway, "batch", "sent") == receiver.count() - before, 10,
+                           lambda: f"{event_count(gateway, 'batch', 'sent')} of {receiver.count() - before}")
+                notes.append(f"{receiver.count() - before} requests for 25 events")
+    with report.case("a line for each event, and what is not JSON as base 64"):
+        with Receiver() as receiver:
+            ends = [endpoint("first", receiver.url, batch={"events": 3, "within": "1m", "format": "ndjson"},
+                             transform=[{"remove": ["$.secret"]}])]
+            with Gateway([open_source()], ends) as gateway:
+                for body in (b'{"secret":1,\n"n":1}', b'{"n":2}', b'{"n":3}'):
+                    assert gateway.post("/in/test", body)[0] in (200, 202)
+                wait_until(lambda: receiver.count() == 1, 10, "it waits for its time")
+                delivery = receiver.snapshot()[0]
+                lines = [json.loads(line) for line in delivery.body.split(b"\n") if line]
+                assert [line["data"] for line in lines] == [{"n": 1}, {"n": 2}, {"n": 3}], lines
+                assert all(line["id"].startswith("evt_") and line["source"] == "test" for line in lines), lines
+
+
 def api(report):
     with report.case("the API makes, shows, changes and takes away policies"):
         port = free_port()
@@ -302,6 +515,12 @@ def api(report):
                 ({"concurrency": {"max": 2, "min": 3}}, "concurrency.min"), ({"deadline": "1ms"}, "deadline"),
                 ({"deadline": "5s", "delay": "5s"}, "deadline"),
                 ({"shadow": {"share": 0.5}, "ordered": True}, "shadow"),
+                ({"ordered": {"key": ["group", "query:a"]}}, "ordered.key[1]"),
+                ({"coalesce": {"key": []}}, "coalesce.key"),
+                ({"batch": {}, "ordered": {"key": ["group"]}}, "batch"),
+                ({"batch": {}, "coalesce": {"key": ["group"]}}, "batch"),
+                ({"coalesce": {"key": ["group"]}, "delay": "1s"}, "coalesce"),
+                ({"coalesce": {"key": ["group"]}, "ordered": True}, "coalesce"),
                 ({"delay": "1s", "retry": {"budget": 0.5}}, "retry.budget"), ({"disable_after": "1s"}, "disable_after"),
             ]
             for fields, path in wrong:
@@ -314,7 +533,9 @@ def api(report):
 def main():
     arguments(__doc__)
     report = Report("policies")
-    for part in (breaker, retries, classes, rate, times, shadow, concurrency, api):
+    parts = (
+        breaker, retries, classes, rate, times, shadow, concurrency, refusing, weights, group, coalesce, batch, api)
+    for part in parts:
         part(report)
     report.finish()
 

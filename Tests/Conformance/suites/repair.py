@@ -379,6 +379,10 @@ def monitoring(report):
         drawn = json.load(file)
     expressions = re.findall(r"expr:\s*\|?\s*(.+?)\n(?=\s+(?:for|labels):)", alerts, re.DOTALL)
     assert len(expressions) == alerts.count("- alert: "), f"{len(expressions)} expressions of the alerts are read"
+    with open(os.path.join(folder, "contract-alerts.yaml")) as file:
+        contract = file.read()
+    own = re.findall(r"expr:\s*\|?\s*(.+?)\n(?=\s+(?:for|labels):)", contract, re.DOTALL)
+    assert len(own) == contract.count("- alert: ") == 4, f"{len(own)} expressions of the contract's alerts are read"
     expressions += [t["expr"] for p in drawn["panels"] for t in p.get("targets", [])]
     expressions += [v["query"]["query"] for v in drawn["templating"]["list"] if v["type"] == "query"]
     with report.case("the dashboard is what its script writes") as notes:
@@ -397,6 +401,8 @@ def monitoring(report):
                 body = b"{}"
                 gateway.post("/in/github", body, github_headers(body, secret="wrong"))
                 wait_until(lambda: gateway.metric_sum("sluice_delivery_events_total") > 0, 20, "a delivery")
+                request(gateway.admin_port, "/v1/webhooks/registry")
+                declared = set(re.findall(r"# TYPE (\S+) ", request(gateway.admin_port, "/metrics")[2].decode()))
                 series = gateway.metrics()
         bases = {}
         for one in series:
@@ -410,21 +416,29 @@ def monitoring(report):
                     assert label in bases[name] | {"instance"}, f"{name} has no label {label}: {expression}"
                 tried.add(name)
         assert len(expressions) > 50 and len(tried) > 30, (len(expressions), len(tried))
+        kinds = "policy|breaker|filtered|limited|prepar|redact|delivery_failures|trace"
+        policies = {name for name in bases if re.search(kinds, name)}
+        assert len(policies) >= 8, policies
+        assert policies <= tried, f"neither alerts nor the dashboard name {sorted(policies - tried)}"
         for name in ("WebhookHighFailureRate", "WebhookDLQSize", "WebhookHighLatency", "WebhookQueueBacklog",
                      "WebhookSecurityIssue", "HighErrorRate", "SignatureFailures", "DeliveryLatencyP95"):
             assert f"alert: {name}\n" in alerts, name
+        for expression in own:
+            names = re.findall(r"(?:http|webhook|dlq|delivery_latency)_[a-z_]+", expression)
+            assert names and all(name.removesuffix("_bucket") in declared for name in names), expression
         notes.append(f"{len(tried)} metrics in {len(expressions)} expressions")
     with report.case("every alert has its line on the page"):
         with open(os.path.join(folder, "README.md")) as file:
             page = file.read()
-        for name in re.findall(r"- alert: (\w+)", alerts):
+        for name in re.findall(r"- alert: (\w+)", alerts + contract):
             assert f"`{name}`" in page, name
     with report.case("promtool takes the rules"):
         if not shutil.which("promtool"):
             raise Skip("promtool is not installed")
-        done = subprocess.run(
-            ["promtool", "check", "rules", os.path.join(folder, "alerts.yaml")], capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
+        for name in ("alerts.yaml", "contract-alerts.yaml"):
+            done = subprocess.run(
+                ["promtool", "check", "rules", os.path.join(folder, name)], capture_output=True, text=True)
+            assert done.returncode == 0, done.stdout + done.stderr
 
 
 def main():

@@ -185,6 +185,27 @@ def by_the_api(report):
             body = json.loads(got(receiver, "/hooks")[0].body)
             digest = hmac.new(b"k" * 16, b"ann@example.org", hashlib.sha256).hexdigest()[:12]
             assert body == {"m": f"[REDACTED_EMAIL_{digest}]", "n": [1, None]}, body
+        with report.case("a viewer is not shown what a step sets, and nobody writes that back"):
+            steps = [
+                {"constant": {"path": "$.n", "value": [1, None]}},
+                {"template": {"path": "$.t", "text": "s3cret {{$.m}}"}},
+            ]
+            status, patched = call(gateway, "PATCH", "/endpoints/e", {"transform": steps})
+            assert status == 200 and patched["transform"] == steps, patched
+            status, made = call(gateway, "POST", "/keys", {"tenant_id": "default", "role": "viewer"})
+            assert status == 201, made
+            for path in ("/endpoints/e", "/endpoints"):
+                headers = {"Authorization": f"Bearer {made['token']}"}
+                status, _, answer = request(gateway.admin_port, "/api/v1" + path, headers=headers)
+                shown = json.loads(answer)
+                shown = shown["items"][0] if "items" in shown else shown
+                assert status == 200 and "s3cret" not in answer.decode(), answer
+                assert shown["transform"] == [
+                    {"constant": {"path": "$.n", "value": None}, "hidden": True},
+                    {"template": {"path": "$.t", "text": ""}, "hidden": True},
+                ], shown
+            status, problem = call(gateway, "PATCH", "/endpoints/e", {"transform": shown["transform"]})
+            assert status == 422 and problem["errors"][0]["path"] == "transform[0].hidden", problem
         with report.case("what is wrong is refused by its place"):
             wrong = {
                 "redact": {"patterns": ["email"], "custom": [{"name": "a", "pattern": "("}]},

@@ -210,12 +210,20 @@ def record_at(data, at, seed):
     ):
         fields[name] = data[place : place + count]
         place += count
-    if data[at + 13] & 1:
+    flags = data[at + 13]
+    if flags & 1:
         fields["key"] = fields["body"]
     fields["subject"] = b""
-    if data[at + 13] & 2:
+    if flags & 8:
         own, fields["lines"] = fields["lines"].split(b"\r\n", 1)
         fields["subject"] = own.removeprefix(b"Sluice-Client-Subject: ")
+    fields["erased"] = bool(flags & 16)
+    if flags & 16:
+        fields["body"] = b""
+        if flags & 1:
+            fields["key"] = b""
+    if flags & 32:
+        fields["key"] = fields["target"] = fields["lines"] = b""
     verdict = VERDICTS.get(data[at + 91], "unknown")
     fields.update(sequence=u64(data, at + 16), receivedAt=u64(data, at + 24), verdict=verdict)
     fields.update(sourceNumber=u32(data, at + 92), tenantNumber=tenant_number(fields["tenant"]))
@@ -262,9 +270,11 @@ def main(folder):
                 damages += 1
                 continue
             records += 1
+            erased = {"erased": True} if record["erased"] else {}
             print(
                 json.dumps(
-                    {
+                    erased
+                    | {
                         "sequence": record["sequence"],
                         "receivedAt": record["receivedAt"],
                         "body": len(record["body"]),

@@ -30,7 +30,7 @@ class Receiver:
     the connection is closed, may sleep, may raise Reset; the default is 204. With `tls`, an ssl.SSLContext, it speaks
     HTTPS; `resumed` counts sessions that went on with an earlier one."""
 
-    def __init__(self, script=None, host="127.0.0.1", tls=None):
+    def __init__(self, script=None, host="127.0.0.1", tls=None, port=0):
         self.script = script or (lambda delivery, number: 204)
         self.deliveries, self.lock = [], threading.Lock()
         self.active, self.active_max = 0, 0
@@ -66,7 +66,7 @@ class Receiver:
             def handle_error(self, request, address):
                 pass
 
-        self.server = Server((host, 0), Handler)
+        self.server = Server((host, port), Handler)
         self.port = self.server.server_address[1]
         self.url = f"{'https' if tls else 'http'}://{'[' + host + ']' if ':' in host else host}:{self.port}/hooks"
         self.thread = threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True)

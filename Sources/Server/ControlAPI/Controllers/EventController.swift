@@ -1,4 +1,4 @@
-// Events: listed, found by the provider's own id, followed, shown.
+// Events: listed, found by the provider's own id, followed, shown, erased.
 import Hummingbird
 
 struct EventController {
@@ -62,7 +62,22 @@ struct EventController {
                 return ControlResponse.resource(
                     try await worker.run { try events.trace(id, paging, call.caller) })
             },
+            erase,
         ]
+    }
+    private var erase: Route {
+        let (events, worker) = (events, worker)
+        return Route(
+            method: .delete, path: ControlAPI.base + "/events/{id}/content", operation: "eraseEvent",
+            resource: "events",
+            summary: "Erase an event's content from the log: it is shown and delivered to nobody any more, and its "
+                + "bytes are overwritten before this is answered. One that is erased already is answered the same.",
+            answer: .json(ErasureAnswer.schema),
+            problems: [.noSuchEvent, .logUnavailable, .storeUnavailable, .notRunning]
+        ) { call in
+            let id = call.parameter("id")
+            return ControlResponse.resource(try await worker.run { try events.erase(id, call.caller) })
+        }
     }
 
     private static func search(_ query: QueryValues) throws -> EventSearch {

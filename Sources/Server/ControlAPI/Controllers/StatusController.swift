@@ -6,37 +6,53 @@ struct StatusController {
     let health: any GatewayHealth
     let worker: ControlWorker
 
-    private struct Readiness: Described {
-        let status: String
-        let problems: [ReadinessProblem]
-        static let schema = ObjectSchema(
-            "Readiness", "Whether new events are taken.",
-            [
-                .required("status", .word(["ready", "not_ready"]), "With 200 and 503."),
-                .required("problems", .list(.object(ReadinessProblem.schema)), "What is wrong; empty when ready."),
-            ])
-    }
-    private struct Alive: Described {
-        var status = "alive"
-        static let schema = ObjectSchema("Alive", "The process lives.", [.required("status", .text, "`alive`.")])
-    }
-
     var routes: [Route] {
         let (health, worker) = (health, worker)
         return [
             Route(
                 method: .get, path: "/health", operation: "getHealth", resource: "status",
-                summary: "Whether the process lives.", answer: .json(Alive.schema)
-            ) { _ in ControlResponse.resource(Alive()) },
+                summary: "Whether the process lives.", answer: .json(VitalSchemas.alive)
+            ) { _ in StatusController.alive(try await worker.run { health.vitals() }) },
             Route(
                 method: .get, path: "/ready", operation: "getReadiness", resource: "status",
                 summary: "Whether new events are taken; 503 with the same body when they are not.",
-                answer: .json(Readiness.schema)
+                answer: .json(VitalSchemas.readiness)
             ) { _ in
-                let problems = try await worker.run { health.readiness() }
-                return ControlResponse.resource(
-                    Readiness(status: problems.isEmpty ? "ready" : "not_ready", problems: problems),
-                    status: problems.isEmpty ? .ok : .serviceUnavailable)
+                let (problems, vitals) = try await worker.run { (health.readiness(), health.vitals()) }
+                let body: JSONValue = [
+                    "status": problems.isEmpty ? "ready" : "not_ready",
+                    "problems": .list(
+                        problems.map { ["code": .text($0.code), "message": .text($0.message)] }),
+                    "dependencies": vitals.dependencies,
+                ]
+                return ControlResponse.json(body, status: problems.isEmpty ? .ok : .serviceUnavailable)
+            },
+            Route(
+                method: .get, path: "/readyz", operation: "getReadinessOfParts", resource: "status",
+                summary: "The same by part, with the form of the store.", answer: .json(VitalSchemas.allReadiness)
+            ) { _ in
+                let (problems, vitals) = try await worker.run { (health.readiness(), health.vitals()) }
+                let isReady = problems.isEmpty && vitals.isHealthy
+                let body: JSONValue = [
+                    "status": isReady ? "ready" : "not_ready",
+                    "dependencies": [
+                        "database": .text(vitals.database.rawValue), "queue": .text(vitals.queue.rawValue),
+                        "migration": .text(vitals.migration.rawValue),
+                    ],
+                ]
+                return ControlResponse.json(body, status: isReady ? .ok : .serviceUnavailable)
+            },
+            Route(
+                method: .get, path: "/health/database", operation: "getDatabaseHealth", resource: "status",
+                summary: "How the store does; 503 when it cannot be read.", answer: .json(VitalSchemas.database)
+            ) { _ in
+                let vitals = try await worker.run { health.vitals() }
+                let body: JSONValue = [
+                    "status": .text(vitals.database.rawValue),
+                    "latency_ms": JSONValue.number(vitals.databaseMillis).asStored,
+                    "pool": ["writers": 1, "status": .text(vitals.database.rawValue)],
+                ]
+                return ControlResponse.json(body, status: vitals.database == .unhealthy ? .serviceUnavailable : .ok)
             },
             Route(
                 method: .get, path: "/metrics", operation: "getMetrics", resource: "status",
@@ -50,6 +66,15 @@ struct StatusController {
                 summary: "The state of the gateway on one page.", answer: .json(StatusResource.schema)
             ) { _ in ControlResponse.resource(try await worker.run { health.status() }) },
         ]
+    }
+    private static func alive(_ vitals: GatewayVitals) -> Response {
+        ControlResponse.json(
+            [
+                "status": "alive", "timestamp": .text(TimeText.now()), "uptime": .integer(Int64(vitals.uptimeSeconds)),
+                "version": .text(vitals.version), "contract_version": .text(EdgeVersion.newest.rawValue),
+                "supported_versions": .list(EdgeVersion.allCases.map { .text($0.rawValue) }),
+                "dependencies": vitals.dependencies,
+            ] as JSONValue)
     }
 }
 

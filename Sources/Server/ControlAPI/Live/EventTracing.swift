@@ -27,6 +27,7 @@ struct EventTracing {
         let channels: [String]
         let isRequestOfSeveral: Bool
         let isGone: Bool
+        let isErased: Bool
         let dedupSeconds: UInt32
         let keyIsBody: Bool
     }
@@ -66,7 +67,7 @@ struct EventTracing {
             return Subject(
                 id: event, row: EventRow(record, logIdentity: access.identity), sourceID: sourceID, tenant: tenant,
                 receivedMillis: Int64(record.receivedAt / 1_000_000), channels: channels,
-                isRequestOfSeveral: record.isRequestOfBatch, isGone: access.isGone(record),
+                isRequestOfSeveral: record.isRequestOfBatch, isGone: access.isGone(record), isErased: record.isErased,
                 dedupSeconds: record.dedupWindowSeconds, keyIsBody: record.keyIsBody)
         }
     }
@@ -94,6 +95,11 @@ struct EventTracing {
             steps.append(
                 TraceStep(
                     "dedup_key", "others with the same body within \(span) are answered `duplicate` with this id"))
+        } else if subject.dedupSeconds > 0, subject.isErased {
+            steps.append(
+                TraceStep(
+                    "dedup_key", "others with its key within \(span) are answered `duplicate` with this id; the key "
+                        + "itself was erased with the content"))
         } else {
             steps.append(TraceStep("no_dedup", "nothing tells a duplicate of it"))
         }
@@ -133,6 +139,7 @@ struct EventTracing {
         guard refusals.isEmpty || standing == .attempting || standing == .queued else { return trace }
         switch standing {
         case .attempting: (trace.outcome, trace.why) = (.attempting, [EventTracing.attempting])
+        case _ where subject.isErased: (trace.outcome, trace.why) = (.notSent, [EventTracing.erased])
         case .queued, .heldByOrder, .scheduled, .notReached:
             (trace.outcome, trace.why) = (.waiting, holds(lane, spec))
         case .behind: (trace.outcome, trace.why) = (.notSent, [missing(spec, subject)])
@@ -152,6 +159,9 @@ struct EventTracing {
         let tries = count == 1 ? "1 attempt" : "\(count) attempts"
         switch row.state {
         case .delivered: return (.delivered, [TraceStep("delivered", "delivered after \(tries)")])
+        case .superseded:
+            let text = "a newer event of its key is delivered in its place; it had \(tries)"
+            return (.superseded, [TraceStep("superseded", text)])
         case .dead:
             let reason = row.reason?.name ?? "unknown"
             let kind = DeadLetterClass(row).rawValue
@@ -161,6 +171,11 @@ struct EventTracing {
             var why: [TraceStep] = []
             if lane?.standing == .heldByOrder {
                 why.append(TraceStep("order", "it waits for those before it in the endpoint's order"))
+            } else if count == 0 {
+                why.append(
+                    TraceStep(
+                        "queued", "it waits for its time, or for room at the endpoint",
+                        until: TimeText.of(millis: row.dueMillis)))
             } else {
                 why.append(
                     TraceStep(

@@ -124,7 +124,7 @@ final class LiveAttempts: SvixAttempts {
         let all = rows.compactMap { row in
             subject.lookup.state.endpoints[row.endpoint].map { spec in
                 SvixDestination(
-                    endpoint: SvixEndpoint(spec, shownTo: caller), status: row.state == .delivered ? .success : .fail,
+                    endpoint: SvixEndpoint(spec, shownTo: caller), status: row.state.isFinished ? .success : .fail,
                     nextMillis: row.state == .pending ? row.dueMillis : nil)
             }
         }
@@ -261,7 +261,7 @@ extension SvixError {
 extension SvixStatus {
     init(_ state: DeliveryState) {
         switch state {
-        case .delivered: self = .success
+        case .delivered, .superseded: self = .success
         case .pending: self = .sending
         case .dead: self = .fail
         }

@@ -75,6 +75,7 @@ extension DeliveryStateName {
         case .delivered: .delivered
         case .pending: .pending
         case .dead: .dead
+        case .superseded: .superseded
         }
     }
     init(_ state: DeliveryState) {
@@ -82,6 +83,7 @@ extension DeliveryStateName {
         case .delivered: self = .delivered
         case .pending: self = .pending
         case .dead: self = .dead
+        case .superseded: self = .superseded
         }
     }
 }

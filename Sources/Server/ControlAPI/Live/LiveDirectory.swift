@@ -83,6 +83,7 @@ extension TenantResource {
             endpoints: state.endpoints.numbers(of: tenant.id).count)
         createdAt = TimeText.of(millis: tenant.createdMillis)
         rateLimit = state.rateLimit(of: tenant).map { RateLimitResource($0) }
+        weight = state.weight(of: tenant)
     }
 }
 
@@ -129,6 +130,16 @@ extension EndpointResource {
         show(credentialsOf: settings)
         forwardHeaders = settings.forwardsHeaders
         disabled = settings.disabled
+    }
+}
+
+extension EndpointResource {
+    /// Texts that a transformation sets are for those who may write them.
+    func shown(to role: KeyRole) -> EndpointResource {
+        guard !role.includes(.operator) else { return self }
+        var copy = self
+        copy.transform = transform.map(\.withoutTexts)
+        return copy
     }
 }
 

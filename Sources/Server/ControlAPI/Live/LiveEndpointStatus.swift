@@ -19,13 +19,15 @@ struct LiveEndpointStatus {
     }
     func resources(_ endpoints: [EndpointSpec], _ lookup: RegistryLookup) throws -> [EndpointResource] {
         let lanes = try lanes(of: endpoints)
-        return endpoints.map { endpoint in
-            EndpointResource(endpoint, lookup.reference(endpoint.tenant), status(of: endpoint, lanes[endpoint.id]))
-        }
+        return endpoints.map { shown($0, lanes[$0.id], lookup) }
     }
     func resource(_ endpoint: EndpointSpec, _ lookup: RegistryLookup) throws -> EndpointResource {
         let lane = try lanes(of: [endpoint])[endpoint.id]
-        return EndpointResource(endpoint, lookup.reference(endpoint.tenant), status(of: endpoint, lane))
+        return shown(endpoint, lane, lookup)
+    }
+    private func shown(_ endpoint: EndpointSpec, _ lane: LaneStatus?, _ lookup: RegistryLookup) -> EndpointResource {
+        EndpointResource(endpoint, lookup.reference(endpoint.tenant), status(of: endpoint, lane))
+            .shown(to: lookup.caller.principal.role)
     }
     private func status(of endpoint: EndpointSpec, _ lane: LaneStatus?) -> EndpointStatusResource {
         var status = EndpointStatusResource()

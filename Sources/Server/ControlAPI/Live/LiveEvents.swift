@@ -44,6 +44,13 @@ final class LiveEvents: EventQueries {
         guard let name, !PublishSource.all.contains(name) else { return }
         _ = try RegistryLookup(gateway, caller).source(name)
     }
+    func erase(_ id: String, _ caller: Caller) throws -> ErasureAnswer {
+        let access = try gateway.accessNow()
+        let scope = try RegistryLookup(gateway, caller).scope
+        let (event, tenant) = try access.withEvent(id, of: scope) { ($0, TenantID($1.tenantNumber)) }
+        try gateway.erase(event, of: tenant, caller)
+        return ErasureAnswer(event: id)
+    }
     func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent {
         let access = try gateway.accessNow()
         return try access.withEvent(id, of: try RegistryLookup(gateway, caller).scope) { event, record in
@@ -56,6 +63,30 @@ final class LiveEvents: EventQueries {
                 reveal ? detail : detail.masked(CredentialMask(sources: gateway.currentConfiguration.sources))
             return EventContent(
                 shown, isExpunged: access.isGone(record), deliveries: try deliveries.deliveries(of: event, caller))
+        }
+    }
+}
+
+extension Gateway {
+    /// Its content is gone from the log when this returns; the audit log has said so before.
+    func erase(_ event: EventID, of tenant: TenantID, _ caller: Caller) throws {
+        let access = try accessNow()
+        let what = [FieldChange(field: "content of event", before: event.text, after: "erased")]
+        try note(.delete, on: nil, of: tenant, what, caller)
+        do {
+            guard try access.eraser.erase(event.sequence) else { throw ControlError.noSuchEvent(event.text) }
+        } catch let failure as PayloadEraser.Failure { throw ControlError.notErased(failure) }
+    }
+}
+
+extension ControlError {
+    static func notErased(_ failure: PayloadEraser.Failure) -> ControlError {
+        switch failure {
+        case .unwritten(let why):
+            ControlError(
+                .logUnavailable,
+                "the content is shown to nobody from now on, and is not overwritten on the disk yet: \(why); try again")
+        case .unreadable, .stopped: ControlError.logUnavailable
         }
     }
 }

@@ -14,16 +14,20 @@ package final class LiveGateway: RunningGateway {
     private let streams: LiveStreams
     private let publications: LivePublications
     private let tasks: BackgroundTasks
+    private let contractSettings: ContractSettings
+    private let figures = ContractFigures()
 
     package init(_ configuration: GatewayConfiguration, logger: Logger) {
         baseBytes = ProcessFamilies.residentBytes ?? 0
         folder = configuration.process.dataFolder
+        contractSettings = configuration.process.contract
         tasks = BackgroundTasks(folder: folder)
         gateway = Gateway(configuration, logger: logger)
         signIn = LiveSignIn(gateway: gateway)
         streams = LiveStreams(gateway: gateway, signIn: signIn)
         health = LiveHealth(
-            gateway: gateway, streams: streams, baseBytes: baseBytes,
+            gateway: gateway, streams: streams,
+            figures: contractSettings.isEnabled && contractSettings.hasMetrics ? figures : nil, baseBytes: baseBytes,
             connectionCountMax: configuration.limits.connectionCountMax)
         publications = LivePublications(gateway: gateway, keys: signIn, logger: logger)
     }
@@ -81,7 +85,10 @@ package final class LiveGateway: RunningGateway {
                 pollers: LivePollers(gateway: gateway), replays: LiveReplayTasks(gateway: gateway, tasks: tasks),
                 statistics: LiveStatistics(gateway: gateway, tasks: tasks), keptFolder: folder),
             opsCenter: LiveOpsCenter(gateway: gateway, publishing: publishing),
-            operational: LiveOperational(gateway: gateway))
+            operational: LiveOperational(gateway: gateway),
+            contract: LiveContract(
+                gateway: gateway, settings: contractSettings, publishing: publishing, signIn: signIn, streams: streams,
+                figures: figures, folder: folder))
     }
 }
 
@@ -126,9 +133,10 @@ extension GatewayAccess {
 extension GatewayAccess {
     /// Its content is shown and sent by hand no more.
     func isGone(_ record: RecordView) -> Bool {
-        expunged.isGone(
-            record.sequence, of: TenantID(record.tenantNumber), source: SourceID(record.sourceNumber),
-            receivedAt: record.receivedAt, fieldLines: record.fieldLines)
+        record.isErased
+            || expunged.isGone(
+                record.sequence, of: TenantID(record.tenantNumber), source: SourceID(record.sourceNumber),
+                receivedAt: record.receivedAt, fieldLines: record.fieldLines)
     }
     /// The record of a place; nil when it is not in the log, or no longer. Its views last as long as the call.
     func withRecord<Answer>(at sequence: UInt64, _ body: (RecordView) throws -> Answer) throws -> Answer? {

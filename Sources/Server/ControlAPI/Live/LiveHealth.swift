@@ -1,5 +1,6 @@
 // The gateway's status as metrics, readiness and the page of `sluice status`.
 import Engine
+import FastPath
 import Foundation
 
 final class LiveHealth: GatewayHealth {
@@ -10,11 +11,16 @@ final class LiveHealth: GatewayHealth {
     private let series = LaneSeries()
     private let storage = StorageFamilies()
     private let connectionCountMax: Int
+    /// Nil: the names of the contract are not shown.
+    private let figures: ContractFigures?
 
-    init(gateway: Gateway, streams: LiveStreams, baseBytes: Int, connectionCountMax: Int) {
+    init(
+        gateway: Gateway, streams: LiveStreams, figures: ContractFigures?, baseBytes: Int, connectionCountMax: Int
+    ) {
         self.gateway = gateway
         self.streams = streams
         self.baseBytes = baseBytes
+        self.figures = figures
         self.connectionCountMax = connectionCountMax
     }
 
@@ -26,7 +32,25 @@ final class LiveHealth: GatewayHealth {
             "sluice_connections_limit", .gauge, help: "Connections that are taken at once (limits.connections).",
             value: Double(connectionCountMax))
         let stored = gateway.access.map { storage.now($0) } ?? []
-        return GatewayFamilies.of(status, lanes) + [limit] + stored + streams.families + ProcessFamilies.now()
+        let taken = Double(gateway.access?.publisher.outstandingCount ?? 0) / Double(EventPort.eventCountMax)
+        let contract = figures?.families(status.delivery, queueUsage: taken) ?? []
+        return GatewayFamilies.of(status, lanes) + [limit] + stored + streams.families + contract
+            + ProcessFamilies.now()
+    }
+    func vitals() -> GatewayVitals {
+        let problems = gateway.status.problems.map(\.code)
+        var vitals = GatewayVitals(
+            version: Gateway.version, uptimeSeconds: Int(Date().timeIntervalSince(startedAt)))
+        guard let access = gateway.access else { return vitals }
+        let begin = ProcessResources.monotonicNanos
+        let isReadable = (try? access.store.counts(endpoint: EndpointID(0))) != nil
+        vitals.databaseMillis = Double(ProcessResources.monotonicNanos - begin) / 1e6
+        vitals.database = !isReadable ? .unhealthy : problems.contains("store_failing") ? .degraded : .healthy
+        vitals.migration = isReadable ? .healthy : .unhealthy
+        let isSlow = problems.contains("log_slow")
+        let isStopped = problems.contains { $0 != "store_failing" && $0 != "log_slow" }
+        vitals.queue = isStopped ? .unhealthy : isSlow ? .degraded : .healthy
+        return vitals
     }
     /// The lag as a time costs a read of the log for each endpoint, so only who shows it asks for it.
     private func selection(_ metrics: DeliveryMetrics, withLagSeconds: Bool) -> LaneOverview {

@@ -150,7 +150,7 @@ final class LiveMessages: SvixMessages {
     }
     func expunge(_ ref: String, application: String, _ caller: Caller) throws {
         guard let found = try browser(application, caller).message(ref) else { throw SvixError.noMessage }
-        try gateway.accessNow().expunged.add(message: found.place.sequence)
+        try gateway.erase(found.place, of: try lookup(caller).application(application).id, caller)
     }
     private func browser(_ application: String, _ caller: Caller) throws -> MessageBrowser {
         let tenant = try lookup(caller).application(application).id

@@ -22,6 +22,7 @@ final class LivePublishing: EventPublishing {
         event.eventID = order.eventId
         event.channels = order.channels
         event.tags = order.tags
+        event.group = order.group
         event.deliverAtMillis = order.deliverAtMillis
         event.retentionHours = order.retentionHours
         event.repetition = order.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }

@@ -9,9 +9,6 @@ import Foundation
 final class LiveReplayTasks: SvixReplays {
     private let gateway: Gateway
     let tasks: BackgroundTasks
-    /// Nobody counts further back.
-    private static let countedMax: UInt64 = 1_000_000
-    private static let sayEvery: UInt64 = 4096
     private static let lookEveryNanos: UInt64 = 250_000_000
 
     init(gateway: Gateway, tasks: BackgroundTasks) {
@@ -76,7 +73,7 @@ final class LiveReplayTasks: SvixReplays {
             .purge, tenant: tenant.publicID.text,
             after: {
                 try gateway.note(.delete, on: nil, of: id, what, caller)
-                // They are gone with the answer, and none that comes after it is; what is left is to say how many.
+                // They are gone with the answer, and none that comes after it is; what is left is to overwrite them.
                 do { return try access.expunged.add(messagesOf: id, through: last) } catch {
                     throw ControlError(
                         .storeUnavailable,
@@ -85,29 +82,24 @@ final class LiveReplayTasks: SvixReplays {
             },
             { before in
                 { progress in
-                    try LiveReplayTasks.count(of: id, behind: before, through: last, gateway, progress)
+                    try LiveReplayTasks.erase(of: id, behind: before, through: last, gateway, progress)
                 }
             })
     }
     private static func purged(_ count: Int) -> [String: JSONValue] { ["messagesPurged": .integer(Int64(count))] }
 
-    private static func count(
+    private static func erase(
         of tenant: TenantID, behind before: UInt64, through last: UInt64, _ gateway: Gateway,
         _ progress: BackgroundProgress
     ) throws -> [String: JSONValue] {
-        let browser = MessageBrowser(try gateway.accessNow(), tenant: tenant)
-        let oldest = max(try browser.oldest(), before + 1)
-        let first = last > countedMax ? max(oldest, last - countedMax + 1) : oldest
-        var (count, next) = (0, first)
-        while next <= last {
-            let end = min(next + sayEvery, last + 1)
-            count += try browser.count(in: next..<end) { _ in }
-            next = end
-            try progress.say(purged(count))
-        }
-        var data = purged(count)
-        if first > oldest { data["note"] = .text("only the newest \(countedMax) events of the log were counted") }
-        return data
+        var count = 0
+        do {
+            try gateway.accessNow().eraser.eraseMessages(of: tenant, through: last, countedBehind: before) { found in
+                count = found
+                try progress.say(purged(found))
+            }
+        } catch let failure as PayloadEraser.Failure { throw ControlError.notErased(failure) }
+        return purged(count)
     }
 }
 

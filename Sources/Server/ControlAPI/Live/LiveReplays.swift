@@ -100,7 +100,7 @@ final class LiveReplays: ReplayControl {
         outcome.pending = known.count { $0.row.state == .pending }
         var endpoints = known.map(\.row).filter {
             ($0.state == .dead && order.scopes.contains(.dead))
-                || ($0.state == .delivered && order.scopes.contains(.delivered))
+                || ($0.state.isFinished && order.scopes.contains(.delivered))
         }.map(\.endpoint)
         if let target, known.isEmpty, order.scopes.contains(.missing) {
             endpoints = [target.id]

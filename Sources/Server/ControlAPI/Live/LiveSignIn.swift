@@ -105,7 +105,7 @@ final class LiveSignIn: SignInService {
         guard let known = recent.withLock({ $0[token] }) else { return nil }
         return known.key.expiresMillis.map { UInt64(max($0, 0)) } ?? .max
     }
-    private func principal(_ key: KeySpec) throws -> Principal? {
+    func principal(_ key: KeySpec) throws -> Principal? {
         guard let id = key.tenant else { return Principal(name: key.publicID.text, role: key.role, tenant: nil) }
         guard let state = gateway.registry?.state else { throw ControlError.notRunning }
         // A tenant that went meanwhile takes its keys with it.

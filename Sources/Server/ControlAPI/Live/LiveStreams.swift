@@ -30,6 +30,22 @@ final class LiveStreams: EventStreaming {
             isAllowed: { [self] in isAllowed(token, in: scope) }, hangUp: order.hangUp)
         return try hub.open(seat, in: world(access))
     }
+    /// Of what came over the contract edge, in its words.
+    func openContract(
+        _ tenant: TenantSpec, after: UInt64, heartbeatNanos: UInt64, isAllowed: @escaping @Sendable () -> Bool,
+        hangUp: @escaping @Sendable () -> Void
+    ) throws -> StreamPlace {
+        let access = try gateway.accessNow()
+        guard gateway.isServing else { throw ControlError.notRunning }
+        var filter = StreamFilter()
+        filter.kinds = [.event, .delivery]
+        filter.source = Array(PublishSource.contractName.utf8)
+        var seat = StreamSeat(
+            reader: StreamReader(), filter: filter, tenant: tenant.id, after: after, isAllowed: isAllowed,
+            hangUp: hangUp)
+        seat.form = .contract(tenant: tenant.publicID.uuid, heartbeatNanos: heartbeatNanos)
+        return try hub.open(seat, in: world(access))
+    }
     /// By id, uid or name. Events have the name, and it is compared; with its tenant, where one tenant's was named.
     private func ask(
         for ref: String, _ filter: inout StreamFilter, _ lookup: RegistryLookup, _ access: GatewayAccess
@@ -72,7 +88,10 @@ final class LiveStreams: EventStreaming {
                 let spec = gateway.registry?.state.endpoints[id]
                 return Reference(id: spec?.publicID.text ?? "", name: spec?.qualifiedName ?? "removed endpoint \(id)")
             },
-            isServing: { [gateway] in gateway.isServing })
+            isServing: { [gateway] in gateway.isServing },
+            stored: { [store = access.delivery.store] key in
+                (try? store.rows(sequence: key.sequence))?.first { $0.endpoint == key.endpoint }
+            })
     }
     /// Of a gateway that stops.
     func awaitEnd() { hub.awaitEnd(withinMillis: 500) }

@@ -10,6 +10,7 @@ final class LiveTenants: TenantControl {
     func create(_ draft: TenantDraft, _ caller: Caller) throws -> TenantResource {
         var profile = TenantProfile()
         profile.rateLimit = draft.rateLimit?.limit
+        profile.weight = draft.weight
         try apply(.createTenant(name: draft.name, uid: draft.uid, profile: profile), caller)
         let state = try RegistryLookup(gateway, caller).state
         guard let made = state.tenant(named: draft.name) else {
@@ -22,18 +23,26 @@ final class LiveTenants: TenantControl {
     func update(_ ref: String, _ patch: TenantPatch, _ caller: Caller) throws -> TenantResource {
         let tenant = try RegistryLookup(gateway, caller).tenant(ref)
         var profile: SettingsUpdate<TenantProfile>?
-        if let limit = patch.rateLimit { profile = { $0.rateLimit = limit } }
+        if patch.rateLimit != nil || patch.weight != nil {
+            profile = { known in
+                if let limit = patch.rateLimit { known.rateLimit = limit }
+                if let weight = patch.weight { known.weight = weight }
+            }
+        }
         try apply(.updateTenant(tenant.id, name: patch.name, uid: patch.uid, profile: profile), caller)
         let after = try RegistryLookup(gateway, caller)
         return TenantResource(try after.tenant(tenant.publicID.text), after.state)
     }
     func upsert(uid: String, _ draft: TenantDraft, _ caller: Caller) throws -> (tenant: TenantResource, isNew: Bool) {
         guard let known = try RegistryLookup(gateway, caller).state.tenant(uid: uid) else {
-            return (try create(TenantDraft(name: draft.name, uid: uid, rateLimit: draft.rateLimit), caller), true)
+            var made = draft
+            made.uid = uid
+            return (try create(made, caller), true)
         }
         var patch = TenantPatch(.null)
         patch.name = draft.name
         if let limit = draft.rateLimit { patch.rateLimit = .some(limit.limit) }
+        if let weight = draft.weight { patch.weight = .some(weight) }
         return (try update(known.publicID.text, patch, caller), false)
     }
     func rotateSecret(_ ref: String, _ caller: Caller) throws -> TenantResource {

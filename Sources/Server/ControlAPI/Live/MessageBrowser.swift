@@ -101,21 +101,23 @@ struct MessageBrowser {
     private func message(of record: RecordView) -> SvixMessage {
         message(
             record.sequence, SourceID(record.sourceNumber), type: record.eventType, fieldLines: record.fieldLines,
-            body: record.body, receivedAt: record.receivedAt)
+            body: record.body, receivedAt: record.receivedAt, isErased: record.isErased)
     }
     /// One of the tenant's own.
     func message(of event: StoredEvent) -> SvixMessage {
         message(
             event.place.sequence, event.sourceID, type: event.eventType, fieldLines: event.fieldLines,
-            body: event.body, receivedAt: event.receivedAt)
+            body: event.body, receivedAt: event.receivedAt, isErased: event.isErased)
     }
     private func message(
         _ sequence: UInt64, _ source: SourceID, type: ByteView, fieldLines: ByteView, body: ByteView,
-        receivedAt: UInt64
+        receivedAt: UInt64, isErased: Bool
     ) -> SvixMessage {
         let body = body.array
-        let isGone = access.expunged.isGone(
-            sequence, of: tenant, source: source, receivedAt: receivedAt, fieldLines: fieldLines)
+        let isGone =
+            isErased
+            || access.expunged.isGone(
+                sequence, of: tenant, source: source, receivedAt: receivedAt, fieldLines: fieldLines)
         var message = SvixMessage(
             id: MessageID(EventID(logIdentity: access.identity, sequence: sequence)).text,
             eventId: PublishedFields.eventID(in: fieldLines), eventType: type.text,

@@ -30,10 +30,11 @@ struct OperationalController {
             "List the types of operational events.",
             query: [
                 QueryParameter(
-                    "conditions", .flag, "`true`: those of the gateway's own condition, which an endpoint must name.")
+                    "conditions", .flag,
+                    "`true`: those that an endpoint must name: of the gateway's own condition, and `endpoint.failing`.")
             ], answer: .list(OperationalTypeForm.schema)
         ) { call in
-            let types = OperationalEventType.allCases.filter { $0.isCondition == call.query.flag("conditions") }
+            let types = OperationalEventType.allCases.filter { $0.isByNameAlone == call.query.flag("conditions") }
             return .json(.list(types.map(OperationalTypeForm.json)))
         }
     }

@@ -2,7 +2,9 @@
 import Engine
 import FastPath
 
-package enum DeliveryStateName: String, CaseIterable, Codable, Sendable { case delivered, pending, dead }
+package enum DeliveryStateName: String, CaseIterable, Codable, Sendable {
+    case delivered, pending, dead, superseded
+}
 
 /// Durations of one attempt by stage.
 package struct TimingResource: Codable, Equatable, Sendable {
@@ -75,7 +77,8 @@ extension DeliveryResource: Described {
             .required("endpoint", .object(Reference.schema), "Where it goes."),
             .required(
                 "state", .word(DeliveryStateName.allCases.map(\.rawValue)),
-                "`delivered`, `pending` (to be tried again), or `dead` (given up, kept)."),
+                "`delivered`, `pending` (to be tried again), `dead` (given up, kept), or `superseded` (a newer "
+                    + "event of its key is delivered in its place)."),
             .required("attempts", .count, "Attempts so far."),
             .optional("status", .integer(100...599), "HTTP status of the last answer; absent when none came."),
             .required("result", .text, "How the last attempt ended: " + resultAbout),
@@ -227,8 +230,9 @@ extension ReplayOrder: Described {
             .optional("until", .time, "Only events received before this time."),
             .optional(
                 "states", .list(.word(ReplayScope.allCases.map(\.rawValue)), countMax: 3),
-                "`dead`: dead letters; `delivered`: those that succeeded; `missing`: events that the endpoint never "
-                    + "had (backfill). `[\"dead\",\"delivered\"]` when absent."
+                "`dead`: dead letters; `delivered`: those that succeeded, and of one `event` those that were "
+                    + "superseded; `missing`: events that the endpoint never had (backfill). "
+                    + "`[\"dead\",\"delivered\"]` when absent."
             ),
             .optional("dry_run", .flag, "`true` when absent: count, change nothing."),
         ])

@@ -237,6 +237,8 @@ extension EndpointConfiguration {
         policies.deadlineMillis = draft.deadline.flatMap { TimeSpan.parse($0) }
         policies.delayMillis = draft.delay.flatMap { TimeSpan.parse($0) }
         policies.shadow = draft.shadow?.settings
+        policies.coalesce = draft.coalesce?.settings
+        policies.batch = draft.batch?.settings
         policies.disableAfterMillis = draft.disableAfter.flatMap { TimeSpan.parse($0) }
         var retry = RetrySettings()
         retry.preset = draft.retry?.preset.flatMap { RetryPreset(rawValue: $0) }
@@ -264,6 +266,8 @@ extension EndpointDraft {
         deadline = policies.deadlineMillis.map { TimeSpan.text(of: $0) }
         delay = policies.delayMillis.map { TimeSpan.text(of: $0) }
         shadow = policies.shadow.map { ShadowResource(share: $0.share) }
+        coalesce = policies.coalesce.map { CoalesceResource($0) }
+        batch = policies.batch.map { BatchResource($0) }
         disableAfter = policies.disableAfterMillis.map { TimeSpan.text(of: $0) }
     }
 }
@@ -276,6 +280,8 @@ extension EndpointResource {
         deadline = policies.deadlineMillis.map { TimeSpan.text(of: $0) }
         delay = policies.delayMillis.map { TimeSpan.text(of: $0) }
         shadow = policies.shadow.map { ShadowResource(share: $0.share) }
+        coalesce = policies.coalesce.map { CoalesceResource($0) }
+        batch = policies.batch.map { BatchResource($0) }
         disableAfter = policies.disableAfterMillis.map { TimeSpan.text(of: $0) }
     }
 }
@@ -291,6 +297,8 @@ extension ObjectSchema {
         .optional(
             "delay", .duration(LanePolicies.delayRange), "Delivered no earlier than so long after the event came."),
         .optional("shadow", .object(ShadowResource.schema), "It gets a share of the traffic to look at."),
+        .optional("coalesce", .object(CoalesceResource.schema), "Only the newest of what waits with one key."),
+        .optional("batch", .object(BatchResource.schema), "Several events in one request."),
         .optional(
             "disable_after", .duration(LanePolicies.disableAfterRange),
             "It is disabled when it has done nothing but fail for so long."),

@@ -142,8 +142,8 @@ package enum OrderResource: Codable, Equatable, Sendable {
         [
             .required(
                 "key", .list(.text, countMax: 4),
-                "`header:NAME` or `json:$.PATH`, the first that has a value; deliveries with the same value keep "
-                    + "their order, and do not wait for others."
+                "`header:NAME`, `json:$.PATH` or `group`, the first that has a value; deliveries with the same value "
+                    + "keep their order, and do not wait for others."
             )
         ])
     static let about = """
@@ -183,6 +183,8 @@ package struct EndpointDraft: Codable, Equatable, Sendable {
     package var deadline: String?
     package var delay: String?
     package var shadow: ShadowResource?
+    package var coalesce: CoalesceResource?
+    package var batch: BatchResource?
     package var disableAfter: String?
     package var forwardHeaders: Bool?
     package var disabled: Bool?
@@ -276,6 +278,8 @@ package struct EndpointResource: Codable, Equatable, Sendable {
     package var deadline: String?
     package var delay: String?
     package var shadow: ShadowResource?
+    package var coalesce: CoalesceResource?
+    package var batch: BatchResource?
     package var disableAfter: String?
     package var forwardHeaders = true
     package var disabled = false

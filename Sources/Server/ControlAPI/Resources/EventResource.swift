@@ -22,6 +22,10 @@ extension EventRow: Described {
                 "part", .text,
                 "Of a request that was split: `request` for the request as it came, which is delivered to nobody, "
                     + "`event` for each of its events, which stand before it."),
+            .optional(
+                "erased", .flag,
+                "`true`: its content was erased from the log, and its size with it; what else is told here is all "
+                    + "there is."),
             .required("received_at", .time, "When it came."),
             .required("body_bytes", .count, "Size of the body."),
             .required(
@@ -70,6 +74,29 @@ extension EventContent: Described {
                 "expunged", .flag,
                 "`true`: the body is shown no more, because somebody had it expunged or `retention_hours` are over."),
             .required("deliveries", .list(.object(DeliveryResource.schema)), "At each endpoint that has met it."),
+        ])
+}
+
+/// What was erased, and from where.
+package struct ErasureAnswer: Codable, Equatable, Sendable {
+    package var event: String
+    /// `log`: nothing is known of what lies outside of it.
+    package var erasedFrom: String
+
+    package init(event: String) {
+        self.event = event
+        erasedFrom = "log"
+    }
+}
+
+extension ErasureAnswer: Described {
+    package static let schema = ObjectSchema(
+        "Erasure", "An event's content is gone.",
+        [
+            .required("event", .text, "`evt_…`."),
+            .required(
+                "erased_from", .text,
+                "`log`: not from backups and snapshots of the data folder, nor from what was delivered before."),
         ])
 }
 

@@ -12,13 +12,15 @@ extension EventRow {
             sourceNumber: record.sourceNumber,
             providerId: record.providerID.count == 0 ? nil : DedupKeyText.shown(record.providerID.array),
             clientSubject: record.clientSubject.count == 0 ? nil : record.clientSubject.text,
-            part: record.isRequestOfBatch ? "request" : record.isElement ? "event" : nil)
+            part: record.isRequestOfBatch ? "request" : record.isElement ? "event" : nil,
+            erased: record.isErased ? true : nil)
     }
     /// One line for a person. What a sender chose is quoted, so that it cannot move the cursor or forge a line.
     package var line: String {
         let type = type.isEmpty ? "-" : LogLines.quoted(type)
         var words = "\(receivedAt)  \(id)  \(source)  \(type)  \(bodyBytes) B"
         if part == "request" { words += "  request of several events" }
+        if erased == true { words += "  erased" }
         return verdict == RecordVerification.verified.name ? words : words + "  \(verdict)"
     }
     /// The numbers that stay when names change.
@@ -57,8 +59,10 @@ extension EventDetail {
         lines += headers.map { LogLines.visible($0.joined(separator: ": ")) }
         lines += [
             "",
-            body.map(EventDetail.visibleText)
-                ?? "(\(event.bodyBytes) bytes that are not text; --json has them as base 64)",
+            event.erased == true
+                ? "(erased)"
+                : body.map(EventDetail.visibleText)
+                    ?? "(\(event.bodyBytes) bytes that are not text; --json has them as base 64)",
         ]
         if !deliveries.isEmpty { lines.append("") }
         lines += deliveries.map { "delivery \($0.line)" }

@@ -45,12 +45,15 @@ package struct EventRow: Codable, Equatable, Sendable {
     package var clientSubject: String?
     /// `request`: it holds several events, which stand before it and are delivered in its place; `event`: one of those.
     package var part: String?
+    /// True exactly when its content was erased from the log.
+    package var erased: Bool?
     package init(
         id: String, sequence: UInt64, source: String, type: String, receivedAt: String, bodyBytes: Int,
         verdict: String = RecordVerification.verified.name,
         tenantNumber: UInt32 = RecordFormat.defaultTenantNumber, sourceNumber: UInt32 = 0, providerId: String? = nil,
-        clientSubject: String? = nil, part: String? = nil
+        clientSubject: String? = nil, part: String? = nil, erased: Bool? = nil
     ) {
+        self.erased = erased
         self.clientSubject = clientSubject
         self.providerId = providerId
         self.part = part

@@ -142,6 +142,8 @@ package struct TransformStepResource: Codable, Equatable, Sendable {
     package var constant: Constant?
     package var format: Format?
     package var template: Template?
+    /// True exactly when its value or text is left out.
+    package var hidden: Bool?
     package init() {}
 }
 
@@ -179,6 +181,9 @@ extension TransformStepResource: Described {
                         "TransformTemplate", "A text is made of values.",
                         .required("text", .text, "`{{$.PATH}}` stands for what stands there."))),
                 "A text is made of values."),
+            .optional(
+                "hidden", .flag,
+                "`true`: its `value` or `text` is not shown to a viewer, and is `null` or empty here."),
         ])
 }
 
@@ -197,11 +202,24 @@ extension TransformStepResource {
     }
     static func errors(_ steps: [TransformStepResource], at prefix: String) -> [FieldProblem] {
         steps.enumerated().compactMap { index, step in
+            guard step.hidden != true else {
+                return FieldProblem(
+                    path: "\(prefix)transform[\(index)].hidden",
+                    reason: "is what a viewer is shown; say the value or text itself, and leave this out")
+            }
             guard step.step == nil else { return nil }
             return FieldProblem(
                 path: "\(prefix)transform[\(index)]",
                 reason: "must have exactly one of \(TransformStep.names.joined(separator: ", "))")
         }
+    }
+    /// As a viewer is shown it: what is set may be a secret of the receiver's.
+    package var withoutTexts: TransformStepResource {
+        var copy = self
+        copy.constant?.value = .null
+        copy.template?.text = ""
+        if constant != nil || template != nil { copy.hidden = true }
+        return copy
     }
     /// Nil unless exactly one member is there.
     package var step: TransformStep? {

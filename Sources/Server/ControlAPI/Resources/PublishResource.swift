@@ -13,6 +13,7 @@ package struct PublishOrder: Equatable, Sendable {
     package var eventId: String?
     package var channels: [String] = []
     package var tags: [String] = []
+    package var group: String?
     /// Milliseconds since 1970.
     package var deliverAtMillis: Int64?
     package var retentionHours: Int?
@@ -38,6 +39,9 @@ extension PublishOrder {
                 "channels", .list(.text, countMax: PublishRules.channelCountMax),
                 "For endpoints that ask for channels; each 1 to 128 of `a-z A-Z 0-9 . _ -`."),
             .optional("tags", .list(.text, countMax: PublishRules.tagCountMax), "Kept with the event; the same form."),
+            .optional(
+                "group", .text,
+                "What it belongs to, 1 to 128 visible ASCII characters: for endpoints that ask for an order by it."),
             .optional("deliver_at", .time, "Delivered then and no sooner: one minute to 24 hours from now."),
             .optional(
                 "retention_hours", .integer(PublishRules.retentionHours),
@@ -51,6 +55,7 @@ extension PublishOrder {
         QueryParameter("event_id", .text, "With `type`: your own id."),
         QueryParameter("channels", .text, "With `type`: comma-separated."),
         QueryParameter("tags", .text, "With `type`: comma-separated."),
+        QueryParameter("group", .text, "With `type`: what it belongs to."),
         QueryParameter("deliver_at", .time, "With `type`: when deliveries begin."),
         QueryParameter("retention_hours", .count(PublishRules.retentionHours), "With `type`: how long it is shown."),
     ]
@@ -65,7 +70,7 @@ extension PublishOrder {
             throw ControlError(.badJSON, "the body \(error.message)")
         }
         var problems: [FieldProblem] = []
-        let known = ["type", "payload", "event_id", "channels", "tags", "deliver_at", "retention_hours"]
+        let known = ["type", "payload", "event_id", "channels", "tags", "group", "deliver_at", "retention_hours"]
         for member in read.members where !known.contains(member.name) {
             let advice = NearestName.of(member.name, among: known).map { "did you mean `\($0)`?" }
             problems.append(
@@ -92,6 +97,7 @@ extension PublishOrder {
         eventId = text("event_id")
         channels = list("channels")
         tags = list("tags")
+        group = text("group")
         readTimes(text("deliver_at"), number("retention_hours"), nowNanos: nowNanos, &problems)
         if self.body.isEmpty { problems.append(FieldProblem(path: "payload", reason: "is missing")) }
         try check(&problems)
@@ -107,6 +113,7 @@ extension PublishOrder {
         eventId = query.text("event_id")
         channels = query.text("channels")?.split(separator: ",").map(String.init) ?? []
         tags = query.text("tags")?.split(separator: ",").map(String.init) ?? []
+        group = query.text("group")
         var problems: [FieldProblem] = []
         readTimes(query.text("deliver_at"), query.text("retention_hours"), nowNanos: nowNanos, &problems)
         if !PublishRules.isContentType(self.contentType) {
@@ -141,6 +148,7 @@ extension PublishOrder {
         }
         hold("type", PublishRules.isType(type), PublishRules.typeForm)
         if let eventId { hold("event_id", PublishRules.isID(eventId), PublishRules.idForm) }
+        if let group { hold("group", PublishRules.isGroup(group), PublishRules.groupForm) }
         for (name, list, countMax) in [
             ("channels", channels, PublishRules.channelCountMax), ("tags", tags, PublishRules.tagCountMax),
         ] {

@@ -16,6 +16,8 @@ package struct TenantResource: Codable, Equatable, Sendable {
     package var signingSecret: String?
     /// In force, whoever said it.
     package var rateLimit: RateLimitResource?
+    /// In force, whoever said it.
+    package var weight = 1
     package init(
         id: String, tenantId: String, name: String, uid: String? = nil, origin: ResourceOrigin = .manifest,
         revision: Int = 1, sources: Int, endpoints: Int
@@ -43,6 +45,9 @@ extension TenantResource: Described {
             .required("revision", .integer(1...Int.max), "Grows with each change."),
             .required("sources", .count, "How many it has."),
             .required("endpoints", .count, "How many it has."),
+            .required(
+                "weight", .integer(TenantShares.weightRange),
+                "Its part of what all tenants deliver by, where they want more than there is."),
             .optional("created_at", .time, "When; absent for the `default` of a new data folder."),
             .optional(
                 "rate_limit", .object(RateLimitResource.schema),
@@ -56,6 +61,7 @@ package struct TenantDraft: Codable, Equatable, Sendable {
     package var name: String
     package var uid: String?
     package var rateLimit: RateLimitResource?
+    package var weight: Int?
     package init(name: String, uid: String? = nil, rateLimit: RateLimitResource? = nil) {
         self.name = name
         self.uid = uid
@@ -72,6 +78,9 @@ extension TenantDraft: Described {
             .optional(
                 "rate_limit", .object(RateLimitResource.schema),
                 "What its sources and publishers may send together; by default what the configuration says."),
+            .optional(
+                "weight", .integer(TenantShares.weightRange),
+                "Its part of what all tenants deliver by; by default what the configuration says, else 1."),
         ])
 }
 
@@ -82,6 +91,8 @@ package struct TenantPatch: Equatable, Sendable {
     package var uid: String??
     /// `.some(nil)` takes it away.
     package var rateLimit: RateLimitConfiguration??
+    /// `.some(nil)` takes it away.
+    package var weight: Int??
 
     /// `changes` holds against the schema.
     init(_ changes: JSONValue) {
@@ -93,6 +104,11 @@ package struct TenantPatch: Equatable, Sendable {
         default: break
         }
         if let value = members["rate_limit"] { rateLimit = .some(RateLimitResource.limit(value)) }
+        switch members["weight"] {
+        case .integer(let number)?: weight = .some(Int(number))
+        case .null?: weight = .some(nil)
+        default: break
+        }
     }
     static let schema = ObjectSchema(
         "TenantPatch", "What of a tenant is to change.",
@@ -102,6 +118,7 @@ package struct TenantPatch: Equatable, Sendable {
             .optional(
                 "rate_limit", .object(RateLimitResource.schema),
                 "Replaces the limit as a whole; `null` takes it away."),
+            .optional("weight", .integer(TenantShares.weightRange), "`null` takes it away."),
         ])
 }
 

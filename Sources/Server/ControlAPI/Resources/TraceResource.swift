@@ -24,7 +24,7 @@ extension TraceStep: Described {
 }
 
 package enum TraceOutcome: String, CaseIterable, Codable, Sendable {
-    case delivered, dead, pending, attempting, waiting
+    case delivered, superseded, dead, pending, attempting, waiting
     case notMatched = "not_matched"
     case notSent = "not_sent"
 }
@@ -49,7 +49,8 @@ extension EndpointTrace: Described {
             .required("endpoint", .object(Reference.schema), "Which."),
             .required(
                 "outcome", .word(TraceOutcome.allCases.map(\.rawValue)),
-                "`delivered`; `dead`; `pending`: waits for another attempt; `attempting`: being made at this moment; "
+                "`delivered`; `superseded`: by a newer event of its key; `dead`; "
+                    + "`pending`: waits for another attempt; `attempting`: being made at this moment; "
                     + "`waiting`: for its first attempt; `not_matched`: it does not want it; `not_sent`: it wants it "
                     + "now, and there is no trace of a delivery."),
             .required("why", .list(.object(TraceStep.schema)), "The reasons, the first one first."),

@@ -27,11 +27,13 @@ package enum AccessTable {
     static let revealing = KeyRole.admin
 
     package static let rows = own.merging(svix) { first, _ in first }.merging(webhooks) { first, _ in first }
-        .merging(operational) { first, _ in first }
+        .merging(operational) { first, _ in first }.merging(contract) { first, _ in first }
 
     private static let own: [String: Access] = [
         "getHealth": .anyone,
         "getReadiness": .anyone,
+        "getReadinessOfParts": .anyone,
+        "getDatabaseHealth": .anyone,
         "getMetrics": .gateway(.viewer),
         "getStatus": .gateway(.viewer),
         "getDocument": .tenant(.viewer),
@@ -81,6 +83,7 @@ package enum AccessTable {
         "getEvent": .tenant(.viewer),
         "listEventEndpoints": .tenant(.viewer),
         "traceEvent": .tenant(.viewer),
+        "eraseEvent": .tenant(.admin),
         "streamEvents": .tenant(.viewer),
         "publishEvent": .tenant(.publisher),
 

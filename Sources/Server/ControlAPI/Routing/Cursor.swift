@@ -18,6 +18,9 @@ struct Cursor: Equatable {
         case repairs = "j"
         case trace = "w"
         case deadLetterCounts = "c"
+        case contractEntries = "x"
+        case contractDeliveries = "y"
+        case contractAudit = "z"
     }
     let listing: Listing
     let parts: [UInt64]

@@ -1,4 +1,5 @@
-// What stands before every route of the control API, in one order: the request gets its id, errors become problems, a
+// What stands before every route of the control API, in one order: what is the contract edge's goes there and no
+// further (`EdgeMiddlewares`), the request gets its id, errors become problems, a
 // browser that was talked into it by another page is turned away, the caller becomes known (`SignIn`).
 //
 // Invariants: a state-changing method without `X-Sluice-Request` is refused (a page of another origin cannot set that
@@ -14,13 +15,16 @@ enum ControlMiddleware {
     /// Outermost first. The id comes before the errors, so that an error can name it, and what other origins are told
     /// so that they may read it; the guards come after them, so that a refusal is a problem like any other.
     static func ordered(
-        host: String, logger: Logger, routes: RouteTable, keys: any SignInService
+        host: String, logger: Logger, routes: RouteTable, keys: any SignInService, contract: ContractEdge?
     ) -> [any MiddlewareProtocol<Request, Response, ControlContext>] {
-        [
+        var list: [any MiddlewareProtocol<Request, Response, ControlContext>] = []
+        if let contract { list.append(contract) }
+        list += [
             RequestIdentity(logger: logger, routes: routes), CrossOrigin(),
             ErrorAnswers(logger: logger, routes: routes), BrowserGuard(host: host, routes: routes),
             SignIn(keys: keys, routes: routes, logger: logger),
-        ]
+        ] as [any MiddlewareProtocol<Request, Response, ControlContext>]
+        return list
     }
 }
 
@@ -92,7 +96,7 @@ struct ErrorAnswers: RouterMiddleware {
         case .webhooks: response = WebhookFailure.response(error)
         case .own where path.hasPrefix("/api/") && !path.hasPrefix(ControlAPI.base + "/"):
             response = ControlResponse.deprecatedFailure(error)
-        case .own: response = ControlResponse.problem(error, request: context.requestID)
+        case .own, .contract: response = ControlResponse.problem(error, request: context.requestID)
         }
         if error.code == .methodNotAllowed {
             response.headers[.allow] = routes.methods(at: path).map(\.rawValue).joined(separator: ", ")

@@ -71,7 +71,7 @@ enum OpenAPIDocument {
             if route.surface != .svix { members["allowEmptyValue"] = true }
             return .object(members)
         }
-        if case .tenant = access {
+        if case .tenant = access, route.surface != .contract {
             parameters.append([
                 "name": .text(SignIn.tenantHeader.rawName), "in": "header",
                 "description": "The tenant that a key of all tenants acts for: UUID, id, uid or name.",
@@ -83,6 +83,8 @@ enum OpenAPIDocument {
                 "name": "idempotency-key", "in": "header", "schema": ["type": "string"],
                 "description": "A repetition within twelve hours is answered as the first call was, and does nothing.",
             ])
+        } else if route.surface == .contract {
+            parameters += envelope(of: route)
         } else if route.surface == .own, route.method != .get {
             parameters.append([
                 "name": .text(BrowserGuard.header.rawName), "in": "header", "required": true,
@@ -90,6 +92,25 @@ enum OpenAPIDocument {
             ])
         }
         return parameters
+    }
+    /// The headers of the contract.
+    private static func envelope(of route: Route) -> [JSONValue] {
+        guard let traits = route.edge, traits.needsEnvelope else { return [] }
+        let isMutation = route.method != .get
+        let headers: [(name: String, isRequired: Bool, about: String)] = [
+            ("X-Zen-Contract-Version", true, "One of the versions that are served: `v0`, `v1alpha1`."),
+            ("X-Tenant-Id", true, "The session's tenant: a UUID."),
+            ("X-Request-Id", isMutation, "A UUID of version 4; names the call, and tells a repetition of it."),
+            ("X-Signature", traits.needsProof, "Hexadecimal HMAC-SHA256 over `X-Request-Id.X-Timestamp.body`."),
+            ("X-Timestamp", traits.needsProof, "Unix seconds, beside a signature."),
+            ("X-Idempotency-Key", false, "A UUID, in place of `X-Request-Id` where a repetition is told."),
+        ]
+        return headers.filter { isMutation || $0.name != "X-Idempotency-Key" }.map { header in
+            [
+                "name": .text(header.name), "in": "header", "required": .bool(header.isRequired),
+                "description": .text(header.about), "schema": ["type": "string"],
+            ]
+        }
     }
     private static func schema(_ form: QueryParameter.Form) -> JSONValue {
         switch form {
@@ -161,10 +182,15 @@ enum OpenAPIDocument {
     ) {
         var statuses = [421, 500, 503]
         if access != .anyone { statuses += [400, 401, 403, 404, 409, 413, 422, 429] }
-        if route.surface == .webhooks, route.body != nil { statuses.append(415) }
+        if route.surface != .svix, route.body != nil { statuses.append(415) }
         for status in statuses where responses["\(status)"] == nil {
             let svix = status == 422 ? SvixError.validationSchema : SvixError.schema
-            let schema = route.surface == .webhooks ? WebhookFailure.schema : svix
+            let schema =
+                switch route.surface {
+                case .webhooks: WebhookFailure.schema
+                case .contract: ContractSchemas.failure
+                case .own, .svix: svix
+                }
             responses["\(status)"] = [
                 "description": .text(HTTPResponse.Status(code: status).reasonPhrase),
                 "content": ["application/json": ["schema": collect(schema, into: &schemas)]],

@@ -9,7 +9,7 @@ enum RequestForms {
     /// Marks the schemas of objects that bodies have in them.
     static func mark(_ schemas: inout [String: JSONValue], of routes: [Route]) {
         for route in routes where !route.isDeprecated {
-            let own = route.surface == .own
+            let own = route.surface == .own || route.surface == .contract
             for object in objects(of: route.body) where route.surface != .svix {
                 mark(object, takesNull: own, isDeep: own, &schemas)
             }

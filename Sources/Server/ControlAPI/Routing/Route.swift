@@ -53,6 +53,8 @@ struct Route: Sendable {
     var isDeprecated = false
     /// Called thousands of times a second: the log has no line for each.
     var isFrequent = false
+    /// Of the contract edge alone.
+    var edge: EdgeTraits?
     let handle: @Sendable (Call) async throws -> Response
 
     /// The application's own people may call it, as far as it is open to their tenant.
@@ -130,7 +132,8 @@ struct RouteTable: Sendable {
         route(of: request)?.bodyBytesMax ?? Route.bodyBytesMax
     }
     func add(to router: Router<ControlContext>) {
-        for route in routes {
+        // The contract edge leads to its routes by itself.
+        for route in routes where route.edge == nil {
             let access = access(route)
             router.on(RouterPath(route.path), method: route.method) { request, context in
                 try context.principal.require(access, isForPortals: route.isForPortals)
@@ -150,7 +153,7 @@ struct RouteTable: Sendable {
     private static func query(of request: Request, _ route: Route) throws -> QueryValues {
         switch route.surface {
         case .svix: return QueryValues()
-        case .own: return try QueryValues(request, parameters: route.query)
+        case .own, .contract: return try QueryValues(request, parameters: route.query)
         case .webhooks:
             do { return try QueryValues(request, parameters: route.query) } catch let error as ControlError {
                 throw ControlError(.invalid, error.message)

@@ -10,6 +10,8 @@ package protocol GatewayHealth: AnyObject, Sendable {
     /// Empty exactly when new events are taken and all that is needed works.
     func readiness() -> [ReadinessProblem]
     func status() -> StatusResource
+    /// What the gateway stands on.
+    func vitals() -> GatewayVitals
 }
 
 /// A page by number: items with a greater number than `after`.
@@ -187,6 +189,8 @@ package protocol EventQueries: AnyObject, Sendable {
     func event(_ id: String, reveal: Bool, _ caller: Caller) throws -> EventContent
     /// Why it went where it went; `after` is the number of the endpoint before. Of a refused request: why it was.
     func trace(_ id: String, _ paging: Paging, _ caller: Caller) throws -> EventTrace
+    /// Takes its content out of the log, and gives up what waits for delivery of it. The same for one that is erased.
+    func erase(_ id: String, _ caller: Caller) throws -> ErasureAnswer
 }
 
 package protocol EventPublishing: AnyObject, Sendable {
@@ -254,6 +258,7 @@ package struct ControlServices: Sendable {
     package var outbound: OutboundServices
     package var opsCenter: any OpsCenterWebhooks
     package var operational: any OperationalWebhooks
+    package var contract: any ContractWebhooks
 
     /// When one object does it all.
     package init(
@@ -262,7 +267,7 @@ package struct ControlServices: Sendable {
             & EventQueries
             & EventStreaming & EventPublishing & RejectedQueries & AuditQueries & SecretControl & SvixApplications
             & SvixEventTypes & SvixEndpoints & SvixMessages & SvixAttempts & SvixPollers & SvixReplays
-            & SvixStatistics & OpsCenterWebhooks & FilterTrials & TransformationTrials
+            & SvixStatistics & ContractWebhooks & OpsCenterWebhooks & FilterTrials & TransformationTrials
             & OperationalWebhooks
     ) {
         signIn = all
@@ -290,6 +295,7 @@ package struct ControlServices: Sendable {
             pollers: all, replays: all, statistics: all)
         opsCenter = all
         operational = all
+        contract = all
     }
     package init(
         signIn: any SignInService, health: any GatewayHealth, tenants: any TenantDirectory,
@@ -302,7 +308,8 @@ package struct ControlServices: Sendable {
         streams: any EventStreaming, publishing: any EventPublishing, rejected: any RejectedQueries,
         audit: any AuditQueries, secrets: any SecretControl, filters: any FilterTrials,
         outbound: OutboundServices,
-        opsCenter: any OpsCenterWebhooks, operational: any OperationalWebhooks
+        opsCenter: any OpsCenterWebhooks, operational: any OperationalWebhooks,
+        contract: any ContractWebhooks
     ) {
         self.signIn = signIn
         self.health = health
@@ -327,6 +334,7 @@ package struct ControlServices: Sendable {
         self.outbound = outbound
         self.opsCenter = opsCenter
         self.operational = operational
+        self.contract = contract
     }
 }
 

@@ -47,7 +47,7 @@ struct StreamController {
     }
     private static let contentType = "text/event-stream"
     /// What the kernel keeps for a reader that does not read.
-    private static let sendBytes = 64 << 10
+    static let sendBytes = 64 << 10
 
     private static func order(_ call: Call) throws -> StreamOrder {
         var order = StreamOrder()
@@ -86,11 +86,14 @@ struct StreamController {
         fields[HTTPField.Name("X-Accel-Buffering")!] = "no"
         return Response(
             status: .ok, headers: fields,
-            body: ResponseBody { writer in
-                // Whatever ends this, the place is free then.
-                defer { place.reader.close() }
-                while let bytes = await place.reader.next() { try await writer.write(bytes) }
-                try await writer.finish(nil)
-            })
+            body: body(of: place))
+    }
+    static func body(of place: StreamPlace) -> ResponseBody {
+        ResponseBody { writer in
+            // Whatever ends this, the place is free then.
+            defer { place.reader.close() }
+            while let bytes = await place.reader.next() { try await writer.write(bytes) }
+            try await writer.finish(nil)
+        }
     }
 }

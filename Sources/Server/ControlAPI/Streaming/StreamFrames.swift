@@ -33,6 +33,7 @@ package struct StreamFrames {
         if record.isRequestOfBatch { json.text("part", "request") } else if record.isElement {
             json.text("part", "event")
         }
+        if record.isErased { json.flag("erased", true) }
         return json.closed(with: "\n\n")
     }
     /// As `DeliveryResource` has it; `event` is nil when it has left the log.
@@ -72,8 +73,11 @@ package struct StreamFrames {
     package static func place(_ sequence: UInt64) -> [UInt8] {
         Array(": \nid: \(Cursor(.following, sequence).text)\n\n".utf8)
     }
-    package static func opening(_ sequence: UInt64) -> [UInt8] {
-        Array("retry: 1000\n".utf8) + place(sequence)
+    package static func opening(_ sequence: UInt64, _ form: StreamForm = .own) -> [UInt8] {
+        switch form {
+        case .own: Array("retry: 1000\n".utf8) + place(sequence)
+        case .contract(let tenant, _): ready(tenant)
+        }
     }
     /// Events that are not in the log any more, or cannot be read.
     package static func gap(_ first: UInt64, through last: UInt64) -> [UInt8] {
@@ -193,6 +197,10 @@ private struct JSONWriter {
     mutating func number(_ name: StaticString, _ value: Int64) {
         self.name(name)
         bytes += String(value).utf8
+    }
+    mutating func flag(_ name: StaticString, _ value: Bool) {
+        self.name(name)
+        bytes += (value ? "true" : "false").utf8
     }
     mutating func timing(_ timing: AttemptTiming) {
         name("timing")

@@ -43,9 +43,11 @@ struct RecentEvents {
 
     mutating func note(_ record: RecordView) {
         if events.isEmpty { events = Array(repeating: nil, count: StreamLimits.recentCount) }
-        events[Int(record.sequence % UInt64(StreamLimits.recentCount))] = StreamedEvent(
+        var event = StreamedEvent(
             sequence: record.sequence, source: record.source.array, type: record.eventType.array,
             receivedAt: record.receivedAt)
+        if record.sourceNumber == SourceID.contract.number { event.stamp = ContractStamp(in: record.fieldLines) }
+        events[Int(record.sequence % UInt64(StreamLimits.recentCount))] = event
     }
     func event(_ sequence: UInt64) -> StreamedEvent? {
         guard !events.isEmpty, let event = events[Int(sequence % UInt64(StreamLimits.recentCount))],

@@ -82,6 +82,8 @@ package struct StreamedEvent: Equatable, Sendable {
     package var source: [UInt8]
     package var type: [UInt8]
     package var receivedAt: UInt64
+    /// Of one that came over the contract edge.
+    package var stamp: ContractStamp?
 
     package init(sequence: UInt64, source: [UInt8], type: [UInt8], receivedAt: UInt64) {
         self.sequence = sequence

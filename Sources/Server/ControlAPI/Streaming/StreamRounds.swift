@@ -96,7 +96,7 @@ package final class StreamRounds {
         // Whoever is told no events has nothing to catch up with.
         seat.place = seat.filter.wantsEvents ? min(seat.after, world.tail.snapshot.sequence) : readTo
         seat.isLive = seat.place >= readTo
-        seat.out.writeBytes(StreamFrames.opening(seat.place))
+        seat.out.writeBytes(StreamFrames.opening(seat.place, seat.form))
         seats.append(seat)
         isIndexed = false
     }
@@ -136,7 +136,7 @@ package final class StreamRounds {
             return
         }
         var words = seat.out
-        words.writeBytes(StreamFrames.place(seat.place))
+        if case .own = seat.form { words.writeBytes(StreamFrames.place(seat.place)) }
         words.writeBytes(StreamFrames.end(reason))
         seat.reader.end(words)
         leaving.append((seat, now))
@@ -194,11 +194,10 @@ package final class StreamRounds {
         biggest = max(biggest, seats[place].out.readableBytes)
     }
     private func tell(_ record: RecordView, to readers: [Int]) {
-        var frame: [UInt8] = []
+        var spelled = SpelledFrames()
         for place in readers where seats[place].place < record.sequence {
             guard seats[place].filter.takes(source: record.source, type: record.eventType) else { continue }
-            if frame.isEmpty { frame = frames.event(record) }
-            put(frame, to: place)
+            put(spelled.event(record, seats[place].form, &frames), to: place)
         }
     }
     private func gap(_ first: UInt64, _ last: UInt64) {
@@ -294,18 +293,28 @@ package final class StreamRounds {
                 return false
             }
         }
-        var frame: [UInt8] = []
+        var spelled = SpelledFrames()
+        var told: DeliveryRow?
         for place in asking where seats[place].filter.takes(row, event) {
-            if frame.isEmpty { frame = frames.delivery(row, event, at: world.endpoint(row.endpoint)) }
-            put(frame, to: place)
+            let whole = told ?? self.whole(row)
+            told = whole
+            let endpoint = world.endpoint(row.endpoint)
+            put(spelled.delivery(whole, event, at: endpoint, seats[place].form, &frames), to: place)
         }
         return true
     }
+    /// With what its last attempt came to, where it ended without another one: the row of that is in the store since.
+    private func whole(_ row: DeliveryRow) -> DeliveryRow {
+        guard row.keepsLastFailure, let last = world.stored(DeliveryKey(row)) else { return row }
+        return row.withLastFailure(of: last)
+    }
     private func olderEvent(at place: EventLocation) -> StreamedEvent? {
         guard case .event(let event) = older.read(at: place), event.place.sequence == place.sequence else { return nil }
-        return StreamedEvent(
+        var found = StreamedEvent(
             sequence: place.sequence, source: event.source.array, type: event.eventType.array,
             receivedAt: event.receivedAt)
+        if event.sourceID == .contract { found.stamp = ContractStamp(in: event.fieldLines) }
+        return found
     }
     private func tell(_ notice: EndpointNotice, to readers: [Int]) {
         var frame: [UInt8] = []
@@ -387,10 +396,10 @@ package final class StreamRounds {
     }
     /// Whoever has enough then leaves.
     private func tell(_ record: RecordView, _ position: RecordPosition, to company: inout StreamCompany) {
-        var frame: [UInt8] = []
+        var spelled = SpelledFrames()
         for place in company.places(of: record.tenantNumber) where seats[place].place < record.sequence {
             guard seats[place].filter.takes(source: record.source, type: record.eventType) else { continue }
-            if frame.isEmpty { frame = frames.event(record) }
+            let frame = spelled.event(record, seats[place].form, &frames)
             seats[place].out.writeBytes(frame)
             guard seats[place].out.readableBytes >= catchUpBytes else { continue }
             seats[place].place = record.sequence
@@ -419,15 +428,27 @@ package final class StreamRounds {
     // MARK: what is sent
 
     private func upkeep(_ now: UInt64) {
-        for place in seats.indices where seats[place].out.readableBytes == 0 {
-            guard now &- seats[place].toldAt >= StreamLimits.heartbeatNanos else { continue }
-            seats[place].out.writeBytes(StreamFrames.place(seats[place].place))
-        }
+        for place in seats.indices { beat(place, now) }
         guard now &- checkedAt >= StreamLimits.checkNanos else { return }
         checkedAt = now
         drop(now) { seat in
             if seat.reader.waiting.nanos >= StreamLimits.stallNanos { return .slow }
             return seat.isAllowed() ? nil : .keyEnded
+        }
+    }
+    /// Of ours those alone that are told nothing else; the contract's all, a little before the time is over.
+    private func beat(_ place: Int, _ now: UInt64) {
+        switch seats[place].form {
+        case .own:
+            guard seats[place].out.readableBytes == 0, now &- seats[place].toldAt >= StreamLimits.heartbeatNanos else {
+                return
+            }
+            seats[place].out.writeBytes(StreamFrames.place(seats[place].place))
+        case .contract(_, let heartbeatNanos):
+            if seats[place].beatAt == 0 { seats[place].beatAt = now }
+            guard now &- seats[place].beatAt >= heartbeatNanos - heartbeatNanos / 8 else { return }
+            seats[place].beatAt = now
+            seats[place].out.writeBytes(StreamFrames.heartbeat)
         }
     }
     private func flush(_ now: UInt64) {

@@ -12,11 +12,14 @@ package struct StreamWorld: Sendable {
     package var makeReaders: @Sendable () -> LogReaders
     package var endpoint: @Sendable (EndpointID) -> Reference
     package var isServing: @Sendable () -> Bool
+    /// As the store has it: for the few deliveries whose end says nothing of their last attempt.
+    package var stored: @Sendable (DeliveryKey) -> DeliveryRow?
     package var clock: @Sendable () -> UInt64
 
     package init(
         folder: LogFolder, tail: CommittedTail, feed: StreamFeed, makeReaders: @escaping @Sendable () -> LogReaders,
         endpoint: @escaping @Sendable (EndpointID) -> Reference, isServing: @escaping @Sendable () -> Bool,
+        stored: @escaping @Sendable (DeliveryKey) -> DeliveryRow? = { _ in nil },
         clock: @escaping @Sendable () -> UInt64 = { ProcessResources.monotonicNanos }
     ) {
         self.folder = folder
@@ -25,6 +28,7 @@ package struct StreamWorld: Sendable {
         self.makeReaders = makeReaders
         self.endpoint = endpoint
         self.isServing = isServing
+        self.stored = stored
         self.clock = clock
     }
 }
@@ -39,6 +43,10 @@ package struct StreamSeat: Sendable {
     package let hangUp: @Sendable () -> Void
     /// It is told what is behind this sequence.
     let after: UInt64
+    /// How it is told.
+    package var form = StreamForm.own
+    /// When a contract's reader had its last heartbeat.
+    var beatAt: UInt64 = 0
     /// All that is for it up to here is told, or on its way in `out`.
     var place: UInt64 = 0
     /// Of the record that was read last for it alone.
@@ -64,6 +72,13 @@ package struct StreamSeat: Sendable {
     }
     /// Nil = all tenants.
     var shownTenant: TenantID? { tenant ?? filter.tenant }
+}
+
+/// Whose words a reader is told in.
+package enum StreamForm: Sendable {
+    case own
+    /// Of the contract edge: the tenant's UUID, and the longest time between two heartbeats.
+    case contract(tenant: String, heartbeatNanos: UInt64)
 }
 
 package enum StreamLimits {

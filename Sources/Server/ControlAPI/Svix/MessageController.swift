@@ -106,7 +106,7 @@ struct MessageController {
         let (messages, worker) = (messages, worker)
         return .svix(
             .delete, "/app/{app}/msg/{msg}/content", "v1.message.expunge-content",
-            "Show a message's payload no more, and send it to nobody by hand.", status: 204
+            "Erase a message's payload from the log: it is shown and sent to nobody any more.", status: 204
         ) { call in
             let (application, ref) = (call.parameter("app"), call.parameter("msg"))
             try await worker.run { try messages.expunge(ref, application: application, call.caller) }

@@ -159,7 +159,7 @@ struct ReplayTaskController {
         let (replays, worker) = (replays, worker)
         return .svix(
             .post, "/app/{app}/msg/expunge-all-contents", "v1.message.expunge-all-contents",
-            "Show the payloads of all messages that there are no more, and send them to nobody by hand.", status: 202,
+            "Erase the payloads of all messages that there are: shown no more from the answer on.", status: 202,
             answer: BackgroundTask.begunSchema("ExpungeAllContentsOut"), kept: kept
         ) { call in
             let application = call.parameter("app")

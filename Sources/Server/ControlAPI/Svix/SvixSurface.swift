@@ -13,6 +13,8 @@ enum Surface: Sendable {
     case svix
     /// Of webhooks by a contract: a bearer is enough, errors are `{"error": {"code", "message"}}`.
     case webhooks
+    /// Of the contract edge, whose middleware is a list of its own.
+    case contract
 
     static let svixPrefixes: Set<Substring> = [
         "app", "auth", "background-task", "event-type", "health", "operational-webhook", "stats",
@@ -20,6 +22,7 @@ enum Surface: Sendable {
     static let webhookPrefixes: Set<Substring> = ["webhooks", "operational_webhooks"]
 
     static func of(_ path: String) -> Surface {
+        if EdgeRoutes.owns(path) { return .contract }
         let parts = path.split(separator: "/", maxSplits: 3)
         guard parts.count > 2, parts[0] == "api", parts[1] == "v1" else { return .own }
         if svixPrefixes.contains(parts[2]) { return .svix }

@@ -49,7 +49,8 @@ struct OpsCenterBrowser {
     private struct Event {
         let receivedMillis: Int64
         let type: String
-        let body: [UInt8]
+        /// Nil when it was erased.
+        let body: [UInt8]?
     }
 
     // MARK: a page
@@ -151,7 +152,7 @@ struct OpsCenterBrowser {
         else { return nil }
         return Event(
             receivedMillis: Int64(clamping: event.receivedAt / 1_000_000), type: event.eventType.text,
-            body: event.body.array)
+            body: event.isErased ? nil : event.body.array)
     }
     /// In the order of their making.
     private func entries(of delivery: DeliveryRow, _ event: Event?) throws -> [Entry] {

@@ -1,23 +1,24 @@
 // Every rule of `DeliveryStore`, in dictionaries, and its worker without a thread. The contract suite runs over it, so
-// that what the dispatcher's tests prove with it holds for the real ones.
+// that what the dispatcher's tests prove with it holds for the real ones. It can lose power as they may: the last
+// transactions that were not written durably are taken back, whole and in order.
 
 import Engine
 import FastPath
 import Synchronization
 
 /// Faults: `isFull` makes each write throw.
-final class MemoryStore: DeliveryStore {
-    struct Full: Error {}
-    struct State {
-        var shared: EventLocation?
-        var marks: [EndpointID: EventLocation] = [:]
-        var states: [EndpointID: EndpointState] = [:]
-        var rows: [EndpointID: [UInt64: DeliveryRow]] = [:]
-        var attempts: [AttemptRow] = []
-        var tallies: [EndpointID: EndpointTally] = [:]
-        var attemptTallies: [AttemptTally] = []
-        var written: Int64?
-        var isFull = false
+package final class MemoryStore: DeliveryStore {
+    package struct Full: Error {}
+    package struct State {
+        package var shared: EventLocation?
+        package var marks: [EndpointID: EventLocation] = [:]
+        package var states: [EndpointID: EndpointState] = [:]
+        package var rows: [EndpointID: [UInt64: DeliveryRow]] = [:]
+        package var attempts: [AttemptRow] = []
+        package var tallies: [EndpointID: EndpointTally] = [:]
+        package var attemptTallies: [AttemptTally] = []
+        package var written: Int64?
+        package var isFull = false
 
         mutating func eachRow(_ change: (inout DeliveryRow) -> Void) {
             for (endpoint, rows) in rows {
@@ -40,16 +41,48 @@ final class MemoryStore: DeliveryStore {
             return open
         }
     }
-    let state = Mutex(State())
-    func setFull(_ isFull: Bool) { state.withLock { $0.isFull = isFull } }
-    private func write<R: Sendable>(_ body: (inout State) -> R) throws -> R {
-        try state.withLock { state in
+    package let state = Mutex(State())
+    /// What a power cut leaves at least, and the transactions that it may take back.
+    private struct Undurable {
+        var kept = State()
+        var changes: [@Sendable (inout State) -> Void] = []
+    }
+    private let undurable = Mutex(Undurable())
+    private let losesPower: Bool
+    private static let undurableCountMax = 12
+
+    package init(losesPower: Bool = false) { self.losesPower = losesPower }
+    /// `count` says how many of the last transactions stay.
+    package func cutPower(keeping count: (Int) -> Int) {
+        let left = undurable.withLock { cut in
+            for change in cut.changes.prefix(count(cut.changes.count)) { change(&cut.kept) }
+            cut.changes.removeAll()
+            return cut.kept
+        }
+        state.withLock { $0 = left }
+    }
+    private func note(isDurable: Bool, _ change: @escaping @Sendable (inout State) -> Void) {
+        guard losesPower else { return }
+        undurable.withLock { cut in
+            cut.changes.append(change)
+            while isDurable && !cut.changes.isEmpty || cut.changes.count > MemoryStore.undurableCountMax {
+                cut.changes.removeFirst()(&cut.kept)
+            }
+        }
+    }
+    package func setFull(_ isFull: Bool) { state.withLock { $0.isFull = isFull } }
+    private func write<R: Sendable>(
+        isDurable: Bool = false, _ body: @escaping @Sendable (inout State) -> R
+    ) throws -> R {
+        let result = try state.withLock { state in
             if state.isFull { throw Full() }
             return body(&state)
         }
+        note(isDurable: isDurable) { _ = body(&$0) }
+        return result
     }
 
-    func snapshot() throws -> DeliverySnapshot {
+    package func snapshot() throws -> DeliverySnapshot {
         state.withLock { state in
             var snapshot = DeliverySnapshot()
             snapshot.shared = state.shared
@@ -62,28 +95,28 @@ final class MemoryStore: DeliveryStore {
             return snapshot
         }
     }
-    func begin(_ endpoints: [EndpointID], at place: EventLocation, isDurable: Bool) throws {
-        try write { state in for id in endpoints { state.marks[id] = place } }
+    package func begin(_ endpoints: [EndpointID], at place: EventLocation, isDurable: Bool) throws {
+        try write(isDurable: isDurable) { state in for id in endpoints { state.marks[id] = place } }
     }
-    func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?) {
+    package func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?) {
         state.withLock { ($0.marks[endpoint], $0.states[endpoint]) }
     }
-    func forget(_ endpoints: [EndpointID]) throws {
-        try write { state in
+    package func forget(_ endpoints: [EndpointID]) throws {
+        try write(isDurable: true) { state in
             for id in endpoints {
                 state.marks[id] = nil
                 state.states[id] = nil
                 state.tallies[id] = nil
                 state.attemptTallies.removeAll { $0.endpoint == id }
-                let open = state.rows[id, default: [:]].filter { $0.value.state != .delivered }
-                state.rows[id] = state.rows[id]?.filter { $0.value.state == .delivered }
+                let open = state.rows[id, default: [:]].filter { !$0.value.state.isFinished }
+                state.rows[id] = state.rows[id]?.filter { $0.value.state.isFinished }
                 state.attempts.removeAll { $0.endpoint == id && open[$0.sequence] != nil }
             }
         }
     }
     @discardableResult
-    func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries] {
-        try write { state in
+    package func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries] {
+        try write(isDurable: batch.isDurable) { state in
             let replaced = OpenDeliveries.counted(
                 batch.replays.compactMap { key in
                     state.rows[key.endpoint]?[key.sequence].map { (key.endpoint, $0.state) }
@@ -129,10 +162,10 @@ final class MemoryStore: DeliveryStore {
         tally.add(attempt)
         state.attemptTallies.append(tally)
     }
-    func tallies(_ endpoints: [EndpointID]) throws -> [EndpointTally] {
+    package func tallies(_ endpoints: [EndpointID]) throws -> [EndpointTally] {
         state.withLock { state in endpoints.compactMap { state.tallies[$0] } }
     }
-    func attemptTallies(_ endpoints: [EndpointID]) throws -> [AttemptTally] {
+    package func attemptTallies(_ endpoints: [EndpointID]) throws -> [AttemptTally] {
         state.withLock { state in
             endpoints.flatMap { id in
                 state.attemptTallies.filter { $0.endpoint == id }
@@ -140,45 +173,53 @@ final class MemoryStore: DeliveryStore {
             }
         }
     }
-    func expedite(_ endpoint: EndpointID, due: Int64) throws {
-        try write { state in
+    package func expedite(_ endpoint: EndpointID, due: Int64) throws {
+        try write(isDurable: true) { state in
             state.eachRow { row in
                 guard row.endpoint == endpoint, row.state == .pending, !row.isPostponed else { return }
                 row.dueMillis = min(row.dueMillis, due)
             }
         }
     }
-    func cancel(_ keys: [DeliveryKey], nowMillis: Int64) throws -> [DeliveryRow] {
-        try write { state in
+    package func advance(_ endpoint: EndpointID, byMillis millis: Int64, nowMillis: Int64) throws {
+        try write(isDurable: true) { state in
+            state.eachRow { row in
+                guard row.endpoint == endpoint, row.isPostponed, row.dueMillis > nowMillis else { return }
+                row.dueMillis = max(row.dueMillis - millis, nowMillis)
+            }
+        }
+    }
+    package func cancel(_ keys: [DeliveryKey], reason: DeadLetterReason, nowMillis: Int64) throws -> [DeliveryRow] {
+        try write(isDurable: true) { state in
             keys.compactMap { key in
                 guard var row = state.rows[key.endpoint]?[key.sequence], row.state == .pending else { return nil }
-                (row.state, row.reason, row.dueMillis, row.updatedMillis) = (.dead, .cancelled, 0, nowMillis)
+                (row.state, row.reason, row.dueMillis, row.updatedMillis) = (.dead, reason, 0, nowMillis)
                 state.rows[key.endpoint]?[key.sequence] = row
                 return row
             }
         }
     }
-    func nextOpen(after endpoint: EndpointID, states: Set<DeliveryState>) throws -> EndpointID? {
+    package func nextOpen(after endpoint: EndpointID, states: Set<DeliveryState>) throws -> EndpointID? {
         state.withLock { state in
             state.rows.filter { id, rows in
                 id > endpoint && rows.values.contains { $0.state != .delivered && states.contains($0.state) }
             }.keys.min()
         }
     }
-    func deadLetters(endpoint: EndpointID, lookedMax: Int) throws -> [DeadLetterGroup] {
+    package func deadLetters(endpoint: EndpointID, lookedMax: Int) throws -> [DeadLetterGroup] {
         let rows = state.withLock { $0.rows[endpoint, default: [:]].values.filter { $0.state == .dead } }
         let newest = rows.sorted { $0.place.sequence > $1.place.sequence }.prefix(lookedMax)
         return DeadLetterGroup.counted(newest.map { ($0, 1) })
     }
-    func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64] {
+    package func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64] {
         state.withLock { $0.rows[endpoint, default: [:]].keys.filter { $0 >= from }.sorted() }
     }
-    func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow] {
+    package func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow] {
         let rows = state.withLock { $0.rows[endpoint, default: [:]].values.filter { $0.state == .pending } }
         let keyed = rows.map { (RetryKey(dueMillis: $0.dueMillis, sequence: $0.place.sequence), $0) }
         return Array(keyed.filter { $0.0 >= from }.sorted { $0.0 < $1.0 }.prefix(limit).map(\.1))
     }
-    func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?) {
+    package func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?) {
         let all = state.withLock { $0.rows.values.flatMap { $0.values } }
         let matching = all.filter { MemoryStore.matches($0, query) }.sorted {
             $0.place.sequence != $1.place.sequence
@@ -198,27 +239,27 @@ final class MemoryStore: DeliveryStore {
         guard let before = query.before else { return true }
         return (row.place.sequence, row.endpoint) < (before.sequence, before.endpoint)
     }
-    func rows(
+    package func rows(
         endpoint: EndpointID, states: Set<DeliveryState>, from: UInt64, limit: Int
     ) throws -> [DeliveryRow] {
         let rows = state.withLock { Array($0.rows[endpoint, default: [:]].values) }
         let wanted = rows.filter { states.contains($0.state) && $0.place.sequence >= from }
         return Array(wanted.sorted { $0.place.sequence < $1.place.sequence }.prefix(limit))
     }
-    func rows(sequence: UInt64) throws -> [DeliveryRow] {
+    package func rows(sequence: UInt64) throws -> [DeliveryRow] {
         state.withLock { state in state.rows.keys.sorted().compactMap { state.rows[$0]?[sequence] } }
     }
-    func attempts(sequence: UInt64) throws -> [AttemptRow] {
+    package func attempts(sequence: UInt64) throws -> [AttemptRow] {
         state.withLock { $0.attempts.filter { $0.sequence == sequence } }.sorted {
             ($0.endpoint, $0.number, $0.endedMillis) < ($1.endpoint, $1.number, $1.endedMillis)
         }
     }
-    func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts {
+    package func attemptCounts(endpoint: EndpointID, ended: Range<Int64>) throws -> AttemptCounts {
         let own = state.withLock { $0.attempts.filter { $0.endpoint == endpoint && ended.contains($0.endedMillis) } }
         let succeeded = own.count { $0.result == .answered && (200..<300).contains($0.status) }
         return AttemptCounts(succeeded: succeeded, failed: own.count - succeeded)
     }
-    func summaries(
+    package func summaries(
         of endpoints: Set<EndpointID>, updated: Range<Int64>, each: () throws -> Void
     ) throws -> [EndpointID: DeliverySummary] {
         try each()
@@ -232,8 +273,8 @@ final class MemoryStore: DeliveryStore {
             return found
         }
     }
-    func counts(endpoint: EndpointID) throws -> OpenDeliveries { state.withLock { $0.open(endpoint) } }
-    func oldestPending() throws -> UInt64? {
+    package func counts(endpoint: EndpointID) throws -> OpenDeliveries { state.withLock { $0.open(endpoint) } }
+    package func oldestPending() throws -> UInt64? {
         state.withLock { state in
             let wanted = state.rows.filter { id, _ in
                 state.states[id].map { !$0.reason.isEnd && !$0.reason.isRemoval } ?? true
@@ -241,7 +282,7 @@ final class MemoryStore: DeliveryStore {
             return wanted.values.flatMap { $0.values }.filter { $0.state == .pending }.map(\.place.sequence).min()
         }
     }
-    func prune(before: Int64, oldest: UInt64, limit: Int) throws -> PruneResult {
+    package func prune(before: Int64, oldest: UInt64, limit: Int) throws -> PruneResult {
         try write { state in
             let dead = state.rows.values.flatMap { $0.values }.filter {
                 $0.state == .dead && $0.place.sequence < oldest
@@ -258,8 +299,8 @@ final class MemoryStore: DeliveryStore {
                 goesOn: false, dropped: OpenDeliveries.counted(dead.lazy.map { ($0.endpoint, $0.state) }))
         }
     }
-    func rebase(now: Int64) throws {
-        try write { state in
+    package func rebase(now: Int64) throws {
+        try write(isDurable: true) { state in
             let back = max(0, (state.written ?? now) - now)
             if back > 0 {
                 state.eachRow { row in if row.state == .pending { row.dueMillis -= back } }
@@ -273,26 +314,27 @@ final class MemoryStore: DeliveryStore {
 }
 
 /// The store's worker without its thread: requests wait until the test pumps them.
-final class PumpedStore: StorePort {
-    let store: any DeliveryStore
+package final class PumpedStore: StorePort {
+    package let store: any DeliveryStore
     private var requests: [StoreRequest] = []
     private var replies: [StoreReply] = []
-    var requestCountMax = 8
+    package var requestCountMax = 8
 
-    init(_ store: any DeliveryStore) { self.store = store }
+    package init(_ store: any DeliveryStore) { self.store = store }
     /// What it says before it says the truth: the thread at the other end makes room between two looks.
-    var saidFirst: [Bool] = []
-    var hasRoom: Bool { saidFirst.isEmpty ? requests.count + 2 <= requestCountMax : saidFirst.removeFirst() }
-    func submit(_ request: StoreRequest) {
+    package var saidFirst: [Bool] = []
+    package var hasRoom: Bool { saidFirst.isEmpty ? requests.count + 2 <= requestCountMax : saidFirst.removeFirst() }
+    package var hasRequests: Bool { !requests.isEmpty }
+    package func submit(_ request: StoreRequest) {
         precondition(requests.count < requestCountMax)
         requests.append(request)
     }
-    var hasReply: Bool { !replies.isEmpty }
-    func nextReply() -> StoreReply? { replies.isEmpty ? nil : replies.removeFirst() }
+    package var hasReply: Bool { !replies.isEmpty }
+    package func nextReply() -> StoreReply? { replies.isEmpty ? nil : replies.removeFirst() }
 
     /// Serves the oldest request; false when there is none or the store throws (it then stays).
     @discardableResult
-    func pumpOne() -> Bool {
+    package func pumpOne() -> Bool {
         guard let request = requests.first else { return false }
         do {
             switch request {
@@ -306,8 +348,11 @@ final class PumpedStore: StorePort {
             case .expedite(let endpoint, let due):
                 try store.expedite(endpoint, due: due)
                 replies.append(.expedited(endpoint))
-            case .cancel(let keys, let nowMillis):
-                replies.append(.cancelled(try store.cancel(keys, nowMillis: nowMillis)))
+            case .advance(let endpoint, let millis, let nowMillis):
+                try store.advance(endpoint, byMillis: millis, nowMillis: nowMillis)
+                replies.append(.expedited(endpoint))
+            case .cancel(let keys, let reason, let nowMillis):
+                replies.append(.cancelled(try store.cancel(keys, reason: reason, nowMillis: nowMillis)))
             case .forget(let endpoints): try store.forget(endpoints)
             }
         } catch {
@@ -316,8 +361,8 @@ final class PumpedStore: StorePort {
         requests.removeFirst()
         return true
     }
-    func pump() { while pumpOne() {} }
-    func prune(oldest: UInt64) {
+    package func pump() { while pumpOne() {} }
+    package func prune(oldest: UInt64) {
         guard let dropped = try? store.prune(before: 0, oldest: oldest, limit: .max).dropped else { return }
         replies.append(.dropped(dropped))
     }

@@ -1,0 +1,28 @@
+// What must hold for an entry of the contract's registry, whoever changes one. Pure.
+
+enum ContractRules {
+    static func issues(of endpoint: EndpointConfiguration, at path: FieldPath) -> [ValidationIssue] {
+        var issues: [ValidationIssue] = []
+        if endpoint.sources != [PublishSource.contractName] {
+            issues.append(ValidationIssue(path["sources"], "must be `\(PublishSource.contractName)`"))
+        }
+        if endpoint.types.isEmpty { issues.append(ValidationIssue(path["types"], "must have at least one event type")) }
+        if endpoint.secrets.count != 1 { issues.append(ValidationIssue(path["secret"], "must be one")) }
+        guard let entry = endpoint.extras.contract?.value else {
+            issues.append(ValidationIssue(path, "has no entry of the contract's registry"))
+            return issues
+        }
+        // What follows from the entry is the entry's to say.
+        var wanted = endpoint
+        entry.apply(to: &wanted)
+        for (key, isEqual) in [
+            ("errors", wanted.policies.errors == endpoint.policies.errors),
+            ("rate", wanted.policies.rate == endpoint.policies.rate),
+            ("transform", wanted.policies.transform == endpoint.policies.transform),
+            ("timeouts", wanted.totalMillisMax == endpoint.totalMillisMax),
+        ] where !isEqual {
+            issues.append(ValidationIssue(path[key], "is changed at `/v1/webhooks/registry` alone"))
+        }
+        return issues
+    }
+}

@@ -1,0 +1,92 @@
+// Dry runs: one signed and marked request to an entry's target, outside of delivery, so that it leaves no trace.
+import Engine
+import FastPath
+import Foundation
+
+extension LiveContract {
+    func dryRun(_ order: ContractTestOrder, _ caller: Caller) throws -> JSONValue {
+        let tenant = try tenant(caller)
+        let entry = try find(order.webhook, tenant)
+        let address: EndpointAddress
+        do throws(EndpointAddressError) { address = try EndpointAddress(entry.settings.url) } catch {
+            throw EdgeRefusal.invalid([FieldProblem(path: "webhook_id", reason: error.description)])
+        }
+        let now = ProcessResources.wallNanos
+        let millis = Int64(now / 1_000_000)
+        let event = ContractEvent(
+            type: order.type, source: "dry-run", category: "test", severity: "info", detectedAt: nil,
+            payload: order.payload)
+        let settings = entry.settings.extras.contract?.value ?? ContractEntry()
+        var body = event.body(id: ContractID.event(atMillis: millis), tenant: tenant.publicID.uuid, atMillis: millis)
+        if let preparation = Preparation(entry.settings.policies),
+            let made = try? preparation.prepare(fieldLines: [], body: body)
+        {
+            body = made.body
+        }
+        let fields = headers(body, entry, tenant, isSigned: settings.isSigned, seconds: now / 1_000_000_000)
+        let head =
+            "POST \(address.target) HTTP/1.1\r\nHost: \(address.hostField)\r\n"
+            + fields.map { "\($0): \($1)\r\n" }.joined() + "Content-Length: \(body.count)\r\nConnection: close\r\n\r\n"
+        var result: [String: JSONValue] = [
+            "dry_run": true, "delivered": false, "response": .null, "error": .null,
+            "request": [
+                "url": .text(entry.settings.url), "body": .text(String(decoding: body, as: UTF8.self)),
+                "headers": .object(Dictionary(fields.map { ($0.0, JSONValue.text($0.1)) }) { first, _ in first }),
+            ],
+        ]
+        do throws(SingleRequest.Failure) {
+            let answer = try send(Array(head.utf8) + body, address, entry, settings.timeoutMillis)
+            result["delivered"] = .bool((200..<300).contains(answer.status))
+            result["response"] = [
+                "status": .integer(Int64(answer.status)), "body": .text(String(decoding: answer.body, as: UTF8.self)),
+                "latency_ms": JSONValue.number(Double(answer.micros) / 1000).asStored,
+            ]
+        } catch { result["error"] = .text(error.message) }
+        return .object(result)
+    }
+    private func headers(
+        _ body: [UInt8], _ entry: EndpointSpec, _ tenant: TenantSpec, isSigned: Bool, seconds: UInt64
+    ) -> [(String, String)] {
+        let id = ContractID.make()
+        var fields: [(String, String)] = [
+            ("User-Agent", EndpointFamily.contract.userAgent ?? "Sluice"), ("Content-Type", "application/json"),
+            ("X-Zen-Contract-Version", EdgeVersion.newest.rawValue), ("X-Tenant-Id", tenant.publicID.uuid),
+            ("X-Request-Id", id), ("X-Idempotency-Key", ContractID.make()), ("X-Zen-Dry-Run", "true"),
+        ]
+        guard isSigned, let secret = entry.settings.secrets.first else { return fields }
+        let mac = EnvelopeSignature.mac(secret: secret, requestID: id, timestamp: "\(seconds)", body: body)
+        fields += [("X-Timestamp", "\(seconds)"), ("X-Signature", mac)]
+        return fields
+    }
+    private func send(
+        _ bytes: [UInt8], _ address: EndpointAddress, _ entry: EndpointSpec, _ timeoutMillis: Int
+    ) throws(SingleRequest.Failure) -> SingleAnswer {
+        guard let live = gateway.registry?.state.live else {
+            throw SingleRequest.Failure(message: "the gateway is not running")
+        }
+        guard live.proxy == nil else {
+            throw SingleRequest.Failure(message: "dry runs do not go through `delivery.proxy`")
+        }
+        let addresses: [SocketAddress]
+        do throws(ResolveError) { addresses = try Resolver.resolve(host: address.host, port: address.port) } catch {
+            throw SingleRequest.Failure(message: "host \(address.host) does not resolve")
+        }
+        // Whoever may not be delivered to is not tested either.
+        guard let rules = try? AddressRules(allow: live.allow) else {
+            throw SingleRequest.Failure(message: "the gateway is not running")
+        }
+        if let (refused, reason) = rules.refusal(of: addresses) {
+            throw SingleRequest.Failure(
+                message: "the address \(refused.address.text) may not be delivered to: \(reason.rawValue)")
+        }
+        var secure: (context: TLSContext, name: String, isAddress: Bool)?
+        if address.isSecure {
+            do throws(EndpointTLSError) {
+                let context = try ClientContexts.context(for: entry.settings.tls)
+                secure = (context, address.host, IPAddress(address.host) != nil)
+            } catch { throw SingleRequest.Failure(message: error.message) }
+        }
+        let request = SingleRequest(bytes: bytes, tls: secure, timeoutMillis: timeoutMillis)
+        return try request.send(to: addresses)
+    }
+}

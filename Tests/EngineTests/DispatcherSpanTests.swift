@@ -1,0 +1,185 @@
+// What the dispatcher tells of deliveries whose traces are seen, and what the endpoints are told.
+
+import Engine
+import FastPath
+import Testing
+
+@Suite struct DispatcherSpanTests {
+    private static let trace = "0af7651916cd43dd8448eb211c80319c"
+    private static let received = "traceparent: 00-\(trace)-b7ad6b7169203331-01\r\ntracestate: a=1\r\n"
+    private static let unsampled = "traceparent: 00-\(trace)-b7ad6b7169203331-00\r\n"
+
+    /// A dispatcher with one endpoint `a`, and where it tells.
+    private func bench(
+        ratio: Double = 0, after previous: Bench? = nil, _ change: (inout EndpointConfiguration) -> Void = { _ in }
+    ) throws -> (Bench, SpanFeed, EventTracer) {
+        let bench = try Bench(after: previous)
+        let feed = SpanFeed()
+        let tracer = EventTracer(
+            identity: TraceIdentity(log: bench.log.identity), sampler: TraceSampler(ratio: ratio, heedsParent: true))
+        bench.dispatcher.spans = SpanRecorder(tracer: tracer, feed: feed)
+        try bench.apply([endpoint("a", change: change)])
+        return (bench, feed, tracer)
+    }
+    private func event(_ lines: String) -> FakeEvent {
+        var event = FakeEvent()
+        event.fieldLines = lines + event.fieldLines
+        return event
+    }
+    private func told(_ feed: SpanFeed) -> (attempts: [AttemptSpanFact], deliveries: [DeliverySpanFact]) {
+        var (attempts, deliveries): ([AttemptSpanFact], [DeliverySpanFact]) = ([], [])
+        for fact in feed.take().facts {
+            switch fact {
+            case .attempt(let fact): attempts.append(fact)
+            case .delivery(let fact): deliveries.append(fact)
+            }
+        }
+        return (attempts, deliveries)
+    }
+    private func parents(_ bench: Bench) -> [String] {
+        bench.egress.out.map { sent in
+            sent.fieldLines.split(separator: "\r\n").filter { $0.lowercased().hasPrefix("traceparent:") }
+                .joined(separator: "|")
+        }
+    }
+
+    @Test func anAttemptAndItsDeliveryAreTold() throws {
+        let (bench, feed, tracer) = try bench()
+        bench.log.append(event(Self.received))
+        bench.advance(millis: 1)
+        let line = try #require(parents(bench).first)
+        #expect(line.hasPrefix("traceparent: 00-\(Self.trace)-") && line.hasSuffix("-01"), "one line, ours")
+        #expect(bench.egress.out[0].fieldLines.contains("tracestate: a=1\r\n"))
+        bench.egress.answerAll { $0.durationMicros = 500 }
+        bench.advance(millis: 30)
+        let (attempts, deliveries) = told(feed)
+        let attempt = try #require(attempts.first)
+        #expect(attempts.count == 1 && deliveries.count == 1)
+        #expect(line == "traceparent: 00-\(Self.trace)-\(TraceID.hex(attempt.trace.span))-01")
+        #expect(attempt.isDelivered && attempt.number == 1 && attempt.outcome.status == 200)
+        #expect(attempt.trace.delivery == tracer.identity.delivery(1, bench.id("a")))
+        #expect(deliveries[0].end == .delivered && deliveries[0].attempts == 1)
+        #expect(deliveries[0].trace == attempt.trace && deliveries[0].endedNanos == attempt.endedNanos)
+        #expect(attempt.endedNanos / 1_000_000_000 == 1_700_000_000)
+    }
+    @Test func aRetryIsOfTheSameDeliveryAlsoAfterARestart() throws {
+        let (bench, feed, tracer) = try bench(ratio: 1) { $0.retryDelaysMillis = [1000, 1000] }
+        bench.log.append(FakeEvent())
+        bench.advance(millis: 1)
+        bench.egress.answerAll(status: 503)
+        bench.advance(millis: 30)
+        let first = told(feed)
+        #expect(first.attempts.count == 1 && first.deliveries.isEmpty, "it has not ended")
+        let (second, again, _) = try self.bench(ratio: 1, after: bench) { $0.retryDelaysMillis = [1000, 1000] }
+        second.now += 3_000_000_000
+        for _ in 0..<50 where second.egress.out.isEmpty { second.advance(millis: 100) }
+        second.egress.answerAll()
+        second.advance(millis: 30)
+        let last = told(again)
+        let (before, after) = (try #require(first.attempts.first), try #require(last.attempts.first))
+        #expect(before.trace.context == after.trace.context && before.trace.delivery == after.trace.delivery)
+        #expect(before.trace.context.trace == tracer.identity.trace(1) && before.trace.span != after.trace.span)
+        #expect(!before.isDelivered && after.isDelivered && after.number == 2)
+        #expect(last.deliveries.map(\.end) == [.delivered] && last.deliveries[0].attempts == 2)
+    }
+    @Test func whatIsNotSeenIsNotTouched() throws {
+        let (bench, feed, _) = try bench()
+        bench.log.append(event(Self.unsampled))
+        bench.log.append(FakeEvent())
+        bench.advance(millis: 1)
+        #expect(parents(bench) == [String(Self.unsampled.prefix { $0 != "\r\n" }), ""])
+        bench.egress.answer(0, status: 400)
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        let (attempts, deliveries) = told(feed)
+        #expect(attempts.isEmpty && deliveries.isEmpty)
+    }
+    @Test func withoutTracesFieldsPassAsTheyCame() throws {
+        let bench = try Bench()
+        try bench.apply([endpoint("a")])
+        bench.log.append(event(Self.received))
+        bench.advance(millis: 1)
+        #expect(parents(bench) == [String(Self.received.prefix { $0 != "\r\n" })])
+    }
+    @Test func theEndpointsOwnLineWins() throws {
+        let (bench, feed, _) = try bench { $0.extras.fields = [ConfiguredField(name: "TraceParent", value: "mine")] }
+        bench.log.append(event(Self.received))
+        bench.advance(millis: 1)
+        #expect(parents(bench) == ["TraceParent: mine"])
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        #expect(told(feed).attempts.count == 1, "it is seen all the same")
+    }
+    @Test func withoutForwardingOursGoesAlone() throws {
+        let (bench, _, _) = try bench { $0.forwardsHeaders = false }
+        bench.log.append(event(Self.received))
+        bench.advance(millis: 1)
+        #expect(parents(bench)[0].hasPrefix("traceparent: 00-\(Self.trace)-"))
+        #expect(!bench.egress.out[0].fieldLines.contains("tracestate"))
+    }
+    @Test func oneThatIsSentByHandIsADeliveryOfItsOwn() throws {
+        let (bench, feed, tracer) = try bench(ratio: 1)
+        bench.log.append(FakeEvent())
+        bench.advance(millis: 1)
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        _ = told(feed)
+        var ids: Set<UInt64> = [tracer.identity.delivery(1, bench.id("a"))]
+        for _ in 0..<2 {
+            #expect(try bench.sendByHand("a", 1) == .accepted)
+            bench.advance(millis: 10)
+            bench.egress.answerAll()
+            bench.advance(millis: 30)
+            let (attempts, deliveries) = told(feed)
+            #expect(attempts.count == 1 && deliveries.count == 1)
+            #expect(deliveries[0].trace?.manualNanos ?? 0 > 0)
+            ids.insert(attempts[0].trace.delivery)
+        }
+        #expect(ids.count == 3)
+    }
+    @Test func deadLettersAreTold() throws {
+        let (bench, feed, _) = try bench(ratio: 1) { $0.retryDelaysMillis = [] }
+        bench.log.append(count: 2)
+        bench.advance(millis: 1)
+        bench.egress.answer(0, status: 400)
+        bench.egress.answer(0, change: failing(.connectTimedOut))
+        bench.advance(millis: 30)
+        let (attempts, deliveries) = told(feed)
+        #expect(deliveries.map(\.end) == [.dead(.permanentAnswer), .dead(.retriesExhausted)])
+        #expect(attempts.map(\.isDelivered) == [false, false] && attempts.allSatisfy { $0.number == 1 })
+    }
+    @Test func oneWithoutAnAttemptIsLeftToTheLog() throws {
+        let (bench, feed, _) = try bench(ratio: 1) {
+            $0.retryDelaysMillis = [60_000]
+            $0.policies.deadlineMillis = 30_000
+        }
+        var old = FakeEvent()
+        old.receivedAt = 1_600_000_000_000_000_000
+        bench.log.append(old)
+        bench.advance(millis: 1)
+        bench.advance(millis: 30)
+        let (attempts, deliveries) = told(feed)
+        #expect(attempts.isEmpty && deliveries.map(\.end) == [.dead(.expired)] && deliveries.first?.trace == nil)
+    }
+    @Test func aTryAtAnotherAddressIsTheSameAttempt() throws {
+        let (bench, feed, _) = try bench(ratio: 1)
+        bench.log.append(FakeEvent())
+        bench.advance(millis: 1)
+        let first = parents(bench)
+        bench.egress.answer(0, change: lostReused)
+        bench.advance(millis: 1)
+        #expect(parents(bench) == first)
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        #expect(told(feed).attempts.count == 1)
+    }
+    @Test func commitsAreNotedAsTheyAreSeen() throws {
+        let (bench, feed, _) = try bench()
+        bench.log.append(count: 2)
+        bench.advance(millis: 1)
+        bench.log.append(count: 1)
+        bench.advance(millis: 1)
+        let notes = feed.take().notes
+        #expect(notes.map(\.end).suffix(2) == [3, 4] && notes.map(\.nanos) == notes.map(\.nanos).sorted())
+    }
+}
