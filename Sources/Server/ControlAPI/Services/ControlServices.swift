@@ -251,6 +251,7 @@ package struct ControlServices: Sendable {
     package var audit: any AuditQueries
     package var secrets: any SecretControl
     package var filters: any FilterTrials
+    package var schemas: any SchemaTrials
     package var outbound: OutboundServices
     package var opsCenter: any OpsCenterWebhooks
     package var operational: any OperationalWebhooks
@@ -263,7 +264,7 @@ package struct ControlServices: Sendable {
             & EventStreaming & EventPublishing & RejectedQueries & AuditQueries & SecretControl & SvixApplications
             & SvixEventTypes & SvixEndpoints & SvixMessages & SvixAttempts & SvixPollers & SvixReplays
             & SvixStatistics & OpsCenterWebhooks & FilterTrials & TransformationTrials
-            & OperationalWebhooks
+            & OperationalWebhooks & SchemaTrials
     ) {
         signIn = all
         health = all
@@ -285,6 +286,7 @@ package struct ControlServices: Sendable {
         audit = all
         secrets = all
         filters = all
+        schemas = all
         outbound = OutboundServices(
             applications: all, eventTypes: all, endpoints: all, operational: all, messages: all, attempts: all,
             pollers: all, replays: all, statistics: all)
@@ -301,6 +303,7 @@ package struct ControlServices: Sendable {
         transformations: any TransformationTrials,
         streams: any EventStreaming, publishing: any EventPublishing, rejected: any RejectedQueries,
         audit: any AuditQueries, secrets: any SecretControl, filters: any FilterTrials,
+        schemas: any SchemaTrials,
         outbound: OutboundServices,
         opsCenter: any OpsCenterWebhooks, operational: any OperationalWebhooks
     ) {
@@ -324,6 +327,7 @@ package struct ControlServices: Sendable {
         self.audit = audit
         self.secrets = secrets
         self.filters = filters
+        self.schemas = schemas
         self.outbound = outbound
         self.opsCenter = opsCenter
         self.operational = operational
