@@ -34,6 +34,7 @@ SUITES = [
     ("Conformance/suites/event_stream.py", [], [], 180),
     ("Conformance/suites/polling.py", [], [], 120),
     ("Conformance/suites/filters.py", [], [], 150),
+    ("Conformance/suites/schemas.py", [], [], 150),
     ("Conformance/suites/secrets_at_rest.py", [], ["--rounds", "50"], 150),
     ("Conformance/suites/svix_api.py", [], [], 270),
     ("Conformance/suites/svix_tasks.py", [], [], 150),

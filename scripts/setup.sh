@@ -10,7 +10,8 @@ purpose="${1:-build}"
 needed=(liburing-dev libssl-dev libxxhash-dev libre2-dev libsqlite3-dev make gcc pkg-config python3)
 [ "$(uname -m)" = x86_64 ] && needed+=(libipsec-mb-dev)
 optional=()
-[ "$purpose" = test ] && optional=(python3-venv wrk nginx-light curl hey libfuse3-dev fuse3 e2fsprogs)
+[ "$purpose" = test ] && optional=(python3-venv wrk nginx-light curl hey libfuse3-dev fuse3 e2fsprogs \
+    json-schema-test-suite)
 
 # nginx comes under several package names; gcc and python3 may come from elsewhere than Debian's packages.
 is_there() {

@@ -23,7 +23,7 @@ struct Sluice: AsyncParsableCommand {
             EventsCommand.self, RepairsCommand.self, ConfigCommand.self, LogCommand.self, StoreCommand.self,
             VerifyCommand.self,
             SendCommand.self, LoadCommand.self, SinkCommand.self, DoctorCommand.self, ProvidersCommand.self,
-            FilterCommand.self, TransformCommand.self,
+            FilterCommand.self, SchemaCommand.self, TransformCommand.self,
             GateCommand.self, AuditCommand.self, PublishCommand.self, SecretsCommand.self,
             TenantsCommand.self, KeysCommand.self, AppsCommand.self, EventTypesCommand.self,
             LoginCommand.self, LogoutCommand.self, ProfilesCommand.self, CompletionsCommand.self,

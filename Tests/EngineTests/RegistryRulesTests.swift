@@ -196,6 +196,11 @@ extension GatewayConfiguration {
         },
         FieldMistake("tolerance") { $0.timestampToleranceSeconds = 5 },
         FieldMistake("split") { $0.split = "events" },
+        FieldMistake("schema") { $0.schemas.all = #"{"type":"text"}"# },
+        FieldMistake("schemas.order.created") { $0.schemas.byType["order.created"] = #"{"$ref":"https://a/b"}"# },
+        FieldMistake("schemas") {
+            for index in 0...SourceSchemaSettings.typeCountMax { $0.schemas.byType["t\(index)"] = "true" }
+        },
     ]
     @Test(arguments: sourceMistakes)
     func aSourcesMistakeIsReportedAtItsField(_ mistake: FieldMistake<SourceConfiguration>) {

@@ -152,6 +152,27 @@ import Testing
         #expect(harness.count(.accepted) == 2 && harness.count(.duplicate) == 2 && harness.count(.batches) == 3)
         #expect(try harness.finish().map(\.body) == ["1", "2", "[1,2]"].map { Array($0.utf8) })
     }
+    @Test(arguments: [100, 100_000]) func aRefusalThatAWorkerExplainsIsAnsweredInItsWords(byteCount: Int) throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(folder.path, [HarnessSource(name: "read", check: .worker(7))])
+        let client = IngestClient(port: harness.port)
+        let words = "{" + String(repeating: " ", count: byteCount) + "}"
+        for _ in 0..<3 {
+            client.send(IngestClient.request("read", body: "wrong"))
+            let answer = PublicationAnswer(status: 422, body: Array(words.utf8))
+            let order = try harness.nextOrder()
+            harness.link.refuse(order, .schemaViolation, explanation: answer)
+            let refusal = try #require(client.response())
+            #expect(refusal.status == 422 && refusal.body == words)
+        }
+        // Without an explanation, by its reason alone; and the connection goes on.
+        client.send(IngestClient.request("read", body: "wrong"))
+        harness.link.answer(try harness.nextOrder(), .rejected(.bodyNotJSON))
+        let plain = try #require(client.response())
+        #expect(plain.status == 422 && plain.body == #"{"status":"rejected","reason":"body_not_json"}"#)
+        #expect(harness.count(.rejected) == 4)
+        #expect(try harness.finish().isEmpty)
+    }
     @Test func aRequestThatWasReadWholeHasTheTypeAndKeyThatWereRead() throws {
         let folder = TemporaryFolder()
         let harness = try IngestHarness(folder.path, [HarnessSource(name: "read", check: .worker(7))])

@@ -52,6 +52,8 @@ package struct SourceConfiguration: Equatable, Codable, Sendable {
     package var dedupWindowSeconds: UInt32?
     /// Where a request's list of events is, `json:$` or a path below; nil = a request is one event.
     package var split: String?
+    /// Nil where it has none; read it through `schemas`.
+    private var givenSchemas: SourceSchemaSettings?
     package var bodyBytesMax: Int?
     package var durability = Durability.fsync
     package var mode = SourceMode.enforce
@@ -66,6 +68,11 @@ package struct SourceConfiguration: Equatable, Codable, Sendable {
 }
 
 extension SourceConfiguration {
+    /// What its events are held against.
+    package var schemas: SourceSchemaSettings {
+        get { givenSchemas ?? SourceSchemaSettings() }
+        set { givenSchemas = newValue.isEmpty ? nil : newValue }
+    }
     /// The path that it listens on, the first where it has several.
     package var pathInForce: String { path ?? defaultPath }
     package var pathsInForce: [String] { [pathInForce] + otherPaths }

@@ -26,7 +26,7 @@ extension Dispatcher {
         (outcome.status, outcome.systemError) = (streak.status, streak.systemError)
         count(lane) { $0.record(outcome) }
         note(.refusedUnmade)
-        if isLostToShadow(lane, origin, .retry) { return loseToShadow(lane, event.place, origin) }
+        if isLostToShadow(lane, origin, .retry) { return loseToShadow(lane, event.place, origin, now: now) }
         keepAttempt(
             lane, event.place.sequence, number: attempts + 1, outcome: outcome, answer: [],
             type: lane.endpoint.family.keepsTally ? event.eventType.text : nil, now: now)

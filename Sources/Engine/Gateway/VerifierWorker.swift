@@ -107,7 +107,11 @@ package final class VerifierWorkers: Sendable {
             // A signature takes its time: what is decided waits for none.
             tell()
             let result = duty.result(request.request, origin: request.origin, nowSeconds: request.nowSeconds)
-            link.answer(request, result.answer, reading: result.reading)
+            if let refusal = result.refusal {
+                link.refuse(request, refusal.reason, explanation: refusal.answer)
+            } else {
+                link.answer(request, result.answer, reading: result.reading)
+            }
         }
         tell()
         let count = VerifierWorkers.turnCountMax - left

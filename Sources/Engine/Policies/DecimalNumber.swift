@@ -94,4 +94,70 @@ struct DecimalNumber {
         // No digit behind the last one counts, and that one is not zero.
         return place <= last ? 1 : otherPlace <= other.last ? -1 : 0
     }
+
+    /// Equal numbers hash alike.
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(sign)
+        guard sign != 0 else { return }
+        hasher.combine(scale)
+        for place in first...last where text[place] != UInt8(ascii: ".") { hasher.combine(text[place]) }
+    }
+    /// Without a fraction, as 1.0 is.
+    var isWhole: Bool { sign == 0 || digitCount <= scale }
+    /// From the first to the last that is not zero.
+    private var digitCount: Int {
+        var count = 0
+        for place in first...last where text[place] != UInt8(ascii: ".") { count += 1 }
+        return count
+    }
+    /// Its digits as a whole number and the power of ten that it is times of; nil where they are more than `digitMax`.
+    private func digits(max digitMax: Int) -> (value: UInt64, exponent: Int)? {
+        guard sign != 0 else { return (0, 0) }
+        let count = digitCount
+        guard count <= digitMax else { return nil }
+        var value: UInt64 = 0
+        for place in first...last where text[place] != UInt8(ascii: ".") {
+            value = value * 10 + UInt64(text[place] - 0x30)
+        }
+        return (value, scale - count)
+    }
+
+    /// What multiples are asked of: exact, for 0.01 as for 7. O(length) a question.
+    struct Divisor: Sendable {
+        static let digitMax = 18
+        private let value: UInt64
+        private let exponent: Int
+
+        /// Nil when it is not above 0, or has more significant digits.
+        init?(_ number: DecimalNumber) {
+            guard number.sign > 0, let (value, exponent) = number.digits(max: Divisor.digitMax) else { return nil }
+            self.value = value
+            self.exponent = exponent
+        }
+        func divides(_ number: DecimalNumber) -> Bool {
+            guard number.sign != 0 else { return true }
+            var rest: UInt64 = 0
+            for place in number.first...number.last where number.text[place] != UInt8(ascii: ".") {
+                rest = (times(rest, 10) + UInt64(number.text[place] - 0x30)) % value
+            }
+            // Its last digit is not zero, so no multiple of ten: a power of ten below its own divides it never.
+            let power = number.scale - number.digitCount - exponent
+            guard power >= 0 else { return false }
+            return times(rest, tenTo(power)) == 0
+        }
+        /// Modulo the value, which is below 10^18.
+        private func times(_ left: UInt64, _ right: UInt64) -> UInt64 {
+            let product = left.multipliedFullWidth(by: right % value)
+            return value.dividingFullWidth((product.high, product.low)).remainder
+        }
+        private func tenTo(_ power: Int) -> UInt64 {
+            var (result, base, left) = (1 % value, 10 % value, power)
+            while left > 0 {
+                if left & 1 == 1 { result = times(result, base) }
+                base = times(base, base)
+                left >>= 1
+            }
+            return result
+        }
+    }
 }

@@ -16,6 +16,7 @@ package enum JSONProblem: Error, Equatable, Sendable {
     case numberOutOfRange
     case repeated(String)
     case tooManyMembers
+    case tooManyValues
 
     package var message: String {
         switch self {
@@ -27,6 +28,7 @@ package enum JSONProblem: Error, Equatable, Sendable {
         case .numberOutOfRange: "has a number that is beyond all that can be kept"
         case .repeated(let name): "has `\(name.prefix(64))` twice"
         case .tooManyMembers: "has more than \(JSONMembers.memberCountMax) members"
+        case .tooManyValues: "has more than \(JSONDocument.valueCountMax) values"
         }
     }
 }

@@ -76,6 +76,8 @@ extension RegistryPlan {
         }
         if (settings.schemas?.utf8.count ?? 0) > EventTypeBounds.schemasBytesMax {
             report(path["schemas"], "have more than \(EventTypeBounds.schemasBytesMax) bytes")
+        } else if let problem = settings.enforcementProblem {
+            report(path["enforce_schema"], problem)
         }
         if let flag = settings.featureFlag, !NameRules.isUID(flag) {
             report(path["feature_flag"], "must be 1 to 256 of the characters a-z A-Z 0-9 . _ -")

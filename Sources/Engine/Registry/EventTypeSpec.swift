@@ -11,6 +11,13 @@ package struct EventTypeSettings: Equatable, Codable, Sendable {
     package var featureFlag: String?
     /// JSON: an object of version to JSON Schema. Nil = none were ever given.
     package var schemas: String?
+    /// Nil, as in what earlier versions stored, is no.
+    private var enforces: Bool?
+    /// True exactly when what is published of the type is held against its newest schema.
+    package var enforcesSchema: Bool {
+        get { enforces ?? false }
+        set { enforces = newValue ? true : nil }
+    }
 
     package init() {}
 }
@@ -52,6 +59,7 @@ extension EventTypeSettings {
         SettingsField("deprecated") { $0.isDeprecated },
         SettingsField("feature_flag") { $0.featureFlag },
         SettingsField("schemas", { $0.schemas }, text: { $0.map { "\($0.utf8.count) bytes" } ?? "none" }),
+        SettingsField("enforce_schema") { $0.enforcesSchema },
     ]
     func changes(from old: EventTypeSettings) -> [FieldChange] {
         EventTypeSettings.fields.filter { !$0.isEqual(old, self) }.map {
@@ -67,6 +75,8 @@ package struct EventTypeIndex: Sendable {
     /// Sorted by bytes. A change copies it.
     private var names: [String] = []
     package internal(set) var lastNumber: UInt32 = 0
+    /// How many enforce their schema.
+    package private(set) var enforcedCount = 0
 
     package var count: Int { table.count }
     package var all: [EventTypeSpec] { Array(table.values) }
@@ -81,6 +91,7 @@ package struct EventTypeIndex: Sendable {
     }
 
     mutating func set(_ type: EventTypeSpec) {
+        enforcedCount += (type.settings.enforcesSchema ? 1 : 0) - (enforces(type.id) ? 1 : 0)
         table[type.id.number] = type
         lastNumber = max(lastNumber, type.id.number)
         let place = place(of: type.name)
@@ -88,11 +99,13 @@ package struct EventTypeIndex: Sendable {
         byName[type.name] = type.id
     }
     mutating func remove(_ type: EventTypeSpec) {
+        if enforces(type.id) { enforcedCount -= 1 }
         table[type.id.number] = nil
         byName[type.name] = nil
         let place = place(of: type.name)
         if place < names.count, names[place] == type.name { names.remove(at: place) }
     }
+    private func enforces(_ id: EventTypeID) -> Bool { table[id.number]?.settings.enforcesSchema ?? false }
     private func place(of name: String) -> Int { names.partitionIndex { EventTypeIndex.isBefore($0, name) } }
     private static func isBefore(_ left: String, _ right: String) -> Bool {
         left.utf8.lexicographicallyPrecedes(right.utf8)

@@ -199,9 +199,12 @@ extension SourceConfiguration {
         SettingsField("verify_token", { $0.verifyToken }, text: { $0 == nil ? "none" : "1 secret" }),
         SettingsField("allowed_origins") { $0.allowedOrigins },
         rateLimitField.apart(.whenSet),
+        schemaField.apart(.whenSet),
     ]
     private static let eventGroupField: SettingsField<SourceConfiguration> = SettingsField(
         "event.group", { $0.eventGroup })
+    private static let schemaField: SettingsField<SourceConfiguration> = SettingsField(
+        "schema", { $0.schemas }, text: { $0.summary })
     private static let rateLimitField: SettingsField<SourceConfiguration> = SettingsField(
         "rate_limit", { $0.rateLimit }, text: { $0?.text ?? "none" })
 }

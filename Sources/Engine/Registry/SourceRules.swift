@@ -82,6 +82,8 @@ struct SourceRules {
         case .edge: place = path["allow_addresses"]
         case .selector(let key, _): place = key.hasPrefix("dedup") ? path["dedup"]["key"] : path["event"]
         case .noSecret, .secretsAndUnverified: place = path["secrets"]
+        case .tooManySchemas: place = path["schemas"]
+        case .badSchema(let type, _): place = type.map { path["schemas"][$0] } ?? path["schema"]
         }
         return ValidationIssue(place, problem.message, about: .nothing)
     }

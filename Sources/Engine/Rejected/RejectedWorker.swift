@@ -193,7 +193,9 @@ package final class RejectedWorker: Sendable {
 
     /// Nil also for a source that is not configured any more.
     package static func look(at request: RejectedRequest, _ subjects: HintSubjects) -> HintFinding? {
-        guard request.reason != .bodyTooLarge, let subject = subjects.subject(of: request.sourceNumber),
+        // No other secret makes it smaller, or what its schema asks for.
+        guard ![.bodyTooLarge, .schemaViolation, .bodyNotJSON].contains(request.reason),
+            let subject = subjects.subject(of: request.sourceNumber),
             let plain = PlainRequest(head: request.head, body: request.body)
         else { return nil }
         return RejectionHints.look(

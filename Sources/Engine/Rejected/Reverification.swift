@@ -188,6 +188,11 @@ extension SourceCheck {
     }
     private func event(of request: borrowing CapturedRequest, source: String) -> ReverifyResult {
         let window = parts.dedupWindowSeconds
+        if let schemas = parts.schemas, let reader = parts.reader,
+            let refusal = schemas.refusal(of: request, reader.read(request))
+        {
+            return .rejected(refusal.reason)
+        }
         guard let reader = parts.reader else {
             return .event(request.event(source: source, selectors: parts.selectors, dedupWindowSeconds: window))
         }

@@ -18,7 +18,7 @@ package struct SourceCheck: Sendable {
         guard
             let parts = try? SourceCompiler.compile(
                 source, defaultWindowSeconds: defaultWindowSeconds, certificates: certificates),
-            parts.scheme != nil || parts.verifier != nil
+            parts.scheme != nil || parts.verifier != nil || parts.schemas != nil
         else { return nil }
         self.parts = parts
         publicOrigin = parts.edge.publicOrigin.count > 0 ? parts.edge.publicOrigin.text : nil
@@ -41,7 +41,8 @@ package struct SourceCheck: Sendable {
         if let verifier = parts.verifier {
             return verifier.verify(captured, origin: origin, nowSeconds: nowSeconds)
         }
-        guard let scheme = parts.scheme else { return .rejected(.invalidSecret) }
+        // One that is unverified has a schema, or it would not be here.
+        guard let scheme = parts.scheme else { return .accepted(key: nil) }
         return captured.verify(scheme, nowSeconds: nowSeconds, engine: .openssl, origin: origin)
     }
 }

@@ -16,6 +16,8 @@ package struct CompiledSourceParts: Sendable {
     package let verifier: (any RequestVerifier)?
     /// Reads, with a worker, what the loop does not read itself.
     package let reader: EventReader?
+    /// What its events are held against; nil = nothing. A worker reads them then.
+    package let schemas: SourceSchemas?
     package let selectors: EventSelectors
     package let handshake: Handshake?
     package let edge: SourceEdge
@@ -42,6 +44,7 @@ package enum SourceCompiler {
         let rule: CompiledRule
         let selectors: EventSelectors
         let reader: EventReader?
+        let schemas: SourceSchemas?
         let handshake: Handshake?
         let edge: SourceEdge
         let answer: IngestAnswer
@@ -52,12 +55,13 @@ package enum SourceCompiler {
             let handshakes = try handshakes(of: source, provider)
             handshake = try compileHandshake(source, handshakes, memory)
             selectors = try compileSelectors(source, provider, memory)
+            schemas = try SourceSchemas.compile(source.schemas)
             reader = try SplitCompiler.reader(source, selectors, decodesBody: rule.decodesBody, memory)
             edge = try compileEdge(source, provider, handshakes, gatewayURL, memory)
         } catch { throw fail(error.problem) }
         return CompiledSourceParts(
             memory: memory, provider: provider, scheme: rule.scheme, verifier: rule.verifier,
-            reader: reader, selectors: selectors, handshake: handshake, edge: edge,
+            reader: reader, schemas: schemas, selectors: selectors, handshake: handshake, edge: edge,
             dedupWindowSeconds: source.dedupWindowSeconds ?? defaultWindowSeconds,
             answer: answer,
             warnings: rule.warnings)
@@ -140,7 +144,7 @@ package enum SourceCompiler {
             }
             if provider.signsForAnyone { try checkChallenges(definitions.map(\.definition)) }
             let isCostly = definitions.contains(where: \.definition.isCostly)
-            let isWithWorker = isCostly || source.split != nil
+            let isWithWorker = isCostly || source.split != nil || !source.schemas.isEmpty
             return CompiledRule(
                 scheme: isCostly ? nil : try SignatureScheme(definitions, in: memory),
                 verifier: isWithWorker ? try SchemeVerifier(definitions, in: memory) : nil,

@@ -18,6 +18,9 @@ package enum SourceProblem: Equatable, Sendable {
     case badAnswer(key: String, why: String)
     case badSplit(String)
     case badHandshake(index: Int, why: String)
+    /// `type` nil: the schema of all.
+    case badSchema(type: String?, String)
+    case tooManySchemas(String)
 }
 
 package struct SourceError: Error, Equatable, Sendable, CustomStringConvertible {
@@ -53,6 +56,8 @@ extension SourceProblem {
         case .badSplit(let why): "split: \(why)"
         case .badAnswer(let key, let why): "answer: \(key): \(why)"
         case .badHandshake(let index, let why): "handshake \(index + 1): \(why)"
+        case .badSchema(let type, let why): (type.map { "the schema of \"\($0)\": " } ?? "schema: ") + why
+        case .tooManySchemas(let why): why
         }
     }
     private static func suggestion(_ nearest: [String]) -> String {

@@ -11,7 +11,9 @@ enum SplitCompiler {
         _ source: SourceConfiguration, _ selectors: EventSelectors, decodesBody: Bool, _ memory: CompiledMemory
     ) throws(SourceProblemError) -> EventReader? {
         guard let path = try path(of: source) else {
-            return decodesBody ? EventReader(selectors, elements: nil, decodesBody: true, in: memory) : nil
+            // Of a source with schemas the type says which.
+            guard decodesBody || !source.schemas.isEmpty else { return nil }
+            return EventReader(selectors, elements: nil, decodesBody: decodesBody, in: memory)
         }
         guard !decodesBody else {
             throw SourceProblemError(

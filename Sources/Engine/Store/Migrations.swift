@@ -15,7 +15,7 @@ package enum Migrations {
         migrator.registerMigration("7-tallies") { try $0.execute(sql: TallyTable.schema) }
         migrator.registerMigration("8-pollers") { try $0.execute(sql: PollerTable.schema) }
         migrator.registerMigration("9-repairs") { try $0.execute(sql: RepairTable.schema) }
-        migrator.registerMigration("failing-alerts") { try $0.execute(sql: MarkTable.alertSchema) }
+        migrator.registerMigration("10-failing-alerts") { try $0.execute(sql: MarkTable.alertSchema) }
         return migrator
     }()
 

@@ -31,9 +31,7 @@ final class CompiledSource: @unchecked Sendable {
             name: memory.place(text: source.name), scheme: parts.scheme, selectors: parts.selectors,
             handshake: parts.handshake)
         if parts.verifier != nil || parts.reader != nil {
-            lease = context.verifiers.register(
-                WorkerDuty(
-                    verifier: parts.verifier, reader: parts.reader, readsRejected: source.mode == .observe))
+            lease = context.verifiers.register(WorkerDuty(parts, keepsRejected: source.mode == .observe))
         } else {
             lease = nil
         }

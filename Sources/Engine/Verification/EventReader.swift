@@ -81,22 +81,80 @@ package struct WorkerDuty: Sendable {
     var reader: EventReader?
     /// The source keeps what its check refuses, so that is read too.
     var readsRejected: Bool
+    /// Nil: no schema is asked.
+    var schemas: SchemaDuty?
 
-    func result(
-        _ request: borrowing CapturedRequest, origin: String?, nowSeconds: UInt64
-    ) -> (answer: VerifierResult, reading: EventReading?) {
+    /// `keepsRejected`: the source keeps what its check refuses.
+    package init(_ parts: CompiledSourceParts, keepsRejected: Bool) {
+        verifier = parts.verifier
+        reader = parts.reader
+        readsRejected = keepsRejected
+        schemas = SchemaDuty(parts)
+    }
+
+    package struct Result {
+        package var answer: VerifierResult
+        package var reading: EventReading?
+        /// Of what breaks a schema and is not kept.
+        package var refusal: SchemaRefusal?
+
+        init(_ answer: VerifierResult, _ reading: EventReading? = nil) {
+            self.answer = answer
+            self.reading = reading
+        }
+    }
+
+    package func result(_ request: borrowing CapturedRequest, origin: String?, nowSeconds: UInt64) -> Result {
         var answer = VerifierResult.accepted
+        var key: SigningKey?
         if let verifier {
             switch verifier.verify(request, origin: origin, nowSeconds: nowSeconds) {
-            case .accepted: break
+            case .accepted(let matched): key = matched
             case .rejected(let reason): answer = .rejected(reason)
             case .undecided: answer = .undecided
             }
         }
-        guard let reader, answer == .accepted || readsRejected else { return (answer, nil) }
-        guard let reading = reader.read(request).forLoop(bodyCount: request.body.count) else {
-            return (.rejected(.batchTooLarge), nil)
+        guard let reader, answer == .accepted || readsRejected else { return Result(answer) }
+        let reading = reader.read(request)
+        guard let forLoop = reading.forLoop(bodyCount: request.body.count) else {
+            return Result(.rejected(.batchTooLarge))
         }
-        return (answer, reading)
+        var result = Result(answer, forLoop)
+        guard answer == .accepted, let schemas,
+            let refusal = schemas.refusal(of: request, reading, key: key, nowSeconds: nowSeconds)
+        else { return result }
+        result.answer = .rejected(refusal.reason)
+        // One that is kept all the same has its type and its key.
+        if !readsRejected { result.refusal = refusal }
+        return result
+    }
+}
+
+/// The schemas of a source, and what its challenges are told by: those are no events.
+struct SchemaDuty: Sendable {
+    let schemas: SourceSchemas
+    let handshake: Handshake?
+    let scheme: SignatureScheme?
+    /// Of handshake and scheme.
+    let memory: CompiledMemory
+
+    init?(_ parts: CompiledSourceParts) {
+        guard let schemas = parts.schemas else { return nil }
+        self.schemas = schemas
+        handshake = parts.handshake
+        scheme = parts.scheme
+        memory = parts.memory
+    }
+    /// `key`: that the signature fits, where the verifier says.
+    func refusal(
+        of request: borrowing CapturedRequest, _ reading: EventReader.Reading, key: SigningKey?, nowSeconds: UInt64
+    ) -> SchemaRefusal? {
+        // A reload lets go of the source while a worker reads.
+        defer { withExtendedLifetime(memory) {} }
+        guard let refusal = schemas.refusal(of: request, reading) else { return nil }
+        guard let handshake else { return refusal }
+        let challengeKey = key ?? scheme?.challengeKey(nowSeconds: nowSeconds)
+        if case .none = handshake.answer(body: request.body, key: challengeKey) { return refusal }
+        return nil
     }
 }

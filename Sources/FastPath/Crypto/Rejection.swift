@@ -30,4 +30,17 @@ package enum SignatureRejection: String, CaseIterable, Error, Sendable, BitwiseC
     case clientCertificateNotAllowed = "client_certificate_not_allowed"
     /// More events than one request may hold, or one whose type or key is too long.
     case batchTooLarge = "batch_too_large"
+    /// Genuine, and not what the source's schema asks for.
+    case schemaViolation = "schema_violation"
+    /// The source has a schema, and the body is no JSON.
+    case bodyNotJSON = "body_not_json"
+
+    /// What a request is answered with that a worker refuses for it.
+    var workerStatus: Int {
+        switch self {
+        case .batchTooLarge: 413
+        case .schemaViolation, .bodyNotJSON: 422
+        default: 401
+        }
+    }
 }

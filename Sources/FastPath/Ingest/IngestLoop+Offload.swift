@@ -168,17 +168,34 @@ extension IngestLoop where IO: ~Copyable {
             }
             unsafe join(slot, base, held.head, body, job: -1, verdict: verdict)
         case .rejected(.batchTooLarge):
-            return reject(slot, .batchTooLarge, unsafe ByteView(base, count: held.head.byteCount), body, status: 413)
+            let status = SignatureRejection.batchTooLarge.workerStatus
+            return reject(
+                slot, .batchTooLarge, unsafe ByteView(base, count: held.head.byteCount), body, status: status)
         case .undecided, .retired:
             // Retired under the same configuration cannot be, and is no verdict either.
             guard let unchecked = keepUnchecked(slot) else { return answerUnavailable(slot, reason: "verifier_busy") }
             unsafe join(slot, base, held.head, body, job: -1, verdict: unchecked)
         case .rejected(let reason):
+            let bytes = unsafe ByteView(base, count: held.head.byteCount)
+            if let explanation = held.reading?.publication {
+                return rejectExplained(slot, reason, explanation, bytes, body)
+            }
             guard let observed = unsafe observe(sources + Int(table[slot].terms.sourceIndex), reason) else {
-                return reject(slot, reason, unsafe ByteView(base, count: held.head.byteCount), body)
+                return reject(slot, reason, bytes, body, status: reason.workerStatus)
             }
             unsafe join(slot, base, held.head, body, job: -1, verdict: observed)
         }
+    }
+    /// A worker has written what is answered. Those whose answers are not taken are told the reason alone.
+    private mutating func rejectExplained(
+        _ slot: Int, _ reason: SignatureRejection, _ explanation: PassedPublication, _ bytes: ByteView, _ body: ByteView
+    ) {
+        guard readingBytes <= arena.byteCount / 2 else {
+            dropReading(slot)
+            return reject(slot, reason, bytes, body, status: reason.workerStatus)
+        }
+        noteRejection(slot, reason, bytes, body)
+        answerPublication(slot, explanation, explanation.layout.accepted)
     }
     /// Under the configuration in force now, whatever a worker said under another.
     private mutating func judgeAnew(_ slot: Int, _ base: UnsafePointer<UInt8>, _ body: ByteView) {

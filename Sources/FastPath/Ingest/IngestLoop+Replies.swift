@@ -36,13 +36,18 @@ extension IngestLoop where IO: ~Copyable {
     mutating func reject(
         _ slot: Int, _ reason: SignatureRejection, _ bytes: ByteView, _ body: ByteView, status: Int = 401
     ) {
+        noteRejection(slot, reason, bytes, body)
+        let source = unsafe sources + Int(table[slot].terms.sourceIndex)
+        answer(
+            slot, status: status, reason: reason.rawValue,
+            authenticate: status == 401 ? unsafe source.pointee.edge.authenticate : .empty)
+    }
+    /// What is not answered of it: counters, the sender's limit, the copy for whoever looks into it.
+    mutating func noteRejection(_ slot: Int, _ reason: SignatureRejection, _ bytes: ByteView, _ body: ByteView) {
         let source = unsafe sources + Int(table[slot].terms.sourceIndex)
         unsafe metrics.countRejection(reason, source: source.pointee.counterSlot)
         if table[slot].terms.payment == .paid { unsafe refund(slot, source) }
         if unsafe source.pointee.rejectedPerSecondMax > 0 { unsafe keepRejected(slot, source, reason, bytes, body) }
-        answer(
-            slot, status: status, reason: reason.rawValue,
-            authenticate: status == 401 ? unsafe source.pointee.edge.authenticate : .empty)
     }
     /// The route's own answer, after the body was read and thrown away.
     mutating func answerDecided(_ slot: Int) {

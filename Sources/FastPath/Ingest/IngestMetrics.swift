@@ -94,6 +94,8 @@ extension SignatureRejection {
         case .missingClientCertificate: 21
         case .clientCertificateNotAllowed: 22
         case .batchTooLarge: 23
+        case .schemaViolation: 24
+        case .bodyNotJSON: 25
         }
     }
 }

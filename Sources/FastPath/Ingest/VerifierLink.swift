@@ -126,6 +126,12 @@ package struct OffloadedRequest: ~Copyable {
     ) {
         self.answer(ticket: request.ticket, answer, reading.map { PassedReading($0) })
     }
+    /// `explanation`: what is answered, with its body, where the source does not keep it all the same.
+    package func refuse(
+        _ request: borrowing OffloadedRequest, _ reason: SignatureRejection, explanation: PublicationAnswer
+    ) {
+        answer(ticket: request.ticket, .rejected(reason), PassedReading(Publication.answered(explanation)))
+    }
     /// The loop is woken by `wakeLoop`: thousands come in a second, and one wake-up is enough for many.
     package func answer(_ request: borrowing OffloadedRequest, _ publication: Publication) {
         put(VerifierReceipt(ticket: request.ticket, answer: .accepted, reading: PassedReading(publication)))

@@ -75,6 +75,16 @@ package struct ElementTable: Equatable, Sendable {
         bytes += eventType
         count += 1
     }
+    /// Where each lies in the request's body, and its type, in their order, until `body` says no.
+    package func all(_ body: (Range<Int>, [UInt8]) -> Bool) {
+        bytes.withView { view in
+            var cursor = ElementCursor(view)
+            while let element = cursor.next() {
+                let start = Int(element.body.start)
+                guard body(start..<start + Int(element.body.count), element.eventType.array) else { return }
+            }
+        }
+    }
     private mutating func append<T: FixedWidthInteger>(_ value: T) {
         for shift in stride(from: 0, to: T.bitWidth, by: 8) {
             bytes.append(UInt8(truncatingIfNeeded: value >> T(shift)))

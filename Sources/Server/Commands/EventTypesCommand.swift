@@ -72,11 +72,14 @@ struct EventTypesCommand: AsyncParsableCommand {
         var schemas: [String] = []
         @Flag(inversion: .prefixedNo, help: "New endpoints should not ask for it.")
         var deprecated: Bool?
+        @Flag(inversion: .prefixedNo, help: "Refuse what breaks the newest schema (docs/schemas.md).")
+        var enforceSchema: Bool?
 
         func members() throws -> [String: JSONValue] {
             var members: [String: JSONValue] = [:]
             members["featureFlag"] = featureFlag.map { $0.isEmpty ? .null : .text($0) }
             members["deprecated"] = deprecated.map { .bool($0) }
+            members["enforceSchema"] = enforceSchema.map { .bool($0) }
             var versions: [String: JSONValue] = [:]
             for text in schemas {
                 guard let sign = text.firstIndex(of: "="), sign != text.startIndex else {

@@ -76,7 +76,7 @@ package struct EventTypeFileError: Error, Equatable {
 package struct EventTypeEntry: Equatable, Sendable {
     package let name: String
     private let members: [String: JSONValue]
-    private static let fields = ["description", "archived", "deprecated", "featureFlag", "schemas"]
+    private static let fields = ["description", "archived", "deprecated", "featureFlag", "schemas", "enforceSchema"]
     /// They are in what the API prints, and are the gateway's to say.
     private static let told: Set<String> = ["name", "createdAt", "updatedAt", "groupName"]
 

@@ -26,6 +26,8 @@ package struct ControlAPI: Sendable {
     let pollWorker = ControlWorker()
     /// A filter is tried on as much of the log as a page takes.
     let filterWorker = ControlWorker()
+    /// So is a schema.
+    let schemaWorker = ControlWorker()
     /// So is a transformation, which takes longer an event.
     let transformationWorker = ControlWorker()
     /// What the contract edge asks of registry and store, and its dry runs, which wait for their targets.
@@ -91,6 +93,7 @@ package struct ControlAPI: Sendable {
             + DeliveryController(deliveries: services.deliveries, replays: services.replays, worker: worker).routes
             + EventController(events: services.events, worker: worker).routes
             + FilterController(filters: services.filters, worker: filterWorker).routes
+            + SchemaController(schemas: services.schemas, worker: schemaWorker).routes
             + TransformationController(trials: services.transformations, worker: transformationWorker).routes
             + StreamController(streams: services.streams, worker: streamWorker).routes
             + PublishController(publishing: services.publishing).routes

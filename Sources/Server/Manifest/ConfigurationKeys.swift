@@ -167,7 +167,7 @@ package enum ConfigurationKeys {
             answer,
             inherited(.optional(tolerance, \.timestampToleranceMillis, never: false), from: "the scheme's"),
         ]
-        return own + sourceEdge
+        return own + sourceSchemas + sourceEdge
     }()
 
     /// Where the default of a key comes from when it is not a value of its own.

@@ -116,6 +116,8 @@ sources:
 #    verify_token: "${META_VERIFY_TOKEN}"   # what a challenge must repeat (Meta)
 #    allowed_origins: ["events.example.com"]   # who may ask to send (CloudEvents)
 #    body: 4MiB                   # this source's own limit
+#    schema: file:event.schema.json         # what breaks it is answered 422; see docs/schemas.md
+#    schemas: { meeting.ended: { required: [payload] } }   # the same for events of a type
 #    answer: { status: 200, body: "" }      # what the sender hears after an event
 #    handshakes:                  # how it tries the URL
 #      - { on: head }

@@ -147,7 +147,8 @@ REASONS = (
     "malformed_timestamp token_mismatch invalid_credentials wrong_algorithm untrusted_cert_url body_hash_mismatch "
     "challenge_not_opaque missing_challenge malformed_challenge invalid_secret origin_not_allowed "
     "verify_token_mismatch empty_body address_not_allowed body_too_large "
-    "missing_client_certificate client_certificate_not_allowed batch_too_large"
+    "missing_client_certificate client_certificate_not_allowed batch_too_large "
+    "schema_violation body_not_json"
 ).split()
 VERDICTS = {0: "verified", 1: "unverified", 2: "skipped"} | {16 + n: name for n, name in enumerate(REASONS)}
 

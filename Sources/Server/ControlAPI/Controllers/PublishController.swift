@@ -23,7 +23,7 @@ struct PublishController {
                     + "other. With `event_id` or an `Idempotency-Key` the call may be repeated.",
                 query: PublishOrder.query, body: .payload(PublishOrder.schema),
                 bodyBytesMax: PublishController.bodyBytesMax, status: .accepted, answer: .json(PublishAnswer.schema),
-                problems: [.badRequest, .busy, .logUnavailable, .rateLimited], isFrequent: true
+                problems: [.badRequest, .busy, .logUnavailable, .rateLimited, .schemaViolation], isFrequent: true
             ) { call in
                 let key = try PublishController.idempotencyKey(call.fields[values: IdempotencyKey.header])
                 let read: @Sendable () throws -> PublishOrder = {

@@ -98,6 +98,7 @@ extension SourceResource {
         origin = source.origin.resource
         revision = Int(clamping: source.revision)
         rateLimit = settings.rateLimit.map { RateLimitResource($0) }
+        schemas = settings.schemas.isEmpty ? nil : settings.schemas.types
         for (counter, outcome) in GatewayFamilies.sourceOutcomes {
             requests[outcome] = status?.counters[counter] ?? 0
         }

@@ -78,6 +78,7 @@ package final class LiveGateway: RunningGateway {
             streams: streams,
             publishing: publishing, rejected: LiveRejected(gateway: gateway), audit: registry,
             secrets: LiveSecrets(gateway: gateway), filters: LiveFilters(gateway: gateway),
+            schemas: LiveSchemas(gateway: gateway),
             outbound: OutboundServices(
                 applications: outbound, eventTypes: outbound, endpoints: outbound,
                 operational: LiveOutbound(gateway: gateway, family: .operational),

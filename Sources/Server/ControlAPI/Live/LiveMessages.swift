@@ -17,7 +17,10 @@ final class LiveMessages: SvixMessages {
 
     func publish(_ draft: SvixMessageDraft, application: String, _ caller: Caller) async throws -> SvixMessage {
         // No application is made for a message that is refused.
-        if draft.application != nil { try checkType(draft.eventType, caller) }
+        if draft.application != nil {
+            try checkType(draft.eventType, caller)
+            try await publishing.checkSchemaAside(type: draft.eventType, body: draft.body)
+        }
         let tenant = try await tenant(application, making: draft.application, caller)
         try checkType(draft.eventType, caller)
         let event = LiveMessages.event(of: draft, for: tenant, caller)

@@ -118,7 +118,8 @@ final class LivePublications: PublicationDesk {
     private func pass(
         _ asked: IngestCall, of tenant: TenantID, _ windowSeconds: UInt32, _ version: UInt64
     ) throws -> PublisherPass? {
-        guard asked.tenant == nil, asked.authorization.count == 1,
+        // A loop knows no schemas.
+        guard !publishing.isEnforcing, asked.tenant == nil, asked.authorization.count == 1,
             let end = keys.goodUntil(try Bearers.token(asked.authorization))
         else { return nil }
         var pass = PublisherPass(
@@ -138,6 +139,7 @@ final class LivePublications: PublicationDesk {
     }
     private func check(_ event: PublishedEvent) throws {
         try LivePublishing.check(event, bodyBytesMax: try gateway.accessNow().publisher.bodyBytesMax)
+        try publishing.checkSchema(type: event.type, body: event.body)
     }
 
     // MARK: messages

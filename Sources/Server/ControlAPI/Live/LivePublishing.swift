@@ -4,6 +4,9 @@ import FastPath
 
 final class LivePublishing: EventPublishing {
     private let gateway: Gateway
+    private let schemas = EventTypeSchemas()
+    /// A large body may take a tenth of a second to check.
+    private let worker = ControlWorker()
 
     init(gateway: Gateway) { self.gateway = gateway }
 
@@ -47,10 +50,26 @@ final class LivePublishing: EventPublishing {
         guard event.body.count > bodyBytesMax else { return }
         throw ControlError(.tooLarge, "the payload has \(event.body.count) bytes; `limits.body` is \(bodyBytesMax)")
     }
+    /// Whether an event of this type is what the type's schema asks for, where that is enforced.
+    func checkSchema(type: String, body: [UInt8]) throws {
+        guard let registry = gateway.registry else { throw ControlError.notRunning }
+        guard let schema = schemas.schema(of: type, in: registry.state.eventTypes),
+            let refusal = schema.refusal(of: body)
+        else { return }
+        throw ControlError(refusal)
+    }
+    /// True exactly when an event of any type may have to be checked.
+    var isEnforcing: Bool { (gateway.registry?.state.eventTypes.enforcedCount ?? 0) > 0 }
+    /// As `checkSchema`, for callers that are not to wait.
+    func checkSchemaAside(type: String, body: [UInt8]) async throws {
+        guard isEnforcing else { return }
+        try await worker.run { [self] in try checkSchema(type: type, body: body) }
+    }
     /// On disk when this returns.
     func publish(_ event: PublishedEvent, windowSeconds: UInt32) async throws -> Kept {
         let publisher = try gateway.accessNow().publisher
         try LivePublishing.check(event, bodyBytesMax: publisher.bodyBytesMax)
+        if event.source.isHeldAgainstSchemas { try await checkSchemaAside(type: event.type, body: event.body) }
         try take(event.tenant)
         guard let fate = await publisher.offer(event.injected(windowSeconds: windowSeconds)) else {
             throw ControlError(.busy, "too many events are on their way into the log; try again")
@@ -68,5 +87,27 @@ final class LivePublishing: EventPublishing {
                 "the disk has not answered in time, and the event may be kept yet; with an `event_id` or an "
                     + "`Idempotency-Key` trying again makes no second one")
         }
+    }
+}
+
+extension SourceID {
+    /// What platforms publish. What the gateway sends of its own accord, such as a test, says what its surface says.
+    fileprivate var isHeldAgainstSchemas: Bool { [.publishing, .messages, .directedMessages].contains(self) }
+}
+
+extension ControlError {
+    package init(_ refusal: SchemaRefusal) {
+        let message =
+            refusal == .notJSON
+            ? "the event's type has a schema that is enforced, and the payload is not JSON"
+            : "the payload is not what the schema of the event's type asks for"
+        let errors = refusal.violations.map { violation in
+            FieldProblem(
+                path: "payload" + violation.instancePath,
+                reason: "\(violation.message) (`\(violation.schemaPath)`)")
+        }
+        self.init(
+            .schemaViolation, message,
+            errors: errors.isEmpty ? [FieldProblem(path: "payload", reason: "must be JSON")] : errors)
     }
 }

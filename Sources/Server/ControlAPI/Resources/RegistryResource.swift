@@ -14,6 +14,8 @@ package struct SourceResource: Codable, Equatable, Sendable {
     package var unverified: Bool
     package var secretCount: Int
     package var rateLimit: RateLimitResource?
+    /// Which event types are held against a schema, `*` for all others.
+    package var schemas: [String]?
     /// Requests since the process started, by what became of them.
     package var requests: [String: UInt64] = [:]
 
@@ -50,6 +52,7 @@ extension SourceResource: Described {
             .required("unverified", .flag, "Requests are taken from anyone."),
             .required("secret_count", .count, "How many secrets verify; they are not shown."),
             .optional("rate_limit", .object(RateLimitResource.schema), "What may be sent to it; its tenant's beside."),
+            .optional("schemas", .list(.text), "Event types that are held against a schema; `*`: all others."),
             .required(
                 "requests", .map(.count),
                 "Since the process started, by outcome: `accepted`, `duplicate`, `rejected`, `refused`, "

@@ -66,6 +66,8 @@ package enum AccessTable {
         "retryEndpointNow": .tenant(.operator),
         "previewFilter": .tenant(.operator),
         "testFilter": .tenant(.viewer),
+        "previewSchema": .tenant(.operator),
+        "testSchema": .tenant(.viewer),
 
         "listDeliveries": .tenant(.viewer),
         "listDeadLetters": .tenant(.viewer),

@@ -15,6 +15,7 @@ struct Cursor: Equatable {
         case keys = "k"
         case audience = "a"
         case preview = "p"
+        case schemaPreview = "x"
         case repairs = "j"
         case trace = "w"
         case deadLetterCounts = "c"

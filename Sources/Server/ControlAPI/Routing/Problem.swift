@@ -43,6 +43,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
     case wrongHost = "wrong_host"
     case invalid
     case badConfiguration = "bad_configuration"
+    case schemaViolation = "schema_violation"
     case internalFault = "internal"
     case busy
     case logUnavailable = "log_unavailable"
@@ -64,7 +65,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .notJSON: 415
         case .wrongHost: 421
         case .tooManyAttempts, .tooManyReaders, .rateLimited, .tooManyRepairs: 429
-        case .invalid, .badConfiguration: 422
+        case .invalid, .badConfiguration, .schemaViolation: 422
         case .internalFault: 500
         case .busy, .logUnavailable, .storeUnavailable, .notRunning: 503
         }
@@ -109,6 +110,7 @@ package enum ProblemCode: String, CaseIterable, Sendable {
         case .wrongHost: "This listener does not answer to that host"
         case .invalid: "Some fields are not valid"
         case .badConfiguration: "The configuration is not valid"
+        case .schemaViolation: "The payload breaks the schema of its event type"
         case .internalFault: "Internal error"
         case .busy: "Too much is waiting"
         case .logUnavailable: "The event log cannot be read"

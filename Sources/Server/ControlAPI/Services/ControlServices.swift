@@ -255,6 +255,7 @@ package struct ControlServices: Sendable {
     package var audit: any AuditQueries
     package var secrets: any SecretControl
     package var filters: any FilterTrials
+    package var schemas: any SchemaTrials
     package var outbound: OutboundServices
     package var opsCenter: any OpsCenterWebhooks
     package var operational: any OperationalWebhooks
@@ -268,7 +269,7 @@ package struct ControlServices: Sendable {
             & EventStreaming & EventPublishing & RejectedQueries & AuditQueries & SecretControl & SvixApplications
             & SvixEventTypes & SvixEndpoints & SvixMessages & SvixAttempts & SvixPollers & SvixReplays
             & SvixStatistics & ContractWebhooks & OpsCenterWebhooks & FilterTrials & TransformationTrials
-            & OperationalWebhooks
+            & OperationalWebhooks & SchemaTrials
     ) {
         signIn = all
         health = all
@@ -290,6 +291,7 @@ package struct ControlServices: Sendable {
         audit = all
         secrets = all
         filters = all
+        schemas = all
         outbound = OutboundServices(
             applications: all, eventTypes: all, endpoints: all, operational: all, messages: all, attempts: all,
             pollers: all, replays: all, statistics: all)
@@ -307,6 +309,7 @@ package struct ControlServices: Sendable {
         transformations: any TransformationTrials,
         streams: any EventStreaming, publishing: any EventPublishing, rejected: any RejectedQueries,
         audit: any AuditQueries, secrets: any SecretControl, filters: any FilterTrials,
+        schemas: any SchemaTrials,
         outbound: OutboundServices,
         opsCenter: any OpsCenterWebhooks, operational: any OperationalWebhooks,
         contract: any ContractWebhooks
@@ -331,6 +334,7 @@ package struct ControlServices: Sendable {
         self.audit = audit
         self.secrets = secrets
         self.filters = filters
+        self.schemas = schemas
         self.outbound = outbound
         self.opsCenter = opsCenter
         self.operational = operational

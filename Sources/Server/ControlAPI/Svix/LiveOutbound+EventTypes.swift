@@ -29,8 +29,10 @@ extension LiveOutbound {
         return (try set(old, type, caller), false)
     }
     private func set(_ old: EventTypeSpec, _ type: SvixEventType, _ caller: Caller) throws -> SvixEventType {
-        let settings = EventTypeSettings(type)
-        try apply(.updateEventType(old.id) { $0 = settings }, caller)
+        var settings = EventTypeSettings(type)
+        settings.enforcesSchema = type.enforcesSchema ?? old.settings.enforcesSchema
+        let made = settings
+        try apply(.updateEventType(old.id) { $0 = made }, caller)
         return try eventType(old.name, caller)
     }
     func patch(_ name: String, _ patch: SvixEventTypePatch, _ caller: Caller) throws -> SvixEventType {
@@ -41,6 +43,7 @@ extension LiveOutbound {
         type.isDeprecated = patch.isDeprecated ?? type.isDeprecated
         type.featureFlag = patch.featureFlag.over(type.featureFlag)
         type.schemas = patch.schemas.over(type.schemas)
+        type.enforcesSchema = patch.enforcesSchema ?? type.enforcesSchema
         return try set(old, type, caller)
     }
     func deleteEventType(_ name: String, expunge: Bool, _ caller: Caller) throws {
@@ -117,6 +120,7 @@ extension SvixEventType {
         schemas = type.settings.schemas.flatMap {
             try? JSONDecoder().decode(JSONValue.self, from: Data($0.utf8))
         }
+        enforcesSchema = type.settings.enforcesSchema
         createdMillis = type.createdMillis
         updatedMillis = type.updatedMillis
     }
@@ -130,5 +134,6 @@ extension EventTypeSettings {
         isDeprecated = type.isDeprecated
         featureFlag = type.featureFlag
         schemas = type.schemas.map { JSONText.of($0) }
+        enforcesSchema = type.enforcesSchema ?? false
     }
 }

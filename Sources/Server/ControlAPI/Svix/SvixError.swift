@@ -71,8 +71,13 @@ package struct SvixError: Error, Equatable, Sendable {
         case 409: self.init(409, "conflict", error.message)
         case 413: self.init(413, "payload_too_large", error.message)
         case 422:
+            // A JSON pointer into the payload, or a path of fields.
+            let separator: Character = error.code == .schemaViolation ? "/" : "."
             self = .invalid(
-                error.errors.map { SvixIssue(["body"] + $0.path.split(separator: ".").map(String.init), $0.reason) })
+                error.errors.map { problem in
+                    let path = problem.path.split(separator: separator).map(String.init)
+                    return SvixIssue(["body"] + path, problem.reason)
+                })
         case 429: self.init(429, "rate_limited", error.message)
         case 500: self.init(500, "server_error", error.message)
         case 503: self.init(503, "unavailable", error.message)
@@ -80,7 +85,7 @@ package struct SvixError: Error, Equatable, Sendable {
         }
     }
 
-    var body: JSONValue {
+    package var body: JSONValue {
         status == 422 ? ["detail": .list(issues.map(\.json))] : ["code": .text(code), "detail": .text(detail)]
     }
     var response: Response { SvixAnswer.json(body, status: status) }

@@ -10,12 +10,19 @@ package struct SvixEventType: Equatable, Sendable {
     package var featureFlag: String?
     /// Version to JSON Schema.
     package var schemas: JSONValue?
+    /// What is published is held against the newest of them. Of a body nil: as it was. Shown where it is so, and not
+    /// otherwise, as the field is Sluice's own.
+    package var enforcesSchema: Bool?
     package var createdMillis: Int64 = 0
     package var updatedMillis: Int64 = 0
 
     package init(name: String) { self.name = name }
 
     package func json(withContent: Bool = true) -> JSONValue {
+        let own: [String: JSONValue] = enforcesSchema == true ? ["enforceSchema": true] : [:]
+        return .object(own.merging(members(withContent: withContent)) { $1 })
+    }
+    private func members(withContent: Bool) -> [String: JSONValue] {
         [
             "name": .text(name), "description": .text(about), "archived": .bool(isArchived),
             "deprecated": .bool(isDeprecated), "featureFlag": featureFlag.map { .text($0) } ?? .null,
@@ -35,6 +42,7 @@ package struct SvixEventType: Equatable, Sendable {
         isDeprecated = body.flag("deprecated") ?? false
         featureFlag = body.featureFlag().value
         schemas = body.schemas().value
+        enforcesSchema = body.flag("enforceSchema")
     }
 }
 
@@ -44,6 +52,7 @@ package struct SvixEventTypePatch: Equatable, Sendable {
     package var isDeprecated: Bool?
     package var featureFlag: SvixGiven<String>
     package var schemas: SvixGiven<JSONValue>
+    package var enforcesSchema: Bool?
 
     package init(_ body: inout SvixBody) {
         about = body.text("description")
@@ -51,6 +60,7 @@ package struct SvixEventTypePatch: Equatable, Sendable {
         isDeprecated = body.flag("deprecated")
         featureFlag = body.featureFlag()
         schemas = body.schemas()
+        enforcesSchema = body.flag("enforceSchema")
     }
 }
 
@@ -105,6 +115,8 @@ extension SvixEventType {
             .required("deprecated", .flag, "Not to be used by new endpoints."),
             .optional("featureFlag", .orNull(.text), "Application tokens without it do not see the type."),
             .optional("schemas", .orNull(.map(.anything)), "Version to JSON Schema (draft 7)."),
+            .optional(
+                "enforceSchema", .flag, "`true`: what breaks the newest schema is refused; else it is not there."),
             .required("createdAt", .time, "When it was made."),
             .required("updatedAt", .time, "When it changed last."),
         ])
@@ -113,6 +125,9 @@ extension SvixEventType {
         .optional("deprecated", .flag, "`false` by default."),
         .optional("featureFlag", .orNull(.text), "1 to 256 of `a-z A-Z 0-9 - _ .`."),
         .optional("schemas", .orNull(.map(.anything)), "Version to JSON Schema (draft 7)."),
+        .optional(
+            "enforceSchema", .flag,
+            "`true`: refuse what breaks the newest schema (docs/schemas.md). Absent: as it was."),
     ]
     static let draftSchema = ObjectSchema(
         "EventTypeIn", "An event type that is to be.",
