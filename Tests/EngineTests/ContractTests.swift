@@ -117,7 +117,7 @@ import Testing
                 switch failure {
                 case .network, .timeout, .tls, .blockedAddress, .server: .transient
                 case .validation: .validation
-                case .authentication: .auth
+                case .authentication, .authorizationFailed: .auth
                 case .limit: .rateLimited
                 }
             #expect(ContractErrorClass(failure) == wanted)

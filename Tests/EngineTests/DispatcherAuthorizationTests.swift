@@ -272,7 +272,7 @@ private final class FakeTokens: TokenPort {
         let state = Mutex<(began: [String], isOpen: Bool)>(([], false))
         func pass(_ name: String) {
             state.withLock { $0.began.append(name) }
-            while !state.withLock { $0.isOpen } { Thread.sleep(forTimeInterval: 0.001) }
+            while !state.withLock({ $0.isOpen }) { Thread.sleep(forTimeInterval: 0.001) }
         }
     }
 

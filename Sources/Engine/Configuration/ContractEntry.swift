@@ -60,7 +60,7 @@ package struct ContractEntry: Equatable, Codable, Sendable {
             switch failure {
             case .network, .timeout, .tls, .blockedAddress, .server: settings[failure] = passing
             case .limit: settings[failure] = limited
-            case .validation, .authentication: break
+            case .validation, .authentication, .authorizationFailed: break
             }
         }
         return settings
@@ -100,7 +100,7 @@ package enum ContractErrorClass: String, CaseIterable, Sendable {
         switch failure {
         case .network, .timeout, .tls, .blockedAddress, .server: self = .transient
         case .validation: self = .validation
-        case .authentication: self = .auth
+        case .authentication, .authorizationFailed: self = .auth
         case .limit: self = .rateLimited
         }
     }

@@ -142,7 +142,7 @@ package final class TokenWorkers: TokenPort, @unchecked Sendable {
         do throws(ExchangeFailure) {
             answer = try CheckedExchange.run(
                 target, request: request, answerBytesMax: TokenRequest.answerBytesMax, deadlineMillis: deadlineMillis)
-        } catch { throw TokenFailure(error) }
+        } catch { throw TokenFailure(exchange: error) }
         return try TokenRequest.token(in: answer, credentials.settings)
     }
     private static func resolved(_ host: String, _ port: UInt16) throws(TokenFailure) -> [SocketAddress] {

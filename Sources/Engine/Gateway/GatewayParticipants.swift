@@ -47,7 +47,7 @@ final class EndpointParticipant: TopologyParticipant {
             }
             return Start(
                 endpoints: state.awaiting.values.sorted { $0.id < $1.id }, new: state.new, retired: state.retired,
-                sourceNames: state.sourceNames, groups: state.groups, weights: state.weights)
+                sourceNames: state.sourceNames, weights: state.weights, groups: state.groups)
         }
     }
     func run(_ running: Running) { state.withLock { $0.running = running } }

@@ -110,7 +110,7 @@ package enum TokenRequest {
 }
 
 extension TokenFailure {
-    init(_ failure: ExchangeFailure) {
+    init(exchange failure: ExchangeFailure) {
         switch failure {
         case .connectFailed(let error): self.init(.connectFailed, detail: error == 0 ? "" : systemText(error))
         case .timedOut: self.init(.timedOut)

@@ -247,7 +247,8 @@ extension LiveContract {
 extension ContractStatus {
     init(_ row: DeliveryRow) {
         switch row.state {
-        case .delivered: self = .delivered
+        // Entries of the contract do not coalesce.
+        case .delivered, .superseded: self = .delivered
         case .dead: self = .dlq
         case .pending: self = AttemptCount.number(of: row.attempts) > 0 ? .retrying : .pending
         }

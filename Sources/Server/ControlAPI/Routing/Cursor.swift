@@ -19,7 +19,7 @@ struct Cursor: Equatable {
         case repairs = "j"
         case trace = "w"
         case deadLetterCounts = "c"
-        case contractEntries = "x"
+        case contractEntries = "q"
         case contractDeliveries = "y"
         case contractAudit = "z"
     }
