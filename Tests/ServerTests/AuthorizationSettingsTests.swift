@@ -44,7 +44,8 @@ import Testing
         #expect(oauth.tokenURL == "https://login.example/token" && oauth.clientID == "c" && oauth.clientSecret == "s")
         #expect(oauth.scopes == ["a", "b"] && oauth.audience == "x" && oauth.authStyle == .body)
         #expect(oauth.tokenMillis == 120_000 && !oauth.usesEndpointTLS)
-        let plain = try read("    authorization: { oauth2: { token_url: u, client_id: c, client_secret: s } }\n")
+        let short = "{ token_url: \"https://l/t\", client_id: c, client_secret: s }"
+        let plain = try read("    authorization: { oauth2: \(short) }\n")
         #expect(plain.policies.authorization?.oauth2?.authStyle == .basic)
     }
     @Test func theFileSaysWhatIsWrongWithoutTheValue() {

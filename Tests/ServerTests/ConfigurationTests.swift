@@ -125,7 +125,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("endpoints:\n  - name: e\n", 2, "needs `url`"),
         ("endpoints:\n  - { name: e, url: \"ftp://a/b\" }\n", 2, "use https://HOST[:PORT]/PATH or http://"),
         ("endpoints:\n  - { name: e, url: \"http:///b\" }\n", 2, "is not a URL"),
-        ("endpoints:\n  - { name: e, url: \"http://u:p@h/\" }\n", 2, "use `secret`"),
+        ("endpoints:\n  - { name: e, url: \"http://u:p@h/\" }\n", 2, "say them by `authorization`"),
         ("endpoints:\n  - { name: e, url: \"ftp://h/\" }\n", 2, "use https://HOST"),
         ("endpoints:\n  - name: e\n    url: http://h\n    outcomes: ops-centre\n", 4, "did you mean `ops-center`?"),
         ("endpoints:\n  - name: e\n    url: http://h\n    outcomes:\n      404: rety\n", 5, "did you mean `retry`?"),
@@ -275,7 +275,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         let rareKeys = [
             "list", "list_key", "id_header", "future", "past", "optional", "secret_encoding", "every_header",
             "prefix_ignores_case", "signs_part_only", "body_hash", "url_ports",
-            "url_decodes", "content_coding", "split",
+            "url_decodes", "content_coding", "split", "scopes", "auth_style", "token_time", "endpoint_tls",
         ]
         for key in ConfigurationKeys.all {
             let name = key.path.split { ".[]".contains($0) }.last.map(String.init) ?? key.path

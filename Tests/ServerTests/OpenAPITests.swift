@@ -278,7 +278,7 @@ import Testing
         var source = SourceResource(
             id: "src_1", name: "s", tenant: Reference(id: "app_1", name: "a"), provider: "github", path: "/in/s",
             mode: "observe", durability: "memory", unverified: true, secretCount: 0)
-        (source.uid, source.requests, source.rateLimit) = ("u", ["accepted": 3], limit)
+        (source.uid, source.requests, source.rateLimit, source.schemas) = ("u", ["accepted": 3], limit, ["*"])
         try check(source)
         let item = ChangeItem(action: .added, kind: .source, name: "s", id: "src_1", fields: ["path"])
         try check(item)

@@ -79,6 +79,7 @@ delivery:
 #   retry_delays: [5s, 20s, 80s, 320s]
 #   attempt_timeout: 30s
 # contract:                       # /v1/webhooks: see docs/contract.md
+#   enabled: true
 #   cors_origins: []              # of browsers
 #   heartbeat: 15s                # of its stream
 #   rate_capacity: 100            # requests of a tenant at once
