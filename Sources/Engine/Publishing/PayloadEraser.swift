@@ -11,6 +11,8 @@ package final class PayloadEraser: Sendable {
     package enum Failure: Error {
         /// The log cannot be read there now: nothing has been done.
         case unreadable
+        /// The log's folder takes no write now: nothing has been done.
+        case unannounced(String)
         /// It is shown to nobody from now on, and not yet overwritten on the disk; asking again tries again.
         case unwritten(String)
         case stopped
@@ -177,8 +179,13 @@ package final class PayloadEraser: Sendable {
     private func erase(_ batch: Batch) throws {
         do throws(LogOpenError) {
             for segment in batch.begun { try records.clearRemains(before: segment) }
-            try records.erase(batch.records)
-        } catch {
+        } catch { throw Failure.unannounced("\(error)") }
+        let announced = folder.erasures.generation
+        do throws(LogOpenError) { try records.erase(batch.records) } catch {
+            // Those that an earlier call has announced are read as erased, and are not in the batch again.
+            if !batch.records.isEmpty, folder.erasures.generation == announced {
+                throw Failure.unannounced("\(error)")
+            }
             giveUp(batch.sequences)
             throw Failure.unwritten("\(error)")
         }
