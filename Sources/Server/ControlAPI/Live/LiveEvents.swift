@@ -87,7 +87,7 @@ extension ControlError {
                 .logUnavailable,
                 "the content is shown to nobody from now on, and is not overwritten on the disk yet: \(why); try again")
         case .unannounced(let why):
-            ControlError(.logUnavailable, "the content is not erased, and is shown as before: \(why); try again")
+            ControlError(.logUnavailable, "the content is not erased: \(why); try again")
         case .unreadable, .stopped: ControlError.logUnavailable
         }
     }
