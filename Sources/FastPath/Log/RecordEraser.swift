@@ -78,7 +78,7 @@ package final class RecordEraser: Sendable {
         defer { unsafe sluice_memory_give_back(memory, capacity) }
         var file = unsafe sluice_file_open(folder.directory, name, FileFlag.write | FileFlag.direct)
         // Where it can be opened so and not be used so (some network and user-space file systems) as well.
-        let probed = file < 0 ? 0 : unsafe sluice_file_read(file, memory, RecordFormat.blockBytes, 0)
+        let probed = unsafe file < 0 ? 0 : sluice_file_read(file, memory, RecordFormat.blockBytes, 0)
         if probed == -Int64(RecordEraser.invalid) {
             _ = sluice_file_close(file)
             file = -RecordEraser.invalid
