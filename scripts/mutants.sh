@@ -21,6 +21,9 @@ for fault in $faults; do
     if [ "$status" -eq 1 ]; then
         echo "$fault: NOT FOUND in $seeds seeds"
         escaped=1
+    elif [ "$status" -eq 2 ]; then
+        echo "$fault: NOT RUN: $output"
+        escaped=1
     elif [ "$status" -eq 0 ]; then
         echo "$fault: $(grep -m 1 '^SEED=' <<< "$output" | cut -c 1-160)"
     else

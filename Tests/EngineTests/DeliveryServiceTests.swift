@@ -147,6 +147,7 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
         func snapshot() throws -> DeliverySnapshot { DeliverySnapshot() }
         func begin(_ endpoints: [EndpointID], at place: EventLocation, isDurable: Bool) throws {}
         func lane(_ endpoint: EndpointID) throws -> (mark: EventLocation?, state: EndpointState?) { (nil, nil) }
+        func makeDurable() throws {}
         func forget(_ endpoints: [EndpointID]) throws {}
         func apply(_ batch: OutcomeBatch) throws -> [OpenDeliveries] { [] }
         func expedite(_ endpoint: EndpointID, due: Int64) throws {}

@@ -91,6 +91,20 @@ import Testing
         #expect(try setting.erased == [1, 2, 3, 4, 5])
         #expect(try setting.count(of: "piece-6") == 1)
     }
+    @Test func whatCannotBeAnnouncedIsNotSaidToBeHidden() throws {
+        let setting = try Setting()
+        try setting.log.append(["still-here"])
+        let announcement = setting.path + "/log/" + LogErasures.fileName
+        try FileManager.default.createDirectory(atPath: announcement, withIntermediateDirectories: false)
+        do {
+            _ = try setting.eraser.erase(1)
+            Issue.record("erased")
+        } catch PayloadEraser.Failure.unannounced {}
+        try FileManager.default.removeItem(atPath: announcement)
+        #expect(try setting.erased.isEmpty && setting.count(of: "still-here") == 1)
+        #expect(try setting.eraser.erase(1))
+        #expect(try setting.count(of: "still-here") == 0)
+    }
     @Test func labelsOfMessagesStay() throws {
         let setting = try Setting()
         try setting.message(["named-so"])

@@ -370,3 +370,23 @@ func aDamagedStoreIsCalledDamaged(_ part: String) throws {
     let report = try StoreRebuild.run(folder: folder.path, logIdentity: 7, shared: Sample.place(2))
     #expect(!report.keepsRegistry && report.movedAside == ["store.sqlite.damaged-1", "rejected.sqlite.damaged-1"])
 }
+
+/// What the log's retention asks for before it removes a segment: dead letters in it are not taken back.
+@Test func whatWasMadeDurableOutlivesAPowerCut() throws {
+    let store = MemoryStore(losesPower: true)
+    var batch = OutcomeBatch()
+    batch.rows = [StoreSample.row(1, 5, .dead)]
+    try store.apply(batch)
+    try store.makeDurable()
+    batch.rows = [StoreSample.row(1, 6, .dead)]
+    try store.apply(batch)
+    store.cutPower { _ in 0 }
+    #expect(try store.rows(sequence: 5).count == 1)
+    #expect(try store.rows(sequence: 6).isEmpty)
+    for kind in StoreKind.allCases {
+        try withStore(kind) { store in
+            try store.apply(batch)
+            try store.makeDurable()
+        }
+    }
+}

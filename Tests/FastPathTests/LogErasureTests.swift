@@ -50,7 +50,8 @@ private struct Seen: Equatable {
         isErased = record.isErased
         key = record.key.text
         body = record.body.array
-        fields = [record.tenant, record.source, record.eventType, record.method, record.target, record.fieldLines]
+        fields =
+            [record.tenant, record.source, record.eventType, record.method, record.target, record.fieldLines]
             .map(\.text) + ["\(record.receivedAt) \(record.length) \(record.dedupWindowSeconds)"]
         fingerprint = record.fingerprint
     }
@@ -288,9 +289,11 @@ private func places(of text: String, in bytes: [UInt8]) -> Int {
             var announced = stages.announced
             announced[place] ^= 1
             let sum = LogTestHash.xxh3(Array(announced.dropLast(8)), seed: 0x4572_6173_696E_6721)
-            announced.replaceSubrange(announced.count - 8..<announced.count, with: (0..<8).map {
-                UInt8(truncatingIfNeeded: sum >> (8 * UInt64($0)))
-            })
+            announced.replaceSubrange(
+                announced.count - 8..<announced.count,
+                with: (0..<8).map {
+                    UInt8(truncatingIfNeeded: sum >> (8 * UInt64($0)))
+                })
             TestFile.write(bench.segment, stages.before)
             TestFile.write(bench.announcement, announced)
             try check(bench, old, erased: [], story)
@@ -301,6 +304,21 @@ private func places(of text: String, in bytes: [UInt8]) -> Int {
         let log = try Recovery.open(path: bench.folder.path, settings: ErasureBench.settings)
         let (failure, standing) = (log.report.erasureFailure, log.folder.erasures.standing)
         #expect(failure == nil && standing.isEmpty)
+    }
+
+    @Test func damageOfAnErasedRecordAtTheEndIsNoTornTail() throws {
+        let bench = try ErasureBench()
+        _ = bench.log.offer("canary-key-10", bodyBytes: 5000)
+        try bench.log.commit()
+        let erased = try bench.erased(10)
+        try bench.eraser.erase([erased])
+        bench.log.folder.unlock()
+        var bytes = TestFile.read(bench.segment)
+        bytes[erased.offset + 2000] ^= 1
+        TestFile.write(bench.segment, bytes)
+        let log = try Recovery.open(path: bench.folder.path, settings: ErasureBench.settings)
+        let (damages, torn, next) = (log.report.damages, log.report.tornTail, log.nextSequence)
+        #expect(torn == nil && damages.map(\.firstSequence) == [10] && next > 10)
     }
 
     // MARK: a disk that does not take it

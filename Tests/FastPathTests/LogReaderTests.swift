@@ -222,6 +222,10 @@ final class FileLog {
         let now = (JournalHarness.start + 10) * 1_000_000_000
         let held = try log.keeper.retain(RetentionRule(bytesMax: 0, ageNanosMax: nil, lowWaterSequence: 1), now: now)
         #expect(held.removedSegments.isEmpty && held.heldBackCount == 1)
+        let unwanted = RetentionRule(bytesMax: 0, ageNanosMax: nil, lowWaterSequence: .max)
+        let unkept = try log.keeper.retain(unwanted, now: now, isKept: { false })
+        #expect(unkept.removedSegments.isEmpty && unkept.heldBackCount == 1)
+        #expect(try log.folder.segments() == segments)
         let young = try log.keeper.retain(
             RetentionRule(bytesMax: nil, ageNanosMax: 60_000_000_000, lowWaterSequence: .max), now: now)
         #expect(young.removedSegments.isEmpty)

@@ -1,5 +1,6 @@
 // Runs seeds of the simulated gateway: `simulate --seeds 1000 [--from N] [--planted NAME]`, or one of them with its
-// story: `simulate --seed N`. Exit status 1 when a seed found something; with `--planted`, when none did.
+// story: `simulate --seed N`. Exit status 1 when a seed found something; with `--planted`, when none did; 2 when this
+// build cannot plant it.
 
 import FastPath
 import Glibc
@@ -11,7 +12,10 @@ import Simulator
     static func main() throws {
         let command = Simulate()
         let planted = command.option("--planted")
-        try command.plant(planted)
+        do throws(Mistake) { try command.plant(planted) } catch {
+            print(error.text)
+            exit(2)
+        }
         let isFine: Bool
         if let seed = command.number("--seed") {
             isFine = try command.runOne(seed)
@@ -25,7 +29,7 @@ import Simulator
         return arguments[place + 1]
     }
     private func number(_ name: String) -> UInt64? { option(name).flatMap { UInt64($0) } }
-    private func plant(_ name: String?) throws {
+    private func plant(_ name: String?) throws(Mistake) {
         guard let name else { return }
         #if SLUICE_PLANTED
         guard let fault = PlantedFault.allCases.first(where: { "\($0)" == name }) else {

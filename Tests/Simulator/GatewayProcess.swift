@@ -274,9 +274,10 @@ package final class GatewayProcess {
         let needed = [dispatcher.lowWater(), pending].compactMap { $0 }.min() ?? .max
         let rule = RetentionRule(
             bytesMax: sizes.segmentCountMax * GatewayProcess.segmentBytes, ageNanosMax: nil, lowWaterSequence: needed)
-        guard let result = try? keeper.retain(rule, now: clock.wall) else { return }
+        guard let result = try? keeper.retain(rule, now: clock.wall, isKept: { isMarkKept() }) else { return }
         removedSegmentCount += result.removedSegments.count
     }
+    private func isMarkKept() -> Bool { (try? store.makeDurable()) != nil }
     /// An order that nobody takes although nothing else keeps its loop busy: a wake-up was lost.
     func checkWakeups() {
         guard let until = sleepers[Part.egress.rawValue].until, !orders.ring.isEmpty, !egressPort.hasCompletions else {

@@ -61,6 +61,7 @@ package final class MemoryStore: DeliveryStore {
         }
         state.withLock { $0 = left }
     }
+    package func makeDurable() throws { note(isDurable: true) { _ in } }
     private func note(isDurable: Bool, _ change: @escaping @Sendable (inout State) -> Void) {
         guard losesPower else { return }
         undurable.withLock { cut in

@@ -227,6 +227,14 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
     package var retentionLowWater: UInt64 {
         do { return try lowWater() ?? .max } catch { return 0 }
     }
+    /// Before a segment goes that lies below an earlier `retentionLowWater`: no power cut takes back what that was made
+    /// of. False: it may.
+    package func keepsLowWater() -> Bool {
+        do {
+            try store.makeDurable()
+            return true
+        } catch { return false }
+    }
     /// Of those endpoints that there are, in the order asked for.
     package func statuses(_ endpoints: [EndpointID]) throws -> [LaneStatus] {
         try perform { dispatcher, now in endpoints.compactMap { dispatcher.status(of: $0, now: now) } }

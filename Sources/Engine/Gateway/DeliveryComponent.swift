@@ -58,7 +58,7 @@ final class DeliveryComponent: Component {
                 first.endpoints, new: first.new, retired: first.retired, sourceNames: first.sourceNames,
                 groups: first.groups, weights: first.weights)
         } catch { throw GatewayError.delivery(error) }
-        logKeeper.worker.setLowWater { service.retentionLowWater }
+        logKeeper.worker.setLowWater({ service.retentionLowWater }, isKept: { service.keepsLowWater() })
         running.set(service)
     }
     func drain(withinMillis: Int) -> Bool {

@@ -25,6 +25,8 @@ final class LogWorker: Sendable {
     private let pacing: SparePacing
     /// The first sequence that a reader still needs.
     private let lowWater: Mutex<(@Sendable () -> UInt64?)?> = Mutex(nil)
+    /// Makes sure that it will not be an earlier one after a power cut.
+    private let isLowWaterKept: Mutex<(@Sendable () -> Bool)?> = Mutex(nil)
     private let status = Mutex(Status())
     private let watching: Mutex<Watching>
     private let isStopping = Atomic<Bool>(false)
@@ -65,7 +67,10 @@ final class LogWorker: Sendable {
             segmentBytes: configuration.segmentBytes)
     }
     var current: Status { status.withLock { $0 } }
-    func setLowWater(_ body: @escaping @Sendable () -> UInt64?) { lowWater.withLock { $0 = body } }
+    func setLowWater(_ body: @escaping @Sendable () -> UInt64?, isKept: @escaping @Sendable () -> Bool) {
+        isLowWaterKept.withLock { $0 = isKept }
+        lowWater.withLock { $0 = body }
+    }
 
     func start() throws(GatewayError) {
         do {
@@ -156,8 +161,9 @@ final class LogWorker: Sendable {
     /// False when no segment may go.
     private func removeOldest() -> Bool {
         guard let lowWater = lowWater.withLock({ $0 })?() else { return false }
+        let isKept = isLowWaterKept.withLock { $0 } ?? { true }
         let removed = try? keeper.withLock { keeper throws(LogOpenError) in
-            try keeper.removeOldest(lowWaterSequence: lowWater)
+            try keeper.removeOldest(lowWaterSequence: lowWater, isKept: isKept)
         }
         guard let removed, let first = removed.removedSegments.first else { return false }
         status.withLock { $0.removedSegments += 1 }
@@ -184,9 +190,10 @@ final class LogWorker: Sendable {
             bytesMax: configuration.retentionBytes,
             ageNanosMax: configuration.retentionMillis.map { UInt64($0) * 1_000_000 },
             lowWaterSequence: lowWater() ?? .max)
+        let isKept = isLowWaterKept.withLock { $0 } ?? { true }
         do {
             let result = try keeper.withLock { keeper throws(LogOpenError) in
-                try keeper.retain(rule, now: ProcessResources.wallNanos)
+                try keeper.retain(rule, now: ProcessResources.wallNanos, isKept: isKept)
             }
             status.withLock {
                 $0.removedSegments += UInt64(result.removedSegments.count)

@@ -11,6 +11,8 @@ package final class PayloadEraser: Sendable {
     package enum Failure: Error {
         /// The log cannot be read there now: nothing has been done.
         case unreadable
+        /// The log's folder takes no write now: nothing has been done.
+        case unannounced(String)
         /// It is shown to nobody from now on, and not yet overwritten on the disk; asking again tries again.
         case unwritten(String)
         case stopped
@@ -67,7 +69,9 @@ package final class PayloadEraser: Sendable {
             guard record.sequence == sequence else { return false }
             batch.add(record, at: position, by: reader)
             let first = sequence &- UInt64(record.groupOffset)
-            if record.isElement { try addRequest(of: sequence, &reader, to: &batch) } else if record.isRequestOfBatch {
+            if record.isElement {
+                try addRequest(of: sequence, &reader, to: &batch)
+            } else if record.isRequestOfBatch {
                 try addElements(of: sequence, from: first, to: &batch)
             }
         case .failed: throw Failure.unreadable
@@ -121,6 +125,8 @@ package final class PayloadEraser: Sendable {
         end.sequence = min(end.sequence, last)
         var reader = LogReader(folder: folder, from: first)
         var (batch, count, looked) = (Batch(), 0, 0)
+        // What the disk cannot read now it may at another time: what is there is erased, and they are not said to be.
+        var isWhole = true
         reading: while true {
             switch reader.next(through: end) {
             case .record(let record, let position):
@@ -139,33 +145,47 @@ package final class PayloadEraser: Sendable {
                 batch = Batch()
                 try each(count)
             case .failed: throw Failure.unreadable
-            case .damaged, .missing: continue
+            case .damaged(let damage): isWhole = isWhole && !damage.isUnreadable
+            case .missing: continue
             case .caughtUp: break reading
             }
         }
         try erase(batch)
         try each(count)
+        guard isWhole else { throw Failure.unreadable }
         try expunged.erased(messagesOf: tenant, through: last)
     }
-    /// What an earlier run of the process, or an earlier version, has hidden and not erased.
+    /// What an earlier run of the process, or an earlier version, has hidden and not erased. What fails does not keep
+    /// the others from it; the first failure is told at the end.
     package func finish(isStopping: () -> Bool) throws {
+        var failure: (any Error)?
         for sequence in expunged.messagesLeft {
             guard !isStopping() else { return }
-            _ = try erase(sequence)
-            expunged.erased(message: sequence)
+            do {
+                _ = try erase(sequence)
+                expunged.erased(message: sequence)
+            } catch { failure = failure ?? error }
         }
         for (tenant, _, last) in expunged.tenantsLeft {
-            try eraseMessages(of: tenant, through: last) { _ in
-                if isStopping() { throw Failure.stopped }
-            }
+            do {
+                try eraseMessages(of: tenant, through: last) { _ in
+                    if isStopping() { throw Failure.stopped }
+                }
+            } catch Failure.stopped { return } catch { failure = failure ?? error }
         }
+        if let failure { throw failure }
     }
 
     private func erase(_ batch: Batch) throws {
         do throws(LogOpenError) {
             for segment in batch.begun { try records.clearRemains(before: segment) }
-            try records.erase(batch.records)
-        } catch {
+        } catch { throw Failure.unannounced("\(error)") }
+        let announced = folder.erasures.generation
+        do throws(LogOpenError) { try records.erase(batch.records) } catch {
+            // Those that an earlier call has announced are read as erased, and are not in the batch again.
+            if !batch.records.isEmpty, folder.erasures.generation == announced {
+                throw Failure.unannounced("\(error)")
+            }
             giveUp(batch.sequences)
             throw Failure.unwritten("\(error)")
         }

@@ -61,6 +61,9 @@ package protocol DeliveryStore: AnyObject, Sendable {
     func tallies(_ endpoints: [EndpointID]) throws -> [EndpointTally]
     /// The same; of an endpoint by type, what succeeded first.
     func attemptTallies(_ endpoints: [EndpointID]) throws -> [AttemptTally]
+    /// What was written before survives a power cut when it returns; takes no room on the disk. From any thread: the
+    /// log's retention asks before it removes what marks and dead letters say is needed no more.
+    func makeDurable() throws
     /// The oldest sequence pending at an endpoint that is not gone (410) or removed, for the log's retention.
     func oldestPending() throws -> UInt64?
     /// Drops slices of history whose newest row is older than `before`, whole, and dead letters whose event is older

@@ -4,8 +4,8 @@
 // Durability: outcomes are written with synchronous = NORMAL, so a power cut may take back the last transactions of
 // each file, whole and in order. What they said is then met again: the marks are older too, and events are delivered a
 // second time, never lost (at least once). History may then miss rows of deliveries that are done, or have some that
-// are not, which are sent again. The log may have removed segments meanwhile, but only ones whose every event was
-// delivered or dead. What an operator was told is kept (a replay, an endpoint switched on, a new endpoint's mark) is
+// are not, which are sent again. Before the log removes a segment it asks for `makeDurable`, so no cut takes back that
+// its events were delivered or are dead. What an operator was told is kept (a replay, an endpoint switched on, a new endpoint's mark) is
 // written with FULL.
 //
 // One process has a folder open, and in it one store: the data folder's lock sees to that.
@@ -126,6 +126,8 @@ package final class SQLiteStore: DeliveryStore {
             }
         }
     }
+
+    package func makeDurable() throws { try database.makeDurable() }
 
     /// Once, in a store that has just been made beside a log with events.
     func markRebuilt(from place: EventLocation, nowMillis: Int64) throws {

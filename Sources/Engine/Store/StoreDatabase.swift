@@ -44,6 +44,16 @@ package final class StoreDatabase: Sendable {
             }
         }
     }
+    /// What was committed before survives a power cut when it returns. The sync that a durable commit does, without a
+    /// transaction: a disk that is full takes it too. What the write-ahead log has no more was synced with the database
+    /// when it was moved there.
+    func makeDurable() throws {
+        let path = folder + "/" + StoreDatabase.fileName + "-wal"
+        guard FileManager.default.fileExists(atPath: path) else { return }
+        let file = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
+        defer { try? file.close() }
+        try file.synchronize()
+    }
     /// Outside a transaction.
     func maintain(_ body: (Database) throws -> Void) throws {
         try StoreError.translating(StoreDatabase.fileName) { try pool.writeWithoutTransaction(body) }

@@ -27,6 +27,8 @@ package final class LogErasures: Sendable {
     private let announced: Mutex<[ErasedRecord]>
     private let count: Atomic<Int>
     private let changes: Atomic<UInt64>
+    /// The file's name outlives a power cut. One that is there may be of a call that failed before it saw to that.
+    private let isNamed = Atomic<Bool>(false)
 
     /// What the folder says now. A half-written announcement is none: nothing was overwritten for it.
     init(directory: Int32, path: String, identity: UInt64, isForeign: Bool) throws(LogOpenError) {
@@ -77,6 +79,8 @@ package final class LogErasures: Sendable {
     package func announce(_ records: [ErasedRecord]) throws(LogOpenError) {
         precondition(!isForeign, "only the process that has the folder writes to it")
         let bytes = LogErasures.announcement(records, identity)
+        // A larger one would not be read again.
+        guard bytes.count <= LogErasures.byteCountMax else { throw failure("write", -LogErasures.tooLarge) }
         // One that stands must be there until the next one is, whole.
         if standing.isEmpty { try write(bytes) } else { try replace(bytes) }
         put(records)
@@ -98,8 +102,9 @@ package final class LogErasures: Sendable {
     }
     private func write(_ bytes: [UInt8], to name: String = LogErasures.fileName) throws(LogOpenError) {
         var file = unsafe sluice_file_open(directory, name, FileFlag.write)
-        let isNew = file == -LogFolder.noEntry
-        if isNew { file = unsafe sluice_file_open(directory, name, FileFlag.write | FileFlag.ensure) }
+        if file == -LogFolder.noEntry {
+            file = unsafe sluice_file_open(directory, name, FileFlag.write | FileFlag.ensure)
+        }
         if file < 0 { throw failure("open", file) }
         defer { _ = sluice_file_close(file) }
         var done = 0
@@ -113,14 +118,16 @@ package final class LogErasures: Sendable {
         }
         let synced = sluice_file_sync(file)
         if synced < 0 { throw failure("fsync", synced) }
-        guard isNew else { return }
+        guard !isNamed.load(ordering: .acquiring) else { return }
         let named = sluice_file_sync(directory)
         if named < 0 { throw failure("fsync of the folder", named) }
+        isNamed.store(true, ordering: .releasing)
     }
     private func failure(_ operation: String, _ result: Int32) -> LogOpenError {
         .fileFailed(path: path, operation: operation, systemError: -result)
     }
     private static let inputOutputError: Int32 = 5
+    private static let tooLarge: Int32 = 27
 
     // MARK: the file
 

@@ -77,6 +77,12 @@ package final class RecordEraser: Sendable {
         guard let memory = unsafe sluice_memory_take(capacity) else { throw .noMemory(bytes: capacity) }
         defer { unsafe sluice_memory_give_back(memory, capacity) }
         var file = unsafe sluice_file_open(folder.directory, name, FileFlag.write | FileFlag.direct)
+        // Where it can be opened so and not be used so (some network and user-space file systems) as well.
+        let probed = unsafe file < 0 ? 0 : sluice_file_read(file, memory, RecordFormat.blockBytes, 0)
+        if probed == -Int64(RecordEraser.invalid) {
+            _ = sluice_file_close(file)
+            file = -RecordEraser.invalid
+        }
         if file == -RecordEraser.invalid {
             file = unsafe sluice_file_open(folder.directory, name, FileFlag.write)
         }
@@ -146,15 +152,15 @@ extension RecordEraser {
     /// and nobody reads it. Zeros take its place before a record of a segment's first group is erased. O(the segment
     /// before), once for each.
     package func clearRemains(before segment: UInt64) throws(LogOpenError) {
-        guard let index = try folder.segments().firstIndex(of: segment), index > 0 else { return }
         guard !cleared.withLock({ $0.contains(segment) }) else { return }
-        let first = try folder.segments()[index - 1]
+        // One listing: retention removes segments meanwhile, and in another one the same place may be `segment` itself.
+        guard let first = try folder.segments().last(where: { $0 < segment }) else { return }
         let name = SegmentName.segment(first)
         let file = unsafe sluice_file_open(folder.directory, name, FileFlag.write)
         if file == -LogFolder.noEntry { return }
         if file < 0 { throw failure(name, "open", file) }
         defer { _ = sluice_file_close(file) }
-        if case .header(let header) = LogScan.readHeader(file) {
+        if case .header(let header) = LogScan.readHeader(file), header.firstSequence == first {
             try clear(file, header, end: segment, name)
         }
         cleared.withLock { cleared in

@@ -141,25 +141,34 @@ package struct RetentionRule: Equatable, Sendable {
 
     /// Removes the oldest segments that `rule` no longer keeps. Never the newest, never one with a record that a reader
     /// still needs. `now` is the wall clock in nanoseconds; a segment's age is that of the first record behind it.
-    package func retain(_ rule: RetentionRule, now: UInt64) throws(LogOpenError) -> RetentionResult {
-        try remove(below: rule.lowWaterSequence) { segments, index in
+    /// `isKept` is asked once, before the first one goes: that no power cut can take the low-water mark back.
+    package func retain(
+        _ rule: RetentionRule, now: UInt64, isKept: () -> Bool = { true }
+    ) throws(LogOpenError) -> RetentionResult {
+        try remove(below: rule.lowWaterSequence, isKept: isKept) { segments, index in
             let isTooMuch = rule.bytesMax.map { (segments.count - index) * segmentBytes > $0 } ?? false
             return isTooMuch || isTooOld(nextSegment: segments[index + 1], rule, now)
         }
     }
     /// Makes room for a new segment: the oldest one goes before retention asks for it, if nobody needs it any more.
-    package func removeOldest(lowWaterSequence: UInt64) throws(LogOpenError) -> RetentionResult {
-        try remove(below: lowWaterSequence) { _, index in index == 0 }
+    package func removeOldest(
+        lowWaterSequence: UInt64, isKept: () -> Bool = { true }
+    ) throws(LogOpenError) -> RetentionResult {
+        try remove(below: lowWaterSequence, isKept: isKept) { _, index in index == 0 }
     }
     /// From the oldest on, as long as `isUnwanted` says so of the segment at an index, which is never the newest.
     private func remove(
-        below lowWaterSequence: UInt64, while isUnwanted: ([UInt64], Int) -> Bool
+        below lowWaterSequence: UInt64, isKept: () -> Bool, while isUnwanted: ([UInt64], Int) -> Bool
     ) throws(LogOpenError) -> RetentionResult {
         let segments = try folder.segments()
         var result = RetentionResult()
         for index in segments.indices.dropLast() {
             guard isUnwanted(segments, index) else { break }
             guard segments[index + 1] <= lowWaterSequence || isPlanted(.skipLowWater) else {
+                result.heldBackCount += 1
+                break
+            }
+            guard !result.removedSegments.isEmpty || isKept() else {
                 result.heldBackCount += 1
                 break
             }

@@ -18,7 +18,8 @@ package struct DamageSpan: Equatable, Sendable {
     /// segment.
     package var nextSequence: UInt64?
     package var nextGroupFirst: UInt64?
-    /// True exactly when a whole 512-byte sector of it is zero, as a torn write leaves it and a flipped bit does not.
+    /// True exactly when a whole 512-byte sector of it is zero, as a torn write leaves it and a flipped bit does not. Not
+    /// of one that says it is erased: its zeros are its own, and it was committed before.
     package var hasZeroSector: Bool
     /// True exactly when the disk gave an error for part of it.
     package var isUnreadable: Bool
@@ -147,6 +148,9 @@ package struct DamageSpan: Equatable, Sendable {
     mutating func search() -> DamageSpan? {
         let start = offset
         let claimsRecord = start + RecordFormat.headerBytes <= limit && looksLikeExpected(start)
+        let claimsErased =
+            claimsRecord
+            && window(start, RecordFormat.headerBytes)[RecordFormat.Offset.flags] & RecordFormat.flagErased != 0
         let claimedEnd = claimsRecord ? start + claimedLength(start) : start
         var place = start
         var lastNonZero = -1
@@ -186,7 +190,7 @@ package struct DamageSpan: Equatable, Sendable {
         offset = found == nil ? limit : foundAt
         recordEnd = offset
         span.isUnreadable = span.offset < unreadableEnd && unreadableStart < spanEnd
-        span.hasZeroSector = hasZeroSector(span.offset, spanEnd)
+        span.hasZeroSector = !claimsErased && hasZeroSector(span.offset, spanEnd)
         return span
     }
     private mutating func isCandidate(_ place: Int) -> Bool {

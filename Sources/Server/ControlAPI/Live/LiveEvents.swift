@@ -86,6 +86,8 @@ extension ControlError {
             ControlError(
                 .logUnavailable,
                 "the content is shown to nobody from now on, and is not overwritten on the disk yet: \(why); try again")
+        case .unannounced(let why):
+            ControlError(.logUnavailable, "the content is not erased: \(why); try again")
         case .unreadable, .stopped: ControlError.logUnavailable
         }
     }
