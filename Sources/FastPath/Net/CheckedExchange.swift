@@ -49,10 +49,12 @@ package enum CheckedExchange {
     private static let addressCountMax = 4
     private static let connectMillisMax: Int32 = 3000
 
-    /// `request` is sent as it is.
+    /// `request` is sent as it is. `cutsAnswer`: of a larger answer the beginning is one.
     package static func run(
-        _ target: ExchangeTarget, request: [UInt8], answerBytesMax: Int, deadlineMillis: UInt64
+        _ target: ExchangeTarget, request: [UInt8], answerBytesMax: Int, cutsAnswer: Bool = false,
+        deadlineMillis: UInt64
     ) throws(ExchangeFailure) -> ExchangeAnswer {
+        let bound = AnswerBound(bytes: answerBytesMax, isCut: cutsAnswer)
         let deadline = sluice_clock_monotonic() + deadlineMillis * 1_000_000
         var failure = ExchangeFailure.connectFailed(0)
         for address in target.addresses.prefix(addressCountMax) {
@@ -63,9 +65,9 @@ package enum CheckedExchange {
             }
             guard let tls = target.tls else {
                 try line.send(request)
-                return try answer(line, bytesMax: answerBytesMax)
+                return try answer(line, bound)
             }
-            return try exchange(line, tls, target, request, bytesMax: answerBytesMax)
+            return try exchange(line, tls, target, request, bound)
         }
         throw failure
     }
@@ -113,18 +115,18 @@ package enum CheckedExchange {
         }
     }
 
-    private static func answer(_ line: Line, bytesMax: Int) throws(ExchangeFailure) -> ExchangeAnswer {
+    private static func answer(_ line: Line, _ bound: AnswerBound) throws(ExchangeFailure) -> ExchangeAnswer {
         var received: [UInt8] = []
         while true {
             let count = try line.receive()
             received += line.received(count).array
-            if let answer = try ExchangeReading.answer(in: received, isOver: count == 0, bytesMax: bytesMax) {
+            if let answer = try ExchangeReading.answer(in: received, isOver: count == 0, bound) {
                 return answer
             }
         }
     }
     private static func exchange(
-        _ line: Line, _ tls: TLSContext, _ target: ExchangeTarget, _ request: [UInt8], bytesMax: Int
+        _ line: Line, _ tls: TLSContext, _ target: ExchangeTarget, _ request: [UInt8], _ bound: AnswerBound
     ) throws(ExchangeFailure) -> ExchangeAnswer {
         let name = Array(target.name.utf8CString)
         guard var session = unsafe TLSSession(connecting: tls.view, name: name, isAddress: target.isAddress) else {
@@ -156,7 +158,7 @@ package enum CheckedExchange {
                 guard count > 0 else { throw session.isOpen ? .connectionLost : .tlsFailed(.truncated) }
                 unsafe session.feed(line.room, count: count)
             }
-            if let answer = try ExchangeReading.answer(in: received, isOver: isOver, bytesMax: bytesMax) {
+            if let answer = try ExchangeReading.answer(in: received, isOver: isOver, bound) {
                 return answer
             }
         }
@@ -223,6 +225,15 @@ package enum CheckedExchange {
     }
 }
 
+/// Of an answer's body.
+package struct AnswerBound: Sendable {
+    package var bytes: Int
+    /// A larger one ends there; else it is none.
+    package var isCut = false
+
+    package init(bytes: Int, isCut: Bool = false) { (self.bytes, self.isCut) = (bytes, isCut) }
+}
+
 /// An answer from the bytes that came so far. Pure.
 package enum ExchangeReading {
     private static let headBytesMax = 16_384
@@ -230,7 +241,7 @@ package enum ExchangeReading {
 
     /// Nil while more must come. `isOver`: nothing will.
     package static func answer(
-        in received: [UInt8], isOver: Bool, bytesMax: Int
+        in received: [UInt8], isOver: Bool, _ bound: AnswerBound
     ) throws(ExchangeFailure) -> ExchangeAnswer? {
         var start = 0
         for _ in 0...interimCountMax {
@@ -248,14 +259,13 @@ package enum ExchangeReading {
                 return nil
             case .complete(let head) where head.isInterim && !head.isDoubtful: start += head.byteCount
             case .complete(let head):
-                return try answer(
-                    head, Array(received[(start + head.byteCount)...]), isOver: isOver, bytesMax: bytesMax)
+                return try answer(head, Array(received[(start + head.byteCount)...]), isOver: isOver, bound)
             }
         }
         throw .badAnswer
     }
     private static func answer(
-        _ head: ResponseHead, _ rest: [UInt8], isOver: Bool, bytesMax: Int
+        _ head: ResponseHead, _ rest: [UInt8], isOver: Bool, _ bound: AnswerBound
     ) throws(ExchangeFailure) -> ExchangeAnswer? {
         guard !head.isDoubtful else { throw .badAnswer }
         var answer = ExchangeAnswer(status: head.status)
@@ -263,15 +273,16 @@ package enum ExchangeReading {
         switch head.body {
         case .none: return answer
         case .length(let count):
-            guard count <= bytesMax else { throw .answerTooLarge }
-            guard rest.count >= count else { return try unfinished(isOver) }
-            answer.body = Array(rest[..<count])
+            guard bound.isCut || count <= bound.bytes else { throw .answerTooLarge }
+            let wanted = min(count, bound.bytes)
+            guard rest.count >= wanted else { return try unfinished(isOver) }
+            answer.body = Array(rest[..<wanted])
         case .untilClose:
-            guard rest.count <= bytesMax else { throw .answerTooLarge }
-            guard isOver else { return nil }
-            answer.body = rest
+            guard bound.isCut || rest.count <= bound.bytes else { throw .answerTooLarge }
+            guard isOver || bound.isCut && rest.count >= bound.bytes else { return nil }
+            answer.body = Array(rest.prefix(bound.bytes))
         case .chunked:
-            guard let body = try chunked(rest, bytesMax) else { return try unfinished(isOver) }
+            guard let body = try chunked(rest, bound) else { return try unfinished(isOver) }
             answer.body = body
         }
         return answer
@@ -281,16 +292,18 @@ package enum ExchangeReading {
         return nil
     }
     /// O(bytes so far) for each piece that comes; few do.
-    private static func chunked(_ rest: [UInt8], _ bytesMax: Int) throws(ExchangeFailure) -> [UInt8]? {
+    private static func chunked(_ rest: [UInt8], _ bound: AnswerBound) throws(ExchangeFailure) -> [UInt8]? {
         var (bytes, decoder) = (rest, ChunkedDecoder())
         let result = unsafe bytes.withUnsafeMutableBufferPointer { buffer -> ChunkedResult in
             guard let base = buffer.baseAddress else { return .incomplete(consumed: 0, written: 0) }
             return unsafe decoder.decode(
-                base, from: 0, to: buffer.count, writeAt: 0, bodyBytesMax: bytesMax, limits: IngestLimits())
+                base, from: 0, to: buffer.count, writeAt: 0, bodyBytesMax: bound.isCut ? .max : bound.bytes,
+                limits: IngestLimits())
         }
         switch result {
-        case .incomplete: return nil
-        case .complete(_, let written): return Array(bytes[..<written])
+        case .incomplete(_, let written):
+            return bound.isCut && written >= bound.bytes ? Array(bytes[..<bound.bytes]) : nil
+        case .complete(_, let written): return Array(bytes[..<min(written, bound.bytes)])
         case .failed(.bodyTooLarge): throw .answerTooLarge
         case .failed: throw .badAnswer
         }
