@@ -2,6 +2,35 @@
 import Engine
 import FastPath
 import Foundation
+import Synchronization
+
+/// Dry runs that wait for their targets: few, and of one tenant fewer, so that one whose targets are silent keeps
+/// nobody else from theirs.
+package final class DryRunSeats: Sendable {
+    package static let countMax = 16
+    package static let tenantCountMax = 2
+    private let taken = Mutex<[TenantID: Int]>([:])
+
+    package init() {}
+
+    /// True: the caller has one, and leaves it.
+    package func take(_ tenant: TenantID) -> Bool {
+        taken.withLock { taken in
+            let own = taken[tenant, default: 0]
+            guard own < DryRunSeats.tenantCountMax, taken.values.reduce(0, +) < DryRunSeats.countMax else {
+                return false
+            }
+            taken[tenant] = own + 1
+            return true
+        }
+    }
+    package func leave(_ tenant: TenantID) {
+        taken.withLock { taken in
+            let left = taken[tenant, default: 1] - 1
+            taken[tenant] = left > 0 ? left : nil
+        }
+    }
+}
 
 extension LiveContract {
     /// Of an answer's body.
@@ -10,6 +39,10 @@ extension LiveContract {
     func dryRun(_ order: ContractTestOrder, _ caller: Caller) throws -> JSONValue {
         let tenant = try tenant(caller)
         let entry = try find(order.webhook, tenant)
+        guard dryRunSeats.take(tenant.id) else {
+            throw EdgeRefusal(.rateLimited, "too many tests wait for their targets; try again when one has ended")
+        }
+        defer { dryRunSeats.leave(tenant.id) }
         let address: EndpointAddress
         do throws(EndpointAddressError) { address = try EndpointAddress(entry.settings.url) } catch {
             throw EdgeRefusal.invalid([FieldProblem(path: "webhook_id", reason: error.description)])

@@ -19,6 +19,7 @@ final class LiveContract: ContractWebhooks {
     /// Opened when the first is asked for: the folder is ours by then.
     private let tokens = Mutex<SessionTokens?>(nil)
     private let samples = Mutex(RefusalSamples())
+    let dryRunSeats = DryRunSeats()
     private let queue = DispatchQueue(label: "sluice.contract-refusals", qos: .utility)
     static let target = "/v1/webhooks/ingest"
     private static let publishedAtOnce = 128
