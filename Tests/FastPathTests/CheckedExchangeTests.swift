@@ -30,6 +30,10 @@ private func read(
         #expect(answer.status == 401 && answer.body == Array("body".utf8) && answer.retryAfterSeconds == 7)
         #expect(try read("HTTP/1.1 204 No Content\r\n\r\n")?.body == [])
     }
+    @Test func aDateSaysHowLong() throws {
+        let past = "HTTP/1.1 429 Slow\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n"
+        #expect(try read(past)?.retryAfterSeconds == 0)
+    }
     @Test func hasABound() throws {
         let large = String(repeating: "b", count: 11)
         #expect(throws: ExchangeFailure.answerTooLarge) {

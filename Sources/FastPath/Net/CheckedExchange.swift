@@ -38,11 +38,15 @@ package enum ExchangeFailure: Error, Equatable, Sendable {
 
 package struct ExchangeAnswer: Equatable, Sendable {
     package var status: Int
-    /// Of `Retry-After` in seconds; a date is not read.
+    /// Of `Retry-After`: from now on.
     package var retryAfterSeconds: Int?
     package var body: [UInt8] = []
 
-    package init(status: Int) { self.status = status }
+    package init(status: Int, retryAfterSeconds: Int? = nil, body: [UInt8] = []) {
+        self.status = status
+        self.retryAfterSeconds = retryAfterSeconds
+        self.body = body
+    }
 }
 
 package enum CheckedExchange {
@@ -64,7 +68,10 @@ package enum CheckedExchange {
                 continue
             }
             guard let tls = target.tls else {
-                try line.send(request)
+                // One that has answered before it had all (413) is heard.
+                do throws(ExchangeFailure) { try line.send(request) } catch {
+                    guard error == .connectionLost else { throw error }
+                }
                 return try answer(line, bound)
             }
             return try exchange(line, tls, target, request, bound)
@@ -145,14 +152,8 @@ package enum CheckedExchange {
                 throw .tlsFailed(failure)
             case .wantsRoom: try flush(&session, line)
             case .wantsInput:
-                try flush(&session, line)
-                while session.isOpen, sent < request.count {
-                    let rest = Array(request[sent...])
-                    guard let taken = unsafe session.write(rest, count: rest.count) else {
-                        throw .tlsFailed(session.failure)
-                    }
-                    sent += taken
-                    try flush(&session, line)
+                do throws(ExchangeFailure) { try push(request, &sent, &session, line) } catch {
+                    guard session.isOpen, error == .connectionLost else { throw error }
                 }
                 let count = try line.receive()
                 guard count > 0 else { throw session.isOpen ? .connectionLost : .tlsFailed(.truncated) }
@@ -161,6 +162,19 @@ package enum CheckedExchange {
             if let answer = try ExchangeReading.answer(in: received, isOver: isOver, bound) {
                 return answer
             }
+        }
+    }
+    private static func push(
+        _ request: [UInt8], _ sent: inout Int, _ session: inout TLSSession, _ line: Line
+    ) throws(ExchangeFailure) {
+        try flush(&session, line)
+        while session.isOpen, sent < request.count {
+            let rest = Array(request[sent...])
+            guard let taken = unsafe session.write(rest, count: rest.count) else {
+                throw .tlsFailed(session.failure)
+            }
+            sent += taken
+            try flush(&session, line)
         }
     }
     private static func flush(_ session: inout TLSSession, _ line: Line) throws(ExchangeFailure) {
@@ -234,7 +248,7 @@ package struct AnswerBound: Sendable {
     package init(bytes: Int, isCut: Bool = false) { (self.bytes, self.isCut) = (bytes, isCut) }
 }
 
-/// An answer from the bytes that came so far. Pure.
+/// An answer from the bytes that came so far. Pure, but for the clock that a date is held against.
 package enum ExchangeReading {
     private static let headBytesMax = 16_384
     private static let interimCountMax = 8
@@ -269,7 +283,12 @@ package enum ExchangeReading {
     ) throws(ExchangeFailure) -> ExchangeAnswer? {
         guard !head.isDoubtful else { throw .badAnswer }
         var answer = ExchangeAnswer(status: head.status)
-        if case .seconds(let seconds)? = head.retryAfter { answer.retryAfterSeconds = seconds }
+        switch head.retryAfter {
+        case .seconds(let seconds): answer.retryAfterSeconds = seconds
+        case .unixSeconds(let seconds):
+            answer.retryAfterSeconds = max(0, seconds - Int(sluice_clock_wall() / 1_000_000_000))
+        case nil: break
+        }
         switch head.body {
         case .none: return answer
         case .length(let count):
