@@ -79,6 +79,8 @@ import Testing
         ] {
             #expect(event("{\(good.joined(separator: ",")),\(member)}") == [field])
         }
+        let marks = String(repeating: "\u{301}", count: 300)
+        #expect(event("{\(good.joined(separator: ",")),\"cluster_id\":\"e\(marks)\"}") == ["cluster_id"])
         #expect(event("{\"source\":\"\",\"category\":3,\"severity\":\"HIGH\",\"event_type\":\"a b\"}")
             == ["source", "severity", "event_type", "category"])
     }
