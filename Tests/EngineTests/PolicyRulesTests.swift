@@ -15,6 +15,22 @@ import Testing
         configuration.endpoints = [endpoint]
         return RegistryValidation.issues(of: configuration).map(\.description)
     }
+    @Test func anEntryOfTheContractNeitherBatchesNorCoalesces() {
+        func isRefused(_ change: (inout EndpointConfiguration) -> Void) -> Bool {
+            let found = issues {
+                $0.sources = [PublishSource.contractName]
+                $0.types = ["a"]
+                $0.secrets = ["0123456789abcdef"]
+                $0.extras.family = .contract
+                ContractEntry().apply(to: &$0)
+                change(&$0)
+            }
+            return found.contains { $0.contains("is fixed by the family `contract`") }
+        }
+        #expect(!isRefused { _ in })
+        #expect(isRefused { $0.policies.batch = BatchSettings() })
+        #expect(isRefused { $0.policies.coalesce = CoalesceSettings() })
+    }
     @Test func soundOnesPass() {
         let found = issues {
             $0.policies.breaker = BreakerSettings()

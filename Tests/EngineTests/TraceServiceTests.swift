@@ -11,23 +11,23 @@ import Testing
 /// Answers as the test says; after the last, with 200.
 private final class FakeCollector: Sendable {
     private struct State {
-        var answers: [Result<PostAnswer, PostFailure>] = []
+        var answers: [Result<ExchangeAnswer, PostFailure>] = []
         var bodies: [String] = []
         var hasFailedForever = false
     }
     private let state = Mutex(State())
 
-    init(_ answers: [Result<PostAnswer, PostFailure>] = [], failsForever: Bool = false) {
+    init(_ answers: [Result<ExchangeAnswer, PostFailure>] = [], failsForever: Bool = false) {
         state.withLock {
             $0.answers = answers
             $0.hasFailedForever = failsForever
         }
     }
-    func take(_ request: PostRequest) -> Result<PostAnswer, PostFailure> {
+    func take(_ request: PostRequest) -> Result<ExchangeAnswer, PostFailure> {
         state.withLock { state in
             state.bodies.append(String(decoding: request.body, as: UTF8.self))
             if state.hasFailedForever { return .failure(.notConnected) }
-            return state.answers.isEmpty ? .success(PostAnswer(status: 200)) : state.answers.removeFirst()
+            return state.answers.isEmpty ? .success(ExchangeAnswer(status: 200)) : state.answers.removeFirst()
         }
     }
     var bodies: [String] { state.withLock { $0.bodies } }
@@ -87,7 +87,7 @@ private final class FakeCollector: Sendable {
     }
     @Test func aBusyCollectorGetsTheSameBatchAgain() throws {
         let log = FakeLog()
-        let collector = FakeCollector([.success(PostAnswer(status: 503)), .failure(.lost)])
+        let collector = FakeCollector([.success(ExchangeAnswer(status: 503)), .failure(.lost)])
         let service = try service(log, collector)
         log.append(count: 1)
         service.feed.note(CommitNote(end: 2, nanos: 1))
@@ -109,7 +109,7 @@ private final class FakeCollector: Sendable {
     }
     @Test func whatIsNotKeptIsCounted() throws {
         let log = FakeLog()
-        let partial = PostAnswer(status: 200, body: Array(#"{"partialSuccess":{"rejectedSpans":"2"}}"#.utf8))
+        let partial = ExchangeAnswer(status: 200, body: Array(#"{"partialSuccess":{"rejectedSpans":"2"}}"#.utf8))
         let service = try service(log, FakeCollector([.success(partial)]))
         log.append(count: 3)
         service.feed.note(CommitNote(end: 4, nanos: 1))

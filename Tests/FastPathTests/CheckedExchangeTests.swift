@@ -3,9 +3,9 @@ import FastPath
 import Testing
 
 private func read(
-    _ text: String, isOver: Bool = false, bytesMax: Int = 1000
+    _ text: String, isOver: Bool = false, bytesMax: Int = 1000, isCut: Bool = false
 ) throws(ExchangeFailure) -> ExchangeAnswer? {
-    try ExchangeReading.answer(in: Array(text.utf8), isOver: isOver, bytesMax: bytesMax)
+    try ExchangeReading.answer(in: Array(text.utf8), isOver: isOver, AnswerBound(bytes: bytesMax, isCut: isCut))
 }
 
 @Suite struct CheckedExchangeTests {
@@ -32,6 +32,10 @@ private func read(
         #expect(answer.status == 401 && answer.body == Array("body".utf8) && answer.retryAfterSeconds == 7)
         #expect(try read("HTTP/1.1 204 No Content\r\n\r\n")?.body == [])
     }
+    @Test func aDateSaysHowLong() throws {
+        let past = "HTTP/1.1 429 Slow\r\nRetry-After: Sun, 06 Nov 1994 08:49:37 GMT\r\nContent-Length: 0\r\n\r\n"
+        #expect(try read(past)?.retryAfterSeconds == 0)
+    }
     @Test func hasABound() throws {
         let large = String(repeating: "b", count: 11)
         #expect(throws: ExchangeFailure.answerTooLarge) {
@@ -41,6 +45,19 @@ private func read(
         #expect(throws: ExchangeFailure.answerTooLarge) {
             try read("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n", bytesMax: 10)
         }
+    }
+    @Test(arguments: [
+        "HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n0123456789",
+        "HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n0123456789",
+        "HTTP/1.1 200 OK\r\n\r\n0123456789",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\n0123\r\nffff\r\n456789",
+    ]) func isCutAtItsBoundWhereThatIsAskedFor(_ text: String) throws {
+        #expect(try read(text, bytesMax: 10, isCut: true)?.body == Array("0123456789".utf8))
+        #expect(try read(String(text.dropLast()), bytesMax: 10, isCut: true) == nil)
+        let whole = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nb\r\n0123456789a\r\n0\r\n\r\n"
+        #expect(try read(whole, bytesMax: 10, isCut: true)?.body == Array("0123456789".utf8))
+        let short = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nab"
+        #expect(try read(short, bytesMax: 10, isCut: true)?.body == Array("ab".utf8))
     }
     @Test(arguments: [
         "SSH-2.0-OpenSSH\r\n", "HTTP/2 200\r\n\r\n", "HTTP/1.1 200 OK\nContent-Length: 0\n\n",

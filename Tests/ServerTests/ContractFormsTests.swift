@@ -79,8 +79,23 @@ import Testing
         ] {
             #expect(event("{\(good.joined(separator: ",")),\(member)}") == [field])
         }
+        let marks = String(repeating: "\u{301}", count: 300)
+        #expect(event("{\(good.joined(separator: ",")),\"cluster_id\":\"e\(marks)\"}") == ["cluster_id"])
         #expect(event("{\"source\":\"\",\"category\":3,\"severity\":\"HIGH\",\"event_type\":\"a b\"}")
             == ["source", "severity", "event_type", "category"])
+    }
+    @Test func aTenantsDryRunsLeaveSeatsToOthers() {
+        let seats = DryRunSeats()
+        func take(_ number: UInt32) -> Bool { seats.take(TenantID(number)) }
+        for _ in 0..<DryRunSeats.tenantCountMax {
+            #expect(take(1))
+        }
+        #expect(!take(1) && take(2))
+        seats.leave(TenantID(1))
+        #expect(take(1) && !take(1))
+        var count = DryRunSeats.tenantCountMax + 1
+        for number in 3...UInt32(DryRunSeats.countMax + 2) where take(number) { count += 1 }
+        #expect(count == DryRunSeats.countMax && !take(100))
     }
     @Test func aPayloadGoesOnByteByByte() throws {
         let payload = "{ \"n\": 1.50, \"big\": 12345678901234567890,\n\"e\": \"\\u00e9 é\" }"

@@ -178,10 +178,11 @@ import Testing
             (hash, true), ("By=x;\(hash);Subject=\"CN=a\"", true), ("Subject=\"CN=a\"", false), ("Hash=zz", false),
         ]
         for (text, isProof) in cases {
-            let asked = try signed("{}") { fields in
+            var asked = try signed("{}") { fields in
                 fields = ["X-Forwarded-Client-Cert": text]
             }
-            #expect((try await code(verifier, asked) == nil) == isProof, "\(text)")
+            #expect((try await code(verifier, &asked) == nil) == isProof, "\(text)")
+            #expect(!asked.isProven, "it is nobody's in particular: no tenant's bucket is drawn on for it")
         }
         let both = try signed("{}", secret: "another") { $0["X-Forwarded-Client-Cert"] = hash }
         #expect(try await code(verifier, both) == "invalid_signature", "both given, both must hold")

@@ -71,7 +71,7 @@ package enum EndpointFamily: String, CaseIterable, Codable, Sendable {
             let isSound = (32...256).contains(text.utf8.count) && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
             return isSound ? nil : "secret \(index + 1) is not 32 to 256 visible ASCII characters"
         case .contract:
-            let isSound = ContractEntry.secretRange.contains(text.count)
+            let isSound = ContractEntry.secretRange.contains(text.unicodeScalars.count)
             return isSound ? nil : "secret \(index + 1) is not 16 to 256 characters"
         }
     }

@@ -3,7 +3,7 @@
 // token endpoint does not answer does not keep the others waiting.
 //
 // Invariants: an order is answered exactly once, except after `stop`, when nobody asks any more; where a request goes
-// is resolved here, checked by the rules of deliveries, and connected to as it was checked, past the same proxy.
+// is resolved, checked and connected to as `CheckedTarget` has it.
 import FastPath
 import Foundation
 import Synchronization
@@ -125,18 +125,15 @@ package final class TokenWorkers: TokenPort, @unchecked Sendable {
     /// Asks the token endpoint. Blocks.
     @Sendable package static func request(_ credentials: ClientCredentials) throws(TokenFailure) -> GrantedToken {
         let (address, environment) = (credentials.address, credentials.environment)
-        let found = try resolved(address.host, address.port)
-        if let (refused, reason) = environment.rules.refusal(of: found) {
-            throw TokenFailure(.addressRefused, detail: "\(refused.address.text) (\(reason.rawValue))")
+        let target: ExchangeTarget
+        do throws(CheckedTargetFailure) {
+            target = try ExchangeTarget(to: address, environment.rules, environment.proxy, tls: credentials.tls)
+        } catch {
+            switch error {
+            case .unresolved(let what), .unusable(let what): throw TokenFailure(.nameNotResolved, detail: what)
+            case .refused(let what): throw TokenFailure(.addressRefused, detail: what)
+            }
         }
-        var target = ExchangeTarget(addresses: found)
-        if let proxy = environment.proxy, !proxy.exempts(address.host, found) {
-            target.proxies = proxy.literals
-            if let host = proxy.host { target.proxies = try resolved(host.name, host.port) }
-        }
-        target.tls = credentials.tls
-        target.name = address.host
-        target.isAddress = address.literal != nil
         let request = TokenRequest.bytes(credentials.settings, address, version: environment.version)
         let answer: ExchangeAnswer
         do throws(ExchangeFailure) {
@@ -144,14 +141,5 @@ package final class TokenWorkers: TokenPort, @unchecked Sendable {
                 target, request: request, answerBytesMax: TokenRequest.answerBytesMax, deadlineMillis: deadlineMillis)
         } catch { throw TokenFailure(exchange: error) }
         return try TokenRequest.token(in: answer, credentials.settings)
-    }
-    private static func resolved(_ host: String, _ port: UInt16) throws(TokenFailure) -> [SocketAddress] {
-        do throws(ResolveError) {
-            let found = HostResolver.interleaved(try Resolver.resolve(host: host, port: port))
-            guard !found.isEmpty else { throw .noAddress }
-            return found
-        } catch {
-            throw TokenFailure(.nameNotResolved, detail: "\(host): \(HostResolver.text(of: error))")
-        }
     }
 }

@@ -23,6 +23,12 @@ enum ContractRules {
         ] where !isEqual {
             issues.append(ValidationIssue(path[key], "is changed at `/v1/webhooks/registry` alone"))
         }
+        // Each delivery is one event, with a key and a signature of its own.
+        for (key, isSet) in [
+            ("coalesce", endpoint.policies.coalesce != nil), ("batch", endpoint.policies.batch != nil),
+        ] where isSet {
+            issues.append(ValidationIssue(path[key], "is fixed by the family `\(endpoint.extras.family.rawValue)`"))
+        }
         return issues
     }
 }

@@ -24,7 +24,7 @@ package struct ExportRetry: Sendable {
 
     /// `share`: from 0 to 1, by chance.
     package mutating func judge(
-        _ answer: Result<PostAnswer, PostFailure>, now: UInt64, share: Double
+        _ answer: Result<ExchangeAnswer, PostFailure>, now: UInt64, share: Double
     ) -> ExportDecision {
         tries += 1
         let why: String

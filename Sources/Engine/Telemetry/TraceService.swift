@@ -23,7 +23,7 @@ package struct TraceMetrics: Equatable, Sendable {
 }
 
 package final class TraceService: @unchecked Sendable {
-    package typealias Send = @Sendable (PostRequest) -> Result<PostAnswer, PostFailure>
+    package typealias Send = @Sendable (PostRequest) -> Result<ExchangeAnswer, PostFailure>
     private static let tickSeconds = 0.05
     /// Events of one turn, so that facts are taken in between.
     private static let eventsPerTurn = 4096
@@ -51,7 +51,11 @@ package final class TraceService: @unchecked Sendable {
         _ settings: TraceSettings, makeReader: @escaping @Sendable () -> any EventLog,
         state: @escaping @Sendable () -> RegistryState, logger: Logger,
         send: @escaping Send = { request in
-            do throws(PostFailure) { return .success(try HTTPPost.send(request)) } catch { return .failure(error) }
+            // Its roots are the system's, as an endpoint's are that names none.
+            let tls: TLSContext? = if request.isSecure { try? ClientContexts.context(for: nil) } else { nil }
+            do throws(PostFailure) { return .success(try HTTPPost.send(request, tls: tls)) } catch {
+                return .failure(error)
+            }
         }
     ) {
         guard let request = settings.request else { return nil }
@@ -224,7 +228,7 @@ package final class TraceService: @unchecked Sendable {
             }
         }
     }
-    private func why(_ answer: Result<PostAnswer, PostFailure>) -> String {
+    private func why(_ answer: Result<ExchangeAnswer, PostFailure>) -> String {
         switch answer {
         case .success(let answer): "it answered \(answer.status)"
         case .failure(let failure): failure.rawValue

@@ -38,21 +38,27 @@ package enum ExchangeFailure: Error, Equatable, Sendable {
 
 package struct ExchangeAnswer: Equatable, Sendable {
     package var status: Int
-    /// Of `Retry-After` in seconds; a date is not read.
+    /// Of `Retry-After`: from now on.
     package var retryAfterSeconds: Int?
     package var body: [UInt8] = []
 
-    package init(status: Int) { self.status = status }
+    package init(status: Int, retryAfterSeconds: Int? = nil, body: [UInt8] = []) {
+        self.status = status
+        self.retryAfterSeconds = retryAfterSeconds
+        self.body = body
+    }
 }
 
 package enum CheckedExchange {
     private static let addressCountMax = 4
     private static let connectMillisMax: Int32 = 3000
 
-    /// `request` is sent as it is.
+    /// `request` is sent as it is. `cutsAnswer`: of a larger answer the beginning is one.
     package static func run(
-        _ target: ExchangeTarget, request: [UInt8], answerBytesMax: Int, deadlineMillis: UInt64
+        _ target: ExchangeTarget, request: [UInt8], answerBytesMax: Int, cutsAnswer: Bool = false,
+        deadlineMillis: UInt64
     ) throws(ExchangeFailure) -> ExchangeAnswer {
+        let bound = AnswerBound(bytes: answerBytesMax, isCut: cutsAnswer)
         let deadline = sluice_clock_monotonic() + deadlineMillis * 1_000_000
         var failure = ExchangeFailure.connectFailed(0)
         for address in target.addresses.prefix(addressCountMax) {
@@ -62,10 +68,13 @@ package enum CheckedExchange {
                 continue
             }
             guard let tls = target.tls else {
-                try line.send(request)
-                return try answer(line, bytesMax: answerBytesMax)
+                // One that has answered before it had all (413) is heard.
+                do throws(ExchangeFailure) { try line.send(request) } catch {
+                    guard error == .connectionLost else { throw error }
+                }
+                return try answer(line, bound)
             }
-            return try exchange(line, tls, target, request, bytesMax: answerBytesMax)
+            return try exchange(line, tls, target, request, bound)
         }
         throw failure
     }
@@ -113,18 +122,18 @@ package enum CheckedExchange {
         }
     }
 
-    private static func answer(_ line: Line, bytesMax: Int) throws(ExchangeFailure) -> ExchangeAnswer {
+    private static func answer(_ line: Line, _ bound: AnswerBound) throws(ExchangeFailure) -> ExchangeAnswer {
         var received: [UInt8] = []
         while true {
             let count = try line.receive()
             received += line.received(count).array
-            if let answer = try ExchangeReading.answer(in: received, isOver: count == 0, bytesMax: bytesMax) {
+            if let answer = try ExchangeReading.answer(in: received, isOver: count == 0, bound) {
                 return answer
             }
         }
     }
     private static func exchange(
-        _ line: Line, _ tls: TLSContext, _ target: ExchangeTarget, _ request: [UInt8], bytesMax: Int
+        _ line: Line, _ tls: TLSContext, _ target: ExchangeTarget, _ request: [UInt8], _ bound: AnswerBound
     ) throws(ExchangeFailure) -> ExchangeAnswer {
         let name = Array(target.name.utf8CString)
         guard var session = unsafe TLSSession(connecting: tls.view, name: name, isAddress: target.isAddress) else {
@@ -143,22 +152,29 @@ package enum CheckedExchange {
                 throw .tlsFailed(failure)
             case .wantsRoom: try flush(&session, line)
             case .wantsInput:
-                try flush(&session, line)
-                while session.isOpen, sent < request.count {
-                    let rest = Array(request[sent...])
-                    guard let taken = unsafe session.write(rest, count: rest.count) else {
-                        throw .tlsFailed(session.failure)
-                    }
-                    sent += taken
-                    try flush(&session, line)
+                do throws(ExchangeFailure) { try push(request, &sent, &session, line) } catch {
+                    guard session.isOpen, error == .connectionLost else { throw error }
                 }
                 let count = try line.receive()
                 guard count > 0 else { throw session.isOpen ? .connectionLost : .tlsFailed(.truncated) }
                 unsafe session.feed(line.room, count: count)
             }
-            if let answer = try ExchangeReading.answer(in: received, isOver: isOver, bytesMax: bytesMax) {
+            if let answer = try ExchangeReading.answer(in: received, isOver: isOver, bound) {
                 return answer
             }
+        }
+    }
+    private static func push(
+        _ request: [UInt8], _ sent: inout Int, _ session: inout TLSSession, _ line: Line
+    ) throws(ExchangeFailure) {
+        try flush(&session, line)
+        while session.isOpen, sent < request.count {
+            let rest = Array(request[sent...])
+            guard let taken = unsafe session.write(rest, count: rest.count) else {
+                throw .tlsFailed(session.failure)
+            }
+            sent += taken
+            try flush(&session, line)
         }
     }
     private static func flush(_ session: inout TLSSession, _ line: Line) throws(ExchangeFailure) {
@@ -223,14 +239,23 @@ package enum CheckedExchange {
     }
 }
 
-/// An answer from the bytes that came so far. Pure.
+/// Of an answer's body.
+package struct AnswerBound: Sendable {
+    package var bytes: Int
+    /// A larger one ends there; else it is none.
+    package var isCut = false
+
+    package init(bytes: Int, isCut: Bool = false) { (self.bytes, self.isCut) = (bytes, isCut) }
+}
+
+/// An answer from the bytes that came so far. Pure, but for the clock that a date is held against.
 package enum ExchangeReading {
     private static let headBytesMax = 16_384
     private static let interimCountMax = 8
 
     /// Nil while more must come. `isOver`: nothing will.
     package static func answer(
-        in received: [UInt8], isOver: Bool, bytesMax: Int
+        in received: [UInt8], isOver: Bool, _ bound: AnswerBound
     ) throws(ExchangeFailure) -> ExchangeAnswer? {
         var start = 0
         for _ in 0...interimCountMax {
@@ -248,30 +273,35 @@ package enum ExchangeReading {
                 return nil
             case .complete(let head) where head.isInterim && !head.isDoubtful: start += head.byteCount
             case .complete(let head):
-                return try answer(
-                    head, Array(received[(start + head.byteCount)...]), isOver: isOver, bytesMax: bytesMax)
+                return try answer(head, Array(received[(start + head.byteCount)...]), isOver: isOver, bound)
             }
         }
         throw .badAnswer
     }
     private static func answer(
-        _ head: ResponseHead, _ rest: [UInt8], isOver: Bool, bytesMax: Int
+        _ head: ResponseHead, _ rest: [UInt8], isOver: Bool, _ bound: AnswerBound
     ) throws(ExchangeFailure) -> ExchangeAnswer? {
         guard !head.isDoubtful else { throw .badAnswer }
         var answer = ExchangeAnswer(status: head.status)
-        if case .seconds(let seconds)? = head.retryAfter { answer.retryAfterSeconds = seconds }
+        switch head.retryAfter {
+        case .seconds(let seconds): answer.retryAfterSeconds = seconds
+        case .unixSeconds(let seconds):
+            answer.retryAfterSeconds = max(0, seconds - Int(sluice_clock_wall() / 1_000_000_000))
+        case nil: break
+        }
         switch head.body {
         case .none: return answer
         case .length(let count):
-            guard count <= bytesMax else { throw .answerTooLarge }
-            guard rest.count >= count else { return try unfinished(isOver) }
-            answer.body = Array(rest[..<count])
+            guard bound.isCut || count <= bound.bytes else { throw .answerTooLarge }
+            let wanted = min(count, bound.bytes)
+            guard rest.count >= wanted else { return try unfinished(isOver) }
+            answer.body = Array(rest[..<wanted])
         case .untilClose:
-            guard rest.count <= bytesMax else { throw .answerTooLarge }
-            guard isOver else { return nil }
-            answer.body = rest
+            guard bound.isCut || rest.count <= bound.bytes else { throw .answerTooLarge }
+            guard isOver || bound.isCut && rest.count >= bound.bytes else { return nil }
+            answer.body = Array(rest.prefix(bound.bytes))
         case .chunked:
-            guard let body = try chunked(rest, bytesMax) else { return try unfinished(isOver) }
+            guard let body = try chunked(rest, bound) else { return try unfinished(isOver) }
             answer.body = body
         }
         return answer
@@ -281,16 +311,18 @@ package enum ExchangeReading {
         return nil
     }
     /// O(bytes so far) for each piece that comes; few do.
-    private static func chunked(_ rest: [UInt8], _ bytesMax: Int) throws(ExchangeFailure) -> [UInt8]? {
+    private static func chunked(_ rest: [UInt8], _ bound: AnswerBound) throws(ExchangeFailure) -> [UInt8]? {
         var (bytes, decoder) = (rest, ChunkedDecoder())
         let result = unsafe bytes.withUnsafeMutableBufferPointer { buffer -> ChunkedResult in
             guard let base = buffer.baseAddress else { return .incomplete(consumed: 0, written: 0) }
             return unsafe decoder.decode(
-                base, from: 0, to: buffer.count, writeAt: 0, bodyBytesMax: bytesMax, limits: IngestLimits())
+                base, from: 0, to: buffer.count, writeAt: 0, bodyBytesMax: bound.isCut ? .max : bound.bytes,
+                limits: IngestLimits())
         }
         switch result {
-        case .incomplete: return nil
-        case .complete(_, let written): return Array(bytes[..<written])
+        case .incomplete(_, let written):
+            return bound.isCut && written >= bound.bytes ? Array(bytes[..<bound.bytes]) : nil
+        case .complete(_, let written): return Array(bytes[..<min(written, bound.bytes)])
         case .failed(.bodyTooLarge): throw .answerTooLarge
         case .failed: throw .badAnswer
         }

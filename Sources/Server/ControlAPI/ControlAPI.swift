@@ -30,9 +30,8 @@ package struct ControlAPI: Sendable {
     let schemaWorker = ControlWorker()
     /// So is a transformation, which takes longer an event.
     let transformationWorker = ControlWorker()
-    /// What the contract edge asks of registry and store, and its dry runs, which wait for their targets.
+    /// What the contract edge asks of registry and store.
     let contractWorker = ControlWorker()
-    let dryRunWorker = ControlWorker()
     /// Probes, scrapes and the status queue behind nothing.
     let statusWorker = ControlWorker()
     private let kept: KeptAnswers
@@ -114,7 +113,7 @@ package struct ControlAPI: Sendable {
     /// Where there is none, its paths are nowhere.
     private var contract: [Route] {
         guard services.contract.contractSettings.isEnabled else { return [] }
-        return ContractController(webhooks: services.contract, worker: contractWorker, testWorker: dryRunWorker).routes
+        return ContractController(webhooks: services.contract, worker: contractWorker).routes
     }
     private func edge(_ table: RouteTable, host: String) -> ContractEdge? {
         guard services.contract.contractSettings.isEnabled else { return nil }

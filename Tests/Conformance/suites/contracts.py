@@ -607,6 +607,9 @@ def streaming(report, gateway, hooks):
             with Stream(edge, **{"Last-Event-ID": ids[start]}) as stream:
                 rest = [stream.of("webhook.event")[1] for _ in ids[start + 1 :]]
                 assert rest == ids[start + 1 :], f"behind {start}"
+        # A UUID of version 7 whose time no clock of nanoseconds reaches.
+        with Stream(edge, **{"Last-Event-ID": "ffffffff-ffff-7fff-bfff-ffffffffffff"}) as stream:
+            assert stream.next()[0] == "ready"
     with report.case("a payload with line ends is one line of the stream, and goes on as it came"):
         edge = Edge(gateway)
         entry = edge.register(hooks.url())

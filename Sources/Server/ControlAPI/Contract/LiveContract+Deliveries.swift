@@ -15,6 +15,7 @@ struct ContractDeliveryEvent {
 extension LiveContract {
     /// Rows that a call looks at.
     private static var rowsLookedAtMax: Int { 5000 }
+    private static var deadLookedAtMax: Int { 50_000 }
     private static var pageCount: Int { 100 }
 
     // MARK: listed
@@ -204,20 +205,31 @@ extension LiveContract {
             ]
         }
     }
+    /// Asked for entry by entry: of all that is dead, the newest may be other tenants' alone.
     private func dead(
         _ order: ContractReplayOrder, _ tenant: TenantSpec, _ access: GatewayAccess
     ) throws -> [DeliveryRow] {
-        var query = DeliveryQuery()
-        query.states = [.dead]
-        query.limit = LiveContract.pageCount
-        query.endpoint = try order.webhook.map { try find($0, tenant).id }
+        let entries: [EndpointID] =
+            if let webhook = order.webhook { [try find(webhook, tenant).id] } else {
+                try state().endpoints.all(of: tenant.id).filter { $0.settings.extras.family == .contract }.map(\.id)
+            }
         var rows: [DeliveryRow] = []
-        _ = try walk(access, query, of: tenant) { row in
-            let kind = ContractErrorClass(FailureClass(row.result, status: row.status))
-            if order.errorClass.map({ $0 == kind }) ?? true { rows.append(row) }
-            return rows.count < ContractReplayOrder.countMax
+        var looked = 0
+        for entry in entries {
+            var from: UInt64 = 0
+            while rows.count < ContractReplayOrder.countMax, looked < LiveContract.deadLookedAtMax {
+                let part = try access.delivery.store.rows(
+                    endpoint: entry, states: [.dead], from: from, limit: ContractReplayOrder.countMax)
+                looked += part.count
+                rows += part.filter { row in
+                    let kind = ContractErrorClass(FailureClass(row.result, status: row.status))
+                    return order.errorClass.map { $0 == kind } ?? true
+                }
+                guard part.count == ContractReplayOrder.countMax, let last = part.last else { break }
+                from = last.place.sequence + 1
+            }
         }
-        return rows
+        return Array(rows.prefix(ContractReplayOrder.countMax))
     }
     /// Nothing is sent again that the audit log has not.
     private func noteReplays(

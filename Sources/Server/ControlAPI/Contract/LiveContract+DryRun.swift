@@ -2,11 +2,47 @@
 import Engine
 import FastPath
 import Foundation
+import Synchronization
+
+/// Dry runs that wait for their targets: few, and of one tenant fewer, so that one whose targets are silent keeps
+/// nobody else from theirs.
+package final class DryRunSeats: Sendable {
+    package static let countMax = 16
+    package static let tenantCountMax = 2
+    private let taken = Mutex<[TenantID: Int]>([:])
+
+    package init() {}
+
+    /// True: the caller has one, and leaves it.
+    package func take(_ tenant: TenantID) -> Bool {
+        taken.withLock { taken in
+            let own = taken[tenant, default: 0]
+            guard own < DryRunSeats.tenantCountMax, taken.values.reduce(0, +) < DryRunSeats.countMax else {
+                return false
+            }
+            taken[tenant] = own + 1
+            return true
+        }
+    }
+    package func leave(_ tenant: TenantID) {
+        taken.withLock { taken in
+            let left = taken[tenant, default: 1] - 1
+            taken[tenant] = left > 0 ? left : nil
+        }
+    }
+}
 
 extension LiveContract {
+    /// Of an answer's body.
+    private static var shownBytesMax: Int { 1024 }
+
     func dryRun(_ order: ContractTestOrder, _ caller: Caller) throws -> JSONValue {
         let tenant = try tenant(caller)
         let entry = try find(order.webhook, tenant)
+        guard dryRunSeats.take(tenant.id) else {
+            throw EdgeRefusal(.rateLimited, "too many tests wait for their targets; try again when one has ended")
+        }
+        defer { dryRunSeats.leave(tenant.id) }
         let address: EndpointAddress
         do throws(EndpointAddressError) { address = try EndpointAddress(entry.settings.url) } catch {
             throw EdgeRefusal.invalid([FieldProblem(path: "webhook_id", reason: error.description)])
@@ -34,14 +70,14 @@ extension LiveContract {
                 "headers": .object(Dictionary(fields.map { ($0.0, JSONValue.text($0.1)) }) { first, _ in first }),
             ],
         ]
-        do throws(SingleRequest.Failure) {
-            let answer = try send(Array(head.utf8) + body, address, entry, settings.timeoutMillis)
+        do throws(DryRunFailure) {
+            let (answer, micros) = try send(Array(head.utf8) + body, address, entry, settings.timeoutMillis)
             result["delivered"] = .bool((200..<300).contains(answer.status))
             result["response"] = [
                 "status": .integer(Int64(answer.status)), "body": .text(String(decoding: answer.body, as: UTF8.self)),
-                "latency_ms": JSONValue.number(Double(answer.micros) / 1000).asStored,
+                "latency_ms": JSONValue.number(Double(micros) / 1000).asStored,
             ]
-        } catch { result["error"] = .text(error.message) }
+        } catch { result["error"] = .text(error.text) }
         return .object(result)
     }
     private func headers(
@@ -60,33 +96,23 @@ extension LiveContract {
     }
     private func send(
         _ bytes: [UInt8], _ address: EndpointAddress, _ entry: EndpointSpec, _ timeoutMillis: Int
-    ) throws(SingleRequest.Failure) -> SingleAnswer {
-        guard let live = gateway.registry?.state.live else {
-            throw SingleRequest.Failure(message: "the gateway is not running")
-        }
-        guard live.proxy == nil else {
-            throw SingleRequest.Failure(message: "dry runs do not go through `delivery.proxy`")
-        }
-        let addresses: [SocketAddress]
-        do throws(ResolveError) { addresses = try Resolver.resolve(host: address.host, port: address.port) } catch {
-            throw SingleRequest.Failure(message: "host \(address.host) does not resolve")
-        }
+    ) throws(DryRunFailure) -> (answer: ExchangeAnswer, micros: UInt64) {
+        guard let live = gateway.registry?.state.live else { throw DryRunFailure(text: "the gateway is not running") }
         // Whoever may not be delivered to is not tested either.
-        guard let rules = try? AddressRules(allow: live.allow) else {
-            throw SingleRequest.Failure(message: "the gateway is not running")
-        }
-        if let (refused, reason) = rules.refusal(of: addresses) {
-            throw SingleRequest.Failure(
-                message: "the address \(refused.address.text) may not be delivered to: \(reason.rawValue)")
-        }
-        var secure: (context: TLSContext, name: String, isAddress: Bool)?
-        if address.isSecure {
-            do throws(EndpointTLSError) {
-                let context = try ClientContexts.context(for: entry.settings.tls)
-                secure = (context, address.host, IPAddress(address.host) != nil)
-            } catch { throw SingleRequest.Failure(message: error.message) }
-        }
-        let request = SingleRequest(bytes: bytes, tls: secure, timeoutMillis: timeoutMillis)
-        return try request.send(to: addresses)
+        let target: ExchangeTarget
+        do throws(CheckedTargetFailure) {
+            target = try ExchangeTarget(to: address, tls: entry.settings.tls, under: live)
+        } catch { throw DryRunFailure(text: error.text) }
+        let start = ProcessResources.monotonicNanos
+        do throws(ExchangeFailure) {
+            let answer = try CheckedExchange.run(
+                target, request: bytes, answerBytesMax: LiveContract.shownBytesMax, cutsAnswer: true,
+                deadlineMillis: UInt64(max(1, timeoutMillis)))
+            return (answer, (ProcessResources.monotonicNanos - start) / 1000)
+        } catch { throw DryRunFailure(text: error.text) }
     }
+}
+
+private struct DryRunFailure: Error {
+    let text: String
 }

@@ -19,6 +19,7 @@ final class LiveContract: ContractWebhooks {
     /// Opened when the first is asked for: the folder is ours by then.
     private let tokens = Mutex<SessionTokens?>(nil)
     private let samples = Mutex(RefusalSamples())
+    let dryRunSeats = DryRunSeats()
     private let queue = DispatchQueue(label: "sluice.contract-refusals", qos: .utility)
     static let target = "/v1/webhooks/ingest"
     private static let publishedAtOnce = 128
@@ -225,6 +226,7 @@ final class LiveContract: ContractWebhooks {
             }, hangUp: hangUp)
     }
     private static let slackNanos: UInt64 = 2_000_000_000
+    private static let millisMax = (UInt64.max - slackNanos) / 1_000_000
     private static let recordsLookedAtMax = 200_000
     /// Ids say when their event came; around that time it is looked for. Without it (it has left the log) the stream
     /// goes on at that time.
@@ -232,7 +234,8 @@ final class LiveContract: ContractWebhooks {
         guard let millis = ContractID.millis(ofEvent: id) else {
             throw EdgeRefusal.invalid([FieldProblem(path: "Last-Event-ID", reason: "is not the id of an event")])
         }
-        let nanos = UInt64(millis) * 1_000_000
+        // An id may say any time, also one that a clock of nanoseconds does not reach.
+        let nanos = min(UInt64(millis), LiveContract.millisMax) * 1_000_000
         let browser = MessageBrowser(access, tenant: tenant)
         let end = access.tail.snapshot.sequence + 1
         let oldest = min(try browser.oldest(), end)

@@ -224,20 +224,21 @@ package final class ContractAnswers: Sendable {
             return true
         }
         let decoder = JSONDecoder()
-        state.withLock { state in
-            for bytes in data.split(separator: UInt8(ascii: "\n")) {
-                // A line that was cut off is the last one, and says nothing.
-                guard let line = try? decoder.decode(Line.self, from: bytes), now < line.end,
-                    let scope = TextEncoding.bytes(of: line.scope, as: .hex),
-                    let digest = line.digest.isEmpty ? [] : TextEncoding.bytes(of: line.digest, as: .hex)
-                else { continue }
-                let kept = Kept(
-                    endMillis: line.end, digest: digest, status: line.status, text: line.text,
-                    byteCount: bytes.count + 128)
-                ContractAnswers.keep(Scope(digest: scope), kept, in: &state, now)
-            }
-            state.isLoaded = true
+        var loaded = State()
+        for bytes in data.split(separator: UInt8(ascii: "\n")) {
+            // A line that was cut off is the last one, and says nothing.
+            guard let line = try? decoder.decode(Line.self, from: bytes), now < line.end,
+                let scope = TextEncoding.bytes(of: line.scope, as: .hex),
+                let digest = line.digest.isEmpty ? [] : TextEncoding.bytes(of: line.digest, as: .hex)
+            else { continue }
+            let kept = Kept(
+                endMillis: line.end, digest: digest, status: line.status, text: line.text,
+                byteCount: bytes.count + 128)
+            ContractAnswers.keep(Scope(digest: scope), kept, in: &loaded, now)
         }
+        loaded.isLoaded = true
+        // Nothing came meanwhile: every call waits for this.
+        state.withLock { [loaded] state in state = loaded }
         rewrite(path, now)
         return true
     }

@@ -213,7 +213,7 @@ package struct EdgeExchange: Sendable {
     package var version = EdgeVersion.newest
     /// In small letters; empty until it is known to be a UUID.
     package var tenant = ""
-    /// The signature, or a certificate, is the tenant's.
+    /// The signature is the tenant's. A certificate is somebody's: which tenant's, nothing says.
     package var isProven = false
     /// What the bearer's token is; nil until somebody has looked.
     var session: EdgeSession?

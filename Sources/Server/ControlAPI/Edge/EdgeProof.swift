@@ -82,7 +82,6 @@ extension Edge {
                 guard SignatureVerifier.namesCertificate(certificate) else {
                     throw EnvelopeSignature.Failure.certificateMalformed.refusal
                 }
-                exchange.isProven = true
             }
             guard let signature = exchange.fields[SignatureVerifier.signature] else {
                 guard exchange.traits?.needsProof != true || certificate != nil else {

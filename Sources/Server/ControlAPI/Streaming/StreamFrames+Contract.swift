@@ -14,9 +14,16 @@ extension StreamFrames {
 
     /// The event as its entries get it, on one line: outside of texts a line's end is white space, and in them there is
     /// none.
-    static func contractEvent(_ record: RecordView) -> [UInt8] {
+    static func contractEvent(_ record: RecordView, tenant: String) -> [UInt8] {
         guard let stamp = ContractStamp(in: record.fieldLines) else { return [] }
         var body = record.body.array
+        if record.isErased {
+            let left: JSONValue = [
+                "event_id": .text(stamp.eventID), "event_type": .text(record.eventType.text),
+                "tenant_id": .text(tenant), "payload_omitted": true,
+            ]
+            body = Array(left.json.utf8)
+        }
         if body.count > payloadBytesMax {
             body = ContractEvent.head(of: body) + Array(",\"payload_omitted\":true}".utf8)
         }
@@ -57,8 +64,8 @@ struct SpelledFrames {
             let frame = own ?? frames.event(record)
             own = frame
             return frame
-        case .contract:
-            let frame = contract ?? StreamFrames.contractEvent(record)
+        case .contract(let tenant, _):
+            let frame = contract ?? StreamFrames.contractEvent(record, tenant: tenant)
             contract = frame
             return frame
         }
