@@ -149,6 +149,32 @@ private final class FakeTokens: TokenPort {
         #expect(bench.status("a").state.condition == .active)
         #expect(bench.dispatcher.metrics(now: bench.now).tokens.granted == 1)
     }
+    @Test func aProbeThatHasNoTokenClosesNoBreaker() throws {
+        var broken = asking("a")
+        var breaker = BreakerSettings()
+        (breaker.failures, breaker.probes, breaker.cooldownMillis) = (1, 1, 20_000)
+        broken.policies.breaker = breaker
+        let bench = try made([broken])
+        port.grant("short", seconds: 10)
+        bench.advance(millis: 1)
+        bench.egress.answerAll(status: 500)
+        bench.advance(millis: 30)
+        #expect(bench.status("a").state.reason == .breakerOpen)
+        bench.advance(millis: 25_000)
+        #expect(port.asked.count == 1, "the token has ended, and the probe wants one")
+        port.fail(TokenFailure(.connectFailed))
+        bench.advance(millis: 30)
+        #expect(try bench.rows("a").map(\.attempts) == [2])
+        #expect(bench.status("a").state.reason == .breakerProbing && bench.egress.submitted == 1)
+        for _ in 0..<90 where bench.egress.out.isEmpty {
+            bench.advance(millis: 1000)
+            if !port.asked.isEmpty { port.grant("late") }
+        }
+        #expect(tokens(bench) == ["late"])
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        #expect(bench.status("a").state.condition == .active)
+    }
     @Test func aDeadlineEndsWhatWaitsForAToken() throws {
         var waiting = asking("a")
         waiting.policies.deadlineMillis = 20_000
