@@ -244,6 +244,39 @@ private final class FakeTokens: TokenPort {
         #expect(try bench.rows("a").map(\.reason) == [.permanentAnswer])
         #expect(bench.egress.submitted == 2)
     }
+    private func batching() -> EndpointConfiguration {
+        var settings = asking("a")
+        var batch = BatchSettings()
+        (batch.events, batch.withinMillis) = (2, 1000)
+        settings.policies.batch = batch
+        return settings
+    }
+    @Test func aBatchGoesAgainForA401AndSaysWhyItHasNoToken() throws {
+        let bench = try made([batching()], count: 4)
+        port.grant("one", seconds: 10)
+        bench.advance(millis: 1)
+        #expect(tokens(bench) == ["one", "one"])
+        let ids = bench.egress.out.map(\.eventID)
+        bench.egress.answerAll(status: 401)
+        bench.advance(millis: 1)
+        #expect(bench.egress.out.isEmpty && bench.dispatcher.reauthorizedCount == 2)
+        port.grant("two", seconds: 10)
+        bench.advance(millis: 1)
+        #expect(tokens(bench) == ["two", "two"] && bench.egress.out.map(\.eventID) == ids)
+        bench.egress.answerAll()
+        bench.advance(millis: 20_000)
+        #expect(bench.dispatcher.reauthorizedCount == 0 && bench.pool.leasedCount == 0)
+        bench.log.append(count: 2)
+        for _ in 0..<200 {
+            bench.advance(millis: 1000)
+            if !port.asked.isEmpty { port.fail(TokenFailure(.refused, status: 401, detail: "invalid_client")) }
+        }
+        let dead = try bench.rows("a").filter { $0.state == .dead }
+        #expect(dead.count == 2 && dead.allSatisfy { $0.reason == .authorizationFailed })
+        let attempts = try bench.store.attempts(sequence: 5)
+        #expect(attempts.count == 3 && attempts.allSatisfy { $0.systemError == 401 << 8 | 10 })
+        #expect(attempts.allSatisfy { $0.answer == Array("invalid_client".utf8) })
+    }
     @Test func anotherSecretIsAskedWithWhileTheOldTokenServes() throws {
         let bench = try made([asking("a")])
         port.grant("one")

@@ -337,7 +337,10 @@ extension Dispatcher {
         _ members: [BatchMember], _ lane: Lane, attempts: UInt16, outcome: DeliveryOutcome, now: UInt64
     ) {
         guard let first = members.first, let delay = delayMillis(lane, attempts, outcome) else {
-            return end(members, lane, attempts: attempts, .retriesExhausted, outcome, now: now)
+            let isUnauthorized = outcome.result == .authorizationFailed
+            return end(
+                members, lane, attempts: attempts, isUnauthorized ? .authorizationFailed : .retriesExhausted, outcome,
+                now: now)
         }
         let due = lane.working.window.fail(until: clock.millis(at: now) + Int64(delay))
         if AttemptCount.scheduled(attempts) == 1 {
@@ -359,14 +362,15 @@ extension Dispatcher {
     private func notSent(
         _ members: [BatchMember], _ lane: Lane, _ policies: LanePolicies, result: DeliveryResult, now: UInt64
     ) {
-        let outcome = DeliveryOutcome(token: 0, result: result)
+        var outcome = DeliveryOutcome(token: 0, result: result)
+        let said = explain(&outcome, lane)
         count(lane) { $0.record(outcome) }
         failures[FailureClass(outcome).index] += 1
         lane.isProven = false
         lane.working.pace.adjust(.backOff, concurrency: lane.endpoint.concurrency, now: now)
         let isProbe = lane.breakerPhase == .halfOpen
         if judge(lane, policies, outcome, isDelivered: false, isProbe: isProbe, now: now) { note(lane, now: now) }
-        endBatch(members, lane, .retry, outcome: outcome, answer: [], now: now)
+        endBatch(members, lane, .retry, outcome: outcome, answer: said, now: now)
         guard let first = members.first else { return }
         endAfterDays(lane, TriedDelivery(place: first.place, attempts: first.attempts + 1), outcome, now: now)
     }
