@@ -173,6 +173,26 @@ import Testing
         bench.advance(millis: 30)
         #expect(told(feed).attempts.count == 1)
     }
+    @Test func theMembersOfABatchAreToldEachWithItsOwnTrace() throws {
+        let (bench, feed, _) = try bench {
+            var batch = BatchSettings()
+            (batch.events, batch.withinMillis) = (3, 1000)
+            $0.policies.batch = batch
+            $0.retryDelaysMillis = [1000]
+        }
+        for lines in [Self.received, Self.unsampled, Self.received] { bench.log.append(event(lines)) }
+        bench.advance(millis: 1)
+        bench.egress.answerAll(status: 500)
+        bench.advance(millis: 30)
+        let failed = told(feed)
+        #expect(failed.attempts.map(\.place.sequence) == [1, 3] && failed.deliveries.isEmpty)
+        bench.advance(millis: 3000)
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        let (attempts, deliveries) = told(feed)
+        #expect(attempts.map(\.place.sequence) == [1, 3], "nothing of the one that is not seen")
+        #expect(deliveries.map(\.place.sequence) == [1, 3] && deliveries.map(\.trace) == attempts.map(\.trace))
+    }
     @Test func commitsAreNotedAsTheyAreSeen() throws {
         let (bench, feed, _) = try bench()
         bench.log.append(count: 2)

@@ -256,8 +256,7 @@ extension Dispatcher {
     private func setAside(_ member: BatchMember, _ lane: Lane, _ outcome: DeliveryOutcome, now: UInt64) {
         count(lane) { $0.record(outcome) }
         let attempts = member.attempts < .max ? member.attempts + 1 : member.attempts
-        tellAttempt(
-            member.trace, member.place, lane, attempts: member.attempts, outcome, isDelivered: false, now: now)
+        tellAttempt(member, lane, outcome, isDelivered: false, now: now)
         keepAttempt(lane, member.place.sequence, number: attempts, outcome: outcome, answer: [], type: nil, now: now)
         deadLetter(
             lane, place: member.place, attempts: attempts, origin: member.origin, reason: .transformationFailed,
@@ -298,9 +297,6 @@ extension Dispatcher {
         case .delivered, .retry, .deadLetter, .endpointGone: break
         }
         for one in members {
-            tellAttempt(
-                one.trace, one.place, lane, attempts: one.attempts, outcome, isDelivered: decision == .delivered,
-                now: now)
             if decision != .delivered || attempts > 1 {
                 keepAttempt(
                     lane, one.place.sequence, number: attempts, outcome: outcome, answer: answer, type: nil, now: now)
@@ -313,6 +309,7 @@ extension Dispatcher {
                 tellRecovery(TriedDelivery(place: first.place, attempts: attempts), outcome, of: lane, now: now)
             }
             for one in members {
+                tellAttempt(one, lane, outcome, isDelivered: true, now: now)
                 write(
                     lane, place: one.place, state: .delivered, attempts: attempts, outcome: outcome,
                     origin: one.origin, now: now)
@@ -328,10 +325,18 @@ extension Dispatcher {
         _ outcome: DeliveryOutcome, now: UInt64
     ) {
         for one in members {
+            tellAttempt(one, lane, outcome, isDelivered: false, now: now)
             deadLetter(
                 lane, place: one.place, attempts: attempts, origin: one.origin, reason: reason, outcome: outcome,
                 now: now)
         }
+    }
+    /// Just before its row: see `DispatcherSpans`.
+    private func tellAttempt(
+        _ one: BatchMember, _ lane: Lane, _ outcome: DeliveryOutcome, isDelivered: Bool, now: UInt64
+    ) {
+        tellAttempt(
+            one.trace, one.place, lane, attempts: one.attempts, outcome, isDelivered: isDelivered, now: now)
     }
     private func failed(
         _ members: [BatchMember], _ lane: Lane, attempts: UInt16, outcome: DeliveryOutcome, now: UInt64
@@ -353,6 +358,7 @@ extension Dispatcher {
                 end([one], lane, attempts: attempts, reason, outcome, now: now)
                 continue
             }
+            tellAttempt(one, lane, outcome, isDelivered: false, now: now)
             count(lane) { $0.retried += 1 }
             schedule(
                 lane, place: one.place, attempts: attempts, outcome: outcome, origin: one.origin, due: due, now: now)
