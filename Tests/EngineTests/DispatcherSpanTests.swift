@@ -148,6 +148,23 @@ import Testing
         #expect(deliveries.map(\.end) == [.dead(.permanentAnswer), .dead(.retriesExhausted)])
         #expect(attempts.map(\.isDelivered) == [false, false] && attempts.allSatisfy { $0.number == 1 })
     }
+    @Test func whatIsSupersededIsNoDeadLetter() throws {
+        let (bench, feed, _) = try bench(ratio: 1) {
+            var coalesce = CoalesceSettings()
+            coalesce.key = ["header:X-Key"]
+            coalesce.withinMillis = 1000
+            $0.policies.coalesce = coalesce
+        }
+        for _ in 0..<2 { bench.log.append(event("X-Key: 1\r\n")) }
+        bench.advance(millis: 1)
+        bench.advance(millis: 30)
+        let first = told(feed)
+        #expect(first.deliveries.map(\.end) == [.superseded] && first.deliveries[0].place.sequence == 1)
+        bench.advance(millis: 2000)
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        #expect(told(feed).deliveries.map(\.end) == [.delivered])
+    }
     @Test func oneWithoutAnAttemptIsLeftToTheLog() throws {
         let (bench, feed, _) = try bench(ratio: 1) {
             $0.retryDelaysMillis = [60_000]
