@@ -277,6 +277,22 @@ private final class FakeTokens: TokenPort {
         #expect(attempts.count == 3 && attempts.allSatisfy { $0.systemError == 401 << 8 | 10 })
         #expect(attempts.allSatisfy { $0.answer == Array("invalid_client".utf8) })
     }
+    @Test func oneThatIsCancelledAfterA401IsForgotten() throws {
+        let bench = try made([asking("a")])
+        port.grant("one")
+        bench.advance(millis: 1)
+        bench.egress.answerAll(status: 500)
+        bench.advance(millis: 10_000)
+        bench.egress.answerAll(status: 401)
+        bench.advance(millis: 30)
+        #expect(bench.egress.out.isEmpty && bench.dispatcher.reauthorizedCount == 1)
+        let key = DeliveryKey(sequence: 1, endpoint: bench.id("a"))
+        #expect(bench.dispatcher.cancel([key], now: bench.now) { _ in } == [.asked])
+        bench.advance(millis: 30)
+        bench.advance(millis: 30)
+        #expect(try bench.rows("a").map(\.reason) == [.cancelled])
+        #expect(bench.dispatcher.reauthorizedCount == 0)
+    }
     @Test func anotherSecretIsAskedWithWhileTheOldTokenServes() throws {
         let bench = try made([asking("a")])
         port.grant("one")
