@@ -207,6 +207,30 @@ extension Bench {
         let row = try #require(try bench.rows("a").first { $0.state == .dead })
         #expect(row.reason == .transformationFailed && bench.pool.leasedCount == 0)
     }
+    /// More comes out than was taken memory for: all that there is, or more than that.
+    @Test(arguments: [40_000, 65_300]) func whatHasGrownIsSentOrEnds(count: Int) throws {
+        let preparer = FakePreparer()
+        let bench = try Bench(poolBytes: 64 << 10)
+        bench.dispatcher.preparer = preparer
+        let text = "\"" + String(repeating: "x", count: count) + "\""
+        try bench.apply([batching { _ in } change: { $0.policies.transform = [.constant(path: "$.b", json: text)] }])
+        bench.append(1)
+        bench.advance(millis: 1)
+        bench.advance(millis: 1100)
+        #expect(preparer.waiting.count == 1)
+        preparer.finish()
+        bench.settle()
+        #expect(preparer.waiting.isEmpty, "it is not made again and again")
+        if count == 40_000 {
+            #expect(bench.outNow == [[1]] && bench.pool.leasedBytes == 64 << 10)
+            bench.egress.answerAll()
+            #expect(try bench.states(.delivered) == [1])
+        } else {
+            #expect(try bench.states(.dead) == [1])
+            #expect(try bench.rows("a").map(\.reason) == [.transformationFailed])
+        }
+        #expect(bench.pool.leasedCount == 0)
+    }
     @Test(arguments: 1...15) func eachEventIsDeliveredOnceFailuresAside(seed: Int) throws {
         var generator = SeededGenerator(seed: UInt64(seed))
         let settings = batching { $0.events = 2 + seed % 4 } change: {

@@ -244,8 +244,13 @@ extension Dispatcher {
             setAside(members.remove(at: index), lane, DeliveryOutcome(failure, token: token), now: now)
         }
         slots[slot].members = members
-        let tokenBytes = slots[slot].token?.line.count ?? 0
-        guard !members.isEmpty, enlarge(slot, lane, to: batchBytes(room: event.body.count + tokenBytes, lane)) else {
+        let bytes = batchBytes(room: event.body.count + (slots[slot].token?.line.count ?? 0), lane)
+        if members.count == 1, pool.blockBytes(for: bytes) == nil {
+            preparationFigures.failures[Int(PreparationFailure.tooLarge.rawValue)] += 1
+            setAside(members.removeLast(), lane, DeliveryOutcome(.tooLarge, token: token), now: now)
+            slots[slot].members = members
+        }
+        guard !members.isEmpty, enlarge(slot, lane, to: bytes) else {
             return complete(DeliveryOutcome(token: token, result: .abandoned), now: now)
         }
         preparationFigures.prepared += UInt64(members.count)
@@ -271,11 +276,17 @@ extension Dispatcher {
             lane.working.window.halve()
             return false
         }
-        guard let lease = pool.allocate(bytes) else { return false }
-        let (before, after) = (pool.bytes(of: old), pool.bytes(of: lease))
+        let before = pool.bytes(of: old)
+        // Before, for nothing is written yet: what needs more than half of the memory would never have it.
+        pool.free(old)
+        guard let lease = pool.allocate(bytes) else {
+            // There is room for it: it has just been free.
+            slots[slot].lease = pool.allocate(before)
+            return false
+        }
+        let after = pool.bytes(of: lease)
         lane.attemptEnded(order.origin, bytes: before)
         shares.giveBack(before, wasProven: order.wasProven)
-        pool.free(old)
         shares.take(after, isProven: order.wasProven)
         if let tenant = order.tenant { scheduler.enlarged(from: before, to: after, tenant) }
         lane.attemptBegan(order.origin, bytes: after)
