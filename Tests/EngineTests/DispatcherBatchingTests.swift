@@ -207,6 +207,24 @@ extension Bench {
         let row = try #require(try bench.rows("a").first { $0.state == .dead })
         #expect(row.reason == .transformationFailed && bench.pool.leasedCount == 0)
     }
+    /// It waits for its own time, as many of them as there are.
+    @Test func whatIsPostponedHoldsNothingUp() throws {
+        let bench = try Bench()
+        try bench.apply([batching()])
+        let later = FakeEvent(
+            sourceID: .messages, source: PublishSource.name,
+            fieldLines: "Sluice-Deliver-At: 1700086400000\r\nContent-Type: application/json\r\n")
+        bench.log.append(count: 20, later)
+        bench.append(12)
+        var sent: [UInt64] = []
+        for _ in 0..<10 {
+            sent += bench.outNow.joined()
+            bench.egress.answerAll()
+            bench.advance(millis: 200)
+        }
+        #expect(sent.sorted() == Array(21...32))
+        #expect(bench.status("a").pending == 20 && bench.status("a").backlog == 0)
+    }
     /// More comes out than was taken memory for: all that there is, or more than that.
     @Test(arguments: [40_000, 65_300]) func whatHasGrownIsSentOrEnds(count: Int) throws {
         let preparer = FakePreparer()

@@ -178,8 +178,8 @@ package struct RetryQueue {
     }
     /// Of first attempts here, not in the store.
     package var unsentDueMillis: Int64? { heap.firstUnsent?.key.dueMillis }
-    /// First attempts that wait here.
-    package var firstCount: Int { heap.firstCount }
+    /// So many first attempts wait here that are due then or before.
+    package func hasFirsts(_ count: Int, until due: Int64) -> Bool { heap.hasFirsts(count, until: due) }
     /// Back again as it was: the attempt could not be made now.
     package mutating func putBack(_ entry: RetryEntry) { insert(entry) }
 
