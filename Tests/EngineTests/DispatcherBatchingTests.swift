@@ -225,6 +225,26 @@ extension Bench {
         #expect(sent.sorted() == Array(21...32))
         #expect(bench.status("a").pending == 20 && bench.status("a").backlog == 0)
     }
+    @Test func aFullOneTakesNothingAlongThatIsForLater() throws {
+        let bench = try Bench()
+        try bench.apply([batching { $0.withinMillis = 60_000 }])
+        bench.log.append(
+            FakeEvent(
+                sourceID: .messages, source: PublishSource.name,
+                fieldLines: "Sluice-Deliver-At: 1700000030000\r\nContent-Type: application/json\r\n"))
+        bench.append(3)
+        bench.advance(millis: 1)
+        #expect(bench.egress.out.map { $0.fieldLines.contains("Sluice-Batch: 3\r\n") } == [true])
+        bench.egress.answerAll()
+        bench.advance(millis: 20_000)
+        #expect(bench.egress.out.isEmpty)
+        bench.advance(millis: 11_000)
+        #expect(bench.egress.out.map { $0.fieldLines.contains("Sluice-Batch: 1\r\n") } == [true])
+        bench.egress.answerAll()
+        bench.advance(millis: 50)
+        bench.advance(millis: 50)
+        #expect(bench.status("a").pending == 0)
+    }
     /// More comes out than was taken memory for: all that there is, or more than that.
     @Test(arguments: [40_000, 65_300]) func whatHasGrownIsSentOrEnds(count: Int) throws {
         let preparer = FakePreparer()

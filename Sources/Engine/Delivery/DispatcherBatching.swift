@@ -33,6 +33,8 @@ private struct BatchDraft {
 }
 
 extension Dispatcher {
+    /// So many that are for later are looked at in a turn, to find a full batch behind them.
+    private static var earlyMax: Int { 64 }
     /// An event that the lane meets for the first time.
     func takeIn(_ event: StoredEvent, _ lane: Lane, _ settings: BatchSettings, now: UInt64) {
         let due = lane.working.window.join(
@@ -46,6 +48,9 @@ extension Dispatcher {
     func serveBatches(_ lane: Lane, _ settings: BatchSettings, way: Way, now: UInt64) -> TurnEnd {
         let work = lane.working
         let nowMillis = clock.millis(at: now)
+        // Of `deliver_at` before a full one's end; back before anybody else looks.
+        var early: [RetryEntry] = []
+        defer { putBack(early, lane) }
         while true {
             guard lane.hasRoomForRetry(now: now) else {
                 return lane.hasBatch(nowMillis: nowMillis) ? .laneFull : .done
@@ -55,13 +60,18 @@ extension Dispatcher {
                 nowMillis: nowMillis, firstsUntil: work.window.fullUntil,
                 withRepeats: lane.budgetEnd(now: now) == nil, inOrder: lane.batchesInOrder,
                 countMax: min(settings.events, work.window.countMax))
-            guard let first = group.first else { return .done }
+            guard let first = group.first, early.count < Self.earlyMax else {
+                putBack(group, lane)
+                let waits = lane.batchesInOrder && work.retries.nextRepeatMillis != nil
+                if !early.isEmpty, !waits { work.window.fullOnesWent() }
+                return .done
+            }
             guard hasTurn(work) else {
                 putBack(group, lane)
                 return .more
             }
             if first.isRepeat { work.window.taken(first.key.dueMillis) }
-            switch send(group, lane, settings, way: way, now: now) {
+            switch send(group, lane, settings, way: way, early: &early, now: now) {
             case .ended(let byteCount): pay(byteCount, work)
             case .blocked: return .starved
             case .unavailable: return .unavailable
@@ -73,11 +83,12 @@ extension Dispatcher {
     }
     /// What is left of the group goes back to where it was.
     private func send(
-        _ group: [RetryEntry], _ lane: Lane, _ settings: BatchSettings, way: Way, now: UInt64
+        _ group: [RetryEntry], _ lane: Lane, _ settings: BatchSettings, way: Way, early: inout [RetryEntry],
+        now: UInt64
     ) -> SendResult {
         var draft = BatchDraft(body: BatchBody(settings.format))
         guard let policies = lane.endpoint.policies,
-            read(group, into: &draft, lane, policies, settings, now: now)
+            read(group, into: &draft, early: &early, lane, policies, settings, now: now)
         else { return .unavailable }
         guard let first = draft.members.first else { return .ended(byteCount: 64 * group.count) }
         guard case .to(let destination) = way else {
@@ -91,7 +102,7 @@ extension Dispatcher {
         let token = token(of: lane)
         let bytes = batchBytes(room: room + (token?.line.count ?? 0), lane)
         guard let block = pool.blockBytes(for: bytes) else {
-            return sendLess(draft.members, lane, settings, way: way, now: now)
+            return sendLess(draft.members, lane, settings, way: way, early: &early, now: now)
         }
         guard draft.items.isEmpty || preparer?.hasRoom(for: draft.itemBytes) == true,
             shares.allows(block, asking(lane)), let lease = pool.allocate(bytes)
@@ -127,7 +138,8 @@ extension Dispatcher {
     }
     /// More than the delivery memory takes at once.
     private func sendLess(
-        _ members: [BatchMember], _ lane: Lane, _ settings: BatchSettings, way: Way, now: UInt64
+        _ members: [BatchMember], _ lane: Lane, _ settings: BatchSettings, way: Way, early: inout [RetryEntry],
+        now: UInt64
     ) -> SendResult {
         guard members.count > 1 else {
             for one in members {
@@ -138,12 +150,12 @@ extension Dispatcher {
         }
         let half = members.count / 2
         putBack(members[half...].map(\.entry), lane)
-        return send(members[..<half].map(\.entry), lane, settings, way: way, now: now)
+        return send(members[..<half].map(\.entry), lane, settings, way: way, early: &early, now: now)
     }
     /// False when the log cannot be read now; everything is back then. What has no room goes back.
     private func read(
-        _ group: [RetryEntry], into draft: inout BatchDraft, _ lane: Lane, _ policies: LanePolicies,
-        _ settings: BatchSettings, now: UInt64
+        _ group: [RetryEntry], into draft: inout BatchDraft, early: inout [RetryEntry], _ lane: Lane,
+        _ policies: LanePolicies, _ settings: BatchSettings, now: UInt64
     ) -> Bool {
         var rest = group[...]
         while let entry = rest.first {
@@ -152,6 +164,9 @@ extension Dispatcher {
             case .event(let event) where event.place.sequence == entry.key.sequence && event.isErased:
                 deadLetter(
                     lane, place: entry.place, attempts: entry.attempts, origin: origin, reason: .erased, now: now)
+            case .event(let event)
+            where event.place.sequence == entry.key.sequence && isEarly(event, entry, now: now):
+                early.append(entry)
             case .event(let event) where event.place.sequence == entry.key.sequence:
                 let isOver = isSettled(event, lane, policies, attempts: entry.attempts, origin: origin, now: now)
                 guard isOver || add(event, entry, to: &draft, lane, settings, now: now) else {
@@ -174,6 +189,11 @@ extension Dispatcher {
             rest = rest.dropFirst()
         }
         return true
+    }
+    /// A batch that is full goes before its time, what is to be delivered later does not.
+    private func isEarly(_ event: StoredEvent, _ entry: RetryEntry, now: UInt64) -> Bool {
+        let nowMillis = clock.millis(at: now)
+        return entry.key.dueMillis > nowMillis && (event.deliverAtMillis ?? 0) > nowMillis
     }
     /// False when there is no room for it beside the others.
     private func add(

@@ -41,6 +41,8 @@ package struct BatchWindow {
         fullUntil = openUntil
         openUntil = 0
     }
+    /// Nothing full is left; whatever waits goes at its time.
+    package mutating func fullOnesWent() { fullUntil = 0 }
     /// A time for one that has failed and is to go again then.
     package mutating func fail(until due: Int64) -> Int64 {
         var due = due
