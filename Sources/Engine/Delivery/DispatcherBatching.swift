@@ -71,8 +71,10 @@ extension Dispatcher {
                 return .more
             }
             if first.isRepeat { work.window.taken(first.key.dueMillis) }
+            let before = early.count
             switch send(group, lane, settings, way: way, early: &early, now: now) {
-            case .ended(let byteCount): pay(byteCount, work)
+            // What is put back costs nothing, or a small turn would be over before what goes.
+            case .ended(let byteCount): if early.count == before { pay(byteCount, work) }
             case .blocked: return .starved
             case .unavailable: return .unavailable
             }
