@@ -137,6 +137,7 @@ package struct RetryQueue {
     package mutating func drop(_ sequence: UInt64) {
         resolved(sequence)
         dropped.insert(sequence)
+        if !arrivals.isEmpty { arrivals.removeAll { $0.key.sequence == sequence } }
         if dropped.count >= RetryQueue.droppedCountMin, dropped.count * 2 > heap.count { compact() }
     }
     private static let droppedCountMin = 64
