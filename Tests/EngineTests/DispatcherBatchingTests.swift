@@ -251,7 +251,8 @@ extension Bench {
         let bench = try Bench(poolBytes: 64 << 10)
         bench.dispatcher.preparer = preparer
         let text = "\"" + String(repeating: "x", count: count) + "\""
-        try bench.apply([batching { _ in } change: { $0.policies.transform = [.constant(path: "$.b", json: text)] }])
+        let settings = batching(change: { $0.policies.transform = [.constant(path: "$.b", json: text)] })
+        try bench.apply([settings])
         bench.append(1)
         bench.advance(millis: 1)
         bench.advance(millis: 1100)
