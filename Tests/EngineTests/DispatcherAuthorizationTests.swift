@@ -149,6 +149,32 @@ private final class FakeTokens: TokenPort {
         #expect(bench.status("a").state.condition == .active)
         #expect(bench.dispatcher.metrics(now: bench.now).tokens.granted == 1)
     }
+    @Test func aProbeThatHasNoTokenClosesNoBreaker() throws {
+        var broken = asking("a")
+        var breaker = BreakerSettings()
+        (breaker.failures, breaker.probes, breaker.cooldownMillis) = (1, 1, 20_000)
+        broken.policies.breaker = breaker
+        let bench = try made([broken])
+        port.grant("short", seconds: 10)
+        bench.advance(millis: 1)
+        bench.egress.answerAll(status: 500)
+        bench.advance(millis: 30)
+        #expect(bench.status("a").state.reason == .breakerOpen)
+        bench.advance(millis: 25_000)
+        #expect(port.asked.count == 1, "the token has ended, and the probe wants one")
+        port.fail(TokenFailure(.connectFailed))
+        bench.advance(millis: 30)
+        #expect(try bench.rows("a").map(\.attempts) == [2])
+        #expect(bench.status("a").state.reason == .breakerProbing && bench.egress.submitted == 1)
+        for _ in 0..<90 where bench.egress.out.isEmpty {
+            bench.advance(millis: 1000)
+            if !port.asked.isEmpty { port.grant("late") }
+        }
+        #expect(tokens(bench) == ["late"])
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        #expect(bench.status("a").state.condition == .active)
+    }
     @Test func aDeadlineEndsWhatWaitsForAToken() throws {
         var waiting = asking("a")
         waiting.policies.deadlineMillis = 20_000
@@ -217,6 +243,56 @@ private final class FakeTokens: TokenPort {
         // Another token might be asked for by now, but it has had its chance: by default a 401 is final.
         #expect(try bench.rows("a").map(\.reason) == [.permanentAnswer])
         #expect(bench.egress.submitted == 2)
+    }
+    private func batching() -> EndpointConfiguration {
+        var settings = asking("a")
+        var batch = BatchSettings()
+        (batch.events, batch.withinMillis) = (2, 1000)
+        settings.policies.batch = batch
+        return settings
+    }
+    @Test func aBatchGoesAgainForA401AndSaysWhyItHasNoToken() throws {
+        let bench = try made([batching()], count: 4)
+        port.grant("one", seconds: 10)
+        bench.advance(millis: 1)
+        #expect(tokens(bench) == ["one", "one"])
+        let ids = bench.egress.out.map(\.eventID)
+        bench.egress.answerAll(status: 401)
+        bench.advance(millis: 1)
+        #expect(bench.egress.out.isEmpty && bench.dispatcher.reauthorizedCount == 2)
+        port.grant("two", seconds: 10)
+        bench.advance(millis: 1)
+        #expect(tokens(bench) == ["two", "two"] && bench.egress.out.map(\.eventID) == ids)
+        bench.egress.answerAll()
+        bench.advance(millis: 20_000)
+        #expect(bench.dispatcher.reauthorizedCount == 0 && bench.pool.leasedCount == 0)
+        bench.log.append(count: 2)
+        for _ in 0..<200 {
+            bench.advance(millis: 1000)
+            if !port.asked.isEmpty { port.fail(TokenFailure(.refused, status: 401, detail: "invalid_client")) }
+        }
+        let dead = try bench.rows("a").filter { $0.state == .dead }
+        #expect(dead.count == 2 && dead.allSatisfy { $0.reason == .authorizationFailed })
+        let attempts = try bench.store.attempts(sequence: 5)
+        #expect(attempts.count == 3 && attempts.allSatisfy { $0.systemError == 401 << 8 | 10 })
+        #expect(attempts.allSatisfy { $0.answer == Array("invalid_client".utf8) })
+    }
+    @Test func oneThatIsCancelledAfterA401IsForgotten() throws {
+        let bench = try made([asking("a")])
+        port.grant("one")
+        bench.advance(millis: 1)
+        bench.egress.answerAll(status: 500)
+        bench.advance(millis: 10_000)
+        bench.egress.answerAll(status: 401)
+        bench.advance(millis: 30)
+        #expect(bench.egress.out.isEmpty && bench.dispatcher.reauthorizedCount == 1)
+        let key = DeliveryKey(sequence: 1, endpoint: bench.id("a"))
+        let results = bench.dispatcher.cancel([key], now: bench.now, tell: { _ in })
+        #expect(results == [.asked])
+        bench.advance(millis: 30)
+        bench.advance(millis: 30)
+        #expect(try bench.rows("a").map(\.reason) == [.cancelled])
+        #expect(bench.dispatcher.reauthorizedCount == 0)
     }
     @Test func anotherSecretIsAskedWithWhileTheOldTokenServes() throws {
         let bench = try made([asking("a")])

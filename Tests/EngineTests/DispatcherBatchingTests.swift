@@ -207,6 +207,69 @@ extension Bench {
         let row = try #require(try bench.rows("a").first { $0.state == .dead })
         #expect(row.reason == .transformationFailed && bench.pool.leasedCount == 0)
     }
+    /// It waits for its own time, as many of them as there are.
+    @Test func whatIsPostponedHoldsNothingUp() throws {
+        let bench = try Bench()
+        try bench.apply([batching()])
+        let later = FakeEvent(
+            sourceID: .messages, source: PublishSource.name,
+            fieldLines: "Sluice-Deliver-At: 1700086400000\r\nContent-Type: application/json\r\n")
+        bench.log.append(count: 20, later)
+        bench.append(12)
+        var sent: [UInt64] = []
+        for _ in 0..<10 {
+            sent += bench.outNow.joined()
+            bench.egress.answerAll()
+            bench.advance(millis: 200)
+        }
+        #expect(sent.sorted() == Array(21...32))
+        #expect(bench.status("a").pending == 20 && bench.status("a").backlog == 0)
+    }
+    @Test func aFullOneTakesNothingAlongThatIsForLater() throws {
+        let bench = try Bench()
+        try bench.apply([batching { $0.withinMillis = 60_000 }])
+        bench.log.append(
+            FakeEvent(
+                sourceID: .messages, source: PublishSource.name,
+                fieldLines: "Sluice-Deliver-At: 1700000030000\r\nContent-Type: application/json\r\n"))
+        bench.append(3)
+        bench.advance(millis: 1)
+        #expect(bench.egress.out.map { $0.fieldLines.contains("Sluice-Batch: 3\r\n") } == [true])
+        bench.egress.answerAll()
+        bench.advance(millis: 20_000)
+        #expect(bench.egress.out.isEmpty)
+        bench.advance(millis: 11_000)
+        #expect(bench.egress.out.map { $0.fieldLines.contains("Sluice-Batch: 1\r\n") } == [true])
+        bench.egress.answerAll()
+        bench.advance(millis: 50)
+        bench.advance(millis: 50)
+        #expect(bench.status("a").pending == 0)
+    }
+    /// More comes out than was taken memory for: all that there is, or more than that.
+    @Test(arguments: [40_000, 65_300]) func whatHasGrownIsSentOrEnds(count: Int) throws {
+        let preparer = FakePreparer()
+        let bench = try Bench(poolBytes: 64 << 10)
+        bench.dispatcher.preparer = preparer
+        let text = "\"" + String(repeating: "x", count: count) + "\""
+        let settings = batching(change: { $0.policies.transform = [.constant(path: "$.b", json: text)] })
+        try bench.apply([settings])
+        bench.append(1)
+        bench.advance(millis: 1)
+        bench.advance(millis: 1100)
+        #expect(preparer.waiting.count == 1)
+        preparer.finish()
+        bench.settle()
+        #expect(preparer.waiting.isEmpty, "it is not made again and again")
+        if count == 40_000 {
+            #expect(bench.outNow == [[1]] && bench.pool.leasedBytes == 64 << 10)
+            bench.egress.answerAll()
+            #expect(try bench.states(.delivered) == [1])
+        } else {
+            #expect(try bench.states(.dead) == [1])
+            #expect(try bench.rows("a").map(\.reason) == [.transformationFailed])
+        }
+        #expect(bench.pool.leasedCount == 0)
+    }
     @Test(arguments: 1...15) func eachEventIsDeliveredOnceFailuresAside(seed: Int) throws {
         var generator = SeededGenerator(seed: UInt64(seed))
         let settings = batching { $0.events = 2 + seed % 4 } change: {

@@ -65,6 +65,24 @@ import Testing
         #expect(bench.counters("a").deadLetters[Int(DeadLetterReason.erased.rawValue)] == 1)
         #expect(bench.status("a").pending == 1 && bench.status("a").dead == 1)
     }
+    @Test func aMemberOfABatchEndsAndTheOthersGo() throws {
+        let bench = try bench {
+            var batch = BatchSettings()
+            (batch.events, batch.withinMillis) = (3, 1000)
+            $0.policies.batch = batch
+        }
+        bench.log.append(count: 3)
+        bench.advance(millis: 1)
+        bench.egress.answerAll(status: 503)
+        bench.advance(millis: 30)
+        bench.log.erased = [2]
+        bench.advance(millis: 3_700_000)
+        #expect(bench.egress.out.count == 1 && bench.egress.out[0].fieldLines.contains("Sluice-Batch: 2\r\n"))
+        bench.egress.answerAll()
+        bench.advance(millis: 2000)
+        #expect(try states(bench) == [1: .delivered, 2: .dead, 3: .delivered])
+        #expect(bench.counters("a").deadLetters[Int(DeadLetterReason.erased.rawValue)] == 1)
+    }
     @Test func itIsOneAtOnceWhereTheEraserAsksForIt() throws {
         let bench = try bench()
         bench.log.append(count: 2)

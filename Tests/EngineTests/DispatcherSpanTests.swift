@@ -148,6 +148,23 @@ import Testing
         #expect(deliveries.map(\.end) == [.dead(.permanentAnswer), .dead(.retriesExhausted)])
         #expect(attempts.map(\.isDelivered) == [false, false] && attempts.allSatisfy { $0.number == 1 })
     }
+    @Test func whatIsSupersededIsNoDeadLetter() throws {
+        let (bench, feed, _) = try bench(ratio: 1) {
+            var coalesce = CoalesceSettings()
+            coalesce.key = ["header:X-Key"]
+            coalesce.withinMillis = 1000
+            $0.policies.coalesce = coalesce
+        }
+        for _ in 0..<2 { bench.log.append(event("X-Key: 1\r\n")) }
+        bench.advance(millis: 1)
+        bench.advance(millis: 30)
+        let first = told(feed)
+        #expect(first.deliveries.map(\.end) == [.superseded] && first.deliveries[0].place.sequence == 1)
+        bench.advance(millis: 2000)
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        #expect(told(feed).deliveries.map(\.end) == [.delivered])
+    }
     @Test func oneWithoutAnAttemptIsLeftToTheLog() throws {
         let (bench, feed, _) = try bench(ratio: 1) {
             $0.retryDelaysMillis = [60_000]
@@ -172,6 +189,26 @@ import Testing
         bench.egress.answerAll()
         bench.advance(millis: 30)
         #expect(told(feed).attempts.count == 1)
+    }
+    @Test func theMembersOfABatchAreToldEachWithItsOwnTrace() throws {
+        let (bench, feed, _) = try bench {
+            var batch = BatchSettings()
+            (batch.events, batch.withinMillis) = (3, 1000)
+            $0.policies.batch = batch
+            $0.retryDelaysMillis = [1000]
+        }
+        for lines in [Self.received, Self.unsampled, Self.received] { bench.log.append(event(lines)) }
+        bench.advance(millis: 1)
+        bench.egress.answerAll(status: 500)
+        bench.advance(millis: 30)
+        let failed = told(feed)
+        #expect(failed.attempts.map(\.place.sequence) == [1, 3] && failed.deliveries.isEmpty)
+        bench.advance(millis: 3000)
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        let (attempts, deliveries) = told(feed)
+        #expect(attempts.map(\.place.sequence) == [1, 3], "nothing of the one that is not seen")
+        #expect(deliveries.map(\.place.sequence) == [1, 3] && deliveries.compactMap(\.trace) == attempts.map(\.trace))
     }
     @Test func commitsAreNotedAsTheyAreSeen() throws {
         let (bench, feed, _) = try bench()

@@ -55,7 +55,9 @@ extension Dispatcher {
     func asksForToken(_ slot: Int, _ lane: Lane, _ outcome: DeliveryOutcome, now: UInt64) -> Bool {
         guard let token = slots[slot].token else { return false }
         let order = slots[slot]
-        let key = PreparedKey(endpoint: lane.id, sequence: order.place.sequence)
+        // The first one of a batch may have ended since.
+        let place = order.members?.first?.place ?? order.place
+        let key = PreparedKey(endpoint: lane.id, sequence: place.sequence)
         let wasAgain = reauthorized.remove(key) != nil
         guard outcome.result == .answered, outcome.status == 401, !wasAgain, !isDraining,
             let credentials = lane.endpoint.policies?.credentials,

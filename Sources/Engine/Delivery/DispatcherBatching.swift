@@ -33,6 +33,8 @@ private struct BatchDraft {
 }
 
 extension Dispatcher {
+    /// So many that are for later are looked at in a turn, to find a full batch behind them.
+    private static var earlyMax: Int { 64 }
     /// An event that the lane meets for the first time.
     func takeIn(_ event: StoredEvent, _ lane: Lane, _ settings: BatchSettings, now: UInt64) {
         let due = lane.working.window.join(
@@ -46,6 +48,9 @@ extension Dispatcher {
     func serveBatches(_ lane: Lane, _ settings: BatchSettings, way: Way, now: UInt64) -> TurnEnd {
         let work = lane.working
         let nowMillis = clock.millis(at: now)
+        // Of `deliver_at` before a full one's end; back before anybody else looks.
+        var early: [RetryEntry] = []
+        defer { putBack(early, lane) }
         while true {
             guard lane.hasRoomForRetry(now: now) else {
                 return lane.hasBatch(nowMillis: nowMillis) ? .laneFull : .done
@@ -55,14 +60,21 @@ extension Dispatcher {
                 nowMillis: nowMillis, firstsUntil: work.window.fullUntil,
                 withRepeats: lane.budgetEnd(now: now) == nil, inOrder: lane.batchesInOrder,
                 countMax: min(settings.events, work.window.countMax))
-            guard let first = group.first else { return .done }
+            guard let first = group.first, early.count < Self.earlyMax else {
+                putBack(group, lane)
+                let waits = lane.batchesInOrder && work.retries.nextRepeatMillis != nil
+                if !early.isEmpty, !waits { work.window.fullOnesWent() }
+                return .done
+            }
             guard hasTurn(work) else {
                 putBack(group, lane)
                 return .more
             }
             if first.isRepeat { work.window.taken(first.key.dueMillis) }
-            switch send(group, lane, settings, way: way, now: now) {
-            case .ended(let byteCount): pay(byteCount, work)
+            let before = early.count
+            switch send(group, lane, settings, way: way, early: &early, now: now) {
+            // What is put back costs nothing, or a small turn would be over before what goes.
+            case .ended(let byteCount): if early.count == before { pay(byteCount, work) }
             case .blocked: return .starved
             case .unavailable: return .unavailable
             }
@@ -73,11 +85,12 @@ extension Dispatcher {
     }
     /// What is left of the group goes back to where it was.
     private func send(
-        _ group: [RetryEntry], _ lane: Lane, _ settings: BatchSettings, way: Way, now: UInt64
+        _ group: [RetryEntry], _ lane: Lane, _ settings: BatchSettings, way: Way, early: inout [RetryEntry],
+        now: UInt64
     ) -> SendResult {
         var draft = BatchDraft(body: BatchBody(settings.format))
         guard let policies = lane.endpoint.policies,
-            read(group, into: &draft, lane, policies, settings, now: now)
+            read(group, into: &draft, early: &early, lane, policies, settings, now: now)
         else { return .unavailable }
         guard let first = draft.members.first else { return .ended(byteCount: 64 * group.count) }
         guard case .to(let destination) = way else {
@@ -91,7 +104,7 @@ extension Dispatcher {
         let token = token(of: lane)
         let bytes = batchBytes(room: room + (token?.line.count ?? 0), lane)
         guard let block = pool.blockBytes(for: bytes) else {
-            return sendLess(draft.members, lane, settings, way: way, now: now)
+            return sendLess(draft.members, lane, settings, way: way, early: &early, now: now)
         }
         guard draft.items.isEmpty || preparer?.hasRoom(for: draft.itemBytes) == true,
             shares.allows(block, asking(lane)), let lease = pool.allocate(bytes)
@@ -127,7 +140,8 @@ extension Dispatcher {
     }
     /// More than the delivery memory takes at once.
     private func sendLess(
-        _ members: [BatchMember], _ lane: Lane, _ settings: BatchSettings, way: Way, now: UInt64
+        _ members: [BatchMember], _ lane: Lane, _ settings: BatchSettings, way: Way, early: inout [RetryEntry],
+        now: UInt64
     ) -> SendResult {
         guard members.count > 1 else {
             for one in members {
@@ -138,12 +152,12 @@ extension Dispatcher {
         }
         let half = members.count / 2
         putBack(members[half...].map(\.entry), lane)
-        return send(members[..<half].map(\.entry), lane, settings, way: way, now: now)
+        return send(members[..<half].map(\.entry), lane, settings, way: way, early: &early, now: now)
     }
     /// False when the log cannot be read now; everything is back then. What has no room goes back.
     private func read(
-        _ group: [RetryEntry], into draft: inout BatchDraft, _ lane: Lane, _ policies: LanePolicies,
-        _ settings: BatchSettings, now: UInt64
+        _ group: [RetryEntry], into draft: inout BatchDraft, early: inout [RetryEntry], _ lane: Lane,
+        _ policies: LanePolicies, _ settings: BatchSettings, now: UInt64
     ) -> Bool {
         var rest = group[...]
         while let entry = rest.first {
@@ -152,6 +166,9 @@ extension Dispatcher {
             case .event(let event) where event.place.sequence == entry.key.sequence && event.isErased:
                 deadLetter(
                     lane, place: entry.place, attempts: entry.attempts, origin: origin, reason: .erased, now: now)
+            case .event(let event)
+            where event.place.sequence == entry.key.sequence && isEarly(event, entry, now: now):
+                early.append(entry)
             case .event(let event) where event.place.sequence == entry.key.sequence:
                 let isOver = isSettled(event, lane, policies, attempts: entry.attempts, origin: origin, now: now)
                 guard isOver || add(event, entry, to: &draft, lane, settings, now: now) else {
@@ -174,6 +191,11 @@ extension Dispatcher {
             rest = rest.dropFirst()
         }
         return true
+    }
+    /// A batch that is full goes before its time, what is to be delivered later does not.
+    private func isEarly(_ event: StoredEvent, _ entry: RetryEntry, now: UInt64) -> Bool {
+        let nowMillis = clock.millis(at: now)
+        return entry.key.dueMillis > nowMillis && (event.deliverAtMillis ?? 0) > nowMillis
     }
     /// False when there is no room for it beside the others.
     private func add(
@@ -244,8 +266,13 @@ extension Dispatcher {
             setAside(members.remove(at: index), lane, DeliveryOutcome(failure, token: token), now: now)
         }
         slots[slot].members = members
-        let tokenBytes = slots[slot].token?.line.count ?? 0
-        guard !members.isEmpty, enlarge(slot, lane, to: batchBytes(room: event.body.count + tokenBytes, lane)) else {
+        let bytes = batchBytes(room: event.body.count + (slots[slot].token?.line.count ?? 0), lane)
+        if members.count == 1, pool.blockBytes(for: bytes) == nil {
+            preparationFigures.failures[Int(PreparationFailure.tooLarge.rawValue)] += 1
+            setAside(members.removeLast(), lane, DeliveryOutcome(.tooLarge, token: token), now: now)
+            slots[slot].members = members
+        }
+        guard !members.isEmpty, enlarge(slot, lane, to: bytes) else {
             return complete(DeliveryOutcome(token: token, result: .abandoned), now: now)
         }
         preparationFigures.prepared += UInt64(members.count)
@@ -256,8 +283,7 @@ extension Dispatcher {
     private func setAside(_ member: BatchMember, _ lane: Lane, _ outcome: DeliveryOutcome, now: UInt64) {
         count(lane) { $0.record(outcome) }
         let attempts = member.attempts < .max ? member.attempts + 1 : member.attempts
-        tellAttempt(
-            member.trace, member.place, lane, attempts: member.attempts, outcome, isDelivered: false, now: now)
+        tellAttempt(member, lane, outcome, isDelivered: false, now: now)
         keepAttempt(lane, member.place.sequence, number: attempts, outcome: outcome, answer: [], type: nil, now: now)
         deadLetter(
             lane, place: member.place, attempts: attempts, origin: member.origin, reason: .transformationFailed,
@@ -272,11 +298,17 @@ extension Dispatcher {
             lane.working.window.halve()
             return false
         }
-        guard let lease = pool.allocate(bytes) else { return false }
-        let (before, after) = (pool.bytes(of: old), pool.bytes(of: lease))
+        let before = pool.bytes(of: old)
+        // Before, for nothing is written yet: what needs more than half of the memory would never have it.
+        pool.free(old)
+        guard let lease = pool.allocate(bytes) else {
+            // There is room for it: it has just been free.
+            slots[slot].lease = pool.allocate(before)
+            return false
+        }
+        let after = pool.bytes(of: lease)
         lane.attemptEnded(order.origin, bytes: before)
         shares.giveBack(before, wasProven: order.wasProven)
-        pool.free(old)
         shares.take(after, isProven: order.wasProven)
         if let tenant = order.tenant { scheduler.enlarged(from: before, to: after, tenant) }
         lane.attemptBegan(order.origin, bytes: after)
@@ -298,9 +330,6 @@ extension Dispatcher {
         case .delivered, .retry, .deadLetter, .endpointGone: break
         }
         for one in members {
-            tellAttempt(
-                one.trace, one.place, lane, attempts: one.attempts, outcome, isDelivered: decision == .delivered,
-                now: now)
             if decision != .delivered || attempts > 1 {
                 keepAttempt(
                     lane, one.place.sequence, number: attempts, outcome: outcome, answer: answer, type: nil, now: now)
@@ -313,6 +342,7 @@ extension Dispatcher {
                 tellRecovery(TriedDelivery(place: first.place, attempts: attempts), outcome, of: lane, now: now)
             }
             for one in members {
+                tellAttempt(one, lane, outcome, isDelivered: true, now: now)
                 write(
                     lane, place: one.place, state: .delivered, attempts: attempts, outcome: outcome,
                     origin: one.origin, now: now)
@@ -328,16 +358,27 @@ extension Dispatcher {
         _ outcome: DeliveryOutcome, now: UInt64
     ) {
         for one in members {
+            tellAttempt(one, lane, outcome, isDelivered: false, now: now)
             deadLetter(
                 lane, place: one.place, attempts: attempts, origin: one.origin, reason: reason, outcome: outcome,
                 now: now)
         }
     }
+    /// Just before its row: see `DispatcherSpans`.
+    private func tellAttempt(
+        _ one: BatchMember, _ lane: Lane, _ outcome: DeliveryOutcome, isDelivered: Bool, now: UInt64
+    ) {
+        tellAttempt(
+            one.trace, one.place, lane, attempts: one.attempts, outcome, isDelivered: isDelivered, now: now)
+    }
     private func failed(
         _ members: [BatchMember], _ lane: Lane, attempts: UInt16, outcome: DeliveryOutcome, now: UInt64
     ) {
         guard let first = members.first, let delay = delayMillis(lane, attempts, outcome) else {
-            return end(members, lane, attempts: attempts, .retriesExhausted, outcome, now: now)
+            let isUnauthorized = outcome.result == .authorizationFailed
+            return end(
+                members, lane, attempts: attempts, isUnauthorized ? .authorizationFailed : .retriesExhausted, outcome,
+                now: now)
         }
         let due = lane.working.window.fail(until: clock.millis(at: now) + Int64(delay))
         if AttemptCount.scheduled(attempts) == 1 {
@@ -350,6 +391,7 @@ extension Dispatcher {
                 end([one], lane, attempts: attempts, reason, outcome, now: now)
                 continue
             }
+            tellAttempt(one, lane, outcome, isDelivered: false, now: now)
             count(lane) { $0.retried += 1 }
             schedule(
                 lane, place: one.place, attempts: attempts, outcome: outcome, origin: one.origin, due: due, now: now)
@@ -359,14 +401,15 @@ extension Dispatcher {
     private func notSent(
         _ members: [BatchMember], _ lane: Lane, _ policies: LanePolicies, result: DeliveryResult, now: UInt64
     ) {
-        let outcome = DeliveryOutcome(token: 0, result: result)
+        var outcome = DeliveryOutcome(token: 0, result: result)
+        let said = explain(&outcome, lane)
         count(lane) { $0.record(outcome) }
         failures[FailureClass(outcome).index] += 1
         lane.isProven = false
         lane.working.pace.adjust(.backOff, concurrency: lane.endpoint.concurrency, now: now)
         let isProbe = lane.breakerPhase == .halfOpen
         if judge(lane, policies, outcome, isDelivered: false, isProbe: isProbe, now: now) { note(lane, now: now) }
-        endBatch(members, lane, .retry, outcome: outcome, answer: [], now: now)
+        endBatch(members, lane, .retry, outcome: outcome, answer: said, now: now)
         guard let first = members.first else { return }
         endAfterDays(lane, TriedDelivery(place: first.place, attempts: first.attempts + 1), outcome, now: now)
     }

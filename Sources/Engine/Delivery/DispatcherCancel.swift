@@ -70,6 +70,7 @@ extension Dispatcher {
             guard let lane = lanes[row.endpoint.number] else { continue }
             adjust(lane, pending: -1, dead: 1)
             forgetPreparedSize(of: lane, row.place.sequence)
+            forgetReauthorized(lane, row.place.sequence)
             if let reason = row.reason { count(lane) { $0.recordDeadLetter(reason) } }
             noteBatchStart(now: now)
             tally(lane, .givenUp)

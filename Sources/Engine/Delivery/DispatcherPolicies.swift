@@ -110,6 +110,8 @@ extension Dispatcher {
         _ lane: Lane, _ policies: LanePolicies, _ outcome: DeliveryOutcome, isDelivered: Bool, isProbe: Bool,
         now: UInt64
     ) -> Bool {
+        // Without a token nothing was tried: a probe that was none is no success, and no failure either.
+        guard outcome.result != .authorizationFailed else { return false }
         if let settings = policies.concurrency {
             adapt(lane, settings, outcome, isDelivered: isDelivered, now: now)
         }

@@ -24,6 +24,9 @@ extension Dispatcher {
         let streak = lane.working.refusals
         var outcome = DeliveryOutcome(token: 0, result: streak.result)
         (outcome.status, outcome.systemError) = (streak.status, streak.systemError)
+        tellAttempt(
+            traced(event, lane, attempts: attempts, now: now), event.place, lane, attempts: attempts, outcome,
+            isDelivered: false, now: now)
         count(lane) { $0.record(outcome) }
         note(.refusedUnmade)
         if isLostToShadow(lane, origin, .retry) { return loseToShadow(lane, event.place, origin, now: now) }

@@ -276,10 +276,11 @@ package final class Lane {
         guard let work else { return true }
         return !isHeld(work, now: now) && !work.outstanding.isFull
     }
-    /// Two batches wait at most: the rest waits in the log.
+    /// Two batches wait at most: the rest waits in the log. What is to be delivered later than they go is in none.
     private func takesNew(for batch: BatchSettings) -> Bool {
         guard let work else { return !batchesInOrder || pendingCount == 0 }
-        return work.retries.firstCount < 2 * batch.events && (!batchesInOrder || work.retries.hasAll)
+        return !work.retries.hasFirsts(2 * batch.events, until: work.window.last)
+            && (!batchesInOrder || work.retries.hasAll)
     }
     /// One batch goes when the one before it is done.
     package var batchesInOrder: Bool { endpoint.policies?.batch != nil && endpoint.configuration.ordered }

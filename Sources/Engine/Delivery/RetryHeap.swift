@@ -43,7 +43,16 @@ struct RetryHeap {
         }
         return group
     }
-    var firstCount: Int { firsts.count }
+    /// So many first attempts are due then or before. O(first attempts), from so many on.
+    func hasFirsts(_ count: Int, until due: Int64) -> Bool {
+        guard firsts.count >= count else { return false }
+        var found = 0
+        for entry in firsts.unordered where entry.key.dueMillis <= due {
+            found += 1
+            if found >= count { return true }
+        }
+        return false
+    }
     mutating func removeAll() {
         firsts.removeAll()
         repeats.removeAll()

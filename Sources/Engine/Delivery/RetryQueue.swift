@@ -137,6 +137,7 @@ package struct RetryQueue {
     package mutating func drop(_ sequence: UInt64) {
         resolved(sequence)
         dropped.insert(sequence)
+        if !arrivals.isEmpty { arrivals.removeAll { $0.key.sequence == sequence } }
         if dropped.count >= RetryQueue.droppedCountMin, dropped.count * 2 > heap.count { compact() }
     }
     private static let droppedCountMin = 64
@@ -178,8 +179,8 @@ package struct RetryQueue {
     }
     /// Of first attempts here, not in the store.
     package var unsentDueMillis: Int64? { heap.firstUnsent?.key.dueMillis }
-    /// First attempts that wait here.
-    package var firstCount: Int { heap.firstCount }
+    /// So many first attempts wait here that are due then or before.
+    package func hasFirsts(_ count: Int, until due: Int64) -> Bool { heap.hasFirsts(count, until: due) }
     /// Back again as it was: the attempt could not be made now.
     package mutating func putBack(_ entry: RetryEntry) { insert(entry) }
 

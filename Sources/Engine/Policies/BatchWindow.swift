@@ -11,7 +11,8 @@ package struct BatchWindow {
     private var openUntil: Int64 = 0
     private var count = 0
     private var byteCount = 0
-    private var last: Int64 = 0
+    /// When the newest goes at the latest.
+    package private(set) var last: Int64 = 0
     /// Windows that are due then, or before, are full: they go now.
     package private(set) var fullUntil: Int64 = 0
     private var failed: Set<Int64> = []
@@ -40,6 +41,8 @@ package struct BatchWindow {
         fullUntil = openUntil
         openUntil = 0
     }
+    /// Nothing full is left; whatever waits goes at its time.
+    package mutating func fullOnesWent() { fullUntil = 0 }
     /// A time for one that has failed and is to go again then.
     package mutating func fail(until due: Int64) -> Int64 {
         var due = due

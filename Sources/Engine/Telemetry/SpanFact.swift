@@ -48,6 +48,8 @@ package struct DeliverySpanFact: Sendable {
     package enum End: Equatable, Sendable {
         case delivered
         case dead(DeadLetterReason?)
+        /// By a newer event of its key.
+        case superseded
         /// A shadow's, which is tried once and has no row.
         case lostToShadow
     }
