@@ -205,6 +205,17 @@ private func problem(_ schema: String) -> SchemaProblem? {
         let longList = "[" + Array(repeating: "0", count: 100_000).joined(separator: ",") + "]"
         #expect(try violations(many(#"{"items":[true]}"#), longList).map(\.keyword) == ["limits"])
     }
+    @Test func whatOneEventTakesIsGoneForTheOthersOfItsRequest() throws {
+        let schema = try EventSchema(#"{"items":{"type":"integer"}}"#)
+        var stepsLeft = 5
+        let first = schema.verdict(of: Array("[1,2]".utf8), stepsLeft: &stepsLeft)
+        #expect(first == .valid && stepsLeft == 2)
+        guard case .violated(let violations) = schema.verdict(of: Array("[1,2]".utf8), stepsLeft: &stepsLeft) else {
+            Issue.record("three steps out of two")
+            return
+        }
+        #expect(violations.map(\.keyword) == ["limits"])
+    }
     @Test func takesExpressionsAsSchemasSpellThem() throws {
         #expect(try isValid(#"{"pattern":"^\\u00e9\\/$"}"#, #""é/""#))
         #expect(try !isValid(#"{"pattern":"^a$"}"#, #""a\n""#))

@@ -19,15 +19,17 @@ struct SchemaRun {
     }
     private let schema: EventSchema
     private let document: JSONDocument
-    private var steps = 0
+    private let stepCountMax: Int
+    private(set) var steps = 0
     private var nesting = 0
     private var isExhausted = false
     private var path: [Step] = []
     private var violations: [SchemaViolation] = []
 
-    init(_ schema: EventSchema, _ document: JSONDocument) {
+    init(_ schema: EventSchema, _ document: JSONDocument, stepCountMax: Int) {
         self.schema = schema
         self.document = document
+        self.stepCountMax = stepCountMax
     }
 
     mutating func verdict() -> SchemaVerdict {
@@ -42,7 +44,7 @@ struct SchemaRun {
 
     private mutating func pay(_ count: Int) -> Bool {
         steps += count
-        if steps > SchemaBounds.stepCountMax { isExhausted = true }
+        if steps > stepCountMax { isExhausted = true }
         return !isExhausted
     }
 
