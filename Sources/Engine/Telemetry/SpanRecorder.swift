@@ -9,8 +9,13 @@ package final class SpanRecorder {
     private let tracer: EventTracer
     private let feed: SpanFeed
     private var asked: (sequence: UInt64, context: TraceContext?) = (0, nil)
-    /// The delivery whose attempt has ended last; its row follows.
-    private var judged: (sequence: UInt64, endpoint: EndpointID, trace: AttemptTrace?)?
+    /// The deliveries of one endpoint whose attempt has ended last, by sequence: one, or all of a batch. Their rows
+    /// follow.
+    private var judged: [UInt64: AttemptTrace?] = [:]
+    private var judgedAt: EndpointID?
+    /// A row has come since.
+    private var haveRowsCome = false
+    private static let judgedCountMax = BatchSettings.eventsRange.upperBound
     private var committedEnd: UInt64 = 0
 
     package init(tracer: EventTracer, feed: SpanFeed) {
@@ -41,7 +46,11 @@ package final class SpanRecorder {
         _ trace: AttemptTrace?, _ place: EventLocation, at endpoint: EndpointID, attempts: UInt16,
         _ outcome: DeliveryOutcome, isDelivered: Bool, nanos: UInt64
     ) {
-        judged = (place.sequence, endpoint, trace)
+        if haveRowsCome || judgedAt != endpoint || judged.count >= SpanRecorder.judgedCountMax {
+            judged.removeAll(keepingCapacity: true)
+        }
+        (judgedAt, haveRowsCome) = (endpoint, false)
+        judged.updateValue(trace, forKey: place.sequence)
         guard let trace else { return }
         feed.add(
             .attempt(
@@ -55,8 +64,9 @@ package final class SpanRecorder {
     ) {
         var fact = DeliverySpanFact(
             place: place, endpoint: endpoint, end: end, attempts: AttemptCount.number(of: attempts), endedNanos: nanos)
-        if let judged, judged.sequence == place.sequence, judged.endpoint == endpoint {
-            guard let trace = judged.trace else { return }
+        haveRowsCome = true
+        if judgedAt == endpoint, let known = judged[place.sequence] {
+            guard let trace = known else { return }
             fact.trace = trace
         }
         feed.add(.delivery(fact))
