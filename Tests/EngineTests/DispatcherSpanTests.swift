@@ -82,6 +82,26 @@ import Testing
         #expect(attempts.map(\.place.sequence) == [2] && deliveries.map(\.place.sequence) == [2])
         #expect(deliveries.first?.trace == attempts.first?.trace)
     }
+    @Test func whatANewerEventStandsForIsNoDeadLetter() throws {
+        let (bench, feed, tracer) = try self.bench(ratio: 1) {
+            $0.policies.coalesce = CoalesceSettings()
+            $0.policies.coalesce?.key = ["header:X-Key"]
+        }
+        for _ in 0..<2 { bench.log.append(FakeEvent(fieldLines: "X-Key: x\r\n")) }
+        bench.settle()
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        bench.advance(millis: 30)
+        let deliveries = told(feed).deliveries.sorted { $0.place.sequence < $1.place.sequence }
+        #expect(deliveries.map(\.end) == [.superseded, .delivered])
+        let maker = SpanMaker(tracer: tracer, logIdentity: bench.log.identity)
+        guard case .event(let event) = bench.log.read(at: bench.log.place(1)) else {
+            Issue.record("the first event is gone")
+            return
+        }
+        let span = maker.delivery(try #require(deliveries.first), event, SpanNames(RegistryState()))
+        #expect(span?.text("sluice.delivery.state") == "superseded" && span?.failure == nil)
+    }
     @Test func aRetryIsOfTheSameDeliveryAlsoAfterARestart() throws {
         let (bench, feed, tracer) = try bench(ratio: 1) { $0.retryDelaysMillis = [1000, 1000] }
         bench.log.append(FakeEvent())

@@ -22,10 +22,16 @@ extension Dispatcher {
     }
     /// Of a row; one that is pending has not ended.
     func tellEnd(_ row: DeliveryRow, now: UInt64) {
-        guard let spans, row.state != .pending else { return }
+        guard let spans else { return }
+        let end: DeliverySpanFact.End
+        switch row.state {
+        case .pending: return
+        case .delivered: end = .delivered
+        case .superseded: end = .superseded
+        case .dead: end = .dead(row.reason)
+        }
         spans.settled(
-            row.place, at: row.endpoint, row.state == .delivered ? .delivered : .dead(row.reason),
-            attempts: row.attempts, nanos: clock.wallNanos(at: now))
+            row.place, at: row.endpoint, end, attempts: row.attempts, nanos: clock.wallNanos(at: now))
     }
     func tellLostToShadow(_ lane: Lane, _ place: EventLocation, now: UInt64) {
         guard let spans else { return }

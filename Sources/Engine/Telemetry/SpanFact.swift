@@ -48,6 +48,8 @@ package struct DeliverySpanFact: Sendable {
     package enum End: Equatable, Sendable {
         case delivered
         case dead(DeadLetterReason?)
+        /// A newer event of its key is delivered in its place.
+        case superseded
         /// A shadow's, which is tried once and has no row.
         case lostToShadow
     }

@@ -84,6 +84,7 @@ package struct SpanMaker: Sendable {
         span.add("sluice.delivery.attempts", fact.attempts)
         switch fact.end {
         case .delivered: span.add("sluice.delivery.state", "delivered")
+        case .superseded: span.add("sluice.delivery.state", "superseded")
         case .lostToShadow:
             span.add("sluice.delivery.state", "lost_to_shadow")
             fail(&span, "shadow_failed", "a shadow's delivery failed, and is not tried again")
