@@ -46,6 +46,18 @@ import Testing
         log.oldestSequence = 6
         #expect(read(&reader, log) == Turn(events: [[6, 1]], isBehind: false), "retention has taken what lay between")
     }
+    @Test func aLogThatCannotBeReadCostsNoMoreThanItsBound() {
+        let log = FakeLog()
+        log.append(count: 6)
+        log.unavailable = [1]
+        var reader = ArrivalReader(at: log.place(1))
+        let notes = (0..<ArrivalReader.noteCountMax).map { _ in CommitNote(end: 3, nanos: 1) }
+        reader.add(notes)
+        #expect(read(&reader, log).events.isEmpty)
+        reader.add([CommitNote(end: 5, nanos: 2), CommitNote(end: 7, nanos: 3)])
+        log.unavailable = []
+        #expect(read(&reader, log).events == [[1, 1], [2, 1], [3, 3], [4, 3], [5, 3], [6, 3]])
+    }
     @Test func whatIsBehindTheNoteIsLeftForTheNext() {
         let log = FakeLog()
         log.append(count: 6)

@@ -377,6 +377,48 @@ private final class FakeTokens: TokenPort {
         #expect(Set(answers).count == 11)
         workers.stop()
     }
+    /// A gate that lets through as many as it is told.
+    private final class Turnstile: Sendable {
+        let state = Mutex<(began: [String], passes: Int)>(([], 0))
+        func pass(_ name: String) {
+            state.withLock { $0.began.append(name) }
+            while !isLetThrough() { Thread.sleep(forTimeInterval: 0.001) }
+        }
+        private func isLetThrough() -> Bool {
+            state.withLock { state in
+                guard state.passes > 0 else { return false }
+                state.passes -= 1
+                return true
+            }
+        }
+        func open(_ count: Int) { state.withLock { $0.passes += count } }
+        func began(_ count: Int) -> [String] {
+            while true {
+                let began = state.withLock { $0.began }
+                if began.count >= count { return began }
+                Thread.sleep(forTimeInterval: 0.001)
+            }
+        }
+    }
+    /// Two tenants have all threads and many more questions: the next thread that is free asks for the third.
+    @Test func aTenantThatHasNoneOutGoesFirst() throws {
+        let (gate, wakeup) = (Turnstile(), try #require(Wakeup()))
+        let workers = TokenWorkers(wakeup: wakeup) { (credentials) throws(TokenFailure) in
+            gate.pass(credentials.settings.clientID)
+            return GrantedToken(text: credentials.settings.clientID, lifetimeMillis: 1000)
+        }
+        for index in 0..<20 {
+            let tenant = TenantID(index % 2 == 0 ? 7 : 8)
+            workers.ask(try credentials(of: asking("a") { $0.clientID = "slow-\(index)" }, tenant: tenant))
+        }
+        #expect(gate.began(TokenWorkers.threadCountMax).count == TokenWorkers.threadCountMax)
+        workers.ask(try credentials(of: asking("a") { $0.clientID = "third" }, tenant: TenantID(9)))
+        gate.open(1)
+        #expect(gate.began(TokenWorkers.threadCountMax + 1).last == "third")
+        gate.open(20)
+        #expect(Set(gate.began(21)).count == 21)
+        workers.stop()
+    }
     @Test func aNameThatDoesNotResolveIsSaidToBeThat() throws {
         let one = try credentials(of: asking("a") { $0.tokenURL = "https://no-such-host.invalid/token" })
         do throws(TokenFailure) {

@@ -62,6 +62,46 @@ import Testing
         #expect(deliveries[0].trace == attempt.trace && deliveries[0].endedNanos == attempt.endedNanos)
         #expect(attempt.endedNanos / 1_000_000_000 == 1_700_000_000)
     }
+    /// What is told of an event that is not seen has to be read from the log to be thrown away.
+    @Test func ofABatchOnlyTheMembersThatAreSeenAreTold() throws {
+        let (bench, feed, _) = try self.bench {
+            var batch = BatchSettings()
+            (batch.events, batch.withinMillis) = (3, 1000)
+            $0.policies.batch = batch
+        }
+        for lines in ["", Self.received, ""] {
+            var member = event(lines)
+            member.body = "{\"n\":1}"
+            bench.log.append(member)
+        }
+        bench.settle()
+        #expect(bench.egress.out.count == 1 && parents(bench) == [""])
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        let (attempts, deliveries) = told(feed)
+        #expect(attempts.map(\.place.sequence) == [2] && deliveries.map(\.place.sequence) == [2])
+        #expect(deliveries.first?.trace == attempts.first?.trace)
+    }
+    @Test func whatANewerEventStandsForIsNoDeadLetter() throws {
+        let (bench, feed, tracer) = try self.bench(ratio: 1) {
+            $0.policies.coalesce = CoalesceSettings()
+            $0.policies.coalesce?.key = ["header:X-Key"]
+        }
+        for _ in 0..<2 { bench.log.append(FakeEvent(fieldLines: "X-Key: x\r\n")) }
+        bench.settle()
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        bench.advance(millis: 30)
+        let deliveries = told(feed).deliveries.sorted { $0.place.sequence < $1.place.sequence }
+        #expect(deliveries.map(\.end) == [.superseded, .delivered])
+        let maker = SpanMaker(tracer: tracer, logIdentity: bench.log.identity)
+        guard case .event(let event) = bench.log.read(at: bench.log.place(1)) else {
+            Issue.record("the first event is gone")
+            return
+        }
+        let span = maker.delivery(try #require(deliveries.first), event, SpanNames(RegistryState()))
+        #expect(span?.text("sluice.delivery.state") == "superseded" && span?.failure == nil)
+    }
     @Test func aRetryIsOfTheSameDeliveryAlsoAfterARestart() throws {
         let (bench, feed, tracer) = try bench(ratio: 1) { $0.retryDelaysMillis = [1000, 1000] }
         bench.log.append(FakeEvent())

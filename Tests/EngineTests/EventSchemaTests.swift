@@ -149,6 +149,10 @@ private func problem(_ schema: String) -> SchemaProblem? {
         #expect(problem(nested)?.reason.contains("deep") == true)
         let chain = String(repeating: #"{"not":"#, count: 40) + "true" + String(repeating: "}", count: 40)
         #expect(problem(chain)?.reason.contains("32") == true)
+        // Each leads to one that stands before it.
+        let links = (1...40).map { ##","d\##($0)":{"$ref":"#/definitions/d\##($0 - 1)"}"## }.joined()
+        let linked = ##"{"definitions":{"d0":true\##(links)},"items":{"$ref":"#/definitions/d40"}}"##
+        #expect(problem(linked)?.reason.contains("32") == true)
         #expect(problem(##"{"description":"\##(String(repeating: "x", count: 300_000))"}"##)?.place == "#")
     }
     @Test func takesASchemaThatLeadsBackThroughTheBody() throws {
@@ -184,6 +188,33 @@ private func problem(_ schema: String) -> SchemaProblem? {
         let different = "[" + (0..<100_000).map { #"{"a":\#($0)}"# }.joined(separator: ",") + "]"
         #expect(try isValid(#"{"uniqueItems":true}"#, different))
         #expect(try !isValid(#"{"uniqueItems":true}"#, #"[{"a":1,"b":[2]},{"b":[2.0],"a":1}]"#))
+    }
+    /// Two objects that have a name twice are never alike, and yet each is held against all that are like it.
+    @Test func endsWhereNoTwoOfManyAreAlike() throws {
+        let element = "{" + (0..<100).map { #""m\#($0)":0"# }.joined(separator: ",") + #","m0":0}"#
+        let body = "[" + Array(repeating: element, count: 300).joined(separator: ",") + "]"
+        #expect(try violations(#"{"uniqueItems":true}"#, body).map(\.keyword) == ["limits"])
+    }
+    @Test func countsNamesAndElementsThatItPassesOver() throws {
+        func many(_ rule: String) -> String {
+            #"{"allOf":[\#(Array(repeating: rule, count: 400).joined(separator: ","))]}"#
+        }
+        let longName = #"{"\#(String(repeating: "n", count: 100_000))":0}"#
+        #expect(try violations(many(#"{"not":{"required":["x"]}}"#), longName).map(\.keyword) == ["limits"])
+        #expect(try violations(many(#"{"properties":{"x":false}}"#), longName).map(\.keyword) == ["limits"])
+        let longList = "[" + Array(repeating: "0", count: 100_000).joined(separator: ",") + "]"
+        #expect(try violations(many(#"{"items":[true]}"#), longList).map(\.keyword) == ["limits"])
+    }
+    @Test func whatOneEventTakesIsGoneForTheOthersOfItsRequest() throws {
+        let schema = try EventSchema(#"{"items":{"type":"integer"}}"#)
+        var stepsLeft = 5
+        let first = schema.verdict(of: Array("[1,2]".utf8), stepsLeft: &stepsLeft)
+        #expect(first == .valid && stepsLeft == 2)
+        guard case .violated(let violations) = schema.verdict(of: Array("[1,2]".utf8), stepsLeft: &stepsLeft) else {
+            Issue.record("three steps out of two")
+            return
+        }
+        #expect(violations.map(\.keyword) == ["limits"])
     }
     @Test func takesExpressionsAsSchemasSpellThem() throws {
         #expect(try isValid(#"{"pattern":"^\\u00e9\\/$"}"#, #""é/""#))

@@ -54,6 +54,12 @@ import Testing
         #expect(places { $0.headers = (0..<17).map { TraceHeader("a\($0)", "v") } } == ["traces.headers"])
         #expect(places { $0.headers = [TraceHeader("a", String(repeating: "v", count: 8192))] } == ["traces.headers"])
     }
+    /// Whoever shows an issue about a value shows the value.
+    @Test func aPasswordInAURLIsNotShown() {
+        var configuration = manifest()
+        configuration.process.traces = settings { $0.endpoint = "http://u:geheim@a/" }
+        #expect(RegistryValidation.issues(of: configuration).map(\.subject) == [.field])
+    }
     @Test func aChangeNeedsARestartAndShowsNoSecret() {
         var (old, new) = (ProcessSettings(), ProcessSettings())
         new.traces = settings { $0.headers = [TraceHeader("a", "geheim")] }

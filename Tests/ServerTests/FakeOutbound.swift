@@ -105,7 +105,7 @@ extension FakeGateway: SvixApplications, SvixEventTypes, SvixEndpoints {
         try note("rotate \(secret == nil) \(graceSeconds)", caller)
         return "whsec_neu"
     }
-    func headers(_ application: String, _ ref: String, _ caller: Caller) throws -> [String: String] {
+    func headers(_ application: String, _ ref: String, _ caller: Caller) throws -> [String: String?] {
         ["X-Shown": "1", "Authorization": "Token geheim"]
     }
     func setHeaders(

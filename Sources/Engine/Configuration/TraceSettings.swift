@@ -53,9 +53,9 @@ package struct TraceSettings: Equatable, Sendable {
                             + "http://127.0.0.1:4318", about: .value))
             }
             if let error = address.unreachable {
-                issues.append(ValidationIssue(path["endpoint"], error.description, about: .value))
+                issues.append(ValidationIssue(path["endpoint"], error.description, about: error.subject))
             }
-        } catch { issues.append(ValidationIssue(path["endpoint"], error.description, about: .value)) }
+        } catch { issues.append(ValidationIssue(path["endpoint"], error.description, about: error.subject)) }
         if serviceName.isEmpty {
             issues.append(ValidationIssue(path["service_name"], "is empty; it names the gateway"))
         }

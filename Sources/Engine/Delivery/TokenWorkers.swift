@@ -40,9 +40,12 @@ package final class TokenWorkers: TokenPort, @unchecked Sendable {
         var idleCount = 0
         var isStopping = false
 
-        /// The one that waits longest among those whose tenant may have another.
+        /// The one that waits longest among those whose tenant has none out, else among those whose tenant may have
+        /// another: two tenants with many clients that hang must not keep a third waiting for all of them.
         mutating func next() -> ClientCredentials? {
-            let place = questions.firstIndex { running[$0.tenant, default: 0] < tenantThreadCountMax }
+            let place =
+                questions.firstIndex { running[$0.tenant] == nil }
+                ?? questions.firstIndex { running[$0.tenant, default: 0] < tenantThreadCountMax }
             guard let place else { return nil }
             let question = questions.remove(at: place)
             running[question.tenant, default: 0] += 1

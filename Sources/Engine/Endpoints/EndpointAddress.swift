@@ -35,6 +35,11 @@ extension EndpointAddressError: CustomStringConvertible {
     }
 }
 
+extension EndpointAddressError {
+    /// What was written is not shown where a password stands in it.
+    var subject: ValidationIssue.Subject { self == .userInformation ? .field : .value }
+}
+
 package struct EndpointAddress: Equatable, Sendable {
     /// Lower case, without brackets and without the root's dot.
     package let host: String

@@ -57,7 +57,7 @@ package struct EgressProxy: Sendable {
                 let reason = "is not the URL of a proxy such as http://10.0.0.1:3128"
                 issues.append(ValidationIssue(path["url"], reason, about: .value))
             }
-        } catch { issues.append(ValidationIssue(path["url"], error.description, about: .value)) }
+        } catch { issues.append(ValidationIssue(path["url"], error.description, about: error.subject)) }
         for (index, text) in settings.exceptions.enumerated() where CIDR(text) == nil {
             guard (try? EndpointAddress("http://\(name(text))/"))?.port == 80, !text.contains("/") else {
                 let reason = "is neither a name such as example.com nor a range of addresses such as 10.0.0.0/8"

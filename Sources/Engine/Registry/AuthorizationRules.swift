@@ -92,7 +92,7 @@ package enum AuthorizationRules {
             address = try EndpointAddress(oauth.tokenURL)
             if let error = address.unreachable { throw error }
         } catch {
-            return [ValidationIssue(path, error.description, about: .value)]
+            return [ValidationIssue(path, error.description, about: error.subject)]
         }
         let literal = address.literal?.address
         if let literal, let reason = addresses.refusal(of: literal) {

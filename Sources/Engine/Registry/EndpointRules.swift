@@ -77,14 +77,14 @@ struct EndpointRules {
         do {
             address = try EndpointAddress(endpoint.url)
         } catch {
-            return [ValidationIssue(path["url"], error.description, about: .value)]
+            return [ValidationIssue(path["url"], error.description, about: error.subject)]
         }
         if let literal = IPAddress(address.host), let reason = addresses.refusal(of: literal) {
             let refused = EndpointAddressError.refused(host: address.host, address: literal.text, reason)
             return [ValidationIssue(path["url"], refused.description, about: .value)]
         }
         if let error = address.unreachable {
-            return [ValidationIssue(path["url"], error.description, about: .value)]
+            return [ValidationIssue(path["url"], error.description, about: error.subject)]
         }
         let secretCount = endpoint.secrets.count + endpoint.extras.oldSecrets.count
         let formBytes = SignatureRules.form(of: endpoint)?.byteCount(secretCount: secretCount) ?? 0

@@ -36,6 +36,11 @@ package struct EventSchema: Sendable {
     package var ruleCount: Int { rules.count }
 
     package func verdict(of body: [UInt8]) -> SchemaVerdict {
+        var stepsLeft = SchemaBounds.stepCountMax
+        return verdict(of: body, stepsLeft: &stepsLeft)
+    }
+    /// `stepsLeft`: of all that are checked with it.
+    package func verdict(of body: [UInt8], stepsLeft: inout Int) -> SchemaVerdict {
         let document: JSONDocument
         do throws(JSONProblem) { document = try JSONDocument(body) } catch {
             switch error {
@@ -48,7 +53,9 @@ package struct EventSchema: Sendable {
             default: return .notJSON(error)
             }
         }
-        var run = SchemaRun(self, document)
-        return run.verdict()
+        var run = SchemaRun(self, document, stepCountMax: min(stepsLeft, SchemaBounds.stepCountMax))
+        let verdict = run.verdict()
+        stepsLeft -= run.steps
+        return verdict
     }
 }

@@ -128,7 +128,8 @@ struct SchemaCompiler {
                     didChange = true
                 }
             }
-            guard didChange else { return }
+            // A round passes on what it has just found, so that a chain may be whole after one.
+            guard didChange else { break }
         }
         guard var index = levels.indices.first(where: { levels[$0] > SchemaBounds.chainMax }) else { return }
         var seen: Set<RuleIndex> = []

@@ -14,6 +14,8 @@ package enum SchemaBounds {
     package static let patternMemoryBytesMax = 8 << 20
     /// Rules run on values, members looked at, 32 bytes of a text read. One takes about a tenth of a microsecond.
     package static let stepCountMax = 1_000_000
+    /// Of all events of one request, which one worker checks one behind the other: about a second.
+    package static let requestStepCountMax = 10_000_000
     /// Rules that wait for others while a body is checked; each takes some hundred bytes of stack.
     package static let nestingMax = 256
     package static let violationCountMax = 10

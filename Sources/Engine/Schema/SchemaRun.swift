@@ -19,15 +19,17 @@ struct SchemaRun {
     }
     private let schema: EventSchema
     private let document: JSONDocument
-    private var steps = 0
+    private let stepCountMax: Int
+    private(set) var steps = 0
     private var nesting = 0
     private var isExhausted = false
     private var path: [Step] = []
     private var violations: [SchemaViolation] = []
 
-    init(_ schema: EventSchema, _ document: JSONDocument) {
+    init(_ schema: EventSchema, _ document: JSONDocument, stepCountMax: Int) {
         self.schema = schema
         self.document = document
+        self.stepCountMax = stepCountMax
     }
 
     mutating func verdict() -> SchemaVerdict {
@@ -42,7 +44,7 @@ struct SchemaRun {
 
     private mutating func pay(_ count: Int) -> Bool {
         steps += count
-        if steps > SchemaBounds.stepCountMax { isExhausted = true }
+        if steps > stepCountMax { isExhausted = true }
         return !isExhausted
     }
 
@@ -192,7 +194,8 @@ struct SchemaRun {
     private mutating func holdsForList(
         _ test: SchemaTest, _ rule: SchemaRule, _ place: Int, _ collects: Bool
     ) -> Bool {
-        guard document.kind(place) == .list else { return true }
+        // Finding its elements is work of its own, also where few of them are looked at.
+        guard document.kind(place) == .list, pay(document.count(place) >> 5) else { return !isExhausted }
         switch test {
         case .itemCount(let size):
             return size.takes(document.count(place)) || fail(rule, size.keyword, size.words("element"), collects)
@@ -243,7 +246,7 @@ struct SchemaRun {
     private mutating func holdsForObject(
         _ test: SchemaTest, _ rule: SchemaRule, _ place: Int, _ collects: Bool
     ) -> Bool {
-        guard document.kind(place) == .object else { return true }
+        guard document.kind(place) == .object, pay(document.count(place) >> 4) else { return !isExhausted }
         switch test {
         case .memberCount(let size):
             return size.takes(document.count(place)) || fail(rule, size.keyword, size.words("member"), collects)
@@ -269,16 +272,21 @@ struct SchemaRun {
         }
     }
     private mutating func names(of place: Int) -> Set<[UInt8]> {
-        _ = pay(document.count(place))
-        return Set(document.members(of: place).map { document.bytes($0.name) })
+        var names: Set<[UInt8]> = []
+        for member in document.members(of: place) {
+            guard pay(1 + document.length(member.name) >> 5) else { break }
+            names.insert(document.bytes(member.name))
+        }
+        return names
     }
     private mutating func holdsForMembers(
         _ members: SchemaTest.Members, _ rule: SchemaRule, _ place: Int, _ collects: Bool
     ) -> Bool {
         var isValid = true
         for member in document.members(of: place) {
+            let reading = document.length(member.name) >> 5
+            guard pay(1 + reading + (1 + reading) * members.patterns.count) else { return false }
             let name = document.bytes(member.name)
-            guard pay(1 + (1 + name.count >> 5) * members.patterns.count) else { return false }
             var isKnown = false
             var isRight = true
             if let own = members.properties[name] {

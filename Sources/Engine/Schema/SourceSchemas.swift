@@ -50,7 +50,12 @@ package enum SchemaRefusal: Equatable, Sendable {
 extension EventSchema {
     /// Nil: it is what the schema asks for.
     package func refusal(of body: [UInt8]) -> SchemaRefusal? {
-        switch verdict(of: body) {
+        var stepsLeft = SchemaBounds.stepCountMax
+        return refusal(of: body, stepsLeft: &stepsLeft)
+    }
+    /// `stepsLeft`: of all that are checked with it.
+    func refusal(of body: [UInt8], stepsLeft: inout Int) -> SchemaRefusal? {
+        switch verdict(of: body, stepsLeft: &stepsLeft) {
         case .valid: nil
         case .notJSON: .notJSON
         case .violated(let violations): .violated(violations)
@@ -96,9 +101,10 @@ package struct SourceSchemas: Sendable {
         case .split(let table):
             let body = request.body
             var refusal: SchemaRefusal?
-            var index = 0
+            var (index, stepsLeft) = (0, SchemaBounds.requestStepCountMax)
             table.all { place, type in
-                refusal = schema(of: type)?.refusal(of: Array(body[place])).map { $0.of(event: index) }
+                refusal = schema(of: type)?.refusal(of: Array(body[place]), stepsLeft: &stepsLeft)
+                    .map { $0.of(event: index) }
                 index += 1
                 return refusal == nil
             }

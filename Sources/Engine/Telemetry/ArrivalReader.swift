@@ -3,6 +3,8 @@
 import FastPath
 
 package struct ArrivalReader {
+    /// While the log cannot be read, notes beyond it become one with the last.
+    package static let noteCountMax = 8192
     private var place: EventLocation
     private var notes: [CommitNote] = []
     private var next = 0
@@ -15,6 +17,9 @@ package struct ArrivalReader {
             next = 0
         }
         notes += more
+        if notes.count > ArrivalReader.noteCountMax {
+            notes.replaceSubrange((ArrivalReader.noteCountMax - 1)..., with: notes.suffix(1))
+        }
     }
     /// Events in their order, each with the time at which it was seen to be on disk. True when its bound ended it.
     package mutating func read(_ log: any EventLog, countMax: Int, _ body: (StoredEvent, UInt64) -> Void) -> Bool {

@@ -44,7 +44,7 @@ package enum EndpointError: Error, Equatable, Sendable {
 
     package func issue(at path: FieldPath) -> ValidationIssue {
         switch self {
-        case .address(let error): return ValidationIssue(path["url"], error.description, about: .value)
+        case .address(let error): return ValidationIssue(path["url"], error.description, about: error.subject)
         case .tls(let error):
             let field = error.file.map { path["tls"][$0.rawValue] } ?? path["url"]
             return ValidationIssue(field, error.message, about: .nothing)

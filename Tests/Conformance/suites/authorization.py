@@ -250,8 +250,12 @@ def no_token(world, tokens):
 
 def by_the_api(world, tokens):
     status, made = world.make(
-        "made", authorization=oauth(tokens.url, client_id="made"), headers={"X-Api-Key": "write-only"})
-    assert status == 201 and made["headers"] == {"X-Api-Key": "***"}, made
+        "made", authorization=oauth(tokens.url, client_id="made"),
+        headers={"X-Api-Key": "write-only", "X-Partner": "write-only-too"})
+    assert status == 201 and made["headers"] == {"X-Api-Key": "***", "X-Partner": "***"}, made
+    # Nor does the Svix-shaped API show what was set here.
+    elsewhere = world.gateway.api(f"/api/v1/app/{made['tenant']['id']}/endpoint/{made['id']}/headers")
+    assert elsewhere == {"headers": {}, "sensitive": ["X-Api-Key", "X-Partner"]}, elsewhere
     assert made["authorization"]["oauth2"]["client_secret"] == "***", made
     assert SECRET not in json.dumps(made) and "write-only" not in json.dumps(made), made
     world.send("made")

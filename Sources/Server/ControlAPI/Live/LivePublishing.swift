@@ -62,7 +62,10 @@ final class LivePublishing: EventPublishing {
     var isEnforcing: Bool { (gateway.registry?.state.eventTypes.enforcedCount ?? 0) > 0 }
     /// As `checkSchema`, for callers that are not to wait.
     func checkSchemaAside(type: String, body: [UInt8]) async throws {
-        guard isEnforcing else { return }
+        // Whose type is not checked does not wait behind those that are.
+        guard let types = gateway.registry?.state.eventTypes, types.enforcedCount > 0,
+            types.named(type)?.settings.enforcesSchema == true
+        else { return }
         try await worker.run { [self] in try checkSchema(type: type, body: body) }
     }
     /// On disk when this returns.

@@ -149,9 +149,12 @@ extension LiveOutbound {
 
     // MARK: header fields
 
-    func headers(_ application: String, _ ref: String, _ caller: Caller) throws -> [String: String] {
-        let fields = try lookup(caller).endpoint(application, ref).settings.extras.fields
-        return Dictionary(fields.map { ($0.name, $0.value) }) { first, _ in first }
+    func headers(_ application: String, _ ref: String, _ caller: Caller) throws -> [String: String?] {
+        let extras = try lookup(caller).endpoint(application, ref).settings.extras
+        // Of one that was made elsewhere every value is a secret.
+        let hides = family == .registry && extras.signatureNames != .svix
+        let fields: [(String, String?)] = extras.fields.map { ($0.name, hides ? nil : $0.value) }
+        return Dictionary(fields) { first, _ in first }
     }
     func setHeaders(
         _ application: String, _ ref: String, _ headers: [String: String?], merges: Bool, _ caller: Caller

@@ -186,10 +186,12 @@ struct OutboundEndpointController {
                 let all = try await worker.run {
                     try endpoints.headers(place.application, place.endpoint, call.caller)
                 }
-                let isSensitive = { (name: String) in SvixHeaders.sensitive.contains(name.lowercased()) }
-                let shown = all.filter { !isSensitive($0.key) }.mapValues { JSONValue.text($0) }
-                let hidden = all.keys.filter(isSensitive).sorted().map { JSONValue.text($0) }
-                return SvixReply(200, ["headers": .object(shown), "sensitive": .list(hidden)])
+                let shown = all.compactMapValues(\.self).filter { name, _ in
+                    !SvixHeaders.sensitive.contains(name.lowercased())
+                }
+                let hidden = all.keys.filter { shown[$0] == nil }.sorted().map { JSONValue.text($0) }
+                let values = shown.mapValues { JSONValue.text($0) }
+                return SvixReply(200, ["headers": .object(values), "sensitive": .list(hidden)])
             },
             .svix(
                 .put, form.one + "/headers", "\(form.operation).update-headers",

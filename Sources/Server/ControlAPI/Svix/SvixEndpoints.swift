@@ -227,7 +227,8 @@ package protocol SvixEndpoints: AnyObject, Sendable {
     func rotate(
         _ application: String, _ ref: String, to secret: String?, graceSeconds: Int, _ caller: Caller
     ) throws -> String
-    func headers(_ application: String, _ ref: String, _ caller: Caller) throws -> [String: String]
+    /// Values that are not to be shown are nil.
+    func headers(_ application: String, _ ref: String, _ caller: Caller) throws -> [String: String?]
     /// `merges`: what is not named stays, and nil takes away.
     func setHeaders(
         _ application: String, _ ref: String, _ headers: [String: String?], merges: Bool, _ caller: Caller
