@@ -125,7 +125,7 @@ private let repository = URL(fileURLWithPath: #filePath).deletingLastPathCompone
         ("endpoints:\n  - name: e\n", 2, "needs `url`"),
         ("endpoints:\n  - { name: e, url: \"ftp://a/b\" }\n", 2, "use https://HOST[:PORT]/PATH or http://"),
         ("endpoints:\n  - { name: e, url: \"http:///b\" }\n", 2, "is not a URL"),
-        ("endpoints:\n  - { name: e, url: \"http://u:p@h/\" }\n", 2, "say them by `authorization`"),
+        ("endpoints:\n  - { name: e, url: \"http://u:p@h/\" }\n", 2, "`url` contains a user name or password"),
         ("endpoints:\n  - { name: e, url: \"ftp://h/\" }\n", 2, "use https://HOST"),
         ("endpoints:\n  - name: e\n    url: http://h\n    outcomes: ops-centre\n", 4, "did you mean `ops-center`?"),
         ("endpoints:\n  - name: e\n    url: http://h\n    outcomes:\n      404: rety\n", 5, "did you mean `retry`?"),

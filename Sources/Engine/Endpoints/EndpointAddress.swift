@@ -19,7 +19,7 @@ extension EndpointAddressError: CustomStringConvertible {
         case .notAURL: "is not a URL such as http://127.0.0.1:9000/hooks"
         case .scheme(let scheme): "has the scheme \"\(scheme)\"; use https://HOST[:PORT]/PATH or http://"
         case .userInformation:
-            "contains a user name or password; say them by `authorization`, as `basic`"
+            "contains a user name or password, which no URL here may have; an endpoint's stand in `authorization`"
         case .badHost(let host): "has the host \"\(host)\", which is neither a plain name nor an address"
         case .badPort(let port): "has the port \"\(port)\"; a port is 1 to 65535"
         case .portRefused(let port): "uses port \(port), which belongs to another protocol than HTTP"

@@ -27,11 +27,18 @@ package struct Manifest {
             switch issue.subject {
             case .nothing: "`\(key)`: \(issue.reason)"
             case .field: "`\(key)` \(issue.reason)"
-            case .value: place.text.map { "`\(key)`: `\($0)` \(issue.reason)" } ?? "`\(key)` \(issue.reason)"
+            case .value: place.text.map { "`\(key)`: `\(shown($0))` \(issue.reason)" } ?? "`\(key)` \(issue.reason)"
             }
         return ConfigurationProblem(line: place.line, message: message)
     }
 
+    /// A URL without its user name and password.
+    private func shown(_ text: String) -> String {
+        guard let slashes = text.firstRange(of: "//"),
+            let at = text[slashes.upperBound...].prefix(while: { $0 != "/" }).lastIndex(of: "@")
+        else { return text }
+        return text[..<slashes.upperBound] + "***" + text[at...]
+    }
     /// The line of the field, or of the nearest thing above it that is there; its text when it is one value.
     private func place(of path: FieldPath) -> (line: Int, text: String?) {
         var node = root

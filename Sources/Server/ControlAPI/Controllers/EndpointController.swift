@@ -138,6 +138,8 @@ struct EndpointController {
                 let changed = try await worker.run {
                     let (current, revision) = try registry.draft(of: ref, call.caller)
                     let merged = try BodyReading.json(of: current).merged(with: changes)
+                    let lacking = SchemaCheck.errors(merged, EndpointDraft.schema)
+                    guard lacking.isEmpty else { throw ControlError.invalid(lacking) }
                     let draft = try BodyReading.decode(merged, as: EndpointDraft.self)
                     return try registry.replace(ref, with: draft, revision: revision, call.caller)
                 }
@@ -210,8 +212,6 @@ struct EndpointController {
 extension EndpointDraft {
     /// Every field may be absent; the tenant cannot be changed.
     static let patchSchema = ObjectSchema(
-        "EndpointPatch", "What of an endpoint is to change.",
-        schema.fields.filter { $0.name != "tenant" }.map { field in
-            ObjectSchema.Field(name: field.name, schema: field.schema, isRequired: false, about: field.about)
-        })
+        "EndpointPatch", "What of an endpoint is to change.", schema.fields.filter { $0.name != "tenant" }
+    ).asPatch(named: "EndpointPatch")
 }

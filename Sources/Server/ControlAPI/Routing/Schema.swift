@@ -54,6 +54,38 @@ package struct ObjectSchema: Sendable {
     }
 }
 
+extension ObjectSchema {
+    /// Of a change by RFC 7396: every field may be absent, those of objects within too. It is the same where nothing is
+    /// required.
+    func asPatch(named name: String? = nil) -> ObjectSchema {
+        let patched = fields.map { field in
+            Field(name: field.name, schema: field.schema.asPatch, isRequired: false, about: field.about)
+        }
+        return ObjectSchema(name ?? (asksForSomething ? self.name + "Patch" : self.name), about, patched)
+    }
+    fileprivate var asksForSomething: Bool { fields.contains { $0.isRequired || $0.schema.asksForSomething } }
+}
+
+extension Schema {
+    /// Of objects alone: a list is changed as a whole.
+    fileprivate var asPatch: Schema {
+        switch self {
+        case .object(let object): .object(object.asPatch())
+        case .flagOr(let object): .flagOr(object.asPatch())
+        case .integerOr(let range, let object): .integerOr(range, object.asPatch())
+        case .orNull(let schema): .orNull(schema.asPatch)
+        case .text, .time, .duration, .word, .flag, .integer, .number, .list, .map, .anything: self
+        }
+    }
+    fileprivate var asksForSomething: Bool {
+        switch self {
+        case .object(let object), .flagOr(let object), .integerOr(_, let object): object.asksForSomething
+        case .orNull(let schema): schema.asksForSomething
+        case .text, .time, .duration, .word, .flag, .integer, .number, .list, .map, .anything: false
+        }
+    }
+}
+
 /// A value of the API whose JSON has a schema.
 package protocol Described: Codable, Sendable {
     static var schema: ObjectSchema { get }
