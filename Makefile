@@ -22,8 +22,8 @@ bench: build ## Ingest beside the limit probe and the peers, in one run
 
 simulate: ## The whole gateway in a simulator: SEEDS=1000 of them from FROM=1, or one with its story, SEED=17
 	@scripts/setup.sh build
-	@SLUICE_SIMULATED=1 swift build -c release --product simulate --scratch-path .build/simulate
-	@.build/simulate/release/simulate $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),1))
+	@swift build -c release --product simulate
+	@.build/release/simulate $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),1))
 
 mutants: ## Plants each fault and runs the simulator until it is found; SEEDS=10000 a fault at most
 	@scripts/setup.sh build

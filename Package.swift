@@ -15,10 +15,6 @@ let multiBufferLibrary: [LinkerSetting] = []
 let planted: [SwiftSetting] =
     Context.environment["SLUICE_PLANTED"] == nil ? [] : [.define("SLUICE_PLANTED")]
 
-// Where the simulator's disk can take the kernel's place; see CShims/file_world.h.
-let isSimulated = ["SLUICE_SIMULATED", "SLUICE_PLANTED"].contains { Context.environment[$0] != nil }
-let fileWorld: [CSetting] = [.define("SLUICE_FILE_WORLD", isSimulated ? nil : .when(configuration: .debug))]
-
 let strict: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),
@@ -43,8 +39,7 @@ let package = Package(
     targets: [
         .target(
             name: "CShims",
-            cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])] + multiBuffer
-                + fileWorld,
+            cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])] + multiBuffer,
             cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
             linkerSettings: [
                 .linkedLibrary("uring"), .linkedLibrary("ssl"), .linkedLibrary("crypto"), .linkedLibrary("xxhash"),

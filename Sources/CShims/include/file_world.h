@@ -1,6 +1,5 @@
 // Files of one thread's own instead of the kernel's, so that a whole gateway runs on a disk that a simulator has in
-// memory. The calls are those of file.h and answer as they do. In debug builds, which tests are, and in those with
-// SLUICE_SIMULATED or SLUICE_PLANTED in their environment; in every other one entering it ends the process.
+// memory. Entered by tests alone; the calls are those of file.h and answer as they do.
 #ifndef SLUICE_FILE_WORLD_H
 #define SLUICE_FILE_WORLD_H
 #include <stddef.h>
