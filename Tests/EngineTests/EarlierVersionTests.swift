@@ -10,7 +10,7 @@ import Testing
         "channels", "description", "metadata", "throttle_rate", "version", "headers", "credentials", "old_secrets",
         "signature_names", "family", "redact", "transform", "signature", "filter",
         "breaker", "retry.policy", "errors", "rate", "concurrency.adaptive", "deadline",
-        "delay", "shadow", "disable_after",
+        "delay", "shadow", "disable_after", "coalesce", "batch", "authorization", "contract",
     ]
     /// As the first version made it.
     private func earlierDigest(_ settings: EndpointConfiguration) -> UInt64 {
