@@ -80,7 +80,7 @@ import Testing
         }
         count += try run("optional/bignum.json")
         count += try run("optional/zeroTerminatedFloats.json")
-        #expect(count > 60)
+        #expect(count >= 60)
     }
     @Test(
         .enabled(

@@ -161,7 +161,9 @@ import Testing
         try setting.restart()
         #expect(setting.expunged.messagesLeft == [151])
         let expunged = setting.expunged
-        #expect(throws: PayloadEraser.Failure.self) { try setting.eraser.finish { expunged.messagesLeft.isEmpty } }
+        // A stop leaves the rest to the next start.
+        try setting.eraser.finish { expunged.messagesLeft.isEmpty }
+        #expect(!setting.expunged.tenantsLeft.isEmpty)
         try setting.eraser.finish { false }
         #expect(try setting.erased == Array(1...151))
         #expect(setting.expunged.messagesLeft.isEmpty && setting.expunged.tenantsLeft.isEmpty)

@@ -290,7 +290,7 @@ import Testing
         for kind in DeadLetterClass.allCases { #expect(DeadLetterClass(rawValue: kind.rawValue) == kind) }
         #expect(DeadLetterClass.names.count == FailureClass.allCases.count + 1)
         for reason in DeadLetterReason.allCases {
-            let isOurs = [.tooLarge, .eventMissing, .endpointDisabled, .cancelled, .transformationFailed]
+            let isOurs = [.tooLarge, .eventMissing, .endpointDisabled, .cancelled, .transformationFailed, .erased]
                 .contains(reason)
             #expect((DeadLetterClass(row(1, 1, status: 401, reason: reason)) == .local) == isOurs, "\(reason)")
         }
