@@ -341,11 +341,13 @@ def conditions(report):
                         None,
                     )
 
-                with report.case("the four conditions are types of their own, with examples"):
+                with report.case("the four conditions are types of their own, with examples, as are failing endpoints"):
                     assert sorted(names) == [
-                        "certificate.expiring", "log.space_low", "queue.lagging", "source.verification_failing",
+                        "certificate.expiring", "endpoint.failing", "log.space_low", "queue.lagging",
+                        "source.verification_failing",
                     ]
-                    assert all(one["example"]["data"]["state"] == "begun" for one in types)
+                    conditions = [one for one in types if one["name"] != "endpoint.failing"]
+                    assert all(one["example"]["data"]["state"] == "begun" for one in conditions)
                 with report.case("a source whose requests are refused, once"):
                     for number in range(12):
                         body = json.dumps({"n": number}).encode()
