@@ -1,8 +1,8 @@
 // The disk of a simulated gateway: files and folders in memory that answer as the kernel does, fail as disks do, and
 // can lose power.
 //
-// Fault model. A file is sectors of 512 bytes. A write reaches the page cache, whole or in its first sectors. A sync that
-// returns 0 makes the file's bytes durable, not its name: names are durable when their folder was synced. A power cut
+// Fault model. A file is sectors of 512 bytes. A write reaches the page cache, whole or in its first sectors. A sync
+// that returns 0 makes the file's bytes durable, not its name: names are durable when their folder was synced. A power cut
 // keeps of each sector that was written and not synced the old or the new content, each for itself, and of the changes
 // of names the first so many. A sync that fails leaves some sectors on disk and forgets that the others were dirty, as
 // Linux does: the next one returns 0 and writes nothing of them. A process that dies without a cut leaves the cache.

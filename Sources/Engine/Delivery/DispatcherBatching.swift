@@ -112,10 +112,8 @@ extension Dispatcher {
             putBack(draft.members.map(\.entry), lane)
             return .blocked
         }
-        shares.take(block, isProven: lane.isProven)
-        let tenant = scheduler.took(block, of: lane.endpoint.tenant, isFirstOfLane: lane.inFlight == 0)
         let byteCount = 64 * group.count + room
-        scheduler.charge(max(block, limits.orderUnit(of: pool.byteCount)) - byteCount)
+        let tenant = takeShare(block, lane, byteCount: byteCount)
         if let interval = lane.endpoint.spacingNanos { lane.working.spacing.took(now: now, intervalNanos: interval) }
         began(lane, policies, attempts: first.attempts, now: now)
         lane.attemptBegan(first.origin, bytes: block)

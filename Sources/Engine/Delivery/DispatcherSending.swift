@@ -146,13 +146,7 @@ extension Dispatcher {
     func send(
         _ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, way: Way, now: UInt64
     ) -> SendResult {
-        if postpones(event, lane, attempts: attempts, origin: origin, now: now) { return .ended(byteCount: 64) }
-        if let policies = lane.endpoint.policies,
-            isSettled(event, lane, policies, attempts: attempts, origin: origin, now: now)
-                || isTakenIn(event, lane, policies, attempts: attempts, origin: origin, now: now)
-        {
-            return .ended(byteCount: 64)
-        }
+        if endsUnsent(event, lane, attempts: attempts, origin: origin, now: now) { return .ended(byteCount: 64) }
         // A member's key was found in the event before.
         let key = lane.endpoint.order.map {
             lane.working.order?.key(of: event.place.sequence) ?? $0.key(of: event, in: groups)
@@ -197,11 +191,8 @@ extension Dispatcher {
         if origin == nil || wasHeld {
             count(lane) { $0.recordQueueWait(millis: clock.millis(at: now) - Int64(event.receivedAt / 1_000_000)) }
         }
-        shares.take(block, isProven: lane.isProven)
-        let tenant = scheduler.took(block, of: lane.endpoint.tenant, isFirstOfLane: lane.inFlight == 0)
         let byteCount = 64 + event.fieldLines.count + event.body.count
-        // What its tenant pays for is what it holds; the bytes are paid by whoever has called.
-        scheduler.charge(max(block, limits.orderUnit(of: pool.byteCount)) - byteCount)
+        let tenant = takeShare(block, lane, byteCount: byteCount)
         if let interval = lane.endpoint.spacingNanos { lane.working.spacing.took(now: now, intervalNanos: interval) }
         if let policies = lane.endpoint.policies { began(lane, policies, attempts: attempts, now: now) }
         lane.attemptBegan(known, bytes: block)
@@ -217,6 +208,23 @@ extension Dispatcher {
                 bornMillis: event.bornMillis, trace: trace, token: token))
         if let preparation { prepare(event, lane, preparation, slot: slot) } else { submit(slot) }
         return .ended(byteCount: byteCount)
+    }
+    /// True when it waits, has ended, or goes with others: nothing of it is sent now.
+    private func endsUnsent(
+        _ event: StoredEvent, _ lane: Lane, attempts: UInt16, origin: AttemptOrigin?, now: UInt64
+    ) -> Bool {
+        if postpones(event, lane, attempts: attempts, origin: origin, now: now) { return true }
+        guard let policies = lane.endpoint.policies else { return false }
+        return isSettled(event, lane, policies, attempts: attempts, origin: origin, now: now)
+            || isTakenIn(event, lane, policies, attempts: attempts, origin: origin, now: now)
+    }
+    /// An order's part of what all share. What its tenant pays for is what it holds; the bytes are paid by whoever has
+    /// called.
+    func takeShare(_ block: Int, _ lane: Lane, byteCount: Int) -> TenantShare {
+        shares.take(block, isProven: lane.isProven)
+        let tenant = scheduler.took(block, of: lane.endpoint.tenant, isFirstOfLane: lane.inFlight == 0)
+        scheduler.charge(max(block, limits.orderUnit(of: pool.byteCount)) - byteCount)
+        return tenant
     }
     func asking(_ lane: Lane) -> ResourceShares.Asking {
         let tenant = scheduler.share(of: lane.endpoint.tenant)

@@ -5,8 +5,8 @@
 // each file, whole and in order. What they said is then met again: the marks are older too, and events are delivered a
 // second time, never lost (at least once). History may then miss rows of deliveries that are done, or have some that
 // are not, which are sent again. Before the log removes a segment it asks for `makeDurable`, so no cut takes back that
-// its events were delivered or are dead. What an operator was told is kept (a replay, an endpoint switched on, a new endpoint's mark) is
-// written with FULL.
+// its events were delivered or are dead. What an operator was told is kept (a replay, an endpoint switched on, a new
+// endpoint's mark) is written with FULL.
 //
 // One process has a folder open, and in it one store: the data folder's lock sees to that.
 

@@ -18,8 +18,8 @@ package struct DamageSpan: Equatable, Sendable {
     /// segment.
     package var nextSequence: UInt64?
     package var nextGroupFirst: UInt64?
-    /// True exactly when a whole 512-byte sector of it is zero, as a torn write leaves it and a flipped bit does not. Not
-    /// of one that says it is erased: its zeros are its own, and it was committed before.
+    /// True exactly when a whole 512-byte sector of it is zero, as a torn write leaves it and a flipped bit does not.
+    /// Not of one that says it is erased: its zeros are its own, and it was committed before.
     package var hasZeroSector: Bool
     /// True exactly when the disk gave an error for part of it.
     package var isUnreadable: Bool
