@@ -75,13 +75,14 @@ SUITES = [
     ("Crash/powercut.py", ["--rounds", "3"], ["--rounds", "30"], 180),
     ("Crash/crashstates.py", ["--states", "40"], ["--states", "300"], 300),
     ("Crash/disk_faults.py", [], [], 300),
+    ("Crash/simulator.py", ["--seeds", "300"], ["--seeds", "20000"], 300),
 ]
 
 
-# They measure, or fill the machine.
+# They measure, or fill the machine, or need what is built with the Swift tests.
 ALONE = {
     "benchmarks.py", "gate.py", "isolation.py", "load.py", "offload_suite.py", "rejected.py", "timing_scenarios.py",
-    "bundle.py"}
+    "bundle.py", "simulator.py"}
 printing = threading.Lock()
 # Seconds for the Swift tests; they take some 150.
 SWIFT_SECONDS = 420
