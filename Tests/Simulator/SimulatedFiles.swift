@@ -2,11 +2,11 @@
 // can lose power.
 //
 // Fault model. A file is sectors of 512 bytes. A write reaches the page cache, whole or in its first sectors. A sync
-// that returns 0 makes the file's bytes durable, not its name: names are durable when their folder was synced. A power cut
-// keeps of each sector that was written and not synced the old or the new content, each for itself, and of the changes
-// of names the first so many. A sync that fails leaves some sectors on disk and forgets that the others were dirty, as
-// Linux does: the next one returns 0 and writes nothing of them. A process that dies without a cut leaves the cache.
-// Left out: sectors torn inside, disks that lie about a flush, errors of reading, damage at rest.
+// that returns 0 makes the file's bytes durable, not its name: names are durable when their folder was synced. A power
+// cut keeps of each sector that was written and not synced the old or the new content, each for itself, and of the
+// changes of names the first so many. A sync that fails leaves some sectors on disk and forgets that the others were
+// dirty, as Linux does: the next one returns 0 and writes nothing of them. A process that dies without a cut leaves the
+// cache. Left out: sectors torn inside, disks that lie about a flush, errors of reading, damage at rest.
 
 import CShims
 import FastPath

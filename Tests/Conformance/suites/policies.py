@@ -409,8 +409,8 @@ def coalesce(report):
                 trace = gateway.api(f"/api/v1/events/{gone[0]}/trace")["endpoints"][0]
                 assert trace["outcome"] == "superseded" and trace["why"][0]["code"] == "superseded", trace
                 # The store has them a moment later.
-                listed = wait_until(
-                    lambda: gateway.api("/api/v1/deliveries?state=delivered&limit=500")["items"], 10, "no delivered row")
+                path = "/api/v1/deliveries?state=delivered&limit=500"
+                listed = wait_until(lambda: gateway.api(path)["items"], 10, "no delivered row")
                 assert {d["state"] for d in listed} == {"delivered"} and len(listed) <= 15, listed
                 assert event_count(gateway, "coalesce", "superseded") >= 5
                 notes.append(f"{tried} attempts while it was down, {len(set(good))} events of 210 delivered")
