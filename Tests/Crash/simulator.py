@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The whole gateway on simulated network, disk and clock, many seeds: nothing that was answered is lost, nothing that was
-refused is delivered, everything comes home; and a seed is always the same run. `make simulate SEED=n` tells the story of
-one. The command is built with the Swift tests."""
+"""The whole gateway on simulated network, disk and clock, many seeds: nothing that was answered is lost, nothing that
+was refused is delivered, everything comes home; and a seed is always the same run. `make simulate SEED=n` tells the
+story of one. The command is built with the Swift tests."""
 
 import os
 import re
