@@ -7,7 +7,7 @@ import Testing
 @Suite struct SimulatorTests {
     /// A few: an error that is thrown is costly beside the test library, which takes a backtrace of each.
     /// `Tests/Crash/simulator.py` runs many.
-    @Test(arguments: 1...10 as ClosedRange<UInt64>)
+    @Test(arguments: 1...4 as ClosedRange<UInt64>)
     func nothingIsLostWhateverHappens(seed: UInt64) throws {
         let finding = try World(seed: seed).run()
         #expect(finding == nil, "SEED=\(seed): \(finding ?? "")")
@@ -15,7 +15,7 @@ import Testing
     @Test func theStormDoesDisturb() throws {
         var sum = World.Figures()
         var answered = 0
-        for seed in 9001...9040 as ClosedRange<UInt64> {
+        for seed in 9001...9008 as ClosedRange<UInt64> {
             let world = try World(seed: seed)
             #expect(world.run() == nil)
             let figures = world.figures
@@ -26,8 +26,8 @@ import Testing
             sum.segmentFailures += figures.segmentFailures
             answered += world.ledger.answeredCount
         }
-        #expect(sum.crashes > 40 && sum.powerCuts > 20 && sum.crashesInRecovery > 3)
-        #expect(sum.removedSegments > 10 && sum.segmentFailures > 10)
-        #expect(answered > 1000)
+        #expect(sum.crashes > 5 && sum.powerCuts > 3 && sum.crashesInRecovery > 0)
+        #expect(sum.removedSegments > 10 && sum.segmentFailures > 0)
+        #expect(answered > 300)
     }
 }
