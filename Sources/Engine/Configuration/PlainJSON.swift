@@ -34,7 +34,8 @@ package indirect enum PlainJSON: Equatable, Sendable {
         case .null, .bool, .integer, .text: self
         }
     }
-    private static func quoted(_ text: String) -> String {
+    /// A text as JSON has it, with its quotes.
+    static func quoted(_ text: String) -> String {
         var quoted = "\""
         for scalar in text.unicodeScalars {
             switch scalar {

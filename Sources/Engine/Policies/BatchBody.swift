@@ -33,8 +33,8 @@ package struct BatchBody {
         id: String, type: [UInt8], source: [UInt8], receivedAt: UInt64, fieldLines: [UInt8], body: [UInt8]
     ) -> [UInt8] {
         var head = "{\"id\":\"\(id)\""
-        if !type.isEmpty { head += ",\"type\":" + quoted(String(decoding: type, as: UTF8.self)) }
-        if !source.isEmpty { head += ",\"source\":" + quoted(String(decoding: source, as: UTF8.self)) }
+        if !type.isEmpty { head += ",\"type\":" + PlainJSON.quoted(String(decoding: type, as: UTF8.self)) }
+        if !source.isEmpty { head += ",\"source\":" + PlainJSON.quoted(String(decoding: source, as: UTF8.self)) }
         head += ",\"timestamp\":\"\(TimeText.of(nanoseconds: receivedAt))\""
         let memberCount = 2 + (type.isEmpty ? 0 : 1) + (source.isEmpty ? 0 : 1)
         let lines = FieldLineList(fieldLines)
@@ -46,23 +46,9 @@ package struct BatchBody {
                 return item.map { $0 == 0x0A || $0 == 0x0D ? 0x20 : $0 }
             }
         }
-        if let kind = lines.value(of: "content-type") { head += ",\"content_type\":" + quoted(kind) }
-        if let coding { head += ",\"content_encoding\":" + quoted(coding) }
+        if let kind = lines.value(of: "content-type") { head += ",\"content_type\":" + PlainJSON.quoted(kind) }
+        if let coding { head += ",\"content_encoding\":" + PlainJSON.quoted(coding) }
         return Array((head + ",\"data_base64\":\"\(TextEncoding.base64(body))\"}").utf8)
-    }
-    private static func quoted(_ text: String) -> String {
-        var quoted = "\""
-        for scalar in text.unicodeScalars {
-            switch scalar {
-            case "\"": quoted += "\\\""
-            case "\\": quoted += "\\\\"
-            case _ where scalar.value < 0x20:
-                let digits = String(scalar.value, radix: 16)
-                quoted += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-            default: quoted.unicodeScalars.append(scalar)
-            }
-        }
-        return quoted + "\""
     }
     /// The same for the same events of one log, and for no others.
     package static func id(logIdentity: UInt64, endpoint: EndpointID, sequences: [UInt64]) -> String {

@@ -6,12 +6,6 @@ import Foundation
 
 final class LiveFilters: FilterTrials {
     private let gateway: Gateway
-    /// A page of a preview reads no more of the log than this, for no longer; it then says where to go on.
-    private static let recordsReadMax = 50_000
-    private static let pageNanosMax: UInt64 = 1_000_000_000
-    /// So many records, then a pause, so that a preview never takes a core from delivery.
-    private static let paceCount = 500
-    private static let paceSeconds = 0.001
 
     init(gateway: Gateway) { self.gateway = gateway }
 
@@ -98,7 +92,9 @@ final class LiveFilters: FilterTrials {
         let comparison = FilterComparison(
             target, now: EventAudience(target, filter: target.compiledFilter(sources)),
             then: EventAudience(target, filter: filter), filter, access, times)
-        return try walk(first..<places.upperBound, access, comparison)
+        var sums = comparison
+        let next = try PreviewWalk.page(first..<places.upperBound, access) { sums.add($0) }
+        return (sums.page, next)
     }
     private static func times(_ order: FilterPreviewOrder) throws -> Range<UInt64> {
         let from = TimeText.parse(order.from) ?? 0
@@ -107,32 +103,6 @@ final class LiveFilters: FilterTrials {
             throw ControlError.invalid([FieldProblem(path: "until", reason: "is before `from`")])
         }
         return from..<until
-    }
-    private func walk(
-        _ range: Range<UInt64>, _ access: GatewayAccess, _ comparison: FilterComparison
-    ) throws -> (page: FilterPreview, next: UInt64?) {
-        var comparison = comparison
-        var tail = access.tail.snapshot
-        tail.sequence = min(tail.sequence, range.upperBound - 1)
-        var reader = access.makeReader(from: range.lowerBound)
-        let end = ProcessResources.monotonicNanos + LiveFilters.pageNanosMax
-        var count = 0
-        while true {
-            switch reader.next(through: tail) {
-            case .record(let record, _):
-                guard record.sequence >= range.lowerBound else { continue }
-                comparison.add(record)
-                count += 1
-                if count >= LiveFilters.recordsReadMax || ProcessResources.monotonicNanos >= end {
-                    let hasMore = record.sequence + 1 < range.upperBound && record.sequence < tail.sequence
-                    return (comparison.page, hasMore ? record.sequence : nil)
-                }
-                if count % LiveFilters.paceCount == 0 { Thread.sleep(forTimeInterval: LiveFilters.paceSeconds) }
-            case .damaged, .missing: continue
-            case .caughtUp: return (comparison.page, nil)
-            case .failed: throw ControlError.logUnavailable
-            }
-        }
     }
 }
 

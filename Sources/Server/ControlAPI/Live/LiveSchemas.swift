@@ -6,12 +6,6 @@ import Foundation
 
 final class LiveSchemas: SchemaTrials {
     private let gateway: Gateway
-    /// A page of a preview reads no more of the log than this, for no longer; it then says where to go on.
-    private static let recordsReadMax = 50_000
-    private static let pageNanosMax: UInt64 = 1_000_000_000
-    /// So many records, then a pause, so that a preview never takes a core from delivery.
-    private static let paceCount = 500
-    private static let paceSeconds = 0.001
 
     init(gateway: Gateway) { self.gateway = gateway }
 
@@ -47,34 +41,9 @@ final class LiveSchemas: SchemaTrials {
         let places = try MessageBrowser(access, tenant: scope ?? .main).places(of: from..<until)
         let first = max(places.lowerBound, after.map { $0 &+ 1 } ?? 0)
         guard first < places.upperBound else { return (SchemaPreview(), nil) }
-        return try walk(
-            first..<places.upperBound, access, SchemaCount(order, schema, scope, access, times: from..<until))
-    }
-    private func walk(
-        _ range: Range<UInt64>, _ access: GatewayAccess, _ count: SchemaCount
-    ) throws -> (page: SchemaPreview, next: UInt64?) {
-        var sums = count
-        var tail = access.tail.snapshot
-        tail.sequence = min(tail.sequence, range.upperBound - 1)
-        var reader = access.makeReader(from: range.lowerBound)
-        let end = ProcessResources.monotonicNanos + LiveSchemas.pageNanosMax
-        var readCount = 0
-        while true {
-            switch reader.next(through: tail) {
-            case .record(let record, _):
-                guard record.sequence >= range.lowerBound else { continue }
-                sums.add(record)
-                readCount += 1
-                if readCount >= LiveSchemas.recordsReadMax || ProcessResources.monotonicNanos >= end {
-                    let hasMore = record.sequence + 1 < range.upperBound && record.sequence < tail.sequence
-                    return (sums.page, hasMore ? record.sequence : nil)
-                }
-                if readCount % LiveSchemas.paceCount == 0 { Thread.sleep(forTimeInterval: LiveSchemas.paceSeconds) }
-            case .damaged, .missing: continue
-            case .caughtUp: return (sums.page, nil)
-            case .failed: throw ControlError.logUnavailable
-            }
-        }
+        var sums = SchemaCount(order, schema, scope, access, times: from..<until)
+        let next = try PreviewWalk.page(first..<places.upperBound, access) { sums.add($0) }
+        return (sums.page, next)
     }
 }
 
