@@ -81,6 +81,13 @@ enum MachineProbe {
             }
             let laneCount = engine == .multiBuffer ? VerifierEngine.laneCount(.sha256) : 1
             let isChosen = engine == .automatic ? ", the one `auto` takes" : ""
+            let wrong = engine == .multiBuffer ? VerifierEngine.disagreements() : []
+            guard wrong.isEmpty else {
+                let names = wrong.map { "\($0)" }.joined(separator: ", ")
+                return Finding(
+                    what: "verifier", verdict: .fail, found: "\(engine.rawValue) computes wrong digests: \(names)",
+                    mend: "set `verifier: openssl`, and report this processor")
+            }
             return Finding(
                 what: "verifier", verdict: .ok,
                 found:
