@@ -20,7 +20,7 @@ import Testing
             }
         }
     }
-    private func scope(_ key: String) -> KeptAnswers.Scope { KeptAnswers.Scope(["key_1", "", "/api/v1/app", key]) }
+    private func scope(_ key: String) -> AnswerScope { AnswerScope(["key_1", "", "/api/v1/app", key]) }
 
     @Test func aRepetitionIsAnsweredAsTheFirstCallWasAndDoesNothing() async throws {
         let kept = KeptAnswers()
@@ -135,7 +135,7 @@ import Testing
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         #expect(try await kept.once(scope("b")) { SvixReply(201, 2) }.status == 201)
         #expect(!FileManager.default.fileExists(atPath: folder + "/" + KeptAnswers.fileName))
-        clock.millis.withLock { $0 += KeptAnswers.retryMillis }
+        clock.millis.withLock { $0 += AnswerBounds.retryMillis }
         #expect(try await kept.once(scope("c")) { SvixReply(201, 3) }.status == 201)
         let next = KeptAnswers(folder: folder, nowMillis: clock.read)
         for (key, value) in [("a", 1), ("b", 2), ("c", 3)] as [(String, Int64)] {

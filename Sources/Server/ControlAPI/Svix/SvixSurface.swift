@@ -78,7 +78,7 @@ extension Route {
             status: HTTPResponse.Status(code: status), answer: answer.map { .json($0) } ?? .nothing
         ) { call in
             guard let kept, let key = call.idempotencyKey else { return try await reply(call).response }
-            return try await kept.once(KeptAnswers.Scope(call, key)) { try await reply(call) }.response
+            return try await kept.once(AnswerScope(call, key)) { try await reply(call) }.response
         }
         route.surface = .svix
         route.otherStatus = also
