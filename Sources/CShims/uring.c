@@ -4,9 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/uio.h>
 
-struct sluice_ring { struct io_uring ring; };
+// `event`: -1 = none.
+struct sluice_ring { struct io_uring ring; int event; };
 
 int sluice_ring_open(unsigned submissions, unsigned completions, sluice_ring **ring) {
     struct io_uring_params p;
@@ -14,10 +16,11 @@ int sluice_ring_open(unsigned submissions, unsigned completions, sluice_ring **r
     // One thread submits, and completions run when that thread asks for them: no interrupt of the loop, no lock in the
     // kernel.
     p.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN | IORING_SETUP_CQSIZE |
-              IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL;
+              IORING_SETUP_CLAMP | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_TASKRUN_FLAG;
     p.cq_entries = completions;
     sluice_ring *made = calloc(1, sizeof *made);
     if (!made) return -ENOMEM;
+    made->event = -1;
     int r = io_uring_queue_init_params(submissions, &made->ring, &p);
     if (r < 0) {
         free(made);
@@ -30,8 +33,22 @@ int sluice_ring_open(unsigned submissions, unsigned completions, sluice_ring **r
 }
 void sluice_ring_close(sluice_ring *ring) {
     io_uring_queue_exit(&ring->ring);
+    if (ring->event >= 0) close(ring->event);
     free(ring);
 }
+int sluice_ring_make_event(sluice_ring *ring) {
+    int event = eventfd(0, EFD_CLOEXEC);
+    if (event < 0) return -errno;
+    int r = io_uring_register_eventfd(&ring->ring, event);
+    if (r >= 0) r = io_uring_cq_eventfd_toggle(&ring->ring, false);
+    if (r < 0) {
+        close(event);
+        return r;
+    }
+    ring->event = event;
+    return 0;
+}
+int sluice_ring_event(const sluice_ring *ring) { return ring->event; }
 int sluice_ring_register_buffers(sluice_ring *ring, void *entries, unsigned count, unsigned group) {
     struct io_uring_buf_reg reg;
     memset(&reg, 0, sizeof reg);
@@ -175,6 +192,23 @@ int sluice_ring_enter(sluice_ring *outer, unsigned count, uint64_t nanoseconds) 
     if (count == 0 || nanoseconds == 0) return io_uring_submit_and_get_events(ring);
     return io_uring_submit_and_wait_timeout(ring, &first, count, &limit, NULL);
 }
+int sluice_ring_has_work(sluice_ring *outer) {
+    struct io_uring *ring = &outer->ring;
+    const unsigned flags = __atomic_load_n(ring->sq.kflags, __ATOMIC_RELAXED);
+    return (flags & (IORING_SQ_TASKRUN | IORING_SQ_CQ_OVERFLOW)) != 0 || io_uring_cq_ready(ring) > 0;
+}
+void sluice_ring_submit(sluice_ring *outer) {
+    struct io_uring *ring = &outer->ring;
+    // What the kernel does not take now stays queued, for the next time.
+    if (io_uring_sq_ready(ring) > 0) (void)io_uring_submit(ring);
+}
+int sluice_ring_listen(sluice_ring *outer) {
+    (void)io_uring_cq_eventfd_toggle(&outer->ring, true);
+    // The kernel sets its flag and then looks whether anybody listens; here it is the other way round.
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return sluice_ring_has_work(outer);
+}
+void sluice_ring_listen_no_more(sluice_ring *outer) { (void)io_uring_cq_eventfd_toggle(&outer->ring, false); }
 unsigned sluice_ring_reap(sluice_ring *outer, sluice_completion *out, unsigned room) {
     struct io_uring *ring = &outer->ring;
     struct io_uring_cqe *c;

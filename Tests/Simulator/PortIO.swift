@@ -103,6 +103,7 @@ package struct PortIO: LoopIO, ~Copyable {
     package mutating func enter(waitNanos: UInt64) -> Int { port.enter(waitNanos) }
     package func completion(_ index: Int) -> Completion { port.reaped[index] }
     package func bytes(ofBuffer index: Int) -> UnsafeMutablePointer<UInt8> { port.bytes(of: index) }
+    package var hasRestingBuffers: Bool { false }
     package mutating func give(buffer index: Int) { port.give(index) }
     package mutating func publishBuffers() { port.publishBuffers() }
     package func monotonicNanos() -> UInt64 { port.clock.now }

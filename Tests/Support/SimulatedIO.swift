@@ -292,6 +292,7 @@ package struct SimulatedIO: LoopIO, ~Copyable {
     package mutating func enter(waitNanos: UInt64) -> Int { world.enter() }
     package func completion(_ index: Int) -> Completion { world.reaped[index] }
     package func bytes(ofBuffer index: Int) -> UnsafeMutablePointer<UInt8> { world.memory + index * world.bufferBytes }
+    package var hasRestingBuffers: Bool { false }
     package mutating func give(buffer index: Int) { world.givenBuffers.append(index) }
     package mutating func publishBuffers() {
         // What is read after it was given back is not what came.

@@ -19,6 +19,10 @@ typedef struct { uint64_t tag; int32_t result; uint32_t flags; } sluice_completi
 // 0 and the ring, or -errno.
 int sluice_ring_open(unsigned submissions, unsigned completions, sluice_ring **ring);
 void sluice_ring_close(sluice_ring *ring);
+// An eventfd of the ring's own, which says while sluice_ring_listen holds that there is something to do for it. 0, or
+// -errno; once.
+int sluice_ring_make_event(sluice_ring *ring);
+SLUICE_HOT int sluice_ring_event(const sluice_ring *ring);
 // Registers a ring of `count` (a power of two) provided buffers of `bytes` each under `group`; the memory stays
 // the caller's.
 // `entries` is page-aligned memory of count * 16 bytes. 0, or -errno.
@@ -59,6 +63,14 @@ SLUICE_HOT void sluice_buffers_publish(void *entries, int given);
 SLUICE_HOT int sluice_ring_enter(sluice_ring *ring, unsigned count, uint64_t nanoseconds);
 // Copies up to `room` completions out and gives their places back. Returns how many.
 SLUICE_HOT unsigned sluice_ring_reap(sluice_ring *ring, sluice_completion *out, unsigned room);
+
+// Completions are there, or work that brings some. A look at shared memory.
+SLUICE_HOT int sluice_ring_has_work(sluice_ring *ring);
+// Hands over what is queued, if anything is; runs no completion.
+SLUICE_HOT void sluice_ring_submit(sluice_ring *ring);
+// From now on the eventfd says what comes; whether there is something already.
+SLUICE_HOT int sluice_ring_listen(sluice_ring *ring);
+SLUICE_HOT void sluice_ring_listen_no_more(sluice_ring *ring);
 
 // A completion's flags.
 enum { SLUICE_COMPLETION_BUFFER = 1, SLUICE_COMPLETION_MORE = 2, SLUICE_COMPLETION_BUFFER_SHIFT = 16 };

@@ -225,7 +225,7 @@ import Synchronization
         guard completion.result > 0, buffer >= 0 else {
             if table[slot].edge.isSilent, completion.result > 0 { return firstBytesCame(slot) }
             if completion.hasMore { return }
-            if completion.result == -ENOBUFS { metrics.count(.receiveBuffersExhausted) }
+            if completion.result == -ENOBUFS, !io.hasRestingBuffers { metrics.count(.receiveBuffersExhausted) }
             let hasInput = table[slot].assembly.hasInput
             return apply(table[slot].connection.receiveEnded(completion.result, hasInput: hasInput), slot)
         }

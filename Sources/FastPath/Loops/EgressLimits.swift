@@ -35,7 +35,7 @@ package struct EgressLimits: Equatable, Sendable {
         return connectionCountMax * slot
             + orderCountMax * (MemoryLayout<OutboundRequest>.stride + MemoryLayout<DeliveryOutcome>.stride + 16)
             + poolCountMax * MemoryLayout<OutboundPool>.stride
-            + receiveBufferCount * (receiveBufferByteCount + 16)
+            + UringIO.bufferMemoryBytes(count: receiveBufferCount, bufferByteCount: receiveBufferByteCount)
             + EgressTransports.memoryBytes(
                 slotCount: connectionCountMax, poolCount: poolCountMax, inboundRoom: receiveBufferByteCount)
     }

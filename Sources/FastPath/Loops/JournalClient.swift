@@ -69,6 +69,9 @@ package final class JournalLink: Sendable {
     }
     deinit { unsafe wakeValue.deallocate() }
 
+    /// The loop's ring, or one beside it, has the log's writes.
+    var drivesLog: Bool { link == nil }
+
     @inline(__always) mutating func setClock(wallNanos: UInt64) {
         if driver != nil { driver!.setClock(wallNanos: wallNanos) }
     }

@@ -3,8 +3,8 @@
 // way to the disk.
 //
 // A commit is one write that is durable when it completes: one trip through the kernel's workers where a write and a
-// sync linked behind it take two. Answers that wait for the write alone need the two apart, and so do large groups that
-// go past the page cache (docs/why/one-write.md).
+// sync linked behind it take two. Answers that wait for the write alone need the two apart, and small groups that go
+// past the page cache are sooner done so (docs/why/one-write.md).
 //
 // Invariants: one commit is with the kernel at a time; its outcome is told to the journal when all of its completions
 // have come (one or two, and two more with a new segment); an error of the one write is taken for a failed sync, after
@@ -34,6 +34,8 @@ import CShims
     private var directFile: Int32 = -1
     private var canBeDirect = true
     private var commitStartedAt: UInt64 = 0
+    /// Groups past the page cache up to this size are a write and a sync.
+    private static let directPairBytesMax = 32 << 10
     private static let inputOutputError = 5
     private static let invalidArgument = 22
     // Tickets of sources with durability `written`: [0] of the group being filled, [1] of the one committing.
@@ -163,7 +165,8 @@ import CShims
         let isDirect = goesDirect(write, io)
         // Not where answers wait for the write alone. The rest of a pair stays a pair: a durable write would sync no
         // more than the rest.
-        isOneWrite = isOneWrite && earlyCommitting.isEmpty && !isDirect && !isPlanted(.answerBeforeSync)
+        let isSmallAndDirect = isDirect && write.byteCount <= JournalDriver.directPairBytesMax
+        isOneWrite = isOneWrite && earlyCommitting.isEmpty && !isSmallAndDirect && !isPlanted(.answerBeforeSync)
         if isOneWrite {
             outstandingCount += 1
             unsafe io.writeDurably(

@@ -20,6 +20,7 @@ package func runIngestLoop(
 ) {
     let memory: IngestMemory
     let io: UringIO
+    let port = port.take()
     do {
         memory = try IngestMemory(setup)
     } catch {
@@ -29,13 +30,13 @@ package func runIngestLoop(
     do {
         io = try UringIO(
             submissions: 4096, completions: 16_384, bufferCount: setup.receiveBufferCount,
-            bufferByteCount: setup.receiveBufferBytes)
+            bufferByteCount: setup.receiveBufferBytes, hasLogRing: port.drivesLog)
     } catch {
         failure(.ring(error))
         return shared.failedToStart()
     }
     var loop = IngestLoop(
-        io: io, memory: memory, setup: setup, shared: shared, snapshot: snapshot, port: port.take())
+        io: io, memory: memory, setup: setup, shared: shared, snapshot: snapshot, port: port)
     loop.run()
 }
 
@@ -57,5 +58,6 @@ package func runJournalLoop(
 
 /// The bytes that `runIngestLoop` will take for `setup`, for the budget printed at start.
 package func ingestMemoryBytes(_ setup: IngestSetup) -> Int {
-    IngestMemory.byteCount(setup) + setup.receiveBufferCount * (setup.receiveBufferBytes + 16)
+    IngestMemory.byteCount(setup)
+        + UringIO.bufferMemoryBytes(count: setup.receiveBufferCount, bufferByteCount: setup.receiveBufferBytes)
 }

@@ -57,6 +57,8 @@ package protocol LoopIO: ~Copyable {
     /// Gives a buffer back; it is used again after `publishBuffers`.
     mutating func give(buffer index: Int)
     mutating func publishBuffers()
+    /// A receive that finds no buffer now finds one after `publishBuffers`: that is no shortage.
+    var hasRestingBuffers: Bool { get }
 
     // MARK: time
     /// Nanoseconds that never fall.
