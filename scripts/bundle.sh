@@ -70,9 +70,9 @@ hashes_of_multi_buffer() {
     (cd "$all" && ar x "$archive")
     for member in "$all"/*.o; do
         case "${member##*/}" in
-            mb_mgr_hmac_* | sha* | md5* | mb_mgr_auto.o | mb_mgr_sse*.o | mb_mgr_avx*.o | alloc.o | clear_regs_mem_fns.o | \
-                const.o | constant_lookup_fns.o | cpu_feature.o | error.o | memcpy_*.o | ooo_mgr_reset.o | \
-                save_xmms.o | version.o) kept+=("$member") ;;
+            mb_mgr_hmac_* | sha* | md5* | mb_mgr_auto.o | mb_mgr_sse*.o | mb_mgr_avx*.o | alloc.o | const.o | \
+                clear_regs_mem_fns.o | constant_lookup_fns.o | cpu_feature.o | error.o | memcpy_*.o | \
+                ooo_mgr_reset.o | save_xmms.o | version.o) kept+=("$member") ;;
             *) left+=("$member") ;;
         esac
     done

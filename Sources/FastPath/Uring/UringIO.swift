@@ -1,9 +1,9 @@
 // The only file that talks to io_uring. A loop owns one `UringIO`; it submits by tag, waits, and gathers the
 // completions before it runs any of them (style habit 7).
 //
-// A loop with sockets that drives the log as well has two rings. The kernel runs what completed in the order in which it
-// did, a few at a time: in one ring a write that is done waits behind the requests that came before it, its sync is not
-// begun meanwhile, and then the sync waits there too. So the log's ring is looked at after each wait, and its
+// A loop with sockets that drives the log as well has two rings. The kernel runs what completed in the order in which
+// it did, a few at a time: in one ring a write that is done waits behind the requests that came before it, its sync is
+// not begun meanwhile, and then the sync waits there too. So the log's ring is looked at after each wait, and its
 // completions come first (docs/why/two-rings.md).
 //
 // Invariants: one thread uses a ring, from its opening on (SINGLE_ISSUER); what a submission points to stays untouched
