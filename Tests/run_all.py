@@ -80,6 +80,7 @@ SUITES = [
     ("Crash/store_powercut.py", None, ["--rounds", "200"], 300),
     ("Crash/crashstates.py", ["--states", "40"], ["--states", "2000"], 300),
     ("Crash/io_errors.py", None, [], 600),
+    ("Crash/corruption.py", ["--states", "8", "--deliveries", "0"], ["--states", "10000", "--deliveries", "20"], 120),
     ("Crash/fsyncgate.py", None, ["--rounds", "20"], 300),
     ("Crash/clocks.py", None, ["--rounds", "20"], 120),
     ("Crash/disk_faults.py", [], [], 300),
