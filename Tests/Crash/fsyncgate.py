@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A sync that really fails: the data folder lies on ext4 in a sparse image, in a memory disk that is too small for it, so
-that the kernel's own write-back fails under load, marks the pages clean, and a second sync would say that all is well.
-Whatever was answered 2xx is in the log once the image has the room that it lacked. Needs root."""
+"""A sync that really fails: the data folder lies on ext4 in a sparse image, in a memory disk that is too small for it,
+so that the kernel's own write-back fails under load, marks the pages clean, and a second sync would say that all is
+well. Whatever was answered 2xx is in the log once the image has the room that it lacked. Needs root."""
 
 import os
 import random
