@@ -25,7 +25,7 @@ simulate: ## The whole gateway in a simulator: SEEDS=1000 of them from FROM=1, o
 	@swift build -c release --product simulate
 	@.build/release/simulate $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),1000) --from $(or $(FROM),1))
 
-mutants: ## Plants each fault and runs the simulator until it is found; SEEDS=10000 a fault at most
+mutants: ## Plants each fault and runs the simulator until it is found, SEEDS=10000 a fault at most; then the suites
 	@scripts/setup.sh build
 	@scripts/mutants.sh $(or $(SEEDS),10000)
 

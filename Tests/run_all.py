@@ -21,7 +21,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
 FULL = os.environ.get("SLUICE_ROUNDS") == "full"
-# Name, arguments in a routine run, arguments in a full one, most seconds it may take in a routine run.
+# Name, arguments in a routine run (None: not in one), arguments in a full one, most seconds it may take in a routine
+# run.
 SUITES = [
     ("Conformance/suites/operator_suite.py", [], [], 300),
     ("Conformance/suites/operator_messages.py", [], [], 120),
@@ -69,11 +70,20 @@ SUITES = [
     ("Conformance/suites/bundle.py", [], [], 300),
     ("Conformance/suites/benchmarks.py", [], [], 600),
     ("Conformance/suites/gate.py", [], [], 420),
-    ("Crash/kill9.py", ["--rounds", "5"], ["--rounds", "50"], 240),
+    ("Crash/kill9.py", ["--rounds", "5"], ["--rounds", "1000"], 240),
+    ("Crash/kill9.py", None, ["--rounds", "100", "--segment", "1MiB", "--retention", "2MiB"], 240),
     ("Crash/api_kill9.py", ["--rounds", "2"], ["--rounds", "50"], 150),
     ("Crash/policies_kill9.py", ["--rounds", "3"], ["--rounds", "50"], 240),
-    ("Crash/powercut.py", ["--rounds", "3"], ["--rounds", "30"], 180),
-    ("Crash/crashstates.py", ["--states", "40"], ["--states", "300"], 300),
+    ("Crash/policies_kill9.py", None, ["--rounds", "720", "--hold", "5"], 400),
+    ("Crash/powercut.py", ["--rounds", "3"], ["--rounds", "500", "--megabytes", "6144"], 180),
+    ("Crash/powercut.py", None, ["--fs", "xfs", "--rounds", "100"], 180),
+    ("Crash/store_powercut.py", None, ["--rounds", "200"], 300),
+    ("Crash/crashstates.py", ["--states", "40"], ["--states", "2000"], 300),
+    ("Crash/corruption.py", ["--states", "8", "--deliveries", "0"], ["--states", "10000", "--deliveries", "20"], 120),
+    ("Crash/io_errors.py", None, [], 600),
+    ("Crash/disk_full.py", None, ["--rounds", "10"], 120),
+    ("Crash/fsyncgate.py", None, ["--rounds", "20"], 300),
+    ("Crash/clocks.py", None, ["--rounds", "20"], 120),
     ("Crash/disk_faults.py", [], [], 300),
     ("Crash/simulator.py", ["--seeds", "300"], ["--seeds", "20000"], 300),
 ]
@@ -224,6 +234,7 @@ def main():
         return run_suite(script, full if FULL else routine, seconds * (12 if FULL else 2))
 
     chosen = [suite for suite in SUITES if not only or any(word in suite[0] for word in only)]
+    chosen = [suite for suite in chosen if FULL or suite[1] is not None]
     # Most suites wait more than they work, each for its own gateway: two at a time, beside what is still to be built.
     # Those that measure run alone.
     alone = [suite for suite in chosen if os.path.basename(suite[0]) in ALONE]

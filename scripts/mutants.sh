@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Builds the simulator with the planted faults of Sources/FastPath/Planted.swift in it, in a folder of its own, and runs
-# it with each until a seed finds it. Without a fault nothing may be found. One line a fault; exit 1 when one escapes.
+# Builds the simulator and the gateway with the planted faults of Sources/FastPath/Planted.swift in them, in a folder of
+# its own, runs the simulator with each until a seed finds it, and then the suites that must find those which show from
+# outside. Without a fault nothing may be found. One line a fault; exit 1 when one escapes.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 seeds=${1:-10000}
 path=.build/mutants
 SLUICE_PLANTED=1 swift build -c release --product simulate --scratch-path "$path"
+SLUICE_PLANTED=1 swift build -c release --product sluice --scratch-path "$path"
 simulate="$path/release/simulate"
 export SWIFT_BACKTRACE=enable=no
 
@@ -30,4 +32,5 @@ for fault in $faults; do
         echo "$fault: trapped; $(grep -m 1 -a -o 'Fatal error.*' <<< "$output" | cut -c 1-130)"
     fi
 done
+SLUICE_BIN="$PWD/$path/release/sluice" python3 -B Tests/Crash/planted.py || escaped=1
 exit "$escaped"

@@ -1,10 +1,10 @@
-// Faults that are planted on purpose, to prove that the simulator finds them. They exist only in a build with
-// SLUICE_PLANTED in its environment (`make mutants`); in every other build `isPlanted` is the constant false, and
+// Faults that are planted on purpose, to prove that the simulator and the suites find them. They exist only in a build
+// with SLUICE_PLANTED in its environment (`make mutants`); in every other build `isPlanted` is the constant false, and
 // nothing is left of the places that ask it.
 //
-// Safety: `current` is set once, before the simulator runs, by the one thread that does.
+// Safety: `current` is set once, before the simulator or the gateway runs, by the one thread that does.
 
-/// What goes wrong, by the name under which `simulate --planted` asks for it.
+/// What goes wrong, by the name under which `simulate --planted` and, of the real process, SLUICE_FAULT ask for it.
 @usableFromInline
 package enum PlantedFault: Int, CaseIterable, Sendable {
     case none

@@ -1,9 +1,11 @@
 """Shared by the crash suites: the C tools are compiled once a run, and what came out is compared with what was
 promised."""
 
+import json
 import os
 import subprocess
 import sys
+import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "Conformance", "support"))
@@ -34,6 +36,20 @@ def pkg_config(name):
 def need_root():
     if os.geteuid() != 0:
         raise Skip("needs root")
+
+
+def write_result(path, what, command, **figures):
+    """What a run came to, for RELIABILITY.md; only reached when everything held. Nothing without a path."""
+    if not path:
+        return
+    machine = os.uname()
+    value = {
+        "format": "sluice-reliability", "version": 1, "what": what, "command": command,
+        "date": time.strftime("%Y-%m-%d", time.gmtime()), "kernel": machine.release, **figures,
+    }
+    with open(path, "w") as file:
+        json.dump(value, file, indent=1)
+        file.write("\n")
 
 
 class Promise:

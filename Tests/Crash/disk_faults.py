@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """A disk that fails: each row injects one fault under the running gateway and checks what must and must not
-happen. In every row what was answered 2xx is in the log after a restart without the fault, and the process is
-never gone."""
+happen. In every row the fault was met, the sender was told what the row says, and /ready too; what was answered 2xx is
+in the log after a restart without the fault, and the process is never gone."""
 
+import collections
+import json
 import os
 import shutil
 import signal
 import tempfile
+import threading
 import time
 
 from crashutil import Promise
@@ -16,6 +19,27 @@ from receiver import Receiver
 from report import Report, Skip, arguments, one_line, wait_until
 from storeutil import log_records, name_of
 from serverutil import TINY_LIMITS, TINY_LOG, Gateway, endpoint, github_source, read_answer
+
+
+class ReadyWatch(threading.Thread):
+    """What /ready says all along: the codes of its problems, "" for ready."""
+
+    def __init__(self, gateway):
+        super().__init__(daemon=True)
+        self.gateway, self.stopping, self.codes = gateway, threading.Event(), set()
+
+    def run(self):
+        while not self.stopping.wait(0.02):
+            try:
+                status, _, body = self.gateway.admin("/ready")
+            except OSError:
+                continue
+            self.codes |= {""} if status == 200 else {one["code"] for one in json.loads(body)["problems"]}
+
+    def stop(self):
+        self.stopping.set()
+        self.join(10)
+        return self.codes
 
 
 class Row:
@@ -28,6 +52,8 @@ class Row:
         if self.mount.binary != binary:
             shutil.copy2(self.mount.binary, binary)
         self.receiver, self.promise, self.runs = Receiver(), Promise(), 0
+        # How the sender was answered, by status; None where it was not.
+        self.told = collections.Counter()
 
     def __enter__(self):
         try:
@@ -45,6 +71,9 @@ class Row:
             self.gateway.data = os.path.join(self.mount.point, "data")
             self.gateway.start()
             assert self.one() in (200, 202), "it does not take an event before the fault"
+            self.told.clear()
+            self.watch = ReadyWatch(self.gateway)
+            self.watch.start()
         except BaseException:
             self.close()
             raise
@@ -65,6 +94,7 @@ class Row:
             status = None
         if status is not None:
             load.note(name, status)
+        self.told[status] += 1
         self.promise.add(load)
         return status
 
@@ -74,7 +104,19 @@ class Row:
         time.sleep(seconds)  # how long the fault is under load
         load.stop()
         self.promise.add(load)
+        self.told.update(load.refused)
+        self.told[202] += len(load.acknowledged)
         return load
+
+    def check_told(self, told, codes, may=()):
+        """Every rule was met; nobody was told anything but what the row says, and that was told."""
+        unmet = [rule for rule in self.mount.met() if rule[2] == 0]
+        assert not unmet, f"the fault was never met: {unmet}"
+        seen = self.watch.stop()
+        assert {status for status, count in self.told.items() if count} == told, f"the sender was told {self.told}"
+        # Where the log fails, its keeper may see it too.
+        may = {"", *may} | ({"log_full"} if codes & {"log_failed", "log_lost"} else set())
+        assert codes <= seen and seen <= codes | may, f"/ready said {seen}"
 
     def alive(self):
         assert self.gateway.process.poll() is None, f"the process ended: {one_line(self.gateway.output()[-400:])}"
@@ -107,6 +149,8 @@ class Row:
         return one_line(text + self.gateway.output()[-300:], 900)
 
     def close(self):
+        if hasattr(self, "watch"):
+            self.watch.stop()
         if hasattr(self, "gateway"):
             self.gateway.kill()
         if self.receiver.thread.is_alive():
@@ -124,7 +168,7 @@ class Row:
 
 
 def sync_fails_once(row):
-    row.mount.rule("fsync 3 EIO 1")
+    row.mount.rule("fsync 3 EIO 1 /log/")
     row.load(1.5)
     row.alive()
     row.heals()
@@ -133,8 +177,6 @@ def sync_fails_once(row):
 
 def sync_never_repeated(row):
     """No second sync of a file whose sync failed, before it was opened again by a recovery."""
-    import json
-
     failed = set()
     with open(row.mount.trace + ".jsonl") as file:
         for line in file:
@@ -150,7 +192,7 @@ def sync_never_repeated(row):
 def sync_fails_for_ever(row):
     wait_until(lambda: row.receiver.count() >= 1, 10, "the first delivery")
     row.load(0.5)
-    row.mount.rule("fsync 0 EIO 0")
+    row.mount.rule("fsync 0 EIO 0 /log/")
     load = row.load(2)
     row.alive()
     assert row.one() == 503, "an answer other than 503 while nothing can be synced"
@@ -166,9 +208,8 @@ def sync_fails_for_ever(row):
 
 
 def disk_full(row):
-    row.mount.rule("write 5 ENOSPC 0")
-    row.mount.rule("fallocate 0 ENOSPC 0")
-    row.mount.rule("create 0 ENOSPC 0")
+    row.mount.rule("write 5 ENOSPC 0 /log/")
+    row.mount.rule("create 0 ENOSPC 0 /log/")
     row.load(1.5)
     row.alive()
     assert row.one() == 503, "an answer other than 503 on a full disk"
@@ -176,21 +217,21 @@ def disk_full(row):
 
 
 def quota(row):
-    row.mount.rule("write 20 EDQUOT 0")
+    row.mount.rule("write 20 EDQUOT 0 /log/")
     row.load(1)
     assert row.one() == 503
     row.heals()
 
 
 def write_fails(row):
-    row.mount.rule("write 10 EIO 3")
+    row.mount.rule("write 10 EIO 3 /log/")
     row.load(1.5)
     row.alive()
     row.heals()
 
 
 def short_writes(row):
-    row.mount.rule("write 3 SHORT 40")
+    row.mount.rule("write 3 SHORT 40 /log/")
     load = row.load(2, pad=2000)
     row.alive()
     assert load.acknowledged, "nothing was acknowledged"
@@ -199,10 +240,8 @@ def short_writes(row):
 
 def slow_sync(row):
     """Other connections are served while a commit takes two seconds."""
-    row.mount.rule("fsync 0 SLOW2000 2")
+    row.mount.rule("fsync 0 SLOW2000 2 /log/")
     started = time.monotonic()
-    import threading
-
     waiting = threading.Thread(target=row.one)
     waiting.start()
     time.sleep(0.3)  # nothing outside shows that the commit has begun; the assertion below holds either way
@@ -217,7 +256,7 @@ def slow_sync(row):
 
 def no_new_file(row):
     """Rolling to a new segment fails for want of descriptors on the file system's side."""
-    row.mount.rule("create 0 EMFILE 0")
+    row.mount.rule("create 0 EMFILE 0 /log/")
     load = row.load(3, pad=4000)
     row.alive()
     assert sum(load.refused.values()) == load.refused.get(503, 0), f"refused {load.refused}"
@@ -226,8 +265,18 @@ def no_new_file(row):
 
 def read_fails(row):
     """A latent read error: delivery of others goes on, the process stays."""
-    row.mount.rule("read 0 EIO 5")
+    row.mount.rule("read 0 EIO 5 /log/")
     row.load(1)
+    row.alive()
+    row.heals()
+
+
+def store_full(row):
+    """Events are taken and kept; what became of deliveries is written when it can be."""
+    row.mount.rule("write 0 ENOSPC 0 store.sqlite")
+    load = row.load(2)
+    assert load.acknowledged and not load.refused, f"refused {load.refused}"
+    wait_until(lambda: "store_failing" in row.watch.codes, 10, "/ready says that the store fails")
     row.alive()
     row.heals()
 
@@ -302,20 +351,22 @@ def segment_deleted(row):
     row.load(0.5)
 
 
+# What is injected; how; the statuses that the sender was told; the problems that /ready named, and may have named.
 ROWS = [
-    ("fsync EIO once", sync_fails_once),
-    ("fsync EIO forever", sync_fails_for_ever),
-    ("ENOSPC", disk_full),
-    ("EDQUOT", quota),
-    ("write EIO", write_fails),
-    ("short writes", short_writes),
-    ("fsync slow", slow_sync),
-    ("no new segment can be made", no_new_file),
-    ("read EIO", read_fails),
-    ("SIGSTOP, SIGCONT", stopped_and_continued),
-    ("log folder moved away and back", folder_moved),
-    ("log folder replaced", folder_replaced),
-    ("segment in use deleted", segment_deleted),
+    ("fsync EIO once", sync_fails_once, {202}, set()),
+    ("fsync EIO forever", sync_fails_for_ever, {202, 503}, {"log_failed"}),
+    ("ENOSPC", disk_full, {202, 503}, {"log_failed"}),
+    ("EDQUOT", quota, {202, 503}, {"log_failed"}),
+    ("write EIO", write_fails, {202, 503}, {"log_failed"}),
+    ("ENOSPC in the store", store_full, {202}, {"store_failing"}),
+    ("short writes", short_writes, {202}, set()),
+    ("fsync slow", slow_sync, {202}, set()),
+    ("no new segment can be made", no_new_file, {202, 503}, {"log_full"}),
+    ("read EIO", read_fails, {202}, set()),
+    ("SIGSTOP, SIGCONT", stopped_and_continued, {202}, set()),
+    ("log folder moved away and back", folder_moved, {202, 503}, {"log_lost"}),
+    ("log folder replaced", folder_replaced, {202, 503}, {"log_lost"}),
+    ("segment in use deleted", segment_deleted, {202}, set(), {"log_lost"}),
 ]
 
 
@@ -323,7 +374,7 @@ def main():
     options = arguments(__doc__, only="")
     report = Report("faults")
     with tempfile.TemporaryDirectory(prefix="sluice-faultfs-") as tools:
-        for name, check in ROWS:
+        for name, check, *told in ROWS:
             if options.only and options.only != name:
                 continue
             with report.case(name) as notes:
@@ -331,7 +382,10 @@ def main():
                     raise Skip("FUSE is not usable here")
                 with Row(tools) as row:
                     check(row)
+                    row.check_told(*told)
                     notes.append(f"{len(row.promise.acknowledged)} acknowledged")
+                    notes += [f"{operation} {error} met {count} times" for operation, error, count in row.mount.met()]
+                    notes.append("/ready: " + (" ".join(sorted(told[1])) or "ready throughout"))
     report.finish()
 
 

@@ -44,7 +44,13 @@ class FaultMount:
             file.write(text + "\n")
 
     def clear(self):
+        """No rule holds any more; what was met is still known."""
         self.rule("clear")
+
+    def met(self):
+        """[(operation, error, how often)] of each rule there was."""
+        with open(os.path.join(self.point, ".fault")) as file:
+            return [(operation, error, int(count)) for operation, error, count in map(str.split, file)]
 
     def unmount(self):
         tool = shutil.which("fusermount3") or "fusermount3"

@@ -2,7 +2,9 @@
 """SIGKILL at a random moment while every policy of an endpoint is at work: order by key, breaker, rate, backoff, delay,
 deadline, filter, transformation, redaction, shadow, pauses and `disable_after`, at a sink that fails a fifth of the
 time, is slow over sixteen connections, is away for whole rounds, and comes back. Afterwards nothing is lost, each key
-has its order, and what was held back, planned or switched over before a kill is so after it."""
+has its order, and what was held back, planned or switched over before a kill is so after it.
+
+With `--hold 5` it is killed every five seconds, whatever it is at."""
 
 import json
 import random
@@ -12,7 +14,7 @@ import threading
 import time
 
 from api_kill9 import pages
-from crashutil import Promise
+from crashutil import Promise, write_result
 from loadgen import NAME
 from receiver import Receiver
 from report import Report, arguments, wait_until
@@ -147,7 +149,7 @@ def check_restored(before, after):
     assert not missing and not moved, f"{len(missing)} of {len(due)} plans are gone, {len(moved)} have moved"
 
 
-def one_round(number, gateway, sink, counters, promise, randomness, before):
+def one_round(number, gateway, sink, counters, promise, randomness, before, hold):
     """Returns what is held when it is over, as the store has it."""
     gateway.start()
     if before is None:
@@ -156,7 +158,7 @@ def one_round(number, gateway, sink, counters, promise, randomness, before):
         check_restored(before, held(gateway))
     sink.is_away = number % 3 == 1
     load = KeyedLoad(gateway.port, f"k{number}", counters).start()
-    time.sleep(randomness.uniform(0.3, 1.5))  # the moment of the kill is what a round varies
+    time.sleep(hold or randomness.uniform(0.3, 1.5))  # the moment of the kill is what a round varies
     if before is None:
         wait_until(lambda: status_of(gateway, "tripped").get("reason") == "breaker_open", 20, "the breaker is closed")
         wait_until(lambda: status_of(gateway, "doomed")["state"] == "failing", 20, "it is not failing")
@@ -223,7 +225,7 @@ def check_ends(gateway, sink, promise, randomness):
 
 
 def main():
-    options = arguments(__doc__, rounds=3, seed=0)
+    options = arguments(__doc__, rounds=3, seed=0, hold=0.0, result="")
     seed = options.seed or random.randrange(1 << 30)
     randomness = random.Random(seed)
     report = Report("policies_kill9")
@@ -235,7 +237,7 @@ def main():
             try:
                 for number in range(options.rounds):
                     with report.case(f"round {number + 1}, seed {seed}") as notes:
-                        seen = one_round(number, gateway, sink, counters, promise, randomness, seen)
+                        seen = one_round(number, gateway, sink, counters, promise, randomness, seen, options.hold)
                         notes.append(f"{len(promise.acknowledged)} acknowledged, {len(seen[1])} planned")
                 with report.case("what was held back, planned or switched over is so after the last kill") as notes:
                     gateway.start()
@@ -251,6 +253,12 @@ def main():
                     assert gateway.stop() == 0
                     names = promise.check_log(gateway.data)
                     assert set(sink.names("slow")) == set(names), "the slow endpoint has not had all of the log"
+                if not report.failed:
+                    hold = f" --hold {options.hold:g}" if options.hold else ""
+                    command = f"Tests/Crash/policies_kill9.py --rounds {options.rounds}{hold}"
+                    write_result(
+                        options.result, "policies-kills", command, kills=options.rounds,
+                        acknowledged=len(promise.acknowledged), endpoints=len(WHOLE), lost=0, invented=0)
             finally:
                 gateway.kill()
     finally:

@@ -7,47 +7,17 @@ answered 2xx. Needs root.
 import os
 import random
 import shutil
-import subprocess
 import tempfile
 import time
 
-from crashutil import Promise, compile_tool, need_root
+from crashutil import Promise, need_root, write_result
 from loadgen import Load
+from loopmount import LoopMount
 from report import Report, Skip, arguments
 from serverutil import TINY_LIMITS, Gateway, github_source, sluice
 
-WITHOUT_FLUSH = "2"
 
-
-def must(*command):
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
-    if done.returncode:
-        raise Skip(f"{' '.join(command)}: {(done.stderr or done.stdout).strip()[-200:]}")
-
-
-class LoopMount:
-    """An ext4 image on a loop device; always unmounted in the end."""
-
-    def __init__(self, folder, megabytes):
-        self.image, self.point = os.path.join(folder, "disk.img"), os.path.join(folder, "disk")
-        os.mkdir(self.point)
-        must("truncate", "-s", f"{megabytes}M", self.image)
-        must("mkfs.ext4", "-q", "-F", self.image)
-
-    def mount(self):
-        must("mount", "-o", "loop", self.image, self.point)
-
-    def unmount(self):
-        for _ in range(50):
-            if not os.path.ismount(self.point):
-                return
-            if subprocess.run(["umount", self.point], capture_output=True).returncode == 0:
-                return
-            time.sleep(0.1)
-        subprocess.run(["umount", "-l", self.point], capture_output=True)
-
-
-def cut(number, disk, godown, gateway, promise, randomness, checks):
+def cut(number, disk, gateway, promise, randomness, checks):
     gateway.start()
     load = Load(
         gateway.port,
@@ -57,32 +27,30 @@ def cut(number, disk, godown, gateway, promise, randomness, checks):
         pad=randomness.choice([50, 400, 3000]),
     ).start()
     time.sleep(randomness.uniform(0.2, 1.2))  # the moment of the cut is what a round varies
-    done = subprocess.run([godown, disk.point, WITHOUT_FLUSH], capture_output=True, text=True)
+    problem = disk.cut()
     time.sleep(0.05)  # in which an answer that the disk no longer bears out would be given
     gateway.kill()
     load.stop()
-    disk.unmount()
-    if done.returncode:
-        raise Skip(f"the shutdown ioctl does not work here: {done.stderr.strip()}")
+    disk.mount_again()
+    if problem:
+        raise Skip(f"the shutdown ioctl does not work here: {problem}")
     promise.add(load)
-    disk.mount()
     # What a second recovery finds must be what the first found: a torn tail does not come back to life.
     if checks:
         promise.check_log(gateway.data)
 
 
 def main():
-    options = arguments(__doc__, rounds=3, seed=0, megabytes=2048)
+    options = arguments(__doc__, rounds=3, seed=0, megabytes=2048, fs="ext4", result="")
     seed = options.seed or random.randrange(1 << 30)
     randomness = random.Random(seed)
-    report = Report("powercut")
+    report = Report(f"powercut on {options.fs}")
     folder = tempfile.mkdtemp(prefix="sluice-powercut-")
     disk = promise = gateway = None
     try:
         with report.case("set-up"):
             need_root()
-            godown = compile_tool("godown", folder)
-            disk = LoopMount(folder, options.megabytes)
+            disk = LoopMount(folder, options.megabytes, options.fs)
             disk.mount()
             promise = Promise()
             gateway = Gateway(
@@ -94,10 +62,11 @@ def main():
             gateway.data = os.path.join(disk.point, "data")
         if gateway:
             for number in range(options.rounds):
-                # What is lost stays lost, so a long run may look after every fifth cut only, and at the end.
-                checks = options.rounds <= 10 or number % 5 == 4
+                # What is lost stays lost, so a long run may look now and then only, and at the end.
+                every = 1 if options.rounds <= 10 else 5 if options.rounds <= 50 else 100
+                checks = number % every == every - 1
                 with report.case(f"cut {number + 1}, seed {seed}") as notes:
-                    cut(number, disk, godown, gateway, promise, randomness, checks)
+                    cut(number, disk, gateway, promise, randomness, checks)
                     notes.append(f"{len(promise.acknowledged)} acknowledged so far" + ", 0 lost" * checks)
             with report.case("after all cuts: starts, takes events, stops clean, the log checks"):
                 assert (
@@ -110,6 +79,10 @@ def main():
                 assert gateway.stop() == 0
                 promise.check_log(gateway.data)
                 sluice("log", "check", gateway.data, check=0)
+                write_result(
+                    options.result, "powercut", f"Tests/Crash/powercut.py --fs {options.fs} --rounds {options.rounds}",
+                    file_system=options.fs, cuts=options.rounds, acknowledged=len(promise.acknowledged), lost=0,
+                    invented=0)
         else:
             report.skip(f"{options.rounds} power cuts", "the set-up did not work")
     finally:

@@ -154,6 +154,32 @@ import Testing
         #expect(outcome.report.nextSequence == 31)
     }
 
+    @Test(arguments: [1, 2, 3, 5, 6])
+    func aBlockWrittenToAWrongPlaceCostsWhatLayThereAndNothingElse(_ distance: Int) throws {
+        // Small records, many of which have room in a block.
+        let fixture = try LogFixture()
+        let harness = JournalHarness(identity: fixture.identity, seed: 5)
+        for commit in 0..<10 {
+            for number in 0..<12 { harness.offer("\(commit)-\(number)", bodyBytes: 60) }
+            harness.commit()
+        }
+        harness.disk.materialise(into: fixture.path)
+        // The block of a later group lies where the third was, too; then that of an earlier one in a later place.
+        for (from, to) in [(2 + distance, 2), (2, 2 + distance)] {
+            let clean = TestFile.read(fixture.logFile(1))
+            change(fixture.logFile(1)) { bytes in
+                let start = 4096 + from * 4096
+                let block = Array(bytes[start..<start + 4096])
+                bytes.replaceSubrange(4096 + to * 4096..<8192 + to * 4096, with: block)
+            }
+            let outcome = try fixture.recover()
+            let missing = harness.kept.filter { !outcome.records.contains($0) }.map(\.sequence)
+            #expect(missing == (UInt64(to) * 12 + 1...UInt64(to) * 12 + 12).map(\.self), "\(from) to \(to)")
+            #expect(outcome.records.count == Set(outcome.records.map(\.sequence)).count)
+            TestFile.write(fixture.logFile(1), clean)
+        }
+    }
+
     @Test func staleBytesOfAnotherSegmentNeverReadAsRecords() throws {
         let (fixture, harness) = try written()
         let other = JournalHarness(identity: fixture.identity, seed: 99)

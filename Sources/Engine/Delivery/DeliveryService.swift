@@ -23,6 +23,8 @@ package struct DeliveryComponents<Log: EventLog> {
     /// Nil = the system's resolver.
     package var hosts: (any HostLookup)?
     package var logger: Logger
+    /// Room for the store on a full disk.
+    package var reserve: DiskReserve?
     /// Who hears of failures; nil = nobody.
     package var feed: OperationalFeed?
     /// Who watches deliveries live; nil = nobody ever.
@@ -99,9 +101,10 @@ package final class DeliveryService<Log: EventLog>: @unchecked Sendable {
         clock = StoreClock(
             wallMillis: Int64(Date().timeIntervalSince1970 * 1000), monotonicNanos: ProcessResources.monotonicNanos
         )
-        guard let worker = StoreWorker(store: parts.store, dispatcherWakeup: wakeup, logger: parts.logger) else {
-            throw DeliveryError.outOfDescriptors
-        }
+        guard
+            let worker = StoreWorker(
+                store: parts.store, dispatcherWakeup: wakeup, reserve: parts.reserve, logger: parts.logger)
+        else { throw DeliveryError.outOfDescriptors }
         self.worker = worker
         var limits = parts.limits
         limits.orderCountMax = min(limits.orderCountMax, parts.orders.capacity, parts.outcomes.capacity)

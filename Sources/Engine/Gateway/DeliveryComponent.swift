@@ -48,6 +48,7 @@ final class DeliveryComponent: Component {
             log: LogReaders(folder: folder, tail: tail, landmarks: landmarks),
             makeReader: { LogReaders(folder: folder, tail: tail, landmarks: landmarks) }, store: store.store,
             orders: egress.orders, outcomes: egress.outcomes, answers: egress.answers, logger: logger)
+        parts.reserve = store.reserve
         parts.feed = feed
         parts.stream = stream
         parts.tracing = traces.service.map { ($0.tracer, $0.feed) }

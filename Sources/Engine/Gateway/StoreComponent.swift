@@ -10,6 +10,8 @@ final class StoreComponent: Component {
     private let dataFolder: DataFolderComponent
     private let logger: Logger
     private let opened = StartResult<SQLiteStore>()
+    /// Room for the store when there is none.
+    let reserve: DiskReserve
 
     init(_ configuration: GatewayConfiguration, dataFolder: DataFolderComponent, logger: Logger) {
         path = configuration.dataFolder
@@ -19,11 +21,13 @@ final class StoreComponent: Component {
         self.limits = limits
         self.dataFolder = dataFolder
         self.logger = logger
+        reserve = DiskReserve(folder: path, logger: logger)
     }
     var store: SQLiteStore { opened.value }
 
     func start() throws {
         let folder = dataFolder.folder
+        reserve.prepare()
         do {
             opened.set(
                 try SQLiteStore(

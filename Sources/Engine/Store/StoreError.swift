@@ -84,6 +84,10 @@ extension StoreError {
     static func translating<R>(_ file: String, _ body: () throws -> R) throws -> R {
         do { return try body() } catch { throw StoreError.of(error, file: file) }
     }
+    static func isOfFullDisk(_ error: any Error) -> Bool {
+        if case .diskFull? = error as? StoreError { return true }
+        return (error as? DatabaseError)?.resultCode == .SQLITE_FULL
+    }
     /// True exactly when the file's content is not what SQLite wrote.
     static func isDamage(_ error: any Error) -> Bool {
         guard let error = error as? DatabaseError else { return false }

@@ -29,14 +29,16 @@ package final class StoreWorker: StorePort, @unchecked Sendable {
     private let store: any DeliveryStore
     private let wakeup: Wakeup
     private let dispatcherWakeup: Wakeup
+    private let reserve: DiskReserve?
     private let logger: Logger
 
     /// Nil when the process has no descriptor left.
-    package init?(store: any DeliveryStore, dispatcherWakeup: Wakeup, logger: Logger) {
+    package init?(store: any DeliveryStore, dispatcherWakeup: Wakeup, reserve: DiskReserve? = nil, logger: Logger) {
         guard let wakeup = Wakeup() else { return nil }
         self.store = store
         self.wakeup = wakeup
         self.dispatcherWakeup = dispatcherWakeup
+        self.reserve = reserve
         self.logger = logger
     }
 
@@ -86,6 +88,7 @@ package final class StoreWorker: StorePort, @unchecked Sendable {
             } else if isStopping {
                 break
             } else if !pruneOnce() {
+                reserve?.restore()
                 _ = wakeup.sleep(timeoutMillis: 1000) { requestCount.load(ordering: .acquiring) > 0 || isStoppingNow }
             }
         }
@@ -106,6 +109,7 @@ package final class StoreWorker: StorePort, @unchecked Sendable {
                 if wasFailing { logger.notice("the delivery store takes writes again") }
                 return true
             } catch {
+                if StoreError.isOfFullDisk(error), reserve?.letGo() == true { continue }
                 noteFailure(error)
                 if isStoppingNow { return false }
                 _ = wakeup.sleep(timeoutMillis: delay) { isStoppingNow }

@@ -34,6 +34,8 @@ package struct DamageSpan: Equatable, Sendable {
         case end
     }
     static let sectorBytes = 512
+    /// How far behind a record that follows damage is looked for the same one in its place.
+    private static let lookAheadBytes = 4 << 20
 
     private var buffer: UnsafeMutablePointer<UInt8>
     private var bufferCapacity: Int
@@ -165,7 +167,7 @@ package struct DamageSpan: Equatable, Sendable {
             lastNonZero = place + chunk.count
             let end = place + (chunk.count & ~7)
             while place < end && found == nil {
-                if isCandidate(place), let record = valid(place) {
+                if isCandidate(place), belongs(place, from: start), let record = valid(place) {
                     found = record
                     foundAt = place
                 } else {
@@ -193,11 +195,28 @@ package struct DamageSpan: Equatable, Sendable {
         span.hasZeroSector = !claimsErased && hasZeroSector(span.offset, spanEnd)
         return span
     }
+    /// A record that was written to a wrong place verifies there too. It is taken for what comes next only when those
+    /// that are missing before it can have lain between, and it does not come again where it belongs: else all that is
+    /// whole between its two places would be passed over.
+    private mutating func belongs(_ place: Int, from start: Int) -> Bool {
+        let sequence = sequence(place)
+        let missing = sequence &- expected
+        guard missing > 0 else { return true }
+        guard missing <= UInt64((place - start) / RecordFormat.headerBytes), valid(place) != nil else { return false }
+        let end = min(limit - RecordFormat.headerBytes, place + SegmentScanner.lookAheadBytes)
+        for other in stride(from: place + RecordFormat.headerBytes, through: end, by: RecordFormat.alignment)
+        where self.sequence(other) == sequence && valid(other) != nil { return false }
+        return true
+    }
+    private mutating func sequence(_ place: Int) -> UInt64 {
+        let head = window(place, RecordFormat.headerBytes)
+        return UInt64(littleEndian: head.load(RecordFormat.Offset.sequence, as: UInt64.self))
+    }
     private mutating func isCandidate(_ place: Int) -> Bool {
         guard place + RecordFormat.headerBytes <= limit else { return false }
-        let head = window(place, RecordFormat.headerBytes)
-        guard head[RecordFormat.Offset.kind] == RecordFormat.kindEvent else { return false }
-        let sequence = UInt64(littleEndian: head.load(RecordFormat.Offset.sequence, as: UInt64.self))
+        let kind = window(place, RecordFormat.headerBytes)[RecordFormat.Offset.kind]
+        guard kind == RecordFormat.kindEvent else { return false }
+        let sequence = sequence(place)
         return sequence >= expected && sequence &- expected <= UInt64(limit / RecordFormat.headerBytes)
     }
     /// The length in a header whose counts add up to it, else 0.

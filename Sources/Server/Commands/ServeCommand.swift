@@ -29,6 +29,7 @@ struct ServeCommand: AsyncParsableCommand {
 
     func run() async throws {
         let logger = Logger(label: "sluice") { _ in LogLines() }
+        PlantedFaults.plant()
         do {
             let service = try GatewayService(
                 load: try loader(), logger: logger, nextSteps: nextSteps(), announce: { Output.note($0) },

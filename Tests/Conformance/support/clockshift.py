@@ -2,11 +2,26 @@
 
 import os
 import shutil
+import struct
 import subprocess
 
 from report import Skip
 
 SOURCE = os.path.join(os.path.dirname(__file__), "clockshift.c")
+
+
+class Clock:
+    """The clock of one process, set while it runs."""
+
+    def __init__(self, folder):
+        self.path = os.path.join(folder, "ahead")
+        self.set(0)
+        self.environment = {**environment(folder, 0), "CLOCK_AHEAD_FILE": self.path}
+
+    def set(self, seconds):
+        self.seconds = seconds
+        with open(self.path, "r+b" if os.path.exists(self.path) else "wb") as file:
+            file.write(struct.pack("<q", seconds))
 
 
 def environment(folder, seconds):

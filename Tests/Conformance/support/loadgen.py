@@ -18,9 +18,13 @@ NAME = re.compile(r"ev-[0-9a-z]+-[0-9]+")
 
 
 class Load:
-    def __init__(self, port, run, secret=b"test-secret", connections=8, path="/in/github", pad=200, window=8):
+    """`pause`: seconds between the windows of a connection."""
+
+    def __init__(
+        self, port, run, secret=b"test-secret", connections=8, path="/in/github", pad=200, window=8, pause=0.0
+    ):
         self.port, self.run, self.secret, self.path, self.pad, self.window = port, run, secret, path, pad, window
-        self.connections = connections
+        self.connections, self.pause = connections, pause
         self.sent, self.acknowledged, self.refused = set(), [], {}
         self.lock, self.stopping, self.counter = threading.Lock(), threading.Event(), 0
         self.threads = []
@@ -59,6 +63,8 @@ class Load:
                             if status is None:
                                 raise ConnectionError("closed")
                             self.note(name, status)
+                        if self.pause:
+                            self.stopping.wait(self.pause)
             except OSError:
                 if not self.stopping.is_set():
                     time.sleep(0.01)

@@ -231,17 +231,33 @@ def record_at(data, at, seed):
     return fields, length
 
 
+def belongs(data, seed, at, sequence, expected, start):
+    """Whether a record behind a gap is where it was written to: those that are missing had room, and it does not count
+    again a little further on."""
+    if (sequence - expected) * 96 > at - start:
+        return False
+    for other in range(at + 96, min(len(data) - 96, at + (4 << 20)) + 1, 8):
+        if u64(data, other + 16) == sequence and record_at(data, other, seed):
+            return False
+    return True
+
+
 def read_segment(data, seed, first, next_first):
     """Yields records in order, and None for each run of bytes in which expected records do not verify."""
-    expected, at, told = first, BLOCK, False
+    expected, at, told, start = first, BLOCK, False, BLOCK
     while next_first is None or expected < next_first:
         found = record_at(data, at, seed) if at + 96 <= len(data) else None
-        if found and found[0]["sequence"] >= expected and (next_first is None or found[0]["sequence"] < next_first):
+        counts = found and found[0]["sequence"] >= expected and (
+            next_first is None or found[0]["sequence"] < next_first)
+        if counts and found[0]["sequence"] > expected:
+            counts = belongs(data, seed, at, found[0]["sequence"], expected, start)
+        if counts:
             if found[0]["sequence"] > expected and not told:
                 yield None
             told = False
             yield found[0]
             expected, at = found[0]["sequence"] + 1, at + found[1]
+            start = at
         elif at + 96 > len(data) or (data[at + 12] == 0 and at % BLOCK == 0 and not any(data[at:])):
             if next_first is not None and not told:
                 yield None

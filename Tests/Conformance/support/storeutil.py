@@ -8,7 +8,7 @@ from serverutil import sluice
 
 def log_records(data, statuses=(0,)):
     """One dictionary a record. Status 1 (damage was found) is the caller's to allow."""
-    done = sluice("log", "show", "--json", data, timeout=120)
+    done = sluice("log", "show", "--json", data, timeout=600)
     assert done.returncode in statuses, f"log show: status {done.returncode}: {(done.stderr or done.stdout)[-400:]}"
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
