@@ -1,6 +1,9 @@
 """The scenarios of the control API: many tenants made by programs, listed, started again; and what ingest notices of a
 busy API."""
 
+import base64
+import glob
+import os
 import shutil
 import statistics
 import threading
@@ -14,6 +17,7 @@ from serverutil import Gateway, endpoint, github_source
 # Retention and delivery are no part of the questions; the endpoints get nothing.
 ROOM = {"log": {"segment": "64MiB", "group": "16MiB"}}
 MAKE_SECONDS, START_SECONDS = 60, 10
+SECRET = "secret" * 4
 PAGE = 1000
 
 
@@ -41,8 +45,18 @@ class Timed:
 def draft(tenant, number):
     return {
         "name": f"e{number}", "tenant": f"u{tenant}", "url": f"http://127.0.0.1:9999/{tenant}/{number}",
-        "types": ["never"], "secrets": ["whsec_" + "c2VjcmV0" * 4],
+        "types": ["never"], "secrets": ["whsec_" + base64.b64encode(SECRET.encode()).decode()],
     }
+
+
+def found_in(folder, secret):
+    """Files of the store that have the secret, as bytes or as it was given."""
+    found = []
+    for path in glob.glob(os.path.join(folder, "store.sqlite*")):
+        with open(path, "rb") as file:
+            text = file.read()
+        found += [path] if secret in text or base64.b64encode(secret) in text else []
+    return found
 
 
 def make(gateway, tenants, each, connections, at_once):
@@ -97,6 +111,7 @@ def tenants(what, outcome, scale):
             outcome.figure(f"list{path.replace('/', '.')}.seconds", listed.wall, 2)
             outcome.check(f"all {number} of {path} are listed, page by page", found == number)
         outcome.check("it stops", gateway.stop(60) == 0)
+        outcome.check("each endpoint's secret is sealed on disk", not found_in(gateway.data, SECRET.encode()))
         began = time.monotonic()
         gateway.start(120)
         seconds = time.monotonic() - began

@@ -68,6 +68,18 @@ if [ "${#missing[@]}" -gt 0 ] || [ "${#wanted[@]}" -gt 0 ]; then
     fi
 fi
 
+# Prometheus and promtool, unpacked beside the tree and not installed: the package would start a server.
+unpack_prometheus() {
+    local tools=.build/tools
+    command -v promtool >/dev/null && command -v prometheus >/dev/null && return
+    [ -x "$tools/usr/bin/promtool" ] && return
+    mkdir -p "$tools"
+    if (cd "$tools" && apt-get download -q prometheus && dpkg -x prometheus_*.deb . && rm prometheus_*.deb) \
+        >/dev/null 2>&1; then return; fi
+    echo "sluice: prometheus cannot be fetched; what needs it is skipped"
+}
+[ "$purpose" != clients ] || unpack_prometheus
+
 # The providers' own Python libraries, in an environment of the tree; each one that is unavailable is skipped by name.
 pip_install() { .venv/bin/python -m pip install -q --disable-pip-version-check "$@" >/dev/null 2>&1; }
 if [ "$purpose" = clients ]; then
