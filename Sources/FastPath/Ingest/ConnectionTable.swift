@@ -4,8 +4,6 @@
 // Invariants: a slot in use has a descriptor; its generation changes when it becomes free, so a late completion of its
 // last owner finds another generation. Safety: addresses of slots are valid while the table lives.
 
-import CShims
-
 /// What a request's answer depends on, copied from its source when the request was complete: a reload may come while
 /// the disk has the event.
 struct AnswerTerms {
@@ -144,18 +142,6 @@ struct IngestSlot {
         guard slot < capacity, self[slot].connection.state != .free, self[slot].connection.generation == tag.generation
         else { return -1 }
         return slot
-    }
-    /// Brings what a completion's owner has nearer while others are looked at: with very many connections it is in no
-    /// near cache.
-    @inline(__always) func prefetch(_ tag: Tag) {
-        let slot = Int(tag.slot)
-        guard slot < capacity else { return }
-        let place = unsafe UnsafeRawPointer(slots + slot)
-        var offset = 0
-        while offset < MemoryLayout<IngestSlot>.stride {
-            unsafe sluice_prefetch(place + offset)
-            offset += 64
-        }
     }
     @inline(__always) func tag(_ kind: TagKind, _ slot: Int) -> Tag {
         Tag(kind, slot: UInt32(slot), generation: self[slot].connection.generation)

@@ -154,10 +154,7 @@ import Synchronization
     package mutating func tick() {
         let count = wait()
         readClocks()
-        for index in 0..<count {
-            if index + 2 < count { table.prefetch(io.completion(index + 2).tag) }
-            handle(io.completion(index))
-        }
+        for index in 0..<count { handle(io.completion(index)) }
         if verifyingCount > 0 { takeVerdicts() }
         repeat {
             advanceReady()
