@@ -53,6 +53,7 @@ SUITES = [
     ("Conformance/suites/timing_scenarios.py", [], [], 180),
     ("Conformance/suites/edge.py", [], [], 120),
     ("Conformance/suites/limits.py", [], [], 120),
+    ("Conformance/suites/overload.py", [], [], 120),
     ("Conformance/suites/signing.py", [], [], 120),
     ("Conformance/suites/authorization.py", [], [], 180),
     ("Conformance/suites/tls_in.py", [], [], 180),

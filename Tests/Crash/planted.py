@@ -14,9 +14,8 @@ from report import Report, arguments
 HERE = os.path.dirname(os.path.abspath(__file__))
 KILLS = ("Crash/kill9.py", "--rounds", "4")
 RETAINED = ("Crash/kill9.py", "--rounds", "3", "--segment", "1MiB", "--retention", "2MiB")
-CUTS = ("Crash/powercut.py", "--rounds", "4")
 STATES = ("Crash/crashstates.py", "--states", "60")
-DAMAGE = ("Crash/corruption.py", "--states", "24", "--deliveries", "0")
+DAMAGE = ("Crash/corruption.py", "--states", "12", "--deliveries", "3")
 LIMITS = ("Conformance/suites/limits.py",)
 OVERLOAD = ("Conformance/suites/overload.py", "--only", "slow_disk")
 
@@ -26,7 +25,7 @@ def faults(row):
 
 
 TRIALS = {
-    "answerBeforeSync": CUTS,
+    "answerBeforeSync": STATES,
     "forgetFolderSync": STATES,
     "repeatFailedSync": faults("fsync EIO once"),
     "appendToFailedSegment": faults("fsync EIO once"),

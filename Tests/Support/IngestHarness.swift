@@ -21,6 +21,7 @@ package struct HarnessSource {
     package var splits: Bool
     package var durability = DurabilityLevel.fsync
     package var dedupWindowSeconds: UInt32 = 86_400
+    package var isNeverRepeated = false
     package var limiter: RateLimiter?
     /// Of its tenant.
     package var tenantLimiter: RateLimiter?
@@ -170,6 +171,7 @@ package final class IngestHarness {
             fresh.observes = source.observes
             fresh.splits = source.splits
             fresh.durability = source.durability
+            fresh.isNeverRepeated = source.isNeverRepeated
             fresh.dedupWindowSeconds = source.dedupWindowSeconds
             fresh.sourceNumber = source.number
             fresh.tenant = memory.place(bytes: RecordFormat.tenantBytes(of: source.tenantNumber))

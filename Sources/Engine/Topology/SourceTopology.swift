@@ -39,6 +39,8 @@ final class CompiledSource: @unchecked Sendable {
         compiled.splits = source.split != nil
         compiled.verifierID = lease?.id ?? 0
         compiled.observes = source.mode == .observe
+        compiled.isNeverRepeated =
+            ProviderCatalogue.provider(named: source.provider)?.retries == ProviderRetries.none
         compiled.rejectedPerSecondMax = UInt32(clamping: context.live.rejectedPerSecondMax)
         compiled.dedupWindowSeconds = parts.dedupWindowSeconds
         compiled.bodyBytesMax = context.bodies.bytesMax(of: source)

@@ -119,6 +119,8 @@ package struct IngestConnection: Sendable {
     /// Linger rather than close at once after the answer.
     private var lingersAfterReply = false
     private var hasContinued = false
+    /// No request was answered on it yet.
+    private var isFresh = true
     /// The request is complete and waits for the next batch.
     private var isParked = false
     /// Output that was written, and what of it the kernel has taken.
@@ -348,6 +350,7 @@ package struct IngestConnection: Sendable {
         phase = .idle
         hasContinued = false
         isParked = false
+        isFresh = false
         deadline = now + UInt64(limits.idleMillisMax)
         var actions = IngestActions.none
         if isPaused {
@@ -377,6 +380,21 @@ package struct IngestConnection: Sendable {
         case .head, .body: return isUnready ? .end(close()) : .refuseRequest
         case .committing: return .refuseCommit
         }
+    }
+    /// Something runs short: true when the client has had a tenth of the time it may take for what it is at; the
+    /// deadline has passed then. What waits for the gateway itself, or for its answer to be read, is not hurried.
+    package mutating func hurry(now: UInt64, _ limits: IngestLimits) -> Bool {
+        guard state == .open, !isParked else { return false }
+        let wholeMillis: Int
+        switch phase {
+        case .idle: wholeMillis = isFresh ? limits.headMillisMax : limits.idleMillisMax
+        case .head: wholeMillis = limits.headMillisMax
+        case .body: wholeMillis = limits.bodyMillisMax
+        case .verifying, .committing, .answering: return false
+        }
+        guard deadline <= now + UInt64(wholeMillis - wholeMillis / 10) else { return false }
+        deadline = now
+        return true
     }
     /// The loop drains: who waits for nothing is let go.
     package mutating func drain() -> IngestActions { state == .open && phase == .idle ? close() : .none }

@@ -113,7 +113,10 @@ extension IngestLoop where IO: ~Copyable {
         let durability = unsafe source.pointee.durability
         unsafe metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(event.body.count))
         let answersAtOnce = durability == .memory && port.answersMemoryAtOnce
-        switch port.offer(event, ticket: table.tag(.send, slot).bits, durability: durability) {
+        let isHeldBack = unsafe port.isPressed && isOverShare(event, source)
+        switch port.offer(
+            event, ticket: table.tag(.send, slot).bits, durability: durability, takesNew: !isHeldBack)
+        {
         // Nothing of it is on disk: no id may be told.
         case .appended: if answersAtOnce { answerKept(slot, 0, isDuplicate: false, newCount: port.batchNewCount) }
         case .pending: if answersAtOnce { answerKept(slot, 0, isDuplicate: true) }
@@ -125,6 +128,7 @@ extension IngestLoop where IO: ~Copyable {
     /// What the log has decided since the last tick.
     mutating func answerReceipts() {
         while let receipt = port.nextReceipt() {
+            if receipt.fate.refusal == nil { returns.takenCount &+= 1 }
             let slot = table.slot(of: Tag(bits: receipt.ticket))
             guard slot >= 0, table[slot].connection.awaitsReceipt else { continue }
             if let refusal = receipt.fate.refusal {

@@ -19,7 +19,13 @@ extension IngestLoop where IO: ~Copyable {
         // What is answered is all here: whoever does not take the answer keeps no request's memory.
         if publication.layout.hasDuplicate { dropBlock(slot) }
         metrics.count(.bodyBytes, source: Int(table[slot].terms.counterSlot), UInt64(event.body.count))
-        switch port.offer(event, ticket: table.tag(.send, slot).bits, durability: .fsync) {
+        unsafe offerPublication(slot, event, sources + Int(table[slot].terms.sourceIndex))
+    }
+    private mutating func offerPublication(
+        _ slot: Int, _ event: EventInput, _ source: UnsafePointer<IngestSource>
+    ) {
+        let isHeldBack = unsafe port.isPressed && isOverShare(event, source)
+        switch port.offer(event, ticket: table.tag(.send, slot).bits, durability: .fsync, takesNew: !isHeldBack) {
         case .appended, .pending: break
         case .duplicate(let sequence): answerPublished(slot, sequence, isDuplicate: true)
         case .refused(let reason): answerRefused(slot, reason)
@@ -93,11 +99,7 @@ extension IngestLoop where IO: ~Copyable {
         table[slot].connection.offered(now: nowMillis, limits)
         table.noteDeadline(slot)
         unsafe metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(event.body.count))
-        switch port.offer(event, ticket: table.tag(.send, slot).bits, durability: .fsync) {
-        case .appended, .pending: break
-        case .duplicate(let sequence): answerPublished(slot, sequence, isDuplicate: true)
-        case .refused(let reason): answerRefused(slot, reason)
-        }
+        unsafe offerPublication(slot, event, source)
         return true
     }
     private mutating func answerPlain(_ slot: Int, _ sequence: UInt64, isDuplicate: Bool) {

@@ -128,8 +128,7 @@ extension IngestLoop where IO: ~Copyable {
         metrics.count(.unavailable)
         // This answer is in the connection's room: nothing that a worker made is sent from where it lies.
         if table[slot].held.stays, !table[slot].connection.isWithWorker { dropHeld(slot) }
-        // Spread over 1 to 4 seconds, so that what was refused together does not come back together.
-        answer(slot, status: 503, reason: reason, retryAfterSeconds: 1 + Int(nowMillis &+ UInt64(slot)) & 3)
+        answer(slot, status: 503, reason: reason, retryAfterSeconds: returns.refused(now: nowNanos))
     }
     mutating func answer(
         _ slot: Int, status: Int, reason: String, allow: ByteView? = nil, authenticate: ByteView = .empty,

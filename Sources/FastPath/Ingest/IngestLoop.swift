@@ -29,6 +29,8 @@ import Synchronization
     var replies: ReplyQueue
     var secure: SecureSessions
     private var addresses: AddressCounts
+    var shares = AdmissionShares()
+    var returns = ReturnSchedule()
     var fields = FieldTable()
     var port: JournalClient
     var dates = DateCache(unixSeconds: 0)
@@ -381,7 +383,8 @@ import Synchronization
 
     private mutating func sweep() {
         sweepAt = nowMillis + IngestSizes.sweepMillis
-        for slot in 0..<table.highWater where table.deadline(slot) <= nowMillis { timeOut(slot) }
+        endOverdue()
+        returns.observe(now: nowNanos)
         if !contexts.isEmpty { restIdleSessions() }
         metrics.loop.set(IngestCounter.connectionsOpen.rawValue, UInt64(table.openCount))
         metrics.loop.set(IngestCounter.assemblyBytesFree.rawValue, UInt64(arena.freeBytes))
@@ -391,7 +394,7 @@ import Synchronization
             for index in listeners.indices where armedAccepts & 1 << UInt64(index) == 0 { armAccept(index) }
         }
     }
-    private mutating func timeOut(_ slot: Int) {
+    mutating func timeOut(_ slot: Int) {
         let isUnready = table[slot].edge.expectsPreamble || table[slot].edge.isHandshaking
         let step = table[slot].connection.deadlinePassed(now: nowMillis, isUnready: isUnready)
         table.noteDeadline(slot)

@@ -3,6 +3,8 @@
 
 package enum IngestCounter: Int, CaseIterable, Sendable {
     case connectionsAccepted, connectionsRefused, connectionsOverAddressLimit, connectionsClosed, connectionsTimedOut
+    /// Ended before their time, because memory or places were short.
+    case connectionsHurried
     /// Gauges: set each tick.
     case connectionsOpen, assemblyBytesFree
     case requests, bytesReceived, bytesSent

@@ -37,6 +37,8 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     package var takesPublications = false
     /// A request may hold several events, which a worker tells apart.
     package var splits = false
+    /// Its sender does not send again what was refused.
+    package var isNeverRepeated = false
     /// The signature is checked and counted, and everything is kept with its verdict (`mode: observe`).
     package var observes = false
     /// How many refused requests a second are copied for whoever looks into them; 0 = none.

@@ -156,16 +156,23 @@ package struct PlacedSegment: Equatable, Sendable {
     @inline(__always) package func expect(tenant: ByteView, source: ByteView, key: ByteView) {
         dedup.expect(Fingerprint(tenant: tenant, source: source, key: key, keys: configuration.keys))
     }
-    /// Copies the event into the group that is filling. Ticket 0 wants no receipt. Never waits, never allocates.
+    /// More than half of the group is taken.
+    @inline(__always) var isPressed: Bool { filling.byteCount &* 2 > filling.capacity }
+    var room: AdmissionShares.Room {
+        AdmissionShares.Room(used: filling.byteCount, capacity: filling.capacity, group: filling.firstSequence)
+    }
+    /// Copies the event into the group that is filling. Ticket 0 wants no receipt; without `takesNew` it is told of, or
+    /// refused. Never waits, never allocates.
     @_noAllocation @_noLocks
-    package mutating func offer(_ event: EventInput, ticket: UInt64) -> OfferOutcome {
-        if event.isBatch { return offerBatch(event, ticket: ticket) }
+    package mutating func offer(_ event: EventInput, ticket: UInt64, takesNew: Bool = true) -> OfferOutcome {
+        if event.isBatch { return offerBatch(event, ticket: ticket, takesNew: takesNew) }
         guard let length = RecordFormat.byteCount(of: event), length <= configuration.groupBytes else {
             return .refused(.tooLarge)
         }
         let print = fingerprint(of: event)
         // Before any refusal: what is on disk is a duplicate whatever state the disk is in now.
         if let original = known(event, print) { return duplicate(of: original, ticket: ticket) }
+        guard takesNew else { return .refused(.groupFull) }
         if let reason = shortage(length, ticket) {
             if isPlanted(.claimBeforeAppend) { claim(event, print) }
             return .refused(reason)
@@ -203,12 +210,13 @@ package struct PlacedSegment: Equatable, Sendable {
     /// came. Its receipt is that of the youngest record it needs, so none of them can be missing when it is answered.
     /// Where all of them are known, nothing is kept, and it is a duplicate.
     @_noAllocation @_noLocks
-    private mutating func offerBatch(_ batch: EventInput, ticket: UInt64) -> OfferOutcome {
+    private mutating func offerBatch(_ batch: EventInput, ticket: UInt64, takesNew: Bool) -> OfferOutcome {
         batchNewCount = 0
         guard let byteCount = batch.groupByteCount, byteCount <= configuration.groupBytes else {
             return .refused(.tooLarge)
         }
         if let original = youngest(ofKnown: batch) { return duplicate(of: original, ticket: ticket) }
+        guard takesNew else { return .refused(.groupFull) }
         if let reason = shortage(byteCount, ticket) { return .refused(reason) }
         var cursor = ElementCursor(batch.elements)
         while let element = cursor.next() {

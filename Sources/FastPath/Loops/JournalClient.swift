@@ -82,11 +82,30 @@ package final class JournalLink: Sendable {
         case .none: break
         }
     }
+    /// Without `takesNew` only what the log has, or knows to be on its way, is said; anything else is refused.
     @inline(__always) mutating func offer(
-        _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
+        _ event: EventInput, ticket: UInt64, durability: DurabilityLevel, takesNew: Bool = true
     ) -> OfferOutcome {
-        if driver != nil { return driver!.offer(event, ticket: ticket, durability: durability) }
+        if driver != nil {
+            return driver!.offer(event, ticket: ticket, durability: durability, takesNew: takesNew)
+        }
+        // What it has is the journal thread's to know.
+        guard takesNew else { return .refused(.groupFull) }
         return offerByRing(event, ticket: ticket, durability: durability)
+    }
+    /// More than half of what the next commit takes is taken.
+    @inline(__always) var isPressed: Bool {
+        switch driver {
+        case .some(let driver): driver.isPressed
+        case .none: link!.events.isPressed
+        }
+    }
+    var room: AdmissionShares.Room {
+        switch driver {
+        case .some(let driver): driver.room
+        case .none:
+            AdmissionShares.Room(used: link!.events.usedByteCount, capacity: link!.events.byteCount, group: 0)
+        }
     }
     private mutating func offerByRing(
         _ event: EventInput, ticket: UInt64, durability: DurabilityLevel

@@ -65,17 +65,20 @@ import CShims
         journal.expect(tenant: tenant, source: source, key: key)
     }
     @inline(__always) mutating func offer(
-        _ event: EventInput, ticket: UInt64, durability: DurabilityLevel
+        _ event: EventInput, ticket: UInt64, durability: DurabilityLevel, takesNew: Bool = true
     ) -> OfferOutcome {
         switch durability {
-        case .fsync: return journal.offer(event, ticket: ticket)
-        case .memory: return journal.offer(event, ticket: 0)
-        case .written: return offerEarly(event, ticket: ticket)
+        case .fsync: return journal.offer(event, ticket: ticket, takesNew: takesNew)
+        case .memory: return journal.offer(event, ticket: 0, takesNew: takesNew)
+        case .written: return offerEarly(event, ticket: ticket, takesNew: takesNew)
         }
     }
-    private mutating func offerEarly(_ event: EventInput, ticket: UInt64) -> OfferOutcome {
+    @inline(__always) var isPressed: Bool { journal.isPressed }
+    var room: AdmissionShares.Room { journal.room }
+
+    private mutating func offerEarly(_ event: EventInput, ticket: UInt64, takesNew: Bool) -> OfferOutcome {
         guard earlyFilling.hasRoom else { return .refused(.groupFull) }
-        let verdict = journal.offer(event, ticket: 0)
+        let verdict = journal.offer(event, ticket: 0, takesNew: takesNew)
         switch verdict {
         case .appended:
             earlyFilling.append(Receipt(ticket: ticket, sequence: 0, fate: .kept, newCount: journal.batchNewCount))

@@ -107,6 +107,12 @@ import Synchronization
     @inline(__always) private func pointer(_ position: UInt64) -> UnsafeMutableRawPointer {
         unsafe UnsafeMutableRawPointer(memory.base + Int(position & (capacity - 1)))
     }
+    /// Producer: what the consumer has not taken yet.
+    @inline(__always) package var usedByteCount: Int {
+        unsafe Int(tail.pointee.position.load(ordering: .relaxed) &- head.pointee.position.load(ordering: .acquiring))
+    }
+    /// Producer: it is more than half full.
+    @inline(__always) package var isPressed: Bool { usedByteCount &* 2 > byteCount }
     package var isEmpty: Bool {
         unsafe head.pointee.position.load(ordering: .relaxed) == tail.pointee.position.load(ordering: .acquiring)
     }

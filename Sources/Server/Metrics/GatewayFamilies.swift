@@ -158,7 +158,8 @@ package enum GatewayFamilies {
             "sluice_connections_total", .counter, help: "Connections, by what became of them.")
         let ends: [(IngestCounter, String)] = [
             (.connectionsAccepted, "accepted"), (.connectionsRefused, "refused"), (.connectionsClosed, "closed"),
-            (.connectionsTimedOut, "timed_out"), (.connectionsOverAddressLimit, "over_address_limit"),
+            (.connectionsTimedOut, "timed_out"), (.connectionsHurried, "hurried"),
+            (.connectionsOverAddressLimit, "over_address_limit"),
         ]
         for (counter, event) in ends { connections.add([MetricLabel("event", event)], value(counter)) }
         var shortages = MetricFamily(
