@@ -40,6 +40,7 @@ SUITES = [
     ("Conformance/suites/svix_tasks.py", [], [], 150),
     ("Conformance/suites/svix_messages.py", [], [], 150),
     ("Conformance/suites/contracts.py", [], [], 300),
+    ("Conformance/suites/replays.py", [], [], 120),
     ("Conformance/suites/alerts.py", [], [], 150),
     ("Conformance/suites/churn.py", [], [], 120),
     ("Conformance/suites/offload_suite.py", [], [], 120),
