@@ -41,6 +41,7 @@ SUITES = [
     ("Conformance/suites/svix_tasks.py", [], [], 150),
     ("Conformance/suites/svix_messages.py", [], [], 150),
     ("Conformance/suites/contracts.py", [], [], 300),
+    ("Conformance/suites/replays.py", [], [], 120),
     ("Conformance/suites/alerts.py", [], [], 150),
     ("Conformance/suites/contract_golden.py", [], [], 60),
     ("Conformance/suites/churn.py", [], [], 120),

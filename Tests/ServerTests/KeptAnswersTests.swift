@@ -135,7 +135,7 @@ import Testing
         try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: false)
         #expect(try await kept.once(scope("b")) { SvixReply(201, 2) }.status == 201)
         #expect(!FileManager.default.fileExists(atPath: folder + "/" + KeptAnswers.fileName))
-        clock.millis.withLock { $0 += AnswerBounds.retryMillis }
+        clock.millis.withLock { $0 += KeptAnswers.retryMillis }
         #expect(try await kept.once(scope("c")) { SvixReply(201, 3) }.status == 201)
         let next = KeptAnswers(folder: folder, nowMillis: clock.read)
         for (key, value) in [("a", 1), ("b", 2), ("c", 3)] as [(String, Int64)] {

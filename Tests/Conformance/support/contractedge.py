@@ -1,47 +1,15 @@
-"""The contract edge, /v1/webhooks, in what its own suite does not see: repetitions over a restart, sessions, the stream
+"""The contract edge, /v1/webhooks, in what its own suite does not see: lost answers, sessions, the stream
 without a gap, certificates that a proxy has seen, switched off. A part of the suite `contracts`."""
 
 import json
 import os
 import time
-import uuid
 
 from contractclient import Edge, Stream
-from contractclient import signature as signed
 from serverutil import Gateway, open_source, request
 
 
 def repeating(report, gateway, hooks):
-    with report.case("a captured request is taken once, in its window and outside, also after a restart") as notes:
-        edge = Edge(gateway)
-        count = 10_000 if os.environ.get("SLUICE_ROUNDS") == "full" else 60
-        captured = []
-        for number in range(20):
-            body = json.dumps(edge.event(payload={"n": number})).encode()
-            fields = edge.fields(body, sign=True)
-            status, _, said = edge.send("POST", "/v1/webhooks/ingest", body, fields)
-            assert status == 202 and said["status"] == "accepted", said
-            captured.append((body, fields, said["event_id"]))
-        body = json.dumps(edge.event()).encode()
-        old = edge.fields(body, sign=False)
-        stamp = str(int(time.time()) - 301)
-        old.update({"X-Timestamp": stamp, "X-Signature": signed(edge.secret, old["X-Request-Id"], stamp, body)})
-        assert edge.send("POST", "/v1/webhooks/ingest", body, old)[0] == 401
-        for round in range(2):
-            for number in range(count // 2):
-                body, fields, event = captured[number % len(captured)]
-                status, _, said = edge.send("POST", "/v1/webhooks/ingest", body, fields)
-                assert status == 202 and (said["status"], said["event_id"]) == ("duplicate", event), said
-                other = {**fields, "X-Idempotency-Key": str(uuid.uuid4())}
-                status, _, said = edge.send("POST", "/v1/webhooks/ingest", body, other)
-                assert status == 409 and said["error"]["code"] == "idempotency_conflict", said
-            if round == 0:
-                assert gateway.stop() == 0
-                gateway.start()
-        events = edge.platform("GET", f"/events?source=@contract&limit=1000")["items"]
-        mine = [one for one in events if one["type"] == "image.scanned"]
-        assert len(mine) == len(captured), f"{len(mine)} events of {len(captured)}"
-        notes.append(f"{2 * count} replays")
     with report.case("what the log knows tells a repetition whose answer was lost"):
         edge = Edge(gateway)
         body = json.dumps(edge.event()).encode()

@@ -1,8 +1,9 @@
 // The answers of the contract edge to calls that may come again, by tenant and key: for a day, over restarts. Only what
-// succeeded is kept; after anything else the key is free. A second call while the first one runs is told so.
+// succeeded is kept; after anything else the key is free. A second call while the first one runs is told so. And the
+// signed requests among those calls, which are good for one key each (`SignedRequests`).
 //
-// `LastingAnswers` keeps them; a line is on disk before its call is answered. What has a secret in it is there without
-// the secret.
+// They last in a file (`LastingLines`): a signed request is in it before it is worked on, an answer before it is given,
+// unless the log knows the call anyway. What has a secret in it is there without the secret.
 //
 // Invariant: a key stands for one request of one tenant.
 import Engine
@@ -19,16 +20,22 @@ package final class ContractAnswers: Sendable {
         let key: String
         /// Of the request that the key stands for.
         let digest: [UInt8]
-        /// How long.
+        /// How long its answer is kept; 0 = not at all.
         let millis: Int64
         /// Of a signed request: it is good for this key and no other.
         package var requestID: String?
+        /// The log tells a repetition of it, also when its answer is forgotten.
+        package var isLogged = false
 
         package init(tenant: String, key: String, digest: [UInt8], millis: Int64) {
             (self.tenant, self.key, self.digest, self.millis) = (tenant, key, digest, millis)
         }
         fileprivate var scope: AnswerScope { AnswerScope("\(tenant) \(key)") }
-        fileprivate var nonce: AnswerScope? { requestID.map { AnswerScope("\(tenant) \($0)") } }
+        /// What a signed request is good for: its key, on a route of one kind.
+        fileprivate var bond: UInt64 { SignedRequests.word(scope.digest.prefix(8)) ^ (isLogged ? 1 : 0) }
+        fileprivate var signed: SignedRequests.Name? {
+            requestID.flatMap { SignedRequests.Name(digest: AnswerScope("\(tenant) \($0)").digest) }
+        }
     }
     package enum Turn: Equatable, Sendable {
         case first
@@ -37,48 +44,47 @@ package final class ContractAnswers: Sendable {
         case conflict
     }
 
-    private struct Kept: LastingAnswer {
+    /// A line of the file: of an answer, or of a signed request, whose name is shorter.
+    fileprivate struct Line: Codable {
+        var scope: String
+        var digest: String
+        var end: Int64
+        var status: Int
+        var text: String?
+
+        static func of(_ name: SignedRequests.Name, _ key: UInt64, _ end: Int64, isDone: Bool) -> String {
+            JSONText.of(
+                Line(
+                    scope: TextEncoding.hex(name.bytes), digest: TextEncoding.hex(SignedRequests.bytes(of: key)),
+                    end: end, status: isDone ? 1 : 0))
+        }
+    }
+    fileprivate struct Kept: KeptAnswer {
         var endMillis: Int64
-        /// Empty for a request id that was used.
         var digest: [UInt8]
         var status: Int
         var text: String?
         /// Of the file, where that is another text.
         var lasting: String?
-        var byteCount: Int { 256 + (text?.utf8.count ?? 0) + (lasting?.utf8.count ?? 0) }
+        var byteCount: Int { 320 + (text?.utf8.count ?? 0) + (lasting?.utf8.count ?? 0) }
 
-        private struct Line: Codable {
-            var scope: String
-            var digest: String
-            var end: Int64
-            var status: Int
-            var text: String?
-        }
         func line(_ scope: AnswerScope) -> String? {
             JSONText.of(
                 Line(
                     scope: scope.text, digest: TextEncoding.hex(digest), end: endMillis, status: status,
                     text: lasting ?? text))
         }
-        static func read(_ line: Data) -> (AnswerScope, Kept)? {
-            guard let read = try? JSONDecoder().decode(Line.self, from: line),
-                let scope = AnswerScope(hex: read.scope),
-                let digest = read.digest.isEmpty ? [] : TextEncoding.bytes(of: read.digest, as: .hex)
-            else { return nil }
-            return (scope, Kept(endMillis: read.end, digest: digest, status: read.status, text: read.text))
-        }
     }
-    private let answers: LastingAnswers<Kept>
+    private let answers: LastingLines<Contents>
 
     /// `folder` nil: in memory alone.
     package init(
-        folder: String? = nil,
+        folder: String? = nil, signedCountMax: Int = SignedRequests.countMax,
         nowMillis: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
     ) {
-        answers = LastingAnswers(
-            folder: folder, fileName: ContractAnswers.fileName,
-            bounds: AnswerBounds(countMax: ContractAnswers.countMax, bytesMax: ContractAnswers.bytesMax), syncs: true,
-            nowMillis: nowMillis)
+        answers = LastingLines(
+            Contents(signed: SignedRequests(countMax: signedCountMax)), folder: folder,
+            fileName: ContractAnswers.fileName, bytesMax: ContractAnswers.bytesMax, syncs: true, nowMillis: nowMillis)
     }
 
     package func begin(_ claim: Claim) async throws -> Turn {
@@ -86,45 +92,115 @@ package final class ContractAnswers: Sendable {
             throw EdgeRefusal(.unavailable, "what was answered before cannot be read at the moment; try again")
         }
         let now = answers.nowMillis()
-        return answers.withShelf { shelf in
-            if let kept = shelf.answer(claim.scope, now: now) {
-                return kept.digest == claim.digest ? .kept(status: kept.status, text: kept.text) : .conflict
-            }
-            if let nonce = claim.nonce {
-                if shelf.answer(nonce, now: now) != nil { return .conflict }
-                if shelf.isRunning(nonce) { return .running }
-            }
-            guard shelf.begin(claim.scope) else { return .running }
-            if let nonce = claim.nonce { _ = shelf.begin(nonce) }
-            return .first
+        let (turn, isDone) = try answers.with { contents throws(EdgeRefusal) in try contents.begin(claim, now) }
+        if let isDone, let name = claim.signed {
+            // A crash must not leave it free for another key.
+            await answers.write([Line.of(name, claim.bond, now + SignedRequests.lifeMillis, isDone: isDone)])
+        }
+        return turn
+    }
+    /// It was refused: the key is free. `isOpen`: what became of it is not known, so it stays bound to its key.
+    package func release(_ claim: Claim, isOpen: Bool = false) {
+        answers.with { contents in
+            contents.shelf.end(claim.scope)
+            if let name = claim.signed { contents.signed.release(name, isOpen: isOpen) }
         }
     }
-    /// It was refused: the key is free.
-    package func release(_ claim: Claim) {
-        answers.withShelf { shelf in
-            shelf.end(claim.scope)
-            if let nonce = claim.nonce { shelf.end(nonce) }
-        }
-    }
-    /// `lasting`: what is kept on disk in place of `text`. On disk when it returns.
+    /// `lasting`: what is kept on disk in place of `text`. On disk when it returns, unless the log knows the call.
     package func keep(_ claim: Claim, status: Int, text: String?, lasting: String? = nil) async {
         let now = answers.nowMillis()
-        var kept = [
-            (
-                claim.scope,
-                Kept(
-                    endMillis: now + claim.millis, digest: claim.digest, status: status, text: text, lasting: lasting)
-            )
-        ]
-        if let nonce = claim.nonce {
-            kept.append((nonce, Kept(endMillis: now + claim.millis, digest: [], status: 0)))
+        let signedEnd = now + SignedRequests.lifeMillis
+        let kept = Kept(
+            endMillis: now + claim.millis, digest: claim.digest, status: status, text: text, lasting: lasting)
+        answers.with { contents in
+            contents.shelf.end(claim.scope)
+            if claim.millis > 0 { contents.shelf.keep(claim.scope, kept, now: now) }
+            guard let name = claim.signed else { return }
+            contents.signed.set(name, .done, key: claim.bond, endMillis: signedEnd)
         }
-        answers.withShelf { [kept] shelf in
-            for (scope, answer) in kept {
-                shelf.end(scope)
-                shelf.keep(scope, answer, now: now)
+        var lines: [String] = []
+        if claim.millis > 0, let line = kept.line(claim.scope) { lines.append(line) }
+        if let name = claim.signed { lines.append(Line.of(name, claim.bond, signedEnd, isDone: true)) }
+        guard !claim.isLogged || claim.signed == nil else { return answers.writeLater(lines) }
+        await answers.write(lines)
+    }
+}
+
+private struct Contents: LastingContents {
+    var shelf = AnswerShelf<ContractAnswers.Kept>(
+        AnswerBounds(countMax: ContractAnswers.countMax, bytesMax: ContractAnswers.bytesMax))
+    var signed: SignedRequests
+
+    /// Second: what is to be on disk of a signed request, which is done already, or not yet.
+    mutating func begin(
+        _ claim: ContractAnswers.Claim, _ now: Int64
+    ) throws(EdgeRefusal) -> (ContractAnswers.Turn, Bool?) {
+        if let kept = shelf.answer(claim.scope, now: now) {
+            guard kept.digest == claim.digest else { return (.conflict, nil) }
+            let isNew = try bindRepetition(claim, now)
+            return (.kept(status: kept.status, text: kept.text), isNew ? true : nil)
+        }
+        if let turn = try turn(ofSigned: claim, now) { return (turn, nil) }
+        guard shelf.begin(claim.scope) else { return (.running, nil) }
+        guard let name = claim.signed else { return (.first, nil) }
+        let former = signed.begin(name, key: claim.bond, endMillis: now + SignedRequests.lifeMillis)
+        return (.first, former == .done)
+    }
+    /// One that was signed anew for a key that has its answer did nothing, and may not do it under another key. True
+    /// when nobody knew it.
+    private mutating func bindRepetition(_ claim: ContractAnswers.Claim, _ now: Int64) throws(EdgeRefusal) -> Bool {
+        guard let name = claim.signed else { return false }
+        switch signed.verdict(on: name, key: claim.bond, nowMillis: now) {
+        case .first: break
+        case .again, .running, .otherKey: return false
+        case .full(let millis): throw Contents.full(millis)
+        }
+        signed.set(name, .done, key: claim.bond, endMillis: now + SignedRequests.lifeMillis)
+        return true
+    }
+    /// Of a signed request that is not the first of its kind; nil for all others.
+    private mutating func turn(
+        ofSigned claim: ContractAnswers.Claim, _ now: Int64
+    ) throws(EdgeRefusal) -> ContractAnswers.Turn? {
+        guard let name = claim.signed else { return nil }
+        switch signed.verdict(on: name, key: claim.bond, nowMillis: now) {
+        case .first: return nil
+        case .again(let isDone): return isDone && !claim.isLogged ? .conflict : nil
+        case .running: return .running
+        case .otherKey: return .conflict
+        case .full(let millis): throw Contents.full(millis)
+        }
+    }
+    private static func full(_ millis: Int64) -> EdgeRefusal {
+        var refusal = EdgeRefusal(.unavailable, "too many signed requests within ten minutes; try again")
+        refusal.retryAfterSeconds = Int(millis / 1000) + 1
+        return refusal
+    }
+
+    mutating func read(_ lines: [Data], nowMillis now: Int64) {
+        let decoder = JSONDecoder()
+        for bytes in lines {
+            guard let line = try? decoder.decode(ContractAnswers.Line.self, from: bytes), now < line.end,
+                let digest = line.digest.isEmpty ? [] : TextEncoding.bytes(of: line.digest, as: .hex),
+                let scope = AnswerScope(hex: line.scope)
+            else { continue }
+            if scope.digest.count == 16 || digest.isEmpty {
+                // Of a signed request; one without a key was written by an earlier version, and is good for none.
+                guard let name = SignedRequests.Name(digest: scope.digest) else { continue }
+                let isDone = line.status == 1 || digest.isEmpty
+                signed.set(name, isDone ? .done : .open, key: SignedRequests.word(digest), endMillis: line.end)
+                continue
             }
+            let kept = ContractAnswers.Kept(
+                endMillis: line.end, digest: digest, status: line.status, text: line.text)
+            shelf.keep(scope, kept, now: now)
         }
-        await answers.write(kept.compactMap { scope, answer in answer.line(scope) })
+    }
+    func lines(nowMillis now: Int64) -> [String] {
+        let open = signed.entries.filter { $0.value.standing != .free && now < $0.value.endMillis }
+        return shelf.lines
+            + open.map { name, entry in
+                ContractAnswers.Line.of(name, entry.key, entry.endMillis, isDone: entry.standing == .done)
+            }
     }
 }

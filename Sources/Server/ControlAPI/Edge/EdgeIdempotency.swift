@@ -21,23 +21,23 @@ extension Edge {
                 }
                 given = text.lowercased()
             }
+            let own = exchange.requestID.lowercased()
             let key: String
             let seconds: Int
             switch traits.repetition {
             case .none: return nil
-            case .always(let most): (key, seconds) = (given ?? exchange.requestID.lowercased(), most)
+            case .always(let most): (key, seconds) = (given ?? own, most)
             case .whenAsked(let most):
-                guard let given else { return nil }
-                (key, seconds) = (given, most)
+                guard given != nil || exchange.isProven else { return nil }
+                (key, seconds) = (given ?? own, given == nil ? 0 : most)
             }
-            exchange.key = key
+            if seconds > 0 { exchange.key = key }
             var claim = ContractAnswers.Claim(
                 tenant: exchange.tenant, key: key, digest: try await IdempotencyChecker.digest(of: &exchange),
                 millis: Int64(seconds) * 1000)
             // What was signed is good for one key: a request that was captured is not another one under another key.
-            if exchange.isProven, exchange.requestID.lowercased() != key {
-                claim.requestID = exchange.requestID.lowercased()
-            }
+            if exchange.isProven { claim.requestID = own }
+            claim.isLogged = traits.isIngest
             switch try await answers.begin(claim) {
             case .first:
                 exchange.claim = claim
@@ -50,7 +50,11 @@ extension Edge {
                 refusal.retryAfterSeconds = 1
                 throw refusal
             case .conflict:
-                throw EdgeRefusal(.idempotencyConflict, "the key was used for another request within the last day")
+                let message =
+                    claim.requestID == nil
+                    ? "the key was used for another request within the last day"
+                    : "the request was made before, or its key was used for another one within the last day"
+                throw EdgeRefusal(.idempotencyConflict, message)
             }
         }
         /// What the key stands for: method, path, query and bytes.
@@ -73,7 +77,9 @@ extension Edge {
         }
         package func dress(_ reply: inout EdgeReply, of exchange: EdgeExchange) async {
             guard let claim = exchange.claim else { return }
-            guard (200..<300).contains(reply.status) else { return answers.release(claim) }
+            guard (200..<300).contains(reply.status) else {
+                return answers.release(claim, isOpen: reply.status >= 500)
+            }
             await answers.keep(claim, status: reply.status, text: reply.text, lasting: reply.keptText)
         }
     }

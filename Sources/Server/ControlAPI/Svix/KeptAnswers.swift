@@ -2,7 +2,7 @@
 // one was and does nothing: for twelve hours, per caller, key and address. Only 2xx are kept; after anything else the
 // key is free. While the first call runs, a second one waits for it.
 //
-// `LastingAnswers` keeps them, over restarts too; after a power cut the last moments may be missing, and such a call is
+// They last over restarts (`LastingLines`); after a power cut the last moments may be missing, and such a call is
 // then done again. What has a secret in it stays in memory.
 import Engine
 import Foundation
@@ -14,8 +14,9 @@ package final class KeptAnswers: Sendable {
     private static let waitMillis = 50
     private static let waitCountMax = 100
     package static let fileName = "idempotency.jsonl"
+    package static let retryMillis = LastingLines<Contents>.retryMillis
 
-    private struct Kept: LastingAnswer {
+    fileprivate struct Kept: KeptAnswer {
         var millis: Int64
         var reply: SvixReply
         var byteCount = 0
@@ -44,21 +45,31 @@ package final class KeptAnswers: Sendable {
             return (scope, Kept(read, byteCount: line.count + 1))
         }
     }
+    fileprivate struct Contents: LastingContents {
+        var shelf = AnswerShelf<Kept>(AnswerBounds(countMax: KeptAnswers.countMax, bytesMax: KeptAnswers.bytesMax))
+
+        mutating func read(_ lines: [Data], nowMillis now: Int64) {
+            for line in lines {
+                guard let (scope, kept) = Kept.read(line), now < kept.endMillis else { continue }
+                shelf.keep(scope, kept, now: now)
+            }
+        }
+        func lines(nowMillis: Int64) -> [String] { shelf.lines }
+    }
     private enum Turn {
         case kept(SvixReply)
         case first
         case running
     }
-    private let answers: LastingAnswers<Kept>
+    private let answers: LastingLines<Contents>
 
     /// `folder` nil: in memory alone.
     package init(
         folder: String? = nil,
         nowMillis: @escaping @Sendable () -> Int64 = { Int64(Date().timeIntervalSince1970 * 1000) }
     ) {
-        answers = LastingAnswers(
-            folder: folder, fileName: KeptAnswers.fileName,
-            bounds: AnswerBounds(countMax: KeptAnswers.countMax, bytesMax: KeptAnswers.bytesMax), syncs: false,
+        answers = LastingLines(
+            Contents(), folder: folder, fileName: KeptAnswers.fileName, bytesMax: KeptAnswers.bytesMax, syncs: false,
             nowMillis: nowMillis)
     }
 
@@ -85,18 +96,18 @@ package final class KeptAnswers: Sendable {
     }
     private func turn(_ scope: AnswerScope) -> Turn {
         let now = answers.nowMillis()
-        return answers.withShelf { shelf in
-            if let kept = shelf.answer(scope, now: now) { return .kept(kept.reply) }
-            return shelf.begin(scope) ? .first : .running
+        return answers.with { contents in
+            if let kept = contents.shelf.answer(scope, now: now) { return .kept(kept.reply) }
+            return contents.shelf.begin(scope) ? .first : .running
         }
     }
     private func end(_ scope: AnswerScope, _ reply: SvixReply?) async {
-        guard let reply, (200..<300).contains(reply.status) else { return answers.withShelf { $0.end(scope) } }
+        guard let reply, (200..<300).contains(reply.status) else { return answers.with { $0.shelf.end(scope) } }
         let now = answers.nowMillis()
         let kept = Kept(reply, scope, millis: now)
-        answers.withShelf { shelf in
-            shelf.end(scope)
-            shelf.keep(scope, kept, now: now)
+        answers.with { contents in
+            contents.shelf.end(scope)
+            contents.shelf.keep(scope, kept, now: now)
         }
         await answers.write([kept.line(scope)].compactMap(\.self))
     }
