@@ -108,7 +108,7 @@ import Synchronization
         unsafe UnsafeMutableRawPointer(memory.base + Int(position & (capacity - 1)))
     }
     package var isEmpty: Bool {
-        unsafe head.pointee.position.load(ordering: .relaxed) == tail.pointee.position.load(ordering: .acquiring)
+        unsafe head.pointee.position.load(ordering: .relaxed) == tail.pointee.position.load(ordering: .relaxed)
     }
 
     /// Consumer: the oldest event, nil when there is none.
