@@ -104,6 +104,9 @@ let package = Package(
         .testTarget(
             name: "MemoryModelTests", dependencies: ["TestSupport"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .testTarget(
+            name: "FuzzTests", dependencies: ["Server", "Engine", "FastPath", "TestSupport"], path: "Tests/Fuzz",
+            exclude: ["corpus", "make_corpus.py"], swiftSettings: strict),
+        .testTarget(
             name: "EngineTests",
             dependencies: [
                 "Engine", "FastPath", "Simulator", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
