@@ -100,6 +100,12 @@ let package = Package(
         .testTarget(
             name: "BenchmarkGateTests", dependencies: ["BenchmarkGate", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "TidyTests", swiftSettings: strict),
+        // Optimised in every build: it goes through every order of the threads of its models.
+        .testTarget(
+            name: "MemoryModelTests", dependencies: ["TestSupport"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
+        .testTarget(
+            name: "FuzzTests", dependencies: ["Server", "Engine", "FastPath", "TestSupport"], path: "Tests/Fuzz",
+            exclude: ["corpus", "make_corpus.py"], swiftSettings: strict),
         .testTarget(
             name: "EngineTests",
             dependencies: [

@@ -109,11 +109,19 @@ static void *change(void *memory, size_t bytes, const char *file, int line) {
 }
 uint64_t sluice_tls_memory_misses(void) { return misses; }
 
+// A sanitizer must see each block by itself.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define IS_SANITIZED 1
+#endif
+#endif
+#ifndef IS_SANITIZED
+#define IS_SANITIZED 0
+#endif
+
 // Before anybody has asked OpenSSL for anything, which is the only time it takes other functions. When it refuses, all
-// works as before, with the system's memory. An address sanitizer must see each block by itself.
-#if !defined(__SANITIZE_ADDRESS__) && !(defined(__has_feature) && __has_feature(address_sanitizer))
+// works as before, with the system's memory.
 __attribute__((constructor)) static void begin(void) {
-    if (pthread_key_create(&thread_end, end_thread) != 0) return;
+    if (IS_SANITIZED || pthread_key_create(&thread_end, end_thread) != 0) return;
     CRYPTO_set_mem_functions(take, change, give);
 }
-#endif

@@ -232,6 +232,14 @@ private struct GeneratedJSON {
         #expect(try raw("$.id", #"{"data":{"id":"inner"},"id":"outer"}"#) == "outer")
     }
 
+    // A later object of the same name gave its member: two readers of one request saw two keys.
+    @Test func takesTheFirstOfTwoEqualKeysOnTheWay() throws {
+        #expect(try kind("$.a.b", #"{"a":1,"a":{"b":2}}"#) == .absent)
+        #expect(try kind("$.a.b", #"{"a":{"c":1},"\u0061":{"b":2}}"#) == .absent)
+        #expect(try raw("$.a.b", #"{"a":{"b":1},"a":{"b":2}}"#) == "1")
+        let found = try find(["$.a.b", "$.c", "$.a"], in: Array(#"{"a":[],"a":{"b":2},"c":3}"#.utf8))
+        #expect(found.map(\.kind) == [.absent, .number, .array])
+    }
     @Test func refusesPathsThatAreNone() {
         for path in ["", "id", "$", "$.", "$..a", "$[", "$[]", "$[-1]", "$[a]", "$a", "$[1", "$.a.b.c.d.e.f.g.h.i"] {
             #expect(throws: JSONPathError.self, "\(path)") { try JSONPath(path) }

@@ -119,6 +119,28 @@ import Testing
         }
     }
 
+    // The zeros between the last group and the one before it, one bit flipped: the last group was taken for a torn tail
+    // and cut, though it is whole and was acknowledged.
+    @Test func flippedBitBeforeTheLastGroupTakesNothingAway() throws {
+        let (fixture, harness) = try written(3, perCommit: 1)
+        let path = fixture.logFile(1)
+        let clean = TestFile.read(path)
+        var ends: [Int] = []
+        _ = try LogCheck.run(path: fixture.path) { record, position in
+            ends.append(position.offset + record.length)
+            return true
+        }
+        for offset in Array(ends[1]..<ends[1] + 96) + [ends[1] + 1000, ends[1] + 2000] {
+            #expect(clean[offset] == 0 && offset < RecordFormat.roundUp(ends[1], to: RecordFormat.blockBytes))
+            var bytes = clean
+            bytes[offset] ^= 1 << UInt8(offset % 8)
+            TestFile.write(path, bytes)
+            let outcome = try fixture.recover()
+            #expect(outcome.records == harness.kept, "offset \(offset - ends[1])")
+            #expect(outcome.report.tornTail == nil && outcome.report.nextSequence == 4)
+        }
+    }
+
     @Test func flippedBitInTheVeryLastRecordIsDamageNotATornTail() throws {
         let (fixture, harness) = try written(3, perCommit: 1)
         let path = fixture.logFile(1)

@@ -11,6 +11,15 @@ private func read(_ text: String) throws -> Manifest {
 private let sourceLine = "sources:\n  - { name: github, provider: github, secrets: [\"${S}\"] }\n"
 
 @Suite struct ManifestTests {
+    // A reason names a piece of the value, in small letters: what was put in for a variable came out that way.
+    @Test(arguments: ["${S}://h.example/", "http://h.example:${S}/", "https://x_${S}_y-/", "http${S}s://h/"])
+    func aReasonShowsNothingOfWhatAVariableHeld(_ url: String) throws {
+        let error = try #require(throws: ConfigurationError.self) {
+            _ = try read(sourceLine + "endpoints:\n  - { name: billing, url: \"\(url)\" }\n")
+        }
+        #expect(error.description.contains("`\(url)`"))
+        #expect(!error.description.lowercased().contains("c2vjcmv0"), "\(error)")
+    }
     @Test func anIssueOfTheRegistryIsShownAtItsLineWithTheTextOfTheFile() throws {
         let manifest = try read(
             sourceLine + """

@@ -63,19 +63,22 @@ package final class IngestControl: Sendable {
     /// The loop takes it at its next tick; the one before it must stay alive until `isInForce` says so.
     package func publish(_ snapshot: IngestSnapshot) {
         mailbox.withLock { $0 = snapshot }
-        news.store(true, ordering: .releasing)
-        wakeup.signal()
+        tell()
     }
     package func isInForce(_ snapshot: IngestSnapshot) -> Bool { acknowledged.withLock { $0 === snapshot } }
     /// What listeners with TLS show from now on; by listener. Sessions that run keep what they began with.
     package func publish(contexts fresh: [TLSContext?]) {
         contexts.withLock { $0 = fresh }
-        news.store(true, ordering: .releasing)
-        wakeup.signal()
+        tell()
     }
     package func drain() {
         drainWanted.store(true, ordering: .relaxed)
-        news.store(true, ordering: .releasing)
+        tell()
+    }
+    /// An exchange, not a store: the loop that takes one thread's news has then seen what another told before it
+    /// (a store would end that one's release sequence, and a drain could be lost under a publication).
+    private func tell() {
+        _ = news.exchange(true, ordering: .releasing)
         wakeup.signal()
     }
     package var stage: Stage { Stage(rawValue: stageBits.load(ordering: .acquiring)) ?? .failed }
@@ -83,12 +86,12 @@ package final class IngestControl: Sendable {
 
     // MARK: from the loop
 
-    @inline(__always) var hasNews: Bool { news.load(ordering: .acquiring) }
+    @inline(__always) var hasNews: Bool { news.load(ordering: .relaxed) }
     var isDrainWanted: Bool { drainWanted.load(ordering: .relaxed) }
     /// Before `isDrainWanted` is looked at: what is asked for after this look is news again. A plain store could fall
     /// behind that look and wipe out the news of a drain.
     func takeSnapshot() -> IngestSnapshot? {
-        _ = news.exchange(false, ordering: .acquiringAndReleasing)
+        _ = news.exchange(false, ordering: .acquiring)
         return mailbox.withLock { $0.take() }
     }
     /// After `takeSnapshot`.

@@ -188,6 +188,8 @@ struct JSONPathScan {
             }
             rest &= rest - 1
         }
+        // Of equal names the first counts, also where it does not lead to what is wanted.
+        frames[depth - 1].active &= ~here
         return .value
     }
 

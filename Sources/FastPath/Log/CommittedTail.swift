@@ -41,12 +41,12 @@ package final class CommittedTail: Sendable {
         let state = CommittedTail.state(of: journal)
         endOffset.store(state.endOffset, ordering: .relaxed)
         segmentFirst.store(state.segmentFirst, ordering: .relaxed)
-        segmentGeneration.store(state.segmentGeneration, ordering: .releasing)
+        segmentGeneration.store(state.segmentGeneration, ordering: .relaxed)
         sequence.store(state.sequence, ordering: .releasing)
     }
     package var snapshot: Snapshot {
         let committed = sequence.load(ordering: .acquiring)
-        let generation = segmentGeneration.load(ordering: .acquiring)
+        let generation = segmentGeneration.load(ordering: .relaxed)
         return Snapshot(
             sequence: committed, segmentGeneration: generation,
             segmentFirst: segmentFirst.load(ordering: .relaxed), endOffset: endOffset.load(ordering: .relaxed))

@@ -133,6 +133,9 @@ package struct LogScan: ~Copyable {
 
     private mutating func settle(_ spans: [DamageSpan], _ segment: ScannedSegment, _ nextFirst: UInt64?) {
         for span in spans {
+            // The record that was expected is there, only further on: what lies between is where a group ends and the
+            // next one has its blocks. It is part of no write that can be torn, and nothing is lost.
+            if span.nextSequence == span.firstSequence { continue }
             let isLaterBehind = lastGroupFirst > span.firstSequence
             let meaning = LogScan.meaning(
                 isLastSegment: nextFirst == nil, laterGroupBehind: isLaterBehind, isUnreadable: span.isUnreadable,

@@ -28,7 +28,7 @@ package final class SpareMailbox: Sendable {
 
     // MARK: keeper
 
-    package var wanted: Int { wantedCount.load(ordering: .acquiring) }
+    package var wanted: Int { wantedCount.load(ordering: .relaxed) }
     /// The log takes nothing before it gets a segment, however many are ready by the count of wishes.
     package var isUrgent: Bool { logHasFailed.load(ordering: .relaxed) }
     /// One segment for one wish; nil when it cannot be had.
@@ -39,7 +39,7 @@ package final class SpareMailbox: Sendable {
     package func tellLoss(_ loss: LogLoss) { tell(.lost(loss)) }
     private func tell(_ one: KeeperNews) {
         news.withLock { $0.append(one) }
-        hasNews.store(true, ordering: .releasing)
+        hasNews.store(true, ordering: .relaxed)
         driver.signal()
     }
     /// What nobody took, to be closed at the end.
@@ -56,7 +56,7 @@ package final class SpareMailbox: Sendable {
 
     // MARK: driver
 
-    @inline(__always) var hasSome: Bool { hasNews.load(ordering: .acquiring) }
+    @inline(__always) var hasSome: Bool { hasNews.load(ordering: .relaxed) }
     func note(logHasFailed: Bool) { self.logHasFailed.store(logHasFailed, ordering: .relaxed) }
     /// Oldest first.
     func take() -> KeeperNews? {
@@ -73,7 +73,7 @@ package final class SpareMailbox: Sendable {
         return true
     }
     func want() {
-        wantedCount.add(1, ordering: .releasing)
+        wantedCount.add(1, ordering: .relaxed)
         keeper.signal()
     }
 }

@@ -16,6 +16,11 @@ package final class CommitSignal: Sendable {
         wanted.store(isWanted, ordering: .relaxed)
         if isWanted { wakeup.signal() }
     }
-    @inline(__always) var isWanted: Bool { wanted.load(ordering: .relaxed) }
+    /// After a commit is published. Without the fence the tail may still be on its way while this is read: a reader
+    /// that begins to want at that moment would look at the old tail and sleep, and nobody would signal it.
+    var isWanted: Bool {
+        atomicMemoryFence(ordering: .sequentiallyConsistent)
+        return wanted.load(ordering: .relaxed)
+    }
     func signal() { wakeup.signal() }
 }

@@ -114,7 +114,7 @@ import Synchronization
     /// Producer: it is more than half full.
     @inline(__always) package var isPressed: Bool { usedByteCount &* 2 > byteCount }
     package var isEmpty: Bool {
-        unsafe head.pointee.position.load(ordering: .relaxed) == tail.pointee.position.load(ordering: .acquiring)
+        unsafe head.pointee.position.load(ordering: .relaxed) == tail.pointee.position.load(ordering: .relaxed)
     }
 
     /// Consumer: the oldest event, nil when there is none.

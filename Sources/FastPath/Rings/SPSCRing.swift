@@ -56,8 +56,9 @@ private struct RingSide: ~Copyable {
     /// How many elements were in the ring at one moment; either thread may ask, and the other may change it at once.
     @inline(__always) package var count: Int {
         let head = unsafe consumer.pointee.cursor.load(ordering: .acquiring)
-        let tail = unsafe producer.pointee.cursor.load(ordering: .acquiring)
-        // Read in this order `tail` may have moved on past a full ring's worth, never behind `head`.
+        let tail = unsafe producer.pointee.cursor.load(ordering: .relaxed)
+        // Read in this order `tail` may have moved on past a full ring's worth, never behind `head`: whoever has moved
+        // `head` had seen `tail`.
         return min(Int(truncatingIfNeeded: tail &- head), capacity)
     }
     @inline(__always) package var isEmpty: Bool { count == 0 }

@@ -86,7 +86,7 @@ package enum ConfigurationFile {
             throw ConfigurationError(file: file, problems: [problem(of: error, in: text)])
         }
         readMapping(root, into: &configuration, keys: ConfigurationKeys.top, called: "the configuration", reading)
-        let manifest = Manifest(configuration, file: file, root: root)
+        let manifest = Manifest(configuration, file: file, root: root, held: Array(reading.held))
         if root.mapping?.contains(where: { $0.key.scalar?.string == "sources" }) == false {
             reading.at(.key("sources")) {
                 reading.report(

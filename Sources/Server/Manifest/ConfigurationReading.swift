@@ -12,6 +12,8 @@ package final class ConfigurationReading {
     let folder: String
     private let environment: [String: String]
     private(set) var problems: [ConfigurationProblem] = []
+    /// What the variables held that were put in, for `Manifest` to keep it out of messages.
+    private(set) var held: Set<String> = []
     /// What is being read.
     private var path = FieldPath()
     /// What could not be read; what the rules find there is a consequence.
@@ -79,6 +81,7 @@ package final class ConfigurationReading {
                 return nil
             }
             result += rest[..<dollar.lowerBound] + value
+            held.insert(value)
             rest = rest[rest.index(after: end)...]
         }
         return result + rest

@@ -9,11 +9,14 @@ package struct Manifest {
     package var configuration: GatewayConfiguration
     let file: String
     private let root: Node
+    /// What variables held, in small letters.
+    private let held: [String]
 
-    init(_ configuration: GatewayConfiguration, file: String, root: Node) {
+    init(_ configuration: GatewayConfiguration, file: String, root: Node, held: [String]) {
         self.configuration = configuration
         self.file = file
         self.root = root
+        self.held = held.map { $0.lowercased() }
     }
 
     /// The same issues as messages with lines.
@@ -23,15 +26,31 @@ package struct Manifest {
     func problem(_ issue: ValidationIssue) -> ConfigurationProblem {
         let place = place(of: issue.path)
         let key = issue.path.shortKey
+        let reason = reason(of: issue, about: place.text)
         let message =
             switch issue.subject {
-            case .nothing: "`\(key)`: \(issue.reason)"
-            case .field: "`\(key)` \(issue.reason)"
-            case .value: place.text.map { "`\(key)`: `\(shown($0))` \(issue.reason)" } ?? "`\(key)` \(issue.reason)"
+            case .nothing: "`\(key)`: \(reason)"
+            case .field: "`\(key)` \(reason)"
+            case .value: place.text.map { "`\(key)`: `\(shown($0))` \(reason)" } ?? "`\(key)` \(reason)"
             }
         return ConfigurationProblem(line: place.line, message: message)
     }
 
+    /// A reason may name a piece of the value (a scheme, a host). Of a text with a variable in it, words that have
+    /// something of what the variable held are left out.
+    private func reason(of issue: ValidationIssue, about text: String?) -> String {
+        guard !held.isEmpty, text?.contains("${") != false else { return issue.reason }
+        return issue.reason.split(separator: " ", omittingEmptySubsequences: false)
+            .map { word in held.contains { Manifest.shows($0, in: word.lowercased()) } ? "…" : String(word) }
+            .joined(separator: " ")
+    }
+    /// True when `word` has five characters of `held` in a row, or all of a shorter one.
+    private static func shows(_ held: String, in word: String) -> Bool {
+        let characters = Array(held)
+        let run = min(characters.count, 5)
+        guard run > 0 else { return false }
+        return (0...characters.count - run).contains { word.contains(String(characters[$0..<$0 + run])) }
+    }
     /// A URL without its user name and password.
     private func shown(_ text: String) -> String {
         guard let slashes = text.firstRange(of: "//"),
