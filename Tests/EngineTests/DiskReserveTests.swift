@@ -13,15 +13,15 @@ import Testing
     }
 
     @Test func isThereFromTheStartAndItsOwnersAlone() throws {
-        let folder = try TemporaryFolder()
+        let folder = TemporaryFolder()
         let reserve = DiskReserve(folder: folder.path, logger: Logger(label: "test"))
         reserve.prepare()
         #expect(size(folder) == DiskReserve.byteCount)
         let attributes = try FileManager.default.attributesOfItem(atPath: folder.path + "/" + DiskReserve.fileName)
         #expect((attributes[.posixPermissions] as? NSNumber)?.intValue == 0o600)
     }
-    @Test func isLetGoOfOnceAndMadeAgain() throws {
-        let folder = try TemporaryFolder()
+    @Test func isLetGoOfOnceAndMadeAgain() {
+        let folder = TemporaryFolder()
         let reserve = DiskReserve(folder: folder.path, logger: Logger(label: "test"))
         reserve.prepare()
         #expect(reserve.letGo() && size(folder) == nil)
@@ -29,8 +29,8 @@ import Testing
         reserve.restore()
         #expect(size(folder) == DiskReserve.byteCount && reserve.letGo())
     }
-    @Test func theNextProcessKnowsOfIt() throws {
-        let folder = try TemporaryFolder()
+    @Test func theNextProcessKnowsOfIt() {
+        let folder = TemporaryFolder()
         DiskReserve(folder: folder.path, logger: Logger(label: "test")).prepare()
         #expect(DiskReserve(folder: folder.path, logger: Logger(label: "test")).letGo() && size(folder) == nil)
     }

@@ -210,7 +210,7 @@ struct OverloadTests {
         let repeated = try ask(ingest, request("flood", 0, bytes: 3000))
         #expect(repeated.text.isEmpty)
         let never = try (0..<2).map { try ask(ingest, request("never", $0, bytes: 1500)) }
-        #expect(never.allSatisfy(\.text.isEmpty))
+        #expect(never.allSatisfy { $0.text.isEmpty })
         ingest.world.holdsDisk = false
         ingest.ticks(60)
         for socket in [first, quiet] + never { #expect(socket.text.hasPrefix("HTTP/1.1 202")) }
@@ -254,7 +254,7 @@ struct OverloadTests {
         #expect(idle.allSatisfy { !$0.isClosed })
         ingest.tick(400)
         ingest.ticks(3)
-        #expect(idle.allSatisfy(\.isClosed))
+        #expect(idle.allSatisfy { $0.isClosed })
         #expect(ingest.count(.connectionsHurried) > 0)
         ingest.finish()
     }
@@ -269,7 +269,7 @@ struct OverloadTests {
         #expect(idle.allSatisfy { !$0.isClosed } && ingest.count(.connectionsHurried) == 0)
         ingest.tick(2000)
         ingest.ticks(3)
-        #expect(idle.allSatisfy(\.isClosed) && ingest.count(.connectionsHurried) == 0)
+        #expect(idle.allSatisfy { $0.isClosed } && ingest.count(.connectionsHurried) == 0)
         ingest.finish()
     }
 }
