@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """An error at every point: the disk fails the n-th write, sync, creation, rename or opening of the whole life of a
 gateway, once, and for ever from there on, for n = 0, 1, 2, … until a life passes that does not get so far. Whatever
-was answered 2xx is in the log after a restart on a disk that is well; nobody waits for an answer for ever, and a gateway
-that does not start, or ends, says why with an exit status of the documentation.
+was answered 2xx is in the log after a restart on a disk that is well; nobody waits for an answer for ever, and a
+gateway that does not start, or ends, says why with an exit status of the documentation.
 
 `--stride N` tries every N-th point only."""
 

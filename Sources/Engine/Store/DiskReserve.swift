@@ -1,5 +1,5 @@
-// Room on the disk that is kept for the store: a file that nobody reads, let go of when the disk is full, so that a start
-// and the results of deliveries find room where nothing else does, and made again when there is some.
+// Room on the disk that is kept for the store: a file that nobody reads, let go of when the disk is full, so that a
+// start and the results of deliveries find room where nothing else does, and made again when there is some.
 //
 // Invariant: it is made only while it takes a small part of what is free, and nothing ever waits for it; a failure to
 // make it is no one's failure.

@@ -1,5 +1,5 @@
-// The fault that SLUICE_FAULT names, in a build with planted ones (`FastPath/Planted.swift`), so that the suites against
-// the real process are tried too. In every other build nothing of it is left, and the name means nothing.
+// The fault that SLUICE_FAULT names, in a build with planted ones (`FastPath/Planted.swift`), so that the suites
+// against the real process are tried too. In every other build nothing of it is left, and the name means nothing.
 import FastPath
 import Foundation
 
