@@ -40,6 +40,8 @@ SUITES = [
     ("Conformance/suites/svix_tasks.py", [], [], 150),
     ("Conformance/suites/svix_messages.py", [], [], 150),
     ("Conformance/suites/contracts.py", [], [], 300),
+    ("Conformance/suites/contract_port.py", [], [], 120),
+    ("Conformance/suites/contract_golden.py", [], [], 60),
     ("Conformance/suites/churn.py", [], [], 120),
     ("Conformance/suites/offload_suite.py", [], [], 120),
     ("Conformance/suites/readme_tour.py", [], [], 150),
