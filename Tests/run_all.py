@@ -43,6 +43,7 @@ SUITES = [
     ("Conformance/suites/contracts.py", [], [], 300),
     ("Conformance/suites/replays.py", [], [], 120),
     ("Conformance/suites/alerts.py", [], [], 150),
+    ("Conformance/suites/contract_port.py", [], [], 120),
     ("Conformance/suites/contract_golden.py", [], [], 60),
     ("Conformance/suites/churn.py", [], [], 120),
     ("Conformance/suites/offload_suite.py", [], [], 120),

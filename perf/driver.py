@@ -112,10 +112,15 @@ def wrk_summary(text, seconds):
 SEEDS = itertools.count(int(time.time()) << 16)
 
 
+# How requests to a URL are made, where not as GitHub's.
+SPOKEN = {}
+
+
 def closed_load(url, connections, body, duration):
     """`sluice load` in a closed loop with a seed of its own, so that no request comes twice."""
     command = [BINARY, "load", "--url", url, "--closed", "--connections", connections, "--duration", duration]
-    command += ["--warmup", "0s", "--timeout", "30s", "--provider", "github", "--secret", SECRET, "--size", body]
+    command += ["--warmup", "0s", "--timeout", "30s", *SPOKEN.get(url, ["--provider", "github"])]
+    command += ["--secret", SECRET, "--size", body]
     return [str(part) for part in [*command, "--seed", next(SEEDS), "--json"]]
 
 

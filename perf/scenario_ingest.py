@@ -57,6 +57,25 @@ def beside(what, outcome, scale):
             outcome.check(f"{case}: every answer an event on disk, none refused", True)
 
 
+def ordinary(what, outcome, scale):
+    """A source with something more to check beside one without, in turns: rate and processor time of each request."""
+    seconds, count = max(1, round(what["seconds"] * scale)), max(1, round(what["rounds"] * scale))
+    first, second = what["servers"]
+    with PEERS[first]() as plain, PEERS[second]() as other:
+        for body in what["body"]:
+            for connections in what["connections"]:
+                done = turns.rounds([plain, other], driver.drive_closed, count, connections, seconds, body)
+                case = f"{connections}x{body}"
+                for server in (plain, other):
+                    for part in ("rate", "cpu", "p50", "p99"):
+                        outcome.figure(f"{case}.{server.name}.{part}", middle(done, server.name, part), 2)
+                for part in ("rate", "cpu"):
+                    ratio = statistics.median(one[other.name][part] / one[plain.name][part] for one in done)
+                    outcome.figure(f"{case}.ratio.{part}", ratio)
+                    if part == "rate":
+                        outcome.check(f"{case}: at least {what['least']} of the rate", ratio >= what["least"])
+
+
 def burst(what, outcome, scale):
     """Silence, then everybody at once, several times."""
     signed = driver.SignedRequests()
@@ -183,6 +202,13 @@ KINDS = {
     "ingest": (
         beside,
         {"connections": [64], "body": [1024], "seconds": 4, "rounds": 3, "servers": ["probe-durable", "sluice"]},
+    ),
+    "ordinary": (
+        ordinary,
+        {
+            "connections": [64], "body": [1024], "seconds": 2, "rounds": 5, "servers": ["sluice", "contract"],
+            "least": 0.9,
+        },
     ),
     "burst": (burst, {"connections": 512, "body": 1024, "seconds": 2, "silence": 5, "bursts": 4}),
     "duplicates": (duplicates, {"connections": 64, "body": 1024, "seconds": 8}),

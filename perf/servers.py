@@ -5,6 +5,7 @@ context is left, however that happens.
 
 import atexit
 import functools
+import json
 import os
 import re
 import shutil
@@ -14,9 +15,10 @@ import subprocess
 import tempfile
 import time
 
+import driver
 from driver import SECRET
 from perfutil import HERE, pinned
-from serverutil import BINARY, ROOT, Gateway, die_with_parent, free_port, github_source
+from serverutil import BINARY, ROOT, Gateway, die_with_parent, free_port, github_source, request
 
 SERVER_CPU = "0"
 READY_SECONDS = 60
@@ -102,6 +104,21 @@ class Sluice:
 
     def kept(self):
         return int(self.gateway.metric_sum("sluice_events_total", outcome="accepted"))
+
+
+class Enveloped(Sluice):
+    """The same with a source of the contract's envelope."""
+
+    def __init__(self):
+        super().__init__(name="contract", sources=[{"name": "edge", "provider": "contract", "secrets": [SECRET]}])
+
+    def __enter__(self):
+        super().__enter__()
+        self.url += "in/edge"
+        listed = json.loads(request(self.gateway.admin_port, "/api/v1/tenants")[2])["items"]
+        tenant = next(one["tenant_id"] for one in listed if one["name"] == "default")
+        driver.SPOKEN[self.url] = ["--provider", "contract", "--header", f"X-Tenant-Id: {tenant}"]
+        return self
 
 
 class Process:
@@ -217,6 +234,7 @@ PEERS = {
     "go-verify": lambda: go("verify"),
     "go-wal": lambda: go("wal"),
     "sluice": Sluice,
+    "contract": Enveloped,
 }
 
 

@@ -18,6 +18,11 @@ struct LoadSigning {
     /// Nil when no time is signed.
     var toleranceSeconds: UInt64?
 
+    /// Its ids are UUIDs of version 4, of the same numbers.
+    private var hasUUIDs = false
+    private static let uuidMiddle = "-0000-4000-8000-"
+    private static let signedUUID: [LoadSignedPiece] = [.run, .literal(uuidMiddle), .event]
+
     init() {}
 
     init(
@@ -58,7 +63,8 @@ struct LoadSigning {
         guard let pieces = LoadSigning.pieces(of: definition.signed, constants) else {
             throw refuse("it signs \(definition.signed), of which more than id, time and body changes")
         }
-        signed = pieces
+        hasUUIDs = provider.takesEnvelope
+        signed = hasUUIDs ? pieces.flatMap { $0 == .id ? LoadSigning.signedUUID : [$0] } : pieces
         timestampUnitsPerSecond = definition.timestamp?.unitsPerSecond ?? 1
         toleranceSeconds = definition.timestamp?.toleranceSeconds
         addHeaders(definition)
@@ -70,7 +76,7 @@ struct LoadSigning {
             [.literal("\(name): ")] + value + [.literal("\r\n")]
         }
         if let name = names.id {
-            headers += line(name, [.id])
+            headers += line(name, hasUUIDs ? [.run, .literal(LoadSigning.uuidMiddle), .event] : [.id])
             headerNames.insert(name.lowercased())
         }
         if let rule = definition.timestamp, rule.listKey == nil, let name = names.timestamp {

@@ -188,7 +188,9 @@ package enum LoadTraffic {
         var pieces: [LoadHeadPiece] = [
             .literal("POST \(path) HTTP/1.1\r\nHost: \(hostField)\r\n"), .malformedLine,
         ]
-        let usual = ["User-Agent: sluice-load", "Content-Type: application/json"]
+        let usual =
+            ["User-Agent: sluice-load", "Content-Type: application/json"]
+            + provider.constantHeaders.map { "\($0.name): \($0.value)" }
         let lines = usual.filter { !own.contains(LoadTraffic.name(of: $0)) } + entry.headerLines
         pieces += lines.map { .literal($0 + "\r\n") }
         for (selectors, value) in [(provider.eventID, LoadHeadPiece.id), (provider.eventType, .literal(entry.type))] {

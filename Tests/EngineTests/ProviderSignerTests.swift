@@ -29,12 +29,14 @@ import Testing
     private static func body(_ provider: String) -> [UInt8] {
         switch provider {
         case "adyen": Array(item.utf8)
+        case "contract": Array(#"{"event_type":"paid"}"#.utf8)
         case "linear": Array(#"{"type":"Issue","webhookTimestamp":\#(now * 1000)}"#.utf8)
         case "mailgun": Array(#"{"event-data":{"id":"e","event":"opened"}}"#.utf8)
         case "twilio": Array("To=%2B1555&Body=a+b&Body=a+b&Empty=".utf8)
         default: Array(#"{"id":"evt_1","type":"paid"}"#.utf8)
         }
     }
+    private static let uuid = "5b2f8e0a-7c1d-4e3f-9a6b-0c8d7e6f5a41"
     private static let unsigned: Set = ["generic", "aws-sns", "paypal"]
 
     private func outcome(
@@ -46,6 +48,8 @@ import Testing
         if change, let place = body.lastIndex(where: { $0 == 0x61 || $0 == 0x70 }) { body[place] = 0x71 }
         var head = "POST \(request.target) HTTP/1.1\r\nHost: hooks.example.com\r\nContent-Length: \(body.count)\r\n"
         for header in request.headers { head += "\(header.name): \(header.value)\r\n" }
+        // Which tenant's it is, whoever sends adds.
+        if provider == "contract" { head += "X-Tenant-Id: \(ProviderSignerTests.uuid)\r\n" }
         var source = SourceConfiguration()
         source.name = provider
         source.provider = provider
@@ -60,7 +64,8 @@ import Testing
         let secrets = ProviderSignerTests.secrets(provider)
         let signer = try RequestSigner(provider: provider, secrets: [secrets.signs])
         var request = UnsignedRequest(
-            body: ProviderSignerTests.body(provider), id: "evt_1", type: "paid", timestamp: ProviderSignerTests.now)
+            body: ProviderSignerTests.body(provider), id: provider == "contract" ? ProviderSignerTests.uuid : "evt_1",
+            type: "paid", timestamp: ProviderSignerTests.now)
         request.origin = ProviderSignerTests.origin
         request.target = "/in/\(provider)?shop=1"
         let signed = signer.sign(request)

@@ -26,7 +26,7 @@ import Testing
         #expect(
             names == [
                 "adyen", "adyen-payload", "alertmanager", "aws-sns", "bitbucket-server", "calendly", "cloudevents",
-                "datadog", "discord", "discord-events", "docusign", "dropbox", "falcosidekick", "fireflies",
+                "contract", "datadog", "discord", "discord-events", "docusign", "dropbox", "falcosidekick", "fireflies",
                 "generic",
                 "gitea", "github", "github-sha1", "gitlab", "gogs", "hubspot", "hubspot-legacy", "intercom", "jira",
                 "jira-connect", "kyverno-policy-reporter", "launchdarkly", "linear", "mailgun", "meta", "msteams",

@@ -176,6 +176,12 @@ import Testing
         let hash = "Hash=" + String(repeating: "ab", count: 32)
         let cases = [
             (hash, true), ("By=x;\(hash);Subject=\"CN=a\"", true), ("Subject=\"CN=a\"", false), ("Hash=zz", false),
+            ("\(hash);Subject=\"CN=a,O=b\"", true), ("Subject=\"CN=a;\(hash)\"", false),
+            ("Subject=\"CN=a,\(hash)\"", false), ("\(hash),Subject=\"CN=a,O=b\"", false),
+            ("Subject=\"CN=a,O=b\",\(hash)", true), ("\(hash);Subject=\"CN=a\\\",O=b\"", true),
+            ("Subject=\"CN=a\\\",\(hash)\"", false), ("Subject=\"CN=a\\\\\",\(hash)", true),
+            ("\(hash);X=\",By=u;Subject=\"CN=a\"", false), ("\(hash);X=\"", false),
+            ("Cert=\"-----BEGIN%20CERTIFICATE-----\"", false), ("Cert=\"%\"", false),
         ]
         for (text, isProof) in cases {
             var asked = try signed("{}") { fields in

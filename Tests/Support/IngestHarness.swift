@@ -8,7 +8,11 @@ import Testing
 
 /// One source of a harness' snapshot; its path is its name behind `/in/`.
 package struct HarnessSource {
-    package enum Check { case worker(UInt32), publications(UInt32), token, hmac, none }
+    package enum Check {
+        case worker(UInt32), publications(UInt32), token, hmac, none
+        /// The contract's, of the tenant with this UUID.
+        case envelope(String)
+    }
     package var name: String
     package var check: Check
     package var observes: Bool
@@ -153,19 +157,29 @@ package final class IngestHarness {
             case .hmac:
                 definition = SchemeDefinition(
                     algorithm: .hmac(.sha256), headers: [SchemeHeaders(signature: "X-Signature")])
+            case .envelope:
+                var envelope = SchemeDefinition(
+                    algorithm: .hmac(.sha256),
+                    headers: [SchemeHeaders(signature: "X-Signature", id: "X-Request-Id", timestamp: "X-Timestamp")])
+                envelope.signed = "{id}.{timestamp}.{body}"
+                envelope.timestamp = TimestampRule()
+                definition = envelope
             case .worker, .publications, .none: break
             }
+            let isEnveloped = if case .envelope = source.check { true } else { false }
             let scheme = try definition.map { try SignatureScheme([($0, [token])], in: memory) }
             var fresh = IngestSource(
                 name: memory.place(text: source.name), scheme: scheme,
                 selectors: try EventSelectors(
-                    eventID: ["header:X-Id"], eventType: [], dedupKey: source.dedupKey, in: memory),
+                    eventID: ["header:X-Id"], eventType: isEnveloped ? ["json:$.event_type"] : [],
+                    dedupKey: isEnveloped ? ["header:X-Request-Id"] : source.dedupKey, in: memory),
                 handshake: nil)
             switch source.check {
             case .worker(let id): fresh.verifierID = id
             case .publications(let id):
                 fresh.verifierID = id
                 fresh.takesPublications = true
+            case .envelope(let tenant): fresh.envelope = EnvelopeRule(tenant: memory.place(text: tenant))
             case .token, .hmac, .none: break
             }
             fresh.observes = source.observes

@@ -12,8 +12,12 @@ package struct ListenerTLS: Equatable, Sendable {
     package var identities: [Identity] = []
     /// Whose certificates clients may show; nil: they are not asked for one.
     package var clientAuthorities: String?
+    /// Lists of those of them that are revoked; nil: revocation is not looked at.
+    package var clientRevoked: String?
     package init() {}
 
     /// In an order that does not change.
-    package var paths: [String?] { identities.flatMap { [$0.certificate, $0.key] } + [clientAuthorities] }
+    package var paths: [String?] {
+        identities.flatMap { [$0.certificate, $0.key] } + [clientAuthorities, clientRevoked]
+    }
 }

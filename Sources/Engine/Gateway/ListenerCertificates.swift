@@ -133,6 +133,7 @@ extension ListenerTLS {
             settings.clientAuthorities = try read(clientAuthorities, [.key("client_ca")])
             settings.clientCertificate = .asked
         }
+        if let clientRevoked { settings.clientRevoked = try read(clientRevoked, [.key("client_crl")]) }
         return settings
     }
     func context(
@@ -169,7 +170,10 @@ extension ListenerTLS {
             let name = PEMFile.name(identities[index].key ?? identities[index].certificate)
             let key = identities[index].key == nil ? "certificate" : "key"
             return ListenerTLSError(path: place(index, key), message: "`\(name)` \(reason)")
-        case .part(.authorities, let reason), .part(.revoked, let reason), .part(.system, let reason):
+        case .part(.revoked, let reason):
+            let name = clientRevoked.map { "`\(PEMFile.name($0))` " } ?? ""
+            return ListenerTLSError(path: [.key("client_crl")], message: name + reason)
+        case .part(.authorities, let reason), .part(.system, let reason):
             let name = clientAuthorities.map { "`\(PEMFile.name($0))` " } ?? ""
             return ListenerTLSError(path: [.key("client_ca")], message: name + reason)
         }

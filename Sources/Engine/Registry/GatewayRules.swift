@@ -134,7 +134,8 @@ enum GatewayRules {
     }
 
     private static func edgeIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
-        certificateIssues(configuration) + addressIssues(configuration) + originIssues(configuration)
+        certificateIssues(configuration) + revocationIssues(configuration) + addressIssues(configuration)
+            + originIssues(configuration)
     }
     private static func certificateIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
         let asks = configuration.process.listenTLS.values.contains { $0.clientAuthorities != nil }
@@ -144,6 +145,16 @@ enum GatewayRules {
                 FieldPath("sources")[index]["client_certificate"],
                 "is never shown, for no listener asks for one; give a listener "
                     + "`tls: { certificate: …, client_ca: FILE }`")
+        }
+    }
+    private static func revocationIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
+        configuration.process.listen.enumerated().compactMap { index, address in
+            guard let tls = configuration.process.listenTLS[address], tls.clientRevoked != nil,
+                tls.clientAuthorities == nil
+            else { return nil }
+            return ValidationIssue(
+                FieldPath("listen")[index]["tls"]["client_crl"],
+                "is of no use without `client_ca`, the authorities whose certificates it revokes")
         }
     }
     /// Of browsers that may call the contract edge: each is named, and never all of them.

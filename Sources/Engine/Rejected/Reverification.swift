@@ -40,16 +40,19 @@ package struct Reverification {
     private let store: RejectedStore
     private let sources: [SourceConfiguration]
     private let identify: (SourceID) -> SourceSpec?
+    private let tenantUUID: (TenantID) -> String?
     private let defaultWindowSeconds: UInt32
     private let offer: ([InjectedEvent]) -> [InjectionFate]
     /// As many as share a commit.
     private static let batchCount = 32
 
     /// `offer` gives each event's fate, in their order. `identify` finds a source by the number that a request was
-    /// refused with; one without a number is its source's by name.
+    /// refused with; one without a number is its source's by name. `tenantUUID`: what a request must name whose source
+    /// takes the contract's envelope; such a source takes nothing of a tenant without one.
     package init(
         store: RejectedStore, configuration: GatewayConfiguration,
         identify: @escaping (SourceID) -> SourceSpec? = { _ in nil },
+        tenantUUID: @escaping (TenantID) -> String? = { _ in nil },
         offer: @escaping ([InjectedEvent]) -> [InjectionFate]
     ) {
         self.store = store
@@ -57,6 +60,7 @@ package struct Reverification {
         defaultWindowSeconds = configuration.dedupWindowSeconds
         self.offer = offer
         self.identify = identify
+        self.tenantUUID = tenantUUID
     }
 
     package func run(_ query: ReverifyQuery) throws -> ReverifyOutcome {
@@ -90,7 +94,7 @@ package struct Reverification {
                 outcome.withoutSource += 1
                 continue
             }
-            switch check.result(of: row.request) {
+            switch check.result(of: row.request, tenant: spec.flatMap { tenantUUID($0.tenant) }) {
             case .event(var event):
                 // Numbers begin anew with the store.
                 event.identity = OfferIdentity(high: UInt64(bitPattern: number), low: row.request.receivedAt)
@@ -154,7 +158,7 @@ extension SourceCheck {
 
     /// What the port would make of it, in the port's order: who may send, a challenge that comes without a signature,
     /// the signature, a challenge in a body.
-    func result(of request: RejectedRequest) -> ReverifyResult {
+    func result(of request: RejectedRequest, tenant: String?) -> ReverifyResult {
         // Its body was never read: nothing made of it is the event.
         if request.reason == .bodyTooLarge { return .rejected(.bodyTooLarge) }
         guard let captured = try? CapturedRequest(head: request.head, body: request.body) else {
@@ -174,10 +178,19 @@ extension SourceCheck {
             if let result = ReverifyResult(captured.challengeAnswer(handshake, key: key)) { return result }
         }
         guard captured.isMethod(in: parts.edge.eventMethods) else { return .rejected(.missingChallenge) }
+        // Of the contract's envelope more than the signature must hold.
+        let isEnveloped = parts.provider.takesEnvelope
+        if isEnveloped {
+            guard let tenant else { return .rejected(.tenantMismatch) }
+            if let reason = captured.envelopeFault(tenant: tenant) { return .rejected(reason) }
+        }
         switch bestVerdict(of: request) {
         case .rejected(let reason): return .rejected(reason)
         case .undecided: return .undecided
         case .accepted(let key):
+            if isEnveloped, let reason = captured.envelopeFault(tenant: tenant, behindSignature: parts.selectors) {
+                return .rejected(reason)
+            }
             if let answer = parts.handshake?.answer(body: request.body, key: key),
                 let result = ReverifyResult(answer)
             {

@@ -82,6 +82,10 @@ package struct Provider: Sendable {
     package var retries = ProviderRetries.unknown
     /// The header that says which try a request is.
     package var retryHeader: String?
+    /// Its requests carry the contract's envelope, and its answers have the contract's form.
+    package var takesEnvelope = false
+    /// What every request of it says alike.
+    package var constantHeaders: [(name: String, value: String)] = []
     /// True exactly when the provider waits as long as `Retry-After` says.
     package var retryAfterHonoured = false
     /// How long the provider waits for an answer, where it says so.

@@ -9,7 +9,7 @@ package enum ProviderCatalogue {
             StandardWebhooksFamily.providers, CodeHostFamily.providers, AtlassianFamily.providers,
             CommerceFamily.providers, PaymentFamily.providers, ChatFamily.providers, MeetingFamily.providers,
             DocumentFamily.providers, SocialFamily.providers, SupportFamily.providers, MessagingFamily.providers,
-            OperationsFamily.providers, CloudFamily.providers, [generic],
+            OperationsFamily.providers, CloudFamily.providers, ContractFamily.providers, [generic],
         ].flatMap(\.self).sorted { $0.name < $1.name }
 
     /// Any scheme, as data in the configuration.

@@ -104,6 +104,9 @@ package struct RequestSigner: Sendable {
         secret.hasPrefix("whsk_") ? "whpk_" + secret.dropFirst(5) : secret
     }
 
+    /// Its ids must be UUIDs of version 4, and the tenant's is for whoever sends to add.
+    package var takesEnvelope: Bool { provider.takesEnvelope }
+
     /// All that the provider would send besides `Host` and framing: content type, event id and type, signature.
     package func sign(_ request: UnsignedRequest) -> SignedRequest {
         let signed = signatures(request)
@@ -118,6 +121,7 @@ package struct RequestSigner: Sendable {
                 headers.append((name, value))
             }
         }
+        headers += provider.constantHeaders
         return SignedRequest(headers: headers + signed.headers, target: signed.target, body: signed.body)
     }
 

@@ -244,7 +244,7 @@ package enum SourceCompiler {
         let ofProvider = source.split == nil ? provider.dedupKey : provider.elementKey
         let fallback = source.eventID.isEmpty ? ofProvider : source.eventID
         let dedupKey = source.dedupKey.isEmpty ? fallback : source.dedupKey
-        try SplitCompiler.check(dedupKey, of: source)
+        try SplitCompiler.check(dedupKey, of: source, provider)
         // One by one first, so that a mistake is said at its key.
         for (key, lists) in [
             ("event: id", (eventID, [], [])), ("event: type", ([], eventType, [])), ("dedup: key", ([], [], dedupKey)),

@@ -44,8 +44,15 @@ enum SplitCompiler {
         }
     }
     /// Every alternative must read something of the event.
-    static func check(_ dedupKey: [String], of source: SourceConfiguration) throws(SourceProblemError) {
+    static func check(
+        _ dedupKey: [String], of source: SourceConfiguration, _ provider: Provider
+    ) throws(SourceProblemError) {
         guard source.split != nil else { return }
+        guard !provider.takesEnvelope else {
+            throw SourceProblemError(
+                .badSplit(
+                    "is not possible for provider \(provider.name), whose requests hold one event each; leave it out"))
+        }
         for key in dedupKey {
             let parts = DedupKeySpelling.parts(of: key)
             guard !parts.contains(where: { $0.hasPrefix("json:") || $0 == "body" }) else { continue }

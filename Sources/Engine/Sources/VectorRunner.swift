@@ -202,10 +202,15 @@ extension VectorRunner {
             if case .rejected(let reason) = said { return .rejected(reason) }
             if case .answered = said { return .accepted(said, event(request, parts)) }
         }
+        let isEnveloped = parts.provider.takesEnvelope
+        if isEnveloped, let reason = request.envelopeFault(tenant: nil) { return .rejected(reason) }
         switch verdict(request, parts, origin, now, engine) {
         case .rejected(let reason): return .rejected(reason)
         case .undecided: return .unreadable("the sender's certificate is not available right now")
         case .accepted(let key):
+            if isEnveloped, let reason = request.envelopeFault(tenant: nil, behindSignature: parts.selectors) {
+                return .rejected(reason)
+            }
             let said = parts.handshake.map { $0.answer(body: request.body, key: key) } ?? .none
             return .accepted(answer(said), event(request, parts))
         }

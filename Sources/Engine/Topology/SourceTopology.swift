@@ -117,6 +117,11 @@ package final class SourceTopology: Sendable {
         var sources = compiled.map { source in
             var ingest = source.ingest
             ingest.limits.set(tenant: tenantLimits[source.tenant])
+            if source.parts.provider.takesEnvelope {
+                // Of no tenant it takes nothing.
+                let uuid = state.tenant(source.tenant)?.publicID.uuid ?? PublicID(0, .tenant).uuid
+                ingest.envelope = EnvelopeRule(tenant: memory.place(text: uuid))
+            }
             return ingest
         }
         var routes = compiled.enumerated().flatMap { place, source in

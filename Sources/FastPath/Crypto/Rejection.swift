@@ -34,6 +34,11 @@ package enum SignatureRejection: String, CaseIterable, Error, Sendable, BitwiseC
     case schemaViolation = "schema_violation"
     /// The source has a schema, and the body is no JSON.
     case bodyNotJSON = "body_not_json"
+    /// Of the contract's envelope.
+    case unsupportedContractVersion = "unsupported_contract_version"
+    case unsupportedMediaType = "unsupported_media_type"
+    /// Genuine, and it says that it is another tenant's.
+    case tenantMismatch = "tenant_mismatch"
 
     /// What a request is answered with that a worker refuses for it.
     var workerStatus: Int {

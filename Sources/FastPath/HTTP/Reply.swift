@@ -291,7 +291,7 @@ package struct Reply: Sendable {
 }
 
 /// Appends to memory that the caller lends for one call; traps rather than write beyond it.
-@safe private struct ByteWriter {
+@safe struct ByteWriter {
     private let memory: UnsafeMutablePointer<UInt8>
     private let capacity: Int
     private(set) var count = 0
@@ -300,7 +300,10 @@ package struct Reply: Sendable {
         unsafe self.memory = memory
         self.capacity = capacity
     }
-    @inline(__always) private func room(for bytes: Int) -> UnsafeMutablePointer<UInt8> {
+    /// What was written; as long as the memory is lent.
+    var view: ByteView { unsafe ByteView(UnsafePointer(memory), count: count) }
+    /// For whoever writes there itself and then says how much.
+    @inline(__always) func room(for bytes: Int) -> UnsafeMutablePointer<UInt8> {
         precondition(bytes >= 0 && bytes <= capacity - count)
         return unsafe memory + count
     }
@@ -333,6 +336,7 @@ package struct Reply: Sendable {
         unsafe id.write(to: room(for: EventID.byteCount))
         count &+= EventID.byteCount
     }
+    @inline(__always) mutating func note(_ bytes: Int) { count &+= bytes }
     @inline(__always) mutating func append(_ date: DateCache) {
         unsafe date.write(to: room(for: DateCache.writeBytes))
         count &+= HTTPDate.byteCount

@@ -20,6 +20,10 @@ struct AnswerTerms {
     var batchCount: UInt16 = 0
     /// Refusals have the form of the control API. Set with the route.
     var isPublication = false
+    /// Answers have the form of the contract. Set with the route.
+    var isEnveloped = false
+    /// Counts where it is enveloped.
+    var envelope = EnvelopeTerms()
     /// Of its source's limits; `quota` counts where it is not `none`.
     var payment = RatePayment.none
     var quota = RateQuota()
@@ -36,6 +40,7 @@ struct AnswerTerms {
         sourceIndex = -1
         batchCount = 0
         isPublication = false
+        isEnveloped = false
         payment = .none
     }
 }

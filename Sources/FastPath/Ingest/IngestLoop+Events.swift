@@ -47,9 +47,11 @@ extension IngestLoop where IO: ~Copyable {
     }
 
     /// Genuine: a handshake is answered, an event is offered to the log.
-    private mutating func admit(_ index: Int, _ verdict: RecordVerification) {
+    private mutating func admit(_ index: Int, _ checked: RecordVerification) {
         let slot = batch[index].slot
         let source = unsafe sources + batch[index].sourceIndex
+        var verdict = checked
+        if table[slot].terms.isEnveloped, unsafe refusesBehindSignature(index, source, &verdict) { return }
         // What failed its check is kept when the source observes, but no challenge in it is answered.
         if verdict.isTrusted, let handshake = unsafe source.pointee.handshake,
             unsafe answersChallenge(handshake, batch[index], key: challengeKey(index, source))
@@ -152,6 +154,7 @@ extension IngestLoop where IO: ~Copyable {
         guard let reply = replyUnlessOwn(slot) else { return }
         let (memory, capacity) = unsafe replyRoom(slot)
         let id = sequence == 0 ? nil : EventID(logIdentity: port.logIdentity, sequence: sequence)
+        if table[slot].terms.isEnveloped { return answerEnveloped(slot, reply, id, isDuplicate: isDuplicate) }
         unsafe written(
             slot,
             reply.writeEvent(
@@ -178,6 +181,9 @@ extension IngestLoop where IO: ~Copyable {
         reply.durability = table[slot].terms.durability.text
         if table[slot].terms.payment != .none {
             reply.lines = quotaLines(slot, beside: table[slot].terms.answer.body)
+        }
+        if table[slot].terms.isEnveloped {
+            reply.lines = envelopeLines(slot, behind: reply.lines, beside: table[slot].terms.answer.body)
         }
         guard table[slot].terms.answer.isOwn else { return reply }
         let own = table[slot].terms.answer

@@ -190,8 +190,11 @@ extension IngestLoop where IO: ~Copyable {
     private mutating func rejectExplained(
         _ slot: Int, _ reason: SignatureRejection, _ explanation: PassedPublication, _ bytes: ByteView, _ body: ByteView
     ) {
-        guard readingBytes <= arena.byteCount / 2 else {
+        // What a worker says of it has not the form of the contract, and it does not know what comes before.
+        let isEnveloped = table[slot].terms.isEnveloped
+        guard readingBytes <= arena.byteCount / 2, !isEnveloped else {
             dropReading(slot)
+            if isEnveloped, let late = table[slot].terms.envelope.late { return refuse(slot, late, bytes, body) }
             return reject(slot, reason, bytes, body, status: reason.workerStatus)
         }
         noteRejection(slot, reason, bytes, body)

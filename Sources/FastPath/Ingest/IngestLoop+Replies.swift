@@ -139,6 +139,7 @@ extension IngestLoop where IO: ~Copyable {
         reply.allow = allow
         reply.retryAfterSeconds = retryAfterSeconds
         reply.lines = lines
+        if table[slot].terms.isEnveloped { return refuseEnveloped(slot, reply, EnvelopeFault.code(status, reason)) }
         let (memory, capacity) = unsafe replyRoom(slot)
         if table[slot].terms.isPublication {
             let code = status == 503 ? "unavailable" : status == 413 ? "payload_too_large" : reason

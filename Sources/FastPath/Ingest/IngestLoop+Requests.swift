@@ -139,6 +139,8 @@ extension IngestLoop where IO: ~Copyable {
         table[slot].terms.sourceIndex = Int32(sourceIndex)
         table[slot].terms.decidedStatus = isAllowed ? 0 : sourceIndex < 0 ? 404 : 405
         table[slot].terms.isPublication = unsafe sourceIndex >= 0 && sources[sourceIndex].takesPublications
+        table[slot].terms.isEnveloped = unsafe sourceIndex >= 0 && sources[sourceIndex].envelope != nil
+        if table[slot].terms.isEnveloped { table[slot].terms.envelope = EnvelopeTerms() }
         let bodyBytesMax = unsafe sourceIndex >= 0 ? sources[sourceIndex].bodyBytesMax : limits.bodyBytesMax
         table[slot].assembly.route(bodyBytesMax: bodyBytesMax, discards: !isAllowed)
     }
@@ -159,10 +161,14 @@ extension IngestLoop where IO: ~Copyable {
         let source = unsafe sources + Int(table[slot].terms.sourceIndex)
         let bytes = unsafe ByteView(base, count: head.byteCount)
         unsafe table[slot].terms.copy(source, now: nowMillis)
+        if table[slot].terms.isEnveloped, unsafe refusesEnvelope(slot, source, base, head, body) { return }
         if answersBeforeVerification(slot, bytes, body) { return }
         if unsafe !source.pointee.limits.isNone && isOverLimit(slot, source) { return }
         if table[slot].terms.isPublication, unsafe publishesDirectly(slot, source, bytes, head, body) { return }
         if unsafe source.pointee.verifierID != 0 { return unsafe completeWithWorker(slot, base, head, body) }
+        if table[slot].terms.isEnveloped, unsafe certificateStands(slot, source) {
+            return unsafe join(slot, base, head, body, job: -1, verdict: .verified)
+        }
         guard let scheme = unsafe source.pointee.scheme else {
             return unsafe join(slot, base, head, body, job: -1, verdict: .unverified)
         }

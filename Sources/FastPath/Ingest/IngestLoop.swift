@@ -52,6 +52,9 @@ import Synchronization
     let publishers: PublisherAccess?
     var passes = PassTable()
     let publicationFields = PublicationFields()
+    let envelopeFields = EnvelopeFields()
+    /// Of the ids that answers get whose requests have none.
+    var envelopeIDs = EnvelopeIDs()
 
     // The configuration in force: copied out of the snapshot, so that a request touches no reference count.
     var snapshot: IngestSnapshot

@@ -98,6 +98,9 @@ extension SignatureRejection {
         case .batchTooLarge: 23
         case .schemaViolation: 24
         case .bodyNotJSON: 25
+        case .unsupportedContractVersion: 26
+        case .unsupportedMediaType: 27
+        case .tenantMismatch: 28
         }
     }
 }

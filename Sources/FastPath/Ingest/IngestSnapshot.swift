@@ -49,6 +49,8 @@ package enum DurabilityLevel: UInt8, CaseIterable, Sendable {
     package var answer = IngestAnswer()
     package var durability: DurabilityLevel
     package var handshake: Handshake?
+    /// What its requests carry beside the signature, and its answers: the contract's envelope. Nil = nothing.
+    package var envelope: EnvelopeRule?
     /// Place in `IngestMetrics.sources`.
     package var counterSlot: Int
     package var edge = SourceEdge()

@@ -8,6 +8,8 @@
 package enum LoadHeadPiece: Equatable, Sendable {
     case literal(String)
     case id, timestamp, signature, bodyLength
+    /// The two numbers of the id, of 8 and of 12 hexadecimal digits: where an id must have another form.
+    case run, event
     /// Only in a retry: a whole line with its end.
     case retryLine(String)
     /// Only in a malformed request: a line that no server may take.
@@ -17,7 +19,7 @@ package enum LoadHeadPiece: Equatable, Sendable {
 /// A piece of what is signed.
 package enum LoadSignedPiece: Equatable, Sendable {
     case literal(String)
-    case id, timestamp, body
+    case id, timestamp, body, run, event
 }
 
 package enum LoadCredential: Sendable {
@@ -58,7 +60,9 @@ package struct LoadEntryDefinition: Sendable {
     }
 }
 
-enum LoadPieceKind: UInt8 { case literal, id, timestamp, signature, bodyLength, retryLine, malformedLine, body }
+enum LoadPieceKind: UInt8 {
+    case literal, id, timestamp, signature, bodyLength, retryLine, malformedLine, body, run, event
+}
 
 struct LoadCompiledPiece {
     let kind: LoadPieceKind
@@ -132,6 +136,8 @@ struct LoadCompiledBody {
         case .literal(let text): LoadCompiledPiece(kind: .literal, text: memory.place(text: text))
         case .retryLine(let text): LoadCompiledPiece(kind: .retryLine, text: memory.place(text: text))
         case .id: LoadCompiledPiece(kind: .id, text: .empty)
+        case .run: LoadCompiledPiece(kind: .run, text: .empty)
+        case .event: LoadCompiledPiece(kind: .event, text: .empty)
         case .timestamp: LoadCompiledPiece(kind: .timestamp, text: .empty)
         case .signature: LoadCompiledPiece(kind: .signature, text: .empty)
         case .bodyLength: LoadCompiledPiece(kind: .bodyLength, text: .empty)
@@ -142,6 +148,8 @@ struct LoadCompiledBody {
         switch piece {
         case .literal(let text): LoadCompiledPiece(kind: .literal, text: memory.place(text: text))
         case .id: LoadCompiledPiece(kind: .id, text: .empty)
+        case .run: LoadCompiledPiece(kind: .run, text: .empty)
+        case .event: LoadCompiledPiece(kind: .event, text: .empty)
         case .timestamp: LoadCompiledPiece(kind: .timestamp, text: .empty)
         case .body: LoadCompiledPiece(kind: .body, text: .empty)
         }

@@ -49,6 +49,9 @@ package enum LoadEventState: UInt8, CaseIterable, Sendable {
 package enum LoadEventText {
     package static let byteCount = 32
     package static let prefix = "sluiceload-"
+    /// Where its two numbers stand.
+    static var run: ByteRange { ByteRange(start: 11, count: 8) }
+    static var event: ByteRange { ByteRange(start: 20, count: 12) }
 
     /// Safety: `memory` has 32 bytes.
     @inline(__always) static func write(run: UInt32, event: UInt64, into memory: UnsafeMutablePointer<UInt8>) {

@@ -61,6 +61,8 @@ import CShims
             switch piece.kind {
             case .literal: append(piece.text)
             case .id: unsafe append(ByteView(idText, count: LoadEventText.byteCount))
+            case .run: append(runText)
+            case .event: append(eventText)
             case .timestamp: unsafe append(ByteView(timeText, count: timeCount))
             case .bodyLength:
                 precondition(used + 20 <= LoadRequest.headBytesMax)
@@ -72,6 +74,10 @@ import CShims
             }
         }
         endHead(body)
+    }
+    private var runText: ByteView { unsafe ByteView(idText, count: LoadEventText.byteCount).slice(LoadEventText.run) }
+    private var eventText: ByteView {
+        unsafe ByteView(idText, count: LoadEventText.byteCount).slice(LoadEventText.event)
     }
     @inline(__always) private mutating func append(_ bytes: ByteView) {
         precondition(bytes.count <= LoadRequest.headBytesMax - used)
@@ -97,6 +103,8 @@ import CShims
                 let piece = unsafe entry.signed[index]
                 switch piece.kind {
                 case .id: unsafe stream.add(ByteView(idText, count: LoadEventText.byteCount))
+                case .run: stream.add(runText)
+                case .event: stream.add(eventText)
                 case .timestamp: unsafe stream.add(ByteView(timeText, count: timeCount))
                 case .body: add(body, to: &stream)
                 default: stream.add(piece.text)

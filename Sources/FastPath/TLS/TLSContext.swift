@@ -51,6 +51,8 @@ package struct TLSServerSettings: Sendable {
     package var clientCertificate = ClientCertificate.notAsked
     /// Whose client certificates are accepted, in PEM.
     package var clientAuthorities: [UInt8] = []
+    /// Lists of revoked ones, in PEM; one of them must cover the client's. Nil: revocation is not looked at.
+    package var clientRevoked: [UInt8]?
 
     package init(identities: [TLSIdentity]) { self.identities = identities }
 }
@@ -165,8 +167,12 @@ package struct TLSServerSettings: Sendable {
             let isRequired: Int32 = settings.clientCertificate == .required ? 1 : 0
             try unsafe check(sluice_tls_context_ask(pointer, roots, roots.count, isRequired), .authorities)
         }
-        // A session of a client that was verified otherwise is not resumed.
-        let label = Digest.sha256(Array("\(settings.clientCertificate)".utf8) + roots)
+        let revoked = settings.clientRevoked ?? []
+        if settings.clientRevoked != nil {
+            try unsafe check(sluice_tls_context_revoked(pointer, revoked, revoked.count), .revoked)
+        }
+        // A session of a client that was verified otherwise, or is revoked by now, is not resumed.
+        let label = Digest.sha256(Array("\(settings.clientCertificate) \(roots.count) ".utf8) + roots + revoked)
         try unsafe check(sluice_tls_context_label(pointer, label))
         try unsafe check(sluice_tls_context_tickets(pointer, tickets.pointer))
         return context

@@ -47,7 +47,7 @@ extension ConfigurationKeys {
     private static let tls: [ConfigurationKey<Listener>] = [
         ConfigurationKey<Listener>.path("certificate", \.first.certificate, of: Listener()).required,
         .optionalPath("key", \.first.key),
-        .optionalPath("client_ca", \.tls.clientAuthorities),
+        .optionalPath("client_ca", \.tls.clientAuthorities), .optionalPath("client_crl", \.tls.clientRevoked),
         ConfigurationKey(
             name: "certificates", form: "list", nested: identity.flatMap { $0.descriptions(prefix: "[].") }
         ) { node, listener, reading in

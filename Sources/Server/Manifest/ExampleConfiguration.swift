@@ -13,7 +13,8 @@ package enum ExampleConfiguration {
 # from a file. Relative paths start at the folder of this file. docs/configuration.md explains each key.
 
 listen: 127.0.0.1:8080            # ingest; a list for several: ["0.0.0.0:8080", "[::]:8080", "unix:/run/sluice.sock"]
-# with TLS: { address: "0.0.0.0:8443", tls: { certificate: hooks.pem, key: hooks.key, client_ca: clients.pem } }
+# with TLS: { address: "0.0.0.0:8443", tls: { certificate: hooks.pem, key: hooks.key, client_ca: clients.pem,
+#   client_crl: revoked.pem } }
 admin: 127.0.0.1:8081             # control API, metrics, health; the first key is in DATA/platform.key
 # open_metrics: false             # true: /metrics asks for no key
 # identity:                       # tokens (JWT) of your identity provider open the control API as well

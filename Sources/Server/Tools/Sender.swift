@@ -46,7 +46,7 @@ package struct SendPlan: Sendable {
     }
 
     func request(number: Int) -> (head: HTTPRequestHead, body: [UInt8]) {
-        let id = "send-\(run)-\(number)"
+        let id = signer.takesEnvelope ? UUID().uuidString.lowercased() : "send-\(run)-\(number)"
         let now = UInt64(Date().timeIntervalSince1970)
         let content = body ?? eventBody.bytes(id: id, type: type, timestamp: now)
         let authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"

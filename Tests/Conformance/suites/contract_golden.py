@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The contract as it is kept: every request and every answer of each version of it, beside what was written down when
-the version was made (Tests/Conformance/golden/contract-VERSION.json). What differs is a change of the contract, which
-needs a version of its own.
+the version was made (Tests/Conformance/golden: contract-VERSION.json, and port-VERSION.json of the ingest port). What
+differs is a change of the contract, which needs a version of its own.
 
 usage: contract_golden.py [--write]
 
@@ -25,6 +25,7 @@ from serverutil import ROOT, Gateway, request
 
 FOLDER = os.path.join(ROOT, "Tests", "Conformance", "golden")
 VERSIONS = ("v0", "v1alpha1")
+SECRET = "a-secret-of-the-source"
 INGEST = "/v1/webhooks/ingest"
 REGISTRY = "/v1/webhooks/registry"
 KEPT = {
@@ -290,6 +291,42 @@ def record(version):
     return it.rows
 
 
+def ingest_port(it):
+    """The same envelope on the other port, for the tenant `default`."""
+    items = it.edge.platform("GET", "/tenants")["items"]
+    tenant = next(one["tenant_id"] for one in items if one["name"] == "default")
+
+    def ask(name, body, secret=SECRET, **more):
+        mine, stamp = str(uuid.uuid4()), str(int(time.time()))
+        fields = {"X-Tenant-Id": tenant, "X-Request-Id": mine, "X-Timestamp": stamp,
+                  "X-Signature": signature(secret, mine, stamp, body), **more}
+        it.call(name, "POST", "/in/edge", raw=body, port=it.gateway.port, drop=["Authorization"], **fields)
+        return fields
+
+    body = json.dumps(event(), sort_keys=True).encode()
+    fields = ask("ingest", body)
+    it.call("ingest again", "POST", "/in/edge", raw=body, port=it.gateway.port, drop=["Authorization"], **fields)
+    ask("version unsupported", body, **{"X-Zen-Contract-Version": "v7"})
+    ask("request id invalid", body, **{"X-Request-Id": "17"})
+    ask("tenant of another", body, **{"X-Tenant-Id": str(uuid.uuid4())})
+    ask("signature wrong", body, secret="another")
+    ask("media type", body, **{"Content-Type": "text/plain"})
+    ask("idempotency key of another", body, **{"X-Idempotency-Key": str(uuid.uuid4())})
+    ask("no type", b'{"source":"s"}')
+    it.call("method not allowed", "PUT", "/in/edge", port=it.gateway.port, drop=["Authorization"])
+
+
+def record_port(version):
+    source = {"name": "edge", "provider": "contract", "secrets": [SECRET]}
+    with Gateway([source]) as gateway:
+        it = Recorder(gateway, version, Normal())
+        ingest_port(it)
+        return it.rows
+
+
+RECORDED = {"contract": record, "port": record_port}
+
+
 def compare(kept, found):
     lines = [f"`{name}` is gone" for name in kept if name not in found]
     lines += [f"`{name}` is new" for name in found if name not in kept]
@@ -305,6 +342,19 @@ def difference(kept, found, place=""):
             if kept.get(name) != found.get(name) or (name in kept) != (name in found):
                 return difference(kept.get(name), found.get(name), f"{place}.{name}" if place else name)
     return f"{place} was {json.dumps(kept)[:160]}, is {json.dumps(found)[:160]}"
+
+
+def held(rows, path, writes):
+    if not os.path.exists(path):
+        assert writes, f"{path} is missing; --write makes it"
+        os.makedirs(FOLDER, exist_ok=True)
+        with open(path, "w") as file:
+            json.dump(rows, file, indent=1, sort_keys=True)
+            file.write("\n")
+    with open(path) as file:
+        lines = compare(json.load(file), rows)
+    more = "; a change of the contract needs a version of its own (docs/contract.md)"
+    assert not lines, "; ".join(lines[:4]) + (f"; {len(lines)} in all" if len(lines) > 4 else "") + more
 
 
 def found_out(rows):
@@ -330,28 +380,19 @@ def main():
     options = parser.parse_args()
     report = Report("contract_golden")
     with report.case("the versions that are served are those that are written down"):
-        files = os.listdir(FOLDER) if os.path.isdir(FOLDER) else []
-        kept = sorted(name[len("contract-"):-len(".json")] for name in files)
-        assert options.write or kept == sorted(VERSIONS), kept
-    for version in VERSIONS:
-        path = os.path.join(FOLDER, f"contract-{version}.json")
-        with report.case(f"{version}: every request and answer is as it was written down") as notes:
-            rows = json.loads(json.dumps(record(version)))
-            if not os.path.exists(path):
-                assert options.write, f"{path} is missing; --write makes it"
-                os.makedirs(FOLDER, exist_ok=True)
-                with open(path, "w") as file:
-                    json.dump(rows, file, indent=1, sort_keys=True)
-                    file.write("\n")
-            with open(path) as file:
-                kept = json.load(file)
-            lines = compare(kept, rows)
-            more = "; a change of the contract needs a version of its own (docs/contract.md)"
-            assert not lines, "; ".join(lines[:4]) + (f"; {len(lines)} in all" if len(lines) > 4 else "") + more
-            notes.append(f"{len(rows)}")
-            found_out(rows)
-            served = rows["version unsupported"]["answer"]["body"]["error"]["supported_versions"]
-            assert served == list(VERSIONS), served
+        kept = set(os.listdir(FOLDER)) if os.path.isdir(FOLDER) else set()
+        wanted = {f"{surface}-{version}.json" for surface in RECORDED for version in VERSIONS}
+        assert options.write or kept == wanted, kept ^ wanted
+    for surface, recorded in RECORDED.items():
+        for version in VERSIONS:
+            with report.case(f"{surface}, {version}: every request and answer is as it was written down") as notes:
+                rows = json.loads(json.dumps(recorded(version)))
+                notes.append(f"{len(rows)}")
+                held(rows, os.path.join(FOLDER, f"{surface}-{version}.json"), options.write)
+                served = rows["version unsupported"]["answer"]["body"]["error"]["supported_versions"]
+                assert served == list(VERSIONS), served
+                if surface == "contract":
+                    found_out(rows)
     report.finish()
 
 

@@ -148,7 +148,7 @@ REASONS = (
     "challenge_not_opaque missing_challenge malformed_challenge invalid_secret origin_not_allowed "
     "verify_token_mismatch empty_body address_not_allowed body_too_large "
     "missing_client_certificate client_certificate_not_allowed batch_too_large "
-    "schema_violation body_not_json"
+    "schema_violation body_not_json unsupported_contract_version unsupported_media_type tenant_mismatch"
 ).split()
 VERDICTS = {0: "verified", 1: "unverified", 2: "skipped"} | {16 + n: name for n, name in enumerate(REASONS)}
 

@@ -4,6 +4,7 @@
 // trusted proxies alone; both given, both hold. Nothing of an expected value is said.
 import Engine
 import FastPath
+import Foundation
 import HTTPTypes
 import Hummingbird
 
@@ -98,14 +99,41 @@ extension Edge {
             exchange.isProven = true
             return nil
         }
-        /// In the form of Envoy: elements with a comma between, each of pairs, of which `Hash` has SHA-256.
+        /// In the form of Envoy: elements with a comma between, the last of the nearest proxy, each of pairs, of which
+        /// `Hash` has SHA-256 in hexadecimal, or `Cert` the certificate in PEM, percent-encoded (as nginx writes it).
         static func namesCertificate(_ text: String) -> Bool {
-            let pairs = text.split(separator: ",").last?.split(separator: ";") ?? []
-            return pairs.contains { pair in
-                let parts = pair.split(separator: "=", maxSplits: 1)
-                guard parts.count == 2, parts[0].filter({ $0 != " " }).lowercased() == "hash" else { return false }
-                return parts[1].utf8.count == 64 && TextEncoding.bytes(of: parts[1].lowercased(), as: .hex) != nil
+            guard let nearest = parts(of: text, at: ",").last else { return false }
+            return parts(of: nearest, at: ";").contains { pair in
+                let parts = pair.split(separator: "=", maxSplits: 1).map(String.init)
+                guard parts.count == 2 else { return false }
+                switch parts[0].filter({ $0 != " " }).lowercased() {
+                case "hash":
+                    return parts[1].utf8.count == 64 && TextEncoding.bytes(of: parts[1].lowercased(), as: .hex) != nil
+                case "cert": return isCertificate(parts[1])
+                default: return false
+                }
             }
+        }
+        /// Cut where the separator stands outside quotation marks: a subject has commas. None where a mark has no
+        /// other: what a client left open would make the proxy's own element a part of his.
+        private static func parts(of text: String, at separator: Character) -> [String] {
+            var parts = [""]
+            var (isQuoted, isEscaped) = (false, false)
+            for character in text {
+                if character == separator, !isQuoted {
+                    parts.append("")
+                    continue
+                }
+                if character == "\"", !isEscaped { isQuoted.toggle() }
+                isEscaped = isQuoted && character == "\\" && !isEscaped
+                parts[parts.count - 1].append(character)
+            }
+            return isQuoted ? [] : parts
+        }
+        private static func isCertificate(_ quoted: String) -> Bool {
+            let text = quoted.hasPrefix("\"") && quoted.hasSuffix("\"") ? String(quoted.dropFirst().dropLast()) : quoted
+            guard let pem = text.removingPercentEncoding else { return false }
+            return (try? CertificatePrint.all(inPEM: Array(pem.utf8)))?.isEmpty == false
         }
     }
 }

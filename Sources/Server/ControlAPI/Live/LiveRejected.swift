@@ -90,7 +90,8 @@ final class LiveRejected: RejectedQueries {
             try gateway.note(.reverify, on: nil, of: try lookup.scope, [source, ids].compactMap(\.self), caller)
         }
         let reverification = Reverification(
-            store: worker.store, configuration: gateway.currentConfiguration, identify: { state.sources[$0] }
+            store: worker.store, configuration: gateway.currentConfiguration, identify: { state.sources[$0] },
+            tenantUUID: { state.tenant($0)?.publicID.uuid }
         ) { access.injector.offer(contentsOf: $0) }
         return ReverifyResponse(try reverification.run(query), dryRun: query.isDry)
     }

@@ -1,0 +1,469 @@
+#!/usr/bin/env python3
+"""The contract's envelope on the ingest port (`provider: contract`), against the real process: every vector of ours
+through it, the same requests to the control listener, replays over a kill, certificates of clients by our own TLS and
+by an nginx in front."""
+
+import base64
+import http.client
+import json
+import os
+import shutil
+import socket
+import ssl
+import subprocess
+import tempfile
+import time
+import uuid
+
+import supportpath  # noqa: F401  (puts the shared modules on the path)
+from contractclient import Edge, signature
+from report import Report, Skip, arguments, wait_until
+from serverutil import ROOT, Gateway, die_with_parent, free_port, read_answer, request, sluice
+from storeutil import log_records
+
+try:
+    from certificates import CLIENT, SERVER, make, revocations
+except ImportError:
+    make = None
+
+VECTORS = os.path.join(ROOT, "Tests", "Fixtures", "contract_vectors.json")
+TENANT_OF_VECTORS = "3f0c1f5e-9d6b-4b1a-8f5e-2a7f6f1d0c42"
+SECRET = "a-secret-of-the-source"
+SECURITY = {
+    "x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer",
+    "cache-control": "no-store", "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+PATH = "/in/edge"
+EVENT = {"source": "scanner", "category": "security", "severity": "high", "event_type": "image.scanned"}
+
+
+def envelope(tenant, body, secret=SECRET, **more):
+    mine, stamp = str(uuid.uuid4()), str(int(time.time()))
+    fields = {
+        "X-Zen-Contract-Version": "v1alpha1", "X-Tenant-Id": tenant, "X-Request-Id": mine, "X-Timestamp": stamp,
+        "X-Signature": signature(secret, mine, stamp, body), "Content-Type": "application/json",
+    }
+    return {name: value for name, value in {**fields, **more}.items() if value is not None}
+
+
+def raw(path, fields, body):
+    lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
+    return f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body
+
+
+def exchange(port, data, pause=None):
+    """Sends it whole, or in two parts; status, header fields, JSON."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
+        if pause is None:
+            s.sendall(data)
+        else:
+            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            s.sendall(data[:pause])
+            time.sleep(0.001)  # so that the two parts are two reads
+            s.sendall(data[pause:])
+        status, head, body, _ = read_answer(s)
+    lines = [line.split(":", 1) for line in head.decode("latin-1").split("\r\n")[1:] if ":" in line]
+    return status, {name.strip().lower(): value.strip() for name, value in lines}, json.loads(body)
+
+
+def form(status, fields, said, mine=None):
+    """Every answer has the contract's form."""
+    for name, value in SECURITY.items():
+        assert fields.get(name) == value, f"{name}: {fields.get(name)}"
+    assert fields["x-zen-contract-version"] in ("v0", "v1alpha1"), fields
+    named = fields["x-request-id"]
+    assert uuid.UUID(named).version == 4, named
+    assert mine is None or named == mine, f"{named}, want {mine}"
+    if status >= 300:
+        assert said["error"]["request_id"] == named and said["error"]["message"], said
+    else:
+        assert said["correlation_id"] == named, said
+
+
+def edge_source(**more):
+    return {"name": "edge", "provider": "contract", "secrets": [SECRET], **more}
+
+
+def default_tenant(gateway):
+    status, _, text = request(gateway.admin_port, "/api/v1/tenants")
+    assert status == 200, text
+    items = json.loads(text)["items"]
+    return next(one["tenant_id"] for one in items if one["name"] == "default")
+
+
+def vectors(report):
+    with open(VECTORS) as file:
+        all_of_them = json.load(file)
+    secrets = sorted({tuple(one["value"] for one in vector["secrets"]) for vector in all_of_them})
+    sources = [
+        {"name": f"s{n}", "provider": "contract", "secrets": list(of), "dedup": {"window": "0s"}}
+        for n, of in enumerate(secrets)
+    ]
+    with report.case("every vector through the port, whole and in two parts") as notes:
+        clock = ["--test-clock", str(all_of_them[0]["now"])]
+        with Gateway(sources, arguments=clock) as gateway:
+            tenant, bad = default_tenant(gateway), []
+            for number, vector in enumerate(all_of_them):
+                body = base64.b64decode(vector["body"])
+                # The gateway's tenant in place of the vectors', which is not signed.
+                fields = [(name, value.replace(TENANT_OF_VECTORS, tenant).replace(
+                    TENANT_OF_VECTORS.upper(), tenant.upper())) for name, value in vector["headers"]]
+                path = f"/in/s{secrets.index(tuple(one['value'] for one in vector['secrets']))}"
+                data = raw(path, fields, body)
+                for pause in (None, 1 + number * 37 % (len(data) - 1)):
+                    status, head, said = exchange(gateway.port, data, pause)
+                    form(status, head, said)
+                    want = (202, None) if vector["expect"] == "accept" else (vector["status"], vector["code"])
+                    got = (status, said.get("error", {}).get("code"))
+                    if got != want:
+                        bad.append(f"{vector['id']}: {got}, want {want}")
+            assert not bad, bad[:5]
+            notes.append(f"{2 * len(all_of_them)} requests")
+    with report.case("sluice verify says the same of each"):
+        done = sluice("verify", "--vectors", VECTORS)
+        assert done.returncode == 0, done.stdout[-600:] + done.stderr[-300:]
+
+
+def beside_the_control_listener(report, gateway):
+    edge = Edge(gateway)
+    tenant = default_tenant(gateway)
+    with report.case("one request, two ports: the same status, code and form") as notes:
+        body = json.dumps(EVENT).encode()
+        other = str(uuid.uuid4())
+        changes = [
+            {"X-Zen-Contract-Version": None}, {"X-Zen-Contract-Version": "v7"}, {"X-Request-Id": None},
+            {"X-Request-Id": "17"}, {"X-Tenant-Id": None}, {"X-Tenant-Id": "acme"}, {"X-Signature": None},
+            {"X-Signature": "ab"}, {"X-Signature": "0" * 64}, {"X-Timestamp": None}, {"X-Timestamp": "12"},
+            {"X-Timestamp": "now"}, {"Content-Type": "text/plain"}, {"X-Idempotency-Key": "again"}, {},
+        ]
+        for change in changes:
+            at_port = envelope(tenant, body, **change)
+            status, head, said = exchange(gateway.port, raw(PATH, at_port.items(), body))
+            at_control = edge.fields(body, sign=True)
+            at_control = {n: v for n, v in {**at_control, **change}.items() if v is not None}
+            wanted, control_head, answer = edge.send("POST", "/v1/webhooks/ingest", body, at_control)
+            assert status == wanted, f"{change}: {status} at the port, {wanted} at the control listener"
+            code = lambda text: text.get("error", {}).get("code")  # noqa: E731
+            assert code(said) == code(answer), f"{change}: {said} and {answer}"
+            lists = [one.get("error", {}).get("supported_versions") for one in (said, answer)]
+            assert lists[0] == lists[1], f"{change}: {lists}"
+            mine = at_port.get("X-Request-Id", "")
+            form(status, head, said, mine if len(mine) == 36 else None)
+        notes.append(f"{len(changes)} requests")
+        answer = exchange(gateway.port, raw(PATH, envelope(other, body).items(), body))
+        assert (answer[0], answer[2]["error"]["code"]) == (403, "tenant_mismatch"), answer
+        answer = exchange(gateway.port, raw(PATH, envelope(tenant, b"").items(), b""))
+        assert (answer[0], answer[2]["error"]["code"]) == (400, "malformed_json"), answer
+        plain = b'{"source": "scanner"}'
+        answer = exchange(gateway.port, raw(PATH, envelope(tenant, plain).items(), plain))
+        assert answer[0] == 422 and answer[2]["error"]["details"][0]["field"] == "event_type", answer
+        long = b'{"event_type":"a","payload":"' + b"x" * (3 << 20) + b'"}'
+        answer = exchange(gateway.port, raw(PATH, envelope(tenant, long).items(), b"").replace(
+            b"Content-Length: 0", b"Content-Length: %d" % len(long)))
+        assert (answer[0], answer[2]["error"]["code"]) == (413, "too_large"), answer
+        form(answer[0], answer[1], answer[2])
+    with report.case("what was captured at one port is worth nothing at the other: the secrets differ"):
+        fields = edge.fields(body, sign=True)
+        assert edge.send("POST", "/v1/webhooks/ingest", body, fields)[0] == 202
+        status, _, said = exchange(gateway.port, raw(PATH, {**fields, "X-Tenant-Id": tenant}.items(), body))
+        assert (status, said["error"]["code"]) == (401, "invalid_signature"), said
+        fields = envelope(tenant, body)
+        assert exchange(gateway.port, raw(PATH, fields.items(), body))[0] == 202
+        moved = {**edge.fields(body), **fields, "X-Tenant-Id": edge.id}
+        status, _, said = edge.send("POST", "/v1/webhooks/ingest", body, moved)
+        assert (status, said["error"]["code"]) == (401, "invalid_signature"), said
+
+
+def limited(report):
+    source = edge_source(rate_limit={"per_hour": 1})
+    words = "a limit's refusal, with its quota the largest of answers, has the contract's form"
+    with report.case(words), Gateway([source]) as gateway:
+        tenant, body = default_tenant(gateway), json.dumps(EVENT).encode()
+        for want, code in ((202, None), (429, "rate_limited")):
+            fields = envelope(tenant, body)
+            status, head, said = exchange(gateway.port, raw(PATH, fields.items(), body))
+            form(status, head, said, fields["X-Request-Id"])
+            assert (status, said.get("error", {}).get("code")) == (want, code), said
+            assert any(name.startswith("ratelimit") for name in head), head
+        assert int(head["retry-after"]) > 0, head
+
+
+def byte_by_byte(report, gateway):
+    tenant = default_tenant(gateway)
+    with report.case("a changed byte anywhere in what is signed is refused") as notes:
+        body = json.dumps(EVENT).encode()
+        fields = envelope(tenant, body)
+        tries = 0
+        for place in range(len(body)):
+            changed = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
+            status, _, said = exchange(gateway.port, raw(PATH, fields.items(), changed))
+            assert status == 401 and said["error"]["code"] == "invalid_signature", (place, said)
+            tries += 1
+        for name in ("X-Request-Id", "X-Timestamp", "X-Signature"):
+            for place in range(len(fields[name])):
+                old = fields[name][place]
+                if old == "-":
+                    continue
+                new = "1" if old == "0" else "0"
+                changed = {**fields, name: fields[name][:place] + new + fields[name][place + 1 :]}
+                status, _, said = exchange(gateway.port, raw(PATH, changed.items(), body))
+                assert status in (400, 401), (name, place, said)
+                tries += 1
+        notes.append(f"{tries} requests")
+
+
+def replays(report, gateway):
+    tenant = default_tenant(gateway)
+    before = len(log_records(gateway.data))
+    with report.case("a captured request is an event once, over a kill, under no other key") as notes:
+        captured = []
+        for number in range(20):
+            body = json.dumps({**EVENT, "payload": {"n": number}}).encode()
+            fields = envelope(tenant, body)
+            status, head, said = exchange(gateway.port, raw(PATH, fields.items(), body))
+            assert status == 202 and said["status"] == "accepted", said
+            form(status, head, said, fields["X-Request-Id"])
+            captured.append((fields, body, said["event_id"]))
+        count = 10_000 if os.environ.get("SLUICE_ROUNDS") == "full" else 60
+        for half in range(2):
+            for number in range(count // 2):
+                fields, body, event = captured[number % len(captured)]
+                status, _, said = exchange(gateway.port, raw(PATH, fields.items(), body))
+                assert status == 202 and (said["status"], said["event_id"]) == ("duplicate", event), said
+                other = {**fields, "X-Idempotency-Key": str(uuid.uuid4())}
+                status, _, said = exchange(gateway.port, raw(PATH, other.items(), body))
+                assert status == 400 and said["error"]["code"] == "invalid_header", said
+            if half == 0:
+                gateway.kill()
+                gateway.start()
+        old, body, _ = captured[0]
+        stamp = str(int(time.time()) - 301)
+        mac = signature(SECRET, old["X-Request-Id"], stamp, body)
+        late = {**old, "X-Timestamp": stamp, "X-Signature": mac}
+        status, _, said = exchange(gateway.port, raw(PATH, late.items(), body))
+        assert status == 401, said
+        events = log_records(gateway.data)[before:]
+        assert len(events) == len(captured), f"{len(events)} events of {len(captured)}"
+        notes.append(f"{2 * count} replays")
+
+
+def looked_at_again(report, gateway):
+    with report.case("what another tenant's request was refused for holds when it is verified again"):
+        body = json.dumps(EVENT).encode()
+        foreign = envelope(str(uuid.uuid4()), body)
+        assert exchange(gateway.port, raw(PATH, foreign.items(), body))[0] == 403
+        typed = envelope(default_tenant(gateway), body, **{"Content-Type": "text/plain"})
+        assert exchange(gateway.port, raw(PATH, typed.items(), body))[0] == 415
+        before = len(log_records(gateway.data))
+
+        def listed(reason):
+            return gateway.api(f"/api/rejected?reason={reason}")["rejected"]
+
+        for reason in ("tenant_mismatch", "unsupported_media_type"):
+            wait_until(lambda: listed(reason), 10, f"{reason} is listed")
+        said = gateway.api("/api/rejected/reverify", {"dryRun": False})
+        assert said["accepted"] == 0 and said["rejected"]["tenant_mismatch"] >= 1, said
+        assert len(log_records(gateway.data)) == before
+
+
+# certificates
+
+
+class Certificates:
+    """Authorities of clients, a server's certificate, and what clients show."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        root, clients, strangers = (make(name, authority=True) for name in ("Root", "Clients", "Strangers"))
+        self.clients = clients
+        self.server = make("server", root, names=["localhost", "127.0.0.1"], purposes=[SERVER]).write(folder, "server")
+        self.root, self.authority = self.file("root.pem", root.pem), self.file("clients.pem", clients.pem)
+        shown = {
+            "good": make("scanner", clients, names=["scanner.test"], purposes=[CLIENT]),
+            "revoked": make("revoked", clients, names=["scanner.test"], purposes=[CLIENT]),
+            "expired": make("expired", clients, names=["scanner.test"], purposes=[CLIENT], begins=-9, ends=-1),
+            "foreign": make("foreign", strangers, names=["scanner.test"], purposes=[CLIENT]),
+        }
+        self.shown = {name: one.write(folder, name) for name, one in shown.items()}
+        self.one_revoked = revocations(clients, [shown["revoked"]])
+        self.two_revoked = revocations(clients, [shown["revoked"], shown["good"]])
+        self.lists = self.file("lists.pem", self.one_revoked)
+
+    def file(self, name, data):
+        path = os.path.join(self.folder, name)
+        with open(path, "wb") as file:
+            file.write(data)
+        return path
+
+    def context(self, name=None, session_of=None):
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_verify_locations(self.root)
+        if name:
+            context.load_cert_chain(*self.shown[name])
+        return context
+
+    def ask(self, port, path, body, fields, name=None):
+        """Status and JSON, nil where it is none (nginx's own pages); nil twice when the handshake fails, or the
+        connection ends without an answer."""
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=self.context(name))
+        try:
+            connection.request("POST", path, body, fields)
+            answer = connection.getresponse()
+            text = answer.read()
+            is_json = (answer.headers["Content-Type"] or "").startswith("application/json")
+            return answer.status, json.loads(text) if is_json else None
+        except (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected):
+            return None, None
+        finally:
+            connection.close()
+
+
+def own_tls(report, folder):
+    world, port = Certificates(folder), free_port()
+    certificate, key = world.server
+    listen = [{"address": f"127.0.0.1:{port}", "tls": {
+        "certificate": certificate, "key": key, "client_ca": world.authority, "client_crl": world.lists}}]
+    source = edge_source(client_certificate={"names": ["scanner.test"]})
+    with Gateway([source, edge_source(name="signed")], listen=listen) as gateway:
+        tenant, body = default_tenant(gateway), json.dumps(EVENT).encode()
+        unsigned = lambda **more: envelope(tenant, body, **{  # noqa: E731
+            "X-Signature": None, "X-Timestamp": None, **more})
+        with report.case("own TLS: a certificate stands for the signature; a revoked, expired or foreign one does not"):
+            status, said = world.ask(port, PATH, body, unsigned(), "good")
+            assert status == 202 and said["status"] == "accepted", said
+            assert world.ask(port, PATH, body, envelope(tenant, body), "good")[0] == 202
+            wrong = envelope(tenant, body, **{"X-Signature": "0" * 64})
+            assert world.ask(port, PATH, body, wrong, "good")[0] == 401, "both given, both must hold"
+            for name in ("revoked", "expired", "foreign"):
+                assert world.ask(port, PATH, body, envelope(tenant, body), name) == (None, None), name
+            status, said = world.ask(port, PATH, body, envelope(tenant, body))
+            assert status == 403 and said["error"]["code"] == "forbidden", said
+            status, _, said = exchange(gateway.port, raw(PATH, unsigned().items(), body))
+            assert status == 403, said
+            assert world.ask(port, "/in/signed", body, unsigned(), "good")[0] == 401, "a source that asks for none"
+        with report.case("own TLS: one that is revoked while we run is refused from the reload on, its sessions too"):
+            context = world.context("good")
+            context.maximum_version = ssl.TLSVersion.TLSv1_2
+            def connect(session=None):
+                raw_socket = socket.create_connection(("127.0.0.1", port), 5)
+                return context.wrap_socket(raw_socket, server_hostname="localhost", session=session)
+
+            with connect() as s:
+                session = s.session
+            with connect(session) as s:
+                assert s.session_reused
+            world.file("lists.pem", world.two_revoked)
+            gateway.reload()
+
+            def is_refused():
+                return world.ask(port, PATH, body, unsigned(), "good") == (None, None)
+
+            wait_until(is_refused, 10, "the certificate is refused")
+            try:
+                with connect(session) as s:
+                    assert not s.session_reused, "the session of a revoked client was resumed"
+            except ssl.SSLError:
+                pass
+    with report.case("a list of revoked ones without authorities is refused at the start, and one that is none"):
+        for tls, words in [({"client_crl": world.lists}, "client_ca"),
+                           ({"client_ca": world.authority, "client_crl": world.root}, "revoked")]:
+            config = {"listen": [{"address": f"127.0.0.1:{port}", "tls": {
+                "certificate": certificate, "key": key, **tls}}], "data": os.path.join(folder, "none")}
+            path = os.path.join(folder, "bad.yaml")
+            with open(path, "w") as file:
+                json.dump(config, file)
+            done = sluice("config", "check", path)
+            said = done.stdout + done.stderr
+            assert done.returncode != 0 and "client_crl" in said and words in said, said
+
+
+NGINX = """daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.log;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
+  fastcgi_temp_path {folder}/f; uwsgi_temp_path {folder}/u; scgi_temp_path {folder}/s;
+  server {{
+    listen 127.0.0.1:{port} ssl;
+    ssl_certificate {certificate}; ssl_certificate_key {key};
+    ssl_client_certificate {authority}; ssl_crl {lists}; ssl_verify_client optional;
+    location /v1/ {{
+      proxy_pass http://127.0.0.1:{control};
+      proxy_set_header Host $http_host;
+      proxy_set_header X-Forwarded-Client-Cert $client_certificate;
+    }}
+  }}
+  map $ssl_client_verify $client_certificate {{ SUCCESS "Cert=\\"$ssl_client_escaped_cert\\""; default ""; }}
+}}
+"""
+
+
+def behind_nginx(report, folder):
+    binary = shutil.which("nginx") or "/usr/sbin/nginx"
+    with report.case("nginx as the edge: the certificate that it has seen stands for the signature"):
+        if not os.path.exists(binary):
+            raise Skip("no nginx")
+        world, port = Certificates(folder), free_port()
+        with Gateway([edge_source()], trusted_proxies=["127.0.0.0/8"]) as gateway:
+            config = os.path.join(folder, "nginx.conf")
+            with open(config, "w") as file:
+                file.write(NGINX.format(
+                    folder=folder, port=port, certificate=world.server[0], key=world.server[1],
+                    authority=world.authority, lists=world.lists, control=gateway.admin_port))
+            process = subprocess.Popen(
+                [binary, "-p", folder, "-e", folder + "/start.err", "-c", config], preexec_fn=die_with_parent,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            try:
+                edge, body = Edge(gateway), json.dumps(EVENT).encode()
+                path = "/v1/webhooks/ingest"
+
+                def ask(name, **more):
+                    fields = edge.fields(body, role="operator", **more)
+                    return world.ask(port, path, body, fields, name)
+
+                def is_up():
+                    assert process.poll() is None, open(folder + "/nginx.log").read()[-300:]
+                    try:
+                        return ask(None)[0] is not None
+                    except OSError:
+                        return False
+
+                wait_until(is_up, 10, "nginx listens")
+                status, said = ask("good")
+                assert status == 202, said
+                for name in ("revoked", "expired", "foreign"):
+                    status, said = ask(name)
+                    assert status in (400, 401), (name, status, said)
+                status, said = ask(None)
+                assert status == 401 and said["error"]["code"] == "invalid_signature", said
+                # What a client itself writes there nginx takes away.
+                claim = {"X-Forwarded-Client-Cert": "Hash=" + "ab" * 32}
+                assert ask(None, **claim)[0] == 401
+                status, said = ask("good", **{"X-Signature": "0" * 64, "X-Timestamp": str(int(time.time()))})
+                assert status == 401, "both given, both must hold"
+                # And past the proxy the header of anyone else is his own word.
+                fields = edge.fields(body, role="operator", **claim)
+                assert edge.send("POST", path, body, fields)[0] == 202, "this suite's own address is a trusted one"
+            finally:
+                process.terminate()
+                process.wait(10)
+
+
+def main():
+    arguments(__doc__)
+    report = Report("contract_port")
+    vectors(report)
+    with Gateway([edge_source()]) as gateway:
+        for group in (beside_the_control_listener, byte_by_byte, replays, looked_at_again):
+            group(report, gateway)
+    limited(report)
+    if make is None:
+        report.skip("certificates", "PyPI's cryptography is not here")
+        return report.finish()
+    for group in (own_tls, behind_nginx):
+        with tempfile.TemporaryDirectory(prefix="sluice-contract-port-") as folder:
+            group(report, folder)
+    report.finish()
+
+
+if __name__ == "__main__":
+    main()
