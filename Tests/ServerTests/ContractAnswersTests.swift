@@ -168,6 +168,22 @@ import TestSupport
         }
         withExtendedLifetime(held) {}
     }
+    @Test func aKeyThatIsUsedAgainAfterItsTimeIsNotTheOldest() async throws {
+        let clock = Clock()
+        let answers = ContractAnswers { clock.now }
+        for key in ["k", "older", "k"] {
+            #expect(try await answers.begin(claim(key)) == .first)
+            await answers.keep(claim(key), status: 200, text: nil)
+            clock.pass(ContractAnswersTests.day / 2)
+        }
+        clock.pass(-ContractAnswersTests.day / 2)
+        for number in 0..<ContractAnswers.countMax - 1 {
+            _ = try await answers.begin(claim("\(number)"))
+            await answers.keep(claim("\(number)"), status: 200, text: nil)
+        }
+        #expect(try await answers.begin(claim("k")) == .kept(status: 200, text: nil))
+        #expect(try await answers.begin(claim("older", 2)) == .first)
+    }
     @Test func theOldestGoWhenThereAreTooMany() async throws {
         let answers = ContractAnswers()
         for number in 0...ContractAnswers.countMax {

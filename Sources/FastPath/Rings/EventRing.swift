@@ -107,9 +107,9 @@ import Synchronization
     @inline(__always) private func pointer(_ position: UInt64) -> UnsafeMutableRawPointer {
         unsafe UnsafeMutableRawPointer(memory.base + Int(position & (capacity - 1)))
     }
-    /// Producer: what the consumer has not taken yet.
+    /// Producer: what the consumer has not taken yet. A number: nothing is read by it.
     @inline(__always) package var usedByteCount: Int {
-        unsafe Int(tail.pointee.position.load(ordering: .relaxed) &- head.pointee.position.load(ordering: .acquiring))
+        unsafe Int(tail.pointee.position.load(ordering: .relaxed) &- head.pointee.position.load(ordering: .relaxed))
     }
     /// Producer: it is more than half full.
     @inline(__always) package var isPressed: Bool { usedByteCount &* 2 > byteCount }

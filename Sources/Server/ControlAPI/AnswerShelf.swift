@@ -32,38 +32,50 @@ package struct AnswerBounds: Sendable {
 }
 
 struct AnswerShelf<Answer: KeptAnswer>: Sendable {
+    private struct Place: Sendable {
+        var scope: AnswerScope
+        var number: UInt64
+    }
     let bounds: AnswerBounds
-    private var kept: [AnswerScope: Answer] = [:]
-    /// The oldest first; those before `first` are gone.
-    private var order: [AnswerScope] = []
+    private var kept: [AnswerScope: (answer: Answer, number: UInt64)] = [:]
+    /// The oldest first; those before `first` are gone, and one whose number its answer no longer has is an older
+    /// answer's.
+    private var order: [Place] = []
     private var first = 0
+    private var number: UInt64 = 0
     private var byteCount = 0
     private var running: Set<AnswerScope> = []
 
     init(_ bounds: AnswerBounds) { self.bounds = bounds }
 
     func answer(_ scope: AnswerScope, now: Int64) -> Answer? {
-        kept[scope].flatMap { now < $0.endMillis ? $0 : nil }
+        kept[scope].flatMap { now < $0.answer.endMillis ? $0.answer : nil }
     }
     /// False when it runs already.
     mutating func begin(_ scope: AnswerScope) -> Bool { running.insert(scope).inserted }
     mutating func end(_ scope: AnswerScope) { running.remove(scope) }
     mutating func keep(_ scope: AnswerScope, _ answer: Answer, now: Int64) {
-        if let old = kept.updateValue(answer, forKey: scope) { byteCount -= old.byteCount }
-        order.append(scope)
+        number += 1
+        if let old = kept.updateValue((answer, number), forKey: scope) { byteCount -= old.answer.byteCount }
+        order.append(Place(scope: scope, number: number))
         byteCount += answer.byteCount
         while first < order.count {
-            let oldest = order[first]
-            let isOver = kept[oldest].map { now >= $0.endMillis } ?? true
-            guard isOver || kept.count > bounds.countMax || byteCount > bounds.bytesMax else { break }
+            if let oldest = self.answer(at: order[first]) {
+                let isOver = now >= oldest.endMillis
+                guard isOver || kept.count > bounds.countMax || byteCount > bounds.bytesMax else { break }
+                kept[order[first].scope] = nil
+                byteCount -= oldest.byteCount
+            }
             first += 1
-            if let gone = kept.removeValue(forKey: oldest) { byteCount -= gone.byteCount }
         }
         if first > 1024, first * 2 > order.count {
             order.removeFirst(first)
             first = 0
         }
     }
+    private func answer(at place: Place) -> Answer? {
+        kept[place.scope].flatMap { $0.number == place.number ? $0.answer : nil }
+    }
     /// The oldest first.
-    var lines: [String] { order[first...].compactMap { scope in kept[scope].flatMap { $0.line(scope) } } }
+    var lines: [String] { order[first...].compactMap { place in answer(at: place).flatMap { $0.line(place.scope) } } }
 }

@@ -1,5 +1,6 @@
 // The fault that SLUICE_FAULT names, in a build with planted ones (`FastPath/Planted.swift`), so that the suites
 // against the real process are tried too. In every other build nothing of it is left, and the name means nothing.
+// Safety: the fault is set before there is another thread.
 import FastPath
 import Foundation
 
