@@ -29,7 +29,7 @@ SUITES = [
     ("Conformance/suites/operator_cli.py", [], [], 120),
     ("Conformance/suites/safeguards.py", [], [], 120),
     ("Conformance/suites/access.py", [], [], 120),
-    ("Conformance/suites/openapi.py", [], [], 150),
+    ("Conformance/suites/openapi.py", [], [], 240),
     ("Conformance/suites/identity.py", [], [], 120),
     ("Conformance/suites/publishing.py", [], [], 120),
     ("Conformance/suites/event_stream.py", [], [], 180),
