@@ -31,7 +31,7 @@ final class LogKeeperComponent: Component {
         guard
             let keeper = SegmentKeeper(
                 folder: log.folder, segmentBytes: configuration.segmentBytes, freeBytesMin: configuration.freeBytesMin)
-        else { throw GatewayError.outOfMemory(what: "the segment keeper", bytes: 1 << 20) }
+        else { throw GatewayError.outOfMemory(what: "the segment keeper", bytes: SegmentKeeper.zeroBytes) }
         let mailbox = SpareMailbox(keeper: wakeup, driver: driverWakeup)
         let worker = LogWorker(
             keeper: keeper, watch: LogWatch(log.folder), tail: log.tail, mailbox: mailbox, wakeup: wakeup,

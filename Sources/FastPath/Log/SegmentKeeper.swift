@@ -48,9 +48,10 @@ package struct RetentionRule: Equatable, Sendable {
 }
 
 @safe package struct SegmentKeeper: ~Copyable, @unchecked Sendable {
-    private static let zeroBytes = 1 << 20
+    /// Of one write: a commit that comes meanwhile waits for the disk behind it.
+    package static let zeroBytes = 256 << 10
     /// Between two pieces of a spare that nobody waits for: some 50 MiB/s.
-    private static let pauseMillis: UInt32 = 20
+    private static let pauseMillis: UInt32 = 5
     private let folder: LogFolder
     private let segmentBytes: Int
     private let freeBytesMin: Int
