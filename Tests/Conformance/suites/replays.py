@@ -128,7 +128,9 @@ class Scene:
 
     def begin(self):
         self.edge, self.other = Edge(self.gateway), Edge(self.gateway)
-        self.edge.register(self.receiver.url + "/all", "*")
+        # As many as a quick machine has under way at a kill: the usual ten a second would be what is waited for.
+        bucket = {"capacity": 100_000, "refill_per_s": 100_000}
+        self.edge.register(self.receiver.url + "/all", "*", rate_limit_bucket=bucket)
         self.refusing = self.edge.register(self.receiver.url + "/refusing", "dead.*")["webhook_id"]
         self.events = 0
 
