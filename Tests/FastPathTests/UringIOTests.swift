@@ -23,7 +23,7 @@ import Testing
     static func makeIO() throws -> UringIO {
         try UringIO(submissions: 256, completions: 1024, bufferCount: 256, bufferByteCount: 512, hasLogRing: true)
     }
-    /// A file that is deleted already.
+    /// A file that is deleted already; not in memory, where `TemporaryFolder` is: a write is to take its time.
     static func makeFile() -> Int32 {
         var path = Array("/tmp/sluice-uring-XXXXXX".utf8CString)
         let file = mkstemp(&path)

@@ -3,6 +3,7 @@
 // what it leaves reads the same again.
 import FastPath
 import Glibc
+import TestSupport
 
 enum LogSegmentFuzz {
     private struct Read: Equatable {
@@ -80,15 +81,13 @@ private final class FuzzLogFolder: Sendable {
     let identity: UInt64
 
     private init?() {
-        var template = Array("/dev/shm/sluice-fuzz-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { return nil }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        path = TemporaryFolder.make()
         guard let folder = try? LogFolder(path: path, access: .exclusive) else { return nil }
         identity = folder.identity.identity
-        atexit { FuzzLogFolder.shared?.remove() }
+        atexit { if let shared = FuzzLogFolder.shared { TemporaryFolder.remove(shared.path) } }
     }
     func fill(_ segments: [(first: UInt64, bytes: [UInt8])]) {
-        for name in names("log") where name != "identity" { unlink("\(path)/log/\(name)") }
+        for name in TemporaryFolder.names("\(path)/log") where name != "identity" { unlink("\(path)/log/\(name)") }
         for segment in segments {
             guard let file = fopen("\(path)/log/\(SegmentName.segment(segment.first))", "wb") else {
                 fatalError("cannot write to \(path)")
@@ -96,24 +95,6 @@ private final class FuzzLogFolder: Sendable {
             fwrite(segment.bytes, 1, segment.bytes.count, file)
             fclose(file)
         }
-    }
-    private func remove() {
-        for name in names("log") { unlink("\(path)/log/\(name)") }
-        rmdir("\(path)/log")
-        unlink("\(path)/LOCK")
-        rmdir(path)
-    }
-    private func names(_ folder: String) -> [String] {
-        guard let stream = opendir("\(path)/\(folder)") else { return [] }
-        defer { closedir(stream) }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
     }
 }
 

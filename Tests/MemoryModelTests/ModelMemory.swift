@@ -76,15 +76,17 @@ struct ModelMemory: Hashable {
         ModelMemory.join(&threads[thread].pending, threads[thread].current)
     }
     private mutating func makeRoom(_ place: Int, _ position: Int) {
-        func shift(_ view: inout View) { if Int(view[place]) >= position { view[place] += 1 } }
+        changeEachView { view in if Int(view[place]) >= position { view[place] += 1 } }
+    }
+    private mutating func changeEachView(_ change: (inout View) -> Void) {
         for index in threads.indices {
-            shift(&threads[index].current)
-            shift(&threads[index].pending)
-            shift(&threads[index].released)
+            change(&threads[index].current)
+            change(&threads[index].pending)
+            change(&threads[index].released)
         }
-        shift(&fenced)
+        change(&fenced)
         for other in places.indices {
-            for index in places[other].indices { shift(&places[other][index].view) }
+            for index in places[other].indices { change(&places[other][index].view) }
         }
     }
     /// What an exchange may take: of two, none takes the same.
@@ -132,16 +134,7 @@ struct ModelMemory: Hashable {
             guard oldest > 0 else { continue }
             places[place].removeFirst(oldest)
             places[place][0].isGlued = false
-            func shift(_ view: inout View) { view[place] = UInt8(max(0, Int(view[place]) - oldest)) }
-            for index in threads.indices {
-                shift(&threads[index].current)
-                shift(&threads[index].pending)
-                shift(&threads[index].released)
-            }
-            shift(&fenced)
-            for other in places.indices {
-                for index in places[other].indices { shift(&places[other][index].view) }
-            }
+            changeEachView { view in view[place] = UInt8(max(0, Int(view[place]) - oldest)) }
         }
     }
 }

@@ -8,14 +8,16 @@ import Glibc
 package final class TemporaryFolder {
     package let path: String
 
-    package init() {
+    package init() { path = TemporaryFolder.make() }
+    deinit { TemporaryFolder.remove(path) }
+
+    /// Its caller removes it.
+    package static func make() -> String {
         let base = access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"
         var template = Array((base + "/sluice-test-XXXXXX").utf8CString)
         precondition(mkdtemp(&template) != nil)
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
-    deinit { TemporaryFolder.remove(path) }
-
     package static func names(_ path: String) -> [String] {
         guard let stream = opendir(path) else { return [] }
         defer { closedir(stream) }
@@ -28,7 +30,7 @@ package final class TemporaryFolder {
         }
         return names.sorted()
     }
-    private static func remove(_ path: String) {
+    package static func remove(_ path: String) {
         for name in names(path) {
             let child = path + "/" + name
             if unlink(child) != 0 { remove(child) }

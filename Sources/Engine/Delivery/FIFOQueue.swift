@@ -1,15 +1,18 @@
 // First in, first out, without moving what stays each time. Passive.
 
-struct FIFOQueue<Element> {
+package struct FIFOQueue<Element> {
     private var elements: [Element] = []
     private var head = 0
 
-    var count: Int { elements.count - head }
-    var isEmpty: Bool { head == elements.count }
-    var first: Element? { isEmpty ? nil : elements[head] }
-    mutating func append(_ element: Element) { elements.append(element) }
+    package init() {}
+    package var count: Int { elements.count - head }
+    package var isEmpty: Bool { head == elements.count }
+    package var first: Element? { isEmpty ? nil : elements[head] }
+    /// The oldest first.
+    package var all: ArraySlice<Element> { elements[head...] }
+    package mutating func append(_ element: Element) { elements.append(element) }
     @discardableResult
-    mutating func popFirst() -> Element? {
+    package mutating func popFirst() -> Element? {
         guard head < elements.count else { return nil }
         let element = elements[head]
         head += 1
@@ -23,3 +26,5 @@ struct FIFOQueue<Element> {
         return element
     }
 }
+
+extension FIFOQueue: Sendable where Element: Sendable {}

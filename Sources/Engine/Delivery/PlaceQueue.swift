@@ -4,26 +4,14 @@
 package struct PlaceQueue {
     /// 16 bytes each.
     package static let countMax = 1024
-    private var places: [EventLocation] = []
-    private var head = 0
+    private var places = FIFOQueue<EventLocation>()
 
     package init() {}
-    package var count: Int { places.count - head }
-    package var isEmpty: Bool { head == places.count }
+    package var count: Int { places.count }
+    package var isEmpty: Bool { places.isEmpty }
     package var isFull: Bool { count >= PlaceQueue.countMax }
-    var all: ArraySlice<EventLocation> { places[head...] }
-    package var first: EventLocation? { isEmpty ? nil : places[head] }
-    package mutating func append(_ place: EventLocation) {
-        if head > PlaceQueue.countMax {
-            places.removeFirst(head)
-            head = 0
-        }
-        places.append(place)
-    }
-    package mutating func removeFirst() {
-        head += 1
-        guard head == places.count else { return }
-        places.removeAll(keepingCapacity: true)
-        head = 0
-    }
+    var all: ArraySlice<EventLocation> { places.all }
+    package var first: EventLocation? { places.first }
+    package mutating func append(_ place: EventLocation) { places.append(place) }
+    package mutating func removeFirst() { places.popFirst() }
 }

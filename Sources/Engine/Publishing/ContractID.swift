@@ -35,10 +35,10 @@ package enum ContractID {
     }
     /// 36 characters in the form of RFC 9562, in small letters or capitals; of this version where one is asked for.
     package static func isUUID(_ text: String, version: Character? = nil) -> Bool {
-        guard text.utf8.count == 36, PublicID(uuid: text, prefix: .endpoint) != nil else { return false }
-        guard let version else { return true }
-        let bytes = Array(text.utf8)
-        return bytes[14] == version.asciiValue && "89ab".utf8.contains(bytes[19] | 0x20)
+        Array(text.utf8).withView { view in
+            guard let version else { return view.isUUID }
+            return version.asciiValue.map { view.isUUID(version: $0) } ?? false
+        }
     }
 }
 

@@ -19,7 +19,7 @@ package struct EnvelopeRule: Sendable {
 
 /// A UUID as it was written.
 @safe struct EnvelopeID: BitwiseCopyable, Sendable {
-    static let byteCount = 36
+    static let byteCount = ByteView.uuidByteCount
     private var words: (UInt64, UInt64, UInt64, UInt64)
     private var rest: UInt32
 
@@ -40,23 +40,6 @@ package struct EnvelopeRule: Sendable {
         unsafe raw.storeBytes(of: words.2, toByteOffset: 16, as: UInt64.self)
         unsafe raw.storeBytes(of: words.3, toByteOffset: 24, as: UInt64.self)
         unsafe raw.storeBytes(of: rest, toByteOffset: 32, as: UInt32.self)
-    }
-    /// In the form of RFC 9562, in small letters or capitals.
-    static func isUUID(_ text: ByteView) -> Bool {
-        guard text.count == byteCount else { return false }
-        for index in 0..<byteCount {
-            let isHyphen = index == 8 || index == 13 || index == 18 || index == 23
-            guard isHyphen ? text[index] == 0x2D : CharacterClasses.isHexadecimal(text[index]) else { return false }
-        }
-        return true
-    }
-    /// Of version 4 and the variant of RFC 9562.
-    static func isRandomUUID(_ text: ByteView) -> Bool {
-        guard isUUID(text), text[14] == 0x34 else { return false }
-        switch text[19] | 0x20 {
-        case 0x38, 0x39, 0x61, 0x62: return true
-        default: return false
-        }
     }
 }
 
@@ -147,7 +130,7 @@ struct ReadEnvelope {
 
     var terms: EnvelopeTerms {
         var terms = EnvelopeTerms()
-        if let requestID, EnvelopeID.isRandomUUID(requestID) { terms.id = EnvelopeID(requestID) }
+        if let requestID, requestID.isUUID(version: 0x34) { terms.id = EnvelopeID(requestID) }
         terms.isFirstVersion = version?.equals("v0") ?? false
         terms.isSigned = signature != nil
         return terms
@@ -160,7 +143,7 @@ struct ReadEnvelope {
         guard terms.isFirstVersion || version.equals("v1alpha1") else { return .versionUnsupported }
         guard let tenant else { return .tenantMissing }
         let isKnown = rule.map { tenant.equalsIgnoringCase(lowered: $0.tenant) } ?? false
-        guard isKnown || EnvelopeID.isUUID(tenant) else { return .tenantInvalid }
+        guard isKnown || tenant.isUUID else { return .tenantInvalid }
         // What its bytes spell would be the same; the contract has one spelling.
         if let signature {
             for index in 0..<signature.count where signature[index] &- 0x41 < 26 { return .signatureSpelling }
@@ -174,7 +157,7 @@ struct ReadEnvelope {
             return .otherTenant
         }
         if let key {
-            guard EnvelopeID.isUUID(key) else { return .keyInvalid }
+            guard key.isUUID else { return .keyInvalid }
             guard let requestID, ReadEnvelope.areEqual(key, requestID) else { return .keyOther }
         }
         return bodyCount == 0 ? .bodyEmpty : nil

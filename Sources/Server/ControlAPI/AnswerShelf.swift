@@ -2,8 +2,8 @@
 // oldest go first. Passive; the time comes in.
 //
 // Invariants: an answer is found until its end and no longer; a scope runs at most once at a time.
+import Engine
 import FastPath
-import Foundation
 
 /// Who called what with which key.
 package struct AnswerScope: Hashable, Sendable {
@@ -38,10 +38,8 @@ struct AnswerShelf<Answer: KeptAnswer>: Sendable {
     }
     let bounds: AnswerBounds
     private var kept: [AnswerScope: (answer: Answer, number: UInt64)] = [:]
-    /// The oldest first; those before `first` are gone, and one whose number its answer no longer has is an older
-    /// answer's.
-    private var order: [Place] = []
-    private var first = 0
+    /// The oldest first; one whose number its answer no longer has is an older answer's.
+    private var order = FIFOQueue<Place>()
     private var number: UInt64 = 0
     private var byteCount = 0
     private var running: Set<AnswerScope> = []
@@ -59,23 +57,19 @@ struct AnswerShelf<Answer: KeptAnswer>: Sendable {
         if let old = kept.updateValue((answer, number), forKey: scope) { byteCount -= old.answer.byteCount }
         order.append(Place(scope: scope, number: number))
         byteCount += answer.byteCount
-        while first < order.count {
-            if let oldest = self.answer(at: order[first]) {
+        while let place = order.first {
+            if let oldest = self.answer(at: place) {
                 let isOver = now >= oldest.endMillis
                 guard isOver || kept.count > bounds.countMax || byteCount > bounds.bytesMax else { break }
-                kept[order[first].scope] = nil
+                kept[place.scope] = nil
                 byteCount -= oldest.byteCount
             }
-            first += 1
-        }
-        if first > 1024, first * 2 > order.count {
-            order.removeFirst(first)
-            first = 0
+            order.popFirst()
         }
     }
     private func answer(at place: Place) -> Answer? {
         kept[place.scope].flatMap { $0.number == place.number ? $0.answer : nil }
     }
     /// The oldest first.
-    var lines: [String] { order[first...].compactMap { place in answer(at: place).flatMap { $0.line(place.scope) } } }
+    var lines: [String] { order.all.compactMap { place in answer(at: place).flatMap { $0.line(place.scope) } } }
 }

@@ -23,19 +23,20 @@ package final class ContractAnswers: Sendable {
         /// How long its answer is kept; 0 = not at all.
         let millis: Int64
         /// Of a signed request: it is good for this key and no other.
-        package var requestID: String?
+        package var requestID: String? {
+            didSet { signed = requestID.flatMap { SignedRequests.Name(digest: AnswerScope("\(tenant) \($0)").digest) } }
+        }
         /// The log tells a repetition of it, also when its answer is forgotten.
         package var isLogged = false
 
         package init(tenant: String, key: String, digest: [UInt8], millis: Int64) {
             (self.tenant, self.key, self.digest, self.millis) = (tenant, key, digest, millis)
+            scope = AnswerScope("\(tenant) \(key)")
         }
-        fileprivate var scope: AnswerScope { AnswerScope("\(tenant) \(key)") }
+        fileprivate let scope: AnswerScope
+        fileprivate private(set) var signed: SignedRequests.Name?
         /// What a signed request is good for: its key, on a route of one kind.
         fileprivate var bond: UInt64 { SignedRequests.word(scope.digest.prefix(8)) ^ (isLogged ? 1 : 0) }
-        fileprivate var signed: SignedRequests.Name? {
-            requestID.flatMap { SignedRequests.Name(digest: AnswerScope("\(tenant) \($0)").digest) }
-        }
     }
     package enum Turn: Equatable, Sendable {
         case first

@@ -3,6 +3,7 @@
 //
 // Invariants: nothing is forgotten while it could be sent again: when as many are known as there may be, the next is
 // refused. One place in `order` for each entry.
+import Engine
 import FastPath
 
 package struct SignedRequests: Sendable {
@@ -51,8 +52,7 @@ package struct SignedRequests: Sendable {
     }
 
     package private(set) var entries: [Name: Entry] = [:]
-    private var order: [(name: Name, endMillis: Int64)] = []
-    private var first = 0
+    private var order = FIFOQueue<(name: Name, endMillis: Int64)>()
     private let countMax: Int
 
     package init(countMax: Int = SignedRequests.countMax) { self.countMax = countMax }
@@ -67,7 +67,7 @@ package struct SignedRequests: Sendable {
         forget(now)
         guard let entry = entries[name], now < entry.endMillis, entry.standing != .free else {
             guard entries[name] == nil, entries.count >= countMax else { return .first }
-            return .full(millis: max(1, order[first].endMillis - now))
+            return .full(millis: max(1, (order.first?.endMillis ?? now) - now))
         }
         if entry.standing == .running { return .running }
         return entry.key == key ? .again(isDone: entry.standing == .done) : .otherKey
@@ -90,9 +90,9 @@ package struct SignedRequests: Sendable {
         entries[name]?.standing = entry.former == .free && isOpen ? .open : entry.former
     }
     private mutating func forget(_ now: Int64) {
-        while first < order.count, order[first].endMillis <= now {
-            let name = order[first].name
-            first += 1
+        while let oldest = order.first, oldest.endMillis <= now {
+            let name = oldest.name
+            order.popFirst()
             guard let entry = entries[name] else { continue }
             if entry.endMillis <= now {
                 entries[name] = nil
@@ -100,10 +100,6 @@ package struct SignedRequests: Sendable {
                 // It came again meanwhile.
                 order.append((name, entry.endMillis))
             }
-        }
-        if first > 1024, first * 2 > order.count {
-            order.removeFirst(first)
-            first = 0
         }
     }
 }

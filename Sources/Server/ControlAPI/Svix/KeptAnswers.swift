@@ -19,39 +19,35 @@ package final class KeptAnswers: Sendable {
     fileprivate struct Kept: KeptAnswer {
         var millis: Int64
         var reply: SvixReply
-        var byteCount = 0
+        var byteCount: Int
         var endMillis: Int64 { millis + KeptAnswers.ageMillisMax }
 
-        private struct Line: Codable {
+        struct Line: Codable {
             var scope: String
             var millis: Int64
             var status: Int
             var body: JSONValue?
+
+            static func of(_ reply: SvixReply, _ scope: AnswerScope, millis: Int64) -> String {
+                JSONText.of(Line(scope: scope.text, millis: millis, status: reply.status, body: reply.body))
+            }
         }
-        private func text(_ scope: AnswerScope) -> String {
-            JSONText.of(Line(scope: scope.text, millis: millis, status: reply.status, body: reply.body))
-        }
-        func line(_ scope: AnswerScope) -> String? { reply.isSecret ? nil : text(scope) }
-        init(_ reply: SvixReply, _ scope: AnswerScope, millis: Int64) {
-            (self.millis, self.reply) = (millis, reply)
-            byteCount = text(scope).utf8.count + 1
-        }
-        private init(_ line: Line, byteCount: Int) {
-            (millis, reply, self.byteCount) = (line.millis, SvixReply(line.status, line.body), byteCount)
-        }
-        static func read(_ line: Data) -> (AnswerScope, Kept)? {
-            guard let read = try? JSONDecoder().decode(Line.self, from: line), let scope = AnswerScope(hex: read.scope)
-            else { return nil }
-            return (scope, Kept(read, byteCount: line.count + 1))
+        func line(_ scope: AnswerScope) -> String? {
+            reply.isSecret ? nil : Line.of(reply, scope, millis: millis)
         }
     }
     fileprivate struct Contents: LastingContents {
         var shelf = AnswerShelf<Kept>(AnswerBounds(countMax: KeptAnswers.countMax, bytesMax: KeptAnswers.bytesMax))
 
         mutating func read(_ lines: [Data], nowMillis now: Int64) {
-            for line in lines {
-                guard let (scope, kept) = Kept.read(line), now < kept.endMillis else { continue }
-                shelf.keep(scope, kept, now: now)
+            let decoder = JSONDecoder()
+            for text in lines {
+                guard let line = try? decoder.decode(Kept.Line.self, from: text),
+                    let scope = AnswerScope(hex: line.scope)
+                else { continue }
+                let reply = SvixReply(line.status, line.body)
+                let kept = Kept(millis: line.millis, reply: reply, byteCount: text.count + 1)
+                if now < kept.endMillis { shelf.keep(scope, kept, now: now) }
             }
         }
         func lines(nowMillis: Int64) -> [String] { shelf.lines }
@@ -104,12 +100,13 @@ package final class KeptAnswers: Sendable {
     private func end(_ scope: AnswerScope, _ reply: SvixReply?) async {
         guard let reply, (200..<300).contains(reply.status) else { return answers.with { $0.shelf.end(scope) } }
         let now = answers.nowMillis()
-        let kept = Kept(reply, scope, millis: now)
+        let line = Kept.Line.of(reply, scope, millis: now)
+        let kept = Kept(millis: now, reply: reply, byteCount: line.utf8.count + 1)
         answers.with { contents in
             contents.shelf.end(scope)
             contents.shelf.keep(scope, kept, now: now)
         }
-        await answers.write([kept.line(scope)].compactMap(\.self))
+        if !reply.isSecret { await answers.write([line]) }
     }
 }
 
