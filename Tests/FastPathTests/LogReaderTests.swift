@@ -267,6 +267,25 @@ final class FileLog {
         #expect(TemporaryFolder.names(folder.path + "/log") == ["identity"])
     }
 
+    @Test(arguments: [4096, 300 << 10, 1 << 20, 8 << 20]) func aSpareIsWholeWhateverItsPieces(bytes: Int) throws {
+        let folder = TemporaryFolder()
+        let segmentBytes = (3 << 20) + 4096
+        let log = try LogFolder(path: folder.path, access: .exclusive)
+        var keeper = SegmentKeeper(folder: log, segmentBytes: segmentBytes, freeBytesMin: 0)!
+        var done = [Int]()
+        let spare = try keeper.prepareSpare(
+            pieceBytes: { bytes },
+            pace: {
+                done.append($0)
+                return .full
+            })
+        keeper.close(spare)
+        let piece = min(bytes, 1 << 20)
+        #expect(done == Array(stride(from: 0, to: segmentBytes, by: piece)))
+        let written = TestFile.read(folder.path + "/log/" + TemporaryFolder.names(folder.path + "/log").last!)
+        #expect(written.count == segmentBytes && written.allSatisfy { $0 == 0 })
+    }
+
     @Test func keeperSeesThatTheFolderWasReplaced() throws {
         let folder = TemporaryFolder()
         let log = try LogFolder(path: folder.path, access: .exclusive)

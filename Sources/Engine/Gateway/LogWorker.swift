@@ -128,7 +128,7 @@ final class LogWorker: Sendable {
     private func prepareSpare(_ pace: (Int) -> SparePace) throws(SpareFailure) -> SegmentDescriptor {
         // An end that is wanted does not wait for pauses.
         try keeper.withLock { keeper throws(SpareFailure) in
-            try keeper.prepareSpare {
+            try keeper.prepareSpare(pieceBytes: { SparePacing.pieceBytes(groupBytes: tail.snapshot.groupBytes) }) {
                 lookForLoss()
                 return isStopping.load(ordering: .relaxed) ? .behind : pace($0)
             }

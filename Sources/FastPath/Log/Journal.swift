@@ -137,6 +137,8 @@ package struct PlacedSegment: Equatable, Sendable {
     package var dedupEvictionCount: UInt64 { dedup.evictionCount }
     /// Bytes of records that wait for the next commit.
     package var fillingByteCount: Int { filling.byteCount }
+    /// Bytes of the group that was committed last, while its receipts are taken.
+    var committedGroupBytes: Int { committing.paddedByteCount }
     /// True exactly when nothing is in flight, in the group or undelivered: it may be dropped without losing an answer.
     package var isIdle: Bool { flight == nil && filling.recordCount == 0 && receipts == .none }
     package var isCommitInFlight: Bool { flight != nil }

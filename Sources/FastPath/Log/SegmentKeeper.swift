@@ -48,9 +48,9 @@ package struct RetentionRule: Equatable, Sendable {
 }
 
 @safe package struct SegmentKeeper: ~Copyable, @unchecked Sendable {
-    /// Of one write: a commit that comes meanwhile waits for the disk behind it.
-    package static let zeroBytes = 256 << 10
-    /// Between two pieces of a spare that nobody waits for: some 50 MiB/s.
+    /// The most zeros of one write.
+    package static let zeroBytes = SparePacing.pieceBytesMax
+    /// Between two pieces of a spare that nobody waits for: 50 MiB/s and more.
     private static let pauseMillis: UInt32 = 5
     private let folder: LogFolder
     private let segmentBytes: Int
@@ -69,9 +69,9 @@ package struct RetentionRule: Equatable, Sendable {
     deinit { unsafe sluice_memory_give_back(zeros, SegmentKeeper.zeroBytes) }
 
     /// A synced file of zeros, ready for `Journal.spareBecameReady`. `pace` is asked again for each piece of it
-    /// and told how many bytes are done.
+    /// and told how many bytes are done; `pieceBytes` then says how large the piece is, `zeroBytes` at most.
     package mutating func prepareSpare(
-        pace: (Int) -> SparePace = { _ in .full }
+        pieceBytes: () -> Int = { SparePacing.pieceBytesMin }, pace: (Int) -> SparePace = { _ in .full }
     ) throws(SpareFailure) -> SegmentDescriptor {
         guard folder.isInPlace else { throw .folderReplaced }
         let free = Int(sluice_file_system_free(folder.directory))
@@ -86,7 +86,7 @@ package struct RetentionRule: Equatable, Sendable {
         let file = unsafe sluice_file_open(folder.directory, name, FileFlag.write | FileFlag.create)
         if file < 0 { throw .fileFailed(operation: "create", systemError: -file) }
         do throws(SpareFailure) {
-            try fill(file, name, pace)
+            try fill(file, name, pieceBytes, pace)
             // It may have taken seconds.
             guard folder.isInPlace else { throw .folderReplaced }
         } catch {
@@ -96,7 +96,9 @@ package struct RetentionRule: Equatable, Sendable {
         }
         return SegmentDescriptor(file: file, spareNumber: number, byteCount: segmentBytes, salt: salt)
     }
-    private func fill(_ file: Int32, _ name: String, _ pace: (Int) -> SparePace) throws(SpareFailure) {
+    private func fill(
+        _ file: Int32, _ name: String, _ pieceBytes: () -> Int, _ pace: (Int) -> SparePace
+    ) throws(SpareFailure) {
         // Contiguous blocks where the file system can; where it cannot, the writes below allocate.
         let allocated = sluice_file_allocate(file, UInt64(segmentBytes))
         if allocated == -SegmentKeeper.noSpace { throw .fileFailed(operation: "allocate", systemError: -allocated) }
@@ -112,7 +114,7 @@ package struct RetentionRule: Equatable, Sendable {
             case .behind: if allocated == 0 { offset = segmentBytes }
             }
             guard offset < segmentBytes else { break }
-            let count = min(SegmentKeeper.zeroBytes, segmentBytes - offset)
+            let count = min(pieceBytes(), SegmentKeeper.zeroBytes, segmentBytes - offset)
             let written = unsafe Int(sluice_file_write(direct >= 0 ? direct : file, zeros, count, UInt64(offset)))
             if written == -SegmentKeeper.invalid, direct >= 0 {
                 _ = sluice_file_close(direct)

@@ -15,6 +15,8 @@ package enum SparePace: Sendable {
 }
 
 package struct SparePacing: Sendable {
+    package static let pieceBytesMin = 256 << 10
+    package static let pieceBytesMax = 1 << 20
     private let targetCount: Int
     private let segmentBytes: Int
 
@@ -33,5 +35,12 @@ package struct SparePacing: Sendable {
         // Four of six are no hurry: a quarter faster than they are used up. With half of them, twice as fast.
         let isCalm = 3 * readyCount >= 2 * targetCount
         return doneBytes < grownBytes * (isCalm ? 5 : 8) / 4 ? .full : .slow
+    }
+    /// How much of it one write takes. `groupBytes`: of the last commit. A commit that comes meanwhile waits for the
+    /// disk behind the piece, so it is no longer than two commits are; each piece has its price (190 µs of processor
+    /// time here, whatever its size), so it is no shorter either.
+    package static func pieceBytes(groupBytes: Int) -> Int {
+        let wanted = RecordFormat.roundUp(2 * max(0, groupBytes), to: pieceBytesMin)
+        return min(max(pieceBytesMin, wanted), pieceBytesMax)
     }
 }
