@@ -116,18 +116,19 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
             }
             try StoredKeys.write(commit.keys, removed: commit.removedKeys, db)
             try StoredEventTypes.write(commit.eventTypes, removed: commit.removedEventTypes, db)
-            let encoder = JSONEncoder()
+            let encoder = JSONTextEncoder()
             for spec in commit.sources { try SQLiteRegistryStore.write(spec, encoder, session, db) }
             for spec in commit.endpoints { try SQLiteRegistryStore.write(spec, encoder, session, db) }
             for identity in commit.retired { try SQLiteRegistryStore.write(identity, .manifest, settings: nil, db) }
             let delete = try db.cachedStatement(sql: "DELETE FROM registry_resource WHERE kind = ? AND number = ?")
             for one in commit.deleted { try delete.execute(arguments: [one.kind.rawValue, one.number]) }
+            let count = try db.cachedStatement(
+                sql: """
+                    INSERT INTO registry_counter (kind, last) VALUES (?, ?)
+                    ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)
+                    """)
             for (kind, number) in commit.lastNumbers where number > 0 {
-                try db.execute(
-                    sql: """
-                        INSERT INTO registry_counter (kind, last) VALUES (?, ?)
-                        ON CONFLICT (kind) DO UPDATE SET last = max(last, excluded.last)
-                        """, arguments: [kind.rawValue, number])
+                try count.execute(arguments: [kind.rawValue, number])
             }
             try append(commit.audit, db)
         }
@@ -149,12 +150,12 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
         ])
     }
     private static func write<Settings>(
-        _ spec: ResourceSpec<Settings>, _ encoder: JSONEncoder, _ session: SealingSession, _ db: Database
+        _ spec: ResourceSpec<Settings>, _ encoder: JSONTextEncoder, _ session: SealingSession, _ db: Database
     ) throws {
         var settings: Data?
         if spec.origin == .api {
             let place = SecretPlace(spec.tenant, Settings.kind, spec.id.number, StoredSecrets.settingsField)
-            settings = try session.seal(Array(encoder.encode(spec.settings)), place, db)
+            settings = try session.seal(Array(encoder.text(of: spec.settings).utf8), place, db)
         }
         try write(spec.identity(isInForce: true), spec.origin, settings: settings, updated: spec.updatedMillis, db)
     }
@@ -177,15 +178,7 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
     /// On the writer's queue alone; the pragma holds for this transaction.
     private func writeDurably(_ body: (Database) throws -> Void) throws {
         try database.writeWithoutTransaction { db in
-            let before = try Int.fetchOne(db, sql: "PRAGMA synchronous") ?? 2
-            try db.execute(sql: "PRAGMA synchronous = FULL")
-            defer { try? db.execute(sql: "PRAGMA synchronous = \(before)") }
-            try db.overwritingWhatGoes {
-                try db.inTransaction {
-                    try body(db)
-                    return .commit
-                }
-            }
+            try db.overwritingWhatGoes { try db.durably { try body(db) } }
         }
     }
 
@@ -230,7 +223,7 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
 
     private func append(_ entries: [AuditEntry], _ db: Database) throws {
         guard !entries.isEmpty else { return }
-        let encoder = JSONEncoder()
+        let encoder = JSONTextEncoder()
         let insert = try db.cachedStatement(
             sql: """
                 INSERT INTO audit
@@ -239,7 +232,7 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
                 """)
         var (number, previous) = try AuditChain.end(db)
         for entry in entries {
-            let changes = String(decoding: try encoder.encode(entry.changes), as: UTF8.self)
+            let changes = try encoder.text(of: entry.changes)
             let digest = ChainedEntry(entry, number: number, changes: changes, after: previous).digest
             try insert.execute(arguments: [
                 number, entry.timeMillis, entry.actor, entry.requestID, entry.action.rawValue, entry.kind?.rawValue,
@@ -248,8 +241,8 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
             ])
             (number, previous) = (number + 1, digest)
         }
-        try db.execute(
-            sql: "DELETE FROM audit WHERE number <= (SELECT max(number) FROM audit) - ?", arguments: [entryCountMax])
+        try db.cachedStatement(sql: "DELETE FROM audit WHERE number <= (SELECT max(number) FROM audit) - ?")
+            .execute(arguments: [entryCountMax])
     }
     package func entries(_ query: AuditQuery) throws -> [AuditEntry] {
         try database.read { db in

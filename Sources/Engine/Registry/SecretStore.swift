@@ -184,6 +184,8 @@ extension Database {
     /// What a change takes away or replaces is overwritten with zeros where it stood, not left in free space.
     func overwritingWhatGoes<R>(_ body: () throws -> R) throws -> R {
         let before = try Int.fetchOne(self, sql: "PRAGMA secure_delete") ?? 0
+        // 1 is on: what some systems build SQLite with.
+        guard before != 1 else { return try body() }
         try execute(sql: "PRAGMA secure_delete = ON")
         defer { try? execute(sql: "PRAGMA secure_delete = \(before)") }
         return try body()

@@ -182,8 +182,10 @@ package enum AuditChain {
     }
     /// The number and the predecessor's digest of the next entry.
     static func end(_ db: Database) throws -> (number: Int64, previous: [UInt8]) {
-        let written = try Int64.fetchOne(db, sql: "SELECT seq FROM sqlite_sequence WHERE name = 'audit'") ?? 0
-        let last = try Data.fetchOne(db, sql: "SELECT digest FROM audit ORDER BY number DESC LIMIT 1")
+        let count = try db.cachedStatement(sql: "SELECT seq FROM sqlite_sequence WHERE name = 'audit'")
+        let newest = try db.cachedStatement(sql: "SELECT digest FROM audit ORDER BY number DESC LIMIT 1")
+        let written = try Int64.fetchOne(count) ?? 0
+        let last = try Data.fetchOne(newest)
         return (written + 1, last.map { Array($0) } ?? ChainedEntry.start)
     }
 }

@@ -1,6 +1,7 @@
 // What every command shares: exit statuses, and where words go. Results go to standard output, everything else to
 // standard error; colour and progress only where a person looks.
 import ArgumentParser
+import Engine
 import Foundation
 
 /// The exit statuses of every command.
@@ -41,9 +42,6 @@ enum Output {
 package enum JSONText {
     /// Keys sorted, so that the same value is the same bytes.
     package static func of(_ value: some Encodable) -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let data = try? encoder.encode(value) else { return "null" }
-        return String(decoding: data, as: UTF8.self)
+        (try? JSONTextEncoder().text(of: value)) ?? "null"
     }
 }

@@ -12,7 +12,7 @@ enum BodyReading {
         let errors = SchemaCheck.errors(value, type.schema, path: path)
         guard errors.isEmpty else { throw ControlError.invalid(errors) }
         do {
-            return try decoder.decode(type, from: try JSONEncoder().encode(value))
+            return try decoder.decode(type, from: Data(value.json.utf8))
         } catch {
             throw ControlError(.badJSON, "the body is not the JSON that this call takes")
         }
@@ -25,7 +25,7 @@ enum BodyReading {
     }
     /// A value as the API would write it.
     static func json(of value: some Encodable) throws -> JSONValue {
-        try JSONDecoder().decode(JSONValue.self, from: Data(APIText.of(value).utf8))
+        try json(Array(APIText.of(value).utf8))
     }
 
     static var decoder: JSONDecoder {
@@ -38,10 +38,6 @@ enum BodyReading {
 /// JSON as `/api/v1` writes it: snake_case, keys sorted, what is absent left out.
 package enum APIText {
     package static func of(_ value: some Encodable) -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        guard let data = try? encoder.encode(value) else { return "null" }
-        return String(decoding: data, as: UTF8.self)
+        (try? JSONTextEncoder(names: .snakeCase).text(of: value)) ?? "null"
     }
 }
