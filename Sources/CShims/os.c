@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -82,6 +83,19 @@ int sluice_local_port(int fd) {
 }
 void sluice_thread_name(const char *name) { prctl(PR_SET_NAME, name); }
 void sluice_thread_yield_more(void) { setpriority(PRIO_PROCESS, 0, 10); }
+int sluice_thread_take_slices(uint64_t nanos) {
+    // As sched_setattr(2) has it; the C library has no name for it everywhere.
+    struct {
+        uint32_t size, policy;
+        uint64_t flags;
+        int32_t nice;
+        uint32_t priority;
+        uint64_t runtime, deadline, period;
+    } attributes;
+    if (syscall(SYS_sched_getattr, 0, &attributes, sizeof attributes, 0) < 0) return -errno;
+    attributes.runtime = nanos;
+    return syscall(SYS_sched_setattr, 0, &attributes, 0) < 0 ? -errno : 0;
+}
 int sluice_thread_start(void *(*body)(void *), void *context, unsigned long *thread) {
     pthread_t t;
     int r = pthread_create(&t, NULL, body, context);

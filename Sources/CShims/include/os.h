@@ -49,6 +49,10 @@ int sluice_local_port(int fd);
 void sluice_thread_name(const char *name);
 // The calling thread (alone: Linux) gets a processor only after those that answer; niceness 10, which needs no right.
 void sluice_thread_yield_more(void);
+// The calling thread asks for slices of `nanos`, 100,000 or more: when it wakes up it need not wait until a thread with
+// longer ones has had its own (Linux 6.12: sched(7), sched_setattr(2); before that nothing changes). Threads that it
+// makes are like it, those of its io_uring among them. 0 or -errno.
+int sluice_thread_take_slices(uint64_t nanos);
 // Sleeps; for worker threads only.
 void sluice_pause_millis(unsigned millis);
 // Starts a joinable thread that runs `body(context)`; 0 or -errno.

@@ -30,7 +30,7 @@ final class EraserComponent: Component {
         made.set(eraser)
         guard !expunged.messagesLeft.isEmpty || !expunged.tenantsLeft.isEmpty else { return }
         do throws(ThreadStartError) {
-            let started = try LoopThread(name: "eraser", yields: true) { [self] in finish(eraser) }
+            let started = try LoopThread(name: "eraser", urgency: .yielding) { [self] in finish(eraser) }
             thread.withLock { $0 = started }
         } catch { throw GatewayError.thread(error) }
     }

@@ -90,7 +90,7 @@ final class IngestComponent: Component {
         let failure = StartFailure()
         let thread: LoopThread
         do {
-            thread = try LoopThread(name: "ingest-\(index)") {
+            thread = try LoopThread(name: "ingest-\(index)", urgency: .prompt) {
                 runIngestLoop(setup: setup, shared: control, snapshot: snapshot, port: port) { failure.set($0) }
             }
         } catch { throw .thread(error) }

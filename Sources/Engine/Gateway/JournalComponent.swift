@@ -94,7 +94,7 @@ final class JournalComponent: Component {
         let failure = StartFailure()
         let thread: LoopThread
         do {
-            thread = try LoopThread(name: "journal") {
+            thread = try LoopThread(name: "journal", urgency: .prompt) {
                 runJournalLoop(driver: driver, links: links, shared: control) { failure.set(GatewayError.ring($0)) }
             }
         } catch { throw .thread(error) }

@@ -24,7 +24,7 @@ final class TicketKeyComponent: Component {
         guard let wakeup = Wakeup() else { throw GatewayError.outOfDescriptors }
         let thread: LoopThread
         do {
-            thread = try LoopThread(name: "ticket-keys", yields: true) { [self] in run(wakeup) }
+            thread = try LoopThread(name: "ticket-keys", urgency: .yielding) { [self] in run(wakeup) }
         } catch { throw GatewayError.thread(error) }
         running.withLock { $0 = (thread, wakeup) }
     }

@@ -46,7 +46,9 @@ package final class VerifierWorkers: Sendable {
         self.links.withLock { $0 = links }
         for (index, wakeup) in wakeups.enumerated() {
             do throws(ThreadStartError) {
-                let thread = try LoopThread(name: "verifier-\(index)", yields: true) { [self] in run(links, wakeup) }
+                let thread = try LoopThread(name: "verifier-\(index)", urgency: .yielding) { [self] in
+                    run(links, wakeup)
+                }
                 threads.withLock { $0.append(thread) }
             } catch {
                 stop()

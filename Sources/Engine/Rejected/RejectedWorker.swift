@@ -85,7 +85,7 @@ package final class RejectedWorker: Sendable {
     }
 
     package func start() throws(ThreadStartError) {
-        let started = try LoopThread(name: "rejected", yields: true) { [self] in run() }
+        let started = try LoopThread(name: "rejected", urgency: .yielding) { [self] in run() }
         thread.withLock { $0 = started }
     }
     /// After the loops have ended: what is in the rings is still written.

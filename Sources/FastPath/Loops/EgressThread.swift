@@ -74,6 +74,7 @@ import Synchronization
 
     private func run() {
         unsafe sluice_thread_name("sluice-egress")
+        ThreadUrgency.prompt.takeEffect()
         do throws(UringError) {
             // The table first: nothing is half made when there is no memory for it.
             let table = try EgressThread.table(limits)

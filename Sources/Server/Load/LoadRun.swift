@@ -40,7 +40,7 @@ package final class LoadRun: Sendable {
     /// `progress` hears a line about once a second. Returns also when the run failed: what there is, and why.
     package func run(progress: (String) -> Void) async throws -> (report: LoadReport, failure: LoadFailure?) {
         let (plan, shared) = (plan, shared)
-        let thread = try LoopThread(name: "sluice-load") {
+        let thread = try LoopThread(name: "sluice-load", urgency: .prompt) {
             let result: Result<LoadReport, UringError>
             do throws(UringError) { result = .success(try runLoad(plan, shared: shared)) } catch {
                 result = .failure(error)
