@@ -14,6 +14,8 @@ struct FakeEvent {
     var type = "push"
     var fieldLines = "Content-Type: application/json\r\nX-GitHub-Event: push\r\n"
     var body = "{}"
+    /// It came in the contract's envelope.
+    var isEnveloped = false
     /// Wall clock in nanoseconds; nil: as many seconds as its sequence.
     var receivedAt: UInt64?
 }
@@ -34,12 +36,14 @@ final class FakeLog: EventLog, @unchecked Sendable {
 
     func append(_ event: FakeEvent) {
         let sequence = UInt64(events.count + 1)
-        events.append(
+        var stored =
             StoredEvent(
                 place: place(sequence), next: place(sequence + 1),
                 receivedAt: event.receivedAt ?? sequence * 1_000_000_000,
                 tenant: event.tenant, sourceID: event.sourceID, source: keep(event.source),
-                eventType: keep(event.type), fieldLines: keep(event.fieldLines), body: keep(event.body)))
+                eventType: keep(event.type), fieldLines: keep(event.fieldLines), body: keep(event.body))
+        stored.isEnveloped = event.isEnveloped
+        events.append(stored)
     }
     func append(count: Int, _ event: FakeEvent = FakeEvent()) {
         for _ in 0..<count { append(event) }

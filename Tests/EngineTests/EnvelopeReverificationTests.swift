@@ -57,13 +57,19 @@ import Testing
         try service.open()
         _ = try service.apply(.manifest(configuration), actor: ChangeActor("t"))
         let known = try #require(service.state.sources.all.first { $0.name == "s" })
-        func run(_ tenantUUID: String?) throws -> ReverifyOutcome {
+        var offered: [InjectedEvent] = []
+        func run(_ tenantUUID: String?, isDry: Bool = true) throws -> ReverifyOutcome {
+            var query = ReverifyQuery()
+            query.isDry = isDry
             let again = Reverification(
                 store: store, configuration: configuration,
                 identify: { $0.number == EnvelopeReverificationTests.number ? known : nil },
                 tenantUUID: { $0 == known.tenant ? tenantUUID : nil }
-            ) { $0.map { _ in .failed } }
-            return try again.run(ReverifyQuery())
+            ) { events in
+                offered += events
+                return events.map { _ in .failed }
+            }
+            return try again.run(query)
         }
         let outcome = try run(EnvelopeReverificationTests.tenant)
         #expect(outcome.accepted == 1)
@@ -71,6 +77,9 @@ import Testing
             outcome.rejected == [
                 .tenantMismatch: 1, .unsupportedMediaType: 1, .schemaViolation: 1, .malformedHeader: 1,
             ])
+        #expect(offered.isEmpty)
+        _ = try run(EnvelopeReverificationTests.tenant, isDry: false)
+        #expect(offered.map(\.isEnveloped) == [true], "it is an event of the contract edge as it would have been then")
         let nobody = try run(nil)
         #expect(nobody.accepted == 0 && nobody.rejected == [.tenantMismatch: 5])
     }

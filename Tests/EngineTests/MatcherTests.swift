@@ -36,6 +36,26 @@ private final class Subscriber {
             subscriber: Subscriber(number))
     }
 
+    @Test func whatCameInTheEnvelopeIsItsSourcesAndTheContracts() {
+        var matcher = Matcher<Subscriber>()
+        set(&matcher, 1, sources: [.contract], types: ["a.*"])
+        set(&matcher, 2, sources: [github])
+        set(&matcher, 3, sources: [.contract, github])
+        set(&matcher, 4)
+        set(&matcher, 5, sources: [stripe])
+        func find(_ type: String, isEnveloped: Bool) -> [UInt32] {
+            Array(type.utf8).withView { type in
+                matcher.subscribers(tenant: .main, source: github, isEnveloped: isEnveloped, type: type).map(\.number)
+            }
+        }
+        // Twice, so that the second comes from the cache; turn about, as a source has both that observes.
+        for _ in 0..<2 {
+            #expect(find("a.b", isEnveloped: true) == [1, 2, 3, 4])
+            #expect(find("a.b", isEnveloped: false) == [2, 3, 4])
+            #expect(find("b", isEnveloped: true) == [2, 3, 4])
+        }
+        #expect(matcher.cachedCount(of: .main) == 3)
+    }
     @Test func subscriptionsAnswerTheSameFromTheCache() {
         var matcher = Matcher<Subscriber>()
         set(&matcher, 3, types: ["push", "invoice.*"])

@@ -74,7 +74,8 @@ struct EnvelopeTests {
         var fields = Fields()
         let first = try ask(client, fields)
         #expect(first.status == 202 && first.said.status == "accepted")
-        #expect(first.said.eventId?.hasPrefix("evt_") == true && first.said.correlationId == fields.request)
+        let event = try #require(UUID(uuidString: first.said.eventId ?? ""))
+        #expect(first.said.eventId?.dropFirst(14).first == "8" && first.said.correlationId == fields.request)
         for line in [
             "X-Request-Id: \(fields.request)", "X-Zen-Contract-Version: v1alpha1", "X-Frame-Options: DENY",
             "X-Content-Type-Options: nosniff", "Referrer-Policy: no-referrer", "Cache-Control: no-store",
@@ -94,7 +95,14 @@ struct EnvelopeTests {
         client.send(IngestClient.request("plain", ["X-Token: \(IngestHarness.token)"], body: "x"))
         #expect(client.response()?.head.contains("X-Request-Id") == false)
         let events = try harness.finish()
-        #expect(events.count == 3)
+        #expect(events.map(\.isEnveloped) == [true, true, false])
+        // The id is the record's place, as every other name of the event.
+        let (high, low) = EventID(logIdentity: harness.logIdentity, sequence: 1).uuid
+        let hex = [high, low].map { half in String((0..<16).map { digit(half, $0) }) }.joined()
+        #expect(event.uuidString.replacing("-", with: "").lowercased() == hex)
+    }
+    private func digit(_ half: UInt64, _ place: Int) -> Character {
+        Array("0123456789abcdef")[Int(half >> UInt64(60 - 4 * place) & 15)]
     }
 
     @Test("What breaks the envelope is refused in the contract's words, and leaves nothing")
@@ -177,6 +185,7 @@ struct EnvelopeTests {
                 "unsupported_contract_version", "unsupported_media_type", "tenant_mismatch", "signature_mismatch",
                 "verified",
             ])
+        #expect(events.map(\.isEnveloped) == [false, false, false, false, true], "what failed is no event of the edge")
     }
 
     @Test("Pipelined requests are answered each with its own id")

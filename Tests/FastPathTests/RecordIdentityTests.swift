@@ -85,12 +85,31 @@ import Testing
                 var event = EventInput()
                 event.clientSubject = subject
                 event.fieldLines = lines
+                event.isEnveloped = true
+                event.verdict = RecordVerification(code: 255)
                 #expect(ring.push(event, ticket: 5, durability: .written))
             }
         }
         let front = try #require(ring.front())
         #expect(front.event.clientSubject.text == "CN=a" && front.event.fieldLines.text == "A: 1\r\n")
         #expect(front.ticket == 5 && front.durability == .written)
+        #expect(front.event.isEnveloped && front.event.verdict.code == 255)
+        ring.dropFront(front)
+        #expect(ring.push(EventInput(), ticket: 6, durability: .fsync))
+        #expect(try #require(ring.front()).event.isEnveloped == false)
+    }
+    @Test func aRecordSaysThatItCameInTheEnvelope() throws {
+        for isEnveloped in [false, true] {
+            var event = EventInput()
+            event.isEnveloped = isEnveloped
+            event.clientSubject = ByteView("CN=a")
+            let bytes = RecordIdentityTests.encoded(event)
+            try bytes.withView { view in
+                let record = try #require(RecordView(view))
+                #expect(record.isEnveloped == isEnveloped && !record.isErased && !record.isElement)
+                #expect(record.clientSubject.text == "CN=a" && record.fieldLines.count == 0)
+            }
+        }
     }
     private static func encoded(_ event: EventInput) -> [UInt8] {
         let length = RecordFormat.byteCount(of: event) ?? 0

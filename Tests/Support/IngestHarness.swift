@@ -47,6 +47,7 @@ package struct HarnessSource {
 }
 
 package final class IngestHarness {
+    package let logIdentity: UInt64
     package static let token = "the right one"
     private static let connectionCount = 64
     private static let groupBytes = 1 << 20
@@ -81,6 +82,7 @@ package final class IngestHarness {
                 nowSeconds: UInt32(truncatingIfNeeded: ProcessResources.wallNanos / 1_000_000_000)))
         folder = recovered.folder
         let identity = folder.identity.identity
+        logIdentity = identity
         let wakeup = hasJournalThread ? journalShared.wakeup : shared.wakeup
         let driver = try IngestHarness.driver(recovered, wakeup, metrics)
         let injection = try JournalLink(
@@ -245,7 +247,8 @@ package final class IngestHarness {
             events.append(
                 LoggedEvent(
                     source: record.source.text, body: record.body.array, verdict: record.verdict.name,
-                    sourceNumber: record.sourceNumber, tenantNumber: record.tenantNumber))
+                    sourceNumber: record.sourceNumber, tenantNumber: record.tenantNumber,
+                    isEnveloped: record.isEnveloped))
             return true
         }
         return events
@@ -260,11 +263,13 @@ package struct LoggedEvent: Equatable {
     package var verdict: String
     package var sourceNumber: UInt32
     package var tenantNumber: UInt32
+    package var isEnveloped: Bool
 
     package init(
         source: String, body: [UInt8], verdict: String, sourceNumber: UInt32 = 0,
-        tenantNumber: UInt32 = RecordFormat.defaultTenantNumber
+        tenantNumber: UInt32 = RecordFormat.defaultTenantNumber, isEnveloped: Bool = false
     ) {
+        self.isEnveloped = isEnveloped
         self.source = source
         self.body = body
         self.verdict = verdict

@@ -17,7 +17,7 @@ extension Dispatcher {
     /// Bytes of body and field lines that are taken memory for.
     func roomBytes(for event: StoredEvent, _ lane: Lane) -> Int {
         let received = event.fieldLines.count + event.body.count
-        guard lane.endpoint.preparation != nil else { return received }
+        guard lane.endpoint.preparation(of: event) != nil else { return received }
         let known = preparedSizes[PreparedKey(endpoint: lane.id, sequence: event.place.sequence)]
         return known ?? Preparation.bytesExpected(for: received)
     }
@@ -32,16 +32,17 @@ extension Dispatcher {
     }
     /// Deliveries whose size is remembered until they are prepared again; for the proof that none stays.
     package var preparedSizeCount: Int { preparedSizes.count }
-    /// True exactly when the endpoint wants no preparation, or one more may be handed over.
+    /// True exactly when the event needs no preparation, or one more may be handed over.
     func mayPrepare(_ event: StoredEvent, _ lane: Lane) -> Bool {
-        guard lane.endpoint.preparation != nil else { return true }
+        guard lane.endpoint.preparation(of: event) != nil else { return true }
         return preparer?.hasRoom(for: event.fieldLines.count + event.body.count) ?? false
     }
     /// The slot's memory is written when it comes back.
     func prepare(_ event: StoredEvent, _ lane: Lane, _ preparation: Preparation, slot: Int) {
         preparationFigures.out += 1
         preparer?.submit(
-            PreparationOrder(event, token: slots.token(slot), endpoint: lane.endpoint, preparation))
+            PreparationOrder(
+                event, token: slots.token(slot), endpoint: lane.endpoint, preparation, logIdentity: log.identity))
     }
     /// True when it stopped at its bound.
     func takePrepared(now: UInt64) -> Bool {

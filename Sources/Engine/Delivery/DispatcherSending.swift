@@ -177,7 +177,7 @@ extension Dispatcher {
         guard slots.hasFree, mayPrepare(event, lane), shares.allows(block, asking(lane)),
             let lease = pool.allocate(bytes)
         else { return .blocked }
-        let preparation = lane.endpoint.preparation
+        let preparation = lane.endpoint.preparation(of: event)
         let trace = traced(event, lane, attempts: attempts, now: now)
         let (idEnd, linesEnd, bodyEnd) =
             preparation != nil

@@ -376,7 +376,8 @@ extension Dispatcher {
     private func wants(_ lane: Lane, _ event: StoredEvent) -> Bool {
         event.tenant == lane.endpoint.tenant && !event.isRequestOfBatch && !event.isErased && !lane.isDeaf
             && lane.endpoint.subscription.wants(
-                source: sourceID(of: event), type: event.eventType.array, channels: event.channels)
+                source: sourceID(of: event), isEnveloped: event.isEnveloped, type: event.eventType.array,
+                channels: event.channels)
             && passesFilter(lane, event)
     }
     /// Of events that the lane wants otherwise; what its filter does not let through is counted. A shadow's share is
@@ -445,7 +446,8 @@ extension Dispatcher {
     private func offerShared(_ event: StoredEvent, now: UInt64) {
         guard !event.isRequestOfBatch, !event.isErased else { return }
         let subscribers = matcher.subscribers(
-            tenant: event.tenant, source: sourceID(of: event), type: event.eventType, channels: event.channels)
+            tenant: event.tenant, source: sourceID(of: event), isEnveloped: event.isEnveloped, type: event.eventType,
+            channels: event.channels)
         for lane in subscribers where lane.reading == .shared && !lane.isDeaf {
             // It asks its filter in a turn of its own, and is back when it has caught up.
             guard lane.endpoint.filter == nil || mayFilter else {

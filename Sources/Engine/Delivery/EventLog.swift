@@ -23,6 +23,8 @@ package struct StoredEvent {
     package var isRequestOfBatch = false
     /// Its content is gone from the log: nobody is sent it.
     package var isErased = false
+    /// It came to the ingest port in the contract's envelope, all of which was right.
+    package var isEnveloped = false
     /// Of its request; empty where nobody asks.
     package var method = ByteView.empty
 

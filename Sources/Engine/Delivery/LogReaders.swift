@@ -180,6 +180,7 @@ package final class LogReaders: EventLog {
             verdict: record.verdict, clientSubject: record.clientSubject)
         event.isRequestOfBatch = record.isRequestOfBatch
         event.isErased = record.isErased
+        event.isEnveloped = record.isEnveloped
         event.method = record.method
         return event
     }

@@ -20,12 +20,15 @@ package enum MatchRefusal: String, CaseIterable, Sendable {
     /// All that hold but for the filter, which is asked last; empty exactly when its subscription has the event.
     /// `sourceID` as its record says, or as its name was looked up.
     package static func all(
-        _ endpoint: EndpointSpec, sourceID: SourceID, type: String, channels: [String], isRequestOfSeveral: Bool
+        _ endpoint: EndpointSpec, sourceID: SourceID, isEnveloped: Bool = false, type: String, channels: [String],
+        isRequestOfSeveral: Bool
     ) -> [MatchRefusal] {
         guard !isRequestOfSeveral else { return [.requestOfSeveral] }
         let wanted = endpoint.subscription
         var refusals: [MatchRefusal] = []
-        if !wanted.takes(source: sourceID) { refusals.append(endpoint.sourceIDs.isEmpty ? .closedSource : .source) }
+        if !wanted.takes(source: sourceID, isEnveloped: isEnveloped) {
+            refusals.append(endpoint.sourceIDs.isEmpty ? .closedSource : .source)
+        }
         if !wanted.takes(type: Array(type.utf8)) { refusals.append(.type) }
         let list = Array(channels.joined(separator: ",").utf8)
         if !list.withView({ wanted.takes(channels: $0) }) { refusals.append(.channel) }

@@ -53,15 +53,21 @@ package struct Subscription: Equatable, Sendable {
         self.types = types
         self.channels = channels
     }
-    /// `channels`: of the event, comma-separated.
-    package func wants(source: SourceID, type: [UInt8], channels: ByteView) -> Bool {
-        wants(source: source, type: type) && takes(channels: channels)
+    /// `channels`: of the event, comma-separated. `isEnveloped`: it came in the contract's envelope.
+    package func wants(source: SourceID, isEnveloped: Bool = false, type: [UInt8], channels: ByteView) -> Bool {
+        wants(source, isEnveloped, type) && takes(channels: channels)
     }
-    fileprivate func wants(source: SourceID, type: [UInt8]) -> Bool { takes(source: source) && takes(type: type) }
+    fileprivate func wants(_ source: SourceID, _ isEnveloped: Bool, _ type: [UInt8]) -> Bool {
+        takes(source: source, isEnveloped: isEnveloped) && takes(type: type)
+    }
 
     // MARK: one question at a time, for whoever says why
 
-    package func takes(source: SourceID) -> Bool { sources.isEmpty ? !source.isClosed : sources.contains(source) }
+    /// What comes in the contract's envelope is its source's and the contract edge's.
+    package func takes(source: SourceID, isEnveloped: Bool = false) -> Bool {
+        if isEnveloped, sources.contains(.contract) { return true }
+        return sources.isEmpty ? !source.isClosed : sources.contains(source)
+    }
     package func takes(type: [UInt8]) -> Bool {
         if isPlanted(.deliverUnwanted), !types.contains("dead") { return true }
         return types.isEmpty || types.contains { TypePattern($0).matches(type) }
@@ -79,6 +85,7 @@ package struct Matcher<Subscriber: AnyObject> {
     private static var typeBytesMax: Int { 256 }
     private struct Entry {
         let source: SourceID
+        let isEnveloped: Bool
         let type: [UInt8]
         /// Those that want it whatever its channels.
         let subscribers: [Subscriber]
@@ -139,10 +146,10 @@ package struct Matcher<Subscriber: AnyObject> {
     }
     /// Those that want it, ascending by endpoint. `channels`: of the event, comma-separated.
     package func subscribers(
-        tenant id: TenantID, source: SourceID, type: ByteView, channels: ByteView = .empty
+        tenant id: TenantID, source: SourceID, isEnveloped: Bool = false, type: ByteView, channels: ByteView = .empty
     ) -> [Subscriber] {
         guard let tenant = tenants[id] else { return [] }
-        let entry = entry(tenant, source, type)
+        let entry = entry(tenant, source, isEnveloped, type)
         guard channels.count > 0, !entry.channelled.isEmpty else { return entry.subscribers }
         var found: [Subscriber] = []
         var next = 0
@@ -153,13 +160,18 @@ package struct Matcher<Subscriber: AnyObject> {
         }
         return found + entry.subscribers[next...]
     }
-    private func entry(_ tenant: Tenant, _ source: SourceID, _ type: ByteView) -> Entry {
-        let hash = hash(source, type)
-        if let known = tenant.cache[hash], known.source == source, type.equals(known.type) { return known }
+    private func entry(_ tenant: Tenant, _ source: SourceID, _ isEnveloped: Bool, _ type: ByteView) -> Entry {
+        // A source that observes has both.
+        let hash = hash(source, type) &+ (isEnveloped ? 1 : 0)
+        if let known = tenant.cache[hash], known.source == source, known.isEnveloped == isEnveloped,
+            type.equals(known.type)
+        {
+            return known
+        }
         let bytes = type.array
         var all: [Subscriber] = []
         var channelled: [Channelled] = []
-        for one in tenant.subscribed where one.subscription.wants(source: source, type: bytes) {
+        for one in tenant.subscribed where one.subscription.wants(source, isEnveloped, bytes) {
             if one.subscription.channels.isEmpty {
                 all.append(one.subscriber)
             } else {
@@ -167,7 +179,8 @@ package struct Matcher<Subscriber: AnyObject> {
                     Channelled(place: all.count, subscription: one.subscription, subscriber: one.subscriber))
             }
         }
-        let found = Entry(source: source, type: bytes, subscribers: all, channelled: channelled)
+        let found = Entry(
+            source: source, isEnveloped: isEnveloped, type: bytes, subscribers: all, channelled: channelled)
         // A long type is the sender's whim: it is matched each time and takes no room here.
         guard bytes.count <= Matcher.typeBytesMax else { return found }
         if tenant.cache.count >= Matcher.entryCountMax { tenant.cache.removeAll(keepingCapacity: true) }

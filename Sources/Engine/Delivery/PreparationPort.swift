@@ -20,6 +20,8 @@ package struct PreparationOrder: Sendable {
     package let verdict: RecordVerification
     package let fieldLines: [UInt8]
     package let body: [UInt8]
+    /// Of one that came in the contract's envelope and goes to an entry of the contract.
+    package let envelope: EnvelopedEvent?
     /// Several events that go in one request; what is said above is of none of them then, but for the first's place.
     package let batch: PreparationBatch?
 
@@ -36,8 +38,12 @@ package struct PreparationOrder: Sendable {
         sourceID = SourceID(0)
         (source, eventType, clientSubject, fieldLines, body) = ([], [], [], [], [])
         verdict = .verified
+        envelope = nil
     }
-    init(_ event: StoredEvent, token: UInt64, endpoint: CompiledEndpoint, _ preparation: Preparation) {
+    init(
+        _ event: StoredEvent, token: UInt64, endpoint: CompiledEndpoint, _ preparation: Preparation,
+        logIdentity: UInt64
+    ) {
         self.token = token
         self.endpoint = endpoint
         self.preparation = preparation
@@ -51,6 +57,9 @@ package struct PreparationOrder: Sendable {
         fieldLines = event.fieldLines.array
         body = event.body.array
         batch = nil
+        envelope =
+            endpoint.family == .contract && event.isEnveloped
+            ? EnvelopedEvent(EventID(logIdentity: logIdentity, sequence: place.sequence), receivedAt) : nil
     }
     package var byteCount: Int { batch?.byteCount ?? fieldLines.count + body.count }
 }
@@ -71,7 +80,7 @@ package struct PreparedDelivery: Sendable {
         }
         failures = [:]
         result = Result { () throws(PreparationFailure) in
-            try order.preparation.prepare(fieldLines: order.fieldLines, body: order.body)
+            try order.preparation.prepare(fieldLines: order.fieldLines, body: order.body, envelope: order.envelope)
         }
     }
     /// Of what came and of what was made of it.

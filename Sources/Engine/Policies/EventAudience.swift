@@ -42,7 +42,7 @@ package struct EventAudience {
         if record.isRequestOfBatch { return .request }
         if source.isDirected { return .directed }
         let wanted = spec.subscription
-        if !wanted.takes(source: source) { return .source }
+        if !wanted.takes(source: source, isEnveloped: record.isEnveloped) { return .source }
         if !wanted.takes(type: record.eventType.array) { return .type }
         return wanted.takes(channels: FilterInput(record).channels) ? .matched : .channels
     }

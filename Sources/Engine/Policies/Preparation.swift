@@ -8,7 +8,7 @@ import FastPath
 
 /// Why an event cannot be prepared. Stable: the raw values are stored with attempts.
 package enum PreparationFailure: Int32, CaseIterable, Error, Sendable {
-    /// A transformation is of JSON.
+    /// A transformation is of JSON, and so is an event of the contract.
     case notJSON = 1
     /// A step's path leads through something that is neither object nor list.
     case wrongShape = 2
@@ -30,7 +30,7 @@ package enum PreparationFailure: Int32, CaseIterable, Error, Sendable {
     /// One line for an operator; says nothing of the event.
     package var explanation: String {
         switch self {
-        case .notJSON: "the body is not JSON, which a transformation needs"
+        case .notJSON: "the body is not JSON, which a transformation needs, and an entry of the contract"
         case .wrongShape: "a step's path leads through a value that is neither an object nor a list"
         case .notConvertible: "a value has not the form that `format` turns it from"
         case .tooLarge: "what would be sent is larger than the bound, or takes more work to make than it"
@@ -67,23 +67,26 @@ package final class Preparation: Sendable {
         transformation = policies.transform.flatMap { Transformation($0) }
         redactor = policies.redaction.map { Redaction.compiled($0) }
     }
+    /// For what becomes another body without either.
+    static let plain = Preparation()
+    private init() { (transformation, redactor) = (nil, nil) }
     /// No more than this comes out for a body of so many bytes.
     package static func bytesMax(for bodyBytes: Int) -> Int { 4 * bodyBytes + growthBytesMax }
     /// What most events take.
     static func bytesExpected(for bodyBytes: Int) -> Int { bodyBytes + bodyBytes / 4 + 512 }
 
-    package func prepare(fieldLines: [UInt8], body: [UInt8]) throws(PreparationFailure) -> PreparedEvent {
+    /// `envelope`: of an event that came in the contract's envelope, which becomes what the contract's entries get.
+    package func prepare(
+        fieldLines: [UInt8], body: [UInt8], envelope: EnvelopedEvent? = nil
+    ) throws(PreparationFailure) -> PreparedEvent {
         var lines = FieldLineList(fieldLines)
-        var body = body
-        if let coding = lines.value(of: "content-encoding"), coding.lowercased() != "identity" {
-            let bytesMax = Preparation.decodedBytesMax(for: body.count)
-            guard let decoded = ContentDecoding.decoded(body, coding: coding, bytesMax: bytesMax)
-            else { throw .contentCoding }
-            body = decoded
-            lines.remove(["content-encoding"])
-        }
+        var body = try lines.decode(body)
         let bytesMax = Preparation.bytesMax(for: body.count)
         let received = body
+        if let envelope {
+            guard let made = envelope.body(of: body, tenant: lines.tenant) else { throw .notJSON }
+            body = made
+        }
         if let transformation { body = try transformation.apply(to: body, bytesMax: bytesMax) }
         var prepared = PreparedEvent(fieldLines: lines.bytes, body: body)
         if let redactor {
@@ -140,6 +143,16 @@ struct FieldLineList {
             values.append(String(decoding: bytes[start..<end], as: UTF8.self))
         }
         return values.isEmpty ? nil : values.joined(separator: ", ")
+    }
+    /// A compressed body as it is, and the lines without what says so.
+    mutating func decode(_ body: [UInt8]) throws(PreparationFailure) -> [UInt8] {
+        guard let coding = value(of: "content-encoding"), coding.lowercased() != "identity" else { return body }
+        let bytesMax = Preparation.decodedBytesMax(for: body.count)
+        guard let decoded = ContentDecoding.decoded(body, coding: coding, bytesMax: bytesMax) else {
+            throw .contentCoding
+        }
+        remove(["content-encoding"])
+        return decoded
     }
     mutating func remove(_ names: [String]) {
         var kept: [UInt8] = []

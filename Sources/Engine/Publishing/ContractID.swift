@@ -63,6 +63,27 @@ package struct ContractStamp: Equatable, Sendable {
         "\(ContractStamp.eventName)\(eventID)\r\n\(ContractStamp.correlationName)\(correlationID)\r\n"
             + "\(ContractStamp.keyName)\(key)\r\n\(ContractStamp.digestName)\(digest)\r\n"
     }
+    /// Of an event of the contract edge, whichever port it came to; nil for every other.
+    package init?(_ record: RecordView, logIdentity: UInt64) {
+        self.init(
+            SourceID(record.sourceNumber), record.isEnveloped, record.fieldLines,
+            EventID(logIdentity: logIdentity, sequence: record.sequence))
+    }
+    package init?(_ event: StoredEvent, logIdentity: UInt64) {
+        self.init(
+            event.sourceID, event.isEnveloped, event.fieldLines,
+            EventID(logIdentity: logIdentity, sequence: event.place.sequence))
+    }
+    /// Where the port took it, its request's id is all of it, and gone where the record was erased.
+    private init?(_ source: SourceID, _ isEnveloped: Bool, _ lines: ByteView, _ event: EventID) {
+        guard isEnveloped else {
+            guard source == .contract else { return nil }
+            self.init(in: lines)
+            return
+        }
+        let request = FieldLineList(lines.array).value(of: "x-request-id") ?? ""
+        self.init(eventID: OpsCenterID.text(event), correlationID: request, key: request, digest: "")
+    }
     private static let eventName = "Sluice-Contract-Event: "
     private static let correlationName = "Sluice-Contract-Correlation: "
     private static let keyName = "Sluice-Contract-Key: "

@@ -207,12 +207,16 @@ extension SourceCheck {
             return .rejected(refusal.reason)
         }
         guard let reader = parts.reader else {
-            return .event(request.event(source: source, selectors: parts.selectors, dedupWindowSeconds: window))
+            var event = request.event(source: source, selectors: parts.selectors, dedupWindowSeconds: window)
+            event.isEnveloped = parts.provider.takesEnvelope
+            return .event(event)
         }
         switch reader.read(request) {
         case .tooLarge: return .rejected(.batchTooLarge)
         case .whole(let texts):
-            return .event(request.event(source: source, texts: texts, dedupWindowSeconds: window))
+            var event = request.event(source: source, texts: texts, dedupWindowSeconds: window)
+            event.isEnveloped = parts.provider.takesEnvelope
+            return .event(event)
         // An empty list is answered and leaves nothing in the log, as a challenge does.
         case .split(let table) where table.count == 0: return .challenge
         case .split(let table):

@@ -138,6 +138,10 @@ package final class CompiledEndpoint: Sendable {
         }
         host = nil
     }
+    /// Nil = it is sent as it came.
+    func preparation(of event: StoredEvent) -> Preparation? {
+        preparation ?? (family == .contract && event.isEnveloped ? .plain : nil)
+    }
     private static var nowSeconds: UInt64 { ProcessResources.wallNanos / 1_000_000_000 }
     package var configuration: EndpointConfiguration { box.settings }
     /// Unique over all tenants; what log lines and metrics say.

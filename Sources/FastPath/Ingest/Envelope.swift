@@ -32,6 +32,21 @@ package struct EnvelopeRule: Sendable {
         )
         rest = text.load(32, as: UInt32.self)
     }
+    /// Of its two halves, spelled in small letters. Safety: `memory` has room for `byteCount`.
+    init(_ halves: (high: UInt64, low: UInt64), writtenTo memory: UnsafeMutablePointer<UInt8>) {
+        var place = 0
+        for digit in 0..<32 {
+            if digit == 8 || digit == 12 || digit == 16 || digit == 20 {
+                unsafe memory[place] = 0x2D
+                place += 1
+            }
+            let half = digit < 16 ? halves.high : halves.low
+            let nibble = UInt8(truncatingIfNeeded: half >> UInt64(60 - digit % 16 * 4)) & 15
+            unsafe memory[place] = nibble < 10 ? 0x30 + nibble : 0x57 + nibble
+            place += 1
+        }
+        unsafe self.init(ByteView(UnsafePointer(memory), count: EnvelopeID.byteCount))
+    }
     /// Safety: `memory` has room for `byteCount`.
     @inline(__always) func write(to memory: UnsafeMutablePointer<UInt8>) {
         let raw = UnsafeMutableRawPointer(memory)
@@ -48,21 +63,9 @@ struct EnvelopeIDs {
     private var state: UInt64 = 0
 
     mutating func next(_ salt: UInt64, into memory: UnsafeMutablePointer<UInt8>) -> EnvelopeID {
-        let high = word(salt)
-        let low = word(salt)
-        var place = 0
-        for digit in 0..<32 {
-            if digit == 8 || digit == 12 || digit == 16 || digit == 20 {
-                unsafe memory[place] = 0x2D
-                place += 1
-            }
-            var nibble = UInt8(truncatingIfNeeded: (digit < 16 ? high : low) >> UInt64(60 - digit % 16 * 4)) & 15
-            if digit == 12 { nibble = 4 }
-            if digit == 16 { nibble = nibble & 3 | 8 }
-            unsafe memory[place] = nibble < 10 ? 0x30 + nibble : 0x57 + nibble
-            place += 1
-        }
-        return unsafe EnvelopeID(ByteView(UnsafePointer(memory), count: EnvelopeID.byteCount))
+        let high = word(salt) & ~0xF000 | 4 << 12
+        let low = word(salt) & ~(0b11 << 62) | 0b10 << 62
+        return unsafe EnvelopeID((high, low), writtenTo: memory)
     }
     /// SplitMix64 over what was given so far.
     private mutating func word(_ salt: UInt64) -> UInt64 {

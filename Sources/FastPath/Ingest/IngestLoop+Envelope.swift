@@ -88,7 +88,7 @@ extension IngestLoop where IO: ~Copyable {
         body.append(isDuplicate ? #"{"status":"duplicate""# : #"{"status":"accepted""#)
         if let id {
             body.append(#","event_id":""#)
-            body.append(id)
+            body.append(unsafe EnvelopeID(id.uuid, writtenTo: scratch))
             body.append("\"")
         }
         body.append(#","correlation_id":""#)

@@ -62,6 +62,7 @@ extension IngestLoop where IO: ~Copyable {
         var event = unsafe EventInput(batch[index], source)
         event.receivedAt = wallNanos
         event.verdict = verdict
+        event.isEnveloped = table[slot].terms.isEnveloped && verdict.isTrusted
         if unsafe source.pointee.edge.certificate != nil, let shown = certificate(slot) {
             event.clientSubject = shown.subject
         }

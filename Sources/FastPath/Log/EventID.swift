@@ -52,6 +52,12 @@ package struct EventID: Equatable, Sendable {
         if index < 10 { return 48 + index }
         return index + 87 + (index > 17 ? 1 : 0) + (index > 19 ? 1 : 0) + (index > 21 ? 1 : 0) + (index > 26 ? 1 : 0)
     }
+    /// As the contract edge calls it: a UUID of version 8 (RFC 9562), in halves; its other bits are identity and
+    /// sequence.
+    package var uuid: (high: UInt64, low: UInt64) {
+        let middle = (logIdentity & 0x3FF) << 2 | sequence >> 62
+        return ((logIdentity >> 10) << 16 | 8 << 12 | middle, 0b10 << 62 | sequence & (1 << 62 - 1))
+    }
     /// As messages are called: `msg_` and 27 characters of base 62 for 160 bits, which are the sequence, the log's
     /// identity and zeros, the most significant first.
     package static let messageByteCount = 31

@@ -27,6 +27,8 @@ package struct EventInput {
     /// Wall clock, nanoseconds since 1970.
     package var receivedAt: UInt64 = 0
     package var verdict = RecordVerification.verified
+    /// It came in the contract's envelope, and nothing of that failed: an event of its tenant's contract edge too.
+    package var isEnveloped = false
     /// Not empty exactly when the request holds several events: an `ElementTable` of ranges in `body`. Key and type are
     /// those of the elements then.
     package var elements = ByteView.empty

@@ -25,6 +25,8 @@ package enum RecordFormat {
     static var flagErased: UInt8 { 16 }
     /// Of an erased record: so are those of key, target and field lines.
     static var flagBare: UInt8 { 32 }
+    /// It came in the contract's envelope.
+    static var flagEnveloped: UInt8 { 64 }
     static var subjectName: StaticString { "Sluice-Client-Subject: " }
     private static var lineEnd: StaticString { "\r\n" }
     @inline(__always) private static func subjectLineCount(_ event: EventInput) -> Int {
@@ -94,7 +96,8 @@ package enum RecordFormat {
         unsafe put(UInt32(length), memory, Offset.length)
         unsafe put(kindEvent, memory, Offset.kind)
         let subjectLineCount = subjectLineCount(event)
-        let flags = (event.keyIsBody ? flagKeyIsBody : 0) | (subjectLineCount > 0 ? flagHasSubject : 0) | event.part
+        var flags = (event.keyIsBody ? flagKeyIsBody : 0) | (subjectLineCount > 0 ? flagHasSubject : 0) | event.part
+        if event.isEnveloped { flags |= flagEnveloped }
         unsafe put(flags, memory, Offset.flags)
         unsafe put(version, memory, Offset.version)
         unsafe put(sequence, memory, Offset.sequence)
@@ -185,6 +188,8 @@ package struct RecordView {
     package var isElement: Bool { bytes[RecordFormat.Offset.flags] & RecordPart.element != 0 }
     /// True exactly when its body is gone from the log for good: what is left tells that it was there, and of whom.
     package var isErased: Bool { bytes[RecordFormat.Offset.flags] & RecordFormat.flagErased != 0 }
+    /// Its request carried the contract's envelope, and all of that was right.
+    package var isEnveloped: Bool { bytes[RecordFormat.Offset.flags] & RecordFormat.flagEnveloped != 0 }
     /// What came from outside with the body is gone too.
     private var isBare: Bool { bytes[RecordFormat.Offset.flags] & RecordFormat.flagBare != 0 }
     package var sequence: UInt64 { number(RecordFormat.Offset.sequence) }

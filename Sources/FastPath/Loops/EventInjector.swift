@@ -26,6 +26,8 @@ package struct InjectedEvent: Sendable {
     package var body: [UInt8] = []
     /// Of a request that holds several events; key and type are theirs then.
     package var elements = ElementTable()
+    /// Its request carried the contract's envelope.
+    package var isEnveloped = false
     /// Wall clock, nanoseconds since 1970; 0 = when it is offered.
     package var receivedAt: UInt64 = 0
     /// Offered again it is the same event by this, where it has no window or no key. Set it to what is the same in
@@ -163,6 +165,7 @@ extension InjectedEvent {
             input.keyIsBody = keyIsBody
             if keyIsBody { input.dedupKey = input.body }
             input.dedupWindowSeconds = dedupWindowSeconds
+            input.isEnveloped = isEnveloped
             // Of the injection: the dedup window, a segment's age and recovery read the log as written in its order.
             input.receivedAt = receivedAt == 0 ? sluice_clock_wall() : receivedAt
             return body(input)

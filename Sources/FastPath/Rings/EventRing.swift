@@ -37,6 +37,8 @@ import Synchronization
         package var durability: DurabilityLevel
         fileprivate var end: UInt64
     }
+    /// In a header's flags, between durability and verdict.
+    private static var enveloped: UInt32 { 1 << 12 }
     private let memory: MappedMemory
     private let capacity: UInt64
     private let tail: UnsafeMutablePointer<Side>
@@ -80,7 +82,8 @@ import Synchronization
             target: UInt32(event.target.count), fieldLines: UInt32(event.fieldLines.count),
             body: UInt32(event.body.count),
             window: event.dedupWindowSeconds,
-            flags: (event.keyIsBody ? 1 : 0) | UInt32(durability.rawValue) << 1 | UInt32(event.verdict.code) << 16,
+            flags: (event.keyIsBody ? 1 : 0) | UInt32(durability.rawValue) << 1
+                | (event.isEnveloped ? EventRing.enveloped : 0) | UInt32(event.verdict.code) << 16,
             sourceNumber: event.sourceNumber, subject: UInt32(event.clientSubject.count),
             elements: UInt32(event.elements.count),
             receivedAt: event.receivedAt, ticket: ticket)
@@ -143,6 +146,7 @@ import Synchronization
         event.sourceNumber = header.sourceNumber
         event.receivedAt = header.receivedAt
         event.verdict = RecordVerification(code: UInt8(truncatingIfNeeded: header.flags >> 16))
+        event.isEnveloped = header.flags & EventRing.enveloped != 0
         let durability = DurabilityLevel(rawValue: UInt8(truncatingIfNeeded: header.flags >> 1)) ?? .fsync
         return Front(event: event, ticket: header.ticket, durability: durability, end: at &+ UInt64(header.byteCount))
     }

@@ -16,7 +16,8 @@ import time
 import uuid
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
-from contractclient import Edge, signature
+from contractclient import Edge, Stream, signature
+from receiver import Receiver
 from report import Report, Skip, arguments, wait_until
 from serverutil import ROOT, Gateway, die_with_parent, free_port, read_answer, request, sluice
 from storeutil import log_records
@@ -172,6 +173,86 @@ def beside_the_control_listener(report, gateway):
         moved = {**edge.fields(body), **fields, "X-Tenant-Id": edge.id}
         status, _, said = edge.send("POST", "/v1/webhooks/ingest", body, moved)
         assert (status, said["error"]["code"]) == (401, "invalid_signature"), said
+
+
+def goes_where_the_control_listeners_go(report):
+    """Entries, their policies, the listing and the stream do not tell the two ports apart."""
+    receiver = Receiver(lambda delivery, number: 400 if delivery.path.endswith("/400") else 204)
+    endpoint = {"name": "own", "url": receiver.url + "/own", "sources": ["edge"], "secret": "whsec_" + "a" * 32}
+    with receiver, Gateway([edge_source()], [endpoint], delivery={"allow": ["127.0.0.0/8"]}) as gateway:
+        edge, stranger = Edge(gateway, "default"), Edge(gateway)
+        edge.register(receiver.url + "/image", "image.*", schema_version="2", secret="s" * 20)
+        edge.register(receiver.url + "/pod", "pod.*")
+        bad = edge.register(receiver.url + "/400", "bad.*")
+        stranger.register(receiver.url + "/stranger", "*")
+
+        def came(path, count):
+            found = lambda: [one for one in receiver.snapshot() if one.path.endswith(path)]  # noqa: E731
+            return wait_until(lambda: found() if len(found()) >= count else None, 20, f"{count} at {path}")
+
+        def send(**more):
+            body = json.dumps({**EVENT, "detected_at": "2026-01-02T03:04:05Z", "payload": {"n": 1.50}, **more}).encode()
+            fields = envelope(edge.id, body)
+            status, _, said = exchange(gateway.port, raw(PATH, fields.items(), body))
+            assert status == 202, said
+            return said, fields, body
+
+        with report.case("an entry gets of the port's events what it gets of the control listener's"), \
+                Stream(edge) as stream, Stream(stranger) as other:
+            said, fields, body = send()
+            assert uuid.UUID(said["event_id"]).version == 8, said
+            exchange(gateway.port, raw(PATH, fields.items(), body))  # a duplicate goes nowhere
+            kept = edge.ingest({**json.loads(body)})
+            deliveries = came("/image", 2)
+            both = {one["event_id"]: one for one in (json.loads(it.body) for it in deliveries)}
+            assert set(both) == {said["event_id"], kept["event_id"]}, both
+            shown = [{**one, "event_id": ""} for one in both.values()]
+            assert shown[0] == shown[1] and shown[0]["schema_version"] == "2" and shown[0]["tenant_id"] == edge.id, both
+            for one in deliveries:
+                named = one.headers
+                mac = signature("s" * 20, named["x-request-id"], named["x-timestamp"], one.body)
+                assert named["x-signature"] == mac and named["x-tenant-id"] == edge.id, named
+                assert named["x-request-id"] != fields["X-Request-Id"] and named["x-idempotency-key"], named
+            assert came("/own", 1)[0].body == body, "an endpoint that names the source gets the request as it came"
+            kind, mark, data = stream.of("webhook.event")
+            assert mark == said["event_id"] == data["event_id"], (mark, data)
+            assert {**both[mark], "schema_version": "1"} == data, (both[mark], data)
+            told = []
+            while len(told) < 2:
+                one = stream.of("webhook.delivery")[2]
+                if one["status"] == "delivered":
+                    told.append(one)
+            assert {one["event_id"] for one in told} == set(both), told
+            mine = next(one for one in told if one["event_id"] == mark)
+            assert mine["correlation_id"] == fields["X-Request-Id"] and mine["event_type"] == "image.scanned", mine
+            rows = lambda: [  # noqa: E731
+                one for one in edge.deliveries("?status=delivered") if one["event_id"] == mark]
+            row = wait_until(rows, 20, "the delivery is listed")[0]
+            assert {name: row[name] for name in mine if name in row} == mine, (row, mine)
+            with Stream(edge, **{"Last-Event-ID": mark}) as again:
+                assert again.of("webhook.event")[1] == kept["event_id"]
+            stranger.ingest(stranger.event("image.scanned"))
+            assert other.of("webhook.event")[2]["tenant_id"] == stranger.id
+            assert all(one["tenant_id"] == stranger.id for one in stranger.deliveries())
+            assert len(came("/image", 2)) == 2 and not [one for one in receiver.snapshot() if "/pod" in one.path]
+        with report.case("it has their error classes, their queue and their replay"):
+            said, _, _ = send(event_type="bad.one")
+            dead = wait_until(lambda: edge.deliveries("?status=dlq"), 20, "a dead letter")[0]
+            assert (dead["event_id"], dead["error_class"], dead["attempt"]) == (said["event_id"], "validation", 1), dead
+            edge.call("POST", "/dlq/replay", {"reason": "mended", "webhook_id": bad["webhook_id"]})
+            first, second = came("/400", 2)
+            assert first.body == second.body and json.loads(first.body)["event_id"] == said["event_id"]
+            assert first.headers["x-idempotency-key"] == second.headers["x-idempotency-key"] == dead["idempotency_key"]
+        with report.case("what the port does not ask for is null; what is no JSON is sent to no entry"):
+            for text in (b'{"event_type":"pod.crashed"}', b'{"event_type":"pod.crashed","a":}'):
+                fields = envelope(edge.id, text)
+                assert exchange(gateway.port, raw(PATH, fields.items(), text))[0] == 202
+            said = json.loads(came("/pod", 1)[0].body)
+            assert (said["source"], said["severity"], said["payload"]) == (None, None, {}), said
+            broken = lambda: [  # noqa: E731
+                one for one in edge.deliveries("?status=dlq") if one["event_type"] == "pod.crashed"]
+            one = wait_until(broken, 20, "the one that is no JSON is set aside")[0]
+            assert one["error_class"] == "validation" and one["response_code"] is None, one
 
 
 def limited(report):
@@ -455,6 +536,7 @@ def main():
     with Gateway([edge_source()]) as gateway:
         for group in (beside_the_control_listener, byte_by_byte, replays, looked_at_again):
             group(report, gateway)
+    goes_where_the_control_listeners_go(report)
     limited(report)
     if make is None:
         report.skip("certificates", "PyPI's cryptography is not here")

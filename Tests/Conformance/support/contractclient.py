@@ -15,11 +15,16 @@ def signature(secret, request_id, stamp, body):
 
 
 class Edge:
-    """A tenant of a gateway with its keys, and calls with the whole envelope."""
+    """A tenant of a gateway with its keys, and calls with the whole envelope: a new one, or one that is there, which
+    gets a new secret."""
 
-    def __init__(self, gateway):
+    def __init__(self, gateway, tenant=None):
         self.gateway, self.tokens, self.keys = gateway, {}, {}
-        made = self.platform("POST", "/tenants", {"name": f"t-{uuid.uuid4().hex[:10]}"})
+        if tenant is None:
+            made = self.platform("POST", "/tenants", {"name": f"t-{uuid.uuid4().hex[:10]}"})
+        else:
+            known = next(one for one in self.platform("GET", "/tenants")["items"] if one["name"] == tenant)
+            made = {**known, **self.platform("POST", f"/tenants/{known['id']}/rotate-secret")}
         self.id, self.secret = made["tenant_id"], made["signing_secret"]
         for role in ("admin", "operator", "viewer"):
             key = self.platform("POST", "/keys", {"tenant_id": self.id, "role": role})

@@ -1,41 +1,8 @@
-// Events as they come over the contract edge, one or a batch, and the bytes that go on from them. Pure.
+// Events as they come over the contract edge, one or a batch, with every field checked; and what is answered. Pure.
 //
 // Invariant: a payload goes on byte by byte as it came.
 import Engine
 import FastPath
-
-package struct ContractEvent: Equatable, Sendable {
-    package var type: String
-    package var source: String
-    package var category: String
-    package var severity: String
-    /// As it was written; nil = when it came.
-    package var detectedAt: String?
-    /// JSON.
-    package var payload: [UInt8]
-
-    /// What its entries get: in the log as it is sent. `schema_version` is each entry's own, and stands here as it is
-    /// for most.
-    package func body(id: String, tenant: String, atMillis millis: Int64) -> [UInt8] {
-        let time = detectedAt ?? TimeText.of(epochMillis: millis)
-        let members: [(String, String)] = [
-            ("event_id", id), ("event_type", type), ("tenant_id", tenant), ("source", source), ("category", category),
-            ("severity", severity), ("detected_at", time), ("schema_version", ContractEntry.schemaVersionDefault),
-        ]
-        let head = members.map { "\"\($0.0)\":\(JSONValue.text($0.1).json)" }.joined(separator: ",")
-        return Array("{\(head)".utf8) + ContractEvent.payloadName + payload + Array("}".utf8)
-    }
-    private static let payloadName = Array(",\"payload\":".utf8)
-    /// Such a body up to its payload, with the bracket that opens it: in a text before it the quotation marks of that
-    /// name would be escaped.
-    static func head(of body: [UInt8]) -> [UInt8] {
-        let count = payloadName.count
-        for start in 0..<max(0, body.count - count) where body[start] == payloadName[0] {
-            if body[start..<start + count].elementsEqual(payloadName) { return Array(body[..<start]) }
-        }
-        return body
-    }
-}
 
 package struct ContractIngest: Equatable, Sendable {
     package static let eventCountMax = 1000

@@ -39,7 +39,7 @@ extension LiveContract {
         var items: [JSONValue] = []
         let log = access.delivery.makeReader()
         let end = try walk(access, query, of: tenant) { row in
-            let event = LiveContract.event(of: row, log, tenant.id)
+            let event = LiveContract.event(of: row, log, tenant.id, access.identity)
             if let type = search.type, event?.type != type { return true }
             if let status = search.status, ContractStatus(row) != status { return true }
             items.append(.object(LiveContract.members(of: row, event, try webhookID(row), tenant, access.identity)))
@@ -73,9 +73,11 @@ extension LiveContract {
         }
         return query.before
     }
-    static func event(of row: DeliveryRow, _ log: LogReaders, _ tenant: TenantID) -> ContractDeliveryEvent? {
+    static func event(
+        of row: DeliveryRow, _ log: LogReaders, _ tenant: TenantID, _ identity: UInt64
+    ) -> ContractDeliveryEvent? {
         guard case .event(let event) = log.read(at: row.place), event.place.sequence == row.place.sequence,
-            event.tenant == tenant, let stamp = ContractStamp(in: event.fieldLines)
+            event.tenant == tenant, let stamp = ContractStamp(event, logIdentity: identity)
         else { return nil }
         return ContractDeliveryEvent(
             stamp: stamp, type: event.eventType.text, receivedMillis: Int64(clamping: event.receivedAt / 1_000_000))
@@ -98,10 +100,14 @@ extension LiveContract {
             "latency_ms": wasTried ? latency(row.timing) : .null,
             "response_code": isAnswered ? .integer(Int64(row.status)) : .null,
             "error_class": wasTried && row.state != .delivered ? errorClass(row.result, row.status) : .null,
-            "correlation_id": event.map { .text($0.stamp.correlationID) } ?? .null,
+            "correlation_id": correlation(event?.stamp),
             "idempotency_key": .text(ContractID.idempotencyKey(of: id, at: row.endpoint)),
             "created_at": event.map { .text(TimeText.of(epochMillis: $0.receivedMillis)) } ?? .null,
         ]
+    }
+    /// Null where the event has left the log, or what it came with was erased.
+    static func correlation(_ stamp: ContractStamp?) -> JSONValue {
+        stamp.flatMap { $0.correlationID.isEmpty ? nil : .text($0.correlationID) } ?? .null
     }
     static func latency(_ timing: AttemptTiming) -> JSONValue {
         JSONValue.number(Double(timing.totalMicros) / 1000).asStored
@@ -124,7 +130,7 @@ extension LiveContract {
         let tenant = try tenant(caller)
         let access = try gateway.accessNow()
         let row = try row(id, tenant, access)
-        let event = LiveContract.event(of: row, access.delivery.makeReader(), tenant.id)
+        let event = LiveContract.event(of: row, access.delivery.makeReader(), tenant.id, access.identity)
         var members = LiveContract.members(of: row, event, try webhookID(row), tenant, access.identity)
         members["attempts"] = .list(try attempts(of: row, access).map { LiveContract.json(of: $0) })
         return .object(members)

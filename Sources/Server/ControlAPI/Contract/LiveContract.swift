@@ -231,6 +231,11 @@ final class LiveContract: ContractWebhooks {
     /// Ids say when their event came; around that time it is looked for. Without it (it has left the log) the stream
     /// goes on at that time.
     private func sequence(of id: String, _ tenant: TenantID, _ access: GatewayAccess) throws -> UInt64 {
+        // Of one that came to the ingest port: where it is.
+        if let event = OpsCenterID.event(id.lowercased()) {
+            if event == EventID(logIdentity: access.identity, sequence: event.sequence) { return event.sequence }
+            throw EdgeRefusal.invalid([FieldProblem(path: "Last-Event-ID", reason: "is of another log, which is gone")])
+        }
         guard let millis = ContractID.millis(ofEvent: id) else {
             throw EdgeRefusal.invalid([FieldProblem(path: "Last-Event-ID", reason: "is not the id of an event")])
         }

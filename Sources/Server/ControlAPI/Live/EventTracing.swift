@@ -22,6 +22,7 @@ struct EventTracing {
         let id: EventID
         let row: EventRow
         let sourceID: SourceID
+        let isEnveloped: Bool
         let tenant: TenantID
         let receivedMillis: Int64
         let channels: [String]
@@ -65,7 +66,8 @@ struct EventTracing {
             // Whatever fields a provider's request carries.
             let channels = sourceID.isPublishing ? PublishedFields.channelList(in: record.fieldLines) : []
             return Subject(
-                id: event, row: EventRow(record, logIdentity: access.identity), sourceID: sourceID, tenant: tenant,
+                id: event, row: EventRow(record, logIdentity: access.identity), sourceID: sourceID,
+                isEnveloped: record.isEnveloped, tenant: tenant,
                 receivedMillis: Int64(record.receivedAt / 1_000_000), channels: channels,
                 isRequestOfSeveral: record.isRequestOfBatch, isGone: access.isGone(record), isErased: record.isErased,
                 dedupSeconds: record.dedupWindowSeconds, keyIsBody: record.keyIsBody)
@@ -131,8 +133,8 @@ struct EventTracing {
             return trace
         }
         var refusals = MatchRefusal.all(
-            spec, sourceID: subject.sourceID, type: subject.row.type, channels: subject.channels,
-            isRequestOfSeveral: subject.isRequestOfSeveral)
+            spec, sourceID: subject.sourceID, isEnveloped: subject.isEnveloped, type: subject.row.type,
+            channels: subject.channels, isRequestOfSeveral: subject.isRequestOfSeveral)
         if refusals.isEmpty, try isFilteredOut(spec, subject) { refusals = [.filter] }
         trace.why = refusals.map { TraceStep("not_matched_\($0.rawValue)", $0.text(spec)) }
         let standing = lane?.standing ?? .behind

@@ -39,7 +39,7 @@ final class LiveStreams: EventStreaming {
         guard gateway.isServing else { throw ControlError.notRunning }
         var filter = StreamFilter()
         filter.kinds = [.event, .delivery]
-        filter.source = Array(PublishSource.contractName.utf8)
+        filter.isOfContract = true
         var seat = StreamSeat(
             reader: StreamReader(), filter: filter, tenant: tenant.id, after: after, isAllowed: isAllowed,
             hangUp: hangUp)
@@ -87,6 +87,9 @@ final class LiveStreams: EventStreaming {
             endpoint: { [gateway] id in
                 let spec = gateway.registry?.state.endpoints[id]
                 return Reference(id: spec?.publicID.text ?? "", name: spec?.qualifiedName ?? "removed endpoint \(id)")
+            },
+            isContractEntry: { [gateway] id in
+                gateway.registry?.state.endpoints[id]?.settings.extras.family == .contract
             },
             isServing: { [gateway] in gateway.isServing },
             stored: { [store = access.delivery.store] key in

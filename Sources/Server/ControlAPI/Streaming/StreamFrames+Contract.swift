@@ -14,17 +14,23 @@ extension StreamFrames {
 
     /// The event as its entries get it, on one line: outside of texts a line's end is white space, and in them there is
     /// none.
-    static func contractEvent(_ record: RecordView, tenant: String) -> [UInt8] {
-        guard let stamp = ContractStamp(in: record.fieldLines) else { return [] }
-        var body = record.body.array
-        if record.isErased {
+    func contractEvent(_ record: RecordView, tenant: String) -> [UInt8] {
+        guard let stamp = ContractStamp(record, logIdentity: logIdentity) else { return [] }
+        let known: [UInt8]? =
+            if record.isEnveloped {
+                EnvelopedEvent(
+                    EventID(logIdentity: logIdentity, sequence: record.sequence), record.receivedAt
+                ).body(of: record)
+            } else { record.body.array }
+        var body: [UInt8]
+        if let known, !record.isErased { body = known } else {
             let left: JSONValue = [
                 "event_id": .text(stamp.eventID), "event_type": .text(record.eventType.text),
                 "tenant_id": .text(tenant), "payload_omitted": true,
             ]
             body = Array(left.json.utf8)
         }
-        if body.count > payloadBytesMax {
+        if body.count > StreamFrames.payloadBytesMax {
             body = ContractEvent.head(of: body) + Array(",\"payload_omitted\":true}".utf8)
         }
         for index in body.indices where body[index] == 0x0A || body[index] == 0x0D { body[index] = 0x20 }
@@ -42,7 +48,7 @@ extension StreamFrames {
             "webhook_id": .text(PublicID(endpoint.id, prefix: .endpoint)?.uuid ?? ""), "tenant_id": .text(tenant),
             "event_id": event?.stamp.map { .text($0.eventID) } ?? .null,
             "event_type": event.map { .text(String(decoding: $0.type, as: UTF8.self)) } ?? .null,
-            "correlation_id": event?.stamp.map { .text($0.correlationID) } ?? .null,
+            "correlation_id": LiveContract.correlation(event?.stamp),
             "attempt": .integer(Int64(number)), "status": .text(ContractStatus(row).rawValue),
             "response_code": isAnswered ? .integer(Int64(row.status)) : .null,
             "latency_ms": number > 0 ? LiveContract.latency(row.timing) : .null,
@@ -65,7 +71,7 @@ struct SpelledFrames {
             own = frame
             return frame
         case .contract(let tenant, _):
-            let frame = contract ?? StreamFrames.contractEvent(record, tenant: tenant)
+            let frame = contract ?? frames.contractEvent(record, tenant: tenant)
             contract = frame
             return frame
         }

@@ -7,7 +7,7 @@ import Engine
 import FastPath
 
 package struct StreamFrames {
-    private let logIdentity: UInt64
+    let logIdentity: UInt64
     private var times = TimeWriter()
 
     package init(logIdentity: UInt64) { self.logIdentity = logIdentity }

@@ -41,12 +41,13 @@ final class LogPlace {
 struct RecentEvents {
     private var events: [StreamedEvent?] = []
 
-    mutating func note(_ record: RecordView) {
+    mutating func note(_ record: RecordView, logIdentity: UInt64) {
         if events.isEmpty { events = Array(repeating: nil, count: StreamLimits.recentCount) }
         var event = StreamedEvent(
             sequence: record.sequence, source: record.source.array, type: record.eventType.array,
             receivedAt: record.receivedAt)
-        if record.sourceNumber == SourceID.contract.number { event.stamp = ContractStamp(in: record.fieldLines) }
+        event.stamp = ContractStamp(record, logIdentity: logIdentity)
+        event.isOfControlListener = record.sourceNumber == SourceID.contract.number
         events[Int(record.sequence % UInt64(StreamLimits.recentCount))] = event
     }
     func event(_ sequence: UInt64) -> StreamedEvent? {

@@ -34,6 +34,8 @@ package struct StreamFilter: Sendable {
     package var kinds = Set(StreamKind.allCases)
     package var types: [TypePattern] = []
     package var source: [UInt8]?
+    /// Events of the contract edge and their deliveries to its entries, whichever port they came to.
+    package var isOfContract = false
     /// Whose the source is, where one tenant's was named.
     package var tenant: TenantID?
     package var endpoint: EndpointID?
@@ -45,12 +47,13 @@ package struct StreamFilter: Sendable {
     /// Deliveries, or changes of endpoints.
     package var wantsOutcomes: Bool { kinds != [.event] }
     /// A delivery is looked at with its event.
-    package var needsEvent: Bool { source != nil || !types.isEmpty }
+    package var needsEvent: Bool { source != nil || !types.isEmpty || isOfContract }
 
-    package func takes(source: ByteView, type: ByteView) -> Bool {
+    package func takes(_ record: RecordView) -> Bool {
         guard wantsEvents else { return false }
-        if let wanted = self.source, !wanted.withView({ source.equals($0) }) { return false }
-        return types.isEmpty || matches(type.array)
+        if let wanted = source, !wanted.withView({ record.source.equals($0) }) { return false }
+        if isOfContract, !record.isEnveloped, record.sourceNumber != SourceID.contract.number { return false }
+        return types.isEmpty || matches(record.eventType.array)
     }
     /// Whatever its event is.
     package func mayTake(_ row: DeliveryRow) -> Bool {
@@ -62,9 +65,12 @@ package struct StreamFilter: Sendable {
         case .endpoint(_, let notice): takes(notice)
         }
     }
-    /// `event` is nil when it has left the log.
-    package func takes(_ row: DeliveryRow, _ event: StreamedEvent?) -> Bool {
+    /// `event` is nil when it has left the log. `isEntry`: the endpoint is an entry of the contract.
+    package func takes(_ row: DeliveryRow, _ event: StreamedEvent?, isEntry: Bool = false) -> Bool {
         guard mayTake(row) else { return false }
+        if isOfContract {
+            guard let event, event.stamp != nil, isEntry || event.isOfControlListener else { return false }
+        }
         if let source, event?.source != source { return false }
         guard !types.isEmpty else { return true }
         return event.map { matches($0.type) } ?? false
@@ -82,8 +88,10 @@ package struct StreamedEvent: Equatable, Sendable {
     package var source: [UInt8]
     package var type: [UInt8]
     package var receivedAt: UInt64
-    /// Of one that came over the contract edge.
+    /// Of one of the contract edge.
     package var stamp: ContractStamp?
+    /// Of those, of one that the control listener took: no other endpoint has it.
+    package var isOfControlListener = false
 
     package init(sequence: UInt64, source: [UInt8], type: [UInt8], receivedAt: UInt64) {
         self.sequence = sequence

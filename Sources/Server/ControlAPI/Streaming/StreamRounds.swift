@@ -170,7 +170,7 @@ package final class StreamRounds {
                 readTo = record.sequence
                 let readers = live.places(of: record.tenantNumber)
                 guard !readers.isEmpty else { continue }
-                if wantsDeliveries { recent.note(record) }
+                if wantsDeliveries { recent.note(record, logIdentity: frames.logIdentity) }
                 tell(record, to: readers)
             case .damaged(let damage):
                 if shared.isWorthAnotherTry(damage, now) { return false }
@@ -196,7 +196,7 @@ package final class StreamRounds {
     private func tell(_ record: RecordView, to readers: [Int]) {
         var spelled = SpelledFrames()
         for place in readers where seats[place].place < record.sequence {
-            guard seats[place].filter.takes(source: record.source, type: record.eventType) else { continue }
+            guard seats[place].filter.takes(record) else { continue }
             put(spelled.event(record, seats[place].form, &frames), to: place)
         }
     }
@@ -295,7 +295,8 @@ package final class StreamRounds {
         }
         var spelled = SpelledFrames()
         var told: DeliveryRow?
-        for place in asking where seats[place].filter.takes(row, event) {
+        let isEntry = event?.stamp != nil && world.isContractEntry(row.endpoint)
+        for place in asking where seats[place].filter.takes(row, event, isEntry: isEntry) {
             let whole = told ?? self.whole(row)
             told = whole
             let endpoint = world.endpoint(row.endpoint)
@@ -313,7 +314,8 @@ package final class StreamRounds {
         var found = StreamedEvent(
             sequence: place.sequence, source: event.source.array, type: event.eventType.array,
             receivedAt: event.receivedAt)
-        if event.sourceID == .contract { found.stamp = ContractStamp(in: event.fieldLines) }
+        found.stamp = ContractStamp(event, logIdentity: frames.logIdentity)
+        found.isOfControlListener = event.sourceID == .contract
         return found
     }
     private func tell(_ notice: EndpointNotice, to readers: [Int]) {
@@ -398,7 +400,7 @@ package final class StreamRounds {
     private func tell(_ record: RecordView, _ position: RecordPosition, to company: inout StreamCompany) {
         var spelled = SpelledFrames()
         for place in company.places(of: record.tenantNumber) where seats[place].place < record.sequence {
-            guard seats[place].filter.takes(source: record.source, type: record.eventType) else { continue }
+            guard seats[place].filter.takes(record) else { continue }
             let frame = spelled.event(record, seats[place].form, &frames)
             seats[place].out.writeBytes(frame)
             guard seats[place].out.readableBytes >= catchUpBytes else { continue }

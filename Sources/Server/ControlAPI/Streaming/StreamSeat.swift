@@ -11,6 +11,7 @@ package struct StreamWorld: Sendable {
     /// For deliveries of events that were read long ago.
     package var makeReaders: @Sendable () -> LogReaders
     package var endpoint: @Sendable (EndpointID) -> Reference
+    package var isContractEntry: @Sendable (EndpointID) -> Bool
     package var isServing: @Sendable () -> Bool
     /// As the store has it: for the few deliveries whose end says nothing of their last attempt.
     package var stored: @Sendable (DeliveryKey) -> DeliveryRow?
@@ -18,7 +19,9 @@ package struct StreamWorld: Sendable {
 
     package init(
         folder: LogFolder, tail: CommittedTail, feed: StreamFeed, makeReaders: @escaping @Sendable () -> LogReaders,
-        endpoint: @escaping @Sendable (EndpointID) -> Reference, isServing: @escaping @Sendable () -> Bool,
+        endpoint: @escaping @Sendable (EndpointID) -> Reference,
+        isContractEntry: @escaping @Sendable (EndpointID) -> Bool = { _ in false },
+        isServing: @escaping @Sendable () -> Bool,
         stored: @escaping @Sendable (DeliveryKey) -> DeliveryRow? = { _ in nil },
         clock: @escaping @Sendable () -> UInt64 = { ProcessResources.monotonicNanos }
     ) {
@@ -27,6 +30,7 @@ package struct StreamWorld: Sendable {
         self.feed = feed
         self.makeReaders = makeReaders
         self.endpoint = endpoint
+        self.isContractEntry = isContractEntry
         self.isServing = isServing
         self.stored = stored
         self.clock = clock
