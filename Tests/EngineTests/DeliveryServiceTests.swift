@@ -158,7 +158,7 @@ private func compiled(_ name: String, _ number: UInt32, disabled: Bool = true) t
         func nextOpen(after endpoint: EndpointID, states: Set<DeliveryState>) throws -> EndpointID? { nil }
         func deadLetters(endpoint: EndpointID, lookedMax: Int) throws -> [DeadLetterGroup] { [] }
         func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64] { [] }
-        func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow] { [] }
+        func pending(endpoint: EndpointID, _ load: RetryLoad, limit: Int) throws -> [DeliveryRow] { [] }
         func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?) { ([], nil) }
         func rows(
             endpoint: EndpointID, states: Set<DeliveryState>, from: UInt64, limit: Int

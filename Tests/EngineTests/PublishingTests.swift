@@ -115,6 +115,7 @@ import Testing
         (event.channels, event.tags, event.eventID) = (["eu", "b.2"], ["vip"], "id-1")
         event.repetition = .init(caller: "key_1", key: "k")
         event.group = "cust:7"
+        event.traceLines = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\n"
         (event.deliverAtMillis, event.retentionHours) = (1_800_000_060_123, 24)
         let record = event.injected(windowSeconds: 60)
         #expect(record.dedupKey == Array("id-1".utf8) && record.dedupWindowSeconds == 60)
@@ -124,6 +125,7 @@ import Testing
             #expect(PublishedFields.channelList(in: lines) == ["eu", "b.2"])
             #expect(PublishedFields.tagList(in: lines) == ["vip"])
             #expect(PublishedFields.group(in: lines).text == "cust:7")
+            #expect(TraceContext(lines: lines)?.parent == 0xB7AD_6B71_6920_3331)
             #expect(PublishedFields.eventID(in: lines) == "id-1")
             #expect(PublishedFields.idempotencyKey(in: lines) == "key_1 k")
             #expect(PublishedFields.deliverAtMillis(in: lines) == 1_800_000_060_123)

@@ -8,20 +8,29 @@ import Testing
 private func entry(_ due: Int64, _ sequence: UInt64, attempts: UInt16 = 1) -> RetryEntry {
     RetryEntry(key: RetryKey(dueMillis: due, sequence: sequence), position: 0, attempts: attempts)
 }
+extension RetryQueue {
+    /// The page is asked for, whatever it is that the queue wants.
+    fileprivate mutating func begin(_ kind: RetryKind, from: RetryKey = .first) {
+        beginLoad(RetryLoad(kind: kind, from: from))
+    }
+    /// The store has nothing of the other kind.
+    fileprivate mutating func hasNo(_ kind: RetryKind) {
+        begin(kind)
+        loaded([], kind: kind, limit: 1)
+    }
+}
 
 @Suite struct RetryQueueTests {
     @Test func aReloadTakesNoPageThatWasAskedForBefore() throws {
         var queue = RetryQueue()
-        let first = try #require(queue.wantedLoad(nowMillis: 0, aheadMillis: 0))
-        queue.beginLoad(first)
+        queue.begin(.again)
         queue.reload()
-        let second = try #require(queue.wantedLoad(nowMillis: 0, aheadMillis: 0))
-        queue.beginLoad(second)
+        queue.begin(.again)
         // This row came between the two pages.
         queue.schedule(entry(5, 9))
-        queue.loaded([entry(10, 1)], limit: 10)
+        queue.loaded([entry(10, 1)], kind: .again, limit: 10)
         #expect(queue.count == 0 && !queue.isEmpty)
-        queue.loaded([entry(5, 1), entry(5, 2)], limit: 10)
+        queue.loaded([entry(5, 1), entry(5, 2)], kind: .again, limit: 10)
         #expect(queue.count == 3)
         var sent: [UInt64] = []
         while let next = queue.popDue(nowMillis: 5) { sent.append(next.key.sequence) }
@@ -29,20 +38,21 @@ private func entry(_ due: Int64, _ sequence: UInt64, attempts: UInt16 = 1) -> Re
     }
     @Test func loadsEverythingWhenAnOrderIsKept() throws {
         var queue = RetryQueue(wantsAll: true)
-        #expect(!queue.hasAll)
+        #expect(!queue.hasAll && !queue.isKnown)
+        queue.hasNo(.first)
+        #expect(!queue.hasAll && !queue.isKnown)
         queue.beginLoad(try #require(queue.wantedLoad(nowMillis: 0, aheadMillis: 0)))
-        #expect(!queue.hasAll)
-        queue.loaded([entry(90_000_000, 1), entry(95_000_000, 2)], limit: 2)
+        queue.loaded([entry(90_000_000, 1), entry(95_000_000, 2)], kind: .again, limit: 2)
         let second = try #require(queue.wantedLoad(nowMillis: 0, aheadMillis: 0), "however late it is due")
         queue.beginLoad(second)
-        queue.loaded([entry(99_000_000, 3)], limit: 2)
+        queue.loaded([entry(99_000_000, 3)], kind: .again, limit: 2)
         #expect(queue.hasAll && queue.count == 3)
         queue.scheduleOut(9)
         #expect(queue.isScheduled(9) && queue.hasAll && queue.count == 3)
         queue.reload()
-        queue.beginLoad(.first)
+        queue.begin(.again)
         // What is out is not loaded a second time.
-        queue.loaded([entry(5, 9), entry(90_000_000, 1)], limit: 10)
+        queue.loaded([entry(5, 9), entry(90_000_000, 1)], kind: .again, limit: 10)
         #expect(queue.count == 1)
         queue.resolved(9)
         #expect(!queue.isScheduled(9))
@@ -50,13 +60,14 @@ private func entry(_ due: Int64, _ sequence: UInt64, attempts: UInt16 = 1) -> Re
     /// The one that all others wait for may have gone behind the horizon, with its failure.
     @Test func whatIsHeldBackKeepsNothingInTheStore() throws {
         var queue = RetryQueue(wantsAll: true)
+        queue.hasNo(.first)
         var known: UInt64 = 0
         while known < 40_000 {
-            let key = try #require(queue.wantedLoad(nowMillis: 0, aheadMillis: 0), "\(known) are held back")
-            queue.beginLoad(key)
+            let load = try #require(queue.wantedLoad(nowMillis: 0, aheadMillis: 0), "\(known) are held back")
+            queue.beginLoad(load)
             let page = (1...UInt64(RetryQueue.pageCount)).map { entry(0, known + $0) }
             known += UInt64(page.count)
-            queue.loaded(page, limit: page.count)
+            queue.loaded(page, kind: .again, limit: page.count)
             while queue.popDue(nowMillis: 0) != nil {}
         }
         #expect(queue.nextDueMillis != nil)
@@ -105,36 +116,78 @@ private func entry(_ due: Int64, _ sequence: UInt64, attempts: UInt16 = 1) -> Re
         queue.schedule(entry(9, 5, attempts: AttemptCount.directed))
         #expect(queue.nextDueMillis == 1 && queue.nextRepeatMillis == 1 && queue.nextFirstMillis == 3)
         #expect(queue.popDue(nowMillis: 5, withRepeats: false)?.key.sequence == 3)
-        #expect(queue.popDue(nowMillis: 5)?.key.sequence == 1)
+        #expect(queue.popDue(nowMillis: 5)?.key.sequence == 1, "the kinds go in turns")
         #expect(queue.popDue(nowMillis: 5, withRepeats: false)?.key.sequence == 4)
         #expect(queue.popDue(nowMillis: 5, withRepeats: false) == nil)
         #expect(queue.nextFirstMillis == 9 && queue.nextRepeatMillis == 2 && queue.count == 2)
         #expect(queue.take(5) && queue.cancel([2]).isEmpty)
         #expect(queue.nextDueMillis == nil && queue.nextFirstMillis == nil && queue.nextRepeatMillis == nil)
     }
-    /// What is shed is what is due last, of either kind.
-    @Test func bothKindsShareOneHorizon() throws {
+    @Test func bothKindsGoInTurnsWhateverIsDueFirst() throws {
         var queue = RetryQueue(storeHasRows: false)
-        let count = UInt64(RetryQueue.entryCountMax) + 1
-        for number in 1...count { queue.schedule(entry(Int64(number), number, attempts: UInt16(number % 2))) }
-        #expect(queue.count == RetryQueue.entryCountMax / 2)
-        var found: [UInt64] = []
-        while let next = queue.popDue(nowMillis: .max) { found.append(next.key.sequence) }
-        #expect(found == Array(1...UInt64(RetryQueue.entryCountMax / 2)))
-        #expect(queue.nextDueMillis == Int64(found.count) + 1 && queue.nextFirstMillis == queue.nextDueMillis)
+        for number in UInt64(1)...6 { queue.schedule(entry(Int64(number), number, attempts: number > 4 ? 0 : 2)) }
+        func next() -> UInt64? { queue.popDue(nowMillis: 9)?.key.sequence }
+        #expect([next(), next(), next()] == [1, 5, 2])
+        // One that could not go has its turn yet.
+        let other = queue.popDue(nowMillis: 9)
+        queue.putBack(try #require(other))
+        #expect(other?.key.sequence == 6)
+        #expect([next(), next(), next(), next()] == [6, 3, 4, nil])
+        queue.schedule(entry(1, 7, attempts: 1))
+        queue.schedule(entry(2, 8, attempts: 1))
+        queue.schedule(entry(3, 9, attempts: 0))
+        queue.schedule(entry(3, 10, attempts: 0))
+        func group() -> [UInt64] {
+            queue.popGroup(nowMillis: 9, firstsUntil: 0, withRepeats: true, inOrder: false, countMax: 5)
+                .map(\.key.sequence)
+        }
+        #expect([group(), group(), group(), group()] == [[9, 10], [7], [8], []])
+    }
+    /// What is shed is what is due last of its kind, and of neither for the other's sake.
+    @Test func eachKindHasItsHorizon() throws {
+        for (many, few) in [(UInt16(1), UInt16(0)), (0, 1)] {
+            var queue = RetryQueue(storeHasRows: false)
+            let count = UInt64(RetryQueue.entryCountMax) + 1
+            for number in 1...count { queue.schedule(entry(Int64(number), number, attempts: many)) }
+            let kept = RetryQueue.entryCountMax / 2
+            #expect(queue.count == kept)
+            queue.schedule(entry(Int64(count) + 5, count + 1, attempts: few))
+            #expect(queue.count == kept + 1, "it is due later than what is in the store alone")
+            var found: [UInt64] = []
+            while let next = queue.popDue(nowMillis: .max) { found.append(next.key.sequence) }
+            #expect(found.prefix(2).sorted() == [1, count + 1] && found.count == kept + 1)
+            #expect(queue.nextDueMillis == Int64(kept) + 1)
+            #expect(queue.nextFirstMillis == (many == 0 ? Int64(kept) + 1 : nil))
+        }
+    }
+    /// However many that have failed wait here, and go nowhere.
+    @Test func firstAttemptsAreReadFromTheStoreBesideWhatHasFailed() throws {
+        var queue = RetryQueue()
+        queue.begin(.again)
+        let held = (1...UInt64(RetryQueue.pageCount)).map { entry(0, $0) }
+        queue.loaded(held, kind: .again, limit: held.count)
+        let load = try #require(queue.wantedLoad(nowMillis: 100, aheadMillis: 0))
+        #expect(load == RetryLoad(kind: .first, from: .first))
+        queue.beginLoad(load)
+        #expect(queue.wantedLoad(nowMillis: 100, aheadMillis: 0) == nil, "of the others enough are here")
+        queue.loaded([entry(50, 9000, attempts: 0)], kind: .first, limit: 1)
+        #expect(queue.popDue(nowMillis: 100, withRepeats: false)?.key.sequence == 9000)
+        let next = RetryKey(dueMillis: 50, sequence: 9001)
+        #expect(queue.wantedLoad(nowMillis: 100, aheadMillis: 0) == RetryLoad(kind: .first, from: next))
     }
     @Test func whatIsOutStaysOutOverAReload() throws {
         var queue = RetryQueue()
-        queue.beginLoad(.first)
-        queue.loaded([entry(1, 1), entry(1, 2), entry(1, 3), entry(500, 4)], limit: 10)
+        queue.hasNo(.first)
+        queue.begin(.again)
+        queue.loaded([entry(1, 1), entry(1, 2), entry(1, 3), entry(500, 4)], kind: .again, limit: 10)
         let out = (0..<3).compactMap { _ in queue.popDue(nowMillis: 1) }
         #expect(out.count == 3)
         queue.reload()
-        queue.beginLoad(.first)
+        queue.begin(.again)
         // While the page is on its way: the first is delivered, the second fails again, the third is still out.
         queue.resolved(1)
         queue.schedule(entry(900, 2, attempts: 2))
-        queue.loaded([entry(1, 1), entry(1, 2), entry(1, 3), entry(2, 4)], limit: 10)
+        queue.loaded([entry(1, 1), entry(1, 2), entry(1, 3), entry(2, 4)], kind: .again, limit: 10)
         #expect(queue.popDue(nowMillis: 100)?.key.sequence == 4)
         #expect(queue.popDue(nowMillis: 100) == nil)
         let second = queue.popDue(nowMillis: 900)
@@ -159,7 +212,7 @@ private struct QueueModel {
     var isRight = true
     private var queue = RetryQueue(storeHasRows: false)
     private var generator: SeededGenerator
-    private enum Reply { case page([RetryEntry], Int), expedited }
+    private enum Reply { case page([RetryEntry], RetryKind, Int), expedited }
     private var replies: [Reply] = []
     private var nextSequence: UInt64 = 1
     private var now: Int64 = 1000
@@ -199,15 +252,16 @@ private struct QueueModel {
         replies.append(.expedited)
     }
     private mutating func ask() {
-        guard let key = queue.wantedLoad(nowMillis: now, aheadMillis: 500) else { return }
-        let page = rows.values.filter { $0.key >= key }.sorted { $0.key < $1.key }.prefix(limit)
-        replies.append(.page(Array(page), limit))
-        queue.beginLoad(key)
+        while let load = queue.wantedLoad(nowMillis: now, aheadMillis: 500) {
+            let kept = rows.values.filter { ($0.attempts == 0) == (load.kind == .first) && $0.key >= load.from }
+            replies.append(.page(Array(kept.sorted { $0.key < $1.key }.prefix(limit)), load.kind, limit))
+            queue.beginLoad(load)
+        }
     }
     private mutating func takeReply() {
         guard !replies.isEmpty else { return }
         switch replies.removeFirst() {
-        case .page(let page, let limit): queue.loaded(page, limit: limit)
+        case .page(let page, let kind, let limit): queue.loaded(page, kind: kind, limit: limit)
         case .expedited: queue.reload()
         }
     }

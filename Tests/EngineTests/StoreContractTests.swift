@@ -248,10 +248,12 @@ func pendingRowsComeByDueTimeAndPage(_ kind: StoreKind) throws {
     try withStore(kind) { store in
         let dues: [Int64] = [500, 100, 300, 100, 900]
         var rows = dues.enumerated().map { Sample.row(1, UInt64($0.offset + 1), .pending, due: $0.element) }
+        for index in rows.indices { rows[index].attempts = AttemptCount.replayed | 3 }
         rows += [Sample.row(1, 6, .dead), Sample.row(1, 7, .delivered), Sample.row(2, 8, .pending, due: 1)]
         try store.apply(Sample.batch(rows))
-        func sequences(_ from: RetryKey, _ limit: Int) throws -> [UInt64] {
-            try store.pending(endpoint: Sample.endpoint(1), from: from, limit: limit).map(\.place.sequence)
+        func sequences(_ from: RetryKey, _ limit: Int, _ kind: RetryKind = .again) throws -> [UInt64] {
+            let load = RetryLoad(kind: kind, from: from)
+            return try store.pending(endpoint: Sample.endpoint(1), load, limit: limit).map(\.place.sequence)
         }
         #expect(try sequences(.first, 10) == [2, 4, 3, 1, 5])
         #expect(try sequences(.first, 2) == [2, 4])
@@ -260,6 +262,16 @@ func pendingRowsComeByDueTimeAndPage(_ kind: StoreKind) throws {
         let open = OpenDeliveries(endpoint: Sample.endpoint(1), pending: 5, dead: 1, dueMillis: 100)
         #expect(try store.counts(endpoint: Sample.endpoint(1)) == open)
         #expect(try store.snapshot().open.first == open)
+        // Those of which no attempt was made are of another kind, however they came there.
+        rows = [AttemptCount.manual, AttemptCount.directed, 0].enumerated().map { index, attempts in
+            var row = Sample.row(1, UInt64(20 - index), .pending, due: 200 - Int64(index))
+            row.attempts = attempts
+            return row
+        }
+        try store.apply(Sample.batch(rows))
+        #expect(try sequences(.first, 10, .first) == [18, 19, 20] && sequences(.first, 1, .first) == [18])
+        #expect(try sequences(RetryKey(dueMillis: 199, sequence: 20), 10, .first) == [20])
+        #expect(try sequences(.first, 10) == [2, 4, 3, 1, 5])
     }
 }
 

@@ -18,6 +18,21 @@ import Testing
         #expect(value(String(Self.right.dropLast()) + "0")?.isSampled == false)
         #expect(value(String(Self.right.dropLast(2)) + "ff")?.isSampled == true, "unknown flags are let be")
     }
+    @Test func whatAPublisherSaysBecomesFieldLines() {
+        let parent = "traceparent: \(Self.right)\r\n"
+        #expect(TraceContext.lines(parents: [Self.right], states: []) == parent)
+        let states = ["a=1", "", "b=2"]
+        #expect(TraceContext.lines(parents: [Self.right], states: states) == parent + "tracestate: a=1,b=2\r\n")
+        let later = "01" + Self.right.dropFirst(2) + "-more"
+        #expect(TraceContext.lines(parents: [later], states: []) == "traceparent: \(later)\r\n")
+        let long = String(repeating: "x", count: 513)
+        #expect(TraceContext.lines(parents: [Self.right], states: [long]) == parent, "no more has to be passed on")
+        #expect(TraceContext.lines(parents: [Self.right], states: ["a=1\r\nX: y"]) == parent)
+        for parents in [[], [Self.right, Self.right], ["nonsense"], [later + String(repeating: "-x", count: 120)]] {
+            #expect(TraceContext.lines(parents: parents, states: ["a=1"]).isEmpty, "\(parents)")
+        }
+        #expect(TraceContext.lines(parents: [later + "\r\nX: y"], states: []).isEmpty)
+    }
     /// The right one with other text at a place.
     private static func changed(_ text: String, at place: Int) -> String {
         var bytes = Array(right.utf8)

@@ -393,6 +393,25 @@ struct PublicationTests {
         #expect(kept[1].tenantNumber == 5 && kept[1].verdict == "verified")
     }
 
+    @Test func theTraceOfAKnownCallersEventIsKept() throws {
+        let folder = TemporaryFolder()
+        let harness = try IngestHarness(folder.path, [publish])
+        let client = IngestClient(port: harness.port)
+        try letIn(harness, client, pass(harness))
+        let body = #"{"type":"t","payload":1,"event_id":"a-1"}"#
+        client.send(plain(lines + ["TraceParent: \(trace)"], body))
+        #expect(client.response()?.status == 202)
+        _ = try harness.finish()
+        var kept: [String] = []
+        _ = try LogCheck.run(path: folder.path) { record, _ in
+            kept.append(record.fieldLines.text)
+            return true
+        }
+        let wanted = "Sluice-Event-Id: a-1\r\ntraceparent: \(trace)\r\nContent-Type: application/json\r\n"
+        #expect(kept.last == wanted)
+    }
+    private let trace = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
     @Test("What is not plain, and who is not known any more, is a worker's")
     func othersAreAWorkers() throws {
         let folder = TemporaryFolder()
@@ -409,6 +428,12 @@ struct PublicationTests {
         for more in ["X-Tenant-Id: acme", "Idempotency-Key: k", "X-Request-Id: r", lines[0], lines[1]] {
             try goesToAWorker(lines + [more], body)
         }
+        let zeros = "00-\(String(repeating: "0", count: 32))-b7ad6b7169203331-01"
+        for parent in ["", "nonsense", zeros, trace.uppercased(), trace + "0", "01" + trace.dropFirst(2)] {
+            try goesToAWorker(lines + ["traceparent: \(parent)"], body)
+        }
+        try goesToAWorker(lines + ["traceparent: \(trace)", "traceparent: \(trace)"], body)
+        try goesToAWorker(lines + ["traceparent: \(trace)", "tracestate: a=1"], body)
         try goesToAWorker(["Authorization: Bearer the-key-of-a-publisheR", lines[1]], body)
         try goesToAWorker([lines[0]], body)
         try goesToAWorker([lines[0], "X-Sluice-Request: 2"], body)

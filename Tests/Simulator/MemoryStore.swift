@@ -215,10 +215,12 @@ package final class MemoryStore: DeliveryStore {
     package func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64] {
         state.withLock { $0.rows[endpoint, default: [:]].keys.filter { $0 >= from }.sorted() }
     }
-    package func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow] {
-        let rows = state.withLock { $0.rows[endpoint, default: [:]].values.filter { $0.state == .pending } }
+    package func pending(endpoint: EndpointID, _ load: RetryLoad, limit: Int) throws -> [DeliveryRow] {
+        let rows = state.withLock {
+            $0.rows[endpoint, default: [:]].values.filter { $0.state == .pending && $0.kind == load.kind }
+        }
         let keyed = rows.map { (RetryKey(dueMillis: $0.dueMillis, sequence: $0.place.sequence), $0) }
-        return Array(keyed.filter { $0.0 >= from }.sorted { $0.0 < $1.0 }.prefix(limit).map(\.1))
+        return Array(keyed.filter { $0.0 >= load.from }.sorted { $0.0 < $1.0 }.prefix(limit).map(\.1))
     }
     package func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?) {
         let all = state.withLock { $0.rows.values.flatMap { $0.values } }
@@ -343,9 +345,9 @@ package final class PumpedStore: StorePort {
                 let dropped = try store.apply(batch)
                 replies.append(.committed(shared: batch.shared, marks: batch.marks))
                 if !dropped.isEmpty { replies.append(.dropped(dropped)) }
-            case .loadPending(let endpoint, let from, let limit):
-                let rows = try store.pending(endpoint: endpoint, from: from, limit: limit)
-                replies.append(.pending(endpoint: endpoint, rows: rows, limit: limit))
+            case .loadPending(let endpoint, let load, let limit):
+                let rows = try store.pending(endpoint: endpoint, load, limit: limit)
+                replies.append(.pending(endpoint: endpoint, kind: load.kind, rows: rows, limit: limit))
             case .expedite(let endpoint, let due):
                 try store.expedite(endpoint, due: due)
                 replies.append(.expedited(endpoint))

@@ -20,9 +20,11 @@ enum RetryClaim {
         private var numbers = SeededNumbers(state: 3)
 
         init(waiting: Int) {
-            queue.beginLoad(.first)
             // Fewer than asked for: the store has no more.
-            queue.loaded((0..<waiting).map { entry(UInt64($0 + 1)) }, limit: waiting + 1)
+            for (kind, count) in [(RetryKind.first, 0), (.again, waiting)] {
+                queue.beginLoad(RetryLoad(kind: kind, from: .first))
+                queue.loaded((0..<count).map { entry(UInt64($0 + 1)) }, kind: kind, limit: count + 1)
+            }
         }
         private func entry(_ sequence: UInt64) -> RetryEntry {
             let delay = Int64(1000 + numbers.next() % 3_600_000)

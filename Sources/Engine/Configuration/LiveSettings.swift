@@ -21,6 +21,8 @@ package struct LiveSettings: Equatable, Sendable {
     package var gracePeriodMillis = 10_000
     /// Refused requests copied for a closer look, a second and source; 0 = none.
     package var rejectedPerSecondMax = 100
+    /// What compiled regular expressions may take.
+    package var expressions = ExpressionBounds()
     /// What tenants may send, by the manifest.
     package var tenants: [TenantSettings] = []
     /// Whose tokens open the control API beside the gateway's own keys; nil = nobody's.
@@ -38,6 +40,8 @@ extension LiveSettings {
         SettingsField("trusted_proxies") { $0.trustedProxies },
         SettingsField("grace", { $0.gracePeriodMillis }, text: { TimeSpan.text(of: $0) }),
         SettingsField("rejected.per_second") { $0.rejectedPerSecondMax },
+        SettingsField("expressions.tenant", { $0.expressions.tenantBytesMax }, text: { ByteSize.text(of: $0) }),
+        SettingsField("expressions.total", { $0.expressions.bytesMax }, text: { ByteSize.text(of: $0) }),
         SettingsField(
             "tenants", { $0.tenants },
             text: { tenants in

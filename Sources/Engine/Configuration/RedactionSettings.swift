@@ -124,7 +124,7 @@ extension RedactionSettings.Custom {
             return issues
         }
         let compiled: LinearPattern
-        do throws(LinearPatternError) { compiled = try LinearPattern(pattern) } catch {
+        do throws(LinearPatternError) { compiled = try LinearPattern.shared(pattern) } catch {
             issues.append(ValidationIssue(path["pattern"], "is no expression that can be used: \(error.reason)"))
             return issues
         }

@@ -246,7 +246,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                 }
                 for mark in marks { confirm(mark) }
                 scheduler.wakeStarved(scheduler.starvedCount)
-            case .pending(let endpoint, let rows, let limit):
+            case .pending(let endpoint, let kind, let rows, let limit):
                 guard let lane = lanes[endpoint.number] else { continue }
                 let entries = rows.map {
                     RetryEntry(
@@ -254,7 +254,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
                         position: $0.place.position,
                         attempts: $0.attempts)
                 }
-                lane.working.retries.loaded(entries, limit: limit)
+                lane.working.retries.loaded(entries, kind: kind, limit: limit)
                 for row in rows where lane.coalesces || !row.isPostponed { note(waiting: row, lane) }
                 reconsider(lane, now: now)
             case .expedited(let endpoint):

@@ -1,7 +1,7 @@
 // The dispatcher's orders: which event goes to which lane next. Lanes that have something of their own to do come
 // first, by tenant in turn and then each for its quantum (deficit round robin on both levels): attempts that were put
-// off, retries (bounded by half of the lane), then what it is behind with. Then all lanes that keep up, from one shared
-// read.
+// off, then retries and what it is behind with, either of which goes first when the other has gone last. Then all lanes
+// that keep up, from one shared read.
 //
 // A lane that has no room for an event it wants notes its place (backlog) and stays; when that list is full it leaves
 // the shared place and keeps its own, and joins again when it has caught up. So the shared place never waits for
@@ -142,17 +142,29 @@ extension Dispatcher {
         } else if lane.coalesces {
             if end == .done { end = readOn(lane, way: way, now: now) }
             if end == .done { end = serveRetries(lane, way: way, now: now) }
-        } else {
-            if end == .done { end = serveRetries(lane, way: way, now: now) }
-            // Retries at their bound do not stop what is new.
-            if end == .done || end == .laneFull { end = serveBacklog(lane, way: way, now: now) }
-            if end == .done { end = readAlone(lane, way: way, now: now) }
+        } else if end == .done {
+            end = serveInTurn(lane, way: way, now: now)
         }
         // What was sent may have ended at once and let another one go.
         let hasTurn = end == .done || end == .laneFull && lane.hasRoomForDeferred(now: now)
         if hasTurn, !work.deferred.isEmpty { end = .more }
         if end != .more { work.deficit = 0 }
         return end
+    }
+    /// What is new and what has its row each go first when the other has gone last. Where one of them could have all
+    /// that there is (a place, a token of the rate, the quantum), both have half of it.
+    private func serveInTurn(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
+        var end = TurnEnd.done
+        if !lane.working.sentNewLast { end = serveNew(lane, way: way, isFirst: true, now: now) }
+        if end == .done || end == .laneFull { end = serveRetries(lane, way: way, now: now) }
+        // Retries at their bound do not stop what is new.
+        if end == .done || end == .laneFull { end = serveNew(lane, way: way, isFirst: false, now: now) }
+        return end
+    }
+    /// `isFirst`: what has its row comes behind it.
+    private func serveNew(_ lane: Lane, way: Way, isFirst: Bool, now: UInt64) -> TurnEnd {
+        let end = serveBacklog(lane, way: way, isFirst: isFirst, now: now)
+        return end == .done ? readAlone(lane, way: way, isFirst: isFirst, now: now) : end
     }
     /// Of the lane, and of its tenant where others wait.
     func hasTurn(_ work: LaneWork) -> Bool { work.deficit > 0 && !scheduler.isTurnOver }
@@ -183,14 +195,13 @@ extension Dispatcher {
     private func askForRetries(_ lane: Lane, now: UInt64) {
         guard lane.work != nil || lane.pendingCount > 0 else { return }
         let nowMillis = clock.millis(at: now)
-        guard
-            let key = lane.working.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: limits.retryAheadMillis)
-        else { return }
-        guard questions.isEmpty, store.hasRoom else { return scheduler.wake(lane, at: now + Self.unavailableNanos) }
-        if !batch.isEmpty { seal(now: now) }
-        guard store.hasRoom else { return scheduler.wake(lane, at: now + Self.unavailableNanos) }
-        store.submit(.loadPending(endpoint: lane.id, from: key, limit: RetryQueue.pageCount))
-        lane.working.retries.beginLoad(key)
+        while let load = lane.working.retries.wantedLoad(nowMillis: nowMillis, aheadMillis: limits.retryAheadMillis) {
+            guard questions.isEmpty, store.hasRoom else { return scheduler.wake(lane, at: now + Self.unavailableNanos) }
+            if !batch.isEmpty { seal(now: now) }
+            guard store.hasRoom else { return scheduler.wake(lane, at: now + Self.unavailableNanos) }
+            store.submit(.loadPending(endpoint: lane.id, load, limit: RetryQueue.pageCount))
+            lane.working.retries.beginLoad(load)
+        }
     }
 
     /// Reads the events of pending deliveries whose place in the lane's order is not known yet.
@@ -295,7 +306,9 @@ extension Dispatcher {
             let put = DeferredAttempt(place: entry.place, attempts: entry.attempts, origin: origin)
             if lane.working.order?.holdsBack(put) == true { continue }
             switch attempt(lane, place: entry.place, attempts: entry.attempts, origin: origin, way: way, now: now) {
-            case .ended(let byteCount): pay(byteCount, lane.working)
+            case .ended(let byteCount):
+                lane.working.sentNewLast = false
+                pay(byteCount, lane.working)
             case .unavailable: held.append(entry)
             case .blocked:
                 held.append(entry)
@@ -321,15 +334,17 @@ extension Dispatcher {
 
     // MARK: What a lane is behind with
 
-    private func serveBacklog(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
+    private func serveBacklog(_ lane: Lane, way: Way, isFirst: Bool = false, now: UInt64) -> TurnEnd {
         let work = lane.working
         while let place = work.backlog.first {
             guard hasTurn(work) else { return .more }
             // Before the read, which is the costly part.
-            guard lane.hasRoom(now: now) else { return .laneFull }
+            guard isFirst ? lane.hasRoomBeforeRetries(now: now) : lane.hasRoom(now: now) else { return .laneFull }
             guard makeRoomInBatch(now: now) else { return .starved }
             switch attempt(lane, place: place, attempts: 0, origin: nil, way: way, now: now) {
-            case .ended(let byteCount): pay(byteCount, work)
+            case .ended(let byteCount):
+                work.sentNewLast = true
+                pay(byteCount, work)
             case .blocked: return .starved
             case .unavailable: return .unavailable
             }
@@ -339,14 +354,14 @@ extension Dispatcher {
         }
         return .done
     }
-    private func readAlone(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
+    private func readAlone(_ lane: Lane, way: Way, isFirst: Bool = false, now: UInt64) -> TurnEnd {
         let work = lane.working
         let end = log.committedEnd.sequence
         while case .alone(let place) = lane.reading {
             if join(lane, at: place) { return .done }
             guard place.sequence < end else { return .done }
             guard hasTurn(work) else { return .more }
-            guard lane.hasRoom(now: now) else { return .laneFull }
+            guard isFirst ? lane.hasRoomBeforeRetries(now: now) : lane.hasRoom(now: now) else { return .laneFull }
             guard makeRoomInBatch(now: now) else { return .starved }
             switch log.read(at: place) {
             case .end: return .done
@@ -366,6 +381,7 @@ extension Dispatcher {
                     else { return .starved }
                     cost = max(cost, byteCount)
                 }
+                work.sentNewLast = true
                 pay(cost, work)
                 lane.reading = .alone(event.next)
                 markDirty(lane)

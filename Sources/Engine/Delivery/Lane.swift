@@ -59,6 +59,8 @@ package final class LaneWork {
     package var window = BatchWindow()
     /// Turns in which it only read, one behind the other.
     package var readTurns: UInt8 = 0
+    /// What went last was new, or else had its row: what is of the other kind goes first.
+    package var sentNewLast = true
     package var retriesInFlight = 0
     /// Bytes it may still take in this round.
     package var deficit = 0
@@ -95,7 +97,7 @@ package final class LaneWork {
     /// True exactly when the order of all that waits is known, as far as that can be.
     package var mayRetry: Bool {
         guard let order else { return true }
-        return order.isComplete && (retries.hasAll || retries.isFull)
+        return order.isComplete && retries.isKnown
     }
     package func takesNew(in kind: DeliveryOrder) -> Bool {
         guard let order, order.isComplete, retries.hasAll else { return false }
@@ -317,10 +319,14 @@ package final class Lane {
     package func hasRoomForRetry(now: UInt64) -> Bool {
         let allowance = allowance(work)
         guard !isStopped, inFlight < allowance, let work, work.mayRetry else { return false }
-        if batchesInOrder, !work.retries.hasAll, !work.retries.isFull { return false }
+        if batchesInOrder, !work.retries.isKnown { return false }
         // Where only the newest is wanted, and in batches, everything that is sent is sent as a retry is.
         let most = coalesces || endpoint.policies?.batch != nil ? allowance : max(1, allowance / 2)
         return work.retriesInFlight < most && !isHeld(work, now: now)
+    }
+    /// What is new takes at most half where it goes first, so that what waits for its turn has the other.
+    package func hasRoomBeforeRetries(now: UInt64) -> Bool {
+        inFlight - (work?.retriesInFlight ?? 0) < max(1, allowance / 2) && hasRoom(now: now)
     }
     /// A deferred attempt is already in the outstanding window or scheduled, so it needs neither.
     package func hasRoomForDeferred(now: UInt64) -> Bool {

@@ -64,6 +64,7 @@ final class RegistryComponent: Component {
             registry.add(identity)
             let report = try registry.apply(.manifest(configuration), actor: .start)
             logger.info("configuration applied", metadata: ["changes": "\(report.diff)"])
+            for warning in report.warnings { logger.warning("\(warning)") }
             let (keys, newPlatformKey) = try KeyRing.open(registry, uses: kept, folder: configuration.dataFolder)
             opened.set(
                 Opened(

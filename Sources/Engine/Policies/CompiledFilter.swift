@@ -73,6 +73,9 @@ package final class CompiledFilter: Sendable {
         walk = compiler.paths.isEmpty ? nil : JSONWalk(compiler.paths)
     }
 
+    var patterns: [LinearPattern] {
+        conditions.compactMap { if case .matches(let pattern) = $0.test { pattern } else { nil } }
+    }
     package func matches(_ input: FilterInput) -> Bool { verdict(on: input) == .matches }
     package func verdict(on input: FilterInput) -> FilterVerdict {
         var work = 0

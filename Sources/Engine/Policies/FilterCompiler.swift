@@ -305,7 +305,7 @@ struct FilterCompiler {
     private mutating func pattern(_ value: PlainJSON, _ place: FieldPath) throws(ValidationIssue) -> LinearPattern {
         let spelled = String(decoding: try text(value, place), as: UTF8.self)
         let pattern: LinearPattern
-        do throws(LinearPatternError) { pattern = try LinearPattern(spelled) } catch {
+        do throws(LinearPatternError) { pattern = try LinearPattern.shared(spelled) } catch {
             throw ValidationIssue(place, "is no regular expression (RE2): \(error.reason)")
         }
         instructionCount += pattern.instructionCount

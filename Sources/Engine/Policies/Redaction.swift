@@ -7,7 +7,7 @@ enum Redaction {
         let hashed = RedactionSettings.kinds(settings.hash)
         // Those that are malformed are refused before.
         let custom = settings.custom.compactMap { one -> CustomRedaction? in
-            guard let pattern = try? LinearPattern(one.pattern) else { return nil }
+            guard let pattern = try? LinearPattern.shared(one.pattern) else { return nil }
             return CustomRedaction(
                 pattern, replacement: Array(one.replacement.utf8),
                 hashLabel: hashed.contains(.custom) ? one.label : nil)

@@ -32,6 +32,8 @@ package struct PublishedEvent: Equatable, Sendable {
     }
     /// Of what came over the contract edge.
     package var contract: ContractStamp?
+    /// Of the trace that its publisher has it in: `TraceContext.lines`.
+    package var traceLines = ""
     /// Where it was published.
     package var target = "/api/v1/events"
     /// Of those that are the API's own.
@@ -79,7 +81,7 @@ package struct PublishedEvent: Equatable, Sendable {
         if let contract { lines += contract.fieldLines }
         if let eventID { lines += PublishedFields.eventID + eventID + "\r\n" }
         if let repetition { lines += PublishedFields.idempotencyKey + repetition.text + "\r\n" }
-        return Array((lines + "Content-Type: " + contentType + "\r\n").utf8)
+        return Array((lines + traceLines + "Content-Type: " + contentType + "\r\n").utf8)
     }
 }
 

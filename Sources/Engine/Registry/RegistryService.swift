@@ -29,6 +29,7 @@ package final class RegistryService: Sendable {
     private let verifiers: VerifierRegistry
     private let nowMillis: @Sendable () -> Int64
     package let counters = SourceCounters()
+    package let expressions = ExpressionLedger()
     /// Held over a whole change; `current` only for the moments in which it is read or replaced.
     private let turn = Mutex(())
     private let current = Mutex(Current())
@@ -77,10 +78,15 @@ package final class RegistryService: Sendable {
         let before = current.withLock { $0 }
         let now = nowMillis()
         let (plan, places) = try plan(change, before, now)
-        let report = ChangeReport(
+        var report = ChangeReport(
             diff: TopologyDiff(plan), warnings: warnings(change, before) + plan.orphans, isDryRun: dryRun)
         guard !plan.isEmpty || plan.after.hasManifest != before.state.hasManifest else { return report }
         let next = try prepare(plan, before, places)
+        let expressions = expressions(of: plan, before, places)
+        let bounds = plan.after.live.expressions
+        // What was saved before runs, however much it is.
+        let issues = before.compilation == nil ? [] : self.expressions.issues(expressions, bounds)
+        guard issues.isEmpty else { throw .invalid(ValidationIssues(issues)) }
         guard !dryRun else { return report }
         do {
             for part in next.parts { try part.secure() }
@@ -88,6 +94,10 @@ package final class RegistryService: Sendable {
             try store.commit(RegistryCommit(plan, audit: audit))
         } catch { throw .storeFailed("\(error)") }
         counters.label(plan.sources.upserted)
+        self.expressions.take(expressions)
+        if before.compilation == nil || before.state.live.expressions != bounds {
+            report.warnings += self.expressions.overruns(bounds) { plan.after.tenant($0)?.name ?? "\($0)" }
+        }
         for part in next.parts { part.publish() }
         current.withLock {
             $0.state = plan.after
@@ -171,6 +181,38 @@ package final class RegistryService: Sendable {
             places.endpoints[spec.id] = FieldPath("endpoints")[index]
         }
         return places
+    }
+
+    /// At the first change those of all that there are, later of what changes.
+    private func expressions(
+        of plan: RegistryPlan, _ before: Current, _ places: Places
+    ) -> [ExpressionLedger.Entry] {
+        let isFirst = before.compilation == nil
+        let endpoints = isFirst ? Array(plan.after.endpoints.all) : plan.endpoints.upserted
+        let sources = isFirst ? Array(plan.after.sources.all) : plan.sources.upserted
+        let types = isFirst ? Array(plan.after.eventTypes.all) : plan.eventTypes
+        var entries = endpoints.map {
+            ExpressionLedger.Entry(
+                owner: .endpoint($0.id), holding: ExpressionLedger.Holding($0),
+                path: (places.endpoints[$0.id] ?? FieldPath("endpoints", $0.qualifiedName))[
+                    $0.settings.policies.filter == nil ? "redact" : "filter"])
+        }
+        entries += sources.map {
+            ExpressionLedger.Entry(
+                owner: .source($0.id), holding: ExpressionLedger.Holding($0),
+                path: (places.sources[$0.id] ?? FieldPath("sources", $0.qualifiedName))[
+                    $0.settings.schemas.all == nil ? "schemas" : "schema"])
+        }
+        entries += types.map {
+            ExpressionLedger.Entry(
+                owner: .eventType($0.id), holding: ExpressionLedger.Holding($0), path: FieldPath("schemas"))
+        }
+        var gone = plan.endpoints.removed.map { ExpressionLedger.Owner.endpoint($0.id) }
+        gone += plan.endpoints.vanished.map { .endpoint(EndpointID($0.number)) }
+        gone += plan.sources.removed.map { .source($0.id) }
+        gone += plan.sources.vanished.map { .source(SourceID($0.number)) }
+        gone += plan.removedEventTypes.map { .eventType($0.id) }
+        return entries + gone.map { ExpressionLedger.Entry(owner: $0, holding: nil) }
     }
 
     // MARK: Prepare

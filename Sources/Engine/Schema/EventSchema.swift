@@ -3,6 +3,7 @@
 //
 // Invariants: an immutable value; what cannot be run within `SchemaBounds`, refers outside or back to itself without
 // reading anything, or has an expression that RE2 does not take, is refused here with its place.
+import FastPath
 
 /// Which rules a schema is read by, where they differ.
 package enum SchemaDialect: Sendable {
@@ -17,6 +18,8 @@ package struct EventSchema: Sendable {
     let rules: [SchemaRule]
     let root: RuleIndex
     let document: JSONDocument
+    /// All expressions in it.
+    let patterns: [LinearPattern]
 
     /// `dialect`: instead of what the schema says itself.
     package init(_ text: [UInt8], dialect: SchemaDialect? = nil) throws(SchemaProblem) {
@@ -28,6 +31,7 @@ package struct EventSchema: Sendable {
         var compiler = try SchemaCompiler(document, dialect: dialect)
         root = try compiler.compile()
         rules = compiler.rules
+        patterns = compiler.patterns
         self.document = document
     }
     package init(_ text: String) throws(SchemaProblem) { try self.init(Array(text.utf8)) }

@@ -11,7 +11,7 @@ struct SchemaCompiler {
     private(set) var rules: [SchemaRule] = []
     private var known: [Int: RuleIndex] = [:]
     private var waiting: [(index: RuleIndex, place: Int)] = []
-    private var patternCount = 0
+    private(set) var patterns: [LinearPattern] = []
     private var patternBytes = 0
 
     init(_ document: JSONDocument, dialect: SchemaDialect?) throws(SchemaProblem) {
@@ -99,12 +99,12 @@ struct SchemaCompiler {
 
     mutating func pattern(_ text: String, path: String) throws(SchemaProblem) -> LinearPattern {
         let pattern: LinearPattern
-        do throws(LinearPatternError) { pattern = try LinearPattern(ExpressionText.forRE2(text)) } catch {
+        do throws(LinearPatternError) { pattern = try LinearPattern.shared(ExpressionText.forRE2(text)) } catch {
             throw SchemaProblem(path, "is no expression that RE2 takes: \(error.reason)")
         }
-        patternCount += 1
+        patterns.append(pattern)
         patternBytes += pattern.memoryBytes
-        guard patternCount <= SchemaBounds.patternCountMax, patternBytes <= SchemaBounds.patternMemoryBytesMax else {
+        guard patterns.count <= SchemaBounds.patternCountMax, patternBytes <= SchemaBounds.patternMemoryBytesMax else {
             throw SchemaProblem(
                 path,
                 "is one expression too many: at most \(SchemaBounds.patternCountMax), of "

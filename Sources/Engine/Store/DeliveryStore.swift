@@ -35,8 +35,8 @@ package protocol DeliveryStore: AnyObject, Sendable {
     func deadLetters(endpoint: EndpointID, lookedMax: Int) throws -> [DeadLetterGroup]
     /// Sequences at or behind `from` that have a row, ascending: what a lane must not send as new again.
     func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64]
-    /// Pending rows whose key is `from` or behind it, in the order of `RetryKey`.
-    func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow]
+    /// Pending rows of a kind whose key is `load.from` or behind it, in the order of `RetryKey`.
+    func pending(endpoint: EndpointID, _ load: RetryLoad, limit: Int) throws -> [DeliveryRow]
     /// Newest first; see `DeliveryQuery`. A call looks at a bounded number of rows that do not match, so a page may
     /// hold fewer than `limit` rows, even none, and yet not be the last one: `next` is where the next page begins (its
     /// `before`), nil when there is nothing more.

@@ -16,9 +16,17 @@ package enum Migrations {
         migrator.registerMigration("8-pollers") { try $0.execute(sql: PollerTable.schema) }
         migrator.registerMigration("9-repairs") { try $0.execute(sql: RepairTable.schema) }
         migrator.registerMigration("10-failing-alerts") { try $0.execute(sql: MarkTable.alertSchema) }
+        migrator.registerMigration("11-pending-by-kind") { try $0.execute(sql: pendingByKind) }
         return migrator
     }()
 
+    /// First attempts are found without those that have failed, and the other way round; 8191 is
+    /// `AttemptCount.numberMask`.
+    private static let pendingByKind = """
+        DROP INDEX open_by_due;
+        CREATE INDEX open_by_kind ON open_delivery (log, endpoint, ((attempts & 8191) = 0), due, sequence)
+            WHERE state = 2;
+        """
     private static let first = """
         CREATE TABLE endpoint (
             number INTEGER PRIMARY KEY AUTOINCREMENT,

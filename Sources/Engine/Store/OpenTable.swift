@@ -7,6 +7,8 @@ import GRDB
 struct OpenTable {
     let log: Int64
     var attempts: AttemptTable { AttemptTable("open_attempt", log: log) }
+    /// 1 for a row of which no attempt was made; word for word as `open_by_kind` has it, or that is not used.
+    static let isFirst = "((attempts & \(AttemptCount.numberMask)) = 0)"
 
     // MARK: Reading
 
@@ -22,16 +24,19 @@ struct OpenTable {
             ).map(UInt64.init(bitPattern:))
         }
     }
-    func pending(endpoint: EndpointID, from: RetryKey, limit: Int, _ db: Database) throws -> [DeliveryRow] {
+    func pending(endpoint: EndpointID, _ load: RetryLoad, limit: Int, _ db: Database) throws -> [DeliveryRow] {
         // Row values compare as `RetryKey` does.
         let sql = """
-            SELECT * FROM open_delivery INDEXED BY open_by_due
-            WHERE state = 2 AND log = ? AND endpoint = ? AND (due, sequence) >= (?, ?)
+            SELECT * FROM open_delivery INDEXED BY open_by_kind
+            WHERE state = 2 AND log = ? AND endpoint = ? AND \(OpenTable.isFirst) = \(load.kind == .first ? 1 : 0)
+                AND (due, sequence) >= (?, ?)
             ORDER BY due, sequence LIMIT ?
             """
         return try Row.fetchAll(
             db, sql: sql,
-            arguments: [log, endpoint.number, from.dueMillis, DeliveryColumns.stored(from.sequence), limit]
+            arguments: [
+                log, endpoint.number, load.from.dueMillis, DeliveryColumns.stored(load.from.sequence), limit,
+            ]
         ).map { try DeliveryColumns.delivery($0) }
     }
     /// One state's part of a listing.
@@ -79,7 +84,7 @@ struct OpenTable {
         var arguments: StatementArguments = [log]
         if let endpoint { arguments += [endpoint.number] }
         let pending = """
-            SELECT endpoint, count(*) AS number, min(due) AS due FROM open_delivery INDEXED BY open_by_due
+            SELECT endpoint, count(*) AS number, min(due) AS due FROM open_delivery INDEXED BY open_by_kind
             WHERE state = 2 AND log = ? \(one) GROUP BY endpoint
             """
         var found: [EndpointID: OpenDeliveries] = [:]
@@ -196,17 +201,17 @@ struct OpenTable {
     func expedite(_ endpoint: EndpointID, due: Int64, _ db: Database) throws {
         try db.execute(
             sql: """
-                UPDATE open_delivery INDEXED BY open_by_due SET due = ?
-                WHERE state = 2 AND log = ? AND endpoint = ? AND due > ?
-                    AND NOT ((attempts & \(AttemptCount.numberMask)) = 0 AND due > updated)
+                UPDATE open_delivery INDEXED BY open_by_kind SET due = ?
+                WHERE state = 2 AND log = ? AND endpoint = ? AND \(OpenTable.isFirst) IN (0, 1) AND due > ?
+                    AND NOT (\(OpenTable.isFirst) AND due > updated)
                 """, arguments: [due, log, endpoint.number, due])
     }
     func advance(_ endpoint: EndpointID, byMillis millis: Int64, nowMillis: Int64, _ db: Database) throws {
         try db.execute(
             sql: """
-                UPDATE open_delivery INDEXED BY open_by_due SET due = max(due - ?, ?)
-                WHERE state = 2 AND log = ? AND endpoint = ? AND due > ?
-                    AND (attempts & \(AttemptCount.numberMask)) = 0 AND due > updated
+                UPDATE open_delivery INDEXED BY open_by_kind SET due = max(due - ?, ?)
+                WHERE state = 2 AND log = ? AND endpoint = ? AND \(OpenTable.isFirst) = 1 AND due > ?
+                    AND due > updated
                 """, arguments: [millis, nowMillis, log, endpoint.number, nowMillis])
     }
     func forget(_ endpoint: EndpointID, _ db: Database) throws {

@@ -218,8 +218,8 @@ package final class SQLiteStore: DeliveryStore {
     package func recorded(endpoint: EndpointID, from: UInt64) throws -> [UInt64] {
         try reader.recorded(endpoint: endpoint, from: from)
     }
-    package func pending(endpoint: EndpointID, from: RetryKey, limit: Int) throws -> [DeliveryRow] {
-        try database.read { try open.pending(endpoint: endpoint, from: from, limit: limit, $0) }
+    package func pending(endpoint: EndpointID, _ load: RetryLoad, limit: Int) throws -> [DeliveryRow] {
+        try database.read { try open.pending(endpoint: endpoint, load, limit: limit, $0) }
     }
     package func rows(_ query: DeliveryQuery) throws -> (rows: [DeliveryRow], next: DeliveryCursor?) {
         try reader.rows(query)

@@ -6,7 +6,7 @@ import FastPath
 package enum StoreRequest: Sendable {
     case commit(OutcomeBatch)
     /// Answered after every batch that was submitted before it.
-    case loadPending(endpoint: EndpointID, from: RetryKey, limit: Int)
+    case loadPending(endpoint: EndpointID, RetryLoad, limit: Int)
     /// Pending deliveries fall due now; answered when that is written.
     case expedite(endpoint: EndpointID, due: Int64)
     /// What waits for its first attempt falls due so much sooner; answered as `expedite`, when that is written.
@@ -20,7 +20,7 @@ package enum StoreRequest: Sendable {
 package enum StoreReply: Sendable {
     /// In the order of the batches; a batch that failed is tried again before any later one.
     case committed(shared: EventLocation?, marks: [LaneMark])
-    case pending(endpoint: EndpointID, rows: [DeliveryRow], limit: Int)
+    case pending(endpoint: EndpointID, kind: RetryKind, rows: [DeliveryRow], limit: Int)
     case expedited(EndpointID)
     /// As they are now.
     case cancelled([DeliveryRow])

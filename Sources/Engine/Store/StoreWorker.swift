@@ -127,9 +127,9 @@ package final class StoreWorker: StorePort, @unchecked Sendable {
             }
             reply(.committed(shared: batch.shared, marks: batch.marks))
             if !dropped.isEmpty { reply(.dropped(dropped)) }
-        case .loadPending(let endpoint, let from, let limit):
-            let rows = try store.pending(endpoint: endpoint, from: from, limit: limit)
-            reply(.pending(endpoint: endpoint, rows: rows, limit: limit))
+        case .loadPending(let endpoint, let load, let limit):
+            let rows = try store.pending(endpoint: endpoint, load, limit: limit)
+            reply(.pending(endpoint: endpoint, kind: load.kind, rows: rows, limit: limit))
         case .expedite(let endpoint, let due):
             try store.expedite(endpoint, due: due)
             reply(.expedited(endpoint))

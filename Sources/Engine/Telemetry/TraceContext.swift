@@ -98,6 +98,19 @@ package struct TraceContext: Equatable, Sendable {
         return state.utf8.count <= stateBytesMax ? state : ""
     }
 
+    /// What a publisher's request says of its trace, as field lines of the event's record; empty where that is nothing,
+    /// or malformed.
+    package static func lines(parents: [String], states: [String]) -> String {
+        guard parents.count == 1, let parent = parents.first, parent.utf8.count <= parentBytesMax, isPlain(parent),
+            Array(parent.utf8).withView({ TraceContext(value: $0) }) != nil
+        else { return "" }
+        let state = states.filter { !$0.isEmpty }.joined(separator: ",")
+        let isKept = !state.isEmpty && state.utf8.count <= stateBytesMax && isPlain(state)
+        return "\(parentName): \(parent)\r\n" + (isKept ? "\(stateName): \(state)\r\n" : "")
+    }
+    private static let parentBytesMax = 256
+    private static func isPlain(_ text: String) -> Bool { text.utf8.allSatisfy { (0x20...0x7E).contains($0) } }
+
     private static func forEachValue(of name: StaticString, in lines: ByteView, _ body: (ByteView) -> Void) {
         let nameCount = name.utf8CodeUnitCount
         var start = 0

@@ -131,7 +131,7 @@ extension TopologyDiff: CustomStringConvertible {
 package struct ChangeReport: Equatable, Codable, Sendable {
     package let diff: TopologyDiff
     /// What is sound but should be known; one sentence each.
-    package let warnings: [String]
+    package var warnings: [String]
     /// Nothing was changed: the report says what would be.
     package let isDryRun: Bool
 

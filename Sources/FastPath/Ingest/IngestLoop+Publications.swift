@@ -78,9 +78,9 @@ extension IngestLoop where IO: ~Copyable {
         _ slot: Int, _ source: UnsafePointer<IngestSource>, _ bytes: ByteView, _ head: RequestHead, _ body: ByteView
     ) -> Bool {
         guard let publishers, head.query.isEmpty, bytes.slice(head.path).equals(PublicationFields.path),
-            let bearer = publicationFields.bearer(fields, bytes),
+            let said = publicationFields.read(fields, bytes),
             let pass = passes.find(
-                bearer, version: publishers.version, nowMillis: nowMillis, wallMillis: wallNanos / 1_000_000),
+                said.bearer, version: publishers.version, nowMillis: nowMillis, wallMillis: wallNanos / 1_000_000),
             let plain = PlainPublication(body), Int(plain.payload.count) <= pass.bodyBytesMax
         else { return false }
         if publicationIsOverLimit(slot, pass.tenant) { return true }
@@ -95,7 +95,7 @@ extension IngestLoop where IO: ~Copyable {
         event.dedupKey = body.slice(plain.eventID)
         event.dedupWindowSeconds = plain.eventID.isEmpty ? 0 : pass.windowSeconds
         event.receivedAt = wallNanos
-        event.fieldLines = unsafe PublicationFields.lines(eventID: event.dedupKey, keyScratch)
+        event.fieldLines = unsafe PublicationFields.lines(eventID: event.dedupKey, trace: said.trace, keyScratch)
         table[slot].connection.offered(now: nowMillis, limits)
         table.noteDeadline(slot)
         unsafe metrics.count(.bodyBytes, source: source.pointee.counterSlot, UInt64(event.body.count))
@@ -154,6 +154,14 @@ struct PublicationFields {
     private let tenant = HeaderName("x-tenant-id")
     private let idempotencyKey = HeaderName("idempotency-key")
     private let requestID = HeaderName("x-request-id")
+    private let traceState = HeaderName("tracestate")
+    private let traceParent = HeaderName("traceparent")
+
+    struct Said {
+        let bearer: ByteView
+        /// Empty where there is no `traceparent`.
+        let trace: ByteView
+    }
 
     func hasAuthorization(_ fields: borrowing FieldTable, _ bytes: ByteView) -> Bool {
         for index in 0..<fields.count {
@@ -163,9 +171,10 @@ struct PublicationFields {
         }
         return false
     }
-    /// The value of `Authorization`; nil where a worker has to look.
-    @inline(__always) func bearer(_ fields: borrowing FieldTable, _ bytes: ByteView) -> ByteView? {
+    /// Nil where a worker has to look.
+    @inline(__always) func read(_ fields: borrowing FieldTable, _ bytes: ByteView) -> Said? {
         var bearer: ByteView?
+        var trace = ByteView.empty
         var isMarked = false
         for index in 0..<fields.count {
             let field = fields[index]
@@ -180,23 +189,51 @@ struct PublicationFields {
                     bytes.slice(field.value).equals("1")
                 else { return nil }
                 isMarked = true
-            case tenant.hash, idempotencyKey.hash, requestID.hash: return nil
+            case traceParent.hash:
+                let value = bytes.slice(field.value)
+                guard trace.count == 0, bytes.slice(field.name).equalsIgnoringCase(lowered: traceParent.view),
+                    PublicationFields.isTrace(value)
+                else { return nil }
+                trace = value
+            case tenant.hash, idempotencyKey.hash, requestID.hash, traceState.hash: return nil
             default: continue
             }
         }
-        return isMarked ? bearer : nil
+        guard isMarked, let bearer else { return nil }
+        return Said(bearer: bearer, trace: trace)
     }
-    /// As `PublishedEvent` writes them. Safety: `memory` has room for the id and 64 bytes.
-    static func lines(eventID: ByteView, _ memory: UnsafeMutablePointer<UInt8>) -> ByteView {
+    /// Of version 0, as nearly all are; what else is one, or is none, a worker knows.
+    private static func isTrace(_ value: ByteView) -> Bool {
+        guard value.count == 55 else { return false }
+        var (trace, parent): (UInt8, UInt8) = (0, 0)
+        for index in 0..<55 {
+            let byte = value[index]
+            switch index {
+            case 0, 1: if byte != UInt8(ascii: "0") { return false }
+            case 2, 35, 52: if byte != UInt8(ascii: "-") { return false }
+            default:
+                guard (48...57).contains(byte) || (97...102).contains(byte) else { return false }
+                if index < 35 { trace |= byte ^ 48 } else if index < 52 { parent |= byte ^ 48 }
+            }
+        }
+        return trace != 0 && parent != 0
+    }
+    /// As `PublishedEvent` writes them. Safety: `memory` has room for the id, the trace and 96 bytes.
+    static func lines(eventID: ByteView, trace: ByteView, _ memory: UnsafeMutablePointer<UInt8>) -> ByteView {
         var count = 0
         func put(_ view: ByteView) {
             unsafe (memory + count).update(from: view.base, count: view.count)
             count += view.count
         }
-        precondition(eventID.count + 64 <= IngestSizes.keyBytesMax)
+        precondition(eventID.count + trace.count + 96 <= IngestSizes.keyBytesMax)
         if eventID.count > 0 {
             put(ByteView("Sluice-Event-Id: "))
             put(eventID)
+            put(ByteView("\r\n"))
+        }
+        if trace.count > 0 {
+            put(ByteView("traceparent: "))
+            put(trace)
             put(ByteView("\r\n"))
         }
         put(ByteView("Content-Type: application/json\r\n"))

@@ -5,6 +5,7 @@
 // into arrays and views live for one call. Source: https://github.com/google/re2/wiki/Syntax
 
 import CShims
+import Synchronization
 
 /// Why an expression is refused, in RE2's words; they repeat a part of the expression and nothing else.
 package struct LinearPatternError: Error, Equatable, Sendable {
@@ -20,16 +21,22 @@ package struct LinearPatternError: Error, Equatable, Sendable {
     /// An expression that would compile to more costs too much to run.
     package static let instructionCountMax = 10_000
     private static let reasonBytesMax = 256
+    private static let inUse = Mutex(0)
+    /// What all that there are now may take together.
+    package static var bytesInUse: Int { inUse.withLock { $0 } }
     package let text: String
     /// What it compiles to; matching costs at most so much a byte.
     package let instructionCount: Int
     /// What it may take.
     package let memoryBytes: Int
     private let pattern: OpaquePointer
+    /// Of its text alone, so that others may have it too.
+    private let isPlain: Bool
 
     /// `isBytes`: a character is a byte; otherwise texts are UTF-8.
     package init(_ text: String, foldsCase: Bool = false, isBytes: Bool = false) throws(LinearPatternError) {
         self.text = text
+        isPlain = !foldsCase && !isBytes
         var memory = LinearPattern.smallMemoryBytesMax
         var made = unsafe LinearPattern.made(text, foldsCase, isBytes, memory)
         if unsafe sluice_pattern_error(made, nil, 0)
@@ -42,6 +49,7 @@ package struct LinearPatternError: Error, Equatable, Sendable {
         }
         memoryBytes = memory
         unsafe pattern = made
+        LinearPattern.inUse.withLock { $0 += memory }
         var reason = [CChar](repeating: 0, count: LinearPattern.reasonBytesMax)
         if unsafe sluice_pattern_error(made, &reason, reason.count) {
             instructionCount = 0
@@ -62,7 +70,28 @@ package struct LinearPatternError: Error, Equatable, Sendable {
         else { preconditionFailure("RE2 always makes a pattern") }
         return unsafe made
     }
-    deinit { unsafe sluice_pattern_free(pattern) }
+    deinit {
+        unsafe sluice_pattern_free(pattern)
+        LinearPattern.inUse.withLock { $0 -= memoryBytes }
+        if isPlain { LinearPattern.shared.withLock { if $0[text]?.pattern == nil { $0[text] = nil } } }
+    }
+
+    // MARK: those that many ask for
+
+    private struct Known: Sendable {
+        weak var pattern: LinearPattern?
+    }
+    private static let shared = Mutex<[String: Known]>([:])
+    /// That of everybody who asks for the same text, whose it is as long as somebody has it. Never on a loop.
+    package static func shared(_ text: String) throws(LinearPatternError) -> LinearPattern {
+        if let known = shared.withLock({ $0[text]?.pattern }) { return known }
+        let made = try LinearPattern(text)
+        return shared.withLock { known in
+            if let other = known[text]?.pattern { return other }
+            known[text] = Known(pattern: made)
+            return made
+        }
+    }
 
     /// Whether it matches anywhere in `text`.
     package func matches(_ text: ByteView) -> Bool {

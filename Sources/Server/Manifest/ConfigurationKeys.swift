@@ -32,6 +32,12 @@ package enum ConfigurationKeys {
                     .size("bytes", \.process.rejected.bytesMax, of: initial, (1 << 20)...(16 << 30)),
                 ]),
             .section("limits", \.process.limits, keys: limits),
+            .section(
+                "expressions", \.self,
+                keys: [
+                    .size("tenant", \.live.expressions.tenantBytesMax, of: initial, (1 << 20)...(64 << 30)),
+                    .size("total", \.live.expressions.bytesMax, of: initial, (1 << 20)...(64 << 30)),
+                ]),
             .section("log", \.process.log, keys: log),
             .section("dedup", \.self, keys: dedup),
             .section("delivery", \.self, keys: delivery),

@@ -57,6 +57,10 @@ data: ./sluice-data               # the log and the delivery state; one process 
 #   connections_per_address: 0    # of one client; 0 = no limit; a trusted proxy is none
 #   assembly: 64MiB               # memory for requests larger than one receive buffer, a loop
 
+# expressions:                    # memory of the regular expressions in filters, redactions and schemas
+#   tenant: 64MiB
+#   total: 512MiB
+
 # log:
 #   segment: 64MiB
 #   retention: { size: 64GiB, age: 7d }   # never a segment that an endpoint still needs; `never` switches one off

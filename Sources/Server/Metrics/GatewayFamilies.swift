@@ -16,6 +16,10 @@ package enum GatewayFamilies {
                     "sluice_memory_budget_bytes", .gauge, help: "Memory taken at start.",
                     value: Double(status.memoryBudgetBytes)),
                 MetricFamily(
+                    "sluice_expression_bytes", .gauge,
+                    help: "What compiled regular expressions of filters, redactions and schemas may take.",
+                    value: Double(LinearPattern.bytesInUse)),
+                MetricFamily(
                     "sluice_build_info", .gauge, help: "1; what runs is in the labels.",
                     samples: [MetricSample([MetricLabel("version", Gateway.version)], 1)]),
             ]

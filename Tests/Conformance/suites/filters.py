@@ -151,6 +151,35 @@ def refusals(report):
             said = done.stdout + done.stderr
             assert done.returncode == 2 and "bad.yaml:7" in said and "takes a number or a text" in said, said
 
+    with report.case("more expressions than a tenant's memory is for are refused, however many endpoints they are of"):
+        with Gateway([open_source("in")], expressions={"tenant": "1MiB"}) as gateway:
+            def made(name, expression):
+                body = {"body": {"$.a": {"$regex": expression}}}
+                return call(gateway, "POST", "/api/v1/endpoints", {
+                    "name": name, "url": "http://example.com/", "filter": body})
+
+            for number in range(8):
+                assert made(f"e{number}", f"^{number}$")[0] == 201
+            # One that is there already takes nothing.
+            assert made("again", "^7$")[0] == 201
+            status, value = made("more", "^more$")
+            (error,) = value["errors"]
+            assert status == 422 and error["path"] == "filter", value
+            assert "1152KiB" in error["reason"] and "1MiB" in error["reason"], value
+            assert gateway.metric_sum("sluice_expression_bytes") == 1 << 20
+            answered(gateway, "DELETE", "/api/v1/endpoints/e0", wanted=(200, 204))
+            assert made("more", "^more$")[0] == 201
+            # A start refuses nothing of what was saved, and says what is over.
+            gateway.stop()
+            gateway.keys["expressions"] = {"tenant": "1MiB", "total": "1MiB"}
+            gateway.start()
+            assert made("other", "^other$")[0] == 422
+            gateway.stop()
+            gateway.sources.append(
+                open_source("strict", schema={"properties": {"a": {"pattern": "^a"}, "b": {"pattern": "^b"}}}))
+            gateway.start()
+            wait_until(lambda: "`expressions.tenant` is 1MiB" in gateway.output(), 10, "nothing is said")
+
 
 def trials(report):
     with report.case("tried on an event of the log and on one that is given: condition by condition, no value shown"):

@@ -161,6 +161,29 @@ def retries(report):
                 assert shown["dead"] == 0 and shown["waiting"] == 200, shown
                 assert event_count(gateway, "retry_budget", "held") > 0
                 notes.append(f"{count} requests for 200 events")
+    with report.case("a new event does not wait behind four hundred retries that are due"):
+        slow = threading.Event()
+
+        def script(delivery, number):
+            if not slow.is_set():
+                return 500
+            time.sleep(0.02)
+            return 204
+
+        with Receiver(script) as receiver:
+            retry = {"delays": ["1s"] * 60, "jitter": 0}
+            with Gateway([open_source()], [endpoint("first", receiver.url, retry=retry, concurrency=64)]) as gateway:
+                send(gateway, 400)
+                wait_until(lambda: receiver.count() >= 400, 30, lambda: f"{receiver.count()} came")
+                slow.set()
+                # One at a time all of them take eight seconds.
+                gateway.endpoints = [endpoint("first", receiver.url, retry=retry, concurrency=1)]
+                gateway.write_configuration()
+                gateway.reload()
+                wait_until(lambda: status_of(gateway)["waiting"] < 390, 20, "no retry goes")
+                send(gateway, 1, start=6000)
+                wait_until(lambda: 6000 in numbers(receiver), 20, "the new event waits behind the retries")
+                assert status_of(gateway)["waiting"] > 100, status_of(gateway)
 
 
 def classes(report):

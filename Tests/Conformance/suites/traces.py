@@ -18,7 +18,7 @@ from certificates import SERVER as SERVES
 from certificates import make
 from receiver import Receiver
 from report import Report, Skip, arguments, wait_until
-from serverutil import Gateway, endpoint, free_port, open_source
+from serverutil import Gateway, endpoint, free_port, open_source, platform_key, request
 
 SERVER, CLIENT, CONSUMER, ERROR = 2, 3, 5, 2
 QUICK = {"delays": ["200ms"] * 20, "jitter": 0}
@@ -198,6 +198,43 @@ def parents(report):
                 assert collector.spans(event=quiet) == [], collector.spans(event=quiet)
                 (got,) = [d for d in receiver.snapshot() if d.body == b"{}"]
                 assert got.headers.get("traceparent") == unsampled, got.headers
+    with report.case("a publisher's trace is taken over, on either port"):
+        with Collector() as collector, Receiver() as receiver:
+            ends = [endpoint("first", receiver.url)]
+            with Gateway([open_source()], ends, traces=settings(collector, ratio=0)) as gateway:
+                fields = {"X-Sluice-Request": "1", "Authorization": f"Bearer {platform_key(gateway.admin_port)}"}
+                event = json.dumps({"type": "a.b", "payload": {"n": 1}})
+                message = json.dumps({"eventType": "a.b", "payload": {"n": 2}})
+                calls = [
+                    (gateway.admin_port, "/api/v1/events", event, {}), (gateway.port, "/api/v1/events", event, {}),
+                    # The loop knows the publisher now.
+                    (gateway.port, "/api/v1/events", event, {}),
+                    (gateway.port, "/api/v1/events", event, {"tracestate": "a=1"}),
+                    (gateway.admin_port, "/api/v1/app/default/msg", message, {"tracestate": "a=1"}),
+                    (gateway.port, "/api/v1/app/default/msg", message, {"tracestate": "a=1"}),
+                ]
+                for count, (port, path, body, more) in enumerate(calls, 1):
+                    trace = f"{count:032x}"
+                    own = {**fields, **more, "traceparent": f"00-{trace}-{PARENT}-01"}
+                    status, _, answer = request(port, path, body, own, "POST")
+                    assert status == 202, f"{status} {answer}"
+                    wait_until(lambda: collector.spans(SERVER), 20, "no arrival")
+                    wait_until(lambda: [s for s in collector.spans(CONSUMER) if s["traceId"] == trace], 20, f"{count}")
+                    wait_until(lambda: [s for s in collector.spans(SERVER) if s["traceId"] == trace], 20, f"{count}")
+                    (arrival,) = [s for s in collector.spans(SERVER) if s["traceId"] == trace]
+                    assert arrival["parentSpanId"] == PARENT, arrival
+                    assert arrival.get("traceState", "") == more.get("tracestate", ""), arrival
+                    wait_until(lambda: receiver.count() == count, 10, "no delivery")
+                    assert receiver.snapshot()[-1].headers["traceparent"].startswith(f"00-{trace}-"), count
+                for wrong in (f"00-{FOREIGN}-{PARENT}-00", f"00-{'0' * 32}-{PARENT}-01", "nonsense"):
+                    own = {**fields, "traceparent": wrong}
+                    for port in (gateway.admin_port, gateway.port):
+                        status, _, answer = request(port, "/api/v1/events", event, own, "POST")
+                        assert status == 202, f"{wrong}: {status} {answer}"
+                wait_until(lambda: receiver.count() == len(calls) + 6, 10, "no delivery")
+                came = [d.headers.get("traceparent") for d in receiver.snapshot()[len(calls):]]
+                # What is not sampled passes as it was; what is none goes on to nobody.
+                assert sorted(map(str, came)) == sorted([f"00-{FOREIGN}-{PARENT}-00"] * 2 + ["None"] * 4), came
     with report.case("parent: false asks the ratio alone"):
         with Collector() as collector, Receiver() as receiver:
             ends = [endpoint("first", receiver.url)]

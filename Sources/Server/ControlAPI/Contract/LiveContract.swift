@@ -146,7 +146,7 @@ final class LiveContract: ContractWebhooks {
         let text = TextEncoding.hex(digest)
         let events = order.events.enumerated().map { index, event in
             published(
-                event, tenant, key: order.isBatch ? "\(key) \(index)" : key, digest: text, caller.requestID)
+                event, tenant, key: order.isBatch ? "\(key) \(index)" : key, digest: text, caller)
         }
         var ids: [String] = []
         var duplicateCount = 0
@@ -164,7 +164,7 @@ final class LiveContract: ContractWebhooks {
         return (ids, isDuplicate)
     }
     private func published(
-        _ event: ContractEvent, _ tenant: TenantSpec, key: String, digest: String, _ correlation: String
+        _ event: ContractEvent, _ tenant: TenantSpec, key: String, digest: String, _ caller: Caller
     ) -> PublishedEvent {
         let now = ProcessResources.wallNanos
         let millis = Int64(now / 1_000_000)
@@ -175,7 +175,8 @@ final class LiveContract: ContractWebhooks {
         record.source = .contract
         record.target = LiveContract.target
         record.receivedAt = now
-        record.contract = ContractStamp(eventID: id, correlationID: correlation, key: key, digest: digest)
+        record.traceLines = caller.traceLines
+        record.contract = ContractStamp(eventID: id, correlationID: caller.requestID, key: key, digest: digest)
         return record
     }
     /// Many of them share a commit.

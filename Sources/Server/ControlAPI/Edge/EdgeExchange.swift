@@ -253,7 +253,9 @@ package struct EdgeExchange: Sendable {
     var isMutation: Bool { method != .get }
     var traits: EdgeTraits? { route?.edge }
     var needsEnvelope: Bool { traits?.needsEnvelope ?? true }
-    var caller: Caller { Caller(principal: principal ?? .stranger, requestID: requestID) }
+    var caller: Caller {
+        Caller(principal: principal ?? .stranger, requestID: requestID, traceLines: fields.traceLines)
+    }
     /// A body follows, or may.
     var hasBody: Bool {
         if let bytes { return !bytes.isEmpty }

@@ -16,6 +16,7 @@ struct IngestCall {
     /// Without its question mark.
     let query: String
     let requestID: String
+    let traceLines: String
     let authorization: [String]
     let idempotencyKeys: [String]
     let tenant: String?
@@ -38,6 +39,8 @@ struct IngestCall {
             return lines.isEmpty ? nil : lines.joined(separator: ", ")
         }
         requestID = RequestID.accepted(joined(HeaderNames.requestID)) ?? RequestID.make()
+        traceLines = TraceContext.lines(
+            parents: texts(HeaderNames.traceParent), states: texts(HeaderNames.traceState))
         authorization = texts(HeaderNames.authorization)
         idempotencyKeys = texts(HeaderNames.idempotencyKey)
         tenant = joined(HeaderNames.tenant)
@@ -50,6 +53,8 @@ struct IngestCall {
         static let authorization = HeaderName("authorization")
         static let idempotencyKey = HeaderName("idempotency-key")
         static let requestID = HeaderName("x-request-id")
+        static let traceParent = HeaderName("traceparent")
+        static let traceState = HeaderName("tracestate")
         static let tenant = HeaderName("x-tenant-id")
         static let contentType = HeaderName("content-type")
         static let mark = HeaderName("x-sluice-request")

@@ -43,6 +43,7 @@ final class LiveMessages: SvixMessages {
         event.deliverAtMillis = draft.deliverAtMillis
         event.retentionHours = draft.retentionHours
         event.target = target
+        event.traceLines = caller.traceLines
         event.repetition = draft.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
         event.receivedAt = ProcessResources.wallNanos
         return event
@@ -97,6 +98,7 @@ final class LiveMessages: SvixMessages {
         var event = PublishedEvent(tenant: target.tenant, type: draft.eventType, body: draft.body)
         event.source = .directedMessages
         event.target = LiveMessages.target
+        event.traceLines = caller.traceLines
         event.receivedAt = ProcessResources.wallNanos
         switch try await publishing.publish(event, windowSeconds: lookup.state.live.dedupWindowSeconds) {
         case .kept(let id), .duplicate(let id):

@@ -87,7 +87,7 @@ final class LivePublications: PublicationDesk {
             }
             var principal = try bearers.principal(answer, at: asked.address, requestID: asked.requestID)
             if case .tenant = access, let ref = asked.tenant { principal = try bearers.confined(principal, to: ref) }
-            caller = Caller(principal: principal, requestID: asked.requestID)
+            caller = Caller(principal: principal, requestID: asked.requestID, traceLines: asked.traceLines)
             try principal.require(access, isForPortals: asked.surface == .svix)
             return caller
         } catch let error as ControlError {

@@ -28,6 +28,7 @@ final class LivePublishing: EventPublishing {
         event.group = order.group
         event.deliverAtMillis = order.deliverAtMillis
         event.retentionHours = order.retentionHours
+        event.traceLines = caller.traceLines
         event.repetition = order.idempotencyKey.map { .init(caller: caller.principal.name, key: $0) }
         return (event, lookup.state.live.dedupWindowSeconds)
     }

@@ -37,10 +37,22 @@ package struct Principal: Equatable, Sendable {
 package struct Caller: Equatable, Sendable {
     package let principal: Principal
     package let requestID: String
+    /// What the call says of the trace that it is part of, as field lines: `TraceContext.lines`.
+    package let traceLines: String
 
-    package init(principal: Principal, requestID: String) {
+    package init(principal: Principal, requestID: String, traceLines: String = "") {
         self.principal = principal
         self.requestID = requestID
+        self.traceLines = traceLines
+    }
+}
+
+extension HTTPFields {
+    private static let traceParent = HTTPField.Name("traceparent")!
+    private static let traceState = HTTPField.Name("tracestate")!
+    var traceLines: String {
+        contains(Self.traceParent)
+            ? TraceContext.lines(parents: self[values: Self.traceParent], states: self[values: Self.traceState]) : ""
     }
 }
 
@@ -78,6 +90,7 @@ struct ControlContext: RequestContext {
     var coreContext: CoreRequestContextStorage
     var principal = Principal.stranger
     var requestID = ""
+    var traceLines = ""
     /// Whom the connection is with.
     let address: String
     let connection: ClientConnection
@@ -88,7 +101,7 @@ struct ControlContext: RequestContext {
         connection = ClientConnection(channel: source.channel)
     }
 
-    var caller: Caller { Caller(principal: principal, requestID: requestID) }
+    var caller: Caller { Caller(principal: principal, requestID: requestID, traceLines: traceLines) }
 }
 
 /// What a route may do with the connection itself: for answers that do not end.

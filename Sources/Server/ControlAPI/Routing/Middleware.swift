@@ -39,6 +39,7 @@ struct RequestIdentity: RouterMiddleware {
     ) async throws -> Response {
         var context = context
         context.requestID = RequestID.accepted(request.headers[RequestID.header]) ?? RequestID.make()
+        context.traceLines = request.headers.traceLines
         context.logger[metadataKey: "request"] = "\(context.requestID)"
         var response = try await next(request, context)
         response.headers[RequestID.header] = context.requestID

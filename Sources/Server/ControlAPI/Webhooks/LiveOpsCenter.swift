@@ -137,7 +137,7 @@ final class LiveOpsCenter: OpsCenterWebhooks {
 
     func publish(_ order: OpsCenterEventOrder, _ caller: Caller) async throws -> OpsCenterPublished {
         let subject = try subject(caller)
-        let (id, time) = try await put(order, from: .opsCenter, subject)
+        let (id, time) = try await put(order, from: .opsCenter, subject, caller)
         // The event is on disk: a gateway that stops meanwhile makes no error of it, which would be tried again.
         let matched = try? await worker.run { [gateway] in
             try gateway.accessNow().delivery.subscriberCount(
@@ -149,13 +149,14 @@ final class LiveOpsCenter: OpsCenterWebhooks {
     }
     /// On disk when this returns.
     private func put(
-        _ order: OpsCenterEventOrder, from source: SourceID, _ subject: Subject
+        _ order: OpsCenterEventOrder, from source: SourceID, _ subject: Subject, _ caller: Caller
     ) async throws -> (id: EventID, time: String) {
         let now = ProcessResources.wallNanos
         let time = TimeText.of(nanoseconds: now)
         var event = PublishedEvent(tenant: subject.tenant.id, type: order.event, body: order.body(at: time))
         event.source = source
         event.target = LiveOpsCenter.target
+        event.traceLines = caller.traceLines
         event.receivedAt = now
         switch try await publishing.publish(event, windowSeconds: subject.state.live.dedupWindowSeconds) {
         case .kept(let id), .duplicate(let id): return (id, time)
@@ -164,7 +165,7 @@ final class LiveOpsCenter: OpsCenterWebhooks {
     func test(_ id: String, _ order: OpsCenterEventOrder, _ caller: Caller) async throws {
         let subject = try subject(caller)
         let webhook = try subject.webhook(id)
-        let (event, _) = try await put(order, from: .opsCenterTests, subject)
+        let (event, _) = try await put(order, from: .opsCenterTests, subject, caller)
         try await testWorker.run { [gateway] in
             let delivery = try gateway.accessNow().delivery
             switch try delivery.replay(event: event, endpoints: [webhook.id], isDirected: true)[0] {

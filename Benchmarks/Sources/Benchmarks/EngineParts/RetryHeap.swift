@@ -1,1 +1,0 @@
-../../../../Sources/Engine/Delivery/RetryHeap.swift
