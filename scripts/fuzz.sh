@@ -38,7 +38,7 @@ for target in "${targets[@]}"; do
     status=0
     {
         time nice -n 19 "$fuzz" "$target" "$learned" "Tests/Fuzz/corpus/$target" \
-            -dict="Tests/Fuzz/dictionaries/$target.dict" -max_total_time="$seconds" -max_len=4096 -timeout=20 \
+            -dict="Tests/Fuzz/dictionaries/$target.dict" -max_total_time="$seconds" -max_len=4096 -timeout=120 \
             -rss_limit_mb=3072 -print_final_stats=1 -artifact_prefix="$folder/findings/$target-" > "$log" 2>&1 ||
             status=$?
     } 2> "$scratch/seconds"
