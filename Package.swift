@@ -15,16 +15,61 @@ let multiBufferLibrary: [LinkerSetting] = []
 let planted: [SwiftSetting] =
     Context.environment["SLUICE_PLANTED"] == nil ? [] : [.define("SLUICE_PLANTED")]
 
+// `make fuzz`: the floors with libFuzzer's coverage and AddressSanitizer in them, and the Server's code as a library,
+// since an executable can have one `main` only, and that is the fuzzer's (Tests/Fuzz/Driver.swift). SLUICE_FUZZ is the
+// path of libFuzzer without a `main` (scripts/fuzz.sh).
+let fuzzer = Context.environment["SLUICE_FUZZ"]
+let isFuzzed = fuzzer != nil
+let fuzzed: [SwiftSetting] = isFuzzed ? [.unsafeFlags(["-sanitize=fuzzer,address"])] : []
+let fuzzedFlags = isFuzzed ? ["-fsanitize=fuzzer-no-link,address"] : []
+// Fuzzers and sanitizers have a debug build with FastPath optimised: most of the work is there, and its annotations
+// (@_noAllocation, @_noLocks) are held against the whole module or not at all.
+let isInstrumented = isFuzzed || Context.environment["SLUICE_SANITIZED"] != nil
+let optimized: [SwiftSetting] = isInstrumented ? [.unsafeFlags(["-O", "-wmo", "-num-threads", "2"])] : []
+
 let strict: [SwiftSetting] =
     [
         .enableUpcomingFeature("ExistentialAny"),
         .enableUpcomingFeature("MemberImportVisibility"),
         .treatAllWarnings(as: .error),
-    ] + planted
+    ] + planted + fuzzed
+
+let serverDependencies: [Target.Dependency] = [
+    "Engine", "FastPath", "LoadGenerator", "BenchmarkGate",
+    .product(name: "ArgumentParser", package: "swift-argument-parser"),
+    .product(name: "Hummingbird", package: "hummingbird"),
+    .product(name: "Logging", package: "swift-log"),
+    .product(name: "HTTPTypes", package: "swift-http-types"),
+    .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+    .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
+    .product(name: "NIOPosix", package: "swift-nio"), .product(name: "Yams", package: "Yams"),
+]
+// One folder, two uses: its targets under libFuzzer, or their corpora among the tests.
+let fuzzTargets: [Target] =
+    if let fuzzer {
+        [
+            .target(
+                name: "Server", dependencies: serverDependencies, exclude: ["Entry.swift"],
+                swiftSettings: strict + [.strictMemorySafety()]),
+            .executableTarget(
+                name: "fuzz", dependencies: ["Server", "Engine", "FastPath", "TestSupport"], path: "Tests/Fuzz",
+                exclude: ["CorpusTests.swift", "corpus", "dictionaries", "make_corpus.py"],
+                swiftSettings: strict + [.unsafeFlags(["-O"])],
+                linkerSettings: [.unsafeFlags(["-sanitize=address", fuzzer, "-lstdc++"])]),
+        ]
+    } else {
+        [
+            .executableTarget(
+                name: "Server", dependencies: serverDependencies, swiftSettings: strict + [.strictMemorySafety()]),
+            .testTarget(
+                name: "FuzzTests", dependencies: ["Server", "Engine", "FastPath", "TestSupport"], path: "Tests/Fuzz",
+                exclude: ["Driver.swift", "corpus", "dictionaries", "make_corpus.py"], swiftSettings: strict),
+        ]
+    }
 
 let package = Package(
     name: "sluice",
-    products: [.executable(name: "sluice", targets: ["Server"])],
+    products: isFuzzed ? [] : [.executable(name: "sluice", targets: ["Server"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
@@ -39,13 +84,15 @@ let package = Package(
     targets: [
         .target(
             name: "CShims",
-            cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra", "-Werror"])] + multiBuffer,
-            cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])],
+            cSettings: [.define("_GNU_SOURCE"), .unsafeFlags(["-Wall", "-Wextra", "-Werror"] + fuzzedFlags)]
+                + multiBuffer,
+            cxxSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"] + fuzzedFlags)],
             linkerSettings: [
                 .linkedLibrary("uring"), .linkedLibrary("ssl"), .linkedLibrary("crypto"), .linkedLibrary("xxhash"),
                 .linkedLibrary("re2"),
             ] + multiBufferLibrary),
-        .target(name: "FastPath", dependencies: ["CShims"], swiftSettings: strict + [.strictMemorySafety()]),
+        .target(
+            name: "FastPath", dependencies: ["CShims"], swiftSettings: strict + [.strictMemorySafety()] + optimized),
         .target(
             name: "Engine",
             dependencies: [
@@ -60,19 +107,6 @@ let package = Package(
             dependencies: ["Engine", "FastPath", .product(name: "Histogram", package: "hdrhistogram-swift")],
             swiftSettings: strict + [.strictMemorySafety()]),
         .target(name: "BenchmarkGate", swiftSettings: strict + [.strictMemorySafety()]),
-        .executableTarget(
-            name: "Server",
-            dependencies: [
-                "Engine", "FastPath", "LoadGenerator", "BenchmarkGate",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
-                .product(name: "Hummingbird", package: "hummingbird"),
-                .product(name: "Logging", package: "swift-log"),
-                .product(name: "HTTPTypes", package: "swift-http-types"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
-                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOHTTP1", package: "swift-nio"),
-                .product(name: "NIOPosix", package: "swift-nio"), .product(name: "Yams", package: "Yams"),
-            ],
-            swiftSettings: strict + [.strictMemorySafety()]),
         // What perf/run history-growth measures with.
         .executableTarget(
             name: "store-growth", dependencies: ["Engine", "FastPath"], path: "perf/store-growth", swiftSettings: strict
@@ -104,13 +138,26 @@ let package = Package(
         .testTarget(
             name: "MemoryModelTests", dependencies: ["TestSupport"], swiftSettings: strict + [.unsafeFlags(["-O"])]),
         .testTarget(
-            name: "FuzzTests", dependencies: ["Server", "Engine", "FastPath", "TestSupport"], path: "Tests/Fuzz",
-            exclude: ["corpus", "make_corpus.py"], swiftSettings: strict),
-        .testTarget(
             name: "EngineTests",
             dependencies: [
                 "Engine", "FastPath", "Simulator", "TestSupport", .product(name: "GRDB", package: "GRDB.swift"),
             ],
             swiftSettings: strict),
-    ]
+    ] + fuzzTargets
 )
+
+// `make tsan`, `make asan`: of the tests those of SLUICE_TESTS, and what they need, because a sanitizer's build starts
+// from nothing.
+if let wanted = Context.environment["SLUICE_TESTS"] {
+    var names = Set(wanted.split(separator: ",").map(String.init))
+    var isGrowing = true
+    while isGrowing {
+        let count = names.count
+        for target in package.targets where names.contains(target.name) {
+            for case .byNameItem(let name, _) in target.dependencies { names.insert(name) }
+        }
+        isGrowing = names.count > count
+    }
+    package.targets.removeAll { !names.contains($0.name) }
+    package.products.removeAll { _ in !names.contains("Server") }
+}

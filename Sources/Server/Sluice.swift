@@ -3,7 +3,6 @@ import ArgumentParser
 import Engine
 import Foundation
 
-@main
 struct Sluice: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sluice",

@@ -1,6 +1,7 @@
 // Recovery over damaged, foreign and half-written folders; the decision table over all its inputs.
 
 import FastPath
+import Glibc
 import TestSupport
 import Testing
 
@@ -72,6 +73,41 @@ import Testing
             return true
         }
         #expect(keys == ["k0", "n1"] && summary.isSound && summary.tornTail == nil)
+    }
+
+    // The sector of the first record is lost, and the one with all but the checksum of the third: behind the second
+    // record stood no kind, nobody looked further, and what was left there was a torn tail again at the next start.
+    @Test func aTornTailIsGoneToTheEndOfItsBlock() throws {
+        func written(_ secondBytes: Int) throws -> (TemporaryFolder, offsets: [Int]) {
+            let folder = TemporaryFolder()
+            let log = try FileLog(folder.path)
+            for (key, count) in [("k1", 600), ("k2", secondBytes), ("k3", 600), ("k4", 100)] {
+                _ = log.offer(key, bodyBytes: count)
+            }
+            try log.commit()
+            var offsets: [Int] = []
+            _ = try LogCheck.run(path: folder.path) { _, position in
+                offsets.append(position.offset)
+                return true
+            }
+            return (folder, offsets)
+        }
+        let before = try written(0).offsets[2] % 512
+        let (folder, offsets) = try written((504 - before + 512) % 512)
+        let lost = offsets[2] + 8
+        #expect(lost % 512 == 0 && offsets[3] >= lost + 512 && offsets[3] < offsets[0] + 4096)
+        let path = folder.path + "/log/" + SegmentName.segment(1)
+        for start in [offsets[0], lost] {
+            change(path) { $0.replaceSubrange(start..<start + 512, with: [UInt8](repeating: 0, count: 512)) }
+        }
+        let settings = RecoverySettings(dedupEntryCount: 64, dedupWindowSecondsMax: 60, nowSeconds: 0)
+        for isFirst in [true, false] {
+            let log = try Recovery.open(path: folder.path, settings: settings)
+            let (torn, next) = (log.report.tornTail, log.nextSequence)
+            if let current = log.current { close(current.descriptor.file) }
+            #expect((torn != nil) == isFirst && next == 1)
+            #expect(TestFile.read(path)[offsets[0]...].allSatisfy { $0 == 0 })
+        }
     }
 
     @Test func emptyFolderBecomesALog() throws {

@@ -55,14 +55,17 @@
         let entry = AddressCounts.entry(address)
         let place = place(entry)
         guard unsafe entries[place].count < countMax else { return false }
-        if unsafe entries[place].count == 0 { unsafe entries[place] = entry } else { unsafe entries[place].count += 1 }
+        // Not `+=`, here and below: of that, on memory that `self` points to, Swift 6.3 makes code for ThreadSanitizer
+        // that its own compiler refuses.
+        let count = unsafe entries[place].count
+        if count == 0 { unsafe entries[place] = entry } else { unsafe entries[place].count = count + 1 }
         return true
     }
     /// An address that was added.
     package mutating func remove(_ address: IPAddress) {
         var empty = place(AddressCounts.entry(address))
         unsafe precondition(entries[empty].count > 0)
-        unsafe entries[empty].count -= 1
+        unsafe entries[empty].count = entries[empty].count - 1
         guard unsafe entries[empty].count == 0 else { return }
         var next = (empty + 1) & mask
         while unsafe entries[next].count > 0 {

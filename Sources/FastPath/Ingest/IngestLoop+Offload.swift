@@ -276,7 +276,7 @@ extension IngestLoop where IO: ~Copyable {
             unsafe counts[place] = 0
         }
         guard unsafe counts[place] < max else { return false }
-        unsafe counts[place] += 1
+        unsafe counts[place] = counts[place] + 1
         return true
     }
 }

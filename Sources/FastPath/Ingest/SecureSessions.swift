@@ -94,7 +94,7 @@
             let left = unsafe Int(unsealed[slot].end) - start
             guard let taken = unsafe place(slot).pointee.write(answer + start, count: left) else { return false }
             if taken == 0 { return true }
-            unsafe unsealed[slot].start += UInt32(truncatingIfNeeded: taken)
+            unsafe unsealed[slot].start = UInt32(truncatingIfNeeded: start + taken)
         }
         return true
     }

@@ -134,6 +134,6 @@ package struct LoadDraw: Equatable, Sendable {
         precondition(entry >= 0 && entry < entryCount)
         let place = unsafe Int(entries[entry].recentCount % LoadMix.recentCountMax)
         unsafe recents[entry * Int(LoadMix.recentCountMax) + place] = Recent(event: event, seconds: seconds)
-        unsafe entries[entry].recentCount &+= 1
+        unsafe entries[entry].recentCount = entries[entry].recentCount &+ 1
     }
 }

@@ -27,7 +27,8 @@
     }
 
     @inline(__always) package mutating func record(nanos value: UInt64) {
-        unsafe counts[bucket(of: value)] &+= 1
+        let bucket = bucket(of: value)
+        unsafe counts[bucket] = counts[bucket] &+ 1
         count &+= 1
         sum &+= value
         minimum = min(minimum, value)

@@ -50,7 +50,8 @@ import CShims
     }
     @inline(__always) mutating func sent(_ draw: LoadDraw) { unsafe cell(draw).pointee.sent &+= 1 }
     @inline(__always) mutating func answered(_ draw: LoadDraw, status: Int) {
-        unsafe statuses[min(max(status, 0), 999)] &+= 1
+        let place = min(max(status, 0), 999)
+        unsafe statuses[place] = statuses[place] &+ 1
         if status < 300 { unsafe cell(draw).pointee.accepted &+= 1 } else { unsafe cell(draw).pointee.refused &+= 1 }
     }
     @inline(__always) mutating func failed(_ draw: LoadDraw, _ result: LoadResult) {
@@ -75,7 +76,7 @@ import CShims
             var isSame = true
             for place in 0..<length where unsafe reasons[index].text[place] != answer[start + place] { isSame = false }
             if isSame {
-                unsafe reasons[index].count &+= 1
+                unsafe reasons[index].count = reasons[index].count &+ 1
                 return
             }
         }

@@ -317,7 +317,9 @@ private struct RecoveryRun: ~Copyable {
             try rewrite(0..<RecordFormat.blockBytes, name)
             if let group = log.lastGroup { try rewrite(group, name) }
             if let torn = log.tornTail, !isPlanted(.forgetTornTail) {
-                try zero(torn.offset..<torn.offset + torn.byteCount, name)
+                // To the end of its block: behind the last record of a group nobody looks, unless a kind stands there.
+                let end = RecordFormat.roundUp(torn.offset + torn.byteCount, to: RecordFormat.blockBytes)
+                try zero(torn.offset..<max(torn.offset, min(end, last.byteCount)), name)
             }
             let synced = isPlanted(.forgetRecoverySync) ? 0 : sluice_file_sync(lastFile)
             if synced < 0 { throw failure(name, "fsync", synced) }

@@ -22,6 +22,10 @@ import Synchronization
         // A local, because `&&` would capture and retain self.
         let limit = count
         precondition(index >= 0 && index < limit)
+        if isPlanted(.counterTorn) {
+            unsafe UnsafeMutableRawPointer(cells + index).assumingMemoryBound(to: UInt64.self).pointee &+= amount
+            return
+        }
         let value = unsafe cells[index].load(ordering: .relaxed)
         unsafe cells[index].store(value &+ amount, ordering: .relaxed)
     }

@@ -148,7 +148,10 @@ import Synchronization
         event.verdict = RecordVerification(code: UInt8(truncatingIfNeeded: header.flags >> 16))
         event.isEnveloped = header.flags & EventRing.enveloped != 0
         let durability = DurabilityLevel(rawValue: UInt8(truncatingIfNeeded: header.flags >> 1)) ?? .fsync
-        return Front(event: event, ticket: header.ticket, durability: durability, end: at &+ UInt64(header.byteCount))
+        let front = Front(
+            event: event, ticket: header.ticket, durability: durability, end: at &+ UInt64(header.byteCount))
+        if isPlanted(.bufferReusedEarly) { dropFront(front) }
+        return front
     }
     @inline(__always) private static func take(_ count: Int, _ from: inout UnsafePointer<UInt8>) -> ByteView {
         let view = unsafe ByteView(from, count: count)

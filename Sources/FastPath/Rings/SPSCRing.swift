@@ -82,6 +82,10 @@ private struct RingSide: ~Copyable {
         guard roomForProducer(wanted: 1) > 0 else { return false }
         let tail = unsafe producer.pointee.cursor.load(ordering: .relaxed)
         unsafe slots[Int(truncatingIfNeeded: tail & mask)] = element
+        if isPlanted(.relaxedPublish) {
+            unsafe producer.pointee.cursor.store(tail &+ 1, ordering: .relaxed)
+            return true
+        }
         unsafe producer.pointee.cursor.store(tail &+ 1, ordering: .releasing)
         return true
     }
@@ -113,6 +117,7 @@ private struct RingSide: ~Copyable {
     @inline(__always) package func pop() -> Element? {
         guard readyForConsumer(wanted: 1) > 0 else { return nil }
         let head = unsafe consumer.pointee.cursor.load(ordering: .relaxed)
+        if isPlanted(.slotFreedTwice) { unsafe consumer.pointee.cursor.store(head &+ 1, ordering: .releasing) }
         let element = unsafe slots[Int(truncatingIfNeeded: head & mask)]
         unsafe consumer.pointee.cursor.store(head &+ 1, ordering: .releasing)
         return element
