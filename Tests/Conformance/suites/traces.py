@@ -201,7 +201,7 @@ def parents(report):
     with report.case("a publisher's trace is taken over, on either port"):
         with Collector() as collector, Receiver() as receiver:
             ends = [endpoint("first", receiver.url)]
-            with Gateway([open_source()], ends, traces=settings(collector, ratio=0)) as gateway:
+            with Gateway([open_source()], ends, publish=True, traces=settings(collector, ratio=0)) as gateway:
                 fields = {"X-Sluice-Request": "1", "Authorization": f"Bearer {platform_key(gateway.admin_port)}"}
                 event = json.dumps({"type": "a.b", "payload": {"n": 1}})
                 message = json.dumps({"eventType": "a.b", "payload": {"n": 2}})
