@@ -75,6 +75,16 @@ import Testing
         let sent = try take(bench, 120) { bench.log.append(count: 5) }
         #expect(sent.count { $0 <= UInt64(old) } >= old, "\(sent)")
     }
+    @Test(arguments: [Scarce.places, .rate])
+    func retriesGoOnWhereTheNextNewEventCannotBeRead(_ scarce: Scarce) throws {
+        let old = 40
+        let bench = try bench(old, scarce)
+        bench.log.append(count: 1)
+        bench.log.unavailable = [UInt64(old) + 1]
+        #expect(try take(bench, old).allSatisfy { $0 <= UInt64(old) })
+        bench.log.unavailable = []
+        #expect(try take(bench, 1) == [UInt64(old) + 1])
+    }
     @Test func anOrderIsKeptAllTheSame() throws {
         let bench = try Bench(poolBytes: 8 << 20)
         try bench.apply([wide { $0.ordered = true }])

@@ -90,6 +90,13 @@ import Testing
         try bench.apply(manifest([]))
         #expect(bench.service.expressions.bytes() == 0)
     }
+    /// Keywords are read with their escapes resolved.
+    @Test func aSchemaThatSpellsItsKeywordOtherwiseCountsToo() throws {
+        let bench = try RegistryBench()
+        let schema = #"{"properties":{"a":{"p\u0061ttern":"^c+$"}}}"#
+        try bench.apply(manifest([source("github") { $0.schemas.all = schema }]))
+        #expect(bench.service.expressions.bytes(of: .main) == Self.small)
+    }
     @Test func aStartRefusesNothingAndSaysIt() throws {
         let first = try RegistryBench()
         try first.apply(bounded([], tenant: 3))

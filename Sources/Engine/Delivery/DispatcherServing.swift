@@ -156,7 +156,8 @@ extension Dispatcher {
     private func serveInTurn(_ lane: Lane, way: Way, now: UInt64) -> TurnEnd {
         var end = TurnEnd.done
         if !lane.working.sentNewLast { end = serveNew(lane, way: way, isFirst: true, now: now) }
-        if end == .done || end == .laneFull { end = serveRetries(lane, way: way, now: now) }
+        // What is new may lie where the log cannot be read; retries lie elsewhere.
+        if end == .done || end == .laneFull || end == .unavailable { end = serveRetries(lane, way: way, now: now) }
         // Retries at their bound do not stop what is new.
         if end == .done || end == .laneFull { end = serveNew(lane, way: way, isFirst: false, now: now) }
         return end
@@ -358,7 +359,9 @@ extension Dispatcher {
         let work = lane.working
         let end = log.committedEnd.sequence
         while case .alone(let place) = lane.reading {
-            if join(lane, at: place) { return .done }
+            // Whoever is alone at the shared place is behind as long as there is something to read: from there it would
+            // take what others want, in no turn.
+            if place.sequence >= end || sharedCount > 0, join(lane, at: place) { return .done }
             guard place.sequence < end else { return .done }
             guard hasTurn(work) else { return .more }
             guard isFirst ? lane.hasRoomBeforeRetries(now: now) : lane.hasRoom(now: now) else { return .laneFull }

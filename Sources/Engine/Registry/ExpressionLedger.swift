@@ -71,7 +71,9 @@ package final class ExpressionLedger: Sendable {
             for (account, change, text, bytes, path) in ExpressionLedger.steps(entries, state.holdings) {
                 // A copy of those few that the change is about.
                 let counts = state.accounts[account]?.counts
-                var uses = after[account] ?? Uses(counts: [:], bytes: state.accounts[account]?.bytes ?? 0)
+                var uses =
+                    after.removeValue(forKey: account)
+                    ?? Uses(counts: [:], bytes: state.accounts[account]?.bytes ?? 0)
                 if uses.counts[text] == nil { uses.counts[text] = counts?[text] ?? 0 }
                 uses.step(change, text, bytes: bytes)
                 after[account] = uses
@@ -158,9 +160,12 @@ extension ExpressionLedger.Holding {
         self.init(ExpressionLedger.Holding.patterns(inSchema: schema), of: nil)
         if bytes.isEmpty { return nil }
     }
-    /// `pattern`, `patternProperties`: without one of those words it need not be compiled.
+    /// `pattern`, `patternProperties`: without one of those words, or an escape to spell it with, it need not be
+    /// compiled.
     private static func patterns(inSchema text: [UInt8]) -> [LinearPattern] {
-        guard String(decoding: text, as: UTF8.self).contains("attern") else { return [] }
+        guard text.contains(UInt8(ascii: "\\")) || String(decoding: text, as: UTF8.self).contains("attern") else {
+            return []
+        }
         return (try? EventSchema(text))?.patterns ?? []
     }
 }

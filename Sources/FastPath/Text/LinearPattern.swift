@@ -73,7 +73,14 @@ package struct LinearPatternError: Error, Equatable, Sendable {
     deinit {
         unsafe sluice_pattern_free(pattern)
         LinearPattern.inUse.withLock { $0 -= memoryBytes }
-        if isPlain { LinearPattern.shared.withLock { if $0[text]?.pattern == nil { $0[text] = nil } } }
+        guard isPlain else { return }
+        // One that was made meanwhile goes out of the lock with us: it may end here too.
+        let other = LinearPattern.shared.withLock { known -> LinearPattern? in
+            let other = known[text]?.pattern
+            if other == nil { known[text] = nil }
+            return other
+        }
+        withExtendedLifetime(other) {}
     }
 
     // MARK: those that many ask for
