@@ -96,4 +96,15 @@ import Testing
             #expect(error.description.contains("one event each"))
         }
     }
+    @Test("The type that it is matched by is the one that entries get")
+    func takesItsTypeFromNowhereElse() {
+        var other = source()
+        other.eventType = ["header:X-Type"]
+        do throws(SourceError) {
+            _ = try SourceCompiler.compile(other)
+            Issue.record("a source of the contract took its type from elsewhere")
+        } catch {
+            #expect(error.description.contains("event: type: is what `event_type` of the body says"))
+        }
+    }
 }

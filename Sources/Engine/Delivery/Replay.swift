@@ -220,7 +220,9 @@ package struct ReplayWalk<Log: EventLog> {
         if let expunged = filter.expunged, expunged.isGone(of: event) { return false }
         if let tag = filter.tag, !PublishedFields.tagList(in: event.fieldLines).contains(tag) { return false }
         if let received = filter.received, !received.contains(event.receivedAt) { return false }
-        guard filter.sources.isEmpty || filter.sources.contains(event.source.text) else { return false }
+        guard filter.sources.isEmpty || filter.sources.contains(event.source.text)
+            || event.isEnveloped && filter.sources.contains(PublishSource.contractName)
+        else { return false }
         guard filter.channels.isEmpty || PublishedFields.share(filter.channels, event.channels) else { return false }
         guard !types.isEmpty else { return true }
         let type = event.eventType.array

@@ -239,6 +239,12 @@ package enum SourceCompiler {
         let eventID = source.eventID.isEmpty ? SplitCompiler.places(provider.eventID, in: source) : source.eventID
         let eventType =
             source.eventType.isEmpty ? SplitCompiler.places(provider.eventType, in: source) : source.eventType
+        if provider.takesEnvelope, !source.eventType.isEmpty {
+            throw SourceProblemError(
+                .selector(
+                    key: "event: type",
+                    why: "is what `event_type` of the body says for provider \(provider.name); leave it out"))
+        }
         // A source that says where its id is means that id when it says nothing of the key.
         // What the provider calls a request's is no event's of a request that is split.
         let ofProvider = source.split == nil ? provider.dedupKey : provider.elementKey
