@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""SIGKILL at a random moment while every policy of an endpoint is at work: order by key, breaker, rate, backoff, budget,
-adaptive concurrency, delay, `deliver_at`, deadline, batches, coalescing, filter, transformation, redaction, shadow,
-pauses and `disable_after`, at a sink that fails a fifth of the time, is slow over sixteen connections, is away for
-whole rounds, and comes back. Afterwards nothing is lost, each key has its order, and what was held back, planned or
-switched over before a kill is so after it. What is for a minute later is published, and waited for, in long runs only.
+"""SIGKILL at a random moment while every policy of an endpoint is at work: order by key, breaker, rate, backoff,
+budget, adaptive concurrency, delay, `deliver_at`, deadline, batches, coalescing, filter, transformation, redaction,
+shadow, pauses and `disable_after`, at a sink that fails a fifth of the time, is slow over sixteen connections, is
+away for whole rounds, and comes back. Afterwards nothing is lost, each key has its order, and what was held back,
+planned or switched over before a kill is so after it. What is for a minute later is published, and waited for, in
+long runs only.
 
 With `--hold 5` it is killed every five seconds, whatever it is at."""
 
