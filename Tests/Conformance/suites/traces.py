@@ -205,13 +205,14 @@ def parents(report):
                 fields = {"X-Sluice-Request": "1", "Authorization": f"Bearer {platform_key(gateway.admin_port)}"}
                 event = json.dumps({"type": "a.b", "payload": {"n": 1}})
                 message = json.dumps({"eventType": "a.b", "payload": {"n": 2}})
+                messages = f"/api/v1/app/{gateway.api('/api/v1/tenants/default')['id']}/msg"
                 calls = [
                     (gateway.admin_port, "/api/v1/events", event, {}), (gateway.port, "/api/v1/events", event, {}),
                     # The loop knows the publisher now.
                     (gateway.port, "/api/v1/events", event, {}),
                     (gateway.port, "/api/v1/events", event, {"tracestate": "a=1"}),
-                    (gateway.admin_port, "/api/v1/app/default/msg", message, {"tracestate": "a=1"}),
-                    (gateway.port, "/api/v1/app/default/msg", message, {"tracestate": "a=1"}),
+                    (gateway.admin_port, messages, message, {"tracestate": "a=1"}),
+                    (gateway.port, messages, message, {"tracestate": "a=1"}),
                 ]
                 for count, (port, path, body, more) in enumerate(calls, 1):
                     trace = f"{count:032x}"

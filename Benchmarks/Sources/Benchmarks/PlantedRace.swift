@@ -1,0 +1,1 @@
+../../../Sources/FastPath/PlantedRace.swift
