@@ -43,10 +43,10 @@ private let segment = 64 << 20
         #expect(six.pace(wantedCount: 1, doneBytes: 0, grownBytes: 0, usedBytes: 0) == .slow)
     }
 
-    @Test func aPieceIsAsLongAsTwoCommitsWithinItsBounds() {
+    @Test func aPieceIsAsLongAsFourCommitsWithinItsBounds() {
         let expected = [
-            (-1, 256), (0, 256), (4 << 10, 256), (128 << 10, 256), (132 << 10, 512), (256 << 10, 512),
-            (300 << 10, 768), (512 << 10, 1024), (8 << 20, 1024)]
+            (-1, 256), (0, 256), (4 << 10, 256), (64 << 10, 256), (68 << 10, 512), (128 << 10, 512),
+            (132 << 10, 768), (256 << 10, 1024), (8 << 20, 1024)]
         for (group, kibibytes) in expected {
             #expect(SparePacing.pieceBytes(groupBytes: group) == kibibytes << 10, "a group of \(group) bytes")
         }

@@ -37,10 +37,10 @@ package struct SparePacing: Sendable {
         return doneBytes < grownBytes * (isCalm ? 5 : 8) / 4 ? .full : .slow
     }
     /// How much of it one write takes. `groupBytes`: of the last commit. A commit that comes meanwhile waits for the
-    /// disk behind the piece, so it is no longer than two commits are; each piece has its price (190 µs of processor
+    /// disk behind the piece, so it is no longer than four commits are; each piece has its price (190 µs of processor
     /// time here, whatever its size), so it is no shorter either.
     package static func pieceBytes(groupBytes: Int) -> Int {
-        let wanted = RecordFormat.roundUp(2 * max(0, groupBytes), to: pieceBytesMin)
+        let wanted = RecordFormat.roundUp(4 * max(0, groupBytes), to: pieceBytesMin)
         return min(max(pieceBytesMin, wanted), pieceBytesMax)
     }
 }
