@@ -146,7 +146,7 @@ let package = Package(
     ] + fuzzTargets
 )
 
-// `make tsan`, `make asan`: of the tests those of SLUICE_TESTS, and what they need, because a sanitizer's build starts
+// `make tsan`: of the tests those of SLUICE_TESTS, and what they need, because a sanitizer's build starts
 // from nothing.
 if let wanted = Context.environment["SLUICE_TESTS"] {
     var names = Set(wanted.split(separator: ",").map(String.init))

@@ -89,22 +89,18 @@ import Testing
         var split = source()
         split.split = "json:$.events"
         split.dedupKey = ["json:$.id"]
-        do throws(SourceError) {
-            _ = try SourceCompiler.compile(split)
-            Issue.record("a source of the contract was split")
-        } catch {
-            #expect(error.description.contains("one event each"))
-        }
+        isRefused(split, saying: "one event each")
     }
     @Test("The type that it is matched by is the one that entries get")
     func takesItsTypeFromNowhereElse() {
         var other = source()
         other.eventType = ["header:X-Type"]
-        do throws(SourceError) {
-            _ = try SourceCompiler.compile(other)
-            Issue.record("a source of the contract took its type from elsewhere")
-        } catch {
-            #expect(error.description.contains("event: type: is what `event_type` of the body says"))
-        }
+        isRefused(other, saying: "event: type: is what `event_type` of the body says")
+    }
+    private func isRefused(
+        _ source: SourceConfiguration, saying words: String, _ place: SourceLocation = #_sourceLocation
+    ) {
+        let refused = #expect(throws: SourceError.self, sourceLocation: place) { try SourceCompiler.compile(source) }
+        #expect(refused?.description.contains(words) == true, sourceLocation: place)
     }
 }

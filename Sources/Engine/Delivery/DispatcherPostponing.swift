@@ -41,6 +41,6 @@ extension StoredEvent {
 extension DeliveryRow {
     package var kind: RetryKind { AttemptCount.number(of: attempts) == 0 ? .first : .again }
     package var isPostponed: Bool {
-        state == .pending && AttemptCount.number(of: attempts) == 0 && dueMillis > updatedMillis
+        state == .pending && kind == .first && dueMillis > updatedMillis
     }
 }

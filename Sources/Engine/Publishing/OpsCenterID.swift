@@ -7,7 +7,7 @@ import FastPath
 package enum OpsCenterID {
     /// By the event's place in the log.
     package static func text(_ event: EventID) -> String {
-        packed(UInt128(event.logIdentity) << 64 | UInt128(event.sequence))
+        PublicID(UInt128(event.uuid.high) << 64 | UInt128(event.uuid.low), .endpoint).uuid
     }
     package static func event(_ text: String) -> EventID? {
         guard let bits = bits(text), bits >> 104 == 0 else { return nil }

@@ -189,6 +189,8 @@ package struct ResourceChanges<Settings: ResourceSettings>: Sendable {
     private var places: [UInt32: Int] = [:]
 
     package var isEmpty: Bool { upserted.isEmpty && removed.isEmpty && forgotten.isEmpty && vanished.isEmpty }
+    /// In force no more, whether a change took it away or the last process ended with it.
+    var endedIDs: [Identifier<Settings.Kind>] { removed.map(\.id) + vanished.map { Identifier($0.number) } }
     /// What a store has to write.
     package var toStore: [ResourceSpec<Settings>] { upserted.filter { !carried.contains($0.id.number) } }
 

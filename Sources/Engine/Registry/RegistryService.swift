@@ -207,10 +207,8 @@ package final class RegistryService: Sendable {
             ExpressionLedger.Entry(
                 owner: .eventType($0.id), holding: ExpressionLedger.Holding($0), path: FieldPath("schemas"))
         }
-        var gone = plan.endpoints.removed.map { ExpressionLedger.Owner.endpoint($0.id) }
-        gone += plan.endpoints.vanished.map { .endpoint(EndpointID($0.number)) }
-        gone += plan.sources.removed.map { .source($0.id) }
-        gone += plan.sources.vanished.map { .source(SourceID($0.number)) }
+        var gone = plan.endpoints.endedIDs.map { ExpressionLedger.Owner.endpoint($0) }
+        gone += plan.sources.endedIDs.map { .source($0) }
         gone += plan.removedEventTypes.map { .eventType($0.id) }
         return entries + gone.map { ExpressionLedger.Entry(owner: $0, holding: nil) }
     }
@@ -268,10 +266,9 @@ package final class RegistryService: Sendable {
         }
         let known = plan.before.endpoints.lastNumber
         let added = plan.endpoints.upserted.lazy.filter { $0.id.number > known }.map(\.id)
-        let removed = plan.endpoints.removed.map(\.id) + plan.endpoints.vanished.map { EndpointID($0.number) }
         return TopologyChange(
             endpoints: endpoints, addedEndpoints: Set(added),
-            removedEndpoints: removed, deletedEndpoints: plan.endpoints.gone.map { EndpointID($0) },
+            removedEndpoints: plan.endpoints.endedIDs, deletedEndpoints: plan.endpoints.gone.map { EndpointID($0) },
             compilation: compilation, sources: sources,
             live: plan.after.live, paths: places.endpoints, weights: TenantWeights(plan), after: plan.after)
     }

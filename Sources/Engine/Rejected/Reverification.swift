@@ -206,17 +206,18 @@ extension SourceCheck {
         {
             return .rejected(refusal.reason)
         }
-        guard let reader = parts.reader else {
-            var event = request.event(source: source, selectors: parts.selectors, dedupWindowSeconds: window)
+        func whole(_ event: InjectedEvent) -> ReverifyResult {
+            var event = event
             event.isEnveloped = parts.provider.takesEnvelope
             return .event(event)
+        }
+        guard let reader = parts.reader else {
+            return whole(request.event(source: source, selectors: parts.selectors, dedupWindowSeconds: window))
         }
         switch reader.read(request) {
         case .tooLarge: return .rejected(.batchTooLarge)
         case .whole(let texts):
-            var event = request.event(source: source, texts: texts, dedupWindowSeconds: window)
-            event.isEnveloped = parts.provider.takesEnvelope
-            return .event(event)
+            return whole(request.event(source: source, texts: texts, dedupWindowSeconds: window))
         // An empty list is answered and leaves nothing in the log, as a challenge does.
         case .split(let table) where table.count == 0: return .challenge
         case .split(let table):
