@@ -46,7 +46,7 @@ private let segment = 64 << 20
     @Test func aPieceIsAsLongAsFourCommitsWithinItsBounds() {
         let expected = [
             (-1, 256), (0, 256), (4 << 10, 256), (64 << 10, 256), (68 << 10, 512), (128 << 10, 512),
-            (132 << 10, 768), (256 << 10, 1024), (8 << 20, 1024)]
+            (132 << 10, 768), (256 << 10, 1024), (512 << 10, 2048), (8 << 20, 2048)]
         for (group, kibibytes) in expected {
             #expect(SparePacing.pieceBytes(groupBytes: group) == kibibytes << 10, "a group of \(group) bytes")
         }

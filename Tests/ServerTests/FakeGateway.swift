@@ -27,6 +27,7 @@ final class FakeGateway: SignInService, GatewayHealth, TenantDirectory, SourceDi
         var refused: [RefusedTry] = []
         var rejectedFilters: [RejectedFilter] = []
         var published: [PublishOrder] = []
+        var publishedOnLoop: [Bool] = []
         var messages: [SvixMessageDraft] = []
         var replayOrders: [SvixReplayOrder] = []
         var imports: [SvixImportOrder] = []

@@ -7,6 +7,7 @@ extension FakeGateway: EventPublishing {
         try note("publish \(order.type)", caller)
         let isKnown = asked.withLock { asked in
             defer { asked.published.append(order) }
+            asked.publishedOnLoop.append(ControlExecutor.shared.isHere)
             return order.eventId != nil && asked.published.contains { $0.eventId == order.eventId }
         }
         return PublishAnswer(status: isKnown ? "duplicate" : "accepted", id: "evt_1")

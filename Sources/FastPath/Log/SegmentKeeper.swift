@@ -48,7 +48,8 @@ package struct RetentionRule: Equatable, Sendable {
 }
 
 @safe package struct SegmentKeeper: ~Copyable, @unchecked Sendable {
-    /// The most zeros of one write.
+    /// The most zeros of one write: a huge page, which goes to the disk as one stretch of memory and at half the price
+    /// of as many small pages (48 against 80 µs of processor time a MiB here).
     package static let zeroBytes = SparePacing.pieceBytesMax
     /// Between two pieces of a spare that nobody waits for: 50 MiB/s and more.
     private static let pauseMillis: UInt32 = 5

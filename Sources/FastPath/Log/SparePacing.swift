@@ -16,7 +16,7 @@ package enum SparePace: Sendable {
 
 package struct SparePacing: Sendable {
     package static let pieceBytesMin = 256 << 10
-    package static let pieceBytesMax = 1 << 20
+    package static let pieceBytesMax = 2 << 20
     private let targetCount: Int
     private let segmentBytes: Int
 

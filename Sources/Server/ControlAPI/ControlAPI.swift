@@ -4,7 +4,6 @@ import Engine
 import Hummingbird
 import Logging
 import NIOCore
-import NIOPosix
 
 package struct ControlAPI: Sendable {
     package static let base = "/api/v1"
@@ -51,13 +50,10 @@ package struct ControlAPI: Sendable {
             router: router(host: host),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
             onServerRunning: { channel in onRunning(channel.localAddress?.port ?? port) },
-            eventLoopGroupProvider: .shared(ControlAPI.group),
+            eventLoopGroupProvider: .shared(ControlExecutor.shared.group),
             logger: ControlAPI.quietLogger)
-        try await application.run()
+        try await withTaskExecutorPreference(ControlExecutor.shared) { try await application.run() }
     }
-
-    // Never shut down: a connection that closes late would otherwise schedule on a loop that is gone.
-    private static let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
 
     // Hummingbird's own notices are about itself, not about what an operator acts on.
     private static let quietLogger: Logger = {

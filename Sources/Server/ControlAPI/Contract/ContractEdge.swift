@@ -13,6 +13,7 @@ struct ContractEdge: RouterMiddleware {
         guard EdgeRoutes.owns(request.uri.path) else { return try await next(request, context) }
         var exchange = EdgeExchange(request, address: context.address, time: .now)
         exchange.connection = context.connection
-        return await runner.answer(exchange).response
+        let asked = exchange
+        return await CallPlace.elsewhere { await runner.answer(asked).response }
     }
 }

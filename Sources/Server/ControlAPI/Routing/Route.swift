@@ -187,6 +187,9 @@ struct RouteTable: Sendable {
             call.authority = request.head.authority ?? ""
             call.idempotencyKey = request.headers[IdempotencyKey.header].flatMap { $0.isEmpty ? nil : $0 }
         }
+        guard CallPlace.isBrief(route.operation, call) else {
+            return try await CallPlace.elsewhere { try await route.handle(call) }
+        }
         return try await route.handle(call)
     }
 }

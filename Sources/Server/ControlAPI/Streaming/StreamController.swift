@@ -92,7 +92,9 @@ struct StreamController {
         ResponseBody { writer in
             // Whatever ends this, the place is free then.
             defer { place.reader.close() }
-            while let bytes = await place.reader.next() { try await writer.write(bytes) }
+            try await CallPlace.elsewhere {
+                while let bytes = await place.reader.next() { try await writer.write(bytes) }
+            }
             try await writer.finish(nil)
         }
     }
