@@ -42,13 +42,28 @@ import Testing
         ("\"retry_policy\":{\"initial_delay_ms\":500000}", "retry_policy.max_delay_ms"),
         ("\"retry_policy\":{\"backoff\":\"linear\"}", "retry_policy.backoff"), ("\"secret_ref\":\"x\"", "secret_ref"),
         ("\"delivery_policy\":{\"timeout_ms\":99}", "delivery_policy.timeout_ms"),
-        ("\"delivery_policy\":{\"failover_url\":\"http://x/\"}", "delivery_policy.failover_url"),
-        ("\"mtls_cert_ref\":\"x\"", "mtls_cert_ref"), ("\"rate_limit_bucket\":7", "rate_limit_bucket"),
+        ("\"delivery_policy\":{\"failover_url\":7}", "delivery_policy.failover_url"),
+        ("\"mtls_cert_ref\":\"\"", "mtls_cert_ref"), ("\"rate_limit_bucket\":7", "rate_limit_bucket"),
         ("\"rate_limit_bucket\":{\"capacity\":0}", "rate_limit_bucket.capacity"),
     ])
     func aMistakeOfAnEntryIsNamed(_ member: String, _ field: String) {
         let types = member.contains("event_types") ? "" : ",\"event_type\":\"a\""
         #expect(entry("{\"target_url\":\"http://h/\"\(types),\(member)}") == [field])
+    }
+    @Test func aCertificateStaysIsChangedOrIsTakenAway() throws {
+        var settings = EndpointConfiguration()
+        func change(_ text: String) throws -> JSONValue? {
+            try ContractEntryChange(Array(text.utf8), isNew: false, tenant: ContractFormsTests.tenant)
+                .apply(to: &settings)
+            let view = ContractEntryView(id: "i", tenant: "t", settings: settings, createdMillis: 0, updatedMillis: 0)
+            guard case .object(let members) = view.json() else { return nil }
+            return members["mtls_cert_ref"]
+        }
+        #expect(try change("{}") == .null)
+        #expect(try change("{\"mtls_cert_ref\":\"partner\"}") == "partner")
+        #expect(try change("{\"name\":\"n\"}") == "partner")
+        #expect(settings.extras.contract?.value.text.contains("certificate partner") == true)
+        #expect(try change("{\"mtls_cert_ref\":null}") == .null)
     }
     @Test func anotherTenantsIDIsAMismatch() {
         let id = "\"tenant_id\":\"11111111-2222-4333-8444-555555555555\""

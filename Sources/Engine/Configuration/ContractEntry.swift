@@ -28,8 +28,13 @@ package struct ContractEntry: Equatable, Codable, Sendable {
     package var bucket = Bucket()
     package var retry = Retry()
     package var isSigned = true
+    /// The name of a certificate that its target is shown.
+    package var certificate: String?
+    /// Gets one attempt before the dead-letter queue.
+    package var failoverURL: String?
     package var timeoutMillis = 30_000
     package init() {}
+    static func failoverPath(under path: FieldPath) -> FieldPath { path["delivery_policy"]["failover_url"] }
 
     /// Of a failure that the target asked to slow down for.
     private static let limitRetries = 3
@@ -88,6 +93,8 @@ package struct ContractEntry: Equatable, Codable, Sendable {
         return "schema \(schemaVersion), bucket \(bucket.name) \(bucket.capacity)/\(bucket.refill), "
             + "retries \(retry.retries) after \(waits), at most \(TimeSpan.text(of: retry.atMostSeconds * 1000)), "
             + "\(isSigned ? "signed" : "not signed"), timeout \(TimeSpan.text(of: timeoutMillis))"
+            + (certificate.map { ", certificate \($0)" } ?? "")
+            + (failoverURL.map { ", failover \(withoutQuery($0))" } ?? "")
     }
 }
 

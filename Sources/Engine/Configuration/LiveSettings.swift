@@ -27,6 +27,8 @@ package struct LiveSettings: Equatable, Sendable {
     package var tenants: [TenantSettings] = []
     /// Whose tokens open the control API beside the gateway's own keys; nil = nobody's.
     package var identity: IdentitySettings?
+    /// To be shown to targets of whoever names them.
+    package var namedCertificates: [NamedCertificate] = []
     /// A digest of the files that `listen` names, so that a certificate which was renewed in place is a change.
     package var certificateContents: String?
     package init() {}
@@ -52,6 +54,9 @@ extension LiveSettings {
                 return texts.isEmpty ? "none" : texts.joined(separator: "; ")
             }),
         SettingsField("identity", { $0.identity }, text: { $0?.label ?? "none" }),
+        SettingsField(
+            NamedCertificate.listKey, { $0.namedCertificates },
+            text: { $0.isEmpty ? "none" : $0.map(\.text).joined(separator: "; ") }),
         SettingsField("listen.tls", { $0.certificateContents }, text: { $0.map { String($0.prefix(8)) } ?? "none" }),
         SettingsField("dedup.window", { $0.dedupWindowSeconds }, text: { TimeSpan.text(of: Int($0) * 1000) }),
         SettingsField("delivery.allow") { $0.allow },

@@ -148,6 +148,7 @@ package struct DeliveryMetrics: Sendable {
     package var tlsFailures = [UInt64](repeating: 0, count: TLSFailure.allCases.count)
     package var preparation = PreparationFigures()
     package var tokens = TokenFigures()
+    package var failovers = FailoverFigures()
     package var payloadBytesLeased = 0
     package var payloadBytes = 0
     package var ordersOut = 0

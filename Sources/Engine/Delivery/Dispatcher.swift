@@ -101,6 +101,11 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     var joining: [Lane] = []
     /// By host name, the lanes that wait for its addresses.
     var awaitingHost: [String: [Lane]] = [:]
+    /// Deliveries whose last attempt goes to a second URL: by host name, those that wait for its addresses, and those
+    /// that wait for their turn.
+    var failoversAwaitingHost: [String: [FailoverOrder]] = [:]
+    var failoversDue = FIFOQueue<FailoverOrder>()
+    var failoverFigures = FailoverFigures()
     /// Lanes whose mark may have moved since the last seal.
     var dirty: [Lane] = []
     var batch = OutcomeBatch()
@@ -215,6 +220,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
             // What was met there, and has its row now, may go.
             isBusy = scheduler.readyCount > 0 || isBusy
         }
+        isBusy = serveFailovers(now: now) || isBusy
         sealIfDue(now: now, isForced: isDraining && slots.outCount == 0)
         egress.flush()
         return isBusy ? 0 : sleepNanos(now: now)
@@ -288,6 +294,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     }
     private func takeHosts() {
         while let host = hosts.nextReply() {
+            for order in failoversAwaitingHost.removeValue(forKey: host) ?? [] { failoversDue.append(order) }
             for lane in awaitingHost.removeValue(forKey: host) ?? [] {
                 lane.isAwaitingHost = false
                 scheduler.makeReady(lane)

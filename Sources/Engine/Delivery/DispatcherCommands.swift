@@ -185,6 +185,7 @@ extension Dispatcher {
     }
     /// Nothing of a removed lane is out any more. One whose place is kept stays known, so that it can come back.
     func end(_ lane: Lane) {
+        if let route = lane.knownFailoverRoute { pools.release(route) }
         pools.release(lane)
         selection.remove(lane)
         guard lane.isForgotten, lanes[lane.id.number] === lane else { return }
@@ -346,6 +347,7 @@ extension Dispatcher {
         metrics.tlsFailures = tlsFailures
         metrics.preparation = preparationFigures
         metrics.tokens = tokens.figures
+        metrics.failovers = failoverFigures
         metrics.payloadBytesLeased = pool.leasedBytes
         metrics.payloadBytes = pool.byteCount
         metrics.ordersOut = slots.outCount

@@ -5,6 +5,7 @@ import FastPath
 extension Dispatcher {
     func complete(_ came: DeliveryOutcome, now: UInt64) {
         guard let slot = slots.slot(of: came.token), let lane = slots[slot].lane else { return }
+        if let order = slots[slot].failover { return complete(order, slot, came, now: now) }
         var outcome = came
         if !lane.endpoint.family.heedsRetryAfter { outcome.retryAfterSeconds = .max }
         let judged = OutcomePolicy.judge(
@@ -81,7 +82,11 @@ extension Dispatcher {
         let order = slots[slot]
         guard let lease = order.lease else { preconditionFailure("an order without memory") }
         let bytes = pool.bytes(of: lease)
-        lane.attemptEnded(order.origin, bytes: bytes)
+        if order.failover == nil {
+            lane.attemptEnded(order.origin, bytes: bytes)
+        } else {
+            lane.failoverEnded(bytes: bytes)
+        }
         shares.giveBack(bytes, wasProven: order.wasProven)
         if let tenant = order.tenant { scheduler.gaveBack(bytes, tenant, isLastOfLane: lane.inFlight == 0) }
         if !isPlanted(.keepPayload) { pool.free(lease) }
@@ -275,6 +280,14 @@ extension Dispatcher {
     func deadLetter(
         _ lane: Lane, place: EventLocation, attempts: UInt16, origin: AttemptOrigin?, reason: DeadLetterReason,
         outcome: DeliveryOutcome? = nil, now: UInt64
+    ) {
+        if let outcome, triesElsewhere(lane, place, attempts, origin, reason, outcome, now: now) { return }
+        setAside(
+            lane, place: place, attempts: attempts, origin: origin, reason: reason, outcome: outcome, now: now)
+    }
+    func setAside(
+        _ lane: Lane, place: EventLocation, attempts: UInt16, origin: AttemptOrigin?, reason: DeadLetterReason,
+        outcome: DeliveryOutcome?, now: UInt64
     ) {
         count(lane) { $0.recordDeadLetter(reason) }
         if let outcome {

@@ -66,7 +66,9 @@ extension Dispatcher {
         let known = preparedSizes.removeValue(forKey: key)
         // Paused, disabled, removed or broken meanwhile: it waits like everything else of the lane.
         let isDeaf = lane.isDeaf && !AttemptCount.isDirected(slots[slot].attempts)
-        guard lane.endpoint === order.endpoint, !lane.isStopped, !isDeaf else { return putBack(order, now: now) }
+        // A pause of the target is none of its second URL's.
+        let isStopped = lane.isStopped && (slots[slot].failover == nil || lane.isRemoved)
+        guard lane.endpoint === order.endpoint, !isStopped, !isDeaf else { return putBack(order, now: now) }
         let event: PreparedEvent
         switch prepared.result {
         case .success(let made): event = made

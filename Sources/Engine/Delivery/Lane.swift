@@ -128,7 +128,7 @@ package final class LaneTally {
     package init() {}
 }
 
-package final class Lane {
+package final class Lane: PoolHolder {
     /// How its endpoint does; nil while there is nothing to say of it.
     private final class Past {
         var health: EndpointHealth
@@ -142,6 +142,7 @@ package final class Lane {
         var destination: Destination?
         var destinationVersion: UInt64 = 0
         var predecessor: Destination?
+        var failover: FailoverRoute?
     }
     package var endpoint: CompiledEndpoint
     private var past: Past?
@@ -155,6 +156,11 @@ package final class Lane {
     /// True exactly when its last attempt succeeded: see `ResourceShares`.
     package var isProven = false
     package private(set) var held = ResourceShares.Amount()
+    /// Deliveries that go to its second URL, or wait to, and those of them that are in flight; they take nothing of
+    /// what the target may have.
+    package private(set) var failoverCount = 0
+    private var failoversOut = 0
+    package var inFlightAtTarget: Int { inFlight - failoversOut }
     /// Pending and dead rows of the store.
     package var pendingCount = 0
     package var deadCount = 0
@@ -225,7 +231,16 @@ package final class Lane {
         route.predecessor = route.destination ?? route.predecessor
         route.destination = nil
         route.destinationVersion = 0
+        route.failover?.renew()
     }
+    /// The way to its second URL.
+    package var failoverRoute: FailoverRoute {
+        let known = routeTaken.failover ?? FailoverRoute()
+        routeTaken.failover = known
+        return known
+    }
+    /// Nil while nothing has gone there.
+    package var knownFailoverRoute: FailoverRoute? { route?.failover }
     /// Whatever it has next leads through another pool, without connections.
     package func forgetPool() { route = nil }
     package var id: EndpointID { endpoint.id }
@@ -273,10 +288,13 @@ package final class Lane {
     package func hasRoom(now: UInt64) -> Bool {
         if let batch = endpoint.policies?.batch { return !isStopped && takesNew(for: batch) }
         if coalesces, let order = endpoint.order { return !isStopped && working.takesNew(in: order) }
-        guard !isStopped, inFlight < allowance(work) else { return false }
+        guard !isStopped, mayHaveAnother else { return false }
         if let order = endpoint.order, !working.takesNew(in: order) { return false }
         guard let work else { return true }
         return !isHeld(work, now: now) && !work.outstanding.isFull
+    }
+    private var mayHaveAnother: Bool {
+        inFlightAtTarget < allowance(work) && failoverCount < max(1, endpoint.concurrency)
     }
     /// Two batches wait at most: the rest waits in the log. What is to be delivered later than they go is in none.
     private func takesNew(for batch: BatchSettings) -> Bool {
@@ -318,7 +336,7 @@ package final class Lane {
     /// its new events.
     package func hasRoomForRetry(now: UInt64) -> Bool {
         let allowance = allowance(work)
-        guard !isStopped, inFlight < allowance, let work, work.mayRetry else { return false }
+        guard !isStopped, mayHaveAnother, let work, work.mayRetry else { return false }
         if batchesInOrder, !work.retries.isKnown { return false }
         // Where only the newest is wanted, and in batches, everything that is sent is sent as a retry is.
         let most = coalesces || endpoint.policies?.batch != nil ? allowance : max(1, allowance / 2)
@@ -326,11 +344,11 @@ package final class Lane {
     }
     /// What is new takes at most half where it goes first, so that what waits for its turn has the other.
     package func hasRoomBeforeRetries(now: UInt64) -> Bool {
-        inFlight - (work?.retriesInFlight ?? 0) < max(1, allowance / 2) && hasRoom(now: now)
+        inFlightAtTarget - (work?.retriesInFlight ?? 0) < max(1, allowance / 2) && hasRoom(now: now)
     }
     /// A deferred attempt is already in the outstanding window or scheduled, so it needs neither.
     package func hasRoomForDeferred(now: UInt64) -> Bool {
-        guard !isStopped, inFlight < allowance(work) else { return false }
+        guard !isStopped, mayHaveAnother else { return false }
         return work.map { !isHeld($0, now: now) } ?? true
     }
     /// When it may go on; nil when nothing holds it back, or nothing that time ends.
@@ -355,6 +373,23 @@ package final class Lane {
         held.orders -= 1
         held.bytes -= bytes
         if case .retry = origin { working.retriesInFlight -= 1 }
+    }
+    /// One more for the second URL. It waits for its turn; then it has taken so many bytes.
+    package func failoverBegan() { failoverCount += 1 }
+    package func failoverTook(bytes: Int) {
+        held.orders += 1
+        held.bytes += bytes
+        failoversOut += 1
+    }
+    /// `bytes` nil: it never was sent.
+    package func failoverEnded(bytes: Int?) {
+        precondition(failoverCount > 0)
+        failoverCount -= 1
+        guard let bytes else { return }
+        precondition(failoversOut > 0 && held.orders > 0 && held.bytes >= bytes)
+        held.orders -= 1
+        held.bytes -= bytes
+        failoversOut -= 1
     }
     package func place(shared: EventLocation) -> EventLocation {
         switch reading {

@@ -38,6 +38,8 @@ struct OrderSlot {
     var trace: AttemptTrace?
     /// What it goes with; nil where its endpoint asks for none.
     var token: AccessToken?
+    /// What it is the last attempt of, at the second URL; nil for nearly all.
+    var failover: FailoverOrder?
 }
 
 struct SlotTable {
@@ -75,6 +77,7 @@ struct SlotTable {
         slots[slot].talliedType = nil
         slots[slot].members = nil
         slots[slot].token = nil
+        slots[slot].failover = nil
         free.append(slot)
     }
     func token(_ slot: Int) -> UInt64 { UInt64(generations[slot]) << 32 | UInt64(slot) }

@@ -1,7 +1,9 @@
 // What must hold for an entry of the contract's registry, whoever changes one. Pure.
 
 enum ContractRules {
-    static func issues(of endpoint: EndpointConfiguration, at path: FieldPath) -> [ValidationIssue] {
+    static func issues(
+        of endpoint: EndpointConfiguration, certificates: [NamedCertificate], at path: FieldPath
+    ) -> [ValidationIssue] {
         var issues: [ValidationIssue] = []
         if endpoint.sources != [PublishSource.contractName] {
             issues.append(ValidationIssue(path["sources"], "must be `\(PublishSource.contractName)`"))
@@ -11,6 +13,14 @@ enum ContractRules {
         guard let entry = endpoint.extras.contract?.value else {
             issues.append(ValidationIssue(path, "has no entry of the contract's registry"))
             return issues
+        }
+        if let name = entry.certificate {
+            let isSecure = (try? EndpointAddress(endpoint.url))?.isSecure ?? true
+            let problem: String? =
+                !isSecure ? "is only for an https:// `target_url`"
+                : endpoint.tls != nil ? "is of no use beside `tls`, which has a certificate of its own"
+                : certificates.problem(ofName: name, for: endpoint.tenant)
+            if let problem { issues.append(ValidationIssue(path["mtls_cert_ref"], problem, about: .nothing)) }
         }
         // What follows from the entry is the entry's to say.
         var wanted = endpoint

@@ -8,7 +8,12 @@ struct EndpointRules {
 
     func issues(of endpoint: EndpointConfiguration, at path: FieldPath) -> [ValidationIssue] {
         var issues = NameRules.issues(of: endpoint, at: path)
-        issues += urlIssues(endpoint, path)
+        issues += urlIssues(endpoint, path["url"])
+        if let second = endpoint.extras.contract?.value.failoverURL {
+            var copy = endpoint
+            copy.url = second
+            issues += urlIssues(copy, ContractEntry.failoverPath(under: path))
+        }
         issues += tlsIssues(endpoint, path)
         issues += sourceIssues(endpoint, path)
         issues += channelIssues(endpoint, path)
@@ -43,7 +48,9 @@ struct EndpointRules {
     /// What a family of webhooks fixes, whoever changes one.
     private func familyIssues(_ endpoint: EndpointConfiguration, _ path: FieldPath) -> [ValidationIssue] {
         if endpoint.extras.family == .operational { return operationalIssues(endpoint, path) }
-        if endpoint.extras.family == .contract { return ContractRules.issues(of: endpoint, at: path) }
+        if endpoint.extras.family == .contract {
+            return ContractRules.issues(of: endpoint, certificates: state.live.namedCertificates, at: path)
+        }
         guard endpoint.extras.family == .opsCenter, let source = endpoint.extras.family.source else { return [] }
         var issues: [ValidationIssue] = []
         if endpoint.sources != [source] {
@@ -77,14 +84,14 @@ struct EndpointRules {
         do {
             address = try EndpointAddress(endpoint.url)
         } catch {
-            return [ValidationIssue(path["url"], error.description, about: error.subject)]
+            return [ValidationIssue(path, error.description, about: error.subject)]
         }
         if let literal = IPAddress(address.host), let reason = addresses.refusal(of: literal) {
             let refused = EndpointAddressError.refused(host: address.host, address: literal.text, reason)
-            return [ValidationIssue(path["url"], refused.description, about: .value)]
+            return [ValidationIssue(path, refused.description, about: .value)]
         }
         if let error = address.unreachable {
-            return [ValidationIssue(path["url"], error.description, about: error.subject)]
+            return [ValidationIssue(path, error.description, about: error.subject)]
         }
         let secretCount = endpoint.secrets.count + endpoint.extras.oldSecrets.count
         let formBytes = SignatureRules.form(of: endpoint)?.byteCount(secretCount: secretCount) ?? 0
@@ -92,7 +99,7 @@ struct EndpointRules {
         guard address.target.utf8.count <= room else {
             return [
                 ValidationIssue(
-                    path["url"],
+                    path,
                     "has a path of \(address.target.utf8.count) bytes; with this host and \(secretCount) "
                         + "secrets it may have \(max(room, 0))")
             ]

@@ -6,7 +6,7 @@ enum GatewayRules {
     static func issues(of configuration: GatewayConfiguration) -> [ValidationIssue] {
         listenerIssues(configuration.process) + boundIssues(configuration) + edgeIssues(configuration)
             + healthIssues(configuration) + publicationIssues(configuration)
-            + liveIssues(configuration.live)
+            + liveIssues(configuration.live) + NamedCertificate.issues(of: configuration.live.namedCertificates)
             + (configuration.process.traces?.issues(at: FieldPath("traces")) ?? [])
     }
 

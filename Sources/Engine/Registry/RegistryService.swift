@@ -243,7 +243,7 @@ package final class RegistryService: Sendable {
         }
         let compilation = EndpointCompilation(
             allow: plan.after.live.allow, withheldHeaders: sources.withheldHeaders, proxy: plan.after.live.proxy,
-            schedules: process.schedules)
+            schedules: process.schedules, certificates: plan.after.live.namedCertificates)
         let change = topologyChange(plan, compilation, before, changesSources ? sources : nil, places)
         var parts: [any PreparedTopology] = []
         var issues: [ValidationIssue] = []

@@ -58,6 +58,7 @@ package struct RegistryValidation {
     private static func fileIssues(
         of manifest: GatewayConfiguration, beside known: [ValidationIssue]
     ) -> [ValidationIssue] {
+        do throws(ValidationIssue) { _ = try NamedContexts(manifest.live.namedCertificates) } catch { return [error] }
         // Held to the end, so that endpoints with the same files share a context here, too, and it is made once.
         var contexts: [TLSContext] = []
         return manifest.endpoints.enumerated().compactMap { index, endpoint in

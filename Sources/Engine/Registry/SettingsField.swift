@@ -84,12 +84,12 @@ extension ResourceSettings {
 }
 
 /// `http://host/path` of a URL: its query may be a capability.
-private func withoutQuery(_ url: String) -> String {
+func withoutQuery(_ url: String) -> String {
     guard let mark = url.firstIndex(of: "?") else { return url }
     return url[..<mark] + "?…"
 }
 /// The files by their last part, and the beginning of the digest of what is in them.
-private func filesText(_ tls: EndpointTLS?) -> String {
+func filesText(_ tls: EndpointTLS?) -> String {
     guard let tls else { return "none" }
     let files = EndpointTLS.File.allCases.compactMap { file in
         tls.path(file).map { "\(file.rawValue) \($0.split(separator: "/").last ?? "")" }

@@ -67,7 +67,7 @@ struct SummaryQuery {
         let state = known.map { "\(superseded) ELSE \($0.rawValue) END" } ?? "state"
         let sql = """
             SELECT endpoint, \(state) AS kind, count(*) AS number, max(updated) AS last,
-                total(attempts & \(~(AttemptCount.manual | AttemptCount.directed | AttemptCount.replayed))) AS attempts
+                total(attempts & \(AttemptCount.numberMask)) AS attempts
             FROM \(table) \(few ? "INDEXED BY \(index ?? "")" : "NOT INDEXED")
             WHERE log = ? \(few ? "AND endpoint IN (\(numbers))" : "") AND updated >= ? AND updated < ?
             GROUP BY endpoint, kind

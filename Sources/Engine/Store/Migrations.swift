@@ -20,8 +20,8 @@ package enum Migrations {
         return migrator
     }()
 
-    /// First attempts are found without those that have failed, and the other way round; 8191 is
-    /// `AttemptCount.numberMask`.
+    /// First attempts are found without those that have failed, and the other way round; 8191 is what
+    /// `OpenTable.isFirst` has.
     private static let pendingByKind = """
         DROP INDEX open_by_due;
         CREATE INDEX open_by_kind ON open_delivery (log, endpoint, ((attempts & 8191) = 0), due, sequence)

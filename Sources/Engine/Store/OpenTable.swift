@@ -7,8 +7,9 @@ import GRDB
 struct OpenTable {
     let log: Int64
     var attempts: AttemptTable { AttemptTable("open_attempt", log: log) }
-    /// 1 for a row of which no attempt was made; word for word as `open_by_kind` has it, or that is not used.
-    static let isFirst = "((attempts & \(AttemptCount.numberMask)) = 0)"
+    /// 1 for a row of which no attempt was made; word for word as `open_by_kind` has it, or that is not used. Of the
+    /// bits that it looks at one is `AttemptCount.failover`, which no pending row has.
+    static let isFirst = "((attempts & 8191) = 0)"
 
     // MARK: Reading
 

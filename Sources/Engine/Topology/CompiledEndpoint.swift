@@ -13,6 +13,7 @@ package final class EndpointEnvironment: Sendable {
     package let withheld: [HeaderName]
     let schedules: FamilySchedules
     let proxy: EgressProxy?
+    let certificates: NamedContexts
     /// What `User-Agent: Sluice/…` says.
     let version: String
     let requestHeadBytesMax: Int
@@ -26,6 +27,7 @@ package final class EndpointEnvironment: Sendable {
         } catch {
             throw ValidationIssue(FieldPath("delivery", "proxy", "url"), error.message, about: .value)
         }
+        certificates = try NamedContexts(compilation.certificates)
         rules = compilation.rules
         schedules = compilation.schedules
         withheld = compilation.withheldHeaders.map { HeaderName($0) }
@@ -38,6 +40,10 @@ package final class EndpointEnvironment: Sendable {
 package enum EndpointError: Error, Equatable, Sendable {
     case address(EndpointAddressError)
     case tls(EndpointTLSError)
+    /// The name of a certificate.
+    case certificate(String)
+    /// Of the second URL.
+    case failover(EndpointAddressError)
     case filter(ValidationIssue)
     /// Of the place where access tokens are asked for.
     case authorization(String)
@@ -48,6 +54,9 @@ package enum EndpointError: Error, Equatable, Sendable {
         case .tls(let error):
             let field = error.file.map { path["tls"][$0.rawValue] } ?? path["url"]
             return ValidationIssue(field, error.message, about: .nothing)
+        case .failover(let error):
+            return ValidationIssue(ContractEntry.failoverPath(under: path), error.description, about: error.subject)
+        case .certificate(let reason): return ValidationIssue(path["mtls_cert_ref"], reason, about: .nothing)
         case .filter(let issue): return issue.under(path["filter"])
         case .authorization(let reason):
             return ValidationIssue(path["authorization"]["oauth2"]["token_url"], reason, about: .nothing)
@@ -84,6 +93,9 @@ package final class CompiledEndpoint: Sendable {
     let host: Host?
     /// Nil when the URL's scheme is http.
     private let tls: TLSContext?
+
+    /// Where a delivery goes that would be a dead letter; nil for nearly all.
+    let failover: FailoverTarget?
 
     struct Host: Sendable {
         let name: String
@@ -126,9 +138,8 @@ package final class CompiledEndpoint: Sendable {
         do throws(EndpointAddressError) { address = try EndpointAddress(spec.settings.url) } catch {
             throw .address(error)
         }
-        do throws(EndpointTLSError) {
-            tls = address.isSecure ? try ClientContexts.context(for: spec.settings.tls) : nil
-        } catch { throw .tls(error) }
+        tls = address.isSecure ? try CompiledEndpoint.context(spec.settings, environment) : nil
+        failover = try FailoverTarget(spec.settings, environment)
         guard let literal = address.literal else {
             host = Host(name: address.host, port: address.port)
             return
@@ -137,6 +148,16 @@ package final class CompiledEndpoint: Sendable {
             throw .address(.refused(host: address.host, address: literal.address.text, reason))
         }
         host = nil
+    }
+    static func context(
+        _ settings: EndpointConfiguration, _ environment: EndpointEnvironment
+    ) throws(EndpointError) -> TLSContext {
+        if let name = settings.extras.contract?.value.certificate {
+            return try environment.certificates.context(of: name, for: settings.tenant)
+        }
+        do throws(EndpointTLSError) { return try ClientContexts.context(for: settings.tls) } catch {
+            throw .tls(error)
+        }
     }
     /// Nil = it is sent as it came.
     func preparation(of event: StoredEvent) -> Preparation? {
@@ -180,16 +201,19 @@ package final class CompiledEndpoint: Sendable {
     var literals: [SocketAddress] { address.literal.map { [$0] } ?? [] }
 
     /// The proxy that leads to these addresses of its host; nil when none does.
-    func proxy(to addresses: [SocketAddress]) -> EgressProxy? {
-        guard let proxy = environment.proxy, !proxy.exempts(address.host, addresses) else { return nil }
+    func proxy(to addresses: [SocketAddress], of failover: FailoverTarget? = nil) -> EgressProxy? {
+        guard let proxy = environment.proxy, !proxy.exempts((failover?.address ?? address).host, addresses) else {
+            return nil
+        }
         return proxy
     }
     /// Where requests go once the addresses are known. They have been checked against the rules. `proxy`: its
     /// addresses, empty where there is none.
     func destination(
-        _ addresses: [SocketAddress], proxy: [SocketAddress] = [], predecessor: Destination?
+        _ addresses: [SocketAddress], proxy: [SocketAddress] = [], predecessor: Destination?,
+        of failover: FailoverTarget? = nil
     ) throws(DestinationError) -> Destination {
-        let (address, settings) = (address, box.settings)
+        let (address, settings) = (failover?.address ?? address, box.settings)
         var description = DestinationDescription(
             addresses: addresses.compactMap(EgressAddress.init),
             authority: address.hostField, target: address.target, secrets: settings.secrets)
@@ -207,7 +231,7 @@ package final class CompiledEndpoint: Sendable {
         if !proxies.isEmpty {
             description.proxy = DestinationProxy(addresses: proxies, targets: addresses.map(\.text))
         }
-        if let tls {
+        if let tls = failover.map({ $0.tls }) ?? tls {
             let isAddress = address.literal != nil
             description.tls = DestinationTLS(context: tls, name: address.host, isAddress: isAddress)
         }

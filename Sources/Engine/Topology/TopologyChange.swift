@@ -36,11 +36,13 @@ package struct EndpointCompilation: Equatable, Sendable {
     package let withheldHeaders: [String]
     package let proxy: ProxySettings?
     package let schedules: FamilySchedules
+    package let certificates: [NamedCertificate]
 
     package init(
         allow: [String], withheldHeaders: [String], proxy: ProxySettings? = nil,
-        schedules: FamilySchedules = FamilySchedules()
+        schedules: FamilySchedules = FamilySchedules(), certificates: [NamedCertificate] = []
     ) {
+        self.certificates = certificates
         self.allow = allow
         self.withheldHeaders = withheldHeaders
         self.proxy = proxy

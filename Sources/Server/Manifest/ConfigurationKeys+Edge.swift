@@ -10,6 +10,7 @@ extension ConfigurationKeys {
             .optionalText("health_path", \.live.healthPath),
             .flag("publish", \.live.takesPublications, of: initial),
             tenants,
+            namedCertificates,
             .texts("trusted_proxies", \.live.trustedProxies, of: initial),
             .texts("proxy_protocol", \.process.proxyProtocol, of: initial),
         ]

@@ -32,6 +32,8 @@ data: ./sluice-data               # the log and the delivery state; one process 
 # tenants:                        # what a tenant's sources and publishers may send together
 #   - { name: acme, rate_limit: token-bucket, weight: 5 }   # weight: its part of what all tenants deliver by; 1
 #   - { name: "*", rate_limit: { per_minute: 6000 } }   # each tenant without a limit of its own
+# client_certificates:            # shown to targets of the contract's entries that name them (mtls_cert_ref)
+#   - { name: partner, tenant: acme, certificate: partner.pem, key: partner.key, ca: partner-ca.pem }
 # proxy_protocol: false           # true, or a list of listeners: connections begin with a PROXY preamble
 # loops: auto                     # ingest threads
 # grace: 10s                      # how long SIGTERM waits for what is in flight

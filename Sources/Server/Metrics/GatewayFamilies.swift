@@ -303,5 +303,6 @@ package enum GatewayFamilies {
                 "sluice_store_failures_total", .counter, help: "Those that failed and are tried again.",
                 value: Double(metrics.store.failures)),
         ] + PreparationFamilies.of(metrics.preparation) + TokenFamilies.of(metrics.tokens)
+            + FailoverFamilies.of(metrics.failovers)
     }
 }

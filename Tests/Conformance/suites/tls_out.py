@@ -14,6 +14,7 @@ import tempfile
 import threading
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
+from contractclient import Edge
 from hostsfile import hosts_wrapper
 from receiver import Receiver
 from report import Report, arguments, wait_until
@@ -339,6 +340,69 @@ def bad_files(report, world):
                 wait_until(lambda: receiver.count() == 1, 15, "not delivered after the reload")
 
 
+def named_certificates(report, world):
+    """An entry of the contract's registry names a certificate of the configuration file."""
+    clients, strangers = make("Clients", authority=True), make("Strangers", authority=True)
+    good = make("partner", clients, purposes=[CLIENT]).write(world.folder, "partner")
+    foreign = make("partner", strangers, purposes=[CLIENT]).write(world.folder, "foreign")
+    context = server_context(world.folder, "mutual", world.leaf())
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.load_verify_locations(world.file("clients.pem", clients.pem))
+    shown = [world.file(f"shown.{kind}", open(path, "rb").read()) for kind, path in zip(("pem", "key"), foreign)]
+    one = {"name": "partner", "tenant": "*", "certificate": shown[0], "key": shown[1], "ca": world.ca}
+    private = {"name": "private", "tenant": "default", "certificate": good[0], "key": good[1]}
+    with Receiver(tls=context) as receiver, Gateway(
+            [], client_certificates=[one, private], delivery={"allow": ["127.0.0.0/8"]}) as gateway:
+        edge, url = Edge(gateway), f"https://localhost:{receiver.port}/hooks"
+        draft = {"target_url": url, "event_type": "*", "retry_policy": {"max_retries": 0}}
+
+        def refused(change, method="POST", path="/registry"):
+            said = edge.call(method, path, change, (422,))["error"]
+            assert [it["field"] for it in said["details"]] == ["mtls_cert_ref"], said
+            return said["details"][0]["message"]
+
+        with report.case("mtls_cert_ref: a name that is not there, or another tenant's, is refused when it is saved"):
+            words = [refused({**draft, "mtls_cert_ref": name}) for name in ("nobody", "private")]
+            assert all("client_certificates" in it and "`partner`" in it for it in words), words
+            assert words[0].replace("nobody", "private") == words[1], "whether another tenant has one is not told"
+            plain = {"target_url": f"http://localhost:{free_port()}/", "mtls_cert_ref": "partner"}
+            assert "https" in refused({**draft, **plain})
+        with report.case("mtls_cert_ref: deliveries and tests show it; a reload changes it, takes none that is named"):
+            made = edge.call("POST", "/registry", {**draft, "mtls_cert_ref": "partner"})
+            assert made["mtls_cert_ref"] == "partner", made
+            path = "/registry/" + made["webhook_id"]
+            test = lambda: edge.call("POST", "/test", {"webhook_id": made["webhook_id"]})  # noqa: E731
+            assert test()["delivered"] is False, "the receiver does not know who signed it"
+            edge.ingest(edge.event("a"))
+            dead = wait_until(lambda: edge.deliveries("?status=dlq"), 20, "a dead letter")[0]
+            detail = edge.call("GET", "/deliveries/" + dead["delivery_id"])
+            assert dead["error_class"] == "transient" and "TLS" in detail["attempts"][0]["error"], detail
+            for path_shown, path_good in zip(shown, good):
+                world.file(os.path.basename(path_shown), open(path_good, "rb").read())
+            gateway.reload()
+            assert test()["delivered"] is True
+            edge.call("POST", "/dlq/replay", {"reason": "renewed", "delivery_ids": [dead["delivery_id"]]})
+            wait_until(lambda: edge.deliveries("?status=delivered"), 20, "delivered with the renewed one")
+            gateway.keys["client_certificates"] = [private]
+            gateway.write_configuration()
+            gateway.reload()
+            assert "mtls_cert_ref" in gateway.output() and "`partner` names none" in gateway.output()
+            edge.ingest(edge.event("b"))
+            wait_until(lambda: len(edge.deliveries("?status=delivered")) == 2, 20, "nothing has changed")
+            assert edge.call("PATCH", path, {"name": "n"})["mtls_cert_ref"] == "partner", "what is absent stays"
+            assert edge.call("PATCH", path, {"mtls_cert_ref": None})["mtls_cert_ref"] is None
+            gateway.keys["client_certificates"] = [private]
+            gateway.write_configuration()
+            gateway.reload()
+            refused({"mtls_cert_ref": "partner"}, "PATCH", path)
+    with report.case("client_certificates: what is wrong with one stops the start, with its line"):
+        for more, words in (({"key": world.file("none.pem", b"")}, "no private key in PEM"),
+                            ({"name": "a b"}, "not a valid name"), ({"colour": 1}, "unknown key")):
+            keys = {"client_certificates": [{"name": "a", "certificate": good[0], "key": good[1], **more}]}
+            error = Gateway([github_source()], **keys).refused_start(10)
+            assert "exit status 2" in error and words in error, error[-300:]
+
+
 def through_a_proxy(report, world):
     context = server_context(world.folder, "proxied", world.leaf())
     with Receiver(tls=context) as secure, Receiver() as plain, Receiver() as direct, Tunnel() as proxy:
@@ -403,6 +467,7 @@ def main():
             refused_and_delivered(report, world, wrapper)
             kept_and_resumed(report, world)
             bad_files(report, world)
+            named_certificates(report, world)
             through_a_proxy(report, world)
     return report.finish()
 

@@ -20,6 +20,9 @@ package struct ContractEntryChange: Equatable, Sendable {
     private var atMostSeconds: Int?
     private var hasJitter: Bool?
     private var isSigned: Bool?
+    /// Null takes it away; of the next one too.
+    private var certificate: String??
+    private var failoverURL: String??
     private var timeoutMillis: Int?
 
     static let typeCountMax = 100
@@ -39,9 +42,7 @@ package struct ContractEntryChange: Equatable, Sendable {
         }
         let fixed = isNew ? ["webhook_id", "secret_ref"] : ["webhook_id", "tenant_id", "secret_ref"]
         for name in fixed where body.has(name) { body.report(name, "is fixed, and cannot be given") }
-        if let value = body.value("mtls_cert_ref"), value != .null {
-            body.report("mtls_cert_ref", "must be null: certificates are named in the configuration file")
-        }
+        certificate = body.has("mtls_cert_ref") ? .some(body.text("mtls_cert_ref", 1...64)) : nil
         name = body.text("name", ContractEntryChange.nameRange)
         url = body.text("target_url", ContractEntryChange.urlRange, isRequired: isNew)
         secret = body.text("secret", ContractEntry.secretRange)
@@ -101,9 +102,8 @@ package struct ContractEntryChange: Equatable, Sendable {
         guard var fields = body.object("delivery_policy", knowing: names) else { return }
         isSigned = fields.flag("sign")
         timeoutMillis = fields.count("timeout_ms", 100...60_000)
-        if let value = fields.value("failover_url"), value != .null {
-            fields.report("failover_url", "must be null: a second URL is not served yet")
-        }
+        failoverURL =
+            fields.has("failover_url") ? .some(fields.text("failover_url", ContractEntryChange.urlRange)) : nil
         body.take(fields)
     }
 
@@ -126,6 +126,8 @@ package struct ContractEntryChange: Equatable, Sendable {
         entry.retry.atMostSeconds = atMostSeconds ?? entry.retry.atMostSeconds
         entry.retry.hasJitter = hasJitter ?? entry.retry.hasJitter
         entry.isSigned = isSigned ?? entry.isSigned
+        entry.certificate = certificate ?? entry.certificate
+        entry.failoverURL = failoverURL ?? entry.failoverURL
         entry.timeoutMillis = timeoutMillis ?? entry.timeoutMillis
         guard entry.retry.maxMillis >= entry.retry.firstMillis else {
             throw EdgeRefusal.invalid([
@@ -161,7 +163,8 @@ package struct ContractEntryView: Equatable, Sendable {
         var members: [String: JSONValue] = [
             "webhook_id": .text(id), "tenant_id": .text(tenant), "name": .text(settings.extras.about),
             "event_type": .text(settings.types.first ?? ""), "event_types": .list(settings.types.map { .text($0) }),
-            "target_url": .text(settings.url), "secret_ref": .text("webhook:\(id)"), "mtls_cert_ref": .null,
+            "target_url": .text(settings.url), "secret_ref": .text("webhook:\(id)"),
+            "mtls_cert_ref": entry.certificate.map { .text($0) } ?? .null,
             "schema_version": .text(entry.schemaVersion), "active": .bool(!settings.disabled),
             "created_at": .text(TimeText.of(epochMillis: createdMillis)),
             "updated_at": .text(TimeText.of(epochMillis: updatedMillis)),
@@ -178,7 +181,8 @@ package struct ContractEntryView: Equatable, Sendable {
             "max_duration_s": .integer(Int64(entry.retry.atMostSeconds)), "jitter": .bool(entry.retry.hasJitter),
         ]
         members["delivery_policy"] = [
-            "sign": .bool(entry.isSigned), "timeout_ms": .integer(Int64(entry.timeoutMillis)), "failover_url": .null,
+            "sign": .bool(entry.isSigned), "timeout_ms": .integer(Int64(entry.timeoutMillis)),
+            "failover_url": entry.failoverURL.map { .text($0) } ?? .null,
         ]
         if let secret { members["secret"] = .text(secret) }
         return .object(members)

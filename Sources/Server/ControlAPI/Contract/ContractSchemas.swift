@@ -82,14 +82,19 @@ enum ContractSchemas {
         [
             .optional("sign", .flag, "True without."),
             .optional("timeout_ms", .integer(100...60_000), "Of an attempt; 30000 without."),
-            .optional("failover_url", .orNull(.text), "`null`: there is none."),
+            .optional(
+                "failover_url", .orNull(.text),
+                "`https://…` or `http://…`: gets one attempt, signed alike, before the dead-letter queue; `null`: none."
+            ),
         ])
     private static let changeable: [ObjectSchema.Field] = [
         .optional("name", .text, "In people's words."),
         .optional("event_type", .text, "A name, or a pattern with `*`."),
         .optional("event_types", .list(.text, countMax: ContractEntryChange.typeCountMax), "Several of them."),
         .optional("secret", .text, "16 to 256 characters; signs its deliveries, and is never shown."),
-        .optional("mtls_cert_ref", .orNull(.text), "`null`."),
+        .optional(
+            "mtls_cert_ref", .orNull(.text), "The name of a certificate that an `https` target is shown, one of the "
+                + "configuration file's `client_certificates`; `null`: none."),
         .optional("rate_limit_bucket", .object(bucket), "What is absent stays."),
         .optional("retry_policy", .object(retry), "What is absent stays."),
         .optional("schema_version", .text, "`1` without."),
@@ -113,7 +118,7 @@ enum ContractSchemas {
         .required("event_types", .list(.text), "Names and patterns."),
         .required("target_url", .text, "Where events go."),
         .required("secret_ref", .text, "Stands for the secret."),
-        .required("mtls_cert_ref", .orNull(.text), "`null`."),
+        .required("mtls_cert_ref", .orNull(.text), "The name of the certificate that its target is shown, or `null`."),
         .required("rate_limit_bucket", .object(bucket), "How fast the target is sent to."),
         .required("retry_policy", .object(retry), "Of failures that may pass."),
         .required("schema_version", .text, "Sent with each event."),
@@ -165,6 +170,7 @@ enum ContractSchemas {
             .required("latency_ms", .number(nil), "How long it took."),
             .required("error_class", errorClass, "Why it failed."),
             .required("error", .orNull(.text), "The same in words."),
+            .optional("failover", .flag, "True of one at `failover_url`; absent of all others."),
         ])
     static let deliveryDetail = ObjectSchema(
         "ContractDeliveryDetail", "A delivery with its attempts.",

@@ -152,7 +152,7 @@ extension LiveContract {
     static func isSuccess(_ made: AttemptRow) -> Bool { made.result == .answered && (200..<300).contains(made.status) }
     private static func json(of made: AttemptRow) -> JSONValue {
         let isSuccess = isSuccess(made)
-        return [
+        var members: [String: JSONValue] = [
             "attempt": .integer(Int64(AttemptCount.number(of: made.number))),
             "at": .text(TimeText.of(epochMillis: made.endedMillis)),
             "response_code": made.result == .answered ? .integer(Int64(made.status)) : .null,
@@ -160,6 +160,8 @@ extension LiveContract {
             "error_class": isSuccess ? .null : errorClass(made.result, made.status),
             "error": isSuccess ? .null : .text(error(made)),
         ]
+        if AttemptCount.isFailover(made.number) { members["failover"] = true }
+        return .object(members)
     }
     private static func error(_ made: AttemptRow) -> String {
         guard made.result != .answered else {

@@ -101,7 +101,7 @@ extension LiveContract {
         // Whoever may not be delivered to is not tested either.
         let target: ExchangeTarget
         do throws(CheckedTargetFailure) {
-            target = try ExchangeTarget(to: address, tls: entry.settings.tls, under: live)
+            target = try ExchangeTarget(to: address, tls: live.tls(of: entry.settings), under: live)
         } catch { throw DryRunFailure(text: error.text) }
         let start = ProcessResources.monotonicNanos
         do throws(ExchangeFailure) {

@@ -127,6 +127,7 @@ extension AttemptResource {
             endedAt: TimeText.of(nanoseconds: UInt64(max(0, row.endedMillis)) * 1_000_000),
             timing: TimingResource(row.timing), result: row.result.code)
         status = row.status == 0 ? nil : Int(row.status)
+        failover = AttemptCount.isFailover(row.number) ? true : nil
         switch row.result {
         case .tlsFailed: tlsError = TLSFailure(row.result, row.systemError).code
         case .proxyRefused: proxyStatus = row.systemError == 0 ? nil : Int(row.systemError)

@@ -114,6 +114,8 @@ package struct AttemptResource: Codable, Equatable, Sendable {
     /// The first 4 KiB of the answer's body when they are UTF-8, else nil and `answerBase64` has them.
     package var answer: String?
     package var answerBase64: String?
+    /// It went to the endpoint's second URL.
+    package var failover: Bool?
 
     package init(number: Int, endedAt: String, timing: TimingResource, result: String) {
         self.number = number
@@ -148,6 +150,7 @@ extension AttemptResource: Described {
                 "answer", .text,
                 "The first 4 KiB of the answer's body, when they are text; what a token endpoint said of its error."),
             .optional("answer_base64", .text, "The same when they are not text."),
+            .optional("failover", .flag, "True of one that went to the endpoint's second URL; absent of all others."),
         ])
 }
 
