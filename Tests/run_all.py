@@ -90,7 +90,7 @@ SUITES = [
     ("Crash/fsyncgate.py", None, ["--rounds", "20"], 300),
     ("Crash/clocks.py", None, ["--rounds", "20"], 120),
     ("Crash/disk_faults.py", [], [], 300),
-    ("Crash/simulator.py", ["--seeds", "300"], ["--seeds", "20000"], 300),
+    ("Crash/simulator.py", ["--seeds", "600"], ["--seeds", "20000"], 300),
 ]
 
 

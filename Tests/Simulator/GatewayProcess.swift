@@ -9,6 +9,18 @@ import FastPath
 /// The parts that run by themselves, in a gateway each on a thread of its own.
 package enum Part: Int, CaseIterable { case ingest, egress, dispatcher, store, keeper }
 
+/// Those of them that could run, in their order.
+package struct PartSet {
+    private var bits: UInt8 = 0
+    var count: Int { bits.nonzeroBitCount }
+    mutating func insert(_ part: Part) { bits |= 1 << part.rawValue }
+    subscript(place: Int) -> Part {
+        var left = bits
+        for _ in 0..<place { left &= left - 1 }
+        return Part(rawValue: left.trailingZeroBitCount)!
+    }
+}
+
 package final class GatewayProcess {
     package struct Sizes {
         package var receiveBufferCount = 16
@@ -198,7 +210,12 @@ package final class GatewayProcess {
         egressPort.end()
         beforeRetention = nil
     }
-    func isReady(_ part: Part) -> Bool {
+    var readyParts: PartSet {
+        var parts = PartSet()
+        for part in Part.allCases where isReady(part) { parts.insert(part) }
+        return parts
+    }
+    private func isReady(_ part: Part) -> Bool {
         let sleeper = sleepers[part.rawValue]
         switch part {
         case .ingest: return ingestPort.hasCompletions || sleeper.isAwake(clock.now)

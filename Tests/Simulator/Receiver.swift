@@ -64,17 +64,31 @@ package final class Receiver {
         case .good, .slow, .refusing, .silent: return (nil, false)
         }
     }
+    private static let headEnd = Array("\r\n\r\n".utf8)
+
     private static func request(_ bytes: inout [UInt8]) -> (id: String, body: [UInt8])? {
-        let text = String(decoding: bytes.prefix(4000), as: UTF8.self)
-        guard let end = text.firstRange(of: "\r\n\r\n"), let name = text.firstRange(of: "Content-Length: "),
-            let count = Int(text[name.upperBound...].prefix { $0.isNumber }),
-            let line = text.firstRange(of: "webhook-id: ")
-        else { return nil }
-        let head = text[..<end.upperBound].utf8.count
-        guard bytes.count >= head + count else { return nil }
-        let id = String(text[line.upperBound...].prefix { $0 != "\r" && $0 != "\n" && $0 != "\r\n" })
+        guard let head = end(of: headEnd, in: bytes.prefix(4000)) else { return nil }
+        let text = bytes[..<head]
+        guard let count = Int(value(of: "Content-Length: ", in: text)), bytes.count >= head + count else { return nil }
+        let id = value(of: "webhook-id: ", in: text)
+        guard !id.isEmpty else { return nil }
         let body = Array(bytes[head..<head + count])
         bytes.removeFirst(head + count)
         return (id, body)
+    }
+    /// What stands between the name and the end of its line; empty without it.
+    private static func value(of name: String, in head: ArraySlice<UInt8>) -> String {
+        guard let start = end(of: Array(name.utf8), in: head) else { return "" }
+        return String(decoding: head[start...].prefix { $0 != 13 && $0 != 10 }, as: UTF8.self)
+    }
+    /// Behind the first place of `pattern`.
+    private static func end(of pattern: [UInt8], in bytes: ArraySlice<UInt8>) -> Int? {
+        bytes.withUnsafeBufferPointer { bytes in
+            guard bytes.count >= pattern.count else { return nil }
+            for start in 0...bytes.count - pattern.count where bytes[start] == pattern[0] {
+                if pattern.indices.allSatisfy({ bytes[start + $0] == pattern[$0] }) { return start + pattern.count }
+            }
+            return nil
+        }
     }
 }

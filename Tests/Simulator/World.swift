@@ -99,16 +99,16 @@ package final class World {
     private func step() {
         figures.steps += 1
         if figures.steps > World.stepCountMax { clock.find("something never rests: \(unrest)") }
-        var choices: [Part] = []
-        if let process { for part in Part.allCases where process.isReady(part) { choices.append(part) } }
+        let ready = process?.readyParts ?? PartSet()
         let isDue = clock.nextDue.map { $0 <= clock.now } ?? false
-        guard isDue || !choices.isEmpty else { return passTime() }
-        let place = clock.chance.below(choices.count + (isDue ? 1 : 0))
-        if place == choices.count {
+        guard isDue || ready.count > 0 else { return passTime() }
+        let place = clock.chance.below(ready.count + (isDue ? 1 : 0))
+        if place == ready.count {
             clock.takeDue()?()
         } else {
-            clock.note("part", choices[place].rawValue)
-            process?.step(choices[place])
+            let part = ready[place]
+            clock.note("part", part.rawValue)
+            process?.step(part)
         }
         clock.pass(clock.chance.between(0, 20_000))
         look()

@@ -36,6 +36,8 @@ package final class Wakeup: Sendable {
     @inline(__always) package func endSleep() {
         sleeping.store(false, ordering: .relaxed)
     }
+    /// Whether nobody has signalled since `beginSleep`. For a world in which one thread plays all of them.
+    package var isAsleep: Bool { sleeping.load(ordering: .relaxed) }
     /// Consumer: takes the pending signal, if there is one, so that the descriptor is not readable any more.
     package func clear() { _ = sluice_wakeup_wait(descriptor, 0) }
 
