@@ -108,7 +108,7 @@ private final class World {
         var limits = DispatcherLimits()
         limits.batchRowsMax = 16
         limits.orderCountMax = 14
-        limits.poolCountMax = 15
+        limits.poolCountMax = 28
         limits.sharedEventsPerStep = 5
         limits.quantumBytes = 4096
         let bench = try Bench(

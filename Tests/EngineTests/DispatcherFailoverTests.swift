@@ -181,6 +181,51 @@ import Testing
         bench.advance(millis: 2000)
         #expect(bench.egress.out.isEmpty && bench.pool.leasedCount == 0)
         #expect(try bench.rows("a").allSatisfy { $0.state == .dead && $0.reason == .permanentAnswer })
+        #expect(bench.dispatcher.metrics(now: bench.now).lanes.isEmpty, "nothing is left of it")
+    }
+    @Test func whatCannotBeReadNowIsTriedSoon() throws {
+        let bench = try made([entry()])
+        send(bench)
+        bench.log.unavailable = [1]
+        bench.egress.answerAll(status: 400)
+        bench.advance(millis: 1500)
+        #expect(bench.egress.out.isEmpty)
+        #expect(try bench.rows("a").allSatisfy { $0.state == .pending })
+        #expect(bench.status("a").inFlight == 1, "what waits is seen")
+        bench.log.unavailable = []
+        bench.advance(millis: 200)
+        #expect(paths(bench) == [77])
+    }
+    @Test func secondURLsThatHangLeaveOthersTheirShare() throws {
+        let bench = try Bench(poolBytes: 256 << 10)
+        let small = endpoint("b") { $0.sources = ["github"] }
+        try bench.apply([entry { $0.concurrency = 64 }, small])
+        for _ in 0..<60 {
+            bench.log.append(
+                FakeEvent(
+                    sourceID: .contract, type: "x", body: String(repeating: "x", count: 12_000),
+                    receivedAt: 1_700_000_000_000_000_000))
+        }
+        for _ in 0..<80 {
+            bench.advance(millis: 1)
+            bench.egress.answer(endpoint: 1, status: 400)
+        }
+        #expect(paths(bench).contains(77) && bench.pool.leasedBytes <= 128 << 10)
+        bench.log.append(FakeEvent(body: String(repeating: "y", count: 12_000)))
+        bench.advance(millis: 1)
+        #expect(paths(bench).contains(2), "another endpoint's event goes out")
+    }
+    @Test func aConnectionThatWasFoundDeadWhileItDrainsIsNoDeadLetter() throws {
+        let bench = try made([entry()])
+        send(bench)
+        bench.egress.answerAll(status: 400)
+        bench.advance(millis: 1)
+        bench.dispatcher.beginDrain()
+        bench.egress.answerAll(change: lostReused)
+        bench.advance(millis: 50)
+        bench.advance(millis: 50)
+        #expect(bench.dispatcher.isDrained && bench.pool.leasedCount == 0)
+        #expect(try bench.resume("a") == 1 && bench.rows("a").allSatisfy { $0.state == .pending })
     }
     @Test func anAddressThatMayNotBeDeliveredToIsRefusedWhenItIsSaved() throws {
         for (second, words) in [("http://10.0.0.1/", "not a public address"), ("ftp://a.test/", "scheme")] {

@@ -182,7 +182,7 @@ package final class GatewayProcess {
         var limits = DispatcherLimits()
         limits.batchRowsMax = 32
         limits.orderCountMax = sizes.orderCountMax
-        limits.poolCountMax = sizes.orderCountMax + 1
+        limits.poolCountMax = 2 * sizes.orderCountMax
         limits.sharedEventsPerStep = 8
         return Dispatcher(
             log: log, egress: egress, store: port, hosts: NoHosts(), pool: pool, limits: limits,

@@ -17,7 +17,8 @@ import FastPath
 package struct DispatcherLimits: Sendable {
     /// Orders out at once; no more than the egress loop has connections, so that none waits for another's.
     package var orderCountMax = 2048
-    /// The egress loop's connection pools: more than orders.
+    /// The egress loop's connection pools, no more than it has. An order may hold two: its lane's, and that of the
+    /// lane's second URL.
     package var poolCountMax = 4096
     /// Rows of one transaction: large enough that its fixed cost is nothing, small enough to stay in the page cache.
     package var batchRowsMax = 2000
@@ -181,7 +182,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         log: Log, egress: Egress, store: Store, hosts: any HostLookup, pool: PayloadPool, limits: DispatcherLimits,
         clock: StoreClock, shared: EventLocation, seed: UInt64
     ) {
-        precondition(limits.poolCountMax > limits.orderCountMax)
+        precondition(limits.poolCountMax >= 2 * limits.orderCountMax)
         self.log = log
         self.egress = egress
         self.store = store

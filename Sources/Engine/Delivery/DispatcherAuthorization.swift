@@ -73,7 +73,7 @@ extension Dispatcher {
             leaveOrder(lane, order.place.sequence, isDone: false)
         }
         reconsider(lane, now: now)
-        if lane.isRemoved, lane.inFlight == 0 { end(lane) }
+        endIfOver(lane)
         return true
     }
     /// Its settings are others from now on.

@@ -119,7 +119,7 @@ extension Dispatcher {
         lane.renewDestination()
         if hasOtherOrder {
             lane.work?.reorder(
-                isOrdered: endpoint.order != nil, wantsAll: lane.batchesInOrder, isBusy: lane.inFlight > 0)
+                isOrdered: endpoint.order != nil, wantsAll: lane.batchesInOrder, isBusy: lane.inFlight > 0 || lane.failoverCount > 0)
             // Nothing may be out that would bring it back, and what waits is to be read.
             scheduler.makeReady(lane)
         }
@@ -179,12 +179,13 @@ extension Dispatcher {
             } else if !forgetting, lane.health.removed(nowMillis: clock.millis(at: now)) {
                 note(lane, now: now)
             }
-            if lane.inFlight == 0 { end(lane) }
+            endIfOver(lane)
         }
         if forgetting { ask(.forget(endpoints), now: now) }
     }
     /// Nothing of a removed lane is out any more. One whose place is kept stays known, so that it can come back.
-    func end(_ lane: Lane) {
+    func endIfOver(_ lane: Lane) {
+        guard lane.isRemoved, lane.inFlight == 0, lane.failoverCount == 0 else { return }
         if let route = lane.knownFailoverRoute { pools.release(route) }
         pools.release(lane)
         selection.remove(lane)
@@ -312,7 +313,7 @@ extension Dispatcher {
         }
         return LaneStatus(
             endpoint: lane.id, tenant: lane.endpoint.tenant, name: lane.endpoint.name, state: state,
-            inFlight: lane.inFlight, pending: max(lane.pendingCount, 0), dead: max(lane.deadCount, 0),
+            inFlight: lane.inFlightAtTarget + lane.failoverCount, pending: max(lane.pendingCount, 0), dead: max(lane.deadCount, 0),
             backlog: lane.work?.backlog.count ?? 0, lagEvents: end > place ? end - place : 0,
             isSlowed: lane.pauseEnd(now: now) != nil, oldestOutstanding: lane.mark()?.sequence)
     }

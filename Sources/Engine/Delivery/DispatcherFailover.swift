@@ -14,7 +14,8 @@ extension Dispatcher {
         _ outcome: DeliveryOutcome, now: UInt64
     ) -> Bool {
         guard lane.endpoint.failover != nil, !AttemptCount.isFailover(attempts), !AttemptCount.isManual(attempts),
-            outcome.result != .notPrepared, !lane.isRemoved, !lane.isDeaf || AttemptCount.isDirected(attempts)
+            outcome.result != .notPrepared, reason != .expired, lane.endpoint.policies?.shadow == nil,
+            !lane.isRemoved, !lane.isDeaf || AttemptCount.isDirected(attempts)
         else { return false }
         if isDraining, let origin {
             // Nothing new goes out: the next start meets it again.
@@ -28,15 +29,14 @@ extension Dispatcher {
         failoversDue.append(FailoverOrder(lane, place, attempts: attempts, known, reason, outcome))
         return true
     }
-    /// Where the log's views are nobody's. Those for which there is no room wait for what comes back. True when one went
-    /// on.
+    /// Where the log's views are nobody's. Those for which there is no room let the others pass and wait for what comes
+    /// back. True when one went on.
     func serveFailovers(now: UInt64) -> Bool {
         guard !failoversDue.isEmpty, !isDraining else { return false }
         var hasServed = false
-        while let order = failoversDue.first {
-            guard makeRoomInBatch(now: now), serve(order, now: now) else { return hasServed }
-            failoversDue.popFirst()
-            hasServed = true
+        for _ in 0..<min(failoversDue.count, 32) {
+            guard makeRoomInBatch(now: now), let order = failoversDue.popFirst() else { break }
+            if serve(order, now: now) { hasServed = true } else { failoversDue.append(order) }
         }
         return hasServed
     }
@@ -48,6 +48,9 @@ extension Dispatcher {
             endUnsent(order, now: now)
             return true
         }
+        guard now >= order.notBefore, slots.hasFree, order.block.map({ hasShare($0, lane) }) ?? true else {
+            return false
+        }
         switch failoverWay(lane, target, now: now) {
         case .awaits(let host):
             failoversAwaitingHost[host, default: []].append(order)
@@ -56,6 +59,7 @@ extension Dispatcher {
             lane.failoverEnded(bytes: nil)
             fail(order, DeliveryOutcome(token: 0, result: result), answer: [], trace: nil, now: now)
             reconsider(lane, now: now)
+            endIfOver(lane)
             return true
         case .to(let destination): return send(order, to: destination, now: now)
         }
@@ -105,9 +109,13 @@ extension Dispatcher {
 
     private func send(_ order: FailoverOrder, to destination: Destination, now: UInt64) -> Bool {
         let lane = order.lane
-        guard case .event(let event) = log.read(at: order.place), event.place.sequence == order.place.sequence,
-            !event.isErased
-        else {
+        let read = log.read(at: order.place)
+        if case .unavailable = read {
+            order.notBefore = now + 100_000_000
+            scheduler.wake(lane, at: order.notBefore)
+            return false
+        }
+        guard case .event(let event) = read, event.place.sequence == order.place.sequence, !event.isErased else {
             endUnsent(order, now: now)
             return true
         }
@@ -118,7 +126,8 @@ extension Dispatcher {
             endUnsent(order, now: now)
             return true
         }
-        guard slots.hasFree, mayPrepare(event, lane), let lease = pool.allocate(bytes) else { return false }
+        order.block = block
+        guard hasShare(block, lane), mayPrepare(event, lane), let lease = pool.allocate(bytes) else { return false }
         let preparation = lane.endpoint.preparation(of: event)
         let trace = traced(event, lane, attempts: order.attempts, now: now)
         let ends =
@@ -127,7 +136,8 @@ extension Dispatcher {
             : write(
                 event, lane, attempt: UInt32(AttemptCount.number(of: order.attempts)) + 1, trace: trace, token: nil,
                 to: lease, now: now)
-        let tenant = takeShare(block, lane, byteCount: 64 + event.fieldLines.count + event.body.count)
+        let tenant = takeShare(
+            block, lane, byteCount: 64 + event.fieldLines.count + event.body.count, isProven: false)
         lane.failoverTook(bytes: block)
         let route = lane.failoverRoute
         order.route = route
@@ -135,16 +145,26 @@ extension Dispatcher {
         var out = OrderSlot(lane: lane, destination: destination, pool: pools.pool(for: route), origin: order.origin)
         (out.place, out.attempts, out.lease) = (event.place, order.attempts, lease)
         (out.idEnd, out.linesEnd, out.bodyEnd) = ends
-        (out.wasProven, out.tenant, out.bornMillis) = (lane.isProven, tenant, event.bornMillis)
+        (out.wasProven, out.tenant, out.bornMillis) = (false, tenant, event.bornMillis)
         (out.keepsAttempt, out.trace, out.failover) = (true, trace, order)
         let slot = slots.take(out)
         if let preparation { prepare(event, lane, preparation, slot: slot) } else { submit(slot) }
         return true
     }
+    /// What all share: as for an endpoint of which nothing is known, whatever its target has shown.
+    private func hasShare(_ block: Int, _ lane: Lane) -> Bool {
+        var asking = asking(lane)
+        asking.isProven = false
+        return shares.allows(block, asking)
+    }
     /// It has come back.
     func complete(_ order: FailoverOrder, _ slot: Int, _ outcome: DeliveryOutcome, now: UInt64) {
         let lane = order.lane
-        if !isDraining, goesOn(slot, outcome) { return }
+        let isUndecided = isUndecided(slot, outcome)
+        if isUndecided, !isDraining { return goOn(slot, outcome) }
+        if outcome.mayDoElsewhere, let host = lane.endpoint.failover?.host {
+            hosts.distrust(host.name, port: host.port)
+        }
         let answer = egress.answer(of: outcome)
         let trace = slots[slot].trace
         release(slot, lane)
@@ -158,7 +178,8 @@ extension Dispatcher {
             order.route = nil
             lane.failoverBegan()
             failoversDue.append(order)
-        } else if outcome.result == .abandoned {
+        } else if outcome.result == .abandoned || isUndecided {
+            // The next start tries the target again.
             putOff(DeferredAttempt(place: order.place, attempts: order.attempts - 1, origin: order.origin), lane)
             leaveOrder(lane, order.place.sequence, isDone: false)
         } else if outcome.result == .answered, meaning == .delivered {
@@ -173,25 +194,25 @@ extension Dispatcher {
             fail(order, outcome, answer: answer, trace: trace, now: now)
         }
         reconsider(lane, now: now)
-        if lane.isRemoved, lane.inFlight == 0 { end(lane) }
+        endIfOver(lane)
     }
-    /// As everywhere: a connection that was found dead, an address that takes nobody.
-    private func goesOn(_ slot: Int, _ outcome: DeliveryOutcome) -> Bool {
-        if outcome.lostReusedConnection, !slots[slot].wasRepeated {
+    /// As everywhere: a connection that was found dead, an address that takes nobody while there are others.
+    private func isUndecided(_ slot: Int, _ outcome: DeliveryOutcome) -> Bool {
+        if isFoundDead(slot, outcome) { return true }
+        guard outcome.mayDoElsewhere, let count = slots[slot].destination?.addressCount else { return false }
+        return slots[slot].addressesTried + 1 < count
+    }
+    private func isFoundDead(_ slot: Int, _ outcome: DeliveryOutcome) -> Bool {
+        outcome.lostReusedConnection && !slots[slot].wasRepeated
+    }
+    private func goOn(_ slot: Int, _ outcome: DeliveryOutcome) {
+        if isFoundDead(slot, outcome) {
             slots[slot].wasRepeated = true
-        } else if outcome.mayDoElsewhere, let count = slots[slot].destination?.addressCount,
-            slots[slot].addressesTried + 1 < count
-        {
+        } else if let count = slots[slot].destination?.addressCount {
             slots[slot].addressesTried += 1
             slots[slot].addressIndex = UInt8((Int(slots[slot].addressIndex) + 1) % count)
-        } else {
-            if outcome.mayDoElsewhere, let host = slots[slot].lane?.endpoint.failover?.host {
-                hosts.distrust(host.name, port: host.port)
-            }
-            return false
         }
         submit(slot)
-        return true
     }
     private func fail(
         _ order: FailoverOrder, _ outcome: DeliveryOutcome, answer: [UInt8], trace: AttemptTrace?, now: UInt64
@@ -215,6 +236,7 @@ extension Dispatcher {
         order.lane.failoverEnded(bytes: nil)
         setAside(order, attempts: order.attempts, now: now)
         reconsider(order.lane, now: now)
+        endIfOver(order.lane)
     }
     /// The dead letter that it would have been.
     private func setAside(_ order: FailoverOrder, attempts: UInt16, now: UInt64) {

@@ -33,7 +33,7 @@ extension Dispatcher {
             keepAndApply(order, lane, decision.decision, attempts: attempts, outcome: outcome, answer: answer, now: now)
         }
         reconsider(lane, now: now)
-        if lane.isRemoved, lane.inFlight == 0 { end(lane) }
+        endIfOver(lane)
     }
     private func keepAndApply(
         _ order: OrderSlot, _ lane: Lane, _ decision: DeliveryDecision, attempts: UInt16, outcome: DeliveryOutcome,

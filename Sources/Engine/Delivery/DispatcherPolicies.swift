@@ -133,7 +133,7 @@ extension Dispatcher {
         let isFailure = !isDelivered && FailureClass(outcome).isOfLoad
         // Its own slot has been given back already.
         let change = limit.ended(
-            isFailure: isFailure, micros: outcome.durationMicros, inFlight: lane.inFlight + 1,
+            isFailure: isFailure, micros: outcome.durationMicros, inFlight: lane.inFlightAtTarget + 1,
             max: lane.endpoint.concurrency, by: settings, now: now)
         memory.concurrency = limit
         switch change {

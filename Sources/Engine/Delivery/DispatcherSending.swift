@@ -220,8 +220,8 @@ extension Dispatcher {
     }
     /// An order's part of what all share. What its tenant pays for is what it holds; the bytes are paid by whoever has
     /// called.
-    func takeShare(_ block: Int, _ lane: Lane, byteCount: Int) -> TenantShare {
-        shares.take(block, isProven: lane.isProven)
+    func takeShare(_ block: Int, _ lane: Lane, byteCount: Int, isProven: Bool? = nil) -> TenantShare {
+        shares.take(block, isProven: isProven ?? lane.isProven)
         let tenant = scheduler.took(block, of: lane.endpoint.tenant, isFirstOfLane: lane.inFlight == 0)
         scheduler.charge(max(block, limits.orderUnit(of: pool.byteCount)) - byteCount)
         return tenant

@@ -82,7 +82,7 @@ extension Dispatcher {
         if let end = lane.budgetEnd(now: now), lane.work?.retries.nextRepeatMillis != nil {
             holds.append(.budget(untilMillis: clock.millis(at: end)))
         }
-        if lane.inFlightAtTarget >= lane.allowance { holds.append(.concurrency) }
+        if lane.inFlightAtTarget >= lane.allowance || lane.isFullOfFailovers { holds.append(.concurrency) }
         if lane.isAwaitingHost { holds.append(.address) }
         if isAwaitingToken(lane) { holds.append(.authorization) }
         return holds

@@ -71,6 +71,10 @@ final class FailoverOrder {
     /// What becomes of it when that fails too.
     let reason: DeadLetterReason
     let outcome: DeliveryOutcome
+    /// Of the payload pool, once the event has been read.
+    var block: Int?
+    /// The log could not be read; monotonic nanoseconds.
+    var notBefore: UInt64 = 0
     /// Taken when it is sent.
     var route: FailoverRoute?
 

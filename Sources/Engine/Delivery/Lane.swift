@@ -294,8 +294,10 @@ package final class Lane: PoolHolder {
         return !isHeld(work, now: now) && !work.outstanding.isFull
     }
     private var mayHaveAnother: Bool {
-        inFlightAtTarget < allowance(work) && failoverCount < max(1, endpoint.concurrency)
+        inFlightAtTarget < allowance(work) && !isFullOfFailovers
     }
+    /// As many as its concurrency are at its second URL or wait to be: nothing new, so that what waits has a bound.
+    package var isFullOfFailovers: Bool { failoverCount >= max(1, endpoint.concurrency) }
     /// Two batches wait at most: the rest waits in the log. What is to be delivered later than they go is in none.
     private func takesNew(for batch: BatchSettings) -> Bool {
         guard let work else { return !batchesInOrder || pendingCount == 0 }

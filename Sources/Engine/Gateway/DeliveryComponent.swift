@@ -48,6 +48,8 @@ final class DeliveryComponent: Component {
             log: LogReaders(folder: folder, tail: tail, landmarks: landmarks),
             makeReader: { LogReaders(folder: folder, tail: tail, landmarks: landmarks) }, store: store.store,
             orders: egress.orders, outcomes: egress.outcomes, answers: egress.answers, logger: logger)
+        parts.limits.orderCountMax = min(parts.limits.orderCountMax, egress.limits.orderCountMax)
+        parts.limits.poolCountMax = min(parts.limits.poolCountMax, egress.limits.poolCountMax)
         parts.reserve = store.reserve
         parts.feed = feed
         parts.stream = stream

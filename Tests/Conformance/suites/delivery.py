@@ -156,6 +156,19 @@ def isolation(report):
                 gateway.expect_clean = False  # 98 slow deliveries are still owed
 
 
+def few_connections(report):
+    with report.case("more endpoints than there may be connections, and pools of them: each has its event"):
+        with Receiver() as receiver:
+            wanted = [endpoint(f"e{number}", f"{receiver.url}{number}") for number in range(80)]
+            with Gateway([github_source()], wanted, delivery={"connections": 16}) as gateway:
+                for count in (1, 2):
+                    send(gateway)
+                    wait_until(
+                        lambda: receiver.count() >= count * len(wanted), 15,
+                        lambda: f"{receiver.count()} of {count * len(wanted)} deliveries")
+                stays_true(lambda: receiver.count() == 2 * len(wanted), 0.3, "one was sent again")
+
+
 def routing(report):
     with report.case("type patterns and sources choose the endpoints"):
         with Receiver() as pushes, Receiver() as invoices, Receiver() as others:
@@ -471,6 +484,7 @@ def main():
         lambda: gone(report),
         lambda: throttled(report),
         lambda: isolation(report),
+        lambda: few_connections(report),
         lambda: routing(report),
         lambda: headers_forwarded(report),
         lambda: fields_of_the_body(report),

@@ -27,24 +27,36 @@ package enum CallPlace {
 
     /// One that has to look for a kept answer may have much to read.
     static func isBrief(_ operation: String, _ call: Call) -> Bool {
-        operations.contains(operation) && call.body.count <= bodyBytesMax && call.idempotencyKey == nil
+        guard call.body.count <= bodyBytesMax, call.idempotencyKey == nil else { return false }
+        return operations.contains(operation) || lists.contains(operation) && pageLimit(call) <= pageLimitMax
+    }
+    private static func pageLimit(_ call: Call) -> Int {
+        guard call.surface == .svix else { return call.query.limit }
+        return call.svix.text("limit").map { Int($0) ?? .max } ?? SvixPaging.limitDefault
     }
     /// Off the event loop, whoever calls.
     package static func elsewhere<Value>(_ body: () async throws -> Value) async rethrows -> Value {
         try await withTaskExecutorPreference(globalConcurrentExecutor, operation: body)
     }
 
-    /// Those that are called often, and whose answers have a bound: one resource, or a page of resources whose texts
-    /// are settings. No payload, no schema, nothing that grows with what the gateway has.
+    /// A resource may have settings of a hundred KiB.
+    static let pageLimitMax = 50
+
+    /// Brief with a short page: resources whose texts are settings.
+    package static let lists: Set<String> = [
+        "listTenants", "listKeys", "listSources", "listEndpoints", "v1.application.list", "v1.endpoint.list",
+    ]
+    /// Those that are called often, and whose answers have a bound: one resource. No payload, no schema, nothing that
+    /// grows with what the gateway has.
     package static let operations: Set<String> = [
         "getHealth", "getReadiness", "getReadinessOfParts", "getDatabaseHealth", "getStatus",
-        "listTenants", "getTenant", "createTenant", "upsertTenant", "updateTenant", "deleteTenant",
-        "listKeys", "getKey", "createKey", "revokeKey", "listSources", "getSource",
-        "listEndpoints", "getEndpoint", "createEndpoints", "replaceEndpoint", "updateEndpoint", "deleteEndpoint",
+        "getTenant", "createTenant", "upsertTenant", "updateTenant", "deleteTenant",
+        "getKey", "createKey", "revokeKey", "getSource",
+        "getEndpoint", "createEndpoints", "replaceEndpoint", "updateEndpoint", "deleteEndpoint",
         "enableEndpoint", "disableEndpoint", "pauseEndpoint", "retryEndpointNow", "publishEvent",
-        "v1.application.list", "v1.application.get", "v1.application.create", "v1.application.update",
+        "v1.application.get", "v1.application.create", "v1.application.update",
         "v1.application.patch", "v1.application.delete",
-        "v1.endpoint.list", "v1.endpoint.get", "v1.endpoint.create", "v1.endpoint.update", "v1.endpoint.patch",
+        "v1.endpoint.get", "v1.endpoint.create", "v1.endpoint.update", "v1.endpoint.patch",
         "v1.endpoint.delete", "v1.endpoint.get-headers", "v1.endpoint.update-headers", "v1.endpoint.patch-headers",
         "v1.endpoint.get-secret", "v1.endpoint.get-stats",
         "v1.event-type.create", "v1.event-type.update", "v1.event-type.patch", "v1.event-type.delete",

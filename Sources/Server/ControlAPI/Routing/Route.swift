@@ -89,6 +89,7 @@ struct Call: Sendable {
     let body: [UInt8]
     /// The query of a call of the Svix-shaped API.
     var svix = SvixQuery([])
+    var surface = Surface.own
     /// Path and query as they were asked.
     var target = ""
     /// Whom the caller believes to speak with.
@@ -181,6 +182,7 @@ struct RouteTable: Sendable {
         var call = Call(caller: context.caller, path: path, query: query, fields: request.headers, body: body)
         call.token = request.headers[.authorization].flatMap(Bearers.token(_:))
         call.connection = context.connection
+        call.surface = route.surface
         if !isOwn {
             call.svix = SvixQuery(request)
             call.target = request.uri.string
