@@ -187,6 +187,8 @@ struct RouteTable: Sendable {
             call.authority = request.head.authority ?? ""
             call.idempotencyKey = request.headers[IdempotencyKey.header].flatMap { $0.isEmpty ? nil : $0 }
         }
-        return try await route.handle(call)
+        return try await LargeBodies.run(bytes: body.count, isFrequent: route.isFrequent) { [call] in
+            try await route.handle(call)
+        }
     }
 }
