@@ -54,6 +54,7 @@ final class LiveContract: ContractWebhooks {
 
     private func sessions() throws -> SessionTokens {
         try tokens.withLock { tokens in
+        // The one reading, of a file of some bytes, that others wait for: none of them can do anything before it.
             if let tokens { return tokens }
             do throws(KeyFileError) {
                 let opened = try SessionTokens(folder: folder)
