@@ -47,6 +47,36 @@ import Testing
         try bench.apply(bounded([endpointSettings("b")], tenant: 3))
         #expect(bench.service.expressions.bytes() == 0 && bench.service.expressions.bytes(of: .main) == 0)
     }
+    /// Endpoints as somebody has compiled them.
+    private final class Compiling: TopologyParticipant {
+        private struct Prepared: PreparedTopology {
+            let expressions: [ExpressionLedger.Owner: [LinearPattern]]
+            func publish() {}
+        }
+        func prepare(_ change: TopologyChange) throws(ValidationIssues) -> any PreparedTopology {
+            guard let own = try? LinearPattern.shared("compiled by whoever runs it") else { throw ValidationIssues([]) }
+            return Prepared(
+                expressions: Dictionary(uniqueKeysWithValues: change.endpoints.map { (.endpoint($0.id), [own]) }))
+        }
+    }
+    /// A start compiled each filter, redaction and schema once more, only to count them.
+    @Test func whatRunsIsCountedAsItWasCompiled() throws {
+        let bench = try RegistryBench()
+        bench.service.add(Compiling())
+        try bench.apply(bounded([filtered("a", ["x+", "y+"]), filtered("b", ["z+"]), endpointSettings("c")], tenant: 9))
+        // Not the three of the filters, which were not compiled for it.
+        #expect(bench.service.expressions.bytes() == Self.small)
+        // What may have none is not asked for.
+        try bench.apply(bounded([endpointSettings("c")], tenant: 9))
+        #expect(bench.service.expressions.bytes() == 0)
+    }
+    @Test func theSchemaOfAnEventTypeCountsHoweverItsKeywordIsSpelt() throws {
+        let bench = try RegistryBench()
+        var settings = EventTypeSettings()
+        (settings.enforcesSchema, settings.schemas) = (true, #"{"1":{"properties":{"a":{"p\u0061ttern":"^d+$"}}}}"#)
+        try bench.edit(.createEventType(name: "a.b", settings))
+        #expect(bench.service.expressions.bytes() == Self.small)
+    }
     @Test func whatIsTooMuchIsRefusedWithBothFigures() throws {
         let bench = try RegistryBench()
         try bench.apply(bounded([filtered("a", ["x+", "y+"])], tenant: 2))

@@ -128,6 +128,49 @@ final class FileLog {
         #expect(record.length < 96 + 300 + 80)
     }
 
+    /// A batch that came again asked for each of its records from the start of a segment.
+    @Test func manyInTheirOrderAreFoundInOnePassOverEachSegment() throws {
+        let folder = TemporaryFolder()
+        let log = try FileLog(folder.path)
+        for number in 1...400 {
+            _ = log.offer("k\(number)", bodyBytes: 900)
+            if number % 4 == 0 { try log.commit() }
+        }
+        let segments = try log.folder.segments()
+        #expect(segments.count > 4)
+        var reader = LogReader(folder: log.folder, from: 1)
+        var touched: Set<UInt64> = []
+        // None of the second segment, and of the third all.
+        let wanted = [1, 2, 5] + (segments[2]..<segments[3]) + [segments[3] + 7, 399, 400]
+        for sequence in wanted {
+            let step = reader.readOn(to: sequence, through: log.tail.snapshot)
+            guard case .record(let record, let position) = step else {
+                Issue.record("record \(sequence) missing")
+                return
+            }
+            #expect(record.sequence == sequence && record.key.text == "k\(sequence)")
+            touched.insert(position.segment)
+        }
+        #expect(reader.entryCount == touched.count && !touched.contains(segments[1]))
+        guard case .caughtUp = reader.readOn(to: 401, through: log.tail.snapshot) else {
+            Issue.record("a record that is not there")
+            return
+        }
+        // Back again is a search, as for any other; from a place near by it goes on.
+        guard case .record(let back, let place) = reader.readOn(to: 10, through: log.tail.snapshot) else {
+            Issue.record("record 10 missing")
+            return
+        }
+        #expect(back.sequence == 10)
+        var near = LogReader(folder: log.folder, from: 1)
+        near.seek(10, at: place)
+        guard case .record(let next, _) = near.readOn(to: 12, through: log.tail.snapshot) else {
+            Issue.record("record 12 missing")
+            return
+        }
+        #expect(next.sequence == 12 && near.entryCount == 1)
+    }
+
     @Test func readsOneRecordBySequenceWithAndWithoutItsPlace() throws {
         let folder = TemporaryFolder()
         let log = try FileLog(folder.path)

@@ -393,7 +393,9 @@ struct PublicationTests {
         #expect(kept[1].tenantNumber == 5 && kept[1].verdict == "verified")
     }
 
-    @Test func theTraceOfAKnownCallersEventIsKept() throws {
+    @Test(arguments: ["00", "01", "fe"])
+    func theTraceOfAKnownCallersEventIsKept(version: String) throws {
+        let trace = version + self.trace.dropFirst(2)
         let folder = TemporaryFolder()
         let harness = try IngestHarness(folder.path, [publish])
         let client = IngestClient(port: harness.port)
@@ -429,7 +431,8 @@ struct PublicationTests {
             try goesToAWorker(lines + [more], body)
         }
         let zeros = "00-\(String(repeating: "0", count: 32))-b7ad6b7169203331-01"
-        for parent in ["", "nonsense", zeros, trace.uppercased(), trace + "0", "01" + trace.dropFirst(2)] {
+        let others = ["ff" + trace.dropFirst(2), "01\(trace.dropFirst(2))-x"]
+        for parent in ["", "nonsense", zeros, trace.uppercased(), trace + "0"] + others {
             try goesToAWorker(lines + ["traceparent: \(parent)"], body)
         }
         try goesToAWorker(lines + ["traceparent: \(trace)", "traceparent: \(trace)"], body)

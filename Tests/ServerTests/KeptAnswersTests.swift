@@ -124,8 +124,33 @@ import Testing
         try Data((text + line).utf8).write(to: URL(fileURLWithPath: path))
         let next = KeptAnswers(folder: folder.path, nowMillis: clock.read)
         #expect(try await next.once(scope("line")) { SvixReply(500) } == SvixReply(201, 7))
+        // That one did not wait for the file to be written anew; one that writes comes behind it.
+        _ = try await next.once(scope("another")) { SvixReply(201, 8) }
         let bytes = try FileManager.default.attributesOfItem(atPath: path)[.size] as? Int ?? .max
         #expect(bytes > KeptAnswers.bytesMax / 2 && bytes <= KeptAnswers.bytesMax + (2 << 20))
+    }
+    @Test func aStartWritesBehindWhatThereIsAndMakesNoFileOfItsOwn() async throws {
+        let folder = TemporaryFolder()
+        let path = folder.path + "/" + KeptAnswers.fileName
+        let quiet = KeptAnswers(folder: folder.path)
+        quiet.prepare()
+        #expect(try await quiet.once(scope("refused")) { SvixReply(404) }.status == 404)
+        #expect(!FileManager.default.fileExists(atPath: path), "there is nothing to keep")
+        _ = try await quiet.once(scope("a")) { SvixReply(201, 1) }
+        let inode = try FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? Int
+        let handle = try #require(FileHandle(forWritingAtPath: path))
+        try handle.seekToEnd()
+        try handle.write(contentsOf: Data("{\"scope\":\"ab".utf8))
+        try handle.close()
+        let next = KeptAnswers(folder: folder.path)
+        next.prepare()
+        _ = try await next.once(scope("b")) { SvixReply(201, 2) }
+        let same = try FileManager.default.attributesOfItem(atPath: path)[.systemFileNumber] as? Int
+        #expect(inode == same && inode != nil, "a start does not write everything anew")
+        let last = KeptAnswers(folder: folder.path)
+        for (key, value) in [("a", 1), ("b", 2)] as [(String, Int64)] {
+            #expect(try await last.once(scope(key)) { SvixReply(500) } == SvixReply(201, .integer(value)))
+        }
     }
     @Test func aFileThatCouldNotBeWrittenIsTriedAgainLater() async throws {
         let (parent, clock) = (TemporaryFolder(), Clock())

@@ -80,9 +80,11 @@ import Testing
     /// Holds the JSON of a value that has every field against its schema, both ways.
     private func check<Value: Described & Equatable>(_ value: Value) throws {
         let text = APIText.of(value)
-        let json = try JSONDecoder().decode(JSONValue.self, from: Data(text.utf8))
+        let json = try JSONReading.value(Array(text.utf8))
         #expect(SchemaCheck.errors(json, Value.schema).isEmpty, "\(Value.schema.name): \(text)")
         #expect(Set(object(json).keys) == Set(Value.schema.fields.map(\.name)), "\(Value.schema.name)")
+        #expect(try JSONValueDecoder(names: .snakeCase).decode(Value.self, from: json) == value)
+        // As clients read it.
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         #expect(try decoder.decode(Value.self, from: Data(text.utf8)) == value)

@@ -154,31 +154,12 @@ private struct JSONTextBuffer {
         default: bytes.append(byte)
         }
     }
-    /// A word begins at a capital before a small letter, and where capitals begin: `sourceURLMax` has three. Declared
-    /// names are ASCII.
     private mutating func appendSnakeCase(_ name: String) {
-        guard name.utf8.contains(where: JSONTextBuffer.isCapital) else { return append(name) }
+        guard name.utf8.contains(where: SnakeCase.isCapital) else { return append(name) }
         bytes.append(UInt8(ascii: "\""))
-        let letters = Array(name.utf8)
-        var (index, written) = (0, 0)
-        func word(to end: Int) {
-            if written > 0 { bytes.append(UInt8(ascii: "_")) }
-            for letter in letters[written..<end] {
-                bytes.append(JSONTextBuffer.isCapital(letter) ? letter | 0x20 : letter)
-            }
-            written = end
-        }
-        while let capital = letters[min(index + 1, letters.count)...].firstIndex(where: JSONTextBuffer.isCapital) {
-            word(to: capital)
-            guard let small = letters[capital...].firstIndex(where: JSONTextBuffer.isSmall) else { break }
-            if small > capital + 1 { word(to: small - 1) }
-            index = small
-        }
-        word(to: letters.count)
+        SnakeCase.append(name, to: &bytes)
         bytes.append(UInt8(ascii: "\""))
     }
-    private static func isCapital(_ letter: UInt8) -> Bool { UInt8(ascii: "A")...UInt8(ascii: "Z") ~= letter }
-    private static func isSmall(_ letter: UInt8) -> Bool { UInt8(ascii: "a")...UInt8(ascii: "z") ~= letter }
 
     mutating func append(_ flag: Bool) { bytes.append(contentsOf: (flag ? "true" : "false").utf8) }
     mutating func append(_ number: some BinaryInteger) { bytes.append(contentsOf: String(number).utf8) }
@@ -364,8 +345,9 @@ private struct JSONValueContainer: SingleValueEncodingContainer {
     }
 }
 
-/// Which key type the standard library writes a dictionary's names with: it has no public name, so it is asked.
-private struct DictionaryKeys: Encoder {
+/// Which key type the standard library writes and reads a dictionary's names with: it has no public name, so it is
+/// asked.
+struct DictionaryKeys: Encoder {
     static let type: ObjectIdentifier? = {
         let asked = DictionaryKeys()
         try? [String: Int]().encode(to: asked)

@@ -1,8 +1,11 @@
 // The nearest of some names, for "did you mean". Pure.
 
 package enum NearestName {
+    /// What is longer is nobody's slip, and comparing costs its letters times each name's.
+    private static let bytesMax = 128
     /// Nil when nothing is near: more than a third of the letters (at least two) would have to change. O(names).
     package static func of(_ name: String, among names: some Sequence<String>) -> String? {
+        guard name.utf8.count <= bytesMax else { return nil }
         var best: (name: String, distance: Int)?
         for known in names {
             let distance = distance(name, known)

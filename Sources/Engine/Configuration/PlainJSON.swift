@@ -1,7 +1,7 @@
 // JSON as a value: a filter as it was written, bodies that are checked before they are decoded, documents that are
 // compared. For what is small and read now and then; events are never made into one. Pure.
 
-package indirect enum PlainJSON: Equatable, Sendable {
+package enum PlainJSON: Equatable, Sendable {
     case null
     case bool(Bool)
     case integer(Int64)
@@ -53,6 +53,11 @@ package indirect enum PlainJSON: Equatable, Sendable {
 
 extension PlainJSON: Codable {
     package init(from decoder: any Decoder) throws {
+        if let read = decoder as? JSONValueReader { self = read.value } else { try self.init(guessing: decoder) }
+    }
+    /// Of a decoder that does not have its text as a value: kind by kind, with an error thrown for each that it is not.
+    /// For what is small and ours.
+    private init(guessing decoder: any Decoder) throws {
         let value = try decoder.singleValueContainer()
         if value.decodeNil() {
             self = .null

@@ -22,6 +22,9 @@ final class DeliveryComponent: Component {
     private let logger: Logger
     private let running = StartResult<DeliveryService<LogReaders>>()
 
+    /// Where records stand that somebody has read: of deliveries, and of calls that look for one.
+    let landmarks = LogLandmarks()
+
     init(
         _ configuration: DeliveryConfiguration, endpoints: EndpointParticipant, feed: OperationalFeed,
         traces: TraceComponent, log: LogComponent, store: StoreComponent,
@@ -43,7 +46,7 @@ final class DeliveryComponent: Component {
     func start() throws {
         let folder = log.folder
         let tail = log.tail
-        let landmarks = LogLandmarks()
+        let landmarks = landmarks
         var parts = DeliveryComponents(
             log: LogReaders(folder: folder, tail: tail, landmarks: landmarks),
             makeReader: { LogReaders(folder: folder, tail: tail, landmarks: landmarks) }, store: store.store,

@@ -88,6 +88,11 @@ final class EndpointParticipant: TopologyParticipant {
             self.compiled = compiled
         }
         private var running: Running? { participant.state.withLock { $0.running } }
+        var expressions: [ExpressionLedger.Owner: [LinearPattern]] {
+            compiled.reduce(into: [:]) { expressions, endpoint in
+                if let own = endpoint.patterns { expressions[.endpoint(endpoint.id)] = own }
+            }
+        }
 
         func secure() throws {
             guard let running else { return }

@@ -68,6 +68,7 @@ package struct GatewayAccess: Sendable {
     package let store: SQLiteStore
     package let folder: LogFolder
     package let tail: CommittedTail
+    package let landmarks: LogLandmarks
     /// Puts events into the log beside the loops, for a worker thread.
     package let injector: EventInjector
     /// Puts events into the log, many at once, for callers that suspend.
@@ -86,7 +87,7 @@ extension Gateway {
             state.running.map {
                 GatewayAccess(
                     delivery: $0.delivery.service, stream: $0.delivery.stream, store: $0.store.store,
-                    folder: $0.log.folder, tail: $0.log.tail,
+                    folder: $0.log.folder, tail: $0.log.tail, landmarks: $0.delivery.landmarks,
                     injector: $0.injector.injector, publisher: $0.publisher.publisher, expunged: $0.publisher.expunged,
                     eraser: $0.eraser.eraser,
                     rejected: $0.rejected.worker, repairs: $0.repairs.service)

@@ -21,9 +21,6 @@ package final class ExpungedContent: Sendable {
         var tenants: [UInt32: UInt64] = [:]
         /// The newest of these up to which they are erased.
         var erased: [UInt32: UInt64] = [:]
-        /// Of the file's whole lines; what is behind them a crash left, and the next line takes its place.
-        var byteCount: UInt64 = 0
-        var lineCount = 0
 
         var lines: [String] {
             messages.sorted().map { "m \($0)\n" } + attempts.sorted().map { "a \($0)\n" }
@@ -32,8 +29,16 @@ package final class ExpungedContent: Sendable {
         }
         var wantedCount: Int { messages.count + attempts.count + tenants.count + erased.count }
     }
+    private struct File {
+        /// Of its whole lines; what is behind them a crash left, and the next line takes its place.
+        var byteCount: UInt64 = 0
+        var lineCount = 0
+    }
     private let path: String
+    /// Held for moments: deliveries ask of each event.
     private let state: Mutex<State>
+    /// Held over a whole change, which waits for the disk; one at a time.
+    private let file: Mutex<File>
     /// Wall clock, nanoseconds since 1970.
     private let nowNanos: @Sendable () -> UInt64
 
@@ -45,17 +50,19 @@ package final class ExpungedContent: Sendable {
         self.nowNanos = nowNanos
         path = folder + "/" + ExpungedContent.fileName
         var read = State()
+        var file = File()
         if FileManager.default.fileExists(atPath: path) {
             let bytes = try Data(contentsOf: URL(fileURLWithPath: path))
             let whole = bytes.prefix(bytes.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0)
-            read.byteCount = UInt64(whole.count)
+            file.byteCount = UInt64(whole.count)
             for line in String(decoding: whole, as: UTF8.self).split(separator: "\n") {
-                read.lineCount += 1
+                file.lineCount += 1
                 ExpungedContent.take(line, before: first, &read)
             }
-            if read.lineCount > read.wantedCount { try ExpungedContent.rewrite(path, &read) }
+            if file.lineCount > read.wantedCount { file = try ExpungedContent.rewrite(path, read) }
         }
         state = Mutex(read)
+        self.file = Mutex(file)
     }
     private static func take(_ line: Substring, before first: UInt64, _ read: inout State) {
         let text = String(line.dropFirst(2))
@@ -112,54 +119,54 @@ package final class ExpungedContent: Sendable {
 
     /// All messages of a tenant up to this one. Gives the one that they were gone up to before; 0 for none.
     package func add(messagesOf tenant: TenantID, through sequence: UInt64) throws -> UInt64 {
-        try state.withLock { state in
-            let before = state.tenants[tenant.number] ?? 0
+        try file.withLock { file in
+            let before = state.withLock { $0.tenants[tenant.number] ?? 0 }
             guard sequence > before else { return before }
-            try append("t \(tenant.number) \(sequence)\n", &state)
-            state.tenants[tenant.number] = sequence
+            try append("t \(tenant.number) \(sequence)\n", &file)
+            state.withLock { $0.tenants[tenant.number] = sequence }
             return before
         }
     }
     /// They are erased from the log.
     package func erased(messagesOf tenant: TenantID, through sequence: UInt64) throws {
-        try state.withLock { state in
-            guard sequence > state.erased[tenant.number] ?? 0 else { return }
-            try append("e \(tenant.number) \(sequence)\n", &state)
-            state.erased[tenant.number] = sequence
+        try file.withLock { file in
+            guard sequence > erasedThrough(of: tenant) else { return }
+            try append("e \(tenant.number) \(sequence)\n", &file)
+            state.withLock { $0.erased[tenant.number] = sequence }
         }
     }
     /// Its record says by itself that it is gone.
     package func erased(message sequence: UInt64) { state.withLock { _ = $0.messages.remove(sequence) } }
     package func add(attempt id: String) throws {
-        try state.withLock { state in
-            guard !state.attempts.contains(id) else { return }
-            try append("a \(id)\n", &state)
-            state.attempts.insert(id)
+        try file.withLock { file in
+            guard !isExpunged(attempt: id) else { return }
+            try append("a \(id)\n", &file)
+            state.withLock { _ = $0.attempts.insert(id) }
         }
     }
-    private func append(_ line: String, _ state: inout State) throws {
-        if state.lineCount >= ExpungedContent.lineCountMin, state.lineCount > 2 * state.wantedCount {
-            try ExpungedContent.rewrite(path, &state)
+    private func append(_ line: String, _ known: inout File) throws {
+        if known.lineCount >= ExpungedContent.lineCountMin {
+            let state = state.withLock { $0 }
+            if known.lineCount > 2 * state.wantedCount { known = try ExpungedContent.rewrite(path, state) }
         }
         if !FileManager.default.fileExists(atPath: path) {
             guard PrivateFile.make(path) != nil else { throw CocoaError(.fileWriteUnknown) }
         }
         let file = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
         defer { try? file.close() }
-        try file.truncate(atOffset: state.byteCount)
-        try file.seek(toOffset: state.byteCount)
+        try file.truncate(atOffset: known.byteCount)
+        try file.seek(toOffset: known.byteCount)
         try file.write(contentsOf: Data(line.utf8))
         try file.synchronize()
-        state.byteCount += UInt64(line.utf8.count)
-        state.lineCount += 1
+        known.byteCount += UInt64(line.utf8.count)
+        known.lineCount += 1
     }
     /// What still says something, in a file that takes the old one's place in one step.
-    private static func rewrite(_ path: String, _ state: inout State) throws {
+    private static func rewrite(_ path: String, _ state: State) throws -> File {
         let lines = state.lines
         let bytes = Array(lines.joined().utf8)
         try PrivateFile(path: path).write(bytes)
-        state.byteCount = UInt64(bytes.count)
-        state.lineCount = lines.count
+        return File(byteCount: UInt64(bytes.count), lineCount: lines.count)
     }
 }
 

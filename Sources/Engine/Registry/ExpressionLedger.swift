@@ -15,7 +15,7 @@ package struct ExpressionBounds: Equatable, Sendable {
 }
 
 package final class ExpressionLedger: Sendable {
-    enum Owner: Hashable, Sendable {
+    package enum Owner: Hashable, Sendable {
         case endpoint(EndpointID)
         case source(SourceID)
         case eventType(EventTypeID)
@@ -139,33 +139,27 @@ package final class ExpressionLedger: Sendable {
 
 extension ExpressionLedger.Holding {
     /// Nil where there are none.
-    init?(_ spec: EndpointSpec) {
+    init?(some patterns: [LinearPattern], of tenant: TenantID?) {
+        guard !patterns.isEmpty else { return nil }
+        self.init(patterns, of: tenant)
+    }
+    /// `compiled`: those of whoever runs it. Where nobody does they are compiled to be counted.
+    init?(_ spec: EndpointSpec, _ compiled: [LinearPattern]?) {
         let policies = spec.settings.policies
         guard policies.filter != nil || policies.redaction?.custom.isEmpty == false else { return nil }
+        self.init(some: compiled ?? ExpressionLedger.Holding.patterns(of: policies), of: spec.tenant)
+    }
+    private static func patterns(of policies: EndpointPolicies) -> [LinearPattern] {
         let filter = policies.filter.flatMap { try? CompiledFilter($0) }
         let custom = policies.redaction?.custom.compactMap { try? LinearPattern.shared($0.pattern) } ?? []
-        self.init((filter?.patterns ?? []) + custom, of: spec.tenant)
-        if bytes.isEmpty { return nil }
+        return (filter?.patterns ?? []) + custom
     }
-    init?(_ spec: SourceSpec) {
-        let schemas = spec.settings.schemas
-        let texts = (schemas.all.map { [$0] } ?? []) + schemas.byType.values
-        self.init(texts.flatMap { ExpressionLedger.Holding.patterns(inSchema: Array($0.utf8)) }, of: spec.tenant)
-        if bytes.isEmpty { return nil }
-    }
+    /// Nobody runs it before an event asks for it. `pattern`, `patternProperties`: without one of those words, or an
+    /// escape to spell it with, it need not be compiled.
     init?(_ spec: EventTypeSpec) {
-        guard spec.settings.enforcesSchema, spec.settings.schemas?.contains("attern") == true,
-            let schema = spec.settings.newestSchema
+        guard spec.settings.enforcesSchema, let schemas = spec.settings.schemas,
+            schemas.contains("attern") || schemas.contains("\\"), let text = spec.settings.newestSchema
         else { return nil }
-        self.init(ExpressionLedger.Holding.patterns(inSchema: schema), of: nil)
-        if bytes.isEmpty { return nil }
-    }
-    /// `pattern`, `patternProperties`: without one of those words, or an escape to spell it with, it need not be
-    /// compiled.
-    private static func patterns(inSchema text: [UInt8]) -> [LinearPattern] {
-        guard text.contains(UInt8(ascii: "\\")) || String(decoding: text, as: UTF8.self).contains("attern") else {
-            return []
-        }
-        return (try? EventSchema(text))?.patterns ?? []
+        self.init(some: (try? EventSchema(text))?.patterns ?? [], of: nil)
     }
 }

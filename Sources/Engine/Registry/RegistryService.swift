@@ -82,7 +82,7 @@ package final class RegistryService: Sendable {
             diff: TopologyDiff(plan), warnings: warnings(change, before) + plan.orphans, isDryRun: dryRun)
         guard !plan.isEmpty || plan.after.hasManifest != before.state.hasManifest else { return report }
         let next = try prepare(plan, before, places)
-        let expressions = expressions(of: plan, before, places)
+        let expressions = expressions(of: plan, next, before, places)
         let bounds = plan.after.live.expressions
         // What was saved before runs, however much it is.
         let issues = before.compilation == nil ? [] : self.expressions.issues(expressions, bounds)
@@ -183,23 +183,26 @@ package final class RegistryService: Sendable {
         return places
     }
 
-    /// At the first change those of all that there are, later of what changes.
+    /// At the first change those of all that there are, later of what changes: as they were compiled to run.
     private func expressions(
-        of plan: RegistryPlan, _ before: Current, _ places: Places
+        of plan: RegistryPlan, _ next: Prepared, _ before: Current, _ places: Places
     ) -> [ExpressionLedger.Entry] {
+        let compiled = next.parts.reduce(into: [:]) { all, part in all.merge(part.expressions) { $0 + $1 } }
         let isFirst = before.compilation == nil
         let endpoints = isFirst ? Array(plan.after.endpoints.all) : plan.endpoints.upserted
         let sources = isFirst ? Array(plan.after.sources.all) : plan.sources.upserted
         let types = isFirst ? Array(plan.after.eventTypes.all) : plan.eventTypes
         var entries = endpoints.map {
             ExpressionLedger.Entry(
-                owner: .endpoint($0.id), holding: ExpressionLedger.Holding($0),
+                owner: .endpoint($0.id),
+                holding: ExpressionLedger.Holding($0, compiled[.endpoint($0.id)]),
                 path: (places.endpoints[$0.id] ?? FieldPath("endpoints", $0.qualifiedName))[
                     $0.settings.policies.filter == nil ? "redact" : "filter"])
         }
         entries += sources.map {
             ExpressionLedger.Entry(
-                owner: .source($0.id), holding: ExpressionLedger.Holding($0),
+                owner: .source($0.id),
+                holding: ExpressionLedger.Holding(some: next.sources.patterns(of: $0.id), of: $0.tenant),
                 path: (places.sources[$0.id] ?? FieldPath("sources", $0.qualifiedName))[
                     $0.settings.schemas.all == nil ? "schemas" : "schema"])
         }

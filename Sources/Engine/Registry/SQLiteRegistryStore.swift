@@ -90,7 +90,7 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
             id: id, publicID: publicID, uid: row["uid"],
             name: row["name"], origin: origin, revision: row["revision"], createdMillis: row["created"],
             signingSecret: signingSecret.map { String(decoding: $0, as: UTF8.self) },
-            profile: try profile.map { try JSONDecoder().decode(TenantProfile.self, from: Data($0.utf8)) }
+            profile: try profile.map { try JSONValueDecoder().decode(TenantProfile.self, from: Array($0.utf8)) }
                 ?? TenantProfile(), updatedMillis: row["updated"] as Int64? ?? 0)
     }
     private static func identity(_ row: Row) throws -> RetiredResource {
@@ -262,7 +262,7 @@ package final class SQLiteRegistryStore: RegistryStore, AuditLog, KeyUseStore {
             number: row["number"], timeMillis: row["time"], actor: row["actor"], requestID: row["request"],
             action: action, kind: kind.flatMap(ResourceKind.init(rawValue:)), tenant: TenantID(row["tenant"]),
             resource: row["resource"], name: row["name"],
-            changes: try JSONDecoder().decode([FieldChange].self, from: Data(changes.utf8)))
+            changes: try JSONValueDecoder().decode([FieldChange].self, from: Array(changes.utf8)))
     }
 }
 
@@ -285,7 +285,7 @@ private struct SecretColumn {
 
 /// Reads settings that an earlier version wrote: what it did not know has its default.
 private struct SettingsDecoder<Settings: ResourceSettings> {
-    private let decoder = JSONDecoder()
+    private let decoder = JSONValueDecoder()
 
     func spec(
         _ identity: RetiredResource, _ updatedMillis: Int64, _ data: Data, _ tenants: [TenantID: String],
@@ -301,14 +301,14 @@ private struct SettingsDecoder<Settings: ResourceSettings> {
         return spec
     }
     private func decode(_ data: Data) throws -> Settings {
-        do { return try decoder.decode(Settings.self, from: data) } catch DecodingError.keyNotFound {
-            let defaults = try JSONSerialization.jsonObject(with: JSONEncoder().encode(Settings()))
-            let stored = try JSONSerialization.jsonObject(with: data)
-            guard var merged = defaults as? [String: Any], let known = stored as? [String: Any] else {
+        let stored = try JSONReading.value(Array(data))
+        do { return try decoder.decode(Settings.self, from: stored) } catch DecodingError.keyNotFound {
+            let defaults = try JSONReading.value(Array(JSONTextEncoder().text(of: Settings()).utf8))
+            guard case .object(var merged) = defaults, case .object(let known) = stored else {
                 throw RegistryStoreError.unreadable
             }
             merged.merge(known) { _, stored in stored }
-            return try decoder.decode(Settings.self, from: JSONSerialization.data(withJSONObject: merged))
+            return try decoder.decode(Settings.self, from: .object(merged))
         }
     }
 }

@@ -6,7 +6,7 @@ enum StoredEventTypes {
     static func load(_ db: Database) throws -> [EventTypeSpec] {
         // An earlier version's store has no such table.
         guard try db.tableExists("registry_event_type") else { return [] }
-        let decoder = JSONDecoder()
+        let decoder = JSONValueDecoder()
         return try Row.fetchAll(db, sql: "SELECT * FROM registry_event_type ORDER BY number").map { row in
             guard let publicID = PublicID(row["public"], prefix: .eventType) else {
                 throw RegistryStoreError.unreadable
@@ -15,7 +15,7 @@ enum StoredEventTypes {
             return EventTypeSpec(
                 id: EventTypeID(row["number"]), publicID: publicID, name: row["name"], revision: row["revision"],
                 createdMillis: row["created"], updatedMillis: row["updated"],
-                settings: try decoder.decode(EventTypeSettings.self, from: Data(settings.utf8)))
+                settings: try decoder.decode(EventTypeSettings.self, from: Array(settings.utf8)))
         }
     }
     static func write(_ types: [EventTypeSpec], removed: [EventTypeID], _ db: Database) throws {

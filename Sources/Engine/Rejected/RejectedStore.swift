@@ -35,7 +35,10 @@ package final class RejectedStore: Sendable {
         var total = RejectedTotal()
     }
     private typealias Totals = [Owner: Kept]
+    /// Held for moments: whoever asks for figures waits for no transaction.
     private let totals = Mutex<Totals>([:])
+    /// Held over a change.
+    private let turn = Mutex(())
 
     package init(path: String, bounds: RejectedConfiguration) throws {
         self.bounds = bounds
@@ -152,10 +155,10 @@ package final class RejectedStore: Sendable {
 
     /// The totals change with the transaction or not at all; one writer at a time.
     private func change(_ body: (Database, inout Totals) throws -> Void) throws {
-        try totals.withLock { totals in
-            var changed = totals
+        try turn.withLock { _ in
+            var changed = totals.withLock { $0 }
             try database.write { try body($0, &changed) }
-            totals = changed
+            totals.withLock { [changed] in $0 = changed }
         }
     }
 

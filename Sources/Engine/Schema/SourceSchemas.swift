@@ -88,6 +88,8 @@ package struct SourceSchemas: Sendable {
         }
     }
 
+    /// All expressions in them.
+    var patterns: [LinearPattern] { (all?.patterns ?? []) + byType.values.flatMap(\.patterns) }
     /// Nil where events of the type are not checked.
     func schema(of type: [UInt8]) -> EventSchema? { byType[type] ?? all }
 

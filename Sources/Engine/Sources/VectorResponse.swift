@@ -8,7 +8,7 @@ enum VectorResponse {
         if let status = wanted.status, status != answer.status { return false }
         if let type = wanted.content_type, !answer.contentType.lowercased().hasPrefix(type) { return false }
         if let body = wanted.body, Array(body.utf8) != answer.body { return false }
-        let json = try? JSONDecoder().decode(PlainJSON.self, from: Data(answer.body))
+        let json = try? JSONReading.value(answer.body)
         if let want = wanted.json, want != json { return false }
         if let choices = wanted.any_of {
             let isOne = choices.contains { choice in

@@ -11,7 +11,7 @@ package enum VectorRunner {
     package static func run(
         file data: [UInt8], engine: VerifierEngine = .automatic
     ) throws -> [VectorResult] {
-        let vectors = try JSONDecoder().decode([SignatureVector].self, from: Data(data))
+        let vectors = try JSONValueDecoder().decode([SignatureVector].self, from: data)
         return vectors.map { run($0, engine: engine) }
     }
 

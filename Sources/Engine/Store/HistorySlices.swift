@@ -230,7 +230,8 @@ final class HistorySlices: @unchecked Sendable {
                 readers[slice.number]?.lastUse = now
                 return known.queue
             }
-            // Asked under the lock that `forgetSlice` takes: opening would make the file again.
+            // Asked under the lock that `forgetSlice` takes: opening would make the file again. Who reads another slice
+            // meanwhile waits for this one file to be opened, and for none of its rows.
             if slice.isDropped { return nil }
             if readers.count >= limits.readerCountMax,
                 let oldest = readers.min(by: { $0.value.lastUse < $1.value.lastUse })

@@ -136,7 +136,7 @@ package enum TraceExport {
 
     /// Spans that the collector says it has not kept (`partialSuccess.rejectedSpans`).
     package static func rejectedCount(in answer: [UInt8]) -> Int {
-        guard let read = try? JSONDecoder().decode(PlainJSON.self, from: Data(answer)),
+        guard let read = try? JSONReading.value(answer),
             case .object(let members) = read, case .object(let partial)? = members["partialSuccess"]
         else { return 0 }
         switch partial["rejectedSpans"] {

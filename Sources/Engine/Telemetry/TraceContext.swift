@@ -47,7 +47,6 @@ package struct TraceContext: Equatable, Sendable {
 
     // MARK: reading
 
-    private static let versionZeroBytes = 55
     private static let stateBytesMax = 512
     private static let parentName: StaticString = "traceparent"
     private static let stateName: StaticString = "tracestate"
@@ -65,30 +64,8 @@ package struct TraceContext: Equatable, Sendable {
     }
     /// Of the field's value.
     package init?(value: ByteView) {
-        guard value.count >= TraceContext.versionZeroBytes, value[2] == UInt8(ascii: "-"),
-            value[35] == UInt8(ascii: "-"), value[52] == UInt8(ascii: "-"),
-            let version = TraceContext.number(value, 0, 2), version != 0xFF,
-            let high = TraceContext.number(value, 3, 16), let low = TraceContext.number(value, 19, 16),
-            let parent = TraceContext.number(value, 36, 16), let flags = TraceContext.number(value, 53, 2)
-        else { return nil }
-        // Later versions may have more behind the flags.
-        let isLonger = value.count > TraceContext.versionZeroBytes
-        guard !isLonger || version > 0 && value[TraceContext.versionZeroBytes] == UInt8(ascii: "-") else { return nil }
-        guard high | low != 0, parent != 0 else { return nil }
-        self.init(trace: TraceID(high: high, low: low), parent: parent, flags: UInt8(flags))
-    }
-    /// Lower-case digits only, as the specification has it.
-    private static func number(_ value: ByteView, _ start: Int, _ count: Int) -> UInt64? {
-        var number: UInt64 = 0
-        for index in start..<start + count {
-            let byte = value[index]
-            switch byte {
-            case 48...57: number = number << 4 | UInt64(byte - 48)
-            case 97...102: number = number << 4 | UInt64(byte - 87)
-            default: return nil
-            }
-        }
-        return number
+        guard let said = TraceParent(value) else { return nil }
+        self.init(trace: TraceID(high: said.high, low: said.low), parent: said.parent, flags: said.flags)
     }
     /// What vendors say of the trace, all lines joined; empty when there is none, or more than has to be passed on.
     package static func state(in lines: ByteView) -> String {

@@ -159,6 +159,13 @@ package final class CompiledEndpoint: Sendable {
             throw .tls(error)
         }
     }
+    /// All its regular expressions; nil where it has neither a filter nor any of its own to take out.
+    var patterns: [LinearPattern]? {
+        let custom = box.settings.policies.redaction?.custom ?? []
+        guard filter != nil || !custom.isEmpty else { return nil }
+        // The redactor holds them: a look-up each.
+        return (filter?.patterns ?? []) + custom.compactMap { try? LinearPattern.shared($0.pattern) }
+    }
     /// Nil = it is sent as it came.
     func preparation(of event: StoredEvent) -> Preparation? {
         preparation ?? (family == .contract && event.isEnveloped ? .plain : nil)

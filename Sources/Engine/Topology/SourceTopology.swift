@@ -77,6 +77,12 @@ package final class SourceTopology: Sendable {
     /// Headers whose value is a source's secret, sorted.
     package let withheldHeaders: [String]
     private let tenantLimits: TenantLimits
+    /// Of a source's schemas.
+    func patterns(of id: SourceID) -> [LinearPattern] {
+        let place = compiled.partitionIndex { $0.id < id }
+        guard place < compiled.count, compiled[place].id == id else { return [] }
+        return compiled[place].parts.schemas?.patterns ?? []
+    }
     /// How many sources this version compiled; the rest was taken over from the one before.
     package let compiledCount: Int
 

@@ -2,6 +2,7 @@
 // may do: `prepare` compiles and may refuse; `secure` does durable work and may fail; `publish` swaps what was prepared
 // and can do neither. Parts are published only when all have been prepared and secured and the registry is committed,
 // so no change is ever in force in one part and not in another.
+import FastPath
 
 /// What changes, for whoever compiles it.
 package struct TopologyChange: Sendable {
@@ -61,8 +62,12 @@ package protocol PreparedTopology: Sendable {
     /// Durable work that must precede the registry's commit, and harms nothing when that never comes.
     func secure() throws
     func publish()
+    /// Those of the resources that it compiled, where there may be some: they are counted as they are, not compiled
+    /// again for it.
+    var expressions: [ExpressionLedger.Owner: [LinearPattern]] { get }
 }
 
 extension PreparedTopology {
     package func secure() throws {}
+    package var expressions: [ExpressionLedger.Owner: [LinearPattern]] { [:] }
 }

@@ -192,7 +192,8 @@ struct PublicationFields {
             case traceParent.hash:
                 let value = bytes.slice(field.value)
                 guard trace.count == 0, bytes.slice(field.name).equalsIgnoringCase(lowered: traceParent.view),
-                    PublicationFields.isTrace(value)
+                    // A longer one, of a later version, is a worker's.
+                    value.count == TraceParent.plainBytes, TraceParent(value) != nil
                 else { return nil }
                 trace = value
             case tenant.hash, idempotencyKey.hash, requestID.hash, traceState.hash: return nil
@@ -201,22 +202,6 @@ struct PublicationFields {
         }
         guard isMarked, let bearer else { return nil }
         return Said(bearer: bearer, trace: trace)
-    }
-    /// Of version 0, as nearly all are; what else is one, or is none, a worker knows.
-    private static func isTrace(_ value: ByteView) -> Bool {
-        guard value.count == 55 else { return false }
-        var (trace, parent): (UInt8, UInt8) = (0, 0)
-        for index in 0..<55 {
-            let byte = value[index]
-            switch index {
-            case 0, 1: if byte != UInt8(ascii: "0") { return false }
-            case 2, 35, 52: if byte != UInt8(ascii: "-") { return false }
-            default:
-                guard (48...57).contains(byte) || (97...102).contains(byte) else { return false }
-                if index < 35 { trace |= byte ^ 48 } else if index < 52 { parent |= byte ^ 48 }
-            }
-        }
-        return trace != 0 && parent != 0
     }
     /// As `PublishedEvent` writes them. Safety: `memory` has room for the id, the trace and 96 bytes.
     static func lines(eventID: ByteView, trace: ByteView, _ memory: UnsafeMutablePointer<UInt8>) -> ByteView {

@@ -33,6 +33,8 @@ package enum ReadStep {
     private var nextFirst: UInt64?
     /// The sequence that comes next.
     package private(set) var sequence: UInt64
+    /// How often a segment was entered, at its start or at a position.
+    package private(set) var entryCount = 0
 
     package init(folder: LogFolder, from sequence: UInt64, bufferBytes: Int = 1 << 20) {
         self.folder = folder
@@ -54,6 +56,19 @@ package enum ReadStep {
         _ sequence: UInt64, at position: RecordPosition? = nil, through tail: CommittedTail.Snapshot
     ) -> ReadStep {
         seek(sequence, at: position)
+        return pass(to: sequence, tail)
+    }
+    /// The same of one behind those that were read: in the segment where the reader stands it goes on, so that whoever
+    /// asks for many in their order reads no part of a segment twice.
+    package mutating func readOn(to sequence: UInt64, through tail: CommittedTail.Snapshot) -> ReadStep {
+        let isHere =
+            file >= 0 && sequence >= self.sequence
+            && segmentGeneration.map { $0 == tail.segmentGeneration } ?? true
+            && nextFirst.map { sequence < $0 } ?? true
+        if !isHere { seek(sequence) }
+        return pass(to: sequence, tail)
+    }
+    private mutating func pass(to sequence: UInt64, _ tail: CommittedTail.Snapshot) -> ReadStep {
         while true {
             let step = next(through: tail)
             // Segments are found by their first sequence, so what comes before the wanted record is passed over.
@@ -147,6 +162,7 @@ package enum ReadStep {
     private mutating func attach(
         _ first: UInt64, _ file: Int32, _ header: SegmentHeader, _ byteCount: Int, _ offset: Int, _ expected: UInt64
     ) {
+        entryCount += 1
         self.file = file
         segment = first
         nextFirst = segments.first { $0 > first }

@@ -86,7 +86,7 @@ struct EventTypesCommand: AsyncParsableCommand {
                     throw ValidationError("--schema takes VERSION=FILE")
                 }
                 let file = String(text[text.index(after: sign)...])
-                guard let schema = try? JSONDecoder().decode(JSONValue.self, from: Data(try InputFile.read(file)))
+                guard let schema = try? JSONReading.value(try InputFile.read(file))
                 else { throw ValidationError("`\(file)` is not JSON") }
                 versions[String(text[..<sign])] = schema
             }

@@ -94,8 +94,7 @@ package struct EventTypeEntry: Equatable, Sendable {
         return entries
     }
     private static func values(_ bytes: [UInt8]) throws(EventTypeFileError) -> [JSONValue] {
-        let decoder = JSONDecoder()
-        switch try? decoder.decode(JSONValue.self, from: Data(bytes)) {
+        switch try? JSONReading.value(bytes) {
         case .list(let values)?: return values
         case .object(let members)?:
             if case .list(let values)? = members["data"] { return values }
@@ -104,7 +103,7 @@ package struct EventTypeEntry: Equatable, Sendable {
         }
         var values: [JSONValue] = []
         for (index, line) in bytes.split(separator: 0x0A).enumerated() {
-            guard let value = try? decoder.decode(JSONValue.self, from: Data(line)) else {
+            guard let value = try? JSONReading.value(Array(line)) else {
                 throw EventTypeFileError(
                     message: "it is neither a list of event types in JSON nor a line for each (line \(index + 1))")
             }

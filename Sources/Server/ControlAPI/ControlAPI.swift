@@ -46,6 +46,8 @@ package struct ControlAPI: Sendable {
 
     /// Serves until the task is cancelled. `onRunning` gets the port in use; throws when the address cannot be bound.
     package func run(host: String, port: Int, onRunning: @escaping @Sendable (Int) -> Void) async throws {
+        kept.prepare()
+        contractAnswers.prepare()
         let application = Application(
             router: router(host: host),
             configuration: ApplicationConfiguration(address: .hostname(host, port: port)),

@@ -1,23 +1,24 @@
-// Something in memory that is to last: lines of a file in the data folder, read when it is first asked for, put behind
-// each other, and written anew when most of them say nothing any more.
+// Something in memory that is to last: lines of a file in the data folder, read once after a start, put behind each
+// other, and written anew when most of them say nothing any more.
 //
-// Invariants: nothing is looked at before the file was read; the file is touched on a queue of its own, and never with
-// the lock held: who has no turn at the disk does not wait for it, and none of Swift's threads does.
+// Invariants: nothing is looked at before the file was read; the file is touched on a queue of its own, and neither
+// read nor written nor decoded with the lock held: who has no turn at the disk does not wait for it, and none of
+// Swift's threads does. What is read of the file at a time is bounded, but for a line.
 // Safety: the C strings of `rename` live through the call.
 import Engine
 import Foundation
 import Synchronization
 
 package protocol LastingContents: Sendable {
-    /// The lines of a file, in their order; one that was cut off is the last one, and says nothing.
-    mutating func read(_ lines: [Data], nowMillis: Int64)
+    /// A line of a file; they come in their order. One that was cut off says nothing.
+    mutating func read(_ line: [UInt8], nowMillis: Int64)
     /// All that is to be in a file that is written anew.
     func lines(nowMillis: Int64) -> [String]
 }
 
-final class LastingLines<Contents: LastingContents>: Sendable {
+package final class LastingLines<Contents: LastingContents>: Sendable {
     /// After an error of the file; until then what is kept is in memory alone.
-    static var retryMillis: Int64 { 60_000 }
+    package static var retryMillis: Int64 { 60_000 }
 
     private struct State {
         var contents: Contents
@@ -31,6 +32,8 @@ final class LastingLines<Contents: LastingContents>: Sendable {
         /// When it was written anew.
         var byteCountThen = 0
         var triedMillis: Int64 = 0
+        /// Of what was read and is not written to yet.
+        var end: LineFile.End?
     }
     private struct Pending: Sendable {
         let lines: Data
@@ -49,7 +52,7 @@ final class LastingLines<Contents: LastingContents>: Sendable {
     let nowMillis: @Sendable () -> Int64
 
     /// `folder` nil: in memory alone.
-    init(
+    package init(
         _ contents: Contents, folder: String?, fileName: String, bytesMax: Int, syncs: Bool,
         nowMillis: @escaping @Sendable () -> Int64
     ) {
@@ -61,40 +64,54 @@ final class LastingLines<Contents: LastingContents>: Sendable {
         self.nowMillis = nowMillis
     }
 
-    func with<Value: Sendable, Failure: Error>(
+    package func with<Value: Sendable, Failure: Error>(
         _ use: (inout Contents) throws(Failure) -> Value
     ) throws(Failure) -> Value {
         try state.withLock { state throws(Failure) in try use(&state.contents) }
     }
 
-    /// The first call reads the file, and others wait for it. False when it cannot be read, which is not taken for an
-    /// empty one: what it would tell to be done would be done again.
-    func load() async -> Bool {
+    /// Reads the file before anybody asks: of one that is large, the first call does not wait for all of it.
+    package func prepare() {
+        guard let path else { return }
+        queue.async { [self] in if read(path) { goOn(path) } }
+    }
+    /// The first call waits until the file is read, others with it. False when it cannot be read, which is not taken
+    /// for an empty one: what it would tell to be done would be done again.
+    package func load() async -> Bool {
         guard let path, !state.withLock({ $0.isLoaded }) else { return true }
         return await withCheckedContinuation { continuation in
-            queue.async { [self] in continuation.resume(returning: read(path)) }
+            queue.async { [self] in
+                let isRead = read(path)
+                continuation.resume(returning: isRead)
+                if isRead { goOn(path) }
+            }
         }
     }
     private func read(_ path: String) -> Bool {
-        guard !state.withLock({ $0.isLoaded }) else { return true }
+        let (isLoaded, empty) = state.withLock { ($0.isLoaded, $0.contents) }
+        guard !isLoaded else { return true }
         let now = nowMillis()
-        var data = Data()
-        do { data = try Data(contentsOf: URL(fileURLWithPath: path)) } catch {
-            guard (error as? CocoaError)?.code == .fileReadNoSuchFile else { return false }
-        }
-        let lines = data.split(separator: UInt8(ascii: "\n"))
+        var contents = empty
+        guard let end = LineFile.read(path, { contents.read($0, nowMillis: now) }) else { return false }
+        file.withLock { $0.end = end }
         // Nothing came meanwhile: every call waits for this.
-        state.withLock { state in
-            state.contents.read(lines, nowMillis: now)
-            state.isLoaded = true
-        }
-        rewrite(path, now)
+        state.withLock { [contents] in $0 = State(contents: contents, isLoaded: true) }
         return true
+    }
+    /// Writes behind what was read, or anew when that is much more than is kept. One that is not there is made when
+    /// there is something to write.
+    private func goOn(_ path: String) {
+        let isLong = file.withLock { file in
+            guard let end = file.end.take(), end.byteCount > 0 else { return false }
+            file = File(handle: LineFile.append(path, after: end), byteCount: end.byteCount)
+            return file.handle == nil || file.byteCount > 2 * bytesMax
+        }
+        if isLong { rewrite(path, nowMillis()) }
     }
 
     /// Puts lines of what is in the contents already behind the others; those of many calls go together. They are in
     /// the file when it returns.
-    func write(_ lines: [String]) async {
+    package func write(_ lines: [String]) async {
         await withCheckedContinuation { write(lines, waiter: $0) }
     }
     /// The same, and nobody waits.

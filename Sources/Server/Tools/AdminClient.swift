@@ -1,4 +1,5 @@
 // Asks a running gateway's control API: one request, one JSON answer, one connection.
+import Engine
 import Foundation
 import HTTPTypes
 import NIOCore
@@ -56,7 +57,7 @@ struct AdminClient: Sendable {
 
     /// A resource of `/api/v1`.
     func resource<Response: Decodable>(_ target: String, _ type: Response.Type) async throws -> Response {
-        try decode(try await send(.GET, target, nil), BodyReading.decoder)
+        try decode(try await send(.GET, target, nil))
     }
     /// Asks `/api/v1` to change something.
     func change<Response: Decodable>(
@@ -71,15 +72,15 @@ struct AdminClient: Sendable {
         _ target: String, content: Data?, _ type: Response.Type, method: AdminMethod = .post, contentType: String
     ) async throws -> Response {
         let method = HTTPMethod(rawValue: method.rawValue)
-        return try decode(try await send(method, target, content, contentType: contentType), BodyReading.decoder)
+        return try decode(try await send(method, target, content, contentType: contentType))
     }
 
     /// Asks `/api/v1` to take something away.
     func remove(_ target: String) async throws { _ = try await send(.DELETE, target, nil) }
 
-    private func decode<Response: Decodable>(_ data: Data, _ decoder: JSONDecoder) throws -> Response {
+    private func decode<Response: Decodable>(_ data: Data) throws -> Response {
         do {
-            return try decoder.decode(Response.self, from: data)
+            return try BodyReading.decoder.decode(Response.self, from: Array(data))
         } catch {
             throw AdminError(
                 isAnswer: true, message: "\(address) did not answer with this version's JSON; is it a Sluice gateway?")
@@ -124,7 +125,7 @@ struct AdminClient: Sendable {
                 message: "\(address) asks for a key\(origin): give --config FILE of a gateway of this machine, "
                     + "sign in with `sluice login`, or set \(GatewayOptions.keyVariable) in the environment")
         }
-        if let problem = try? BodyReading.decoder.decode(ProblemDocument.self, from: data) {
+        if let problem = try? BodyReading.decoder.decode(ProblemDocument.self, from: Array(data)) {
             let errors = (problem.errors ?? []).map(\.line)
             // The only one may stand in the detail already.
             let isSaid = errors.count == 1 && problem.detail.contains(errors[0])
@@ -132,11 +133,11 @@ struct AdminClient: Sendable {
                 isAnswer: true, message: problem.detail + (status == 401 ? origin : ""),
                 lines: isSaid ? [] : errors)
         }
-        if let failure = try? JSONDecoder().decode(SvixFailure.self, from: data) {
+        if let failure = try? JSONValueDecoder().decode(SvixFailure.self, from: Array(data)) {
             return AdminError(
                 isAnswer: true, message: failure.detail + (status == 401 ? origin : ""), lines: failure.lines)
         }
-        let failure = try? JSONDecoder().decode(DeprecatedFailure.self, from: data)
+        let failure = try? JSONValueDecoder().decode(DeprecatedFailure.self, from: Array(data))
         return AdminError(isAnswer: true, message: failure?.error.message ?? "\(address) answered \(status)")
     }
 

@@ -166,6 +166,18 @@ def round(report, bench, name, key, ids, phases, examples, seed):
     return count if notes else 0
 
 
+def tag(report, bench):
+    with report.case("the document has a tag, and whoever shows it is not sent the document again"):
+        port, path = bench.gateway.admin_port, "/api/v1/openapi.json"
+        status, fields, whole = request(port, path)
+        assert status == 200 and json.loads(whole)["openapi"] == "3.1.0" and fields["etag"].startswith('"'), fields
+        assert "no-cache" in fields["cache-control"] and request(port, path)[1]["etag"] == fields["etag"]
+        for known in (fields["etag"], f'"x", W/{fields["etag"]}'):
+            status, again, body = request(port, path, headers={"If-None-Match": known})
+            assert (status, body, again["etag"]) == (304, b"", fields["etag"]), (status, again)
+        assert request(port, path, headers={"If-None-Match": '"x"'})[0] == 200
+
+
 def main():
     full = os.environ.get("SLUICE_ROUNDS") == "full"
     options = arguments(__doc__, examples=0, seed=1, full=full)
@@ -174,6 +186,7 @@ def main():
         bench = Bench(receiver)
         with bench.gateway:
             ids = bench.fill()
+            tag(report, bench)
             platform = platform_key(bench.gateway.admin_port)
             everything = "coverage,fuzzing,stateful"
             plans = [("the platform's key", platform, everything), ("a tenant's key", bench.key, everything)]

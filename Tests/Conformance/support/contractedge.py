@@ -4,6 +4,7 @@ without a gap, certificates that a proxy has seen, switched off. A part of the s
 import json
 import os
 import time
+import uuid
 
 from contractclient import Edge, Stream
 from serverutil import Gateway, open_source, request
@@ -20,6 +21,35 @@ def repeating(report, gateway, hooks):
         gateway.start()
         again = edge.send("POST", "/v1/webhooks/ingest", body, fields)[2]
         assert (again["status"], again["event_id"]) == ("duplicate", first["event_id"]), again
+    with report.case("and so for a batch, whose ids come in its order, and which is not another's"):
+        edge = Edge(gateway)
+
+        def batch(count, **more):
+            entry = {"source": "scanner", "type": "image.scanned", "severity": "low", **more}
+            return json.dumps({"cluster_id": "c", "events": [{**entry, "id": f"e{n}"} for n in range(count)]}).encode()
+
+        key = str(uuid.uuid4())
+
+        def take(body, wanted):
+            fields = {**edge.fields(body, sign=True), "X-Idempotency-Key": key}
+            status, _, said = edge.send("POST", "/v1/webhooks/ingest", body, fields)
+            assert status == wanted, (status, said)
+            return said
+
+        def forget():
+            assert gateway.stop() == 0
+            os.remove(os.path.join(gateway.data, "contract-answers.jsonl"))
+            gateway.start()
+
+        first = take(batch(300), 202)
+        assert len(set(first["event_ids"])) == 300 and first["status"] == "accepted", first
+        forget()
+        # Between the two there are others.
+        edge.ingest(edge.event())
+        again = take(batch(300), 202)
+        assert (again["status"], again["event_ids"]) == ("duplicate", first["event_ids"]), again["status"]
+        forget()
+        assert take(batch(300, severity="high"), 409)["error"]["code"] == "idempotency_conflict"
 
 
 def sessions(report, gateway, hooks):

@@ -24,16 +24,22 @@ struct ContractFields {
         self.members = members
         self.path = path
         for name in members.keys.sorted() where !names.contains(name) {
+            guard problems.count < ContractFields.problemCountMax else { return }
             let advice =
                 NearestName.of(name, among: names).map { "did you mean `\($0)`?" }
                 ?? "known keys: \(names.joined(separator: ", "))"
             report(String(name.prefix(64)), "is an unknown key; \(advice)")
         }
     }
+    /// Whoever breaks more rules mends these first.
+    private static let problemCountMax = SchemaCheck.errorCountMax
     mutating func report(_ name: String, _ reason: String) {
+        guard problems.count < ContractFields.problemCountMax else { return }
         problems.append(FieldProblem(path: path.isEmpty ? name : "\(path).\(name)", reason: reason))
     }
-    mutating func take(_ other: ContractFields) { problems += other.problems }
+    mutating func take(_ other: ContractFields) {
+        problems += other.problems.prefix(ContractFields.problemCountMax - problems.count)
+    }
     func check() throws { if !problems.isEmpty { throw EdgeRefusal.invalid(problems) } }
 
     func has(_ name: String) -> Bool { members[name] != nil }

@@ -244,7 +244,7 @@ enum ContractSchemas {
             .required("code", .word(EdgeCode.allCases.map(\.rawValue)), "Stable; branch on this."),
             .required("message", .text, "What is wrong this time, and what would be right."),
             .required("request_id", .text, "As `X-Request-Id` of the answer."),
-            .optional("details", .list(.object(problem)), "Every field that is wrong."),
+            .optional("details", .list(.object(problem)), "Every field that is wrong, 100 at most."),
             .optional("supported_versions", .list(.text), "Of a contract version that is not served."),
         ])
     private static let problem = ObjectSchema(

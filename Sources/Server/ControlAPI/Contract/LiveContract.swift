@@ -21,6 +21,7 @@ final class LiveContract: ContractWebhooks {
     private let samples = Mutex(RefusalSamples())
     let dryRunSeats = DryRunSeats()
     private let queue = DispatchQueue(label: "sluice.contract-refusals", qos: .utility)
+    private let logWorker = ControlWorker()
     static let target = "/v1/webhooks/ingest"
     private static let publishedAtOnce = 128
 
@@ -53,6 +54,7 @@ final class LiveContract: ContractWebhooks {
     // MARK: who asks
 
     private func sessions() throws -> SessionTokens {
+        // The one reading, of a file of some bytes, that others wait for: none of them can do anything before it.
         try tokens.withLock { tokens in
             if let tokens { return tokens }
             do throws(KeyFileError) {
@@ -148,20 +150,22 @@ final class LiveContract: ContractWebhooks {
             published(
                 event, tenant, key: order.isBatch ? "\(key) \(index)" : key, digest: text, caller)
         }
-        var ids: [String] = []
-        var duplicateCount = 0
+        var known: [Int: UInt64] = [:]
+        var ids: [Int: String] = [:]
         var start = 0
         while start < events.count {
-            let part = Array(events[start..<min(start + LiveContract.publishedAtOnce, events.count)])
-            for (id, isDuplicate) in try await publish(part) {
-                ids.append(id)
-                duplicateCount += isDuplicate ? 1 : 0
+            let end = min(start + LiveContract.publishedAtOnce, events.count)
+            known.merge(try await publish(Array(events[start..<end]), from: start)) { $1 }
+            // Whether the key is another request's shows before more of this one is published; of the rest, at the end.
+            if start == 0 || end == events.count {
+                ids.merge(try await repeated(known, digest: text)) { $1 }
+                known = [:]
             }
-            start += part.count
+            start = end
         }
-        let isDuplicate = duplicateCount == ids.count
+        let isDuplicate = ids.count == events.count
         for event in order.events { figures.noteEvent(event.type, isDuplicate: isDuplicate) }
-        return (ids, isDuplicate)
+        return (events.enumerated().map { ids[$0.offset] ?? $0.element.contract?.eventID ?? "" }, isDuplicate)
     }
     private func published(
         _ event: ContractEvent, _ tenant: TenantSpec, key: String, digest: String, _ caller: Caller
@@ -179,31 +183,38 @@ final class LiveContract: ContractWebhooks {
         record.contract = ContractStamp(eventID: id, correlationID: caller.requestID, key: key, digest: digest)
         return record
     }
-    /// Many of them share a commit.
-    private func publish(_ events: [PublishedEvent]) async throws -> [(id: String, isDuplicate: Bool)] {
-        try await withThrowingTaskGroup(of: (Int, String, Bool).self) { group in
+    /// Many of them share a commit. Of those that the log knew already: where, by their place in the batch.
+    private func publish(_ events: [PublishedEvent], from start: Int) async throws -> [Int: UInt64] {
+        try await withThrowingTaskGroup(of: (Int, UInt64)?.self) { group in
             for (index, event) in events.enumerated() {
-                group.addTask { [self] in
-                    let (id, isDuplicate) = try await publish(event)
-                    return (index, id, isDuplicate)
+                group.addTask { [publishing] in
+                    switch try await publishing.publish(event, windowSeconds: UInt32(EdgeTraits.daySeconds)) {
+                    case .kept: nil
+                    case .duplicate(let first): (start + index, first.sequence)
+                    }
                 }
             }
-            var found: [(Int, String, Bool)] = []
-            for try await one in group { found.append(one) }
-            return found.sorted { $0.0 < $1.0 }.map { ($0.1, $0.2) }
+            return try await group.reduce(into: [:]) { known, one in
+                if let (index, sequence) = one { known[index] = sequence }
+            }
         }
     }
-    /// The log knows the key too: a repetition whose answer was lost is told from another request by its digest.
-    private func publish(_ event: PublishedEvent) async throws -> (id: String, isDuplicate: Bool) {
-        guard let own = event.contract else { throw ControlError.notRunning }
-        switch try await publishing.publish(event, windowSeconds: UInt32(EdgeTraits.daySeconds)) {
-        case .kept: return (own.eventID, false)
-        case .duplicate(let first):
-            let stamp = try gateway.accessNow().withRecord(at: first.sequence) { ContractStamp(in: $0.fieldLines) }
-            guard let known = stamp ?? nil, known.digest == own.digest else {
-                throw EdgeRefusal(.idempotencyConflict, "the key was used for another request within the last day")
+    /// The ids that those in the log have. The log knows the key too: a repetition whose answer was lost is told from
+    /// another request by its digest. One pass over each segment that has some of them, on a thread that may wait.
+    private func repeated(_ known: [Int: UInt64], digest: String) async throws -> [Int: String] {
+        guard !known.isEmpty else { return [:] }
+        let access = try gateway.accessNow()
+        return try await logWorker.run {
+            var stamps: [UInt64: ContractStamp] = [:]
+            try access.withRecords(at: Set(known.values).sorted()) { sequence, record in
+                stamps[sequence] = ContractStamp(in: record.fieldLines)
             }
-            return (known.eventID, true)
+            return try known.mapValues { sequence in
+                guard let stamp = stamps[sequence], stamp.digest == digest else {
+                    throw EdgeRefusal(.idempotencyConflict, "the key was used for another request within the last day")
+                }
+                return stamp.eventID
+            }
         }
     }
 

@@ -84,13 +84,14 @@ enum DocumentController {
         func route(_ handle: @escaping @Sendable (Call) async throws -> Response) -> Route {
             Route(
                 method: .get, path: ControlAPI.base + "/openapi.json", operation: "getDocument", resource: "status",
-                summary: "This API as OpenAPI 3.1.", answer: .document, handle: handle)
+                summary: "This API as OpenAPI 3.1.", answer: .document, isTagged: true, handle: handle)
         }
         let described = routes + [route { _ in ControlResponse.nothing() }]
-        return route { _ in
-            let document = OpenAPIDocument.of(
-                RouteTable(described, hasOpenMetrics: hasOpenMetrics), version: Gateway.version)
-            return ControlResponse.json(document)
+        let document = KeptDocument {
+            JSONText.of(
+                OpenAPIDocument.of(RouteTable(described, hasOpenMetrics: hasOpenMetrics), version: Gateway.version))
+                + "\n"
         }
+        return route { call in await document.response(call.fields[.ifNoneMatch]) }
     }
 }

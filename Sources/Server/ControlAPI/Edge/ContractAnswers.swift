@@ -88,6 +88,8 @@ package final class ContractAnswers: Sendable {
             fileName: ContractAnswers.fileName, bytesMax: ContractAnswers.bytesMax, syncs: true, nowMillis: nowMillis)
     }
 
+    /// Reads what the file has before anybody asks. Once the folder is ours.
+    package func prepare() { answers.prepare() }
     package func begin(_ claim: Claim) async throws -> Turn {
         guard await answers.load() else {
             throw EdgeRefusal(.unavailable, "what was answered before cannot be read at the moment; try again")
@@ -178,24 +180,20 @@ private struct Contents: LastingContents {
         return refusal
     }
 
-    mutating func read(_ lines: [Data], nowMillis now: Int64) {
-        let decoder = JSONDecoder()
-        for bytes in lines {
-            guard let line = try? decoder.decode(ContractAnswers.Line.self, from: bytes), now < line.end,
-                let digest = line.digest.isEmpty ? [] : TextEncoding.bytes(of: line.digest, as: .hex),
-                let scope = AnswerScope(hex: line.scope)
-            else { continue }
-            if scope.digest.count == 16 || digest.isEmpty {
-                // Of a signed request; one without a key was written by an earlier version, and is good for none.
-                guard let name = SignedRequests.Name(digest: scope.digest) else { continue }
-                let isDone = line.status == 1 || digest.isEmpty
-                signed.set(name, isDone ? .done : .open, key: SignedRequests.word(digest), endMillis: line.end)
-                continue
-            }
+    mutating func read(_ text: [UInt8], nowMillis now: Int64) {
+        guard let line = try? JSONValueDecoder().decode(ContractAnswers.Line.self, from: text), now < line.end,
+            let digest = line.digest.isEmpty ? [] : TextEncoding.bytes(of: line.digest, as: .hex),
+            let scope = AnswerScope(hex: line.scope)
+        else { return }
+        guard scope.digest.count == 16 || digest.isEmpty else {
             let kept = ContractAnswers.Kept(
                 endMillis: line.end, digest: digest, status: line.status, text: line.text)
-            shelf.keep(scope, kept, now: now)
+            return shelf.keep(scope, kept, now: now)
         }
+        // Of a signed request; one without a key was written by an earlier version, and is good for none.
+        guard let name = SignedRequests.Name(digest: scope.digest) else { return }
+        let isDone = line.status == 1 || digest.isEmpty
+        signed.set(name, isDone ? .done : .open, key: SignedRequests.word(digest), endMillis: line.end)
     }
     func lines(nowMillis now: Int64) -> [String] {
         let open = signed.entries.filter { $0.value.standing != .free && now < $0.value.endMillis }

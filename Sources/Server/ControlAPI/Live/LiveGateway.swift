@@ -141,12 +141,29 @@ extension GatewayAccess {
     }
     /// The record of a place; nil when it is not in the log, or no longer. Its views last as long as the call.
     func withRecord<Answer>(at sequence: UInt64, _ body: (RecordView) throws -> Answer) throws -> Answer? {
-        var reader = makeReader(from: sequence)
-        switch reader.read(sequence, through: tail.snapshot) {
-        case .record(let record, _): return record.sequence == sequence ? try body(record) : nil
-        case .failed: throw ControlError.logUnavailable
-        case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
-        case .damaged, .missing, .caughtUp: return nil
+        var answer: Answer?
+        try withRecords(at: [sequence]) { _, record in answer = try body(record) }
+        return answer
+    }
+    /// Reading so many records forward is cheaper than opening a segment again.
+    private static let skipCountMax: UInt64 = 128
+    /// The records of places in ascending order, those of them that are in the log. What lies between two of a segment
+    /// is passed over once; a segment without one is not opened.
+    func withRecords(at sequences: [UInt64], _ body: (UInt64, RecordView) throws -> Void) throws {
+        guard let first = sequences.first else { return }
+        var reader = makeReader(from: first)
+        for sequence in sequences {
+            // Where somebody has read nearby, the way to it is shorter.
+            let reach = sequence == first ? 0 : reader.sequence + GatewayAccess.skipCountMax
+            if let landmark = landmarks.nearest(to: sequence), landmark.sequence > reach {
+                reader.seek(landmark.sequence, at: landmark.position)
+            }
+            switch reader.readOn(to: sequence, through: tail.snapshot) {
+            case .record(let record, _) where record.sequence == sequence: try body(sequence, record)
+            case .failed: throw ControlError.logUnavailable
+            case .damaged(let damage) where damage.isUnreadable: throw ControlError.logUnavailable
+            case .record, .damaged, .missing, .caughtUp: continue
+            }
         }
     }
     /// An event by its id, of the tenant `scope`, or of any where that is nil; another's is not found.

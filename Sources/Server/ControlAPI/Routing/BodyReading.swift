@@ -12,7 +12,7 @@ enum BodyReading {
         let errors = SchemaCheck.errors(value, type.schema, path: path)
         guard errors.isEmpty else { throw ControlError.invalid(errors) }
         do {
-            return try decoder.decode(type, from: Data(value.json.utf8))
+            return try decoder.decode(type, from: value)
         } catch {
             throw ControlError(.badJSON, "the body is not the JSON that this call takes")
         }
@@ -28,11 +28,7 @@ enum BodyReading {
         try json(Array(APIText.of(value).utf8))
     }
 
-    static var decoder: JSONDecoder {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return decoder
-    }
+    static let decoder = JSONValueDecoder(names: .snakeCase)
 }
 
 /// JSON as `/api/v1` writes it: snake_case, keys sorted, what is absent left out.

@@ -71,6 +71,12 @@ enum OpenAPIDocument {
             if route.surface != .svix { members["allowEmptyValue"] = true }
             return .object(members)
         }
+        if route.isTagged {
+            parameters.append([
+                "name": "If-None-Match", "in": "header", "schema": ["type": "string"],
+                "description": "The `ETag` of an earlier answer: 304 when it is the same still.",
+            ])
+        }
         if case .tenant = access, route.surface != .contract {
             parameters.append([
                 "name": .text(SignIn.tenantHeader.rawName), "in": "header",
@@ -158,6 +164,7 @@ enum OpenAPIDocument {
         }
         responses["\(route.status.code)"] = .object(success)
         if let other = route.otherStatus { responses["\(other)"] = .object(success) }
+        if route.isTagged { responses["304"] = ["description": "It is the one that `If-None-Match` names."] }
         if route.surface != .own {
             describeRefusals(of: route, access, &responses, &schemas)
             return .object(responses)

@@ -211,7 +211,7 @@ extension ProblemDocument: Described {
             .required("status", .integer(100...599), "The HTTP status."),
             .required("detail", .text, "What is wrong this time, and what would be right."),
             .required("code", .word(ProblemCode.allCases.map(\.rawValue)), "Stable; branch on this."),
-            .optional("errors", .list(.object(fieldSchema)), "Every field that is wrong."),
+            .optional("errors", .list(.object(fieldSchema)), "Every field that is wrong, 100 at most."),
             .required("request", .text, "The request id, as in `X-Request-Id` and the log."),
         ])
     private static let fieldSchema = ObjectSchema(

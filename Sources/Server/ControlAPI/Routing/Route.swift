@@ -49,6 +49,8 @@ struct Route: Sendable {
     var surface = Surface.own
     /// Of success too: what was there already, or was not.
     var otherStatus: Int?
+    /// The answer has an `ETag`, and 304 is one to whoever shows it.
+    var isTagged = false
     /// An older spelling that is kept for the tools that use it.
     var isDeprecated = false
     /// Called thousands of times a second: the log has no line for each.

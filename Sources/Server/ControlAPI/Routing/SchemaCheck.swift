@@ -4,8 +4,8 @@ import Engine
 
 package struct SchemaCheck {
     private(set) var errors: [FieldProblem] = []
-    /// More are counted, not listed.
-    private static let errorCountMax = 100
+    /// Whoever breaks more rules mends these first. What is over it is not looked into: advice costs more than a key.
+    package static let errorCountMax = 100
 
     package static func errors(_ value: JSONValue, _ schema: ObjectSchema, path: String = "") -> [FieldProblem] {
         var check = SchemaCheck()
@@ -21,12 +21,9 @@ package struct SchemaCheck {
 
     private mutating func object(_ value: JSONValue, _ schema: ObjectSchema, _ path: String) {
         guard case .object(let members) = value else { return report(path, "must be an object, not \(value.kind)") }
-        let known = schema.fields.map(\.name)
-        for name in members.keys.sorted() where !known.contains(name) {
-            let advice =
-                NearestName.of(name, among: known).map { "did you mean `\($0)`?" }
-                ?? "known keys: \(known.joined(separator: ", "))"
-            report(join(path, name), "unknown key; \(advice)")
+        if schema.fields.count(where: { members[$0.name] != nil }) < members.count {
+            reportUnknown(members, schema, path)
+            guard errors.count < SchemaCheck.errorCountMax else { return }
         }
         for field in schema.fields {
             switch members[field.name] {
@@ -35,6 +32,17 @@ package struct SchemaCheck {
             case .null? where !field.isRequired: break
             case let member?: one(member, field.schema, join(path, field.name))
             }
+        }
+    }
+
+    private mutating func reportUnknown(_ members: [String: JSONValue], _ schema: ObjectSchema, _ path: String) {
+        let known = schema.fields.map(\.name)
+        for name in members.keys.sorted() where !known.contains(name) {
+            guard errors.count < SchemaCheck.errorCountMax else { return }
+            let advice =
+                NearestName.of(name, among: known).map { "did you mean `\($0)`?" }
+                ?? "known keys: \(known.joined(separator: ", "))"
+            report(join(path, name), "unknown key; \(advice)")
         }
     }
 

@@ -343,12 +343,12 @@ package final class BackgroundTasks: Sendable {
             if (error as? CocoaError)?.code == .fileReadNoSuchFile { return [] }
             throw SvixError(503, "unavailable", "what is known of tasks cannot be read at the moment; try again")
         }
-        let decoder = JSONDecoder()
+        let decoder = JSONValueDecoder()
         var tasks: [String: BackgroundTask] = [:]
         for line in data.split(separator: UInt8(ascii: "\n")) {
             guard !state.withLock({ $0.isEnding }) else { throw ControlError.notRunning }
             // One that was cut off is the last one, and says nothing.
-            if let task = try? decoder.decode(BackgroundTask.self, from: line) { tasks[task.id] = task }
+            if let task = try? decoder.decode(BackgroundTask.self, from: Array(line)) { tasks[task.id] = task }
         }
         return Array(tasks.values)
     }

@@ -39,16 +39,13 @@ package final class KeptAnswers: Sendable {
     fileprivate struct Contents: LastingContents {
         var shelf = AnswerShelf<Kept>(AnswerBounds(countMax: KeptAnswers.countMax, bytesMax: KeptAnswers.bytesMax))
 
-        mutating func read(_ lines: [Data], nowMillis now: Int64) {
-            let decoder = JSONDecoder()
-            for text in lines {
-                guard let line = try? decoder.decode(Kept.Line.self, from: text),
-                    let scope = AnswerScope(hex: line.scope)
-                else { continue }
-                let reply = SvixReply(line.status, line.body)
-                let kept = Kept(millis: line.millis, reply: reply, byteCount: text.count + 1)
-                if now < kept.endMillis { shelf.keep(scope, kept, now: now) }
-            }
+        mutating func read(_ text: [UInt8], nowMillis now: Int64) {
+            guard let line = try? JSONValueDecoder().decode(Kept.Line.self, from: text),
+                let scope = AnswerScope(hex: line.scope)
+            else { return }
+            let kept = Kept(
+                millis: line.millis, reply: SvixReply(line.status, line.body), byteCount: text.count + 1)
+            if now < kept.endMillis { shelf.keep(scope, kept, now: now) }
         }
         func lines(nowMillis: Int64) -> [String] { shelf.lines }
     }
@@ -69,6 +66,8 @@ package final class KeptAnswers: Sendable {
             nowMillis: nowMillis)
     }
 
+    /// Reads what the file has before anybody asks. Once the folder is ours.
+    package func prepare() { answers.prepare() }
     package func once(_ scope: AnswerScope, _ make: () async throws -> SvixReply) async throws -> SvixReply {
         guard await answers.load() else {
             throw SvixError(503, "unavailable", "what was answered before cannot be read at the moment; try again")

@@ -118,7 +118,7 @@ extension SvixEventType {
         isDeprecated = type.settings.isDeprecated
         featureFlag = type.settings.featureFlag
         schemas = type.settings.schemas.flatMap {
-            try? JSONDecoder().decode(JSONValue.self, from: Data($0.utf8))
+            try? JSONReading.value(Array($0.utf8))
         }
         enforcesSchema = type.settings.enforcesSchema
         createdMillis = type.createdMillis
