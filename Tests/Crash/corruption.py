@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Damage at rest: a log that a real gateway wrote is damaged in one place at random (a bit, 4 KiB of zeros, 4 KiB of
-another place, the end cut off), again and again. `sluice log check` says so, nothing that is shown was altered or
-invented, and everything that was not touched is still shown. Some of these logs a gateway is started on, which delivers
-what is left of them and nothing else."""
+"""Damage at rest: a log that a real gateway wrote is damaged in one place at random (a bit, 512 B or 4 KiB of zeros,
+4 KiB of another place, the end cut off), again and again. `sluice log check` says so, nothing that is shown was altered
+or invented, and everything that was not touched is still shown. Some of these logs a gateway is started on, which
+delivers what is left of them and nothing else."""
 
 import json
 import os
 import random
+import re
 import shutil
 import subprocess
 import tempfile
@@ -19,7 +20,8 @@ from serverutil import BINARY, TINY_LIMITS, TINY_LOG, Gateway, StartFailed, endp
 from storeutil import log_records
 
 BLOCK = 4096
-KINDS = ("flip", "zero", "misdirect", "truncate")
+SECTOR = 512
+KINDS = ("flip", "zero", "sector", "misdirect", "truncate")
 
 
 def gateway_on(folder, port):
@@ -68,6 +70,11 @@ def damage(data, kind, rng):
             after[at] ^= 1 << rng.randrange(8)
         elif kind == "zero":
             after[start:start + BLOCK] = bytes(BLOCK)
+        elif kind == "sector":
+            # What pads a group is zero already.
+            full = [start for start in range(BLOCK, used, SECTOR) if any(before[start:start + SECTOR])]
+            start = rng.choice(full)
+            after[start:start + SECTOR] = bytes(SECTOR)
         elif kind == "misdirect":
             other = rng.randrange(BLOCK, used) // BLOCK * BLOCK
             after[start:start + BLOCK] = before[other:other + BLOCK]
@@ -83,10 +90,10 @@ def damage(data, kind, rng):
     return path, first, min(last, used)
 
 
-def untouched(whole, path, first, last):
+def untouched(whole, path, first, last, unfinished):
     """How many records at least have no byte in the damaged part: each has 700 bytes or more, and one may be cut at
-    either end."""
-    return len(whole) - (last - first) // 700 - 2
+    either end. What is missing of the last group looks as if it had been torn, and all of it goes from there on."""
+    return len(whole) - max(last - first, unfinished) // 700 - 2
 
 
 def one_state(pristine, whole, kind, rng, port):
@@ -104,7 +111,8 @@ def one_state(pristine, whole, kind, rng, port):
         altered = [name for name, texts in shown.items() if whole.get(name) != texts]
         assert not altered, f"ALTERED, INVENTED or twice: {altered[:3]}: {place}"
         if kind != "truncate":
-            least = untouched(whole, *place)
+            unfinished = re.search(r"unfinished end: ([0-9]+) bytes", checked.stdout)
+            least = untouched(whole, *place, int(unfinished[1]) if unfinished else 0)
             count = f"{len(shown)} of {len(whole)} are shown, {least} were not touched"
             assert len(shown) >= least, f"LOST: {count}: {place}"
         if port:

@@ -85,7 +85,7 @@ final class GatewayComponents: Sendable {
             dataFolder, store, registry, TicketKeyComponent(listenerCertificates, logger: logger), log, logKeeper,
             listeners, egress, traces, delivery, verifiers, certificates, rejected,
             journal, ingest, injector, publisher, operational, participation,
-            eraser, repairs, conditions,
+            eraser, repairs, conditions, StartRoomComponent(store: store),
         ]
     }
 

@@ -27,13 +27,19 @@ final class StoreComponent: Component {
 
     func start() throws {
         let folder = dataFolder.folder
-        reserve.prepare()
-        do {
-            opened.set(
-                try SQLiteStore(
-                    folder: path, logIdentity: folder.identity.identity, limits: limits, logger: logger,
-                    events: { [path] in UInt64(try LogCheck.run(path: path).recordCount) }))
-        } catch { throw GatewayError.store("\(error)") }
+        // The log is not open yet, and no start keeps its spares.
+        if !reserve.prepare() { _ = try? folder.removeSpares() }
+        while true {
+            do { return opened.set(try open(folder)) } catch {
+                if StoreError.isOfFullDisk(error), reserve.giveToStart() { continue }
+                throw GatewayError.store("\(error)")
+            }
+        }
+    }
+    private func open(_ folder: LogFolder) throws -> SQLiteStore {
+        try SQLiteStore(
+            folder: path, logIdentity: folder.identity.identity, limits: limits, logger: logger,
+            events: { [path] in UInt64(try LogCheck.run(path: path).recordCount) })
     }
     /// No event of the log may get a sequence below it: an endpoint has met it.
     func sequenceFloor() throws(GatewayError) -> UInt64 {

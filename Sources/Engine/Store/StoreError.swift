@@ -66,7 +66,7 @@ package enum StoreError: Error, Equatable, CustomStringConvertible {
 
 extension StoreError {
     /// What SQLite said of `file`, as one of the cases; anything else unchanged.
-    static func of(_ error: any Error, file: String) -> any Error {
+    package static func of(_ error: any Error, file: String) -> any Error {
         guard let error = error as? DatabaseError else { return error }
         let reason = error.message ?? "\(error.resultCode)"
         switch error.resultCode {
@@ -76,6 +76,9 @@ extension StoreError {
         case .SQLITE_CANTOPEN, .SQLITE_PERM, .SQLITE_READONLY, .SQLITE_AUTH:
             return StoreError.cannotOpen(file: file, reason: reason)
         case .SQLITE_FULL: return StoreError.diskFull(file: file)
+        // What it says when the disk has no room for its shared memory, and nothing else.
+        case .SQLITE_IOERR where error.extendedResultCode == .SQLITE_IOERR_SHMSIZE:
+            return StoreError.diskFull(file: file)
         case .SQLITE_IOERR: return StoreError.diskFailed(file: file, reason: reason)
         case .SQLITE_BUSY, .SQLITE_LOCKED: return StoreError.heldByAnother(file: file)
         default: return StoreError.other(file: file, reason: reason)
@@ -85,8 +88,7 @@ extension StoreError {
         do { return try body() } catch { throw StoreError.of(error, file: file) }
     }
     static func isOfFullDisk(_ error: any Error) -> Bool {
-        if case .diskFull? = error as? StoreError { return true }
-        return (error as? DatabaseError)?.resultCode == .SQLITE_FULL
+        if case .diskFull? = of(error, file: "") as? StoreError { true } else { false }
     }
     /// True exactly when the file's content is not what SQLite wrote.
     static func isDamage(_ error: any Error) -> Bool {

@@ -226,6 +226,18 @@ package final class LogFolder: Sendable {
     package func segments() throws(LogOpenError) -> [UInt64] {
         try names().compactMap(SegmentName.firstSequence).sorted()
     }
+    /// Segments that were made ahead and never used; how many. Only while no journal has the folder.
+    package func removeSpares() throws(LogOpenError) -> Int {
+        var count = 0
+        for name in try names() where SegmentName.isSpare(name) {
+            let removed = unsafe sluice_file_remove(directory, name)
+            if removed < 0 {
+                throw .fileFailed(path: path + "/log/" + name, operation: "unlink", systemError: -removed)
+            }
+            count += 1
+        }
+        return count
+    }
     private static func list(_ directory: Int32, _ path: String) throws(LogOpenError) -> [String] {
         var listing: OpaquePointer?
         let opened = unsafe sluice_listing_open(directory, &listing)

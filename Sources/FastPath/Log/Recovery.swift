@@ -164,11 +164,7 @@ private struct RecoveryRun: ~Copyable {
         report.erasureFailure = failure?.description
     }
     mutating func removeSpares() throws(LogOpenError) {
-        for name in try folder.names() where SegmentName.isSpare(name) {
-            let removed = unsafe sluice_file_remove(folder.directory, name)
-            if removed < 0 { throw failure(name, "unlink", removed) }
-            report.removedSpareCount += 1
-        }
+        report.removedSpareCount = try folder.removeSpares()
     }
 
     mutating func openSegments() throws(LogOpenError) {

@@ -147,53 +147,60 @@ package struct DamageSpan: Equatable, Sendable {
 
     /// Looks behind `offset` for the next valid record; the scanner stands before it then, or at the end. Nil when all
     /// that follows is zero. O(rest of the segment), for damage and for the tail of the last segment.
+    ///
+    /// Where `next` passed over zeros to the next block, a record that verifies among them says that these were the
+    /// sector of the expected one's header: it is found by its checksum alone, at any multiple of 8, as everywhere.
     mutating func search() -> DamageSpan? {
-        let start = offset
+        var lastNonZero = -1
+        var foundAt = firstRecord(recordEnd, min(offset, limit), from: recordEnd, &lastNonZero)
+        let start = foundAt == nil ? offset : recordEnd
         let claimsRecord = start + RecordFormat.headerBytes <= limit && looksLikeExpected(start)
         let claimsErased =
             claimsRecord
             && window(start, RecordFormat.headerBytes)[RecordFormat.Offset.flags] & RecordFormat.flagErased != 0
         let claimedEnd = claimsRecord ? start + claimedLength(start) : start
-        var place = start
-        var lastNonZero = -1
-        var found: RecordView?
-        var foundAt = 0
-        while place + 8 <= limit {
-            let chunk = window(place, min(64, limit - place))
-            if isZero(chunk) {
-                place += chunk.count & ~7
-                continue
-            }
-            lastNonZero = place + chunk.count
-            let end = place + (chunk.count & ~7)
-            while place < end && found == nil {
-                if isCandidate(place), belongs(place, from: start), let record = valid(place) {
-                    found = record
-                    foundAt = place
-                } else {
-                    place += 8
-                }
-            }
-            if found != nil { break }
+        if foundAt == nil {
+            // What the padding holds is no record's.
+            lastNonZero = -1
+            foundAt = firstRecord(start, limit, from: start, &lastNonZero)
         }
+        let found = foundAt.flatMap { valid($0) }
         guard found != nil || lastNonZero >= 0 else { return nil }
         var span = DamageSpan(
             offset: start, byteCount: 0, firstSequence: expected, nextSequence: found?.sequence,
             nextGroupFirst: found.map { $0.sequence &- UInt64($0.groupOffset) }, hasZeroSector: false,
             isUnreadable: false)
         // A torn record at the very end: its missing sectors are part of it, though they look like the zeros behind it.
-        let spanEnd = found == nil ? max(min(lastNonZero, limit), claimedEnd) : foundAt
+        let spanEnd = foundAt ?? max(min(lastNonZero, limit), claimedEnd)
         // Zeros before `offset` are padding when a group was to begin here, and a lost header when the expected record
         // belonged to the group before it, which has no padding inside.
         let groupBegins = span.nextGroupFirst.map { $0 >= expected } ?? claimsRecord
         if !groupBegins { span.offset = recordEnd }
         span.byteCount = spanEnd - span.offset
         expected = span.nextSequence ?? expected
-        offset = found == nil ? limit : foundAt
+        offset = foundAt ?? limit
         recordEnd = offset
         span.isUnreadable = span.offset < unreadableEnd && unreadableStart < spanEnd
         span.hasZeroSector = !claimsErased && hasZeroSector(span.offset, spanEnd)
         return span
+    }
+    /// Where the first record in `place..<end` begins that can follow what ends at `start`. Nil when there is none;
+    /// `lastNonZero` is then behind the last bytes there that are not zero, or as it was.
+    private mutating func firstRecord(_ place: Int, _ end: Int, from start: Int, _ lastNonZero: inout Int) -> Int? {
+        var place = place
+        while place + 8 <= end {
+            let chunk = window(place, min(64, end - place))
+            let chunkEnd = place + (chunk.count & ~7)
+            if !isZero(chunk) {
+                lastNonZero = place + chunk.count
+                while place < chunkEnd {
+                    if isCandidate(place), belongs(place, from: start), valid(place) != nil { return place }
+                    place += 8
+                }
+            }
+            place = chunkEnd
+        }
+        return nil
     }
     /// A record that was written to a wrong place verifies there too. It is taken for what comes next only when those
     /// that are missing before it can have lain between, and it does not come again where it belongs: else all that is

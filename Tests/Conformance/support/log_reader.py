@@ -242,32 +242,36 @@ def belongs(data, seed, at, sequence, expected, start):
     return True
 
 
+def next_record(data, seed, places, expected, next_first, start):
+    """The first place of `places` with a record that can follow what ends at `start`, and it; (None, None) without."""
+    for at in places:
+        found = record_at(data, at, seed)
+        sequence = found[0]["sequence"] if found else 0
+        if sequence < expected or next_first is not None and sequence >= next_first:
+            continue
+        if sequence == expected or belongs(data, seed, at, sequence, expected, start):
+            return at, found
+    return None, None
+
+
 def read_segment(data, seed, first, next_first):
     """Yields records in order, and None for each run of bytes in which expected records do not verify."""
-    expected, at, told, start = first, BLOCK, False, BLOCK
+    expected, start, used = first, BLOCK, len(data.rstrip(b"\0"))
     while next_first is None or expected < next_first:
-        found = record_at(data, at, seed) if at + 96 <= len(data) else None
-        counts = found and found[0]["sequence"] >= expected and (
-            next_first is None or found[0]["sequence"] < next_first)
-        if counts and found[0]["sequence"] > expected:
-            counts = belongs(data, seed, at, found[0]["sequence"], expected, start)
-        if counts:
-            if found[0]["sequence"] > expected and not told:
+        # Behind the last record of a group comes the next block.
+        places = [start] if start + 96 <= len(data) and data[start + 12] else [-(-start // BLOCK) * BLOCK]
+        at, found = next_record(data, seed, places, expected, expected + 1, start)
+        if not found:
+            padding, behind = range(start, places[0], 8), range(places[0], used, 8)
+            at, found = next_record(data, seed, padding, expected, next_first, start)
+            if not found:
+                at, found = next_record(data, seed, behind, expected, next_first, places[0])
+            if found and found[0]["sequence"] > expected or not found and (next_first is not None or used > places[0]):
                 yield None
-            told = False
-            yield found[0]
-            expected, at = found[0]["sequence"] + 1, at + found[1]
-            start = at
-        elif at + 96 > len(data) or (data[at + 12] == 0 and at % BLOCK == 0 and not any(data[at:])):
-            if next_first is not None and not told:
-                yield None
-            return
-        elif data[at + 12] == 0 and at % BLOCK:
-            at = -(-at // BLOCK) * BLOCK
-        else:
-            if not told:
-                yield None
-            told, at = True, at + 8
+            if not found:
+                return
+        yield found[0]
+        expected, start = found[0]["sequence"] + 1, at + found[1]
 
 
 def main(folder):
