@@ -59,6 +59,7 @@ SUITES = [
     ("Conformance/suites/signing.py", [], [], 120),
     ("Conformance/suites/authorization.py", [], [], 180),
     ("Conformance/suites/tls_in.py", [], [], 180),
+    ("Conformance/suites/tls_control.py", [], [], 120),
     ("Conformance/suites/senders.py", [], [], 120),
     ("Conformance/suites/delivery.py", [], [], 240),
     ("Conformance/suites/transform.py", [], [], 120),

@@ -157,6 +157,7 @@ struct EnvelopeTests {
         #expect(wrong.head.contains("X-Request-Id: "))
         #expect(harness.count(.accepted) == 0)
         #expect(harness.count(.rejected) == 17)
+        #expect(harness.count(.answered401) == 5 && harness.count(.answered400) == 8)
         let events = try harness.finish()
         #expect(events.isEmpty)
     }

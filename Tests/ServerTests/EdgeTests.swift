@@ -199,6 +199,25 @@ import Testing
         #expect(try await code(verifier, foreign) == "invalid_signature")
     }
 
+    @Test func aCertificateOfOurOwnTLSStandsForTheSignatureAndAProxysForNothing() async throws {
+        let verifier = Edge.SignatureVerifier(keeper: keeper)
+        func asked(from address: String, ends: Int64?) -> EdgeExchange {
+            var made = exchange(.post, "/v1/webhooks/ingest", [:], body: "{}", from: address)
+            made.lead(to: "ingestContractEvents", of: routes)
+            made.tenant = FakeGateway.contractTenant
+            made.certificate = ends.map { ShownCertificate(ends: $0, subject: "CN=a") }
+            return made
+        }
+        var good = asked(from: "192.0.2.1", ends: 1_800_000_000)
+        #expect(try await code(verifier, &good) == nil && !good.isProven)
+        #expect(try await code(verifier, asked(from: "192.0.2.1", ends: 1_799_999_999)) == "invalid_signature")
+        #expect(try await code(verifier, asked(from: "192.0.2.1", ends: nil)) == "invalid_signature")
+        #expect(try await code(verifier, asked(from: "127.0.0.1", ends: .max)) == "invalid_signature")
+        var both = try signed("{}", secret: "another") { _ in }
+        both.certificate = ShownCertificate(ends: .max, subject: "CN=a")
+        #expect(try await code(verifier, both) == "invalid_signature", "both given, both must hold")
+    }
+
     // MARK: behind it
 
     @Test func aBodySaysThatItIsJSON() async throws {

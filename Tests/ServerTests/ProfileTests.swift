@@ -77,6 +77,31 @@ import Testing
         place.admin = "elsewhere:1"
         #expect(try answer(place, two) == ["elsewhere:1", nil, nil])
     }
+    @Test func aGatewayWithTLSIsAskedOverIt() throws {
+        var place = place()
+        place.admin = "https://127.0.0.1:1"
+        #expect(try answer(place) == ["https://127.0.0.1:1", "of-here", "folder here"])
+        place.admin = "https://elsewhere:1"
+        #expect(try answer(place) == ["https://elsewhere:1", nil, nil])
+        place.admin = nil
+        var profiles = two
+        profiles.keep(Profile(admin: "https://prod:1", key: "k", authorities: "/ca.pem"), as: "secure")
+        let found = try place.answer(profiles: { profiles }, folderKey: { _ in GatewayPlace.Key(nil, nil) })
+        #expect(found.address == "https://prod:1" && found.authorities == "/ca.pem" && found.key.token == "k")
+    }
+    @Test func anAddressSaysWhetherItHasTLS() {
+        func read(_ text: String) -> String? { AdminAddress(argument: text)?.description }
+        #expect(read("https://gateway.test:1/") == "https://gateway.test:1" && read("http://a:1") == "a:1")
+        #expect(read("[::1]:1") == "[::1]:1" && read("https://[::1]:1") == "https://[::1]:1")
+        #expect(AdminAddress(argument: "https://a:1")?.authority == "a:1")
+        for wrong in ["", "https://", "https://a", "ftp://a:1", "https://a:1/x", "https://https://a:1"] {
+            #expect(read(wrong) == nil, "\(wrong)")
+        }
+    }
+    @Test func aProfileOfBeforeIsRead() throws {
+        let old = try JSONDecoder().decode(Profile.self, from: Data(#"{"admin":"a:1","key":"k"}"#.utf8))
+        #expect(old == Profile(admin: "a:1", key: "k"))
+    }
     @Test func aProfileThatIsNotThereIsNamedWithTheNearest() {
         var place = place()
         place.profile = "prot"

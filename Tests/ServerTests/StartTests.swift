@@ -15,6 +15,7 @@ import Testing
     func anAdminListenerThatOthersReachIsWarnedOf(address: String) throws {
         let warning = try #require(StartChecks.warning(ofAdmin: address))
         #expect(warning.contains("plain HTTP") && warning.contains(address))
+        #expect(StartChecks.warning(ofAdmin: address, isSecure: true) == nil)
     }
     @Test(arguments: ["127.0.0.1:8081", "127.9.9.9:1", "[::1]:8081", "localhost:8081"])
     func oneOfThisMachineAloneIsNot(address: String) { #expect(StartChecks.warning(ofAdmin: address) == nil) }

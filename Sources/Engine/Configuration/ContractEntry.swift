@@ -21,6 +21,8 @@ package struct ContractEntry: Equatable, Codable, Sendable {
         package var hasJitter = true
         package init() {}
     }
+    /// Of the catalogue, for sources of the ingest port.
+    package static let providerName = "contract"
     package static let secretRange = 16...256
     package static let schemaVersionDefault = "1"
 

@@ -11,6 +11,8 @@ package struct ProcessSettings: Equatable, Sendable {
     /// `true` or `false` for all listeners, or those of `listen` whose connections begin with a PROXY preamble.
     package var proxyProtocol = ["false"]
     package var admin = "127.0.0.1:8081"
+    /// Nil: the control listener speaks plain HTTP.
+    package var adminTLS: ListenerTLS?
     /// `/metrics` of the control listener asks for no key.
     package var openMetrics = false
     package var dataFolder = "./sluice-data"
@@ -59,7 +61,8 @@ extension ProcessSettings {
     }
     private static let fields: [Field] = [
         Field("listen") { $0.listen }, Field("listen.tls") { $0.listenTLS },
-        Field("admin") { $0.admin }, Field("open_metrics") { $0.openMetrics }, Field("data") { $0.dataFolder },
+        Field("admin") { $0.admin }, Field("admin.tls") { $0.adminTLS },
+        Field("open_metrics") { $0.openMetrics }, Field("data") { $0.dataFolder },
         Field("master_key") { $0.masterKey },
         Field("proxy_protocol") { $0.proxyProtocol }, Field("loops") { $0.loops },
         Field("verifier") { $0.verifierEngine }, Field("verifier_threads") { $0.verifierThreadCount },

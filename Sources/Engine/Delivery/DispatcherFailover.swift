@@ -29,8 +29,8 @@ extension Dispatcher {
         failoversDue.append(FailoverOrder(lane, place, attempts: attempts, known, reason, outcome))
         return true
     }
-    /// Where the log's views are nobody's. Those for which there is no room let the others pass and wait for what comes
-    /// back. True when one went on.
+    /// Where the log's views are nobody's. Those for which there is no room let the others pass and wait for what
+    /// comes back. True when one went on.
     func serveFailovers(now: UInt64) -> Bool {
         guard !failoversDue.isEmpty, !isDraining else { return false }
         var hasServed = false

@@ -141,6 +141,10 @@ extension Gateway {
         return status
     }
 
+    /// What the control listener shows now; nil without TLS.
+    package var controlContext: TLSContext? {
+        state.withLock { $0.running }?.listenerCertificates.contexts[process.admin]
+    }
     private func sourceStatus(_ running: GatewayComponents) -> [SourceStatus] {
         sourceNames.enumerated().filter { !$0.element.isEmpty }.map { slot, name in
             func sum(_ cell: Int) -> UInt64 {

@@ -33,7 +33,7 @@ package final class ListenerCertificates: TopologyParticipant {
         var contents: String?
         var onChange: (@Sendable ([String: TLSContext]) -> Void)?
     }
-    private let listeners: [(index: Int, address: String, tls: ListenerTLS)]
+    private let listeners: [Listener]
     private let tickets: TLSTicketKeys?
     private let state = Mutex(State())
 
@@ -41,10 +41,22 @@ package final class ListenerCertificates: TopologyParticipant {
         listeners = ListenerCertificates.listeners(of: process)
         tickets = listeners.isEmpty ? nil : TLSTicketKeys()
     }
-    private static func listeners(of process: ProcessSettings) -> [(Int, String, ListenerTLS)] {
-        process.listen.enumerated().compactMap { index, address in
-            process.listenTLS[address].map { (index, address, $0) }
+    private struct Listener {
+        let path: FieldPath
+        let address: String
+        let tls: ListenerTLS
+    }
+    /// Those of ingest, then the control listener.
+    private static func listeners(of process: ProcessSettings) -> [Listener] {
+        let ingest = process.listen.enumerated().compactMap { index, address in
+            process.listenTLS[address].map {
+                Listener(path: FieldPath("listen")[index]["tls"], address: address, tls: $0)
+            }
         }
+        let control = process.adminTLS.map {
+            Listener(path: FieldPath("admin", "tls"), address: process.admin, tls: $0)
+        }
+        return ingest + [control].compactMap(\.self)
     }
 
     /// By the listener's address as the configuration spells it; plain listeners have none.
@@ -61,8 +73,8 @@ package final class ListenerCertificates: TopologyParticipant {
         guard let contents = change.live.certificateContents, !isInForce(contents) else { return Unchanged() }
         var prepared = Prepared(participant: self, contents: contents)
         var issues: [ValidationIssue] = []
-        for (index, address, tls) in listeners {
-            let path = FieldPath("listen")[index]["tls"]
+        for listener in listeners {
+            let (path, address, tls) = (listener.path, listener.address, listener.tls)
             guard let tickets else { throw ValidationIssues([ValidationIssue(path, "no random bytes are to be had")]) }
             do throws(ListenerTLSError) {
                 let settings = try tls.settings()
@@ -79,9 +91,9 @@ package final class ListenerCertificates: TopologyParticipant {
     /// What is wrong with a manifest's files; nothing is kept.
     static func issues(of process: ProcessSettings) -> [ValidationIssue] {
         guard let tickets = TLSTicketKeys() else { return [] }
-        return listeners(of: process).compactMap { index, _, tls in
-            do throws(ListenerTLSError) { _ = try tls.context(try tls.settings(), tickets: tickets) } catch {
-                return error.issue(at: FieldPath("listen")[index]["tls"])
+        return listeners(of: process).compactMap { one in
+            do throws(ListenerTLSError) { _ = try one.tls.context(try one.tls.settings(), tickets: tickets) } catch {
+                return error.issue(at: one.path)
             }
             return nil
         }

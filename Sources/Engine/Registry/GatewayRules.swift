@@ -148,12 +148,13 @@ enum GatewayRules {
         }
     }
     private static func revocationIssues(_ configuration: GatewayConfiguration) -> [ValidationIssue] {
-        configuration.process.listen.enumerated().compactMap { index, address in
-            guard let tls = configuration.process.listenTLS[address], tls.clientRevoked != nil,
-                tls.clientAuthorities == nil
-            else { return nil }
+        let ingest = configuration.process.listen.enumerated().map { index, address in
+            (FieldPath("listen")[index], configuration.process.listenTLS[address])
+        }
+        return (ingest + [(FieldPath("admin"), configuration.process.adminTLS)]).compactMap { path, tls in
+            guard let tls, tls.clientRevoked != nil, tls.clientAuthorities == nil else { return nil }
             return ValidationIssue(
-                FieldPath("listen")[index]["tls"]["client_crl"],
+                path["tls"]["client_crl"],
                 "is of no use without `client_ca`, the authorities whose certificates it revokes")
         }
     }

@@ -60,6 +60,8 @@ extension IngestLoop where IO: ~Copyable {
     }
     mutating func refuse(_ slot: Int, _ fault: EnvelopeFault, _ bytes: ByteView, _ body: ByteView) {
         noteRejection(slot, fault.reason, bytes, body)
+        let source = unsafe sources + Int(table[slot].terms.sourceIndex)
+        metrics.countAnswer(fault.status, source: unsafe source.pointee.counterSlot)
         refuseEnveloped(slot, reply(slot, status: fault.status), fault.words)
     }
 

@@ -38,6 +38,7 @@ extension IngestLoop where IO: ~Copyable {
     ) {
         noteRejection(slot, reason, bytes, body)
         let source = unsafe sources + Int(table[slot].terms.sourceIndex)
+        metrics.countAnswer(status, source: unsafe source.pointee.counterSlot)
         answer(
             slot, status: status, reason: reason.rawValue,
             authenticate: status == 401 ? unsafe source.pointee.edge.authenticate : .empty)
@@ -100,6 +101,7 @@ extension IngestLoop where IO: ~Copyable {
             let source = unsafe sources + Int(table[slot].terms.sourceIndex)
             unsafe metrics.countRejection(.missingHeader, source: source.pointee.counterSlot)
             metrics.count(.notCaptured, source: unsafe source.pointee.counterSlot)
+            metrics.countAnswer(401, source: unsafe source.pointee.counterSlot)
             answer(
                 slot, status: 401, reason: SignatureRejection.missingHeader.rawValue,
                 authenticate: unsafe source.pointee.edge.authenticate)

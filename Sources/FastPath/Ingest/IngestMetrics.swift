@@ -30,6 +30,8 @@ package enum SourceCounter: Int, CaseIterable, Sendable {
     case rateLimited, overTenantLimit
     /// Requests that held several events, or none, each counted as an event above.
     case batches
+    /// Rejected and answered so: the two whose reasons are of either. What others are answered their reason says.
+    case answered400, answered401
     /// One cell for each signature reason follows, in the order of `SignatureRejection.allCases`, first of what was
     /// refused, then of what was observed.
     case rejectedFirst
@@ -60,6 +62,10 @@ package final class IngestMetrics: Sendable {
     @inline(__always) func countRejection(_ reason: SignatureRejection, source slot: Int) {
         sources.add(slot * SourceCounter.count + SourceCounter.rejectedFirst.rawValue + reason.index)
         count(.rejected, source: slot)
+    }
+    func countAnswer(_ status: Int, source slot: Int) {
+        if status == 400 { count(.answered400, source: slot) }
+        if status == 401 { count(.answered401, source: slot) }
     }
     func countTLS(_ failure: TLSFailure) { tlsFailures.add(Int(failure.rawValue), 1) }
     @inline(__always) func countObserved(_ reason: SignatureRejection, source slot: Int) {

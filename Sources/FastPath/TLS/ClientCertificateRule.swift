@@ -16,7 +16,7 @@ import CShims
 
     init(_ facts: UnsafePointer<sluice_tls_peer>) { unsafe self.facts = facts }
     /// Seconds since 1970.
-    var ends: Int64 { unsafe facts.pointee.ends }
+    package var ends: Int64 { unsafe facts.pointee.ends }
     /// Its own SHA-256, then those of what it leads to.
     var chain: ByteView { unsafe ByteView(facts.pointee.chain, count: facts.pointee.chain_bytes) }
     var names: ByteView { unsafe ByteView(facts.pointee.names, count: facts.pointee.names_bytes) }

@@ -27,7 +27,7 @@ struct ConfigCommand: AsyncParsableCommand {
                 let configuration = try ConfigurationFile.load(file)
                 let warnings =
                     SourceCompiler.warnings(of: configuration)
-                    + [StartChecks.warning(ofAdmin: configuration.admin)].compactMap { $0 }
+                    + [StartChecks.warning(of: configuration)].compactMap { $0 }
                 if json {
                     Output.json(CheckReport(file: file, ok: true, problems: [], warnings: warnings))
                 } else {

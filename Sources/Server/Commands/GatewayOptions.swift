@@ -5,8 +5,18 @@ import Engine
 import Foundation
 
 struct GatewayOptions: ParsableArguments {
-    @Option(help: "The running gateway's admin address; by default that of --config, else 127.0.0.1:8081.")
-    var admin: AddressArgument?
+    @Option(
+        help: """
+            The running gateway's admin address, HOST:PORT or https://HOST:PORT; by default that of --config, else \
+            127.0.0.1:8081.
+            """)
+    var admin: AdminAddress?
+    @Option(
+        help: """
+            A PEM file of the authorities that the certificate of an https:// gateway leads to; by default SLUICE_CA, \
+            else the profile's, else the system's.
+            """, completion: .file(extensions: ["pem", "crt"]))
+    var ca: String?
     @Option(
         help: "The gateway's configuration file, for its admin address and its key.",
         completion: .file(extensions: ["yaml"]))
@@ -57,10 +67,12 @@ struct GatewayOptions: ParsableArguments {
         } catch let problem as GatewayPlace.Problem {
             throw ValidationError(problem.message)
         } catch let error as ProfileError { throw ValidationError(error.message) }
-        guard let address = AddressArgument(argument: answer.address) else {
-            throw ValidationError("the admin address `\(answer.address)` is not HOST:PORT")
+        guard let address = AdminAddress(argument: answer.address) else {
+            throw ValidationError("the admin address `\(answer.address)` is not HOST:PORT or https://HOST:PORT")
         }
-        return AdminClient(address: address, key: AdminKey(answer.key.token, answer.key.origin))
+        return try AdminClient(
+            address: address, key: AdminKey(answer.key.token, answer.key.origin),
+            authorities: AdminTrust.file(ca, environment) ?? answer.authorities)
     }
     private static func folderKey(_ folder: String) -> GatewayPlace.Key {
         do {

@@ -44,13 +44,22 @@ struct LoginCommand: AsyncParsableCommand {
 
             EXAMPLES
               sluice login --url http://gateway.internal:8081 --profile prod < prod.key
+              sluice login --url https://gateway.internal:8443 --ca gateway-ca.pem
               sluice login --url 127.0.0.1:8081
               sluice endpoints list --profile prod
 
             Exit status: 0 kept, 1 the key is not taken, 2 no gateway or usage.
             """)
-    @Option(help: "The gateway's control listener: http://HOST:PORT or HOST:PORT.", transform: LoginCommand.address)
-    var url: AddressArgument
+    @Option(
+        help: "The gateway's control listener: https://HOST:PORT where it has TLS, else http://HOST:PORT or HOST:PORT.",
+        transform: LoginCommand.address)
+    var url: AdminAddress
+    @Option(
+        help: """
+            A PEM file of the authorities that its certificate leads to, kept with it; by default SLUICE_CA, else the \
+            system's.
+            """, completion: .file(extensions: ["pem", "crt"]))
+    var ca: String?
     @Option(help: "The key; better not here, where lists of processes show it.")
     var key: String?
     @Option(help: "The profile's name.")
@@ -58,16 +67,21 @@ struct LoginCommand: AsyncParsableCommand {
     @Flag(help: "Keep it without asking the gateway.")
     var offline = false
 
-    private static func address(_ text: String) throws -> AddressArgument {
-        guard !text.hasPrefix("https://") else {
-            throw ValidationError("the control listener speaks HTTP: http://HOST:PORT, by a tunnel where it is far")
-        }
-        var bare = text.hasPrefix("http://") ? String(text.dropFirst("http://".count)) : text
-        if bare.hasSuffix("/") { bare.removeLast() }
-        guard let address = AddressArgument(argument: bare) else {
-            throw ValidationError("--url takes http://HOST:PORT or HOST:PORT")
+    private static func address(_ text: String) throws -> AdminAddress {
+        guard let address = AdminAddress(argument: text) else {
+            throw ValidationError("--url takes https://HOST:PORT, http://HOST:PORT or HOST:PORT")
         }
         return address
+    }
+    func validate() throws {
+        guard ca == nil || url.isSecure else { throw ValidationError("--ca is for an https:// --url") }
+    }
+    /// As later calls find it from wherever they are made.
+    private var authorities: String? {
+        guard url.isSecure else { return nil }
+        return AdminTrust.file(ca, ProcessInfo.processInfo.environment).map {
+            URL(fileURLWithPath: $0).standardizedFileURL.path
+        }
     }
 
     func run() async throws {
@@ -76,7 +90,7 @@ struct LoginCommand: AsyncParsableCommand {
         _ = try ProfileAccess.telling { try file.read() }
         let token = try secret()
         if !offline { try await check(token) }
-        let kept = Profile(admin: url.description, key: token)
+        let kept = Profile(admin: url.description, key: token, authorities: authorities)
         try ProfileAccess.telling { try file.change { $0.keep(kept, as: profile.text) } }
         Output.line("profile \(profile.text): \(url), kept in \(file.path)")
     }
@@ -95,8 +109,9 @@ struct LoginCommand: AsyncParsableCommand {
     }
     /// Whoever may do less than read is let in all the same.
     private func check(_ token: String) async throws {
-        let client = AdminClient(address: url, key: AdminKey(token, "it is the one that was given"))
         do {
+            let client = try AdminClient(
+                address: url, key: AdminKey(token, "it is the one that was given"), authorities: authorities)
             _ = try await client.resource(ControlAPI.base + "/tenants?limit=1", JSONValue.self)
         } catch let error as AdminError where error.status != 403 {
             Output.failure(error.message)

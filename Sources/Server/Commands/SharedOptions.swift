@@ -64,6 +64,29 @@ struct TimeArgument: CustomStringConvertible {
     var description: String { TimeSpan.text(of: millis) }
 }
 
+/// Where a control listener is: `HOST:PORT`, after `https://` where it has TLS; `http://` says what is so anyway.
+package struct AdminAddress: ExpressibleByArgument, CustomStringConvertible, Equatable, Sendable {
+    static let secureScheme = "https://"
+    private static let plainScheme = "http://"
+    let host: String
+    let port: Int
+    let isSecure: Bool
+    package init?(argument: String) {
+        isSecure = argument.hasPrefix(Self.secureScheme)
+        var bare = AdminAddress.bare(argument)
+        if bare.hasSuffix("/") { bare.removeLast() }
+        guard let address = AddressText.host(of: bare) else { return nil }
+        (host, port) = address
+    }
+    static func bare(_ text: String) -> String {
+        let scheme = [secureScheme, plainScheme].first { text.hasPrefix($0) } ?? ""
+        return String(text.dropFirst(scheme.count))
+    }
+    /// As a request names it.
+    package var authority: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var description: String { (isSecure ? Self.secureScheme : "") + authority }
+}
+
 /// `HOST:PORT`.
 struct AddressArgument: ExpressibleByArgument, CustomStringConvertible {
     let host: String

@@ -1,7 +1,9 @@
 // The control API: one listener on the admin port, its controllers and its worker threads. One event loop of its
 // own; nothing here is on the way of an event. docs/http-api.md is its reference.
 import Engine
+import FastPath
 import Hummingbird
+import HummingbirdCore
 import Logging
 import NIOCore
 
@@ -35,6 +37,8 @@ package struct ControlAPI: Sendable {
     let statusWorker = ControlWorker()
     private let kept: KeptAnswers
     private let contractAnswers: ContractAnswers
+    /// What the listener shows now; nil without TLS.
+    private var tls: (@Sendable () -> TLSContext?)?
 
     package init(services: ControlServices, logger: Logger, hasOpenMetrics: Bool = false) {
         self.hasOpenMetrics = hasOpenMetrics
@@ -43,18 +47,25 @@ package struct ControlAPI: Sendable {
         kept = KeptAnswers(folder: services.outbound.keptFolder)
         contractAnswers = ContractAnswers(folder: services.outbound.keptFolder)
     }
+    /// It speaks TLS alone, with what `context` says at each connection.
+    mutating func secure(_ context: @escaping @Sendable () -> TLSContext?) { tls = context }
 
     /// Serves until the task is cancelled. `onRunning` gets the port in use; throws when the address cannot be bound.
     package func run(host: String, port: Int, onRunning: @escaping @Sendable (Int) -> Void) async throws {
         kept.prepare()
         contractAnswers.prepare()
         let application = Application(
-            router: router(host: host),
+            router: router(host: host), server: server,
             configuration: ApplicationConfiguration(address: .hostname(host, port: port)),
             onServerRunning: { channel in onRunning(channel.localAddress?.port ?? port) },
             eventLoopGroupProvider: .shared(ControlExecutor.shared.group),
             logger: ControlAPI.quietLogger)
         try await withTaskExecutorPreference(ControlExecutor.shared) { try await application.run() }
+    }
+
+    private var server: HTTPServerBuilder {
+        guard let tls else { return .http1() }
+        return HTTPServerBuilder { ControlTLS(base: HTTP1Channel(responder: $0), context: tls) }
     }
 
     // Hummingbird's own notices are about itself, not about what an operator acts on.

@@ -22,7 +22,8 @@ enum Banner {
         if configuration.endpoints.count > 8 {
             lines.append("  endpoint … and \(configuration.endpoints.count - 8) more")
         }
-        lines.append("  admin    http://\(admin)   /metrics /ready /api/events")
+        let scheme = configuration.process.adminTLS == nil ? "http" : "https"
+        lines.append("  admin    \(scheme)://\(admin)   /metrics /ready /api/events")
         lines.append("  data     \(configuration.dataFolder)")
         if let newKey {
             lines.append(

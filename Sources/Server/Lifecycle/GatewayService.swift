@@ -34,6 +34,8 @@ package protocol RunningGateway: AnyObject, Sendable {
     /// What the listeners really got, ports filled in.
     var ingestAddresses: [String] { get }
     var memoryBudgetBytes: Int { get }
+    /// What the control listener shows now; nil without TLS.
+    var controlContext: TLSContext? { get }
     /// The token of the platform's key, when this start made it.
     var newPlatformKey: String? { get }
 }
@@ -67,7 +69,7 @@ package final class GatewayService: Sendable {
         ProcessLimits.ignoreBrokenPipe()
         let configuration = current.withLock { $0 }
         try StartChecks.run(configuration)
-        if let warning = StartChecks.warning(ofAdmin: configuration.admin) { logger.warning("\(warning)") }
+        if let warning = StartChecks.warning(of: configuration) { logger.warning("\(warning)") }
         warn(of: configuration)
         // Trapped before the start, so that a signal during a long recovery is not lost.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
@@ -83,12 +85,13 @@ package final class GatewayService: Sendable {
             try self.change(gateway, from: source, actor: actor, dryRun: isDry)
         }
         services.health = HealthWithReloads(services.health, reloads)
-        let api = ControlAPI(services: services, logger: logger, hasOpenMetrics: configuration.process.openMetrics)
+        var api = ControlAPI(services: services, logger: logger, hasOpenMetrics: configuration.process.openMetrics)
+        if configuration.process.adminTLS != nil { api.secure { gateway.controlContext } }
         guard let admin = AddressText.host(of: configuration.admin) else {
             throw StartError("the admin address `\(configuration.admin)` is not HOST:PORT", remedy: "mend `admin`")
         }
         let (running, signal) = AsyncStream<Int>.makeStream()
-        let control = Task {
+        let control = Task { [api] in
             defer { signal.finish() }
             try await api.run(host: admin.host, port: admin.port) { signal.yield($0) }
         }

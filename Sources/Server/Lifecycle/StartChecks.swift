@@ -61,12 +61,18 @@ package enum StartChecks {
             remedy: "set `data:` to an empty or a new folder")
     }
 
-    /// Nil when only this machine reaches the control API.
-    package static func warning(ofAdmin address: String) -> String? {
-        guard let host = AddressText.host(of: address)?.host, !BrowserGuard.isLoopback(host) else { return nil }
+    /// Nil when only this machine reaches the control API, or its listener has TLS.
+    package static func warning(ofAdmin address: String, isSecure: Bool = false) -> String? {
+        guard !isSecure, let host = AddressText.host(of: address)?.host, !BrowserGuard.isLoopback(host) else {
+            return nil
+        }
         return
             "`admin`: \(address) is reached from other machines and speaks plain HTTP: keys and events can be read on "
-            + "the way; listen on 127.0.0.1 and put a proxy with TLS in front of it"
+            + "the way; give it `tls`, or listen on 127.0.0.1 behind a proxy with TLS"
+    }
+
+    static func warning(of configuration: GatewayConfiguration) -> String? {
+        warning(ofAdmin: configuration.admin, isSecure: configuration.process.adminTLS != nil)
     }
 
     static func error(ofAdmin address: String, _ result: Result<Void, any Error>) -> any Error {

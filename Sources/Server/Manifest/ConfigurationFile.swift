@@ -38,8 +38,8 @@ package enum ConfigurationFile {
         return text
     }
 
-    /// Where the gateway of a configuration is asked, and the folder that its key is in; the configuration's secrets
-    /// need not be at hand.
+    /// Where the gateway of a configuration is asked (`HOST:PORT`, after `https://` where it has TLS), and the folder
+    /// that its key is in; the configuration's secrets need not be at hand.
     package static func place(
         of file: String, environment: [String: String] = ProcessInfo.processInfo.environment
     ) throws -> (admin: String, dataFolder: String) {
@@ -49,7 +49,11 @@ package enum ConfigurationFile {
         var folder = reading.resolve(path: ProcessSettings().dataFolder)
         do {
             let keys = try Yams.compose(yaml: text)?.mapping
-            if let node = keys?["admin"] { admin = reading.text(node, key: "admin") ?? admin }
+            if let node = keys?["admin"] {
+                // With TLS its address stands in a mapping.
+                let scheme = node.mapping?["tls"] == nil ? "" : AdminAddress.secureScheme
+                admin = reading.text(node.mapping?["address"] ?? node, key: "admin").map { scheme + $0 } ?? admin
+            }
             if let node = keys?["data"], let path = reading.text(node, key: "data") {
                 folder = reading.resolve(path: path)
             }

@@ -1,4 +1,4 @@
-// `listen`: addresses, or addresses with the files of their TLS.
+// `listen` and `admin`: addresses, or addresses with the files of their TLS.
 import Engine
 import Yams
 
@@ -8,13 +8,30 @@ extension ConfigurationKeys {
         let whole = KeyDescription(path: "", form: "list of text or mappings", initial: initial, range: "")
         let nested = item.flatMap { $0.descriptions(prefix: "[].") }
         return ConfigurationKey(name: "listen", form: "list", nested: [whole] + nested) { node, root, reading in
-            let listeners = readItems(node, reading) { read($0, reading) }
+            let listeners = readItems(node, reading) { read($0, key: "listen", reading) }
             root.process.listen = listeners.map(\.address)
             let secured = listeners.filter(\.hasTLS)
             for listener in secured { root.process.listenTLS[listener.address] = listener.tls }
-            guard !secured.isEmpty else { return }
-            root.live.certificateContents = PEMFile.digest(secured.flatMap(\.tls.paths))
+            noteContents(&root)
         }
+    }
+    static var admin: ConfigurationKey<GatewayConfiguration> {
+        let initial = GatewayConfiguration().process.admin
+        let whole = KeyDescription(path: "", form: "text or mapping", initial: initial, range: "")
+        let nested = item.flatMap { $0.descriptions(prefix: ".") }
+        return ConfigurationKey(name: "admin", form: "text or mapping", nested: [whole] + nested) {
+            node, root, reading in
+            guard let listener = read(node, key: "admin", reading) else { return }
+            root.process.admin = listener.address
+            root.process.adminTLS = listener.hasTLS ? listener.tls : nil
+            noteContents(&root)
+        }
+    }
+    /// Of the files of all listeners, whichever key comes last.
+    private static func noteContents(_ root: inout GatewayConfiguration) {
+        let process = root.process
+        let all = process.listen.compactMap { process.listenTLS[$0] } + [process.adminTLS].compactMap(\.self)
+        if !all.isEmpty { root.live.certificateContents = PEMFile.digest(all.flatMap(\.paths)) }
     }
 
     private struct Listener: Sendable {
@@ -24,10 +41,10 @@ extension ConfigurationKeys {
         /// `tls` puts `first` among them, whatever is wrong with it.
         var hasTLS: Bool { !tls.identities.isEmpty }
     }
-    private static func read(_ node: Node, _ reading: ConfigurationReading) -> Listener? {
+    private static func read(_ node: Node, key: String, _ reading: ConfigurationReading) -> Listener? {
         var listener = Listener()
         guard node.mapping != nil else {
-            return reading.text(node, key: "listen").map {
+            return reading.text(node, key: key).map {
                 listener.address = $0
                 return listener
             }

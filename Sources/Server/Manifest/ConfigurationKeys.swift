@@ -12,7 +12,7 @@ package enum ConfigurationKeys {
         let initial = GatewayConfiguration()
         let first: [ConfigurationKey<GatewayConfiguration>] = [
             listen,
-            .text("admin", \.process.admin, of: initial),
+            admin,
             .flag("open_metrics", \.process.openMetrics, of: initial),
             identityProvider,
             .path("data", \.process.dataFolder, of: initial),

@@ -16,6 +16,7 @@ listen: 127.0.0.1:8080            # ingest; a list for several: ["0.0.0.0:8080",
 # with TLS: { address: "0.0.0.0:8443", tls: { certificate: hooks.pem, key: hooks.key, client_ca: clients.pem,
 #   client_crl: revoked.pem } }
 admin: 127.0.0.1:8081             # control API, metrics, health; the first key is in DATA/platform.key
+# with TLS: { address: "0.0.0.0:8443", tls: { certificate: control.pem, key: control.key } }
 # open_metrics: false             # true: /metrics asks for no key
 # identity:                       # tokens (JWT) of your identity provider open the control API as well
 #   issuer: https://id.example.com

@@ -1,5 +1,6 @@
 // Asks a running gateway's control API: one request, one JSON answer, one connection.
 import Engine
+import FastPath
 import Foundation
 import HTTPTypes
 import NIOCore
@@ -38,15 +39,35 @@ enum AdminMethod: String {
     case delete = "DELETE"
 }
 
+/// Whom a gateway with TLS must prove itself to.
+enum AdminTrust {
+    static let variable = "SLUICE_CA"
+
+    static func file(_ option: String?, _ environment: [String: String]) -> String? {
+        option ?? environment[variable].flatMap { $0.isEmpty ? nil : $0 }
+    }
+    /// `file` nil: the system's authorities.
+    static func context(_ file: String?) throws(AdminError) -> TLSContext {
+        var tls = EndpointTLS()
+        tls.authorities = file
+        do throws(EndpointTLSError) { return try ClientContexts.context(for: tls) } catch {
+            throw AdminError(isAnswer: false, message: "--ca: \(error.message)")
+        }
+    }
+}
+
 struct AdminClient: Sendable {
-    let address: AddressArgument
+    let address: AdminAddress
     let key: AdminKey
+    /// Nil where the listener is plain.
+    private let tls: TLSContext?
     /// Whom a key of all tenants acts for; nil = for all.
     private(set) var tenant: String?
 
-    init(address: AddressArgument, key: AdminKey) {
+    init(address: AdminAddress, key: AdminKey, authorities: String? = nil) throws(AdminError) {
         self.address = address
         self.key = key
+        tls = address.isSecure ? try AdminTrust.context(authorities) : nil
     }
     func forTenant(_ tenant: String?) -> AdminClient {
         var copy = self
@@ -145,11 +166,12 @@ struct AdminClient: Sendable {
         _ method: HTTPMethod, _ path: String, _ body: Data?, contentType: String = "application/json"
     ) async throws -> Data {
         let promise = MultiThreadedEventLoopGroup.singleton.next().makePromise(of: (Int, Data).self)
-        let address = self.address
+        let (address, tls) = (self.address, self.tls)
         let handlerAdded = ClientBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .connectTimeout(.seconds(5))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
+                    if let tls { try Self.secure(channel, tls, address.host) }
                     try channel.pipeline.syncOperations.addHTTPClientHandlers()
                     try channel.pipeline.syncOperations.addHandler(AdminExchange(promise))
                 }
@@ -157,7 +179,7 @@ struct AdminClient: Sendable {
         do {
             let channel = try await handlerAdded.connect(host: address.host, port: address.port).get()
             var fields = HTTPHeaders([
-                ("Host", address.description), ("Connection", "close"), ("X-Sluice-Request", "1"),
+                ("Host", address.authority), ("Connection", "close"), ("X-Sluice-Request", "1"),
             ])
             if let token = key.token { fields.add(name: "Authorization", value: "Bearer \(token)") }
             if let tenant { fields.add(name: SignIn.tenantHeader.rawName, value: tenant) }
@@ -182,8 +204,8 @@ struct AdminClient: Sendable {
         } catch {
             throw AdminError(
                 isAnswer: false,
-                message:
-                    "no gateway answers at \(address): \(Sender.words(of: error)); "
+                message: (error as? TLSStreamError).map { "\(address): TLS: \($0.words)" }
+                    ?? "no gateway answers at \(address): \(Sender.words(of: error)); "
                     + "is it running, and is this its `admin` address?"
             )
         }
@@ -191,6 +213,13 @@ struct AdminClient: Sendable {
             throw refusal(status, data)
         }
         return data
+    }
+    private static func secure(_ channel: any Channel, _ tls: TLSContext, _ host: String) throws {
+        let isAddress = AddressText.isVersion4(host) || AddressText.isVersion6(host)
+        guard let stream = TLSStream(connecting: tls, to: host, isAddress: isAddress) else {
+            throw ChannelError.operationUnsupported
+        }
+        try channel.pipeline.syncOperations.addHandler(stream)
     }
 }
 

@@ -14,7 +14,8 @@ enum CertificateProbe {
                     mend: "`sluice config check` says why")
             ]
         }
-        return process.listen.flatMap { address in (process.listenTLS[address]?.identities ?? []).map(finding) }
+        let listeners = process.listen.map { process.listenTLS[$0] } + [process.adminTLS]
+        return listeners.flatMap { ($0?.identities ?? []).map(finding) }
     }
     private static func finding(_ identity: ListenerTLS.Identity) -> Finding {
         let name = PEMFile.name(identity.certificate)

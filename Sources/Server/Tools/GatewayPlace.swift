@@ -26,9 +26,11 @@ package struct GatewayPlace {
         }
     }
     package struct Answer: Equatable, Sendable {
-        /// `HOST:PORT`.
+        /// `HOST:PORT`, after `https://` where it has TLS.
         package var address: String
         package var key: Key
+        /// The file of the authorities that its certificate leads to, where the profile names one.
+        package var authorities: String?
     }
     package struct Problem: Error, Equatable {
         package let message: String
@@ -71,7 +73,7 @@ package struct GatewayPlace {
             // does, and not for whichever happens to be the current one.
             let isOfEnvironment = profile == nil && profileOfEnvironment != nil
             let given = isOfEnvironment ? plainKey : key.map { Key($0, GatewayPlace.ofOption) }
-            return Answer(address: found.admin, key: given ?? kept)
+            return Answer(address: found.admin, key: given ?? kept, authorities: found.authorities)
         }
         return Answer(
             address: standard.admin, key: plainKey ?? ofFolder(standard, standard.admin, isNamed: false, folderKey))
@@ -87,7 +89,7 @@ package struct GatewayPlace {
     }
     /// What lies in a data folder here is for a gateway here, and for the one that the configuration names.
     private func ofFolder(_ seat: Seat, _ address: String, isNamed: Bool, _ folderKey: (String) -> Key) -> Key {
-        let host = AddressText.host(of: address)?.host ?? ""
+        let host = AddressText.host(of: AdminAddress.bare(address))?.host ?? ""
         return isNamed || BrowserGuard.isLoopback(host) ? folderKey(seat.dataFolder) : Key(nil, nil)
     }
     private var profileOfEnvironment: String? { environment[ProfileFile.variable].flatMap { $0.isEmpty ? nil : $0 } }

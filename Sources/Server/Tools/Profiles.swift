@@ -9,12 +9,15 @@ import FastPath
 import Foundation
 
 package struct Profile: Codable, Equatable, Sendable {
-    /// `HOST:PORT` of the control listener.
+    /// `HOST:PORT` of the control listener, after `https://` where it has TLS.
     package var admin: String
     package var key: String
-    package init(admin: String, key: String) {
+    /// A file of the authorities that its certificate leads to; nil: the system's.
+    package var authorities: String?
+    package init(admin: String, key: String, authorities: String? = nil) {
         self.admin = admin
         self.key = key
+        self.authorities = authorities
     }
 }
 

@@ -4,7 +4,6 @@ through it, the same requests to the control listener, replays over a kill, cert
 by an nginx in front."""
 
 import base64
-import http.client
 import json
 import os
 import shutil
@@ -24,9 +23,9 @@ from serverutil import ROOT, Gateway, die_with_parent, free_port, read_answer, r
 from storeutil import log_records
 
 try:
-    from certificates import CLIENT, SERVER, make, revocations
+    from clientcertificates import Certificates
 except ImportError:
-    make = None
+    Certificates = None
 
 VECTORS = os.path.join(ROOT, "Tests", "Fixtures", "contract_vectors.json")
 TENANT_OF_VECTORS = "3f0c1f5e-9d6b-4b1a-8f5e-2a7f6f1d0c42"
@@ -331,6 +330,27 @@ def failover(report):
             assert one["attempts"][-1]["failover"] and paths() == ["/400", "/held"] * 2, (one, paths())
 
 
+def counted(report):
+    """The contract's metric names have what comes to the port."""
+    with report.case("the contract's metric names count what comes to the port"), Gateway([edge_source()]) as gateway:
+        tenant, body = default_tenant(gateway), json.dumps(EVENT).encode()
+        changes = ({}, {"X-Signature": "0" * 64}, {"X-Signature": None}, {"X-Tenant-Id": "acme"})
+        sent = [envelope(tenant, body, **change) for change in changes]
+        answers = [exchange(gateway.port, raw(PATH, fields.items(), body))[0] for fields in sent + sent[:1]]
+        assert answers == [202, 401, 401, 400, 202], answers
+
+        def found():
+            said = gateway.metrics()
+            events = {it: said.get(
+                f'webhook_requests_total{{platform="contract",event_type="other",status="{it}"}}', 0)
+                for it in ("accepted", "duplicate")}
+            statuses = {it: said.get(f'http_requests_total{{status="{it}"}}', 0) for it in (202, 400, 401)}
+            return events, statuses, said["webhook_signature_failures_total"]
+
+        wanted = ({"accepted": 1, "duplicate": 1}, {202: 2, 400: 1, 401: 2}, 2)
+        wait_until(lambda: found() == wanted, 10, "all are counted")
+
+
 def limited(report):
     source = edge_source(rate_limit={"per_hour": 1})
     words = "a limit's refusal, with its quota the largest of answers, has the contract's form"
@@ -424,55 +444,6 @@ def looked_at_again(report, gateway):
 
 
 # certificates
-
-
-class Certificates:
-    """Authorities of clients, a server's certificate, and what clients show."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        root, clients, strangers = (make(name, authority=True) for name in ("Root", "Clients", "Strangers"))
-        self.clients = clients
-        self.server = make("server", root, names=["localhost", "127.0.0.1"], purposes=[SERVER]).write(folder, "server")
-        self.root, self.authority = self.file("root.pem", root.pem), self.file("clients.pem", clients.pem)
-        shown = {
-            "good": make("scanner", clients, names=["scanner.test"], purposes=[CLIENT]),
-            "revoked": make("revoked", clients, names=["scanner.test"], purposes=[CLIENT]),
-            "expired": make("expired", clients, names=["scanner.test"], purposes=[CLIENT], begins=-9, ends=-1),
-            "foreign": make("foreign", strangers, names=["scanner.test"], purposes=[CLIENT]),
-        }
-        self.shown = {name: one.write(folder, name) for name, one in shown.items()}
-        self.one_revoked = revocations(clients, [shown["revoked"]])
-        self.two_revoked = revocations(clients, [shown["revoked"], shown["good"]])
-        self.lists = self.file("lists.pem", self.one_revoked)
-
-    def file(self, name, data):
-        path = os.path.join(self.folder, name)
-        with open(path, "wb") as file:
-            file.write(data)
-        return path
-
-    def context(self, name=None, session_of=None):
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(self.root)
-        if name:
-            context.load_cert_chain(*self.shown[name])
-        return context
-
-    def ask(self, port, path, body, fields, name=None):
-        """Status and JSON, nil where it is none (nginx's own pages); nil twice when the handshake fails, or the
-        connection ends without an answer."""
-        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=self.context(name))
-        try:
-            connection.request("POST", path, body, fields)
-            answer = connection.getresponse()
-            text = answer.read()
-            is_json = (answer.headers["Content-Type"] or "").startswith("application/json")
-            return answer.status, json.loads(text) if is_json else None
-        except (ssl.SSLError, ConnectionError, http.client.RemoteDisconnected):
-            return None, None
-        finally:
-            connection.close()
 
 
 def own_tls(report, folder):
@@ -614,8 +585,9 @@ def main():
             group(report, gateway)
     goes_where_the_control_listeners_go(report)
     failover(report)
+    counted(report)
     limited(report)
-    if make is None:
+    if Certificates is None:
         report.skip("certificates", "PyPI's cryptography is not here")
         return report.finish()
     for group in (own_tls, behind_nginx):

@@ -46,6 +46,10 @@ TINY_LIMITS = {"body": "256KiB"}
 KEY_FOLDERS = {}
 
 
+# How its control listener is spoken to, by its port, where that has TLS.
+SECURED = {}
+
+
 def platform_key(admin_port):
     try:
         with open(os.path.join(KEY_FOLDERS[admin_port], "platform.key")) as file:
@@ -345,7 +349,10 @@ class Gateway:
 
 
 def request(port, path, body=None, headers=None, method="GET", host="127.0.0.1", timeout=10):
-    connection = http.client.HTTPConnection(host, port, timeout=timeout)
+    if port in SECURED:
+        connection = http.client.HTTPSConnection(host, port, timeout=timeout, context=SECURED[port])
+    else:
+        connection = http.client.HTTPConnection(host, port, timeout=timeout)
     try:
         connection.request(method, path, body=body, headers=signed_in(port, headers))
         answer = connection.getresponse()

@@ -18,7 +18,7 @@ enum ContractFamily {
 
     private static let contract: Provider = {
         var provider = Provider(
-            "contract", title: "The contract's envelope",
+            ContractEntry.providerName, title: "The contract's envelope",
             guide: ProviderGuide(
                 url: "Where the tenant's systems send their events; the same request goes to `/v1/webhooks/ingest`.",
                 secret: "The tenant's `signing_secret`, or a text of this source's own.",

@@ -12,7 +12,7 @@ struct ContractEdge: RouterMiddleware {
     ) async throws -> Response {
         guard EdgeRoutes.owns(request.uri.path) else { return try await next(request, context) }
         var exchange = EdgeExchange(request, address: context.address, time: .now)
-        exchange.connection = context.connection
+        (exchange.connection, exchange.certificate) = (context.connection, context.certificate)
         let asked = exchange
         return await CallPlace.elsewhere { await runner.answer(asked).response }
     }

@@ -18,7 +18,21 @@ final class ContractFigures: Sendable {
         var events: [String: [UInt64]] = [:]
         var signatureFailures: UInt64 = 0
         var dropped: [UInt64] = [0, 0]
+
+        /// With what the ingest port has counted. Its loops know no types.
+        func adding(_ port: ContractPortFigures) -> State {
+            var sum = self
+            sum.statuses.merge(port.statuses) { $0 + $1 }
+            if port.accepted + port.duplicate > 0 {
+                let others = sum.events[ContractFigures.otherTypes] ?? [0, 0]
+                sum.events[ContractFigures.otherTypes] = [others[0] + port.accepted, others[1] + port.duplicate]
+            }
+            sum.signatureFailures += port.signatureFailures
+            sum.dropped = [dropped[0] + port.limited, dropped[1] + port.unavailable]
+            return sum
+        }
     }
+    private static let otherTypes = "other"
     private let state = Mutex(State())
     private static let outcomes = ["accepted", "duplicate"]
     private static let dropReasons = ["rate_limited", "unavailable"]
@@ -39,14 +53,18 @@ final class ContractFigures: Sendable {
     func noteEvent(_ type: String, isDuplicate: Bool) {
         state.withLock { state in
             let isKnown = state.events[type] != nil || state.events.count < ContractFigures.typeCountMax
-            state.events[isKnown ? type : "other", default: [0, 0]][isDuplicate ? 1 : 0] += 1
+            state.events[isKnown ? type : ContractFigures.otherTypes, default: [0, 0]][isDuplicate ? 1 : 0] += 1
         }
     }
 
     /// `queueUsage`: the share of the way into the log that is taken.
-    func families(_ delivery: DeliveryMetrics, queueUsage: Double) -> [MetricFamily] {
-        let state = state.withLock { $0 }
-        var requests = MetricFamily("http_requests_total", .counter, help: "Answers of the contract edge, by status.")
+    func families(
+        _ delivery: DeliveryMetrics, port: ContractPortFigures, queueUsage: Double
+    ) -> [MetricFamily] {
+        let state = state.withLock { $0 }.adding(port)
+        var requests = MetricFamily(
+            "http_requests_total", .counter,
+            help: "Answers of the contract edge and of the ingest port's sources of it, by status.")
         for (status, count) in state.statuses.sorted(by: { $0.key < $1.key }) {
             requests.add([MetricLabel("status", "\(status)")], Double(count))
         }
@@ -57,7 +75,7 @@ final class ContractFigures: Sendable {
                 [], HistogramSample(bounds: ContractFigures.bounds, counts: state.durations, sum: state.seconds)))
         var events = MetricFamily(
             "webhook_requests_total", .counter,
-            help: "Events that came over the contract edge, by what became of them.")
+            help: "Events that came in the contract's envelope, by what became of them.")
         for (type, counts) in state.events.sorted(by: { $0.key < $1.key }) {
             for (status, count) in zip(ContractFigures.outcomes, counts) {
                 let labels = [

@@ -204,6 +204,8 @@ package struct EdgeExchange: Sendable {
     let address: String
     let time: EdgeTime
     var connection: ClientConnection?
+    /// Of the peer, who may be a proxy.
+    package var certificate: ShownCertificate?
 
     // Routing.
     var route: Route?

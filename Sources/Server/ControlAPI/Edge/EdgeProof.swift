@@ -1,7 +1,7 @@
 // Who sent the request, by what it is signed with or by the certificate of its client.
 //
-// Invariants: a signature that is there is never wrong and let through, needed or not; a certificate counts from
-// trusted proxies alone; both given, both hold. Nothing of an expected value is said.
+// Invariants: a signature that is there is never wrong and let through, needed or not; a certificate counts when our
+// own TLS has verified it or a trusted proxy says so; both given, both hold. Nothing of an expected value is said.
 import Engine
 import FastPath
 import Foundation
@@ -76,16 +76,9 @@ extension Edge {
 
         package func take(_ exchange: inout EdgeExchange) async throws -> EdgeReply? {
             guard exchange.needsEnvelope else { return nil }
-            let certificate = exchange.fields[SignatureVerifier.certificate].flatMap {
-                keeper.isTrustedProxy(exchange.address) ? $0 : nil
-            }
-            if let certificate {
-                guard SignatureVerifier.namesCertificate(certificate) else {
-                    throw EnvelopeSignature.Failure.certificateMalformed.refusal
-                }
-            }
+            let isCertified = try hasCertificate(exchange)
             guard let signature = exchange.fields[SignatureVerifier.signature] else {
-                guard exchange.traits?.needsProof != true || certificate != nil else {
+                guard exchange.traits?.needsProof != true || isCertified else {
                     throw EnvelopeSignature.Failure.missing.refusal
                 }
                 return nil
@@ -98,6 +91,17 @@ extension Edge {
             if let failure { throw failure.refusal }
             exchange.isProven = true
             return nil
+        }
+        /// Of the client: our own TLS has seen it, or a proxy has, whose own is not its client's.
+        private func hasCertificate(_ exchange: EdgeExchange) throws -> Bool {
+            guard keeper.isTrustedProxy(exchange.address) else {
+                return exchange.certificate?.isGood(atSeconds: exchange.time.wallSeconds) ?? false
+            }
+            guard let certificate = exchange.fields[SignatureVerifier.certificate] else { return false }
+            guard SignatureVerifier.namesCertificate(certificate) else {
+                throw EnvelopeSignature.Failure.certificateMalformed.refusal
+            }
+            return true
         }
         /// In the form of Envoy: elements with a comma between, the last of the nearest proxy, each of pairs, of which
         /// `Hash` has SHA-256 in hexadecimal, or `Cert` the certificate in PEM, percent-encoded (as nginx writes it).

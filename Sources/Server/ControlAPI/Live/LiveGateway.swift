@@ -57,6 +57,7 @@ package final class LiveGateway: RunningGateway {
         return isComplete
     }
     package var ingestAddresses: [String] { gateway.ingestAddresses }
+    package var controlContext: TLSContext? { gateway.controlContext }
     package var newPlatformKey: String? { gateway.newPlatformKey }
     package var memoryBudgetBytes: Int { baseBytes + gateway.memoryBudgetBytes }
 

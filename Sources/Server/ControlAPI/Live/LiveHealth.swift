@@ -33,9 +33,22 @@ final class LiveHealth: GatewayHealth {
             value: Double(connectionCountMax))
         let stored = gateway.access.map { storage.now($0) } ?? []
         let taken = Double(gateway.access?.publisher.outstandingCount ?? 0) / Double(EventPort.eventCountMax)
-        let contract = figures?.families(status.delivery, queueUsage: taken) ?? []
+        let contract = figures?.families(status.delivery, port: port(status), queueUsage: taken) ?? []
         return GatewayFamilies.of(status, lanes) + [limit] + stored + streams.families + contract
             + ProcessFamilies.now()
+    }
+    /// O(sources), as a scrape is anyway.
+    private func port(_ status: GatewayStatus) -> ContractPortFigures {
+        var figures = ContractPortFigures()
+        guard let state = gateway.registry?.state else { return figures }
+        var answers: [String: Int] = [:]
+        for source in state.sources.all where source.settings.provider == ContractEntry.providerName {
+            answers[source.qualifiedName] = source.settings.answer?.status ?? 202
+        }
+        for source in status.sources {
+            if let status = answers[source.name] { figures.add(source, status: status) }
+        }
+        return figures
     }
     func vitals() -> GatewayVitals {
         let problems = gateway.status.problems.map(\.code)

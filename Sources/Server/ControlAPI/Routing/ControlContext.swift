@@ -94,11 +94,14 @@ struct ControlContext: RequestContext {
     /// Whom the connection is with.
     let address: String
     let connection: ClientConnection
+    /// Which our own TLS has verified.
+    let certificate: ShownCertificate?
 
     init(source: Source) {
         coreContext = CoreRequestContextStorage(source: source)
         address = source.channel.remoteAddress?.ipAddress ?? "unknown"
         connection = ClientConnection(channel: source.channel)
+        certificate = ShownCertificates.of(source.channel)
     }
 
     var caller: Caller { Caller(principal: principal, requestID: requestID, traceLines: traceLines) }

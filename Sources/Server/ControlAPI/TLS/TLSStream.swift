@@ -1,0 +1,192 @@
+// TLS on a channel of NIO, ciphertext below it and plaintext above: of the control listener, and of the command line
+// that asks one. The protocol is `TLSSession`; this carries bytes to and from it.
+//
+// Invariants: no plaintext goes down before the session is open, and what was written until then goes first and in its
+// order; a failure's alert goes out before the connection ends. Everything here happens on the channel's loop.
+// Safety: what is fed is used up before the call that has the bytes returns.
+import FastPath
+import NIOCore
+
+/// Why TLS with the other side failed.
+struct TLSStreamError: Error, Equatable {
+    let failure: TLSFailure
+    /// As whoever asked is told.
+    var words: String {
+        let isTrust = [TLSFailure.unknownAuthority, .selfSigned].contains(failure)
+        return "\(failure.explanation) (\(failure.code))" + (isTrust ? "; --ca FILE names whom to believe" : "")
+    }
+}
+
+final class TLSStream: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias InboundOut = ByteBuffer
+    typealias OutboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private static let roomBytes = 16_384
+    /// Whoever connects and does not get as far as this is sent away.
+    private static let handshakeTime = TimeAmount.seconds(10)
+
+    private var session: TLSSession
+    private let isClient: Bool
+    /// Told once, when the session is open.
+    private let opened: (any Channel, PeerCertificate?) -> Void
+    private var isOpen = false
+    private var hasFailed = false
+    private var hasBegun = false
+    private var hasFinished = false
+    private var waiting: [(bytes: ByteBuffer, promise: EventLoopPromise<Void>?)] = []
+    private var deadline: Scheduled<Void>?
+
+    /// A server's; nil without memory.
+    init?(accepting context: TLSContext, opened: @escaping (any Channel, PeerCertificate?) -> Void) {
+        guard let session = TLSSession(accepting: context.view) else { return nil }
+        self.session = session
+        isClient = false
+        self.opened = opened
+    }
+    /// A client's, whose peer proves to be `host`.
+    init?(connecting context: TLSContext, to host: String, isAddress: Bool) {
+        let name = Array(host.utf8CString)
+        guard let session = unsafe TLSSession(connecting: context.view, name: name, isAddress: isAddress) else {
+            return nil
+        }
+        self.session = session
+        isClient = true
+        opened = { _, _ in }
+    }
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        if context.channel.isActive { begin(context) }
+    }
+    func channelActive(context: ChannelHandlerContext) {
+        begin(context)
+        context.fireChannelActive()
+    }
+    func handlerRemoved(context: ChannelHandlerContext) { end(ChannelError.eof) }
+    private func begin(_ context: ChannelHandlerContext) {
+        guard !hasBegun else { return }
+        hasBegun = true
+        let channel = context.channel
+        deadline = context.eventLoop.scheduleTask(in: Self.handshakeTime) { channel.close(promise: nil) }
+        if isClient { take(ByteBuffer(), context) }
+    }
+    private func end(_ error: any Error) {
+        deadline?.cancel()
+        let unsent = waiting
+        waiting = []
+        for one in unsent { one.promise?.fail(error) }
+    }
+
+    // MARK: in
+
+    private enum Step { case wantsMore, closed, failed(TLSFailure) }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        guard !hasFailed else { return }
+        take(unwrapInboundIn(data), context)
+    }
+    private func take(_ received: ByteBuffer, _ context: ChannelHandlerContext) {
+        var plain = context.channel.allocator.buffer(capacity: received.readableBytes)
+        let step = unsafe Array(received.readableBytesView).withUnsafeBufferPointer { fed in
+            if let start = fed.baseAddress { unsafe session.feed(start, count: fed.count) }
+            return read(into: &plain, context)
+        }
+        sendOutput(context)
+        if !isOpen, session.isOpen { open(context) }
+        context.flush()
+        if plain.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(plain)) }
+        switch step {
+        case .wantsMore: break
+        case .closed: context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
+        case .failed(let failure): fail(failure, context)
+        }
+    }
+    private func read(into plain: inout ByteBuffer, _ context: ChannelHandlerContext) -> Step {
+        var room = [UInt8](repeating: 0, count: Self.roomBytes)
+        while true {
+            switch unsafe session.read(into: &room, room: room.count) {
+            case .bytes(let count): plain.writeBytes(room[..<count])
+            case .wantsRoom: sendOutput(context)
+            case .wantsInput: return .wantsMore
+            case .closed: return .closed
+            case .failed(let failure): return .failed(failure)
+            }
+        }
+    }
+    private func open(_ context: ChannelHandlerContext) {
+        isOpen = true
+        deadline?.cancel()
+        opened(context.channel, session.peer)
+        let first = waiting
+        waiting = []
+        for one in first { seal(one.bytes, one.promise, context) }
+    }
+    private func fail(_ failure: TLSFailure, _ context: ChannelHandlerContext) {
+        hasFailed = true
+        end(TLSStreamError(failure: failure))
+        if failure == .plainHTTP, !isClient {
+            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: Self.wordsForPlainHTTP)), promise: nil)
+        }
+        if isClient { context.fireErrorCaught(TLSStreamError(failure: failure)) }
+        context.close(promise: nil)
+    }
+    private static let wordsForPlainHTTP: String = {
+        let words = "this port speaks TLS: ask https:// of it\n"
+        return "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: \(words.utf8.count)\r\n"
+            + "Connection: close\r\n\r\n" + words
+    }()
+
+    // MARK: out
+
+    func write(context: ChannelHandlerContext, data: NIOAny, promise: EventLoopPromise<Void>?) {
+        let bytes = unwrapOutboundIn(data)
+        guard !hasFailed, !hasFinished else {
+            promise?.fail(ChannelError.outputClosed)
+            return
+        }
+        if isOpen { seal(bytes, promise, context) } else { waiting.append((bytes, promise)) }
+    }
+    private func seal(_ bytes: ByteBuffer, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) {
+        var sealed = context.channel.allocator.buffer(capacity: bytes.readableBytes + 256)
+        let isWhole = unsafe Array(bytes.readableBytesView).withUnsafeBufferPointer { plain in
+            guard let start = plain.baseAddress else { return true }
+            var sent = 0
+            while sent < plain.count {
+                guard let taken = unsafe session.write(start + sent, count: plain.count - sent) else { return false }
+                sent += taken
+                guard moveOutput(to: &sealed) || taken > 0 else { return false }
+            }
+            return true
+        }
+        guard isWhole else {
+            promise?.fail(TLSStreamError(failure: session.failure))
+            return fail(session.failure, context)
+        }
+        context.write(wrapOutboundOut(sealed), promise: promise)
+    }
+    /// True when there was something.
+    private func moveOutput(to bytes: inout ByteBuffer) -> Bool {
+        var hasMoved = false
+        while let start = unsafe session.output {
+            let count = session.outputCount
+            bytes.writeBytes(unsafe ByteView(start, count: count).array)
+            session.sent(count)
+            hasMoved = true
+        }
+        return hasMoved
+    }
+    private func sendOutput(_ context: ChannelHandlerContext) {
+        var bytes = ByteBuffer()
+        if moveOutput(to: &bytes) { context.write(wrapOutboundOut(bytes), promise: nil) }
+    }
+    func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
+        if isOpen, !hasFailed, !hasFinished, mode != .input {
+            hasFinished = true
+            session.finish()
+            sendOutput(context)
+            context.flush()
+        }
+        context.close(mode: mode, promise: promise)
+    }
+}
