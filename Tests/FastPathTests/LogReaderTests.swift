@@ -323,7 +323,7 @@ final class FileLog {
                 return .full
             })
         keeper.close(spare)
-        let piece = min(bytes, 1 << 20)
+        let piece = min(bytes, SegmentKeeper.zeroBytes)
         #expect(done == Array(stride(from: 0, to: segmentBytes, by: piece)))
         let written = TestFile.read(folder.path + "/log/" + TemporaryFolder.names(folder.path + "/log").last!)
         #expect(written.count == segmentBytes && written.allSatisfy { $0 == 0 })

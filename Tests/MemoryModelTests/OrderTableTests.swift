@@ -23,7 +23,7 @@ import Testing
         ),
         (
             "Rings/Wakeup.swift",
-            ["fence sequentiallyConsistent": 2, "load relaxed": 1, "exchange relaxed": 1, "store relaxed": 2],
+            ["fence sequentiallyConsistent": 2, "load relaxed": 2, "exchange relaxed": 1, "store relaxed": 2],
             .models(["Wakeup", "Wakeup, two producers"])
         ),
         (

@@ -5,6 +5,21 @@ import Server
 import Testing
 
 @Suite struct ContractFiguresTests {
+    @Test func aSourceThatEndsTakesNothingAway() {
+        func figures(_ accepted: UInt64, _ status: Int) -> ContractPortFigures {
+            var figures = ContractPortFigures()
+            figures.add(
+                SourceStatus(name: "a", counters: [.accepted: accepted], rejections: [:], observations: [:]),
+                status: status)
+            return figures
+        }
+        var totals = ContractPortTotals()
+        #expect(totals.total(figures(10, 202)).accepted == 10)
+        #expect(totals.total(figures(4, 202)).accepted == 10, "six were another's")
+        #expect(totals.total(figures(5, 202)).accepted == 11)
+        let other = totals.total(figures(5, 200))
+        #expect(other.accepted == 11 && other.statuses == [202: 11, 200: 5])
+    }
     @Test func aSourcesCountersAreAnswersByStatus() {
         let counters: [SourceCounter: UInt64] = [
             .accepted: 10, .duplicate: 2, .rejected: 15, .refused: 3, .rateLimited: 4, .answered400: 5, .answered401: 4,

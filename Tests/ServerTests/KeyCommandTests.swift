@@ -22,7 +22,8 @@ import Testing
         "endpoints create billing http://h/ --tenant acme --type a.* --secret file:x --concurrency 8 --disabled",
         "endpoints update billing --url http://h/ --name b", "endpoints remove billing",
         "login --url http://127.0.0.1:8081 --profile prod --offline", "login --url h:1 --key k", "logout --all",
-        "logout --profile prod", "profiles list --json", "profiles use prod", "status --profile prod",
+        "logout --profile prod", "login --url https://h:1",
+        "profiles list --json", "profiles use prod", "status --profile prod",
         "completions install --shell zsh", "completions print --shell fish", "completions install",
     ])
     func aLineThatIsWholeRuns(_ line: String) { #expect(reading(line).canRun, "\(reading(line).text)") }
@@ -32,7 +33,7 @@ import Testing
         ("keys create --role viewer --tenant acme --all-tenants", "not both"),
         ("keys create --role platform --tenant acme", "belongs to no tenant"),
         ("keys create --role viewer --tenant acme --expires-in 90", "unit"), ("keys revoke", "id"),
-        ("login", "--url"), ("login --url https://h:1", "speaks HTTP"), ("login --url h", "HOST:PORT"),
+        ("login", "--url"), ("login --url ftp://h", "HOST:PORT"), ("login --url h", "HOST:PORT"),
         ("login --url h:1 --profile a/b", "profile"), ("status --profile p --admin h:1", "leave out --admin"),
         ("status --profile p --config c", "leave out --admin and --config"), ("logout --all --profile p", "not both"),
         ("completions install --shell tcsh", "bash, zsh or fish"), ("event-types import", "file"),

@@ -10,6 +10,7 @@ enum ImportRules {
         "BenchmarkGate": ["Foundation"],
         "Server": [
             "ArgumentParser", "BenchmarkGate", "Engine", "FastPath", "Foundation", "HTTPTypes", "Hummingbird",
+            "HummingbirdCore",
             "LoadGenerator", "Logging", "NIOCore", "NIOHTTP1", "NIOPosix", "Synchronization", "UnixSignals", "Yams",
         ],
     ]

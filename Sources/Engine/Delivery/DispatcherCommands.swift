@@ -119,7 +119,8 @@ extension Dispatcher {
         lane.renewDestination()
         if hasOtherOrder {
             lane.work?.reorder(
-                isOrdered: endpoint.order != nil, wantsAll: lane.batchesInOrder, isBusy: lane.inFlight > 0 || lane.failoverCount > 0)
+                isOrdered: endpoint.order != nil, wantsAll: lane.batchesInOrder,
+                isBusy: lane.inFlight > 0 || lane.failoverCount > 0)
             // Nothing may be out that would bring it back, and what waits is to be read.
             scheduler.makeReady(lane)
         }
@@ -313,7 +314,8 @@ extension Dispatcher {
         }
         return LaneStatus(
             endpoint: lane.id, tenant: lane.endpoint.tenant, name: lane.endpoint.name, state: state,
-            inFlight: lane.inFlightAtTarget + lane.failoverCount, pending: max(lane.pendingCount, 0), dead: max(lane.deadCount, 0),
+            inFlight: lane.inFlightAtTarget + lane.failoverCount, pending: max(lane.pendingCount, 0),
+            dead: max(lane.deadCount, 0),
             backlog: lane.work?.backlog.count ?? 0, lagEvents: end > place ? end - place : 0,
             isSlowed: lane.pauseEnd(now: now) != nil, oldestOutstanding: lane.mark()?.sequence)
     }

@@ -33,15 +33,15 @@ extension Dispatcher {
     /// comes back. True when one went on.
     func serveFailovers(now: UInt64) -> Bool {
         guard !failoversDue.isEmpty, !isDraining else { return false }
-        var hasServed = false
-        for _ in 0..<min(failoversDue.count, 32) {
-            guard makeRoomInBatch(now: now), let order = failoversDue.popFirst() else { break }
-            if serve(order, now: now) { hasServed = true } else { failoversDue.append(order) }
+        var (hasServed, readsLeft) = (false, 32)
+        for _ in 0..<min(failoversDue.count, 1024) {
+            guard makeRoomInBatch(now: now), readsLeft > 0, let order = failoversDue.popFirst() else { break }
+            if serve(order, &readsLeft, now: now) { hasServed = true } else { failoversDue.append(order) }
         }
         return hasServed
     }
-    /// False when it waits where it is.
-    private func serve(_ order: FailoverOrder, now: UInt64) -> Bool {
+    /// False when it waits where it is. `readsLeft`: of the log.
+    private func serve(_ order: FailoverOrder, _ readsLeft: inout Int, now: UInt64) -> Bool {
         let lane = order.lane
         let isDeaf = lane.isDeaf && !AttemptCount.isDirected(order.attempts)
         guard let target = lane.endpoint.failover, !lane.isRemoved, !isDeaf else {
@@ -61,7 +61,9 @@ extension Dispatcher {
             reconsider(lane, now: now)
             endIfOver(lane)
             return true
-        case .to(let destination): return send(order, to: destination, now: now)
+        case .to(let destination):
+            readsLeft -= 1
+            return send(order, to: destination, now: now)
         }
     }
 

@@ -28,11 +28,16 @@ final class StoreComponent: Component {
     func start() throws {
         let folder = dataFolder.folder
         // The log is not open yet, and no start keeps its spares.
-        if !reserve.prepare() { _ = try? folder.removeSpares() }
+        var hasSpares = reserve.prepare()
+        if !hasSpares { _ = try? folder.removeSpares() }
         while true {
             do { return opened.set(try open(folder)) } catch {
-                if StoreError.isOfFullDisk(error), reserve.giveToStart() { continue }
-                throw GatewayError.store("\(error)")
+                guard StoreError.isOfFullDisk(error) else { throw GatewayError.store("\(error)") }
+                if reserve.giveToStart() { continue }
+                guard hasSpares, let removed = try? folder.removeSpares(), removed > 0 else {
+                    throw GatewayError.store("\(error)")
+                }
+                hasSpares = false
             }
         }
     }

@@ -47,9 +47,9 @@ package final class DiskReserve: Sendable {
     /// Before the store is opened: on a disk that is all but full a step of it goes, for a start writes too. False when
     /// there is no room and none could be made.
     package func prepare() -> Bool {
-        let isShort = isShort
         if !isShort { restore() }
         state.withLock { $0.isStarting = true }
+        // What was free may be the reserve's now.
         return !isShort || giveToStart()
     }
     /// One step more for a start that found the disk full. False when nothing is left.

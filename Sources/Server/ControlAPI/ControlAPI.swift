@@ -138,7 +138,10 @@ package struct ControlAPI: Sendable {
     private var outbound: [Route] {
         let services = services.outbound
         return OutboundHealthController(health: self.services.health, worker: statusWorker).routes
-            + ApplicationController(applications: services.applications, kept: kept, worker: keyWorker).routes
+            + ApplicationController(
+                applications: services.applications, kept: kept, worker: keyWorker,
+                scheme: tls == nil ? "http" : "https"
+            ).routes
             + EventTypeController(types: services.eventTypes, kept: kept, worker: worker).routes
             + EventTypeImportController(types: services.eventTypes, kept: kept, worker: worker).routes
             + OutboundEndpointController(

@@ -52,7 +52,8 @@ package enum ConfigurationFile {
             if let node = keys?["admin"] {
                 // With TLS its address stands in a mapping.
                 let scheme = node.mapping?["tls"] == nil ? "" : AdminAddress.secureScheme
-                admin = reading.text(node.mapping?["address"] ?? node, key: "admin").map { scheme + $0 } ?? admin
+                let address = reading.text(node.mapping?["address"] ?? node, key: "admin").map(nearby)
+                admin = address.map { scheme + $0 } ?? admin
             }
             if let node = keys?["data"], let path = reading.text(node, key: "data") {
                 folder = reading.resolve(path: path)
@@ -62,6 +63,14 @@ package enum ConfigurationFile {
         }
         guard reading.problems.isEmpty else { throw ConfigurationError(file: file, problems: reading.problems) }
         return (admin, folder)
+    }
+
+    /// All addresses of the machine are asked for at loopback.
+    private static func nearby(_ address: String) -> String {
+        for (any, loopback) in [("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")] where address.hasPrefix(any) {
+            return loopback + address.dropFirst(any.count)
+        }
+        return address
     }
 
     /// `file` is what messages say and where relative paths start.

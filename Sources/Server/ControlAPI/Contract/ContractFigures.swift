@@ -18,6 +18,7 @@ final class ContractFigures: Sendable {
         var events: [String: [UInt64]] = [:]
         var signatureFailures: UInt64 = 0
         var dropped: [UInt64] = [0, 0]
+        var port = ContractPortTotals()
 
         /// With what the ingest port has counted. Its loops know no types.
         func adding(_ port: ContractPortFigures) -> State {
@@ -61,7 +62,7 @@ final class ContractFigures: Sendable {
     func families(
         _ delivery: DeliveryMetrics, port: ContractPortFigures, queueUsage: Double
     ) -> [MetricFamily] {
-        let state = state.withLock { $0 }.adding(port)
+        let state = state.withLock { state in state.adding(state.port.total(port)) }
         var requests = MetricFamily(
             "http_requests_total", .counter,
             help: "Answers of the contract edge and of the ingest port's sources of it, by status.")

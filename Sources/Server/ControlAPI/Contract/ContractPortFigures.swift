@@ -1,6 +1,7 @@
 // What the ingest port has counted of sources with the contract's envelope, in the contract's terms.
 //
-// Invariant: each is a sum of counters that never go back, so that the names of the contract do not either.
+// Invariant: each is a sum of counters that never go back, and what a source that ended, or answers otherwise now, had
+// counted stays in the total (`ContractPortTotals`), so that the names of the contract do not go back either.
 import Engine
 import FastPath
 
@@ -40,5 +41,37 @@ package struct ContractPortFigures: Equatable, Sendable {
         case .schemaViolation, .bodyNotJSON: 422
         default: nil
         }
+    }
+}
+
+/// The figures of one look after the other, so that none goes back.
+package struct ContractPortTotals: Sendable {
+    private var last = ContractPortFigures()
+    private var kept = ContractPortFigures()
+
+    package init() {}
+    package mutating func total(_ now: ContractPortFigures) -> ContractPortFigures {
+        kept.add(last.missing(in: now))
+        last = now
+        var total = now
+        total.add(kept)
+        return total
+    }
+}
+
+extension ContractPortFigures {
+    fileprivate mutating func add(_ other: ContractPortFigures) {
+        accepted += other.accepted
+        duplicate += other.duplicate
+        for (status, number) in other.statuses { add(number, status) }
+    }
+    /// What is less there.
+    fileprivate func missing(in other: ContractPortFigures) -> ContractPortFigures {
+        func less(_ one: UInt64, _ other: UInt64) -> UInt64 { one > other ? one - other : 0 }
+        var missing = ContractPortFigures()
+        missing.accepted = less(accepted, other.accepted)
+        missing.duplicate = less(duplicate, other.duplicate)
+        for (status, number) in statuses { missing.add(less(number, other.statuses[status] ?? 0), status) }
+        return missing
     }
 }

@@ -149,7 +149,7 @@ extension GatewayAccess {
     /// Reading so many records forward is cheaper than opening a segment again.
     private static let skipCountMax: UInt64 = 128
     /// The records of places in ascending order, those of them that are in the log. What lies between two of a segment
-    /// is passed over once; a segment without one is not opened.
+    /// is passed over once, but where it is damaged; a segment without one is not opened.
     func withRecords(at sequences: [UInt64], _ body: (UInt64, RecordView) throws -> Void) throws {
         guard let first = sequences.first else { return }
         var reader = makeReader(from: first)

@@ -6,6 +6,8 @@ struct ApplicationController {
     let applications: any SvixApplications
     let kept: KeptAnswers
     let worker: ControlWorker
+    /// Of the listener.
+    var scheme = "http"
 
     var routes: [Route] { reading + [create, replace, patch, remove] + signingIn + [signingOut] }
 
@@ -99,11 +101,11 @@ struct ApplicationController {
             .required("token", .text, "Of this application alone, with an end; shown once."),
         ])
     private var signingIn: [Route] {
-        let (applications, worker) = (applications, worker)
+        let (applications, worker, scheme) = (applications, worker, scheme)
         @Sendable func answer(_ call: Call, _ order: SvixPortalOrder) async throws -> SvixReply {
             let ref = call.parameter("app")
             let token = try await worker.run { try applications.portalToken(ref, order, call.caller) }
-            let url = "http://\(call.authority)\(ControlAPI.base)/openapi.json"
+            let url = "\(scheme)://\(call.authority)\(ControlAPI.base)/openapi.json"
             return SvixReply(200, ["url": .text(url), "token": .text(token)], isSecret: true)
         }
         return [

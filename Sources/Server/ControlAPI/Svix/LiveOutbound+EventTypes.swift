@@ -118,7 +118,8 @@ extension SvixEventType {
         isDeprecated = type.settings.isDeprecated
         featureFlag = type.settings.featureFlag
         schemas = type.settings.schemas.flatMap {
-            try? JSONReading.value(Array($0.utf8))
+            // As deep as an import may have made it.
+            try? JSONReading.value(Array($0.utf8), depthMax: 512)
         }
         enforcesSchema = type.settings.enforcesSchema
         createdMillis = type.createdMillis

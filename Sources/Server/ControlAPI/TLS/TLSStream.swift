@@ -3,7 +3,6 @@
 //
 // Invariants: no plaintext goes down before the session is open, and what was written until then goes first and in its
 // order; a failure's alert goes out before the connection ends. Everything here happens on the channel's loop.
-// Safety: what is fed is used up before the call that has the bytes returns.
 import FastPath
 import NIOCore
 
@@ -23,7 +22,6 @@ final class TLSStream: ChannelDuplexHandler {
     typealias OutboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private static let roomBytes = 16_384
     /// Whoever connects and does not get as far as this is sent away.
     private static let handshakeTime = TimeAmount.seconds(10)
 
@@ -47,10 +45,7 @@ final class TLSStream: ChannelDuplexHandler {
     }
     /// A client's, whose peer proves to be `host`.
     init?(connecting context: TLSContext, to host: String, isAddress: Bool) {
-        let name = Array(host.utf8CString)
-        guard let session = unsafe TLSSession(connecting: context.view, name: name, isAddress: isAddress) else {
-            return nil
-        }
+        guard let session = TLSSession(connecting: context.view, to: host, isAddress: isAddress) else { return nil }
         self.session = session
         isClient = true
         opened = { _, _ in }
@@ -80,38 +75,20 @@ final class TLSStream: ChannelDuplexHandler {
 
     // MARK: in
 
-    private enum Step { case wantsMore, closed, failed(TLSFailure) }
-
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         guard !hasFailed else { return }
         take(unwrapInboundIn(data), context)
     }
     private func take(_ received: ByteBuffer, _ context: ChannelHandlerContext) {
-        var plain = context.channel.allocator.buffer(capacity: received.readableBytes)
-        let step = unsafe Array(received.readableBytesView).withUnsafeBufferPointer { fed in
-            if let start = fed.baseAddress { unsafe session.feed(start, count: fed.count) }
-            return read(into: &plain, context)
-        }
-        sendOutput(context)
+        let done = session.exchange(Array(received.readableBytesView))
+        send(done.output, context)
         if !isOpen, session.isOpen { open(context) }
         context.flush()
-        if plain.readableBytes > 0 { context.fireChannelRead(wrapInboundOut(plain)) }
-        switch step {
-        case .wantsMore: break
+        if !done.plaintext.isEmpty { context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: done.plaintext))) }
+        switch done.end {
         case .closed: context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
         case .failed(let failure): fail(failure, context)
-        }
-    }
-    private func read(into plain: inout ByteBuffer, _ context: ChannelHandlerContext) -> Step {
-        var room = [UInt8](repeating: 0, count: Self.roomBytes)
-        while true {
-            switch unsafe session.read(into: &room, room: room.count) {
-            case .bytes(let count): plain.writeBytes(room[..<count])
-            case .wantsRoom: sendOutput(context)
-            case .wantsInput: return .wantsMore
-            case .closed: return .closed
-            case .failed(let failure): return .failed(failure)
-            }
+        case .wantsInput, .wantsRoom, .bytes: break
         }
     }
     private func open(_ context: ChannelHandlerContext) {
@@ -148,43 +125,20 @@ final class TLSStream: ChannelDuplexHandler {
         if isOpen { seal(bytes, promise, context) } else { waiting.append((bytes, promise)) }
     }
     private func seal(_ bytes: ByteBuffer, _ promise: EventLoopPromise<Void>?, _ context: ChannelHandlerContext) {
-        var sealed = context.channel.allocator.buffer(capacity: bytes.readableBytes + 256)
-        let isWhole = unsafe Array(bytes.readableBytesView).withUnsafeBufferPointer { plain in
-            guard let start = plain.baseAddress else { return true }
-            var sent = 0
-            while sent < plain.count {
-                guard let taken = unsafe session.write(start + sent, count: plain.count - sent) else { return false }
-                sent += taken
-                guard moveOutput(to: &sealed) || taken > 0 else { return false }
-            }
-            return true
-        }
-        guard isWhole else {
+        guard let sealed = session.seal(Array(bytes.readableBytesView)) else {
             promise?.fail(TLSStreamError(failure: session.failure))
             return fail(session.failure, context)
         }
-        context.write(wrapOutboundOut(sealed), promise: promise)
+        context.write(wrapOutboundOut(ByteBuffer(bytes: sealed)), promise: promise)
     }
-    /// True when there was something.
-    private func moveOutput(to bytes: inout ByteBuffer) -> Bool {
-        var hasMoved = false
-        while let start = unsafe session.output {
-            let count = session.outputCount
-            bytes.writeBytes(unsafe ByteView(start, count: count).array)
-            session.sent(count)
-            hasMoved = true
-        }
-        return hasMoved
-    }
-    private func sendOutput(_ context: ChannelHandlerContext) {
-        var bytes = ByteBuffer()
-        if moveOutput(to: &bytes) { context.write(wrapOutboundOut(bytes), promise: nil) }
+    private func send(_ bytes: [UInt8], _ context: ChannelHandlerContext) {
+        if !bytes.isEmpty { context.write(wrapOutboundOut(ByteBuffer(bytes: bytes)), promise: nil) }
     }
     func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
         if isOpen, !hasFailed, !hasFinished, mode != .input {
             hasFinished = true
             session.finish()
-            sendOutput(context)
+            send(session.takeOutput(), context)
             context.flush()
         }
         context.close(mode: mode, promise: promise)
