@@ -194,7 +194,7 @@ def main():
                 # The first looks at every rule of the document, the second a little further.
                 plans = [("the platform's key", platform, "coverage"), ("a tenant's key", bench.key, "fuzzing")]
             for name, key, phases in plans:
-                examples = options.examples or (60 if options.full else 3)
+                examples = options.examples or (60 if options.full else 2)
                 count = round(report, bench, name, key, ids, phases, examples, options.seed)
                 if options.full and count:
                     with report.case(f"{name}: those were enough"):
