@@ -24,6 +24,11 @@ package enum AddressText {
         guard !host.isEmpty, host.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x2F }) else { return nil }
         return (String(host), Int(port))
     }
+    package static func text(host: String, port: Int) -> String {
+        (host.contains(":") ? "[\(host)]" : host) + ":\(port)"
+    }
+    /// Where this machine asks for what listens there: every address is asked for at loopback.
+    package static func nearby(_ host: String) -> String { ["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host }
     /// Nil when requests can be sent to this URL; else what is wrong. Messages have `shown`, the text before variables
     /// were replaced.
     package static func problem(ofURL url: String, shown text: String) -> String? {

@@ -154,8 +154,7 @@ package struct JSONReading {
         var unit: UInt32 = 0
         for _ in 0..<4 {
             guard CharacterClasses.isHexadecimal(next) else { throw .malformed(place) }
-            let digit = next <= UInt8(ascii: "9") ? next - UInt8(ascii: "0") : (next | 0x20) - UInt8(ascii: "a") + 10
-            unit = unit << 4 | UInt32(digit)
+            unit = unit << 4 | UInt32(CharacterClasses.hexadecimalValue(next))
             place += 1
         }
         return unit

@@ -120,7 +120,7 @@ extension Dispatcher {
         if hasOtherOrder {
             lane.work?.reorder(
                 isOrdered: endpoint.order != nil, wantsAll: lane.batchesInOrder,
-                isBusy: lane.inFlight > 0 || lane.failoverCount > 0)
+                isBusy: !lane.isAllBack)
             // Nothing may be out that would bring it back, and what waits is to be read.
             scheduler.makeReady(lane)
         }
@@ -186,7 +186,7 @@ extension Dispatcher {
     }
     /// Nothing of a removed lane is out any more. One whose place is kept stays known, so that it can come back.
     func endIfOver(_ lane: Lane) {
-        guard lane.isRemoved, lane.inFlight == 0, lane.failoverCount == 0 else { return }
+        guard lane.isRemoved, lane.isAllBack else { return }
         if let route = lane.knownFailoverRoute { pools.release(route) }
         pools.release(lane)
         selection.remove(lane)

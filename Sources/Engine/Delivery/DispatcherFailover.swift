@@ -85,25 +85,19 @@ extension Dispatcher {
             }
             if lane.endpoint.environment.rules.refusal(of: found) != nil { return .closed(.addressRefused) }
         }
-        var proxies: [SocketAddress] = []
-        if let proxy = lane.endpoint.proxy(to: found, of: target) {
-            proxies = proxy.literals
-            if let host = proxy.host {
-                switch hosts.look(host.name, port: host.port, now: now) {
-                case .pending: return .awaits(host.name)
-                case .failed: return .closed(.nameNotResolved)
-                case .addresses(let addresses, let own):
-                    (proxies, version) = (addresses, own << 32 | version & 0xFFFF_FFFF)
-                }
-            }
+        let proxies: [SocketAddress]
+        switch look(for: lane.endpoint.proxy(to: found, of: target), version: version, now: now) {
+        case .pending(let host): return .awaits(host.name)
+        case .failed: return .closed(.nameNotResolved)
+        case .found(let addresses, let both): (proxies, version) = (addresses, both)
         }
         let route = lane.failoverRoute
-        if let destination = route.destination, route.version == version { return .to(destination) }
+        if let destination = route.known.current, route.known.version == version { return .to(destination) }
         guard
             let destination = try? lane.endpoint.destination(
-                found, proxy: proxies, predecessor: route.last, of: target)
+                found, proxy: proxies, predecessor: route.known.last, of: target)
         else { return .closed(.addressRefused) }
-        route.lead(to: destination, version: version)
+        route.known.lead(to: destination, version: version)
         return .to(destination)
     }
 
@@ -164,9 +158,7 @@ extension Dispatcher {
         let lane = order.lane
         let isUndecided = isUndecided(slot, outcome)
         if isUndecided, !isDraining { return goOn(slot, outcome) }
-        if outcome.mayDoElsewhere, let host = lane.endpoint.failover?.host {
-            hosts.distrust(host.name, port: host.port)
-        }
+        if outcome.mayDoElsewhere { distrust(lane.endpoint.failover?.host, of: lane) }
         let answer = egress.answer(of: outcome)
         let trace = slots[slot].trace
         release(slot, lane)
@@ -200,9 +192,7 @@ extension Dispatcher {
     }
     /// As everywhere: a connection that was found dead, an address that takes nobody while there are others.
     private func isUndecided(_ slot: Int, _ outcome: DeliveryOutcome) -> Bool {
-        if isFoundDead(slot, outcome) { return true }
-        guard outcome.mayDoElsewhere, let count = slots[slot].destination?.addressCount else { return false }
-        return slots[slot].addressesTried + 1 < count
+        isFoundDead(slot, outcome) || outcome.mayDoElsewhere && slots[slot].hasUntriedAddress
     }
     private func isFoundDead(_ slot: Int, _ outcome: DeliveryOutcome) -> Bool {
         outcome.lostReusedConnection && !slots[slot].wasRepeated
@@ -210,9 +200,8 @@ extension Dispatcher {
     private func goOn(_ slot: Int, _ outcome: DeliveryOutcome) {
         if isFoundDead(slot, outcome) {
             slots[slot].wasRepeated = true
-        } else if let count = slots[slot].destination?.addressCount {
-            slots[slot].addressesTried += 1
-            slots[slot].addressIndex = UInt8((Int(slots[slot].addressIndex) + 1) % count)
+        } else {
+            slots[slot].turnToNextAddress()
         }
         submit(slot)
     }

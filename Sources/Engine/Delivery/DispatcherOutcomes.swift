@@ -35,6 +35,12 @@ extension Dispatcher {
         reconsider(lane, now: now)
         endIfOver(lane)
     }
+    /// None of the addresses takes connections: they are asked for again, and the proxy's with them.
+    func distrust(_ host: CompiledEndpoint.Host?, of lane: Lane) {
+        for host in [host, lane.endpoint.environment.proxy?.host].compactMap(\.self) {
+            hosts.distrust(host.name, port: host.port)
+        }
+    }
     private func keepAndApply(
         _ order: OrderSlot, _ lane: Lane, _ decision: DeliveryDecision, attempts: UInt16, outcome: DeliveryOutcome,
         answer: [UInt8], now: UInt64
@@ -64,16 +70,12 @@ extension Dispatcher {
             submit(slot)
             return true
         }
-        guard outcome.mayDoElsewhere, let addressCount = slots[slot].destination?.addressCount
-        else { return false }
-        guard slots[slot].addressesTried + 1 < addressCount else {
-            for host in [lane.endpoint.host, lane.endpoint.environment.proxy?.host].compactMap(\.self) {
-                hosts.distrust(host.name, port: host.port)
-            }
+        guard outcome.mayDoElsewhere else { return false }
+        guard slots[slot].hasUntriedAddress else {
+            distrust(lane.endpoint.host, of: lane)
             return false
         }
-        slots[slot].addressesTried += 1
-        slots[slot].addressIndex = UInt8((Int(slots[slot].addressIndex) + 1) % addressCount)
+        slots[slot].turnToNextAddress()
         lane.addressIndex = slots[slot].addressIndex
         submit(slot)
         return true

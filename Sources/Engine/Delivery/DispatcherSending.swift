@@ -48,25 +48,33 @@ extension Dispatcher {
         case .addresses(let found, let version): return way(to: lane, over: found, version: version, now: now)
         }
     }
-    /// Behind a proxy its addresses are looked up as the endpoint's are; a version is both, 32 bits each: they are
-    /// numbers of answers of the resolver.
+    /// Behind a proxy its addresses are looked up as the endpoint's are.
     private func way(to lane: Lane, over found: [SocketAddress], version: UInt64, now: UInt64) -> KnownWay {
         if lane.endpoint.environment.proxy?.host == nil, let destination = lane.destination,
             lane.destinationVersion == version
         {
             return .known(.to(destination))
         }
-        guard let proxy = lane.endpoint.proxy(to: found) else {
-            return checked(lane, found, proxy: [], version: version, now: now)
+        switch look(for: lane.endpoint.proxy(to: found), version: version, now: now) {
+        case .pending(let host): return wait(for: host, lane)
+        case .failed(let host, let why):
+            return unresolved("the proxy \(host.name) does not resolve: \(why)", lane, now: now)
+        case .found(let proxies, let both): return checked(lane, found, proxy: proxies, version: both, now: now)
         }
-        guard let host = proxy.host else {
-            return checked(lane, found, proxy: proxy.literals, version: version, now: now)
-        }
+    }
+    enum ProxyLook {
+        case found([SocketAddress], version: UInt64)
+        case pending(CompiledEndpoint.Host)
+        case failed(CompiledEndpoint.Host, String)
+    }
+    /// No addresses without a proxy. A version is both, 32 bits each: they are numbers of answers of the resolver.
+    func look(for proxy: EgressProxy?, version: UInt64, now: UInt64) -> ProxyLook {
+        guard let host = proxy?.host else { return .found(proxy?.literals ?? [], version: version) }
         switch hosts.look(host.name, port: host.port, now: now) {
-        case .pending: return wait(for: host, lane)
-        case .failed(let why): return unresolved("the proxy \(host.name) does not resolve: \(why)", lane, now: now)
+        case .pending: return .pending(host)
+        case .failed(let why): return .failed(host, why)
         case .addresses(let proxies, let own):
-            return checked(lane, found, proxy: proxies, version: own << 32 | version & 0xFFFF_FFFF, now: now)
+            return .found(proxies, version: own << 32 | version & 0xFFFF_FFFF)
         }
     }
     private func wait(for host: CompiledEndpoint.Host, _ lane: Lane) -> KnownWay {
@@ -98,7 +106,7 @@ extension Dispatcher {
         return .known(open(lane, found, proxy: proxy, version: version))
     }
     private func open(_ lane: Lane, _ addresses: [SocketAddress], proxy: [SocketAddress], version: UInt64) -> Way {
-        let old = lane.destination ?? lane.predecessor
+        let old = lane.lastDestination
         guard let destination = try? lane.endpoint.destination(addresses, proxy: proxy, predecessor: old) else {
             return .closed(.addressRefused)
         }

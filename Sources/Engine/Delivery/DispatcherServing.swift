@@ -104,7 +104,7 @@ extension Dispatcher {
             wakeForRetries(of: lane, work, now: now)
         }
         if work.memory != nil { restMemory(lane, work, now: now) }
-        if lane.inFlight == 0, lane.failoverCount == 0, work.isQuiet { lane.work = nil }
+        if lane.isAllBack, work.isQuiet { lane.work = nil }
         // So that nothing is kept of a lane that has nothing more to send.
         if lane.inFlight == 0, !work.spacing.isIdle { scheduler.wake(lane, at: work.spacing.idleAt) }
     }
@@ -209,7 +209,7 @@ extension Dispatcher {
     private func findOrder(_ lane: Lane, now: UInt64) -> TurnEnd {
         guard let order = lane.endpoint.order, let work = lane.work, work.order != nil else { return .done }
         if work.order?.awaitsReturn == true {
-            guard lane.inFlight == 0, lane.failoverCount == 0 else { return .laneFull }
+            guard lane.isAllBack else { return .laneFull }
             work.orderBegins()
             askForRetries(lane, now: now)
         }

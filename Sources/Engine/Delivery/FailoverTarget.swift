@@ -33,26 +33,12 @@ package final class FailoverRoute: PoolHolder {
     package private(set) var pool: UInt32?
     package private(set) var inFlight = 0
     package var restStamp: UInt32 = 0
-    private(set) var destination: Destination?
-    private(set) var version: UInt64 = 0
-    private var predecessor: Destination?
+    var known = KnownDestination()
 
     package func take(pool: UInt32) { self.pool = pool }
     package func forgetPool() {
         pool = nil
-        renew()
-        predecessor = nil
-    }
-    /// Other settings hold from the next request on.
-    func renew() {
-        predecessor = destination ?? predecessor
-        destination = nil
-    }
-    /// What new addresses are compared with.
-    var last: Destination? { destination ?? predecessor }
-    func lead(to destination: Destination, version: UInt64) {
-        (self.destination, self.version) = (destination, version)
-        predecessor = nil
+        known = KnownDestination()
     }
     func began() { inFlight += 1 }
     func ended() {

@@ -139,9 +139,7 @@ package final class Lane: PoolHolder {
     /// Where its requests go; nil until it has one to send.
     private final class Route {
         var pool: UInt32?
-        var destination: Destination?
-        var destinationVersion: UInt64 = 0
-        var predecessor: Destination?
+        var known = KnownDestination()
         var failover: FailoverRoute?
     }
     package var endpoint: CompiledEndpoint
@@ -161,6 +159,8 @@ package final class Lane: PoolHolder {
     package private(set) var failoverCount = 0
     private var failoversOut = 0
     package var inFlightAtTarget: Int { inFlight - failoversOut }
+    /// Nothing of it is out, or waits to go to its second URL.
+    package var isAllBack: Bool { inFlight == 0 && failoverCount == 0 }
     /// Pending and dead rows of the store.
     package var pendingCount = 0
     package var deadCount = 0
@@ -208,11 +208,9 @@ package final class Lane: PoolHolder {
 
     /// Its connection pool in the egress loop, while it has one; `destination` is kept as long.
     package var pool: UInt32? { route?.pool }
-    package var destination: Destination? { route?.destination }
-    /// Of the answer of the resolver that `destination` has its addresses from.
-    package var destinationVersion: UInt64 { route?.destinationVersion ?? 0 }
-    /// What `destination` was under the settings before; connections made for it may serve on.
-    package var predecessor: Destination? { route?.predecessor }
+    package var destination: Destination? { route?.known.current }
+    package var destinationVersion: UInt64 { route?.known.version ?? 0 }
+    package var lastDestination: Destination? { route?.known.last }
     private var routeTaken: Route {
         let taken = route ?? Route()
         route = taken
@@ -220,18 +218,11 @@ package final class Lane: PoolHolder {
     }
     package func take(pool: UInt32) { routeTaken.pool = pool }
     package func lead(to destination: Destination, version: UInt64) {
-        let route = routeTaken
-        route.destination = destination
-        route.destinationVersion = version
-        route.predecessor = nil
+        routeTaken.known.lead(to: destination, version: version)
     }
-    /// New settings hold from the next request on; connections stay when they lead to the same place.
     package func renewDestination() {
-        guard let route else { return }
-        route.predecessor = route.destination ?? route.predecessor
-        route.destination = nil
-        route.destinationVersion = 0
-        route.failover?.renew()
+        route?.known.renew()
+        route?.failover?.known.renew()
     }
     /// The way to its second URL.
     package var failoverRoute: FailoverRoute {

@@ -40,6 +40,13 @@ struct OrderSlot {
     var token: AccessToken?
     /// What it is the last attempt of, at the second URL; nil for nearly all.
     var failover: FailoverOrder?
+
+    var hasUntriedAddress: Bool { destination.map { addressesTried + 1 < $0.addressCount } ?? false }
+    mutating func turnToNextAddress() {
+        guard let count = destination?.addressCount else { return }
+        addressesTried += 1
+        addressIndex = UInt8((Int(addressIndex) + 1) % count)
+    }
 }
 
 struct SlotTable {
@@ -102,7 +109,7 @@ struct SlotTable {
         request.isFresh = entry.wasRepeated
         if entry.keepsAttempt { request.keeping = .always }
         request.addressIndex = entry.addressIndex
-        request.hasAlternative = entry.addressesTried + 1 < destination.addressCount
+        request.hasAlternative = entry.hasUntriedAddress
         return request
     }
 }

@@ -41,7 +41,7 @@ package struct JSONMembers: Sendable {
         /// As written, quotes and brackets with it.
         package let range: Range<Int>
     }
-    static let depthMax = 64
+    static let depthMax = JSONReading.depthMax
     /// Each new name is compared with those before it.
     static let memberCountMax = 256
 

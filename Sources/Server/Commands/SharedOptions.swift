@@ -83,7 +83,7 @@ package struct AdminAddress: ExpressibleByArgument, CustomStringConvertible, Equ
         return String(text.dropFirst(scheme.count))
     }
     /// As a request names it.
-    package var authority: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    package var authority: String { AddressText.text(host: host, port: port) }
     package var description: String { (isSecure ? Self.secureScheme : "") + authority }
 }
 
@@ -95,5 +95,5 @@ struct AddressArgument: ExpressibleByArgument, CustomStringConvertible {
         guard let address = AddressText.host(of: argument) else { return nil }
         (host, port) = address
     }
-    var description: String { host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)" }
+    var description: String { AddressText.text(host: host, port: port) }
 }

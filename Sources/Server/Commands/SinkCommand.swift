@@ -123,9 +123,9 @@ struct SinkCommand: AsyncParsableCommand {
         plan.ledger = ledger
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let server = try await start(plan)
-        let place = listen.host.contains(":") ? "[\(listen.host)]" : listen.host
+        let place = AddressText.text(host: listen.host, port: server.port)
         Output.note(
-            "sluice sink listens on http://\(place):\(server.port)" + (secret.isEmpty ? ", verifying nothing" : ""))
+            "sluice sink listens on http://\(place)" + (secret.isEmpty ? ", verifying nothing" : ""))
         let progress = Task { try await show(server) }
         for await _ in signals { break }
         progress.cancel()

@@ -79,7 +79,6 @@ struct ConfiguredSource {
         guard let (host, port) = AddressText.host(of: listen) else {
             throw ValidationError("`listen` \(listen) is no address to send to; give --url")
         }
-        let near = ["0.0.0.0": "127.0.0.1", "::": "::1"][host] ?? host
-        return "http://" + (near.contains(":") ? "[\(near)]" : near) + ":\(port)" + source.pathInForce
+        return "http://" + AddressText.text(host: AddressText.nearby(host), port: port) + source.pathInForce
     }
 }

@@ -102,15 +102,13 @@ package final class GatewayService: Sendable {
         }
         announce(
             Banner.text(
-                configuration, ingest: gateway.ingestAddresses, admin: "\(bracketed(admin.host)):\(port)",
+                configuration, ingest: gateway.ingestAddresses, admin: AddressText.text(host: admin.host, port: port),
                 memoryBytes: gateway.memoryBudgetBytes, newKey: gateway.newPlatformKey, nextSteps: nextSteps))
         let status = await obey(signals, gateway)
         control.cancel()
         _ = await control.result
         return status
     }
-
-    private func bracketed(_ host: String) -> String { host.contains(":") ? "[\(host)]" : host }
 
     private func obey(_ signals: UnixSignalsSequence, _ gateway: any RunningGateway) async -> Int32 {
         let (finished, done) = AsyncStream<Bool>.makeStream()

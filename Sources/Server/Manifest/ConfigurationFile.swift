@@ -65,12 +65,9 @@ package enum ConfigurationFile {
         return (admin, folder)
     }
 
-    /// All addresses of the machine are asked for at loopback.
     private static func nearby(_ address: String) -> String {
-        for (any, loopback) in [("0.0.0.0:", "127.0.0.1:"), ("[::]:", "[::1]:")] where address.hasPrefix(any) {
-            return loopback + address.dropFirst(any.count)
-        }
-        return address
+        guard let (host, port) = AddressText.host(of: address) else { return address }
+        return AddressText.text(host: AddressText.nearby(host), port: port)
     }
 
     /// `file` is what messages say and where relative paths start.

@@ -49,7 +49,7 @@ package struct SendPlan: Sendable {
         let id = signer.takesEnvelope ? UUID().uuidString.lowercased() : "send-\(run)-\(number)"
         let now = UInt64(Date().timeIntervalSince1970)
         let content = body ?? eventBody.bytes(id: id, type: type, timestamp: now)
-        let authority = host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
+        let authority = AddressText.text(host: host, port: port)
         var unsigned = UnsignedRequest(body: content, id: id, type: type, timestamp: now)
         unsigned.origin = origin ?? "http://\(authority)"
         unsigned.target = target
