@@ -65,6 +65,13 @@ import Testing
         #expect(attempt.text("error.type") == "503" && attempt.number("http.response.status_code") == 503)
         #expect(attempt.number("http.request.resend_count") == 2 && attempt.failure == "answered 503")
         #expect(attempt.events == [.init(name: "connected", nanos: 1_998_500_000)])
+        let elsewhere = maker.attempt(
+            AttemptSpanFact(
+                place: event.place, endpoint: EndpointID(1), trace: trace, number: 4, endedNanos: 2_000_000_000,
+                isDelivered: true, outcome: outcome, elsewhere: try EndpointAddress("https://second.test:8443/a?b=c")),
+            event, names)
+        #expect(elsewhere.text("url.full") == "https://second.test:8443/a")
+        #expect(elsewhere.text("server.address") == "second.test" && elsewhere.number("server.port") == 8443)
         let delivery = try #require(
             maker.delivery(
                 DeliverySpanFact(

@@ -53,11 +53,12 @@ enum StoreSample {
             updatedMillis: updated, timing: timing)
     }
     static func attempt(
-        _ endpoint: UInt32, _ sequence: UInt64, _ number: UInt16, ended: Int64, answer: String = ""
+        _ endpoint: UInt32, _ sequence: UInt64, _ number: UInt16, ended: Int64, answer: String = "",
+        host: String? = nil
     ) -> AttemptRow {
         AttemptRow(
             endpoint: EndpointID(endpoint), sequence: sequence, number: number, endedMillis: ended, status: 503,
-            result: .answered, systemError: 0, answer: Array(answer.utf8))
+            result: .answered, systemError: 0, answer: Array(answer.utf8), host: host)
     }
     static func batch(
         _ rows: [DeliveryRow], now: Int64 = 5000, change: (inout OutcomeBatch) -> Void = { _ in }

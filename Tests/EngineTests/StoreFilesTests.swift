@@ -254,6 +254,39 @@ func aDamagedStoreIsCalledDamaged(_ part: String) throws {
     }
 }
 
+/// Slices of format 1 have no host of an attempt: a closed one is read as it is, the newest is written on.
+@Test func slicesOfTheFormatBeforeAreReadAndWrittenOn() throws {
+    let folder = TemporaryFolder()
+    func apply(_ store: SQLiteStore, _ number: UInt64, _ host: String?) throws {
+        let last = Sample.attempt(1, number, 2 | AttemptCount.failover, ended: 1000, answer: "b", host: host)
+        try store.apply(
+            Sample.batch([Sample.row(1, number, .delivered)]) {
+                $0.attempts = [Sample.attempt(1, number, 1, ended: 900, answer: "a"), last]
+            })
+    }
+    do {
+        let store = try open(folder, rows: 2)
+        for number in 1...3 as ClosedRange<UInt64> { try apply(store, number, nil) }
+        store.awaitBackground()
+    }
+    #expect(folder.sliceNames.count == 2)
+    for name in folder.sliceNames {
+        let bare = try DatabaseQueue(path: folder.file("history/\(name)"))
+        try bare.writeWithoutTransaction {
+            try $0.execute(sql: "ALTER TABLE attempt DROP COLUMN host; PRAGMA user_version = 1")
+        }
+        try bare.close()
+    }
+    let store = try open(folder)
+    try apply(store, 4, "second.test")
+    #expect(folder.sliceNames.count == 2, "the newest is written on")
+    try apply(store, 5, "[::1]:8443")
+    for (number, host) in [(1, nil), (3, nil), (4, "second.test"), (5, "[::1]:8443")] as [(UInt64, String?)] {
+        let attempts = try store.attempts(sequence: number)
+        #expect(attempts.map(\.host) == [nil, host] && attempts.map(\.answer) == [Array("a".utf8), Array("b".utf8)])
+    }
+}
+
 @Test func aFolderThatCannotBeWrittenIsAMatterOfRights() throws {
     let folder = TemporaryFolder()
     try FileManager.default.createDirectory(atPath: folder.file("store.sqlite"), withIntermediateDirectories: true)

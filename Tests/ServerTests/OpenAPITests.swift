@@ -198,7 +198,7 @@ import Testing
         delivery.class = "authentication"
         try check(delivery)
         var attempt = AttemptResource(number: 1, endedAt: time, timing: timing, result: "connect_failed")
-        attempt.failover = true
+        (attempt.failover, attempt.host) = (true, "second.test:8443")
         (attempt.status, attempt.systemError, attempt.answer, attempt.answerBase64) = (500, "refused", "no", "bm8=")
         (attempt.tlsError, attempt.proxyStatus, attempt.preparationError) = ("expired", 407, "not_json")
         (attempt.authorizationError, attempt.tokenStatus) = ("refused", 401)

@@ -48,6 +48,7 @@ extension Dispatcher {
             endUnsent(order, now: now)
             return true
         }
+        order.address = target.address
         guard now >= order.notBefore, slots.hasFree, order.block.map({ hasShare($0, lane) }) ?? true else {
             return false
         }
@@ -218,10 +219,11 @@ extension Dispatcher {
         now: UInt64
     ) {
         tellAttempt(
-            trace, order.place, order.lane, attempts: order.attempts, outcome, isDelivered: isDelivered, now: now)
+            trace, order.place, order.lane, attempts: order.attempts, outcome, isDelivered: isDelivered,
+            elsewhere: order.address, now: now)
         keepAttempt(
             order.lane, order.place.sequence, number: order.number, outcome: outcome, answer: answer, type: nil,
-            now: now)
+            host: order.address?.hostField, now: now)
     }
     private func endUnsent(_ order: FailoverOrder, now: UInt64) {
         order.lane.failoverEnded(bytes: nil)

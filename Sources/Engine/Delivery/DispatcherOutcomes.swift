@@ -208,10 +208,10 @@ extension Dispatcher {
 
     // MARK: Rows
 
-    /// `type`: of the event, where attempts are counted by it.
+    /// `type`: of the event, where attempts are counted by it. `host`: of the second URL, where it went there.
     func keepAttempt(
         _ lane: Lane, _ sequence: UInt64, number: UInt16, outcome: DeliveryOutcome, answer: [UInt8], type: String?,
-        now: UInt64
+        host: String? = nil, now: UInt64
     ) {
         guard !lane.isForgotten else { return }
         noteBatchStart(now: now)
@@ -229,7 +229,7 @@ extension Dispatcher {
             AttemptRow(
                 endpoint: lane.id, sequence: sequence, number: number, endedMillis: clock.millis(at: now),
                 timing: AttemptTiming(outcome), status: outcome.status, result: outcome.result,
-                systemError: outcome.systemError, answer: answer))
+                systemError: outcome.systemError, answer: answer, host: host))
     }
     /// After a failure that may pass: the next attempt by the schedule, or a dead letter when there is none.
     /// `outcome` is nil when no attempt was made because the event could not be read.

@@ -13,11 +13,11 @@ extension Dispatcher {
     }
     func tellAttempt(
         _ trace: AttemptTrace?, _ place: EventLocation, _ lane: Lane, attempts: UInt16, _ outcome: DeliveryOutcome,
-        isDelivered: Bool, now: UInt64
+        isDelivered: Bool, elsewhere: EndpointAddress? = nil, now: UInt64
     ) {
         guard let spans else { return }
         spans.ended(
-            trace, place, at: lane.id, attempts: attempts, outcome, isDelivered: isDelivered,
+            trace, place, at: lane.id, attempts: attempts, outcome, isDelivered: isDelivered, elsewhere: elsewhere,
             nanos: clock.wallNanos(at: now))
     }
     /// Of a row; one that is pending has not ended.

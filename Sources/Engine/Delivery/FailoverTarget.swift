@@ -63,6 +63,8 @@ final class FailoverOrder {
     var notBefore: UInt64 = 0
     /// Taken when it is sent.
     var route: FailoverRoute?
+    /// Where it went, or would have gone; the entry may have another by the time it has come back.
+    var address: EndpointAddress?
 
     init(
         _ lane: Lane, _ place: EventLocation, attempts: UInt16, _ origin: AttemptOrigin, _ reason: DeadLetterReason,

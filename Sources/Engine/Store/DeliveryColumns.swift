@@ -43,7 +43,7 @@ enum DeliveryColumns {
         return AttemptRow(
             endpoint: endpoint, sequence: UInt64(bitPattern: sequence), number: row["number"],
             endedMillis: row["ended"], timing: timing(row), status: row["status"], result: result,
-            systemError: row["system_error"], answer: answer ?? [])
+            systemError: row["system_error"], answer: answer ?? [], host: row["host"])
     }
     private static func timing(_ row: Row) -> AttemptTiming {
         var timing = AttemptTiming()
@@ -73,8 +73,8 @@ struct AttemptTable {
         let insert = try db.cachedStatement(
             sql: """
                 INSERT OR IGNORE INTO \(table) (log, sequence, endpoint, ended, number, status, result, system_error,
-                    total_micros, connect_micros, first_byte_micros, answer)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    total_micros, connect_micros, first_byte_micros, answer, host)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """)
         for attempt in attempts {
             let answer = try AttemptTable.answer(attempt.answer, db)
@@ -82,6 +82,7 @@ struct AttemptTable {
                 log, DeliveryColumns.stored(attempt.sequence), attempt.endpoint.number, attempt.endedMillis,
                 attempt.number, attempt.status, attempt.result.rawValue, attempt.systemError,
                 attempt.timing.totalMicros, attempt.timing.connectMicros, attempt.timing.firstByteMicros, answer,
+                attempt.host,
             ])
         }
     }

@@ -99,11 +99,14 @@ package struct AttemptRow: Equatable, Sendable {
     package var systemError: Int32
     /// The first `answerBytesMax` bytes of the answer's body.
     package var answer: [UInt8]
+    /// Of one at the endpoint's second URL: host and port as that URL had them. Nil of all others, and of those that an
+    /// earlier version wrote.
+    package var host: String?
 
     package init(
         endpoint: EndpointID, sequence: UInt64, number: UInt16, endedMillis: Int64,
         timing: AttemptTiming = AttemptTiming(), status: UInt16 = 0, result: DeliveryResult = .answered,
-        systemError: Int32 = 0, answer: [UInt8] = []
+        systemError: Int32 = 0, answer: [UInt8] = [], host: String? = nil
     ) {
         self.endpoint = endpoint
         self.sequence = sequence
@@ -114,6 +117,7 @@ package struct AttemptRow: Equatable, Sendable {
         self.result = result
         self.systemError = systemError
         self.answer = answer
+        self.host = host
     }
 }
 

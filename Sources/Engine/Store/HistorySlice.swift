@@ -34,7 +34,8 @@ final class HistorySlice: Sendable {
         var isIndexed = false
         var isDropped = false
     }
-    static let formatVersion = 1
+    /// 2: attempts have `host`. Older files are read as they are.
+    static let formatVersion = 2
 
     let number: Int
     let path: String
@@ -83,6 +84,12 @@ final class HistorySlice: Sendable {
         var configuration = SQLiteFile.configuration(label: "history", cacheKibibytes: 1024)
         configuration.journalMode = .wal
         return configuration
+    }
+
+    /// What an earlier version made, before it is written on. A new column costs a line of the schema.
+    static func convert(_ db: Database) throws {
+        guard try Int.fetchOne(db, sql: "PRAGMA user_version") == 1 else { return }
+        try db.execute(sql: "ALTER TABLE attempt ADD COLUMN host TEXT; PRAGMA user_version = \(formatVersion)")
     }
 
     // MARK: What is in it
@@ -180,6 +187,7 @@ final class HistorySlice: Sendable {
             connect_micros INTEGER NOT NULL,
             first_byte_micros INTEGER NOT NULL,
             answer INTEGER,
+            host TEXT,
             PRIMARY KEY (log, sequence, endpoint, ended, number)
         ) WITHOUT ROWID;
         CREATE TABLE answer (number INTEGER PRIMARY KEY, hash INTEGER NOT NULL, body BLOB NOT NULL);

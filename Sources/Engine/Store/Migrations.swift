@@ -17,6 +17,7 @@ package enum Migrations {
         migrator.registerMigration("9-repairs") { try $0.execute(sql: RepairTable.schema) }
         migrator.registerMigration("10-failing-alerts") { try $0.execute(sql: MarkTable.alertSchema) }
         migrator.registerMigration("11-pending-by-kind") { try $0.execute(sql: pendingByKind) }
+        migrator.registerMigration("12-failover-host") { try $0.execute(sql: failoverHost) }
         return migrator
     }()
 
@@ -27,6 +28,8 @@ package enum Migrations {
         CREATE INDEX open_by_kind ON open_delivery (log, endpoint, ((attempts & 8191) = 0), due, sequence)
             WHERE state = 2;
         """
+    /// Host and port of the second URL, of attempts there. History has it too, see HistorySlice.
+    private static let failoverHost = "ALTER TABLE open_attempt ADD COLUMN host TEXT"
     private static let first = """
         CREATE TABLE endpoint (
             number INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -24,6 +24,7 @@ final class SliceWriter: Sendable {
         var configuration = HistorySlice.configuration
         configuration.label = "history writer"
         queue = try DatabaseQueue(path: slice.path, configuration: configuration)
+        try queue.write(HistorySlice.convert)
     }
     func close() { try? queue.close() }
 

@@ -29,10 +29,12 @@ package struct AttemptSpanFact: Sendable {
     package var endedNanos: UInt64
     package var isDelivered: Bool
     package var outcome: DeliveryOutcome
+    /// The endpoint's second URL, where it went there.
+    package var elsewhere: EndpointAddress?
 
     package init(
         place: EventLocation, endpoint: EndpointID, trace: AttemptTrace, number: Int, endedNanos: UInt64,
-        isDelivered: Bool, outcome: DeliveryOutcome
+        isDelivered: Bool, outcome: DeliveryOutcome, elsewhere: EndpointAddress? = nil
     ) {
         self.place = place
         self.endpoint = endpoint
@@ -41,6 +43,7 @@ package struct AttemptSpanFact: Sendable {
         self.endedNanos = endedNanos
         self.isDelivered = isDelivered
         self.outcome = outcome
+        self.elsewhere = elsewhere
     }
 }
 

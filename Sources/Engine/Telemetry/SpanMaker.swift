@@ -118,7 +118,7 @@ package struct SpanMaker: Sendable {
         span.state = TraceContext.state(in: event.fieldLines)
         let endpoint = names.endpoint(fact.endpoint)
         span.add("http.request.method", "POST")
-        if let url = endpoint?.settings.url, let address = try? EndpointAddress(url) {
+        if let address = fact.elsewhere ?? endpoint.flatMap({ try? EndpointAddress($0.settings.url) }) {
             span.add("url.full", SpanMaker.shown(address))
             span.add("server.address", address.host)
             span.add("server.port", Int(address.port))

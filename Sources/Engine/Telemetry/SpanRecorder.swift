@@ -39,7 +39,7 @@ package final class SpanRecorder {
     /// Before its row is written. `attempts` are those before it.
     func ended(
         _ trace: AttemptTrace?, _ place: EventLocation, at endpoint: EndpointID, attempts: UInt16,
-        _ outcome: DeliveryOutcome, isDelivered: Bool, nanos: UInt64
+        _ outcome: DeliveryOutcome, isDelivered: Bool, elsewhere: EndpointAddress? = nil, nanos: UInt64
     ) {
         judged = (place.sequence, endpoint, trace)
         guard let trace else { return }
@@ -47,7 +47,7 @@ package final class SpanRecorder {
             .attempt(
                 AttemptSpanFact(
                     place: place, endpoint: endpoint, trace: trace, number: AttemptCount.number(of: attempts) + 1,
-                    endedNanos: nanos, isDelivered: isDelivered, outcome: outcome)))
+                    endedNanos: nanos, isDelivered: isDelivered, outcome: outcome, elsewhere: elsewhere)))
     }
     /// The delivery has ended.
     func settled(

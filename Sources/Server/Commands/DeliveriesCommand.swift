@@ -137,6 +137,7 @@ extension AttemptResource {
         var line = "attempt \(number)  \(endedAt)  " + (status.map { "status \($0)" } ?? result)
         if let tlsError { line += " (\(tlsError))" }
         if let systemError { line += " (\(LogLines.visible(systemError)))" }
+        if failover == true { line += "  failover" + (host.map { " " + LogLines.visible($0) } ?? "") }
         line += "  \(AttemptResource.millis(timing.totalMillis))"
         if let connect = timing.connectMillis { line += ", connected after \(AttemptResource.millis(connect))" }
         if let first = timing.firstByteMillis { line += ", first byte after \(AttemptResource.millis(first))" }

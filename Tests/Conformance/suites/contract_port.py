@@ -11,15 +11,16 @@ import socket
 import ssl
 import subprocess
 import tempfile
-import threading
 import time
 import uuid
 
 import supportpath  # noqa: F401  (puts the shared modules on the path)
 from contractclient import Edge, Stream, signature
+from contractfailover import failover
+from contractport import EVENT, PATH, SECRET, default_tenant, edge_source, envelope, exchange, raw
 from receiver import Receiver
 from report import Report, Skip, arguments, wait_until
-from serverutil import ROOT, Gateway, die_with_parent, free_port, read_answer, request, sluice
+from serverutil import ROOT, Gateway, die_with_parent, free_port, sluice
 from storeutil import log_records
 
 try:
@@ -29,42 +30,10 @@ except ImportError:
 
 VECTORS = os.path.join(ROOT, "Tests", "Fixtures", "contract_vectors.json")
 TENANT_OF_VECTORS = "3f0c1f5e-9d6b-4b1a-8f5e-2a7f6f1d0c42"
-SECRET = "a-secret-of-the-source"
 SECURITY = {
     "x-content-type-options": "nosniff", "x-frame-options": "DENY", "referrer-policy": "no-referrer",
     "cache-control": "no-store", "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
-PATH = "/in/edge"
-EVENT = {"source": "scanner", "category": "security", "severity": "high", "event_type": "image.scanned"}
-
-
-def envelope(tenant, body, secret=SECRET, **more):
-    mine, stamp = str(uuid.uuid4()), str(int(time.time()))
-    fields = {
-        "X-Zen-Contract-Version": "v1alpha1", "X-Tenant-Id": tenant, "X-Request-Id": mine, "X-Timestamp": stamp,
-        "X-Signature": signature(secret, mine, stamp, body), "Content-Type": "application/json",
-    }
-    return {name: value for name, value in {**fields, **more}.items() if value is not None}
-
-
-def raw(path, fields, body):
-    lines = "".join(f"{name}: {value}\r\n" for name, value in fields)
-    return f"POST {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n{lines}\r\n".encode() + body
-
-
-def exchange(port, data, pause=None):
-    """Sends it whole, or in two parts; status, header fields, JSON."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as s:
-        if pause is None:
-            s.sendall(data)
-        else:
-            s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            s.sendall(data[:pause])
-            time.sleep(0.001)  # so that the two parts are two reads
-            s.sendall(data[pause:])
-        status, head, body, _ = read_answer(s)
-    lines = [line.split(":", 1) for line in head.decode("latin-1").split("\r\n")[1:] if ":" in line]
-    return status, {name.strip().lower(): value.strip() for name, value in lines}, json.loads(body)
 
 
 def form(status, fields, said, mine=None):
@@ -79,17 +48,6 @@ def form(status, fields, said, mine=None):
         assert said["error"]["request_id"] == named and said["error"]["message"], said
     else:
         assert said["correlation_id"] == named, said
-
-
-def edge_source(**more):
-    return {"name": "edge", "provider": "contract", "secrets": [SECRET], **more}
-
-
-def default_tenant(gateway):
-    status, _, text = request(gateway.admin_port, "/api/v1/tenants")
-    assert status == 200, text
-    items = json.loads(text)["items"]
-    return next(one["tenant_id"] for one in items if one["name"] == "default")
 
 
 def vectors(report):
@@ -253,81 +211,6 @@ def goes_where_the_control_listeners_go(report):
                 one for one in edge.deliveries("?status=dlq") if one["event_type"] == "pod.crashed"]
             one = wait_until(broken, 20, "the one that is no JSON is set aside")[0]
             assert one["error_class"] == "validation" and one["response_code"] is None, one
-
-
-def failover(report):
-    """The second URL of an entry, before the dead-letter queue."""
-    answers, held = {"/400": 400, "/503": 503, "/second": 204, "/also-bad": 500, "/held": 204}, threading.Event()
-
-    def answer(delivery, _):
-        if delivery.path == "/held":
-            held.wait(20)
-        return answers[delivery.path]
-
-    receiver = Receiver(answer)
-    with receiver, Gateway([edge_source()], delivery={"allow": ["127.0.0.0/8"]}) as gateway:
-        edge, base = Edge(gateway, "default"), receiver.url.removesuffix("/hooks")
-
-        def register(kind, path, second, **more):
-            return edge.register(base + path, kind, secret="s" * 20, delivery_policy={"failover_url": second}, **more)
-
-        def detail(event, status):
-            rows = lambda: [  # noqa: E731
-                one for one in edge.deliveries(f"?status={status}") if one["event_id"] == event]
-            row = wait_until(rows, 20, f"the delivery is {status}")[0]
-            return edge.call("GET", "/deliveries/" + row["delivery_id"])
-
-        with report.case("failover_url: refused when it is saved where it may not be delivered to, or is no URL"):
-            for second in ("http://10.0.0.1/", "ftp://a.test/", "http://127.0.0.1:25/"):
-                draft = {"target_url": base + "/400", "event_type": "*", "delivery_policy": {"failover_url": second}}
-                said = edge.call("POST", "/registry", draft, (422,))["error"]
-                assert [it["field"] for it in said["details"]] == ["delivery_policy.failover_url"], said
-        with report.case("failover_url: one attempt there, signed alike, and the history has it"):
-            made = register("a", "/400", base + "/second")
-            assert made["delivery_policy"]["failover_url"] == base + "/second", made
-            sent = edge.ingest(edge.event("a"))["event_id"]
-            one = detail(sent, "delivered")
-            shown = [(it["attempt"], it["response_code"], it.get("failover")) for it in one["attempts"]]
-            assert shown == [(1, 400, None), (2, 204, True)] and one["attempt"] == 2, one
-            first, second = receiver.snapshot()
-            assert (first.path, second.path) == ("/400", "/second") and first.body == second.body
-            for it in (first, second):
-                named = it.headers
-                assert named["x-signature"] == signature("s" * 20, named["x-request-id"], named["x-timestamp"], it.body)
-            assert first.headers["x-request-id"] != second.headers["x-request-id"]
-            assert first.headers["x-idempotency-key"] == second.headers["x-idempotency-key"]
-        with report.case("failover_url: also when the target is away, and of what came to the port"):
-            closed = f"http://127.0.0.1:{free_port()}/"
-            edge.register(closed, "b", retry_policy={"max_retries": 0}, delivery_policy={
-                "failover_url": base + "/second"})
-            body = json.dumps({**EVENT, "event_type": "b"}).encode()
-            _, _, said = exchange(gateway.port, raw(PATH, envelope(edge.id, body).items(), body))
-            one = detail(said["event_id"], "delivered")
-            assert [it.get("failover") for it in one["attempts"]] == [None, True], one
-        with report.case("failover_url: who fails there is in the queue for what the target said, and is counted"):
-            retry = {"max_retries": 1, "initial_delay_ms": 50, "max_delay_ms": 50}
-            register("c", "/503", base + "/also-bad", retry_policy=retry)
-            register("d", "/400", base + "/also-bad")
-            for kind, wanted in (("c", [503, 503, 500]), ("d", [400, 500])):
-                one = detail(edge.ingest(edge.event(kind))["event_id"], "dlq")
-                assert [it["response_code"] for it in one["attempts"]] == wanted, one
-                assert (one["response_code"], one["attempt"]) == (wanted[0], len(wanted)), one
-                assert one["error_class"] == ("transient" if kind == "c" else "validation"), one
-            count = lambda it: gateway.metric_sum("sluice_delivery_failovers_total", outcome=it)  # noqa: E731
-            wait_until(lambda: [count("delivered"), count("failed")] == [2, 2], 10, "both are counted")
-        with report.case("failover_url: killed while one is there, it is delivered after the next start"):
-            register("e", "/400", base + "/held")
-            event = edge.ingest(edge.event("e"))["event_id"]
-
-            def paths():
-                return [it.path for it in receiver.snapshot() if json.loads(it.body)["event_id"] == event]
-
-            wait_until(lambda: "/held" in paths(), 10, "the second URL has it")
-            gateway.kill()
-            held.set()
-            gateway.start()
-            one = detail(event, "delivered")
-            assert one["attempts"][-1]["failover"] and paths() == ["/400", "/held"] * 2, (one, paths())
 
 
 def counted(report):

@@ -170,8 +170,11 @@ enum ContractSchemas {
             .required("latency_ms", .number(nil), "How long it took."),
             .required("error_class", errorClass, "Why it failed."),
             .required("error", .orNull(.text), "The same in words."),
-            .optional("failover", .flag, "True of one at `failover_url`; absent of all others."),
-        ])
+        ] + failover)
+    private static let failover: [ObjectSchema.Field] = [
+        .optional("failover", .flag, "True of one at `failover_url`; absent of all others."),
+        .optional("host", .text, "Host and port of that URL as it was then."),
+    ]
     static let deliveryDetail = ObjectSchema(
         "ContractDeliveryDetail", "A delivery with its attempts.",
         row + [.required("attempts", .list(.object(attempt)), "In order.")])
@@ -234,7 +237,7 @@ enum ContractSchemas {
                 .optional("latency_ms", .number(nil), "How long it took."),
                 .optional("failure_reason", .text, "Why it was refused."),
                 .optional("outcome", .text, "What became of a replay."),
-            ]))
+            ] + failover))
     static let failure = ObjectSchema(
         "ContractFailure", "What was refused, as the contract says it.",
         [.required("error", .object(failureDetail), "The refusal.")])

@@ -168,13 +168,14 @@ extension LiveContract {
     ) -> JSONValue {
         let id = OpsCenterID.Row(
             endpoint: made.endpoint, sequence: made.sequence, ordinal: UInt16(clamping: ordinal + 1))
-        return [
+        let members: [String: JSONValue] = [
             "audit_id": .text(OpsCenterID.text(id)), "tenant_id": .text(tenant.publicID.uuid), "category": "delivery",
             "created_at": .text(TimeText.of(epochMillis: made.endedMillis)), "webhook_id": .text(webhook),
             "delivery_id": .text(ContractID.delivery(of: made.sequence, at: made.endpoint)),
             "attempt": .integer(Int64(AttemptCount.number(of: made.number))),
             "status": .text(isSuccess(made) ? "delivered" : "failed"), "latency_ms": latency(made.timing),
         ]
+        return .object(members.merging(failover(made)) { own, _ in own })
     }
 }
 

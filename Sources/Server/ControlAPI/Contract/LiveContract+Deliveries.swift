@@ -160,8 +160,13 @@ extension LiveContract {
             "error_class": isSuccess ? .null : errorClass(made.result, made.status),
             "error": isSuccess ? .null : .text(error(made)),
         ]
-        if AttemptCount.isFailover(made.number) { members["failover"] = true }
+        members.merge(failover(made)) { own, _ in own }
         return .object(members)
+    }
+    /// What only attempts at `failover_url` have.
+    static func failover(_ made: AttemptRow) -> [String: JSONValue] {
+        guard AttemptCount.isFailover(made.number) else { return [:] }
+        return ["failover": true].merging(made.host.map { ["host": .text($0)] } ?? [:]) { own, _ in own }
     }
     private static func error(_ made: AttemptRow) -> String {
         guard made.result != .answered else {

@@ -128,6 +128,7 @@ extension AttemptResource {
             timing: TimingResource(row.timing), result: row.result.code)
         status = row.status == 0 ? nil : Int(row.status)
         failover = AttemptCount.isFailover(row.number) ? true : nil
+        host = row.host
         switch row.result {
         case .tlsFailed: tlsError = TLSFailure(row.result, row.systemError).code
         case .proxyRefused: proxyStatus = row.systemError == 0 ? nil : Int(row.systemError)

@@ -116,6 +116,8 @@ package struct AttemptResource: Codable, Equatable, Sendable {
     package var answerBase64: String?
     /// It went to the endpoint's second URL.
     package var failover: Bool?
+    /// Of that URL.
+    package var host: String?
 
     package init(number: Int, endedAt: String, timing: TimingResource, result: String) {
         self.number = number
@@ -151,6 +153,7 @@ extension AttemptResource: Described {
                 "The first 4 KiB of the answer's body, when they are text; what a token endpoint said of its error."),
             .optional("answer_base64", .text, "The same when they are not text."),
             .optional("failover", .flag, "True of one that went to the endpoint's second URL; absent of all others."),
+            .optional("host", .text, "Host and port of that URL as it was then; absent of all others."),
         ])
 }
 
