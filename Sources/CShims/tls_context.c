@@ -361,6 +361,21 @@ int sluice_tls_context_ask(SSL_CTX *context, const uint8_t *roots, size_t bytes,
     return SSL_CTX_set_session_ticket_cb(context, sluice_tls_session_keep_chain, NULL, NULL) == 1
                ? SLUICE_TLS_FAULT_NONE : SLUICE_TLS_FAULT_POLICY;
 }
+int sluice_tls_context_takes(SSL_CTX *context, X509 *certificate, STACK_OF(X509) *others) {
+    X509_STORE_CTX *check = X509_STORE_CTX_new();
+    int is_taken = 0;
+    if (check != NULL && X509_STORE_CTX_init(check, SSL_CTX_get_cert_store(context), certificate, others) == 1 &&
+        X509_STORE_CTX_set_default(check, "ssl_client") == 1) {
+        X509_VERIFY_PARAM *rules = X509_STORE_CTX_get0_param(check);
+        X509_VERIFY_PARAM_set_auth_level(rules, SSL_CTX_get_security_level(context));
+        X509_VERIFY_PARAM_set_depth(rules, SSL_CTX_get_verify_depth(context));
+        X509_STORE_CTX_set_verify_cb(check, verified);
+        is_taken = X509_verify_cert(check) == 1;
+    }
+    X509_STORE_CTX_free(check);
+    ERR_clear_error();
+    return is_taken;
+}
 int sluice_tls_certificate_dates(const uint8_t *pem, size_t bytes, int64_t *begins, int64_t *ends) {
     X509 *found = sluice_certificate_pem(pem, bytes, 0);
     struct tm first, last;

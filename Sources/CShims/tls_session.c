@@ -319,6 +319,12 @@ int sluice_tls_session_is_resumed(const struct sluice_tls_session *session) {
     return SSL_session_reused(session->ssl);
 }
 int sluice_tls_session_version(const struct sluice_tls_session *session) { return SSL_version(session->ssl); }
+int sluice_tls_context_believes(SSL_CTX *context, const struct sluice_tls_session *session) {
+    X509 *certificate = SSL_get0_peer_certificate(session->ssl);
+    // A resumed session has the certificate from its ticket, and not what the peer sent along with it.
+    return certificate != NULL &&
+           sluice_tls_context_takes(context, certificate, SSL_get_peer_cert_chain(session->ssl));
+}
 const struct sluice_tls_peer *sluice_tls_session_peer(struct sluice_tls_session *session) {
     if (!session->has_looked && sluice_tls_session_is_open(session)) {
         session->has_looked = 1;

@@ -11,6 +11,8 @@ struct sluice_tls_peer;
 int sluice_tls_session_keep_ticket(SSL *ssl, SSL_SESSION *ticket);
 // The callback of a server that asks for certificates: the verified chain goes into the ticket. 0 without memory.
 int sluice_tls_session_keep_chain(SSL *ssl, void *unused);
+// Whether a handshake of `context` would take a client with this certificate and these others.
+int sluice_tls_context_takes(SSL_CTX *context, X509 *certificate, STACK_OF(X509) *others);
 // What is known of the peer's certificate, one block for OPENSSL_free; NULL when it showed none, or without memory.
 struct sluice_tls_peer *sluice_tls_peer_make(SSL *ssl);
 

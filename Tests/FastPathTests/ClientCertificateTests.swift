@@ -89,6 +89,51 @@ private struct Demand {
             pair = try TLSPair(client, TLSFixture.server("server", clients: .asked, tickets: keys), ticket: ticket)
         }
     }
+    /// What a reload may bring: other authorities, or lists.
+    private func reloaded(_ authorities: [UInt8], lists: [UInt8]? = nil) throws -> TLSContext {
+        var settings = TLSServerSettings(identities: [TLSFixture.identity("server")])
+        (settings.clientCertificate, settings.clientAuthorities) = (.asked, authorities)
+        settings.clientRevoked = lists
+        return try TLSContext.server(settings, tickets: #require(TLSTicketKeys()))
+    }
+    @Test func whoIsBelievedIsAskedAgainOfOtherAuthoritiesAndLists() throws {
+        let (root, other) = (TLSFixture.text("root"), TLSFixture.text("other_root"))
+        let lists = TLSFixture.text("lists", "root")
+        for (identity, context, isBelieved) in [
+            ("client", try reloaded(root), true), ("client", try reloaded(root, lists: lists), true),
+            ("client", try reloaded(other), false), ("client", try reloaded(other + root), true),
+            ("client_named", try reloaded(root), true), ("client_named", try reloaded(other), false),
+            // No list covers what the authority between has signed.
+            ("client_named", try reloaded(root, lists: lists), false), (nil, try reloaded(root), false),
+        ] as [(String?, TLSContext, Bool)] {
+            let pair = try pair(identity)
+            withExtendedLifetime(context) {
+                #expect(pair.server.session.isBelieved(by: context.view) == isBelieved, "\(identity ?? "none")")
+            }
+        }
+        let alike = try (reloaded(root), reloaded(root))
+        #expect(alike.0.trust == alike.1.trust && !alike.0.trust.isEmpty)
+        #expect(try reloaded(root, lists: lists).trust != alike.0.trust)
+        #expect(try reloaded(other).trust != alike.0.trust)
+    }
+    @Test func aResumedSessionIsBelievedByWhatItsTicketHas() throws {
+        let keys = try #require(TLSTicketKeys())
+        // The authority between is not in the ticket.
+        for (identity, isBelieved) in [("client", true), ("client_named", false)] {
+            let client = try TLSFixture.client(identity)
+            let first = try TLSPair(client, TLSFixture.server("server", clients: .asked, tickets: keys))
+            first.exchange()
+            guard let ticket = first.client.session.takeTicket() else { throw TLSTestError.noTicket }
+            let pair = try TLSPair(client, TLSFixture.server("server", clients: .asked, tickets: keys), ticket: ticket)
+            pair.exchange()
+            #expect(pair.areOpen && pair.server.isResumed)
+            let (root, other) = try (reloaded(TLSFixture.text("root")), reloaded(TLSFixture.text("other_root")))
+            withExtendedLifetime((root, other)) {
+                #expect(pair.server.session.isBelieved(by: root.view) == isBelieved, "\(identity)")
+                #expect(pair.server.session.isBelieved(by: other.view) == false)
+            }
+        }
+    }
     @Test func readsEachCertificateOfAFileOrSaysWhatIsWrong() throws {
         let root = TLSFixture.text("root")
         #expect(try prints("client_named").count == 2)
@@ -143,6 +188,29 @@ private struct Demand {
             #expect(Self.answers(connection.text) == expected, "\(identity ?? "none")")
             ingest.finish()
         }
+    }
+    @Test func aReloadSaysWhoIsBelievedOnOpenConnections() throws {
+        let ingest = try SimulatedIngest(sources(), tls: TLSFixture.server("server", clients: .asked))
+        let root = TLSFixture.text("root")
+        let named = try SecureClient(ingest, TLSFixture.client("client_named"))
+        let plain = try SecureClient(ingest, TLSFixture.client())
+        let refused = "client_certificate_not_allowed"
+        func ask(_ client: SecureClient) -> [String] {
+            for source in ["open", "any", "one"] { client.send(post(source, "x")) }
+            return Self.answers(client.text).suffix(3)
+        }
+        let none = ["202", "missing_client_certificate", "missing_client_certificate"]
+        #expect(ask(named) == ["202", "202", "202"] && ask(plain) == none)
+        for (context, expected) in [
+            (try reloaded(root + TLSFixture.text("other_root")), ["202", "202", "202"]),
+            (try reloaded(TLSFixture.text("other_root")), ["202", refused, refused]),
+            (try reloaded(root, lists: TLSFixture.text("lists", "root")), ["202", refused, refused]),
+            (try reloaded(root), ["202", "202", "202"]),
+        ] {
+            ingest.shared.publish(contexts: [context])
+            #expect(ask(named) == expected && ask(plain) == none)
+        }
+        ingest.finish()
     }
     @Test func aPlainListenerHasNoCertificates() throws {
         let ingest = try SimulatedIngest(sources())

@@ -132,6 +132,9 @@ struct sluice_tls_peer {
 };
 // Made when it is first asked for, once the session is open; valid as long as that. NULL when the peer showed none.
 SLUICE_HOT const struct sluice_tls_peer *sluice_tls_session_peer(struct sluice_tls_session *session);
+// Whether a server's context would take the certificate that the peer of an open session has shown to another one: its
+// authorities, its lists, the time. Nothing that was verified before counts. 0 too when the peer showed none.
+SLUICE_HOT int sluice_tls_context_believes(struct ssl_ctx_st *context, const struct sluice_tls_session *session);
 
 enum sluice_pem { SLUICE_PEM_END = 0, SLUICE_PEM_READ = 1, SLUICE_PEM_BROKEN = -1, SLUICE_PEM_ENCRYPTED = -2 };
 // The SHA-256 of the `index`th certificate of the PEM; one of enum sluice_pem.

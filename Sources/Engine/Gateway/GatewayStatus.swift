@@ -145,6 +145,11 @@ extension Gateway {
     package var controlContext: TLSContext? {
         state.withLock { $0.running }?.listenerCertificates.contexts[process.admin]
     }
+    /// Calls `tell` with what it shows from each reload on.
+    package func onControlContext(_ tell: @escaping @Sendable (TLSContext?) -> Void) {
+        let address = process.admin
+        state.withLock { $0.running }?.listenerCertificates.onChange { tell($0[address]) }
+    }
     private func sourceStatus(_ running: GatewayComponents) -> [SourceStatus] {
         sourceNames.enumerated().filter { !$0.element.isEmpty }.map { slot, name in
             func sum(_ cell: Int) -> UInt64 {

@@ -1,5 +1,6 @@
 // The TLS contexts of the listeners: made when the configuration is checked, swapped when a reload finds that a file
-// has changed, and told to whoever serves the listeners. Sessions that run keep what they began with.
+// has changed, and told to whoever serves the listeners. Sessions that run keep what they began with; whether their
+// client is believed still is for whoever has them.
 //
 // Invariant: a context that is handed out was made of files that fit each other and are valid now; what is refused has
 // changed nothing. All contexts share their ticket keys, so that sessions outlive a reload.
@@ -31,7 +32,7 @@ package final class ListenerCertificates: TopologyParticipant {
         var certificates: [ListenerCertificate] = []
         /// What the files held that `contexts` were made of; nil before the first time.
         var contents: String?
-        var onChange: (@Sendable ([String: TLSContext]) -> Void)?
+        var onChange: [@Sendable ([String: TLSContext]) -> Void] = []
     }
     private let listeners: [Listener]
     private let tickets: TLSTicketKeys?
@@ -62,9 +63,9 @@ package final class ListenerCertificates: TopologyParticipant {
     /// By the listener's address as the configuration spells it; plain listeners have none.
     package var contexts: [String: TLSContext] { state.withLock { $0.contexts } }
     package var certificates: [ListenerCertificate] { state.withLock { $0.certificates } }
-    /// Calls `tell` with the contexts of each reload from now on.
+    /// Calls `tell` with the contexts of each reload from now on, after those that asked before.
     package func onChange(_ tell: @escaping @Sendable ([String: TLSContext]) -> Void) {
-        state.withLock { $0.onChange = tell }
+        state.withLock { $0.onChange.append(tell) }
     }
     /// To be called every few hours: tickets are good for three times as long.
     package func rotateTicketKeys() { _ = tickets?.rotate() }
@@ -115,7 +116,7 @@ package final class ListenerCertificates: TopologyParticipant {
                 state.certificates = certificates
                 return state.onChange
             }
-            tell?(contexts)
+            for one in tell { one(contexts) }
         }
     }
 }

@@ -91,6 +91,10 @@ struct ConnectionEdge {
     var isHandshakePaid = false
     /// The handshake goes on when what it has to say was sent.
     var isHandshakeStalled = false
+    var listener: UInt16 = 0
+    /// Which of the loop's `trust` its certificate was verified under, and what came of it.
+    var trust: UInt32 = 0
+    var isBelieved = true
     /// Counted among its address' connections.
     var counted: IPAddress?
     var isPeerKnown = false

@@ -33,11 +33,22 @@ extension IngestLoop where IO: ~Copyable {
         return answersChallenge(slot, bytes, body)
     }
     /// Why the connection's certificate is not what the source demands; nil when it is, or none is demanded.
-    @inline(__always) private func certificateFault(
+    @inline(__always) private mutating func certificateFault(
         _ slot: Int, _ source: UnsafePointer<IngestSource>
     ) -> SignatureRejection? {
         guard let rule = unsafe source.pointee.edge.certificate else { return nil }
+        if table[slot].edge.trust != trust { verifyAgain(slot) }
+        if !table[slot].edge.isBelieved { return .clientCertificateNotAllowed }
         return rule.fault(of: certificate(slot), nowSeconds: wallNanos / 1_000_000_000)
+    }
+    /// Authorities or lists have changed since its certificate was verified: once a connection and reload, where a
+    /// request needs the certificate. It costs a tenth of a handshake.
+    private mutating func verifyAgain(_ slot: Int) {
+        table[slot].edge.trust = trust
+        guard certificate(slot) != nil else { return }
+        let listener = Int(table[slot].edge.listener)
+        let context = listener < contexts.count ? contexts[listener]?.view : nil
+        table[slot].edge.isBelieved = context.map { secure.isBelieved(slot, by: $0) } ?? false
     }
     /// What the client has shown: nil on a listener without TLS, or one that asks for none.
     func certificate(_ slot: Int) -> PeerCertificate? { table[slot].edge.isSecure ? secure.peer(slot) : nil }

@@ -65,7 +65,9 @@ import Synchronization
     var epoch: UInt32 = 0
 
     /// By listener.
-    private var contexts: [TLSContext?]
+    private(set) var contexts: [TLSContext?]
+    /// Counts reloads after which clients are believed by other authorities or lists.
+    private(set) var trust: UInt32 = 0
     /// Those whose first bytes have come, and whose handshake may not begin yet.
     var handshakesWaiting: SlotQueue
     var gate = HandshakeGate()
@@ -266,6 +268,7 @@ import Synchronization
         }
         metrics.count(.connectionsAccepted)
         table[slot].edge.counted = counted
+        (table[slot].edge.listener, table[slot].edge.trust) = (UInt16(truncatingIfNeeded: listener), trust)
         table[slot].edge.expectsPreamble = edge.preambleListeners & 1 << UInt64(listener) != 0
         table.noteDeadline(slot)
         guard listener < contexts.count, let context = contexts[listener]?.view else {
@@ -424,7 +427,10 @@ import Synchronization
             where table[slot].connection.state == .open && table[slot].connection.phase == .body { routeAgain(slot) }
             shared.acknowledge(fresh)
         }
-        if let fresh = shared.takeContexts() { contexts = fresh }
+        if let fresh = shared.takeContexts() {
+            if fresh.map({ $0?.trust }) != contexts.map({ $0?.trust }) { trust &+= 1 }
+            contexts = fresh
+        }
         if shared.isDrainWanted, !isDraining { beginDrain() }
     }
     private mutating func beginDrain() {

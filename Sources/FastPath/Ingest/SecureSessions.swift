@@ -105,6 +105,9 @@
     mutating func rest(_ slot: Int) { unsafe place(slot).pointee.rest() }
     /// The client's certificate. Valid while the connection has its slot.
     func peer(_ slot: Int) -> PeerCertificate? { unsafe place(slot).pointee.peer }
+    func isBelieved(_ slot: Int, by context: TLSContextView) -> Bool {
+        unsafe place(slot).pointee.isBelieved(by: context)
+    }
 }
 
 /// When handshakes may begin. Passive: told the time and what a handshake took.

@@ -65,6 +65,8 @@ package struct TLSServerSettings: Sendable {
 
 @safe package final class TLSContext: @unchecked Sendable {
     package let view: TLSContextView
+    /// Equal for contexts that believe the same clients; empty for a client's.
+    package private(set) var trust: [UInt8] = []
 
     private init(owning pointer: OpaquePointer, isServer: Bool) {
         view = unsafe TLSContextView(pointer: pointer, isServer: isServer)
@@ -174,6 +176,7 @@ package struct TLSServerSettings: Sendable {
         // A session of a client that was verified otherwise, or is revoked by now, is not resumed.
         let label = Digest.sha256(Array("\(settings.clientCertificate) \(roots.count) ".utf8) + roots + revoked)
         try unsafe check(sluice_tls_context_label(pointer, label))
+        context.trust = label
         try unsafe check(sluice_tls_context_tickets(pointer, tickets.pointer))
         return context
     }

@@ -123,6 +123,13 @@ package enum TLSStep: Equatable, Sendable, BitwiseCopyable {
         return unsafe PeerCertificate(facts)
     }
 
+    /// Whether `context`, a server's, would take what the peer has shown here from a new client: by its authorities and
+    /// its lists, now. False when it showed nothing. Cost: the verification of a chain.
+    package func isBelieved(by context: TLSContextView) -> Bool {
+        precondition(context.isServer)
+        return unsafe sluice_tls_context_believes(context.pointer, session) == 1
+    }
+
     // MARK: resumption
 
     /// Before the first read: tries to go on where an earlier session with the same peer was.

@@ -36,6 +36,8 @@ package protocol RunningGateway: AnyObject, Sendable {
     var memoryBudgetBytes: Int { get }
     /// What the control listener shows now; nil without TLS.
     var controlContext: TLSContext? { get }
+    /// Calls `tell` with what it shows from each reload on.
+    func onControlContext(_ tell: @escaping @Sendable (TLSContext?) -> Void)
     /// The token of the platform's key, when this start made it.
     var newPlatformKey: String? { get }
 }
@@ -86,7 +88,10 @@ package final class GatewayService: Sendable {
         }
         services.health = HealthWithReloads(services.health, reloads)
         var api = ControlAPI(services: services, logger: logger, hasOpenMetrics: configuration.process.openMetrics)
-        if configuration.process.adminTLS != nil { api.secure { gateway.controlContext } }
+        if configuration.process.adminTLS != nil {
+            api.secure { gateway.controlContext }
+            gateway.onControlContext(ControlTLS.changed)
+        }
         guard let admin = AddressText.host(of: configuration.admin) else {
             throw StartError("the admin address `\(configuration.admin)` is not HOST:PORT", remedy: "mend `admin`")
         }

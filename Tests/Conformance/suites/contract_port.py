@@ -4,6 +4,7 @@ through it, the same requests to the control listener, replays over a kill, cert
 by an nginx in front."""
 
 import base64
+import http.client
 import json
 import os
 import shutil
@@ -363,6 +364,16 @@ def own_tls(report, folder):
                 session = s.session
             with connect(session) as s:
                 assert s.session_reused
+            opened = {name: http.client.HTTPSConnection(
+                "127.0.0.1", port, timeout=10, context=world.context(name)) for name in ("good", "other")}
+
+            def asked(name, path=PATH, **more):
+                opened[name].request("POST", path, body, envelope(tenant, body) if more else unsigned())
+                answer = opened[name].getresponse()
+                return answer.status, json.loads(answer.read())
+
+            assert [asked(name)[0] for name in opened] == [202, 202]
+            sockets = [one.sock for one in opened.values()]
             world.file("lists.pem", world.two_revoked)
             gateway.reload()
 
@@ -375,6 +386,21 @@ def own_tls(report, folder):
                     assert not s.session_reused, "the session of a revoked client was resumed"
             except ssl.SSLError:
                 pass
+        with report.case("own TLS: nor does it count on a connection that was open; another's goes on"):
+            status, said = asked("good")
+            assert status == 403 and said["error"]["code"] == "forbidden", said
+            assert asked("good", signed=True)[0] == 403, "both given, both must hold"
+            assert asked("good", "/in/signed", signed=True)[0] == 202, "a source that asks for none"
+            assert asked("other")[0] == 202 and [one.sock for one in opened.values()] == sockets
+            assert gateway.metric_sum("sluice_rejections_total", reason="client_certificate_not_allowed") == 2
+            world.file("lists.pem", world.one_revoked)
+            gateway.reload()
+            assert asked("good")[0] == 202, "taken from the list again"
+            world.file("clients.pem", world.strangers_pem)
+            gateway.reload()
+            assert [asked(name)[0] for name in opened] == [403, 403], "of other authorities"
+            for one in opened.values():
+                one.close()
     with report.case("a list of revoked ones without authorities is refused at the start, and one that is none"):
         for tls, words in [({"client_crl": world.lists}, "client_ca"),
                            ({"client_ca": world.authority, "client_crl": world.root}, "revoked")]:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """TLS on the control listener: calls, streams and the command line through it, what is refused before a byte of HTTP is
-read, client certificates in place of the contract's signature, and renewals while it runs."""
+read, client certificates in place of the contract's signature, renewals and revocations while it runs, what is
+counted."""
 
 import http.client
 import json
@@ -101,6 +102,91 @@ def certificates(report, world, gateway):
         world.file("lists.pem", world.one_revoked)
         gateway.reload()
         wait_until(lambda: world.ask(port, PATH, body, unsigned(), "good")[0] == 202, 10, "it is taken again")
+
+
+def cut_off(report, world, gateway):
+    """What a reload takes away is taken from connections that are open too."""
+    edge, port = Edge(gateway), gateway.admin_port
+    body = json.dumps(edge.event()).encode()
+    opened = {name: http.client.HTTPSConnection(
+        "127.0.0.1", port, timeout=10, context=world.context(name)) for name in ("good", "other", None)}
+
+    def ask(name):
+        opened[name].request("POST", PATH, body, edge.fields(body, sign=name is None, role="operator"))
+        answer = opened[name].getresponse()
+        answer.read()
+        return answer.status
+
+    def is_cut(name):
+        try:
+            ask(name)
+        except (ConnectionError, http.client.RemoteDisconnected, ssl.SSLError):
+            return True
+        return False
+
+    with report.case("what is open ends with its certificate, streams too; who has another, or none, goes on"):
+        assert [ask(name) for name in opened] == [202] * 3
+        stream = http.client.HTTPSConnection("127.0.0.1", port, timeout=20, context=world.context("good"))
+        stream.request("GET", "/v1/webhooks/events", headers=edge.fields())
+        events = stream.getresponse()
+        assert events.status == 200 and events.readline(), events.status
+        sockets = {name: one.sock for name, one in opened.items()}
+        world.file("lists.pem", world.two_revoked)
+        gateway.reload()
+        try:
+            while events.readline():
+                pass
+        except (ConnectionError, http.client.IncompleteRead):
+            pass
+        assert is_cut("good")
+        assert [ask("other"), ask(None)] == [202, 202]
+        assert all(opened[name].sock is sockets[name] for name in ("other", None))
+        assert gateway.metric_sum("sluice_control_tls_cut_off_total") == 2
+        stream.close()
+    with report.case("a reload that takes away an authority ends what it has signed"):
+        world.file("clients.pem", world.strangers_pem)
+        gateway.reload()
+        wait_until(lambda: gateway.metric_sum("sluice_control_tls_cut_off_total") == 3, 10, "the other is cut off")
+        assert is_cut("other") and ask(None) == 202
+        world.file("clients.pem", world.authority_pem)
+        world.file("lists.pem", world.one_revoked)
+        gateway.reload()
+        assert world.ask(port, PATH, body, edge.fields(body, role="operator"), "good")[0] == 202
+        for one in opened.values():
+            one.close()
+
+
+def counted(report, world, gateway):
+    port = gateway.admin_port
+
+    def figures(name, **labels):
+        return gateway.metric_sum(f"sluice_control_tls_{name}_total", **labels)
+
+    with report.case("handshakes and failures are counted, by kind and reason, and not among the ingest port's"):
+        reasons = {
+            "plain_http": lambda: socket.create_connection(("127.0.0.1", port), 5),
+            "revoked": "revoked", "expired": "expired", "unknown_ca": "foreign"}
+        ours = {reason: figures("failures", reason=reason) for reason in reasons}
+        theirs, before = gateway.metric_sum("sluice_tls_failures_total"), figures("handshakes", kind="full")
+        for reason, shown in reasons.items():
+            if callable(shown):
+                with shown() as s:
+                    s.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                    s.recv(4096)
+            else:
+                assert world.ask(port, PATH, b"{}", {}, shown) == (None, None), reason
+        for reason in reasons:
+            wait_until(lambda: figures("failures", reason=reason) == ours[reason] + 1, 10, f"{reason} is counted")
+        assert gateway.metric_sum("sluice_tls_failures_total") == theirs
+        assert figures("handshakes", kind="full") > before, "those that ask for the metrics"
+        context = world.context()
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        resumed, session = figures("handshakes", kind="resumed"), None
+        for _ in range(2):
+            with socket.create_connection(("127.0.0.1", port), 5) as s:
+                with context.wrap_socket(s, server_hostname="localhost", session=session) as secure:
+                    session = secure.session
+        wait_until(lambda: figures("handshakes", kind="resumed") == resumed + 1, 10, "a resumed one is counted")
 
 
 def proxies(report, world):
@@ -223,7 +309,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="sluice-tls-control-") as folder:
         world = Certificates(folder)
         with secured(world) as gateway:
-            for group in (calls, certificates, renewals, command_line):
+            for group in (calls, counted, certificates, cut_off, renewals, command_line):
                 group(report, world, gateway)
         proxies(report, world)
         bad_starts(report, world)

@@ -17,9 +17,11 @@ class Certificates:
         root, clients, strangers = (make(name, authority=True) for name in ("Root", "Clients", "Strangers"))
         self.clients, self.root_authority = clients, root
         self.server = make("server", root, names=["localhost", "127.0.0.1"], purposes=[SERVER]).write(folder, "server")
+        self.authority_pem, self.strangers_pem = clients.pem, strangers.pem
         self.root, self.authority = self.file("root.pem", root.pem), self.file("clients.pem", clients.pem)
         shown = {
             "good": make("scanner", clients, names=["scanner.test"], purposes=[CLIENT]),
+            "other": make("other", clients, names=["scanner.test"], purposes=[CLIENT]),
             "revoked": make("revoked", clients, names=["scanner.test"], purposes=[CLIENT]),
             "expired": make("expired", clients, names=["scanner.test"], purposes=[CLIENT], begins=-9, ends=-1),
             "foreign": make("foreign", strangers, names=["scanner.test"], purposes=[CLIENT]),

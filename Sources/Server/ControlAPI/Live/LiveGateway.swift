@@ -58,6 +58,7 @@ package final class LiveGateway: RunningGateway {
     }
     package var ingestAddresses: [String] { gateway.ingestAddresses }
     package var controlContext: TLSContext? { gateway.controlContext }
+    package func onControlContext(_ tell: @escaping @Sendable (TLSContext?) -> Void) { gateway.onControlContext(tell) }
     package var newPlatformKey: String? { gateway.newPlatformKey }
     package var memoryBudgetBytes: Int { baseBytes + gateway.memoryBudgetBytes }
 

@@ -34,7 +34,8 @@ final class LiveHealth: GatewayHealth {
         let stored = gateway.access.map { storage.now($0) } ?? []
         let taken = Double(gateway.access?.publisher.outstandingCount ?? 0) / Double(EventPort.eventCountMax)
         let contract = figures?.families(status.delivery, port: port(status), queueUsage: taken) ?? []
-        return GatewayFamilies.of(status, lanes) + [limit] + stored + streams.families + contract
+        let control = gateway.controlContext == nil ? [] : ControlTLSFigures.families
+        return GatewayFamilies.of(status, lanes) + [limit] + stored + streams.families + contract + control
             + ProcessFamilies.now()
     }
     /// O(sources), as a scrape is anyway.

@@ -27,8 +27,12 @@ final class TLSStream: ChannelDuplexHandler {
 
     private var session: TLSSession
     private let isClient: Bool
+    /// Which clients were believed when the peer's certificate was verified.
+    private var trust: [UInt8]
     /// Told once, when the session is open.
-    private let opened: (any Channel, PeerCertificate?) -> Void
+    private let opened: (TLSStream, any Channel) -> Void
+    /// Told of a server's, once at most.
+    private let failed: (TLSFailure) -> Void
     private var isOpen = false
     private var hasFailed = false
     private var hasBegun = false
@@ -37,10 +41,15 @@ final class TLSStream: ChannelDuplexHandler {
     private var deadline: Scheduled<Void>?
 
     /// A server's; nil without memory.
-    init?(accepting context: TLSContext, opened: @escaping (any Channel, PeerCertificate?) -> Void) {
+    init?(
+        accepting context: TLSContext, failed: @escaping (TLSFailure) -> Void,
+        opened: @escaping (TLSStream, any Channel) -> Void
+    ) {
         guard let session = TLSSession(accepting: context.view) else { return nil }
         self.session = session
         isClient = false
+        trust = context.trust
+        self.failed = failed
         self.opened = opened
     }
     /// A client's, whose peer proves to be `host`.
@@ -48,8 +57,26 @@ final class TLSStream: ChannelDuplexHandler {
         guard let session = TLSSession(connecting: context.view, to: host, isAddress: isAddress) else { return nil }
         self.session = session
         isClient = true
+        trust = context.trust
+        failed = { _ in }
         opened = { _, _ in }
     }
+
+    // MARK: the peer
+
+    /// Valid as long as this is; nil when it showed none, or the session is not open yet.
+    var peer: PeerCertificate? { session.peer }
+    var isResumed: Bool { session.isResumed }
+    /// Whether `context` would take the peer's certificate from a new connection. Verified again only where its
+    /// authorities or lists are others than those of the last time.
+    func isPeerBelieved(by context: TLSContext) -> Bool {
+        guard trust != context.trust else { return true }
+        guard session.isBelieved(by: context.view) else { return false }
+        trust = context.trust
+        return true
+    }
+
+    // MARK: begin and end
 
     func handlerAdded(context: ChannelHandlerContext) {
         if context.channel.isActive { begin(context) }
@@ -84,6 +111,8 @@ final class TLSStream: ChannelDuplexHandler {
         send(done.output, context)
         if !isOpen, session.isOpen { open(context) }
         context.flush()
+        // Cut off as soon as it was open: what came with it is not looked at.
+        guard context.channel.isActive else { return }
         if !done.plaintext.isEmpty { context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: done.plaintext))) }
         switch done.end {
         case .closed: context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
@@ -94,13 +123,14 @@ final class TLSStream: ChannelDuplexHandler {
     private func open(_ context: ChannelHandlerContext) {
         isOpen = true
         deadline?.cancel()
-        opened(context.channel, session.peer)
+        opened(self, context.channel)
         let first = waiting
         waiting = []
         for one in first { seal(one.bytes, one.promise, context) }
     }
     private func fail(_ failure: TLSFailure, _ context: ChannelHandlerContext) {
         hasFailed = true
+        failed(failure)
         end(TLSStreamError(failure: failure))
         if failure == .plainHTTP, !isClient {
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: Self.wordsForPlainHTTP)), promise: nil)
