@@ -1,5 +1,6 @@
-"""Readers of `/api/v1/events/stream`, many in one process: what each is told, and whether it is its tenant's, in order
-and whole. Beside the load on the processor of the load, so what they cost is kept small: bytes are looked at once."""
+"""Readers of `/api/v1/events/stream` or of the contract's stream, many in one process: what each is told, and whether
+it is its tenant's, in order and whole. Beside the load on the processor of the load, so what they cost is kept small:
+bytes are looked at once."""
 
 import os
 import re
@@ -11,8 +12,28 @@ import time
 from driver import LOAD_CPU
 from serverutil import platform_key
 
-PATH = "/api/v1/events/stream?kinds=event"
-ITEM = re.compile(rb'"sequence":(\d+),.*"tenant_number":(\d+)')
+
+
+class Own:
+    """The gateway's own form. A tenant is known by its number."""
+
+    path, begins, headers = "/api/v1/events/stream?kinds=event", b": \nid: ", ""
+    item = re.compile(rb'"sequence":(\d+),.*"tenant_number":(\d+)')
+
+    @staticmethod
+    def sequence(text):
+        return int(text)
+
+
+class Contract:
+    """The contract's, of events from the ingest port: their ids say where in the log they are."""
+
+    path, begins, headers = "/v1/webhooks/events", b"event: ready\n", "X-Zen-Contract-Version: v1alpha1\r\n"
+    item = re.compile(rb'id: ([0-9a-f-]{36})\nevent: webhook\.event\ndata: .*?"tenant_id":"([0-9a-f-]{36})"')
+
+    @staticmethod
+    def sequence(text):
+        return int(text.replace(b"-", b""), 16) & (1 << 62) - 1
 
 
 class Chunks:
@@ -44,7 +65,8 @@ class Chunks:
 class Reader:
     """`reads` false: one that takes nothing, with as little room as the system gives."""
 
-    def __init__(self, admin_port, tenant, reads=True):
+    def __init__(self, admin_port, tenant, reads=True, form=Own):
+        self.form = form
         self.tenant, self.sequences, self.tenants = tenant, [], set()
         self.rest, self.ended, self.gaps, self.chunks = b"", False, 0, Chunks()
         self.socket = socket.socket()
@@ -52,12 +74,12 @@ class Reader:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.connect(("127.0.0.1", admin_port))
         self.socket.settimeout(20)
-        head = f"GET {PATH} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Tenant-Id: {tenant}\r\n"
+        head = f"GET {form.path} HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Tenant-Id: {tenant}\r\n{form.headers}"
         self.socket.sendall(f"{head}Authorization: Bearer {platform_key(admin_port)}\r\n\r\n".encode())
 
     def begun(self):
         """It is among the readers: the first words say where it begins."""
-        while b": \nid: " not in self.rest:
+        while self.form.begins not in self.rest:
             more = self.socket.recv(1 << 16)
             assert more and b" 200 " in (self.rest + more)[:20], (self.rest + more)[:200]
             self.rest += more
@@ -75,10 +97,10 @@ class Reader:
         if not data:
             self.ended = True
             return
-        text, line, self.rest = (self.rest + self.chunks.take(data)).rpartition(b"\n")
-        for found in ITEM.finditer(text):
-            self.sequences.append(int(found[1]))
-            self.tenants.add(int(found[2]))
+        text, _, self.rest = (self.rest + self.chunks.take(data)).rpartition(b"\n\n")
+        for found in self.form.item.finditer(text):
+            self.sequences.append(self.form.sequence(found[1]))
+            self.tenants.add(found[2])
         self.gaps += text.count(b"event: gap")
 
     def close(self):
@@ -88,8 +110,8 @@ class Reader:
 class Audience:
     """Readers of each tenant, and a thread that reads for them all."""
 
-    def __init__(self, admin_port, tenants, each):
-        self.readers = [Reader(admin_port, tenant) for tenant in tenants for _ in range(each)]
+    def __init__(self, admin_port, tenants, each, form=Own):
+        self.readers = [Reader(admin_port, tenant, form=form) for tenant in tenants for _ in range(each)]
         for reader in self.readers:
             reader.begun()
         self.selector = selectors.DefaultSelector()

@@ -1,13 +1,20 @@
 """The contract edge, /v1/webhooks, in what its own suite does not see: lost answers, sessions, the stream
-without a gap, certificates that a proxy has seen, switched off. A part of the suite `contracts`."""
+without a gap, certificates that a proxy has seen, switched off, and what docs/contract.md has to paste. A part of the
+suite `contracts`."""
 
+import email.message
 import json
 import os
+import re
+import shutil
+import subprocess
+import sys
 import time
 import uuid
 
 from contractclient import Edge, Stream
-from serverutil import Gateway, open_source, request
+from report import Skip
+from serverutil import ROOT, Gateway, open_source, request
 
 
 def repeating(report, gateway, hooks):
@@ -117,12 +124,75 @@ def proving(report, hooks, keys):
             assert b"webhook_retries_total" not in metrics and b"sluice_" in metrics
 
 
+UUIDGEN = """#!/bin/sh
+exec "{python}" -c "import uuid; print(uuid.uuid4())"
+"""
+
+
+def pasted(folder, script):
+    """What a shell shows of it; where there is no uuidgen, Python's UUIDs."""
+    path = os.environ["PATH"]
+    if shutil.which("uuidgen") is None:
+        tools = os.path.join(folder, "tools")
+        os.makedirs(tools)
+        with open(os.path.join(tools, "uuidgen"), "w") as file:
+            file.write(UUIDGEN.format(python=sys.executable))
+        os.chmod(file.name, 0o700)
+        path = f"{tools}:{path}"
+    environment = {**os.environ, "PATH": path}
+    run = subprocess.run(
+        ["bash", "-euc", script], cwd=folder, env=environment, capture_output=True, text=True, timeout=30)
+    assert run.returncode == 0, run.stderr[-400:]
+    return run.stdout
+
+
+def pasting(report, hooks, keys):
+    """The blocks of docs/contract.md as they stand there, but for the addresses of gateway, data folder and target."""
+    with open(os.path.join(ROOT, "docs", "contract.md")) as file:
+        blocks = re.findall(r"```(sh|python)\n(.*?)```", file.read(), re.DOTALL)
+    shell = [text for kind, text in blocks if kind == "sh"]
+    python = [text for kind, text in blocks if kind == "python"]
+    with Gateway([open_source()], **keys) as gateway:
+        with report.case("docs/contract.md: its curl works when pasted"):
+            lacks = [name for name in ("jq", "curl", "openssl") if shutil.which(name) is None]
+            if lacks:
+                raise Skip(f"not here: {', '.join(lacks)}")
+            assert len(shell) == 3 and "curl -N" in shell[2], "the blocks are not where this looks for them"
+            target = hooks.url()
+            script = "".join(shell[:2]) + "echo; echo \"$TENANT $SECRET $TOKEN\"\n" + shell[2].replace(
+                "curl -N", "curl -N -s -m 1", 1).rstrip("\n") + " || true\n"
+            for old, new in (("http://127.0.0.1:8081", f"http://127.0.0.1:{gateway.admin_port}"),
+                             ("sluice-data", gateway.data), ("https://example.com/hook", target)):
+                assert old in script, old
+                script = script.replace(old, new)
+            lines = pasted(gateway.folder, script).splitlines()
+            assert any('"status":"accepted"' in line for line in lines), lines
+            assert "event: ready" in lines, lines
+            tenant, secret, token = next(line for line in lines if re.fullmatch(r"\S{36} \S+ \S+", line)).split()
+            shown = next(json.loads(line)["secret"] for line in lines if '"secret":' in line)
+            came = hooks.wait({"url": target}, 1)[0]
+            assert json.loads(came.body)["payload"] == {"finding": "F-17"}, came.body
+        with report.case("docs/contract.md: its Python too, for senders and for receivers"):
+            names = {}
+            exec(compile("\n".join(python), "docs/contract.md", "exec"), names)
+            admin, event = f"http://127.0.0.1:{gateway.admin_port}", {
+                "source": "s", "category": "c", "severity": "low", "event_type": "image.python"}
+            made = names["ingest"](admin, tenant, token, secret, event)
+            came = hooks.wait({"url": target}, 2)[1]
+            assert json.loads(came.body)["event_id"] == made, came.body
+            fields = email.message.Message()
+            for name, value in came.headers.items():
+                fields[name] = value
+            assert names["is_genuine"](fields, came.body, shown) and not names["is_genuine"](fields, b"{}", shown)
+
+
 def edge(report, gateway, hooks_of, keys):
     hooks = hooks_of()
     with hooks.receiver:
         for group in (repeating, sessions, streaming):
             group(report, gateway, hooks)
         proving(report, hooks, keys)
+        pasting(report, hooks, keys)
     with report.case("the health pages say what the gateway stands on"):
         pages = {}
         for path in ("/health", "/ready", "/readyz", "/health/database"):
