@@ -91,23 +91,21 @@ SUITES = [
     ("Crash/fsyncgate.py", None, ["--rounds", "20"], 300),
     ("Crash/clocks.py", None, ["--rounds", "20"], 120),
     ("Crash/disk_faults.py", [], [], 300),
-    ("Crash/simulator.py", ["--seeds", "400"], ["--seeds", "20000"], 300),
+    ("Crash/simulator.py", ["--seeds", "2000"], ["--seeds", "20000"], 300),
 ]
 
 
-# They measure, or fill the machine, or need what is built with the Swift tests.
-ALONE = {
-    "benchmarks.py", "gate.py", "isolation.py", "load.py", "offload_suite.py", "rejected.py", "timing_scenarios.py",
-    "bundle.py", "simulator.py"}
+# They measure, or fill the machine.
+ALONE = {"gate.py", "isolation.py", "load.py", "offload_suite.py", "rejected.py", "timing_scenarios.py"}
+# They need what is built with the Swift tests.
+LATE = {"benchmarks.py", "bundle.py", "simulator.py"}
 printing = threading.Lock()
 # Seconds for the Swift tests; they take some 150.
 SWIFT_SECONDS = 420
 # For what is built beside the suites, once they are done.
 BUILD_SECONDS = 900
-# Folder and arguments of `swift build`, in this order: one build at a time leaves the suites room.
-TESTS = (ROOT, ["--build-tests"])
+BUILD = ["swift", "build", "-c", "release", "--build-tests"]
 PRODUCT = os.path.join(ROOT, ".build", "release", "sluice")
-BENCHMARKS = (os.path.join(ROOT, "Benchmarks"), [])
 # No suite starts later than this in a routine run: one that hangs must not take the others' verdicts along.
 ROUTINE_SECONDS = 2400
 
@@ -115,7 +113,7 @@ ROUTINE_SECONDS = 2400
 def swift_tests():
     """(passed, failed, skipped) of `swift test`; what is not a passed test goes through. A bundle that does not build
     is one failure."""
-    if not built(*TESTS):
+    if not built():
         return 0, 1, 0
     command = ["swift", "test", "-c", "release", "--skip-build"]
     process = subprocess.Popen(
@@ -182,24 +180,22 @@ def run_and_count(script, arguments, seconds, output):
         return (counts["passed"], counts["failed"], counts["skipped"]), None
 
 
-def built(folder, arguments):
-    """True when `swift build` has nothing left to do there; else it says what is wrong."""
+def built():
+    """True when nothing of the tests is left to build; else it says what is wrong."""
     done = subprocess.run(
-        ["swift", "build", "-c", "release", *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        text=True, errors="replace")
+        BUILD, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace")
     if done.returncode != 0:
-        print(f"{done.stdout[-6000:]}\nFAIL  swift build {' '.join(arguments)} in {os.path.relpath(folder, ROOT)}")
+        print(f"{done.stdout[-6000:]}\nFAIL  {shlex.join(BUILD)}")
     return done.returncode == 0
 
 
 @contextlib.contextmanager
-def built_ahead(packages):
-    """Builds at the lowest priority while the body waits more than it works. Whoever needs one of them finds it built,
-    or builds it and says what is wrong; all is done, or ended, when the body is left."""
-    commands = [["swift", "build", "-c", "release", "--package-path", path, *rest] for path, rest in packages]
+def built_ahead():
+    """Builds the tests at the lowest priority while the body waits more than it works. Whoever needs them finds them
+    built, or builds them and says what is wrong; all is done, or ended, when the body is left."""
     build = subprocess.Popen(
-        ["nice", "-n", "19", "sh", "-c", "; ".join(map(shlex.join, commands))], cwd=ROOT,
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        ["nice", "-n", "19", *BUILD], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        start_new_session=True)
     try:
         yield
         build.wait(BUILD_SECONDS)
@@ -241,20 +237,22 @@ def main():
 
     chosen = [suite for suite in SUITES if not only or any(word in suite[0] for word in only)]
     chosen = [suite for suite in chosen if FULL or suite[1] is not None]
-    # Most suites wait more than they work, each for its own gateway: two at a time, beside what is still to be built.
-    # Those that measure run alone.
-    alone = [suite for suite in chosen if os.path.basename(suite[0]) in ALONE]
-    together = [suite for suite in chosen if suite not in alone]
+    # Most suites wait more than they work, each for its own gateway: two at a time, the first of them beside what is
+    # still to be built. Those that measure run alone.
+    alone, late, early = [], [], []
+    for suite in chosen:
+        name = os.path.basename(suite[0])
+        (alone if name in ALONE else late if name in LATE else early).append(suite)
     swift = not only or "swift" in only
-    ahead = [TESTS] * swift + [BENCHMARKS] * any("benchmarks.py" in suite[0] for suite in alone)
-    with contextlib.ExitStack() as beside:
-        if together and ahead:
-            beside.enter_context(copied_product())
-            beside.enter_context(built_ahead(ahead))
-        with concurrent.futures.ThreadPoolExecutor(2) as pool:
-            counts += pool.map(run, together)
-        if swift:
-            counts.append(swift_tests())
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        with contextlib.ExitStack() as beside:
+            if early and swift:
+                beside.enter_context(copied_product())
+                beside.enter_context(built_ahead())
+            counts += pool.map(run, early)
+            if swift:
+                counts.append(swift_tests())
+        counts += pool.map(run, late)
     counts += map(run, alone)
     print(f"all suites took {time.monotonic() - started:.0f} s", flush=True)
     passed, failed, skipped = (sum(count[index] for count in counts) for index in range(3))

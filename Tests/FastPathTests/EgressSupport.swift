@@ -237,7 +237,7 @@ final class EgressHarness {
     }
     private func place(_ bytes: [UInt8]) -> ByteView {
         let block = UnsafeMutablePointer<UInt8>.allocate(capacity: max(bytes.count, 1))
-        for (index, byte) in bytes.enumerated() { block[index] = byte }
+        bytes.withUnsafeBufferPointer { if let first = $0.baseAddress { block.update(from: first, count: $0.count) } }
         memory.append(block)
         return ByteView(block, count: bytes.count)
     }

@@ -215,16 +215,20 @@ import Testing
     }
     @Test func failedSignInsAreLimitedAndAValidKeyIsNot() async throws {
         try await ControlServer.run { server in
-            var statuses: [Int] = []
-            for _ in 0..<15 { statuses.append(try await server.get("/metrics", AccessTests.bearer("nobody")).status) }
-            #expect(statuses.prefix(10).allSatisfy { $0 == 401 } && statuses.last == 429)
-            let refused = try await server.get("/metrics", AccessTests.bearer("nobody"))
-            #expect(refused.field("Retry-After") == "60" && refused.text("code") == "too_many_attempts")
+            // Time gives tries back: a slow machine has more than ten.
+            var answers: [RawAnswer] = []
+            while answers.count < 100, answers.last?.status != 429 {
+                answers.append(try await server.get("/metrics", AccessTests.bearer("nobody")))
+            }
+            let refused = try #require(answers.last)
+            answers.removeLast()
+            #expect(answers.count >= 10 && answers.allSatisfy { $0.status == 401 })
+            #expect(refused.status == 429 && refused.text("code") == "too_many_attempts")
+            #expect(refused.field("Retry-After") == "60")
             #expect(try await server.get("/metrics", AccessTests.bearer("viewer")).status == 200)
             let lines = server.log.lines.withLock { $0 }.filter { $0.contains("sign-in refused") }
-            #expect(
-                (10...11).contains(lines.count)
-                    && lines.allSatisfy { $0.contains("127.0.0.1") && !$0.contains("nobody") })
+            #expect(lines.count == answers.count)
+            #expect(lines.allSatisfy { $0.contains("127.0.0.1") && !$0.contains("nobody") })
         }
     }
     @Test func whatIsRefusedIsNotedWithWhoAndWhy() async throws {

@@ -15,11 +15,18 @@ package final class MemoryStore: DeliveryStore {
         package var states: [EndpointID: EndpointState] = [:]
         package var rows: [EndpointID: [UInt64: DeliveryRow]] = [:]
         package var attempts: [AttemptRow] = []
+        /// Of all that were ever kept, so that one kept again is looked for and no other.
+        private var attemptKeys: Set<AttemptKey> = []
         package var tallies: [EndpointID: EndpointTally] = [:]
         package var attemptTallies: [AttemptTally] = []
         package var written: Int64?
         package var isFull = false
 
+        mutating func keep(_ attempt: AttemptRow) {
+            let key = AttemptKey(attempt)
+            if !attemptKeys.insert(key).inserted { attempts.removeAll { AttemptKey($0) == key } }
+            attempts.append(attempt)
+        }
         mutating func eachRow(_ change: (inout DeliveryRow) -> Void) {
             for (endpoint, rows) in rows {
                 self.rows[endpoint] = rows.mapValues { row in
@@ -39,6 +46,19 @@ package final class MemoryStore: DeliveryStore {
                 open.dueMillis = min(open.dueMillis, row.dueMillis)
             }
             return open
+        }
+    }
+    private struct AttemptKey: Hashable {
+        let endpoint: EndpointID
+        let sequence: UInt64
+        let number: UInt16
+        let endedMillis: Int64
+
+        init(_ row: AttemptRow) {
+            endpoint = row.endpoint
+            sequence = row.sequence
+            number = row.number
+            endedMillis = row.endedMillis
         }
     }
     package let state = Mutex(State())
@@ -128,11 +148,7 @@ package final class MemoryStore: DeliveryStore {
             }
             for var attempt in batch.attempts {
                 attempt.answer = Array(attempt.answer.prefix(AttemptRow.answerBytesMax))
-                state.attempts.removeAll {
-                    ($0.endpoint, $0.sequence, $0.number, $0.endedMillis)
-                        == (attempt.endpoint, attempt.sequence, attempt.number, attempt.endedMillis)
-                }
-                state.attempts.append(attempt)
+                state.keep(attempt)
             }
             if let shared = batch.shared {
                 precondition(shared.sequence >= state.shared?.sequence ?? 0, "the shared mark went back")
