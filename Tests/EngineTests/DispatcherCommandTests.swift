@@ -174,6 +174,26 @@ import Testing
         for _ in 0..<4 { bench.advance(millis: 30) }
         #expect(sequences(bench) == [1])
     }
+    @Test func whatHasToWaitForTheStoreKeepsNobodyAwake() throws {
+        let store = MemoryStore()
+        var limits = DispatcherLimits()
+        limits.batchRowsMax = 1
+        let bench = try Bench(store: store, limits: limits)
+        bench.port.requestCountMax = 2
+        try bench.apply([endpoint("a")])
+        bench.log.append(count: 4)
+        bench.advance(millis: 1)
+        store.setFull(true)
+        bench.egress.answerAll()
+        bench.advance(millis: 30)
+        #expect(bench.egress.hasOutcome && !bench.dispatcher.hasWork)
+        store.setFull(false)
+        bench.port.pump()
+        #expect(bench.dispatcher.hasWork)
+        for _ in 0..<4 { bench.advance(millis: 30) }
+        #expect(!bench.egress.hasOutcome && !bench.dispatcher.hasWork)
+        #expect(try bench.rows("a").count == 4)
+    }
     @Test func anotherURLLiftsWhatTheOldOneDid() throws {
         let bench = try Bench.sending(1)
         bench.egress.answerAll(status: 410)

@@ -226,11 +226,15 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
         egress.flush()
         return isBusy ? 0 : sleepNanos(now: now)
     }
-    /// For the last look before sleeping: something came in since the last step.
+    /// For the last look before sleeping: something came in since the last step that the next one takes.
     package var hasWork: Bool {
-        egress.hasOutcome || store.hasReply || hosts.hasReply || log.committedEnd.sequence != seenEnd
-            || preparationFigures.out > 0 && preparer?.hasPrepared == true
+        store.hasReply || hosts.hasReply || log.committedEnd.sequence != seenEnd
             || tokens.askedCount > 0 && tokenPort?.hasAnswer == true
+            || hasResult && (batch.rows.count < limits.batchRowsMax || store.hasRoom)
+    }
+    /// What becomes a row, and waits while there is no room for one until the store replies.
+    private var hasResult: Bool {
+        egress.hasOutcome || preparationFigures.out > 0 && preparer?.hasPrepared == true
     }
     /// No new orders from now on; what is out comes back and is written.
     package func beginDrain() { isDraining = true }
