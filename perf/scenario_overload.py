@@ -47,20 +47,20 @@ def overload(what, outcome, scale):
 
 
 def attacks(what, outcome, scale):
-    """Others' events at a fixed rate, alone and beside each attack."""
+    """Others' events at a fixed rate beside each attack, and alone right before it: disks have moods."""
     seconds = max(2, round(what["seconds"] * scale))
     limits = {"head_time": "5s", "body_time": "5s", "connections_per_address": what["connections_per_address"]}
     sources = [github_source(secret=driver.SECRET), open_source("open")]
     with Sluice(sources=sources, limits=limits) as server:
         load(server, what["rate"], what["connections"], seconds)
-        alone = load(server, what["rate"], what["connections"], seconds)
-        told(outcome, "alone", alone)
         before = server.gateway.rss()
         for kind in what["attacks"]:
+            alone = load(server, what["rate"], what["connections"], seconds)
+            outcome.figure(f"{kind}.alone_p99_ms", alone["latency"]["p99"] / 1e3)
             command = [os.path.join(HERE, "attackers.py"), kind, str(server.gateway.port), str(seconds + 1)]
-            # Behind the others' load, which has the same processor: what they wait for is the gateway.
+            # It gives way to the others' load at once, which has the same processor: what they wait for is the gateway.
             attack = subprocess.Popen(
-                pinned(driver.LOAD_CPU, ["nice", "-n", "19", sys.executable, *command]),
+                pinned(driver.LOAD_CPU, ["chrt", "--idle", "0", sys.executable, *command]),
                 stdout=subprocess.PIPE, text=True)
             done = load(server, what["rate"], what["connections"], seconds)
             told(outcome, kind, done)

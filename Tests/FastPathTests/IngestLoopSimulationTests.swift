@@ -193,6 +193,25 @@ struct IngestLoopSimulationTests {
         #expect(socket.isClosed && !socket.text.contains("408"))
         ingest.finish()
     }
+    @Test func thoseWhoseTimeIsOverEndAFewAtATime() throws {
+        let ingest = try SimulatedIngest(sources) { $0.connectionCountMax = 300 }
+        let silent = try (0..<200).map { _ in try #require(ingest.world.connect()) }
+        for socket in silent { socket.inbound += Array("POST /in/open HT".utf8) }
+        ingest.ticks(2)
+        ingest.tick(60_000)
+        let first = ingest.count(.connectionsTimedOut)
+        #expect(first > 0 && first < 20)
+        // Others are served between them.
+        let socket = try #require(ingest.world.connect())
+        ingest.tick()
+        socket.inbound += Array(post("open", "x", "X-Id: between\r\n").utf8)
+        ingest.ticks(3)
+        #expect(socket.text.contains("\"accepted\"") && ingest.count(.connectionsTimedOut) < 200)
+        ingest.ticks(40)
+        #expect(ingest.count(.connectionsTimedOut) == 200)
+        #expect(silent.allSatisfy { $0.text.contains("408") })
+        ingest.finish()
+    }
     @Test func runsOutOfMemoryWithoutLosingAnyOfIt() throws {
         let ingest = try SimulatedIngest(sources, assemblyBytes: 64 << 10)
         let sockets = try (0..<24).map { _ in try #require(ingest.world.connect()) }

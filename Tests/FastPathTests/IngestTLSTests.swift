@@ -201,7 +201,7 @@ struct IngestTLSTests {
         _ = try SecureClient(ingest, TLSFixture.client())
         #expect(ingest.count(.tlsHandshakes) == 2)
         ingest.tick(20_000)
-        ingest.ticks(3)
+        ingest.ticks(30)
         #expect(silent.allSatisfy { $0.isClosed && $0.outbound.isEmpty })
         ingest.finish()
     }

@@ -243,7 +243,7 @@ struct OverloadTests {
         for socket in slow { socket.isDone = true }
         ingest.finish()
     }
-    @Test func whilePlacesAreShortIdleConnectionsHaveATenthOfTheirTime() throws {
+    @Test func untilPlacesAreThereIdleConnectionsHaveATenthOfTheirTime() throws {
         let ingest = try SimulatedIngest(OverloadTests.sources)
         let idle = try (0..<31).map { _ in
             let socket = try #require(ingest.world.connect())
@@ -254,8 +254,9 @@ struct OverloadTests {
         #expect(idle.allSatisfy { !$0.isClosed })
         ingest.tick(400)
         ingest.ticks(3)
-        #expect(idle.allSatisfy { $0.isClosed })
-        #expect(ingest.count(.connectionsHurried) > 0)
+        // Those whose places are enough.
+        let ended = idle.count { $0.isClosed }
+        #expect(ended > 0 && ended < idle.count && ingest.count(.connectionsHurried) == ended)
         ingest.finish()
     }
     @Test func withRoomNobodyIsHurried() throws {

@@ -19,16 +19,25 @@ extension IngestLoop where IO: ~Copyable {
         arena.freeBytes < arena.byteCount / 4
             || table.openCount > limits.connectionCountMax - limits.connectionCountMax / 16
     }
-    /// Ends those whose time is over; while something is short, those too that have had a tenth of it.
+    /// Ends those whose time is over; while something is short, those too that have had a tenth of it. A few, and the
+    /// next ones in a moment: each is answered and closed, and others would wait for a thousand that began together.
     mutating func endOverdue() {
         let isShort = isShort
-        for slot in 0..<table.highWater {
+        var left = IngestSizes.endingsMax
+        while left > 0, overdueSlot < table.highWater {
+            let slot = overdueSlot
+            overdueSlot += 1
             if table.deadline(slot) <= nowMillis {
+                left -= 1
                 timeOut(slot)
             } else if isShort, table[slot].connection.hurry(now: nowMillis, limits) {
+                left -= 1
                 metrics.count(.connectionsHurried)
                 timeOut(slot)
             }
         }
+        let hasSeenAll = overdueSlot >= table.highWater
+        if hasSeenAll { overdueSlot = 0 }
+        overdueLookAt = nowMillis + (hasSeenAll ? IngestSizes.sweepMillis : IngestSizes.endingsMillis)
     }
 }

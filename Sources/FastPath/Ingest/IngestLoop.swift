@@ -92,6 +92,9 @@ import Synchronization
     var wallNanos: UInt64 = 0
     var wallSeconds: UInt64 = 0
     private var sweepAt: UInt64 = 0
+    /// When overdue connections are looked for again, and from which slot on; 0: all were seen.
+    var overdueLookAt: UInt64 = 0
+    var overdueSlot = 0
     /// The slot at which the next look for idle TLS sessions begins.
     var restAt = 0
     private var acceptAgainAt: UInt64 = 0
@@ -168,6 +171,7 @@ import Synchronization
             settleBatch()
             takeLateInput()
         } while !ready.isEmpty
+        if nowMillis >= overdueLookAt { endOverdue() }
         if nowMillis >= sweepAt { sweep() }
         if shared.hasNews { takeNews() }
         answerReceipts()
@@ -188,6 +192,7 @@ import Synchronization
     private var waitNanos: UInt64 {
         if isDraining { return 20_000_000 }
         if handshakesWaiting.count > 0 { return 1_000_000 }
+        if overdueSlot > 0 { return IngestSizes.endingsMillis * 1_000_000 }
         return table.openCount == 0 && acceptAgainAt == 0 ? 1_000_000_000 : IngestSizes.sweepMillis * 1_000_000
     }
     private mutating func readClocks() {
@@ -389,7 +394,6 @@ import Synchronization
 
     private mutating func sweep() {
         sweepAt = nowMillis + IngestSizes.sweepMillis
-        endOverdue()
         returns.observe(now: nowNanos)
         if !contexts.isEmpty { restIdleSessions() }
         metrics.loop.set(IngestCounter.connectionsOpen.rawValue, UInt64(table.openCount))

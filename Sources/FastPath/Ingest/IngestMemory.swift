@@ -9,6 +9,9 @@ enum IngestSizes {
     /// No less than a signed value may have: a spelling that has no room must not pass as another key.
     static let keyBytesMax = BatchVerifier.composedBytesMax
     static let sweepMillis: UInt64 = 200
+    /// So many overdue connections are ended at once (some 20 us each), and so long is the pause before the next ones.
+    static let endingsMax = 16
+    static let endingsMillis: UInt64 = 2
     /// How long a TLS session is idle before it gives its buffers back; at most half of the idle time.
     static let restMillis: UInt64 = 2000
     /// More than this behind a request that is being answered: the connection is not read until it has drained.
