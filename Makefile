@@ -1,5 +1,5 @@
 # What a person or a machine does with this tree. Every target works from a clean clone and asks nothing.
-.PHONY: run test build bundle bench simulate mutants fuzz tsan lint format clean
+.PHONY: run test build bundle bench simulate mutants fuzz tsan asan lint format clean
 
 # Folders of our own; Benchmarks reaches the floors by links, which the formatter does not follow.
 swift_files = Package.swift Sources Tests Benchmarks/Package.swift Benchmarks/Sources
@@ -35,7 +35,11 @@ fuzz: ## The fuzzers of Tests/Fuzz, SECONDS=60 each, or one: TARGET=request-head
 
 tsan: ## Hand-overs of FastPath with ThreadSanitizer, and five planted races that it must report; FILTER=. is all tests
 	@scripts/setup.sh build
-	@scripts/tsan.sh $(if $(FILTER),"$(FILTER)")
+	@scripts/sanitize.sh thread $(if $(FILTER),"$(FILTER)")
+
+asan: ## FastPath's tests with AddressSanitizer and LeakSanitizer, and nine planted strays; FILTER=PATTERN is some
+	@scripts/setup.sh build
+	@scripts/sanitize.sh address $(if $(FILTER),"$(FILTER)")
 
 lint: ## The formatter as a check (.swift-format); the other rules of style are Tests/TidyTests
 	@swift format lint --strict --parallel --recursive $(swift_files)
@@ -44,4 +48,4 @@ format: ## Formats every Swift file in place
 	@swift format --in-place --parallel --recursive $(swift_files)
 
 clean:
-	@rm -rf .build .build-fuzz .build-tsan .venv
+	@rm -rf .build .build-fuzz .build-tsan .build-asan .venv

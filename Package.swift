@@ -114,7 +114,8 @@ let package = Package(
         .executableTarget(
             name: "store-growth", dependencies: ["Engine", "FastPath"], path: "perf/store-growth", swiftSettings: strict
         ),
-        .target(name: "TestSupport", dependencies: ["FastPath"], path: "Tests/Support", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["FastPath"], path: "Tests/Support", swiftSettings: strict + optimized),
         // The whole gateway on simulated network, disk and clock, and the command that runs seeds of it. The checks of
         // exclusive access to its own objects would take a sixth of a seed's time.
         .target(

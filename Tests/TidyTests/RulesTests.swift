@@ -45,6 +45,10 @@ import Testing
         #expect(Rules.concurrencyInFastPath(file("Sources/FastPath/A.swift", bad)).map(\.line) == [1, 2])
         #expect(Rules.concurrencyInFastPath(file("Sources/Engine/A.swift", bad)).isEmpty)
     }
+    @Test func deinitOfAGenericStructureIsFound() {
+        let bad = "@safe struct A<T: ~Copyable>: ~Copyable {\n    deinit { free() }\n}\nstruct B {\n    deinit {}\n}\n"
+        #expect(Rules.deinitOfGeneric(file("Sources/FastPath/A.swift", bad)).map(\.line) == [2])
+    }
     @Test func pointerOutsideFastPathIsFound() {
         let bad = "let a: UnsafeMutableRawBufferPointer\nx.withUnsafeBytes { _ in }\n"
         #expect(Rules.rawPointers(file("Sources/Engine/A.swift", bad)).count == 2)

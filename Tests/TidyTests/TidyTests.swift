@@ -13,6 +13,9 @@ import Testing
     @Test func fastPathHasNoConcurrencyRuntime() throws {
         try check([".swift"], under: ["Sources"], Rules.concurrencyInFastPath)
     }
+    @Test func noGenericStructureHasADeinit() throws {
+        try check([".swift"], under: ["Sources"], Rules.deinitOfGeneric)
+    }
     @Test func rawPointersStayInFastPath() throws { try check([".swift"], under: ["Sources"], Rules.rawPointers) }
     @Test func pointerFilesSayWhyTheyAreSafe() throws {
         try check([".swift"], under: ["Sources"], Rules.safetyParagraph)

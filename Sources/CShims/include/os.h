@@ -27,6 +27,30 @@ SLUICE_HOT static inline void sluice_prefetch(const void *place) { __builtin_pre
 void *sluice_memory_map(size_t bytes);
 void sluice_memory_unmap(void *memory, size_t bytes);
 
+// What a pool has lent to nobody is withheld: with AddressSanitizer whoever touches it is reported, as with memory of
+// the system's. In every other build both do nothing. `memory` is aligned to 8 bytes.
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SLUICE_IS_WATCHED 1
+void __asan_poison_memory_region(const volatile void *memory, size_t bytes);
+void __asan_unpoison_memory_region(const volatile void *memory, size_t bytes);
+#endif
+#endif
+SLUICE_HOT static inline void sluice_memory_withhold(const void *memory, size_t bytes) {
+#ifdef SLUICE_IS_WATCHED
+    __asan_poison_memory_region(memory, bytes);
+#else
+    (void)memory, (void)bytes;
+#endif
+}
+SLUICE_HOT static inline void sluice_memory_lend(const void *memory, size_t bytes) {
+#ifdef SLUICE_IS_WATCHED
+    __asan_unpoison_memory_region(memory, bytes);
+#else
+    (void)memory, (void)bytes;
+#endif
+}
+
 int sluice_close(int fd);
 // No more will be sent; the peer reads what was, then the end. Does not wait.
 SLUICE_HOT void sluice_shutdown_write(int fd);

@@ -85,6 +85,7 @@ import Synchronization
     /// taken them.
     let scratch: UnsafeMutablePointer<UInt8>
     let keyScratch: UnsafeMutablePointer<UInt8>
+    private let scratchMemory: OwnedMemory
     var edge: EdgeScratch
 
     var nowMillis: UInt64 = 0
@@ -140,12 +141,10 @@ import Synchronization
         // By its answer and by bytes that came, and as often again behind when the batch has no room for it.
         ready = SlotList(capacity: setup.limits.connectionCountMax * 4)
         late = LateInput(capacity: setup.receiveBufferCount)
-        unsafe scratch = .allocate(capacity: Handshake.scratchBytesMax)
-        unsafe keyScratch = .allocate(capacity: IngestSizes.keyBytesMax)
-    }
-    deinit {
-        unsafe scratch.deallocate()
-        unsafe keyScratch.deallocate()
+        let owned = OwnedMemory(byteCount: Handshake.scratchBytesMax + IngestSizes.keyBytesMax)
+        unsafe scratch = owned.room(UInt8.self, count: Handshake.scratchBytesMax)
+        unsafe keyScratch = owned.room(UInt8.self, count: IngestSizes.keyBytesMax, at: Handshake.scratchBytesMax)
+        scratchMemory = owned
     }
 
     /// Runs until a drain has finished. The thread is this loop's alone.

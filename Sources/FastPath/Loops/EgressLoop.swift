@@ -41,6 +41,7 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     var fields = FieldTable()
     private let limits: EgressLimits
     private static var counterCount: Int { 10 }
+    private static var wakeBytes: Int { 16 }
     private var counts = InlineArray<10, UInt64>(repeating: 0)
     /// `AnswerMemory`'s, which the loop's owner keeps.
     private let answers: AnswerRooms
@@ -49,6 +50,8 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
     private var orderCount = 0
     private let wakeDescriptor: Int32
     private let wakeValue: UnsafeMutablePointer<UInt64>
+    /// `pending` and `wakeValue`.
+    private let memory: OwnedMemory
     private var isWakeArmed = false
     private var scanAt = UInt64.max
     private var closingCount = 0
@@ -74,12 +77,11 @@ package enum EgressCounter: Int, CaseIterable, Sendable {
         self.limits = limits
         self.wakeDescriptor = wakeDescriptor
         self.answers = answers.rooms
-        unsafe pending = .allocate(capacity: limits.orderCountMax)
-        unsafe wakeValue = .allocate(capacity: 1)
-    }
-    deinit {
-        unsafe pending.deallocate()
-        unsafe wakeValue.deallocate()
+        let pendingBytes = limits.orderCountMax * MemoryLayout<DeliveryOutcome>.stride
+        let memory = OwnedMemory(byteCount: EgressLoop.wakeBytes + pendingBytes)
+        unsafe wakeValue = memory.room(UInt64.self, count: 1)
+        unsafe pending = memory.room(DeliveryOutcome.self, count: limits.orderCountMax, at: EgressLoop.wakeBytes)
+        self.memory = memory
     }
 
     // MARK: the tick

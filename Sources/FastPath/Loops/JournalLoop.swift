@@ -38,6 +38,7 @@ package final class JournalControl: Sendable {
     private let links: [JournalLink]
     private let shared: JournalControl
     private let wakeValue: UnsafeMutablePointer<UInt64>
+    private let wakeMemory: OwnedMemory
     private static var eventsPerRingMax: Int { 1024 }
     /// The group being filled is full: nothing is taken until a commit has made room.
     private var isFull = false
@@ -48,9 +49,10 @@ package final class JournalControl: Sendable {
         self.driver = driver
         self.links = links
         self.shared = shared
-        unsafe wakeValue = .allocate(capacity: 1)
+        let memory = OwnedMemory(byteCount: MemoryLayout<UInt64>.size)
+        unsafe wakeValue = memory.room(UInt64.self, count: 1)
+        wakeMemory = memory
     }
-    deinit { unsafe wakeValue.deallocate() }
 
     mutating func run() {
         unsafe io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))

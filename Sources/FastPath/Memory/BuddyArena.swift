@@ -5,6 +5,7 @@
 // Invariants: a block is aligned to its size; a free block's buddy of the same order is never free (they merge);
 // `order` is set exactly for the first unit of a free or lent block. One thread uses an arena. Safety: `pointer` is
 // valid while the block is lent and the arena lives; giving a block back twice traps.
+import CShims
 
 /// A lent block; trivially copyable, so whoever holds it must give it back exactly once.
 package struct ArenaBlock: Equatable, Sendable {
@@ -52,6 +53,7 @@ package struct ArenaBlock: Equatable, Sendable {
         unsafe orders.initialize(repeating: BuddyArena.inside, count: unitCount)
         unsafe heads.initialize(repeating: -1, count: BuddyArena.orderCount)
         freeBytes = byteCount
+        unsafe sluice_memory_withhold(memory.base, byteCount)
         for unit in stride(from: 0, to: unitCount, by: 1 << top) { insert(Int32(unit), order: top) }
     }
     deinit {
@@ -77,11 +79,14 @@ package struct ArenaBlock: Equatable, Sendable {
         }
         unsafe orders[Int(unit)] = Int8(order) | BuddyArena.lentFlag
         freeBytes -= BuddyArena.unitBytes << order
-        return ArenaBlock(unit: unit, order: Int8(order))
+        let block = ArenaBlock(unit: unit, order: Int8(order))
+        unsafe sluice_memory_lend(pointer(block), block.byteCount)
+        return block
     }
     package mutating func give(_ block: ArenaBlock) {
         unsafe precondition(
             !block.isNone && orders[Int(block.unit)] == block.order | BuddyArena.lentFlag, "block is not lent")
+        unsafe sluice_memory_withhold(pointer(block), block.byteCount)
         var unit = Int(block.unit)
         var order = Int(block.order)
         freeBytes += BuddyArena.unitBytes << order

@@ -18,5 +18,8 @@ package struct OutOfMemory: Error { package let byteCount: Int }
         unsafe base = memory.assumingMemoryBound(to: UInt8.self)
         self.byteCount = rounded
     }
-    deinit { unsafe sluice_memory_unmap(base, byteCount) }
+    deinit {
+        unsafe sluice_memory_lend(base, byteCount)
+        unsafe sluice_memory_unmap(base, byteCount)
+    }
 }

@@ -8,6 +8,7 @@
 // Safety: the class owns `region` until deinit. Each write is checked against the lease's block, each lease against the
 // block map (`orders`), so that a stale lease traps instead of writing into another's block. A view is valid until its
 // lease is freed; the dispatcher frees only after the outcome with that token.
+import CShims
 
 /// A block that the holder owns until it is given back.
 package struct PayloadLease: Equatable, Sendable {
@@ -54,8 +55,10 @@ package struct PayloadLease: Equatable, Sendable {
         unsafe previous = .allocate(capacity: units)
         heads = [UInt32](repeating: PayloadPool.none, count: order + 1)
         insertFree(unit: 0, order: order)
+        unsafe sluice_memory_withhold(region, byteCount)
     }
     deinit {
+        unsafe sluice_memory_lend(region, byteCount)
         unsafe region.deallocate()
         unsafe orders.deallocate()
         unsafe next.deallocate()
@@ -83,10 +86,12 @@ package struct PayloadLease: Equatable, Sendable {
         unsafe orders[Int(unit)] = UInt8(wanted) | PayloadPool.leasedMark
         leasedBytes += PayloadPool.unitBytes << wanted
         leasedCount += 1
-        return PayloadLease(unit: unit, order: UInt8(wanted))
+        let lease = PayloadLease(unit: unit, order: UInt8(wanted))
+        unsafe sluice_memory_lend(place(lease, 0, 0), self.bytes(of: lease))
+        return lease
     }
     package func free(_ lease: PayloadLease) {
-        check(lease)
+        unsafe sluice_memory_withhold(place(lease, 0, 0), bytes(of: lease))
         var unit = lease.unit
         var order = Int(lease.order)
         unsafe orders[Int(unit)] = PayloadPool.inside

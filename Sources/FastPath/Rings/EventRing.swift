@@ -4,6 +4,7 @@
 // Invariants: positions count bytes forever, a record begins 8-aligned and is contiguous (what is left at the end of
 // the memory is skipped by a marker); the producer publishes a record with one release store after all of it is
 // written. Safety: a view that `front` gives is valid until `dropFront`; producer and consumer touch disjoint bytes.
+import CShims
 import Synchronization
 
 @safe package final class EventRing: @unchecked Sendable {
@@ -35,6 +36,7 @@ import Synchronization
         package var event: EventInput
         package var ticket: UInt64
         package var durability: DurabilityLevel
+        fileprivate var start: UInt64
         fileprivate var end: UInt64
     }
     /// In a header's flags, between durability and verdict.
@@ -50,6 +52,7 @@ import Synchronization
         precondition(byteCount > 4096 && byteCount & (byteCount - 1) == 0)
         memory = try MappedMemory(byteCount: byteCount)
         capacity = UInt64(byteCount)
+        unsafe sluice_memory_withhold(memory.base, byteCount)
         let raw = UnsafeMutableRawPointer.allocate(byteCount: 256, alignment: 128)
         unsafe tail = raw.bindMemory(to: Side.self, capacity: 2)
         unsafe head = tail + 1
@@ -71,6 +74,7 @@ import Synchronization
         let toEnd = capacity - (at & (capacity - 1))
         if toEnd < needed {
             guard room >= toEnd + needed else { return false }
+            unsafe sluice_memory_lend(pointer(at), MemoryLayout<UInt32>.size)
             unsafe pointer(at).storeBytes(of: 0, as: UInt32.self)
             at &+= toEnd
         } else if room < needed {
@@ -88,6 +92,7 @@ import Synchronization
             elements: UInt32(event.elements.count),
             receivedAt: event.receivedAt, ticket: ticket)
         var to = unsafe pointer(at)
+        unsafe sluice_memory_lend(to, Int(needed))
         unsafe to.storeBytes(of: header, as: Header.self)
         unsafe to += MemoryLayout<Header>.size
         unsafe EventRing.put(event.tenant, &to)
@@ -149,7 +154,8 @@ import Synchronization
         event.isEnveloped = header.flags & EventRing.enveloped != 0
         let durability = DurabilityLevel(rawValue: UInt8(truncatingIfNeeded: header.flags >> 1)) ?? .fsync
         let front = Front(
-            event: event, ticket: header.ticket, durability: durability, end: at &+ UInt64(header.byteCount))
+            event: event, ticket: header.ticket, durability: durability, start: at,
+            end: at &+ UInt64(header.byteCount))
         if isPlanted(.bufferReusedEarly) { dropFront(front) }
         return front
     }
@@ -158,5 +164,8 @@ import Synchronization
         unsafe from += count
         return view
     }
-    package func dropFront(_ front: Front) { unsafe head.pointee.position.store(front.end, ordering: .releasing) }
+    package func dropFront(_ front: Front) {
+        unsafe sluice_memory_withhold(pointer(front.start), Int(front.end - front.start))
+        unsafe head.pointee.position.store(front.end, ordering: .releasing)
+    }
 }

@@ -145,10 +145,16 @@ package struct Completion: Sendable {
 
     @inline(__always) package func bytes(ofBuffer index: Int) -> UnsafeMutablePointer<UInt8> {
         precondition(index >= 0 && index < bufferCount)
-        return unsafe bufferBytes + index * bufferStride
+        return unsafe place(ofBuffer: index)
+    }
+    @inline(__always) private func place(ofBuffer index: Int) -> UnsafeMutablePointer<UInt8> {
+        unsafe bufferBytes + index * bufferStride
     }
     /// Gives a buffer back; it may be filled again after `publishBuffers`.
-    @inline(__always) package mutating func give(buffer index: Int) { circulation.put(index) }
+    @inline(__always) package mutating func give(buffer index: Int) {
+        unsafe sluice_memory_withhold(place(ofBuffer: index), bufferStride)
+        circulation.put(index)
+    }
     /// Hands the kernel as many as it should have.
     @inline(__always) package mutating func publishBuffers() {
         var count: Int32 = 0
@@ -252,10 +258,17 @@ package struct Completion: Sendable {
         var ranOut = false
         for index in 0..<count {
             if unsafe reaped[index].tag == UringIO.logNewsTag.bits { awaitsLogNews = false }
-            if unsafe sluice_completion_has_buffer(reaped[index].flags) != 0 { filled += 1 }
+            if unsafe sluice_completion_has_buffer(reaped[index].flags) != 0 {
+                filled += 1
+                unsafe lend(Completion(reaped[index]))
+            }
             if unsafe reaped[index].result == -ENOBUFS { ranOut = true }
         }
         circulation.filled(filled, ranOut: ranOut)
+    }
+    /// What has come, and nothing behind it.
+    @inline(__always) private func lend(_ completion: Completion) {
+        unsafe sluice_memory_lend(place(ofBuffer: completion.buffer), Int(max(completion.result, 0)))
     }
     @inline(__always) package func completion(_ index: Int) -> Completion { unsafe Completion(reaped[index]) }
 }
