@@ -12,12 +12,12 @@ struct StatusController {
             Route(
                 method: .get, path: "/health", operation: "getHealth", resource: "status",
                 summary: "Whether the process lives.", answer: .json(VitalSchemas.alive)
-            ) { _ in StatusController.alive(try await worker.run { health.vitals() }) },
+            ) { StatusController.page(StatusController.alive(try await worker.run { health.vitals() }), to: $0) },
             Route(
                 method: .get, path: "/ready", operation: "getReadiness", resource: "status",
                 summary: "Whether new events are taken; 503 with the same body when they are not.",
                 answer: .json(VitalSchemas.readiness)
-            ) { _ in
+            ) { call in
                 let (problems, vitals) = try await worker.run { (health.readiness(), health.vitals()) }
                 let body: JSONValue = [
                     "status": problems.isEmpty ? "ready" : "not_ready",
@@ -25,12 +25,12 @@ struct StatusController {
                         problems.map { ["code": .text($0.code), "message": .text($0.message)] }),
                     "dependencies": vitals.dependencies,
                 ]
-                return ControlResponse.json(body, status: problems.isEmpty ? .ok : .serviceUnavailable)
+                return StatusController.page(body, isHealthy: problems.isEmpty, to: call)
             },
             Route(
                 method: .get, path: "/readyz", operation: "getReadinessOfParts", resource: "status",
                 summary: "The same by part, with the form of the store.", answer: .json(VitalSchemas.allReadiness)
-            ) { _ in
+            ) { call in
                 let (problems, vitals) = try await worker.run { (health.readiness(), health.vitals()) }
                 let isReady = problems.isEmpty && vitals.isHealthy
                 let body: JSONValue = [
@@ -40,19 +40,19 @@ struct StatusController {
                         "migration": .text(vitals.migration.rawValue),
                     ],
                 ]
-                return ControlResponse.json(body, status: isReady ? .ok : .serviceUnavailable)
+                return StatusController.page(body, isHealthy: isReady, to: call)
             },
             Route(
                 method: .get, path: "/health/database", operation: "getDatabaseHealth", resource: "status",
                 summary: "How the store does; 503 when it cannot be read.", answer: .json(VitalSchemas.database)
-            ) { _ in
+            ) { call in
                 let vitals = try await worker.run { health.vitals() }
                 let body: JSONValue = [
                     "status": .text(vitals.database.rawValue),
                     "latency_ms": JSONValue.number(vitals.databaseMillis).asStored,
                     "pool": ["writers": 1, "status": .text(vitals.database.rawValue)],
                 ]
-                return ControlResponse.json(body, status: vitals.database == .unhealthy ? .serviceUnavailable : .ok)
+                return StatusController.page(body, isHealthy: vitals.database != .unhealthy, to: call)
             },
             Route(
                 method: .get, path: "/metrics", operation: "getMetrics", resource: "status",
@@ -67,14 +67,21 @@ struct StatusController {
             ) { _ in ControlResponse.resource(try await worker.run { health.status() }) },
         ]
     }
-    private static func alive(_ vitals: GatewayVitals) -> Response {
-        ControlResponse.json(
-            [
-                "status": "alive", "timestamp": .text(TimeText.now()), "uptime": .integer(Int64(vitals.uptimeSeconds)),
-                "version": .text(vitals.version), "contract_version": .text(EdgeVersion.newest.rawValue),
-                "supported_versions": .list(EdgeVersion.allCases.map { .text($0.rawValue) }),
-                "dependencies": vitals.dependencies,
-            ] as JSONValue)
+    private static func alive(_ vitals: GatewayVitals) -> JSONValue {
+        [
+            "status": "alive", "timestamp": .text(TimeText.now()), "uptime": .integer(Int64(vitals.uptimeSeconds)),
+            "version": .text(vitals.version), "contract_version": .text(EdgeVersion.newest.rawValue),
+            "supported_versions": .list(EdgeVersion.allCases.map { .text($0.rawValue) }),
+            "dependencies": vitals.dependencies,
+        ]
+    }
+    /// A page of the contract too, with what each answer of it carries; it asks for no envelope.
+    private static func page(_ body: JSONValue, isHealthy: Bool = true, to call: Call) -> Response {
+        var response = ControlResponse.json(body, status: isHealthy ? .ok : .serviceUnavailable)
+        Edge.SecurityHeaders.dress(&response.headers)
+        let asked = call.fields[Edge.ContractVersion.header].flatMap { EdgeVersion(rawValue: $0) }
+        response.headers[Edge.ContractVersion.header] = (asked ?? .newest).rawValue
+        return response
     }
 }
 

@@ -12,7 +12,10 @@ extension Edge {
             (.contentSecurityPolicy, "default-src 'none'; frame-ancestors 'none'"),
         ]
         package func dress(_ reply: inout EdgeReply, of exchange: EdgeExchange) async {
-            for (name, value) in SecurityHeaders.fields { reply.fields[name] = value }
+            SecurityHeaders.dress(&reply.fields)
+        }
+        static func dress(_ fields: inout HTTPFields) {
+            for (name, value) in SecurityHeaders.fields { fields[name] = value }
         }
     }
 
