@@ -13,7 +13,8 @@ clients=$!
 nice -n 19 swift build -c release --package-path Benchmarks >/dev/null 2>&1 &
 benchmarks=$!
 swift build -c release --product sluice || { wait; exit 1; }
-wait "$clients" "$benchmarks" || true
+wait "$clients"
+wait "$benchmarks" || true
 python="$PWD/.venv/bin/python"
 [ -x "$python" ] || python=python3
 exec "$python" -B Tests/run_all.py

@@ -197,7 +197,7 @@ struct IngestLoopSimulationTests {
         let ingest = try SimulatedIngest(sources) { $0.connectionCountMax = 300 }
         let silent = try (0..<200).map { _ in try #require(ingest.world.connect()) }
         for socket in silent { socket.inbound += Array("POST /in/open HT".utf8) }
-        ingest.ticks(2)
+        ingest.ticks(20)
         ingest.tick(60_000)
         let first = ingest.count(.connectionsTimedOut)
         #expect(first > 0 && first < 20)

@@ -1,5 +1,5 @@
-// Accesses to memory that is not theirs, planted to prove that AddressSanitizer and LeakSanitizer find them: `make asan`
-// names one in SLUICE_STRAY and expects its report. Only a build with SLUICE_PLANTED has them.
+// Accesses to memory that is not theirs, planted to prove that AddressSanitizer and LeakSanitizer find them:
+// `make asan` names one in SLUICE_STRAY and expects its report. Only a build with SLUICE_PLANTED has them.
 //
 // Safety: none, on purpose. Without a name nothing strays.
 

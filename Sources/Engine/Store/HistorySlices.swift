@@ -61,12 +61,15 @@ final class HistorySlices: @unchecked Sendable {
             nextNumber = number + 1
             if let slice = try open(number) { found.append(slice) }
         }
-        slices.withLock { $0 = found }
         // A slice that a restart found with many rows is closed, so that lanes that look for what they had sent find
         // an index soon.
         if let last = found.last, last.rowCount < limits.sliceRowsMax / 8, !last.isIndexed {
-            writer = try StoreError.translating(name(last.number)) { try SliceWriter(last) }
+            do { writer = try SliceWriter(last) } catch {
+                try setAsideDamaged(last.number, error)
+                found.removeLast()
+            }
         }
+        slices.withLock { [found] in $0 = found }
         for slice in found where !slice.isIndexed && slice !== writer?.slice { index(slice) }
     }
     private static func numbers(_ folder: String) throws -> [Int] {
@@ -89,10 +92,13 @@ final class HistorySlices: @unchecked Sendable {
             SQLiteFile.remove(path(number))
             return nil
         } catch {
-            guard StoreError.isDamage(error) else { throw StoreError.of(error, file: name(number)) }
-            try setAside(number, error)
+            try setAsideDamaged(number, error)
             return nil
         }
+    }
+    private func setAsideDamaged(_ number: Int, _ error: any Error) throws {
+        guard StoreError.isDamage(error) else { throw StoreError.of(error, file: name(number)) }
+        try setAside(number, error)
     }
     private func setAside(_ number: Int, _ error: any Error) throws {
         try SQLiteFile.move(path(number), to: path(number) + ".damaged")

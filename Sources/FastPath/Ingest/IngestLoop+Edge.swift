@@ -38,7 +38,11 @@ extension IngestLoop where IO: ~Copyable {
     ) -> SignatureRejection? {
         guard let rule = unsafe source.pointee.edge.certificate else { return nil }
         if table[slot].edge.trust != trust { verifyAgain(slot) }
-        if !table[slot].edge.isBelieved { return .clientCertificateNotAllowed }
+        guard table[slot].edge.isBelieved else {
+            // A new connection brings what a resumed session lacks: the authorities between.
+            table[slot].connection.closeAfterReply(lingers: false)
+            return .clientCertificateNotAllowed
+        }
         return rule.fault(of: certificate(slot), nowSeconds: wallNanos / 1_000_000_000)
     }
     /// Authorities or lists have changed since its certificate was verified: once a connection and reload, where a

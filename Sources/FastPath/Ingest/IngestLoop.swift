@@ -189,9 +189,9 @@ import Synchronization
         return count
     }
     private var waitNanos: UInt64 {
+        if overdueSlot > 0 { return IngestSizes.endingsMillis * 1_000_000 }
         if isDraining { return 20_000_000 }
         if handshakesWaiting.count > 0 { return 1_000_000 }
-        if overdueSlot > 0 { return IngestSizes.endingsMillis * 1_000_000 }
         return table.openCount == 0 && acceptAgainAt == 0 ? 1_000_000_000 : IngestSizes.sweepMillis * 1_000_000
     }
     private mutating func readClocks() {

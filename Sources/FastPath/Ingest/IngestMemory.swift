@@ -11,7 +11,7 @@ enum IngestSizes {
     static let sweepMillis: UInt64 = 200
     /// So many overdue connections are ended at once (some 20 us each), and so long is the pause before the next ones.
     static let endingsMax = 16
-    static let endingsMillis: UInt64 = 2
+    static let endingsMillis: UInt64 = 1
     /// How long a TLS session is idle before it gives its buffers back; at most half of the idle time.
     static let restMillis: UInt64 = 2000
     /// More than this behind a request that is being answered: the connection is not read until it has drained.

@@ -177,7 +177,8 @@ package enum DestinationError: Error, Equatable, Sendable {
             } catch { throw .badSecret(error) }
         }
         // Length and time have 20 digits at most; the names around them are `EgressRequest`'s.
-        let bytes = text.utf8.count + 40 + EgressRequest.nameByteCount + (signer?.byteCount ?? 0)
+        let bytes =
+            text.utf8.count + 40 + EgressRequest.nameByteCount + (signer?.byteCount ?? 0)
             + (form?.byteCount ?? 0)
         guard bytes <= requestHeadBytesMax else { throw .headTooLong(bytes: bytes, max: requestHeadBytesMax) }
         self.description = description

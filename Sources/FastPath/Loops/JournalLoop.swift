@@ -66,7 +66,8 @@ package final class JournalControl: Sendable {
 
     private mutating func tick() {
         shared.wakeup.beginSleep()
-        let mustNotWait = !isFull && (!areRingsEmpty || shared.isDrainWanted) || driver.hasNews
+        let isOver = shared.isDrainWanted && driver.isIdle
+        let mustNotWait = !isFull && (!areRingsEmpty || isOver) || driver.hasNews
         let longest: UInt64 = driver.owesSignal ? CommitSignal.intervalNanos : 1_000_000_000
         let count = io.enter(waitNanos: mustNotWait ? 0 : longest)
         shared.wakeup.endSleep()

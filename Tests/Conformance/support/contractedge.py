@@ -160,7 +160,7 @@ def pasting(report, hooks, keys):
             assert len(shell) == 3 and "curl -N" in shell[2], "the blocks are not where this looks for them"
             target = hooks.url()
             script = "".join(shell[:2]) + "echo; echo \"$TENANT $SECRET $TOKEN\"\n" + shell[2].replace(
-                "curl -N", "curl -N -s -m 1", 1).rstrip("\n") + " || true\n"
+                "curl -N", "curl -N -s -m 3", 1).rstrip("\n") + " || true\n"
             for old, new in (("http://127.0.0.1:8081", f"http://127.0.0.1:{gateway.admin_port}"),
                              ("sluice-data", gateway.data), ("https://example.com/hook", target)):
                 assert old in script, old

@@ -51,19 +51,19 @@ struct ControlTLS: ServerChildChannel {
             guard let first = context(),
                 let stream = TLSStream(
                     accepting: first, failed: ControlTLSFigures.failed,
-                    opened: { [context] in ControlTLS.opened($0, $1, now: context()) })
+                    opened: { [context] in ControlTLS.opened($0, $1, now: context) })
             else { throw ChannelError.operationUnsupported }
             try channel.pipeline.syncOperations.addHandler(stream)
         }.flatMap { base.setup(channel: channel, logger: logger) }
     }
     func handle(value: HTTP1Channel.Value, logger: Logger) async { await base.handle(value: value, logger: logger) }
 
-    private static func opened(_ stream: TLSStream, _ channel: any Channel, now: TLSContext?) {
+    private static func opened(_ stream: TLSStream, _ channel: any Channel, now: () -> TLSContext?) {
         ControlTLSFigures.opened(isResumed: stream.isResumed)
         guard let peer = stream.peer else { return }
         ShownCertificates.note(ShownCertificate(ends: peer.ends, subject: peer.subject.text), of: channel)
-        // Its handshake may have begun before the last reload, which did not know of it.
-        judge(stream, channel, by: now)
+        // Its handshake may have begun before the last reload, which did not know of it. The next one does.
+        judge(stream, channel, by: now())
     }
     /// After a reload. O(connections that have shown a certificate), each on its own loop.
     static func changed(to context: TLSContext?) {
@@ -77,6 +77,6 @@ struct ControlTLS: ServerChildChannel {
     private static func judge(_ stream: TLSStream, _ channel: any Channel, by context: TLSContext?) {
         if let context, stream.isPeerBelieved(by: context) { return }
         ControlTLSFigures.cutOff()
-        channel.close(promise: nil)
+        stream.cutOff(channel)
     }
 }

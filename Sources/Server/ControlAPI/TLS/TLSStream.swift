@@ -34,6 +34,7 @@ final class TLSStream: ChannelDuplexHandler {
     /// Told of a server's, once at most.
     private let failed: (TLSFailure) -> Void
     private var isOpen = false
+    private var isCutOff = false
     private var hasFailed = false
     private var hasBegun = false
     private var hasFinished = false
@@ -76,6 +77,12 @@ final class TLSStream: ChannelDuplexHandler {
         return true
     }
 
+    /// Its peer is not believed any more.
+    func cutOff(_ channel: any Channel) {
+        isCutOff = true
+        channel.close(promise: nil)
+    }
+
     // MARK: begin and end
 
     func handlerAdded(context: ChannelHandlerContext) {
@@ -111,8 +118,8 @@ final class TLSStream: ChannelDuplexHandler {
         send(done.output, context)
         if !isOpen, session.isOpen { open(context) }
         context.flush()
-        // Cut off as soon as it was open: what came with it is not looked at.
-        guard context.channel.isActive else { return }
+        // As soon as it was open: what came with it is not looked at.
+        guard !isCutOff else { return }
         if !done.plaintext.isEmpty { context.fireChannelRead(wrapInboundOut(ByteBuffer(bytes: done.plaintext))) }
         switch done.end {
         case .closed: context.fireUserInboundEventTriggered(ChannelEvent.inputClosed)
