@@ -34,9 +34,9 @@ let strict: [SwiftSetting] =
         .treatAllWarnings(as: .error),
     ] + planted + fuzzed
 
-// Tests are seldom run as often as they are built, and the optimiser takes half of their build; what reads the whole
-// tree letter by letter has it.
-let tests: [SwiftSetting] = strict + [.unsafeFlags(["-Onone"])]
+// Tests are seldom run as often as they are built, and optimiser and debug information take half of their build; what
+// reads the whole tree letter by letter has both.
+let tests: [SwiftSetting] = strict + [.unsafeFlags(["-Onone", "-gnone"])]
 
 let serverDependencies: [Target.Dependency] = [
     "Engine", "FastPath", "LoadGenerator", "BenchmarkGate",

@@ -209,7 +209,8 @@ struct IngestLoopSimulationTests {
         #expect(socket.text.contains("\"accepted\"") && ingest.count(.connectionsTimedOut) < 200)
         ingest.ticks(40)
         #expect(ingest.count(.connectionsTimedOut) == 200)
-        #expect(silent.allSatisfy { $0.text.contains("408") })
+        // The memory for requests has room for 64 of them.
+        #expect(silent.count { $0.text.contains("408") } == 64)
         ingest.finish()
     }
     @Test func runsOutOfMemoryWithoutLosingAnyOfIt() throws {

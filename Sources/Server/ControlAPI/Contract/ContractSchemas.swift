@@ -93,7 +93,8 @@ enum ContractSchemas {
         .optional("event_types", .list(.text, countMax: ContractEntryChange.typeCountMax), "Several of them."),
         .optional("secret", .text, "16 to 256 characters; signs its deliveries, and is never shown."),
         .optional(
-            "mtls_cert_ref", .orNull(.text), "The name of a certificate that an `https` target is shown, one of the "
+            "mtls_cert_ref", .orNull(.text),
+            "The name of a certificate that an `https` target is shown, one of the "
                 + "configuration file's `client_certificates`; `null`: none."),
         .optional("rate_limit_bucket", .object(bucket), "What is absent stays."),
         .optional("retry_policy", .object(retry), "What is absent stays."),
