@@ -84,14 +84,14 @@ SUITES = [
     ("Crash/powercut.py", ["--rounds", "3"], ["--rounds", "500", "--megabytes", "6144"], 180),
     ("Crash/powercut.py", None, ["--fs", "xfs", "--rounds", "100"], 180),
     ("Crash/store_powercut.py", None, ["--rounds", "200"], 300),
-    ("Crash/crashstates.py", ["--states", "25"], ["--states", "2000"], 300),
+    ("Crash/crashstates.py", ["--states", "15"], ["--states", "2000"], 300),
     ("Crash/corruption.py", ["--states", "10", "--deliveries", "0"], ["--states", "10000", "--deliveries", "20"], 120),
     ("Crash/io_errors.py", None, [], 600),
     ("Crash/disk_full.py", None, ["--rounds", "30"], 120),
     ("Crash/fsyncgate.py", None, ["--rounds", "20"], 300),
     ("Crash/clocks.py", None, ["--rounds", "20"], 120),
     ("Crash/disk_faults.py", [], [], 300),
-    ("Crash/simulator.py", ["--seeds", "2000"], ["--seeds", "20000"], 300),
+    ("Crash/simulator.py", ["--seeds", "1000"], ["--seeds", "20000"], 300),
 ]
 
 
