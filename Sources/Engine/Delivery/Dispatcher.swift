@@ -230,7 +230,7 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
     package var hasWork: Bool {
         store.hasReply || hosts.hasReply || log.committedEnd.sequence != seenEnd
             || tokens.askedCount > 0 && tokenPort?.hasAnswer == true
-            || hasResult && (batch.rows.count < limits.batchRowsMax || store.hasRoom)
+            || hasResult && (!isBatchFull || store.hasRoom)
     }
     /// What becomes a row, and waits while there is no room for one until the store replies.
     private var hasResult: Bool {
@@ -339,9 +339,10 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
 
     // MARK: The batch
 
+    private var isBatchFull: Bool { batch.rows.count >= limits.batchRowsMax }
     /// False while the batch is full and the store's queue too.
     func makeRoomInBatch(now: UInt64) -> Bool {
-        if batch.rows.count < limits.batchRowsMax { return true }
+        if !isBatchFull { return true }
         guard store.hasRoom else { return false }
         seal(now: now)
         return true
@@ -357,9 +358,8 @@ package final class Dispatcher<Log: EventLog, Egress: EgressPort, Store: StorePo
             let hasMarks = !dirty.isEmpty || shared != sealedShared
             guard hasMarks, isForced || now &- marksSealedAt >= limits.markNanosMax else { return }
         } else {
-            let isFull = batch.rows.count >= limits.batchRowsMax
             let isOld = now &- batchStarted >= limits.batchNanosMax
-            guard isFull || isOld || isForced || batch.isDurable else { return }
+            guard isBatchFull || isOld || isForced || batch.isDurable else { return }
         }
         guard store.hasRoom else { return }
         seal(now: now)

@@ -58,15 +58,16 @@ package final class JournalControl: Sendable {
         unsafe io.readWake(shared.wakeup.descriptor, into: wakeValue, tag: Tag(.wake))
         driver.startCommit(io, nowNanos: io.monotonicNanos())
         shared.setStage(.running)
-        while !(shared.isDrainWanted && driver.isIdle && areRingsEmpty) { tick() }
+        while !(isOver && areRingsEmpty) { tick() }
         driver.finish(io)
         shared.setStage(.finished)
     }
+    /// But for what is in the rings.
+    private var isOver: Bool { shared.isDrainWanted && driver.isIdle }
     private var areRingsEmpty: Bool { links.allSatisfy { $0.events.isEmpty } }
 
     private mutating func tick() {
         shared.wakeup.beginSleep()
-        let isOver = shared.isDrainWanted && driver.isIdle
         let mustNotWait = !isFull && (!areRingsEmpty || isOver) || driver.hasNews
         let longest: UInt64 = driver.owesSignal ? CommitSignal.intervalNanos : 1_000_000_000
         let count = io.enter(waitNanos: mustNotWait ? 0 : longest)

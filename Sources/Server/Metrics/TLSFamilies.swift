@@ -21,24 +21,37 @@ enum TLSFamilies {
         return family
     }
     private static func handshakes(_ status: GatewayStatus) -> MetricFamily {
-        var family = MetricFamily("sluice_tls_handshakes_total", .counter, help: "Handshakes done, by kind.")
         let resumed = status.ingest[.tlsResumed] ?? 0
-        family.add([MetricLabel("kind", "full")], Double((status.ingest[.tlsHandshakes] ?? 0) - resumed))
-        family.add([MetricLabel("kind", "resumed")], Double(resumed))
-        return family
+        return handshakes(
+            "sluice_tls_handshakes_total", help: "Handshakes done, by kind.",
+            full: (status.ingest[.tlsHandshakes] ?? 0) - resumed, resumed: resumed)
     }
     private static func failures(_ status: GatewayStatus) -> MetricFamily {
-        var family = MetricFamily(
-            "sluice_tls_failures_total", .counter, help: "Handshakes and sessions that failed, by reason.")
-        for reason in TLSFailure.allCases where reason != .none {
-            family.add([MetricLabel("reason", reason.code)], Double(status.tlsFailures[Int(reason.rawValue)]))
-        }
-        return family
+        failures(
+            "sluice_tls_failures_total", help: "Handshakes and sessions that failed, by reason.",
+            counts: status.tlsFailures)
     }
     private static func waiting(_ status: GatewayStatus) -> MetricFamily {
         MetricFamily(
             "sluice_tls_handshakes_waiting", .gauge,
             help: "Connections whose handshake waits while connections without TLS need the loops.",
             value: Double(status.ingest[.tlsHandshakesWaiting] ?? 0))
+    }
+
+    // MARK: the forms, for every listener that counts
+
+    static func handshakes(_ name: String, help: String, full: UInt64, resumed: UInt64) -> MetricFamily {
+        var family = MetricFamily(name, .counter, help: help)
+        family.add([MetricLabel("kind", "full")], Double(full))
+        family.add([MetricLabel("kind", "resumed")], Double(resumed))
+        return family
+    }
+    /// `counts`: by the reasons' raw values.
+    static func failures(_ name: String, help: String, counts: [UInt64]) -> MetricFamily {
+        var family = MetricFamily(name, .counter, help: help)
+        for reason in TLSFailure.allCases where reason != .none {
+            family.add([MetricLabel("reason", reason.code)], Double(counts[Int(reason.rawValue)]))
+        }
+        return family
     }
 }

@@ -5,10 +5,10 @@ import Synchronization
 /// Of the process, which has one such listener.
 package enum ControlTLSFigures {
     private struct Counts {
-        var full = 0
-        var resumed = 0
-        var cutOff = 0
-        var failures = [Int](repeating: 0, count: TLSFailure.allCases.count)
+        var full: UInt64 = 0
+        var resumed: UInt64 = 0
+        var cutOff: UInt64 = 0
+        var failures = [UInt64](repeating: 0, count: TLSFailure.allCases.count)
     }
     private static let counts = Mutex(Counts())
 
@@ -22,19 +22,15 @@ package enum ControlTLSFigures {
     /// A reload has taken away what its certificate was believed for.
     package static func cutOff() { counts.withLock { $0.cutOff += 1 } }
 
-    /// As of the ingest port (TLSFamilies), which counts by itself.
+    /// In the forms of the ingest port's, which counts by itself.
     package static var families: [MetricFamily] {
         let counts = counts.withLock(\.self)
-        var handshakes = MetricFamily(
-            "sluice_control_tls_handshakes_total", .counter, help: "Handshakes done on the control listener, by kind.")
-        handshakes.add([MetricLabel("kind", "full")], Double(counts.full))
-        handshakes.add([MetricLabel("kind", "resumed")], Double(counts.resumed))
-        var failures = MetricFamily(
-            "sluice_control_tls_failures_total", .counter,
-            help: "Handshakes and sessions that failed on the control listener, by reason.")
-        for reason in TLSFailure.allCases where reason != .none {
-            failures.add([MetricLabel("reason", reason.code)], Double(counts.failures[Int(reason.rawValue)]))
-        }
+        let handshakes = TLSFamilies.handshakes(
+            "sluice_control_tls_handshakes_total", help: "Handshakes done on the control listener, by kind.",
+            full: counts.full, resumed: counts.resumed)
+        let failures = TLSFamilies.failures(
+            "sluice_control_tls_failures_total",
+            help: "Handshakes and sessions that failed on the control listener, by reason.", counts: counts.failures)
         let cutOff = MetricFamily(
             "sluice_control_tls_cut_off_total", .counter,
             help: "Connections that were ended because a reload no longer believes their client's certificate.",
